@@ -1,0 +1,67 @@
+"""The errors a user can meet: each says what was seen, what is accepted and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BacklightError(Exception):
+    """Base of all errors that Backlight raises on purpose."""
+
+
+class UnknownNameError(BacklightError, LookupError):
+    """A name (method, site, class, output path ...) that is not among the known ones."""
+
+    def __init__(self, what: str, name: object, known: Iterable[str], advice: str = "") -> None:
+        names = list(known)
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+        nearest = f" Nearest: {', '.join(near)}." if near else ""
+        listed = ", ".join(names[:40]) + (f" ... ({len(names)} in all)" if len(names) > 40 else "")
+        message = f"Unknown {what} {name!r}.{nearest} Known: {listed or 'none'}."
+        super().__init__(f"{message} {advice}".rstrip())
+
+
+class NoBackendError(BacklightError, TypeError):
+    """No installed backend knows how to differentiate this object."""
+
+
+class InputError(BacklightError, ValueError):
+    """Inputs that the model or the technique cannot use."""
+
+
+class InputTypeError(BacklightError, TypeError):
+    """Inputs of a type or framework that the model cannot use."""
+
+
+class TargetError(BacklightError, ValueError):
+    """A target that this model's output does not have."""
+
+
+class HyperParameterError(BacklightError, ValueError):
+    """A hyper-parameter outside of its range."""
+
+
+class SiteError(BacklightError, ValueError):
+    """An inner site that cannot be used for what was asked."""
+
+
+class NonFiniteError(BacklightError, ArithmeticError):
+    """An attribution came out as NaN or infinite."""
+
+
+class ModelError(BacklightError, RuntimeError):
+    """The model raised an error when it was called, or is in a state in which it cannot be explained."""
+
+
+class BacklightWarning(UserWarning):
+    """A result that is valid but deserves a second look; also stored in `Attribution.warnings`."""
+
+
+def require(condition: bool, owner: object, field: str, rule: str) -> None:
+    """Raise `HyperParameterError` unless `condition` holds for `owner.field`.
+
+    >>> require(False, IntegratedGradients(steps=0), "steps", "at least 1")
+    HyperParameterError: IntegratedGradients.steps must be at least 1, got 0.
+    """
+    if not condition:
+        seen = getattr(owner, field)
+        raise HyperParameterError(f"{type(owner).__name__}.{field} must be {rule}, got {seen!r}.")

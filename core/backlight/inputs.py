@@ -1,0 +1,83 @@
+"""What a model is called with: what is attributed, and what is passed through."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, final
+
+from backlight.arrays import Array, shape_of
+from backlight.tree import Tree, leaves, map_leaves
+
+Extra: TypeAlias = tuple[object, ...] | Mapping[str, object]
+"""Arguments that are passed through unattributed: a tuple follows the inputs by position, a mapping
+goes by name."""
+
+
+@final
+@dataclass(frozen=True)
+class Shared:
+    """Marks an extra argument that belongs to the whole batch, and is never cut along axis 0."""
+
+    value: object
+
+
+@final
+@dataclass(frozen=True)
+class PerExample:
+    """An extra argument with one row per example. Decided once, for the whole batch: a part of the
+    batch could have as many rows as an argument that has nothing to do with it."""
+
+    value: Array
+
+    def map(self, function: Callable[[Array], Array]) -> "PerExample":
+        return PerExample(function(self.value))
+
+
+@final
+@dataclass(frozen=True)
+class Inputs:
+    """Native arguments of a model.
+
+    `attributed` is one array, passed as the only argument; a tuple, passed by position; or a dict,
+    passed by name. (A Keras model takes a tuple or dict as its one structured argument, as Keras
+    users do.) Extra arguments follow. An extra array whose first axis has one row per example is cut
+    and repeated together with the examples, unless it is `Shared`.
+    """
+
+    attributed: Tree
+    positional: tuple[object, ...] = ()
+    keyword: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """The number of examples."""
+        return shape_of(leaves(self.attributed)[0])[0]
+
+    def arguments(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Positional and keyword arguments of the call, all unwrapped."""
+        positional = tuple(unwrapped(value) for value in self.positional)
+        keyword = {name: unwrapped(value) for name, value in self.keyword.items()}
+        if isinstance(self.attributed, dict):
+            return positional, {**self.attributed, **keyword}
+        if isinstance(self.attributed, tuple):
+            return (*self.attributed, *positional), keyword
+        return (self.attributed, *positional), keyword
+
+    def with_attributed(self, attributed: Tree) -> "Inputs":
+        """The same extra arguments with other attributed values of the same structure."""
+        return replace(self, attributed=attributed)
+
+    def map_rows(self, function: Callable[[Array], Array]) -> "Inputs":
+        """Apply `function` to every array that has one row per example, extra ones included."""
+
+        def mapped(value: object) -> object:
+            return value.map(function) if isinstance(value, PerExample) else value
+
+        return Inputs(
+            map_leaves(function, self.attributed),
+            tuple(mapped(value) for value in self.positional),
+            {name: mapped(value) for name, value in self.keyword.items()},
+        )
+
+
+def unwrapped(value: object) -> object:
+    return value.value if isinstance(value, (Shared, PerExample)) else value

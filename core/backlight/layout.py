@@ -1,0 +1,113 @@
+"""Where an array has its channels and its places: images, feature maps, signals, token grids."""
+
+from dataclasses import dataclass
+from math import inf, isqrt, log, prod
+from typing import final
+
+from backlight.arrays import Array, Arrays, Channels, shape_of
+
+MOST_PREFIX_TOKENS = 8
+"""Class and register tokens that a vision transformer may put before its patches."""
+
+
+@final
+@dataclass(frozen=True)
+class Layout:
+    """How a value of shape (N, ...) covers the input's space.
+
+    Attributes:
+        channel_axis: the axis that holds a vector per place.
+        grid: the number of places along each axis of space, such as (7, 7).
+        prefix: for token sequences, how many tokens before the grid belong to no place.
+        tokens: whether the grid is laid out along one axis, as a sequence of tokens.
+    """
+
+    channel_axis: int
+    grid: tuple[int, ...]
+    prefix: int = 0
+    tokens: bool = False
+
+    def channels_last(self, value: Array, arrays: Arrays) -> Array:
+        """The value as (N, *grid, channels), tokens that belong to no place left out."""
+        if self.channel_axis == 1:
+            value = arrays.permute_dims(value, (0, *range(2, value.ndim), 1))
+        if self.tokens:
+            value = value[:, self.prefix :, :]
+            count, _, channels = shape_of(value)
+            value = arrays.reshape(value, (count, *self.grid, channels))
+        return value
+
+
+def input_layout(shape: tuple[int, ...], channels: Channels) -> Layout | None:
+    """The layout of an input: signals (N, C, L), images (N, C, H, W), volumes, or channels last.
+
+    An axis of 1, 3 or 4 tells which one the channels are; where it does not, `channels` does.
+    None for inputs without space, such as (N, features).
+    """
+    if len(shape) < 3:
+        return None
+    first, last = (shape[axis] in (1, 3, 4) for axis in (1, -1))
+    axis = {(True, False): 1, (False, True): len(shape) - 1}.get(
+        (first, last), 1 if channels == "first" else len(shape) - 1
+    )
+    return layout_with(shape, axis)
+
+
+def layout_with(shape: tuple[int, ...], channel_axis: int) -> Layout:
+    grid = shape[2:] if channel_axis == 1 else shape[1:-1]
+    return Layout(channel_axis, grid)
+
+
+def site_layout(
+    shape: tuple[int, ...], image: tuple[int, ...], channels: Channels, count: int
+) -> Layout | None:
+    """The layout of an inner value over an input with the places `image`, such as (224, 224).
+
+    None if the value has none: a vector per example, one single place, or no examples' axis.
+    A value with as many axes as the input is a feature map, whose channels are on the axis that
+    leaves a grid of the input's proportions (the model's own side where both do); one with three
+    axes over an image is a sequence of tokens, if they form a grid of these proportions.
+    """
+    if len(shape) < 3 or shape[0] != count:
+        return None
+    if len(shape) == len(image) + 2:
+        sides = [1, len(shape) - 1] if channels == "first" else [len(shape) - 1, 1]
+        best = min(
+            (layout_with(shape, side) for side in sides),
+            key=lambda layout: distortion(layout.grid, image),
+        )
+        return best if prod(best.grid) > 1 and distortion(best.grid, image) < inf else None
+    if len(shape) == 3 and len(image) == 2:
+        return token_layout(shape, image)
+    return None
+
+
+def token_layout(shape: tuple[int, ...], image: tuple[int, ...]) -> Layout | None:
+    for prefix in range(MOST_PREFIX_TOKENS + 1):
+        grid = grid_of(shape[1] - prefix, image)
+        if grid is not None:
+            return Layout(2, grid, prefix, tokens=True)
+    return None
+
+
+def grid_of(tokens: int, image: tuple[int, ...]) -> tuple[int, int] | None:
+    """rows x columns = tokens with exactly the image's proportions and more than one place."""
+    height, width = image
+    rows = isqrt(max(tokens, 0) * height // width)
+    for candidate in (rows, rows + 1):
+        if (
+            candidate > 1
+            and tokens % candidate == 0
+            and candidate * width == tokens // candidate * height
+        ):
+            return candidate, tokens // candidate
+    return None
+
+
+def distortion(grid: tuple[int, ...], image: tuple[int, ...]) -> float:
+    """How far a grid's proportions are from the image's, 0 for equal; infinite where it is finer."""
+    if any(places > pixels for places, pixels in zip(grid, image, strict=True)):
+        return inf
+    scales = [log(pixels / places) for places, pixels in zip(grid, image, strict=True)]
+    # Rounding of odd sizes (7 of 15) must not decide: compare in steps of about a quarter octave.
+    return round((max(scales) - min(scales)) / 0.18)

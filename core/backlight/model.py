@@ -1,0 +1,200 @@
+"""A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.arrays import Array, Arrays, Channels, shape_of
+from backlight.errors import InputError, InputTypeError, UnknownNameError
+from backlight.inputs import Extra, Inputs, PerExample, Shared
+from backlight.outputs import OutputKind, Outputs
+from backlight.scores import Score
+from backlight.tree import Tree, leaves, map_leaves
+
+
+@dataclass(frozen=True)
+class Site:
+    """A value inside the model that can be named: where `at=` and `Neuron` may point.
+
+    Attributes:
+        name: as the user would say it: module path (torch), layer name (Keras), name stack (JAX).
+            The second use of the same module is `name:2`, the first of several results `name[0]`.
+        shape: of the value for the inputs asked about, batch axis included.
+        kind: what computes it, in the framework's words (`Conv2d`, `relu` ...).
+        pooled: whether it is the result of a pooling, which a feature map is best read before.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What a backward pass gives.
+
+    Attributes:
+        score: the score of each example, shape (N,).
+        value: the value differentiated at: the attributed inputs, or the activation at a site.
+        gradient: d score / d value, shaped like `value`; zero where the score does not depend on it.
+    """
+
+    score: Array
+    value: Tree
+    gradient: Tree
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may say about a model that a backend would otherwise find out by itself.
+
+    Attributes:
+        outputs: what the outputs hold, where the net's last operation does not show it.
+        channels: where images and feature maps have their channels.
+    """
+
+    outputs: OutputKind | None = None
+    channels: Channels | None = None
+
+
+class Model(ABC):
+    """A differentiable function of a batch: axis 0 of every input and output is the examples'.
+
+    `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
+    are native arrays. No verb changes the user's model, also when it raises, and threads may call
+    verbs of one model at once. A verb runs the model in inference mode.
+    """
+
+    framework: str
+    """`torch`, `tensorflow`, `jax` ..."""
+    version: str
+    """The framework's version."""
+    arrays: Arrays
+    """Array functions on this framework's arrays."""
+    channels: Channels
+    """Where this model has the channels of images and feature maps, where shapes do not tell."""
+
+    @abstractmethod
+    def predict(self, inputs: Inputs | Tree) -> object:
+        """The model's outputs, in its own structure."""
+
+    @abstractmethod
+    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+        """Shape and kind of the outputs, nested as they are (tuples and dicts). Cheap when repeated
+        for inputs of the same shapes."""
+
+    @abstractmethod
+    def score(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Array:
+        """The score of each example, shape (N,), forward only.
+
+        With `value`, the activation at the site `at` is replaced by it.
+        """
+
+    @abstractmethod
+    def gradient(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Gradient:
+        """d score / d (attributed inputs), or d score / d (value at the inner site `at`).
+
+        With `value`, the activation at `at` is replaced by it, and differentiated there.
+
+        Raises:
+            UnknownNameError: no such site.
+            SiteError: the site's value is not a floating-point array with the examples on axis 0.
+        """
+
+    @abstractmethod
+    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+        """The value at an inner site."""
+
+    @abstractmethod
+    def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
+        """The inner sites, in the order in which they are computed, the examples on axis 0 each."""
+
+    @abstractmethod
+    def owns(self, array: object) -> bool:
+        """Whether this is one of the framework's own arrays."""
+
+    @abstractmethod
+    def asarray(self, array: NDArray[np.generic], like: Array | None = None) -> Array:
+        """A native array from a NumPy one.
+
+        Floating-point numbers take the dtype and device of `like`, or of the model; integers and
+        booleans keep their dtype.
+        """
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        """A NumPy array, on the host, from a native one, outside of any gradient."""
+
+    @abstractmethod
+    def is_floating(self, array: Array) -> bool:
+        """Whether the array holds floating-point numbers, which can be differentiated."""
+
+    @final
+    def site(self, inputs: Inputs | Tree, name: str) -> Site:
+        """The site of this name, or UnknownNameError with the nearest names."""
+        sites = {site.name: site for site in self.sites(inputs)}
+        if name not in sites:
+            raise UnknownNameError("site", name, sites)
+        return sites[name]
+
+    @final
+    def prepare(self, inputs: Inputs | Tree, extra: Extra = ()) -> Inputs:
+        """Inputs of native arrays from whatever the user gave.
+
+        Raises:
+            InputTypeError: an array of another framework, or no array at all.
+            InputError: attributed arrays without a common number of examples.
+        """
+        if isinstance(inputs, Inputs):
+            return inputs
+        tree = map_leaves(self._native, inputs)
+        shapes = [shape_of(leaf) for leaf in leaves(tree)]
+        counts = {shape[0] if shape else 0 for shape in shapes}
+        if len(counts) != 1 or 0 in counts:
+            raise InputError(
+                "Inputs need a batch axis first, with the same number of examples, at least 1, in "
+                f"each; got shapes {shapes}. For one example x, pass x[None]."
+            )
+        (count,) = counts
+        positional, keyword = (extra, {}) if isinstance(extra, tuple) else ((), dict(extra))
+        return Inputs(
+            tree,
+            tuple(self._native_extra(value, count) for value in positional),
+            {name: self._native_extra(value, count) for name, value in keyword.items()},
+        )
+
+    def _native(self, array: object) -> Array:
+        if self.owns(array):
+            return array  # type: ignore[return-value]
+        if isinstance(array, (np.ndarray, np.generic)):
+            return self.asarray(np.asarray(array))
+        raise InputTypeError(
+            f"This {self.framework} model was given a {type(array).__module__}.{type(array).__name__}; "
+            f"pass {self.framework} or NumPy arrays, or a tuple or dict of them."
+        )
+
+    def _native_extra(self, value: object, count: int) -> object:
+        if isinstance(value, Shared):
+            return Shared(self._native_extra(value.value, -1))
+        array = self.asarray(value) if isinstance(value, np.ndarray) else value
+        if self.owns(array) and shape_of(array)[:1] == (count,):  # type: ignore[arg-type]
+            return PerExample(array)  # type: ignore[arg-type]
+        return array

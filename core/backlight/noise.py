@@ -1,0 +1,24 @@
+"""Random numbers from a seed: drawn on the host, so that every framework sees the same ones.
+
+Each draw is addressed by (seed, sample, leaf) and never by the example, so that a result changes
+neither with the chunks a batch is cut into nor with an example's batch-mates.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def normal(seed: int, sample: int, leaf: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Standard normal noise of `shape` (one example, no batch axis) for one sample of one leaf."""
+    return np.random.default_rng([seed, sample, leaf]).standard_normal(shape)
+
+
+def uniform(seed: int, sample: int) -> float:
+    """One number in [0, 1) for one sample."""
+    return float(np.random.default_rng([seed, sample]).random())
+
+
+def choice(seed: int, sample: int, count: int) -> int:
+    """One of `count` things, all equally likely, for one sample."""
+    # A key of another length than in `uniform`: independent streams.
+    return int(np.random.default_rng([seed, sample, 1]).integers(count))

@@ -1,0 +1,245 @@
+"""What a technique explains: a score as a function of one value, at the input or inside the model."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.arrays import Array, Arrays, shape_of
+from backlight.baselines import Baseline, Several
+from backlight.errors import InputError
+from backlight.inputs import Inputs
+from backlight.layout import Layout, input_layout, site_layout
+from backlight.model import Gradient, Model
+from backlight.scores import Score
+from backlight.tree import Tree, leaves, map_leaves, rebuild
+
+VALUES_PER_PASS = 2**21
+"""How many input numbers one pass takes by default: 2 million, 8 MB of float32."""
+
+
+def default_batch_size(inputs: Inputs) -> int:
+    """How many rows a pass takes where the user does not say: 1 to 256, fewer for larger inputs."""
+    per_example = sum(prod(shape_of(leaf)[1:]) for leaf in leaves(inputs.attributed))
+    return min(256, max(1, VALUES_PER_PASS // max(per_example, 1)))
+
+
+def take_rows(model: Model, inputs: Inputs, rows: NDArray[np.int64]) -> Inputs:
+    """These examples of the inputs, per-example extra arguments included."""
+    if len(rows) == inputs.count and (rows == np.arange(inputs.count)).all():
+        return inputs
+    if (np.diff(rows) == 1).all():
+        start, stop = int(rows[0]), int(rows[-1]) + 1
+        return inputs.map_rows(lambda array: array[start:stop])
+    index = model.asarray(rows)
+    return inputs.map_rows(lambda array: model.arrays.take(array, index, axis=0))
+
+
+@final
+@dataclass(frozen=True)
+class Objective:
+    """The score of some examples as a function of `value`: their inputs, or their activation at `at`.
+
+    Techniques see nothing else of a model. A technique is handed at most `batch_size` examples; where
+    it wants many points per example it asks `chunks` how many to send at a time, so that no pass is
+    larger than `batch_size` rows and memory does not grow with the number of points.
+
+    Attributes:
+        model: the model.
+        inputs: native inputs of these examples.
+        target: the bound score of these examples.
+        at: the inner site, or None for the input.
+        batch_size: most rows in one pass.
+        rows: where these examples are in the user's batch, of `total` examples: which rows of a
+            baseline with one row per example are theirs.
+        moved: the value to explain at, where it is not the model's own: a noisy one, say.
+    """
+
+    model: Model
+    inputs: Inputs
+    target: Score
+    at: str | None
+    batch_size: int
+    rows: NDArray[np.int64]
+    total: int
+    moved: Tree | None = None
+
+    @property
+    def arrays(self) -> Arrays:
+        return self.model.arrays
+
+    @property
+    def count(self) -> int:
+        """The number of examples."""
+        return self.inputs.count
+
+    @cached_property
+    def value(self) -> Tree:
+        """The value to explain at, shape (N, ...): the input, or the activation at the site."""
+        if self.moved is not None:
+            return self.moved
+        if self.at is None:
+            return self.inputs.attributed
+        return self.model.activation(self.inputs, self.at)
+
+    @property
+    def input_layout(self) -> Layout | None:
+        """Where the (first) input has its channels and places; None if it has no space."""
+        return input_layout(shape_of(leaves(self.inputs.attributed)[0]), self.model.channels)
+
+    @property
+    def value_layout(self) -> Layout | None:
+        """Where the value has its channels and places; None if it has no space."""
+        layout = self.input_layout
+        if self.at is None or layout is None:
+            return layout
+        (value,) = leaves(self.value)
+        return site_layout(shape_of(value), layout.grid, self.model.channels, self.count)
+
+    def gradient(self, points: Tree | None = None) -> Gradient:
+        """Score and gradient at the value itself, or at points of shape (samples, N, ...).
+
+        The result has the points' leading axes: score (samples, N), gradient (samples, N, ...).
+        """
+        if points is None:
+            if self.at is None:
+                return self.model.gradient(self.at_value(self.moved), self.target)
+            return self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
+        flat = self.at_points(points)
+        found = flat.gradient()
+        samples = shape_of(leaves(points)[0])[0]
+        return Gradient(
+            self._fold(found.score, samples),
+            points,
+            map_leaves(lambda leaf: self._fold(leaf, samples), found.gradient),
+        )
+
+    def score(self, points: Tree | None = None) -> Array:
+        """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
+        if points is None:
+            if self.at is None:
+                return self.model.score(self.at_value(self.moved), self.target)
+            return self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
+        samples = shape_of(leaves(points)[0])[0]
+        return self._fold(self.at_points(points).score(), samples)
+
+    def at_points(self, points: Tree) -> "Objective":
+        """The same score explained at other points, shape (samples, N, ...), as samples x N examples."""
+        samples = shape_of(leaves(points)[0])[0]
+        return replace(
+            self,
+            inputs=self.inputs if samples == 1 else self.inputs.map_rows(self._tiled(samples)),
+            target=self.target.take(np.tile(np.arange(self.count), samples)),
+            rows=np.tile(self.rows, samples),
+            moved=map_leaves(
+                lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points
+            ),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> "Objective":
+        """The same objective for some of the examples: `rows` of these."""
+        return replace(
+            self,
+            inputs=take_rows(self.model, self.inputs, rows),
+            target=self.target.take(rows),
+            rows=self.rows[rows],
+            moved=None
+            if self.moved is None
+            else map_leaves(lambda leaf: self._rows(leaf, rows), self.moved),
+        )
+
+    def placed(self, at: str | None) -> "Objective":
+        """The same examples and score, explained at another site."""
+        return replace(self, at=at, moved=None)
+
+    def chunks(self, samples: int) -> Iterator[range]:
+        """Ranges that together cover `samples` points per example, each within `batch_size` rows.
+
+        They are of nearly equal length, so that a compiled model sees at most two batch sizes.
+        """
+        most = max(1, self.batch_size // self.count)
+        pieces = -(-samples // most)
+        for piece in range(pieces):
+            yield range(samples * piece // pieces, samples * (piece + 1) // pieces)
+
+    def baselines(self, baseline: Baseline) -> list[Tree]:
+        """The baselines as trees of native arrays that broadcast against `value`."""
+        given = baseline.values if isinstance(baseline, Several) else (baseline,)
+        return [self._baseline(one) for one in given]
+
+    def column(self, numbers: NDArray[np.float64], like: Array) -> Array:
+        """Numbers, one per sample, as a native array that broadcasts against points (samples, N, ...)
+        of the value `like` (N, ...)."""
+        return self.model.asarray(numbers.reshape(-1, *(1,) * like.ndim), like=like)
+
+    def at_value(self, value: Tree | None) -> Inputs:
+        return self.inputs if value is None else self.inputs.with_attributed(value)
+
+    def _baseline(self, baseline: object) -> Tree:
+        value = self.value
+        parts = baseline_parts(baseline, value)
+        return rebuild(
+            value,
+            [
+                self._baseline_leaf(part, leaf)
+                for part, leaf in zip(parts, leaves(value), strict=True)
+            ],
+        )
+
+    def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
+        if isinstance(baseline, (int, float)):
+            return self.arrays.zeros_like(leaf) + baseline
+        if self.model.owns(baseline):
+            array: Array = baseline  # type: ignore[assignment]
+        else:
+            array = self.model.asarray(np.asarray(baseline), like=leaf)
+        shape, wanted = shape_of(array), shape_of(leaf)
+        if shape == (self.total, *wanted[1:]) and (shape[0] != 1):
+            return self._rows(array, self.rows)
+        if shape == wanted[1:]:
+            array = self.arrays.expand_dims(array, axis=0)
+        elif shape != (1, *wanted[1:]):
+            raise InputError(
+                f"A baseline must be a number, or an array of shape {wanted[1:]}, {(1, *wanted[1:])} "
+                f"or {(self.total, *wanted[1:])}; got shape {shape}. "
+                "For several baselines per example use Several([...])."
+            )
+        return self.arrays.broadcast_to(array, wanted)
+
+    def _rows(self, leaf: Array, rows: NDArray[np.int64]) -> Array:
+        return self.arrays.take(leaf, self.model.asarray(rows), axis=0)
+
+    def _fold(self, array: Array, samples: int) -> Array:
+        return self.arrays.reshape(array, (samples, self.count, *shape_of(array)[1:]))
+
+    def _tiled(self, samples: int) -> Callable[[Array], Array]:
+        def tile(array: Array) -> Array:
+            shape = shape_of(array)
+            repeated = self.arrays.broadcast_to(
+                self.arrays.expand_dims(array, axis=0), (samples, *shape)
+            )
+            return self.arrays.reshape(repeated, (samples * shape[0], *shape[1:]))
+
+        return tile
+
+
+def baseline_parts(baseline: object, value: Tree) -> list[object]:
+    """One baseline for each leaf of the value, from one for all or a structure like the value's."""
+    if isinstance(value, dict) and isinstance(baseline, dict):
+        if set(value) != set(baseline):
+            raise InputError(f"Baselines for {sorted(baseline)}, but inputs {sorted(value)}.")
+        return [baseline[name] for name in value]
+    if isinstance(value, tuple) and isinstance(baseline, tuple):
+        if len(value) != len(baseline):
+            raise InputError(f"{len(baseline)} baselines for {len(value)} inputs.")
+        return list(baseline)
+    if len(leaves(value)) > 1 and not isinstance(baseline, (int, float)):
+        raise InputError(
+            "Several inputs need a number, or a baseline for each in the inputs' own structure; "
+            f"got a {type(baseline).__name__}."
+        )
+    return [baseline] * len(leaves(value))

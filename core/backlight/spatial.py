@@ -1,0 +1,60 @@
+"""The last feature map of a model: the inner site that class activation maps read by default."""
+
+from math import prod
+from weakref import WeakKeyDictionary
+
+from backlight.arrays import shape_of
+from backlight.errors import SiteError
+from backlight.layout import site_layout
+from backlight.model import Model
+from backlight.objective import Objective
+from backlight.tree import leaves
+
+_found: WeakKeyDictionary[Model, dict[tuple[int, ...], str]] = WeakKeyDictionary()
+
+
+def last_feature_map(objective: Objective) -> str:
+    """The name of the last site whose places still mean places of the input.
+
+    Going back from the output, it is the first site that is laid out over the input (see
+    `site_layout`), is not the result of a pooling, and whose places all can tell the score: after a
+    vision transformer's last attention only the class token does, and its patches get no gradient.
+
+    Raises:
+        SiteError: no such site; the message lists the sites.
+    """
+    inputs, model = objective.inputs, objective.model
+    shape = shape_of(leaves(inputs.attributed)[0])
+    remembered = _found.setdefault(model, {})
+    if shape[1:] not in remembered:
+        remembered[shape[1:]] = _search(objective)
+    return remembered[shape[1:]]
+
+
+def _search(objective: Objective) -> str:
+    model, layout = objective.model, objective.input_layout
+    shape = shape_of(leaves(objective.inputs.attributed)[0])
+    sites = model.sites(objective.inputs)
+    if layout is not None:
+        for site in reversed(sites):
+            place = site_layout(site.shape, layout.grid, model.channels, objective.count)
+            if place is None or site.pooled:
+                continue
+            if place.tokens and not _tokens_matter(objective.placed(site.name)):
+                continue
+            return site.name
+    listed = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
+    raise SiteError(
+        f"No feature map found for inputs of shape {shape}: name a site with at=... . "
+        f"Sites: {listed}."
+    )
+
+
+def _tokens_matter(objective: Objective) -> bool:
+    layout = objective.value_layout
+    if layout is None:
+        return False
+    (gradient,) = leaves(objective.gradient().gradient)
+    places = layout.channels_last(gradient, objective.arrays)
+    share = objective.model.to_numpy(objective.arrays.sum(objective.arrays.abs(places), axis=-1))
+    return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)

@@ -1,0 +1,83 @@
+"""From a user's network to a Model: the installed backends are asked whose it is."""
+
+from collections import OrderedDict
+from threading import Lock
+
+from backlight.arrays import Channels
+from backlight.errors import NoBackendError
+from backlight.model import Model, Options
+from backlight.outputs import OutputKind
+from backlight.plugins import plugins
+
+KEPT = 4
+"""How many models `wrap` remembers, so that explaining the same net again compiles nothing anew."""
+
+_recent: OrderedDict[tuple[int, str | None, Options], tuple[object, Model]] = OrderedDict()
+_lock = Lock()
+
+
+def wrap(
+    net: object,
+    framework: str | None = None,
+    *,
+    inputs: object = None,
+    outputs: OutputKind | None = None,
+    channels: Channels | None = None,
+) -> Model:
+    """A model from a network of any installed framework.
+
+    The last few models are remembered with their networks: wrapping the same object again gives the
+    same model, with what was compiled for it. `forget()` lets go of them.
+
+    Args:
+        net: a torch module, a Keras model, a tf.Module or tf.function, a JAX function or module, a
+            plain function of one framework's arrays, or a Model, which is returned as it is.
+        framework: `torch`, `tensorflow`, `jax` ...; needed for a plain function only, and there too
+            only where `inputs` are not the framework's own arrays.
+        inputs: what the net will be called with, to tell a plain function's framework by.
+        outputs: what the net's outputs hold, where its last operation does not show it.
+        channels: where images have their channels, where neither framework nor shapes tell.
+
+    Raises:
+        NoBackendError: no installed backend takes it.
+    """
+    if isinstance(net, Model):
+        return net
+    options = Options(outputs, channels)
+    key = (id(net), framework, options)
+    with _lock:
+        known = _recent.get(key)
+        if known is not None and known[0] is net:
+            _recent.move_to_end(key)
+            return known[1]
+    model: Model | None = plugins().manager.hook.backlight_wrap(
+        net=net, inputs=inputs, framework=framework, options=options
+    )
+    if model is None:
+        raise NoBackendError(no_backend(net, inputs, framework))
+    with _lock:
+        _recent[key] = (net, model)
+        while len(_recent) > KEPT:
+            _recent.popitem(last=False)
+    return model
+
+
+def forget() -> None:
+    """Let go of the models that `wrap` remembers, and of the memory they hold."""
+    with _lock:
+        _recent.clear()
+
+
+def no_backend(net: object, inputs: object, framework: str | None) -> str:
+    found = plugins()
+    kind = f"{type(net).__module__}.{type(net).__qualname__}"
+    fed = "" if inputs is None else f" fed with a {type(inputs).__module__}.{type(inputs).__name__}"
+    asked = "" if framework is None else f" (framework={framework!r})"
+    broken = "".join(f" Plugin {plugin.name} failed: {plugin.error}." for plugin in found.broken)
+    return (
+        f"No backend takes a {kind}{fed}{asked}. Plugins installed: "
+        f"{', '.join(plugin.name for plugin in found.found if not plugin.error)}.{broken} "
+        "For a plain function say framework='torch', 'tensorflow' or 'jax', or feed it that "
+        "framework's own arrays; check that the framework is installed "
+        "(pip install 'backlight[torch]')."
+    )
