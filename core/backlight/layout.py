@@ -6,6 +6,8 @@ from typing import final
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 
+COLOURS = (1, 3, 4)
+MOST_COLOURS = 4
 MOST_PREFIX_TOKENS = 8
 """Class and register tokens that a vision transformer may put before its patches."""
 
@@ -41,16 +43,15 @@ class Layout:
 def input_layout(shape: tuple[int, ...], channels: Channels) -> Layout | None:
     """The layout of an input: signals (N, C, L), images (N, C, H, W), volumes, or channels last.
 
-    An axis of 1, 3 or 4 tells which one the channels are; where it does not, `channels` does.
+    The channels are on the model's side, unless only the other side can be a number of colours.
     None for inputs without space, such as (N, features).
     """
     if len(shape) < 3:
         return None
-    first, last = (shape[axis] in (1, 3, 4) for axis in (1, -1))
-    axis = {(True, False): 1, (False, True): len(shape) - 1}.get(
-        (first, last), 1 if channels == "first" else len(shape) - 1
-    )
-    return layout_with(shape, axis)
+    sides = (1, len(shape) - 1)
+    own, other = sides if channels == "first" else sides[::-1]
+    swapped = shape[own] > MOST_COLOURS and shape[other] in COLOURS
+    return layout_with(shape, other if swapped else own)
 
 
 def layout_with(shape: tuple[int, ...], channel_axis: int) -> Layout:

@@ -4,7 +4,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, cast, final
+from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,10 @@ class Evidence:
 class Method(ABC):
     """A technique. Implementations are final, frozen, keyword-only dataclasses."""
 
-    spatial: ClassVar[bool] = False
-    """Whether the technique reads a feature map: `at` is then the last one, unless the user says."""
+    @property
+    def spatial(self) -> bool:
+        """Whether the technique reads a feature map: `at` is then the last one unless the user says."""
+        return False
 
     @abstractmethod
     def attribute(self, objective: Objective) -> Evidence:

@@ -34,7 +34,7 @@ def take_rows(model: Model, inputs: Inputs, rows: NDArray[np.int64]) -> Inputs:
         return inputs
     if (np.diff(rows) == 1).all():
         start, stop = int(rows[0]), int(rows[-1]) + 1
-        return inputs.map_rows(lambda array: array[start:stop])
+        return inputs.map_rows(lambda array: array[start:stop, ...])
     index = model.asarray(rows)
     return inputs.map_rows(lambda array: model.arrays.take(array, index, axis=0))
 
@@ -56,7 +56,7 @@ class Objective:
         batch_size: most rows in one pass.
         rows: where these examples are in the user's batch, of `total` examples: which rows of a
             baseline with one row per example are theirs.
-        moved: the value to explain at, where it is not the model's own: a noisy one, say.
+        moved: the site's value to explain at, where it is not the model's own: a noisy one, say.
     """
 
     model: Model
@@ -91,13 +91,11 @@ class Objective:
         """Where the (first) input has its channels and places; None if it has no space."""
         return input_layout(shape_of(leaves(self.inputs.attributed)[0]), self.model.channels)
 
-    @property
-    def value_layout(self) -> Layout | None:
-        """Where the value has its channels and places; None if it has no space."""
+    def layout_of(self, value: Array) -> Layout | None:
+        """Where this value (the input's, or the site's) has its channels and places, if it has any."""
         layout = self.input_layout
         if self.at is None or layout is None:
             return layout
-        (value,) = leaves(self.value)
         return site_layout(shape_of(value), layout.grid, self.model.channels, self.count)
 
     def gradient(self, points: Tree | None = None) -> Gradient:
@@ -106,12 +104,10 @@ class Objective:
         The result has the points' leading axes: score (samples, N), gradient (samples, N, ...).
         """
         if points is None:
-            if self.at is None:
-                return self.model.gradient(self.at_value(self.moved), self.target)
             return self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
         flat = self.at_points(points)
         found = flat.gradient()
-        samples = shape_of(leaves(points)[0])[0]
+        samples = samples_of(points)
         return Gradient(
             self._fold(found.score, samples),
             points,
@@ -121,23 +117,20 @@ class Objective:
     def score(self, points: Tree | None = None) -> Array:
         """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
         if points is None:
-            if self.at is None:
-                return self.model.score(self.at_value(self.moved), self.target)
             return self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
-        samples = shape_of(leaves(points)[0])[0]
-        return self._fold(self.at_points(points).score(), samples)
+        return self._fold(self.at_points(points).score(), samples_of(points))
 
     def at_points(self, points: Tree) -> "Objective":
         """The same score explained at other points, shape (samples, N, ...), as samples x N examples."""
-        samples = shape_of(leaves(points)[0])[0]
+        if self.at is None:
+            return self.with_inputs(points)
+        return replace(self._repeated(samples_of(points)), moved=self._flat(points))
+
+    def with_inputs(self, points: Tree) -> "Objective":
+        """The same score, explained at the same site, for other inputs of shape (samples, N, ...)."""
+        repeated = self._repeated(samples_of(points))
         return replace(
-            self,
-            inputs=self.inputs if samples == 1 else self.inputs.map_rows(self._tiled(samples)),
-            target=self.target.take(np.tile(np.arange(self.count), samples)),
-            rows=np.tile(self.rows, samples),
-            moved=map_leaves(
-                lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points
-            ),
+            repeated, inputs=repeated.inputs.with_attributed(self._flat(points)), moved=None
         )
 
     def take(self, rows: NDArray[np.int64]) -> "Objective":
@@ -176,9 +169,6 @@ class Objective:
         of the value `like` (N, ...)."""
         return self.model.asarray(numbers.reshape(-1, *(1,) * like.ndim), like=like)
 
-    def at_value(self, value: Tree | None) -> Inputs:
-        return self.inputs if value is None else self.inputs.with_attributed(value)
-
     def _baseline(self, baseline: object) -> Tree:
         value = self.value
         parts = baseline_parts(baseline, value)
@@ -210,6 +200,19 @@ class Objective:
             )
         return self.arrays.broadcast_to(array, wanted)
 
+    def _repeated(self, samples: int) -> "Objective":
+        if samples == 1:
+            return self
+        return replace(
+            self,
+            inputs=self.inputs.map_rows(self._tiled(samples)),
+            target=self.target.take(np.tile(np.arange(self.count), samples)),
+            rows=np.tile(self.rows, samples),
+        )
+
+    def _flat(self, points: Tree) -> Tree:
+        return map_leaves(lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points)
+
     def _rows(self, leaf: Array, rows: NDArray[np.int64]) -> Array:
         return self.arrays.take(leaf, self.model.asarray(rows), axis=0)
 
@@ -225,6 +228,10 @@ class Objective:
             return self.arrays.reshape(repeated, (samples * shape[0], *shape[1:]))
 
         return tile
+
+
+def samples_of(points: Tree) -> int:
+    return shape_of(leaves(points)[0])[0]
 
 
 def baseline_parts(baseline: object, value: Tree) -> list[object]:

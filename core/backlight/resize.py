@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.arrays import Array, shape_of
+from backlight.model import Model
+
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 
 
@@ -30,3 +33,18 @@ def resize_matrix(source: int, size: int, interpolation: Interpolation) -> NDArr
     np.add.at(matrix, (rows, lower), 1.0 - fraction)
     np.add.at(matrix, (rows, np.minimum(lower + 1, source - 1)), fraction)
     return matrix
+
+
+def resize(maps: Array, size: tuple[int, ...], interpolation: Interpolation, model: Model) -> Array:
+    """Maps of shape (N, *places) resampled to (N, *size), axis by axis."""
+    arrays = model.arrays
+    for axis, length in enumerate(size, start=1):
+        shape = shape_of(maps)
+        matrix = model.asarray(resize_matrix(shape[axis], length, interpolation).T, like=maps)
+        # The axis in question last, one matrix product, and back.
+        order = (*(other for other in range(len(shape)) if other != axis), axis)
+        rows = arrays.reshape(arrays.permute_dims(maps, order), (-1, shape[axis]))
+        resampled = arrays.reshape(rows @ matrix, (*(shape[i] for i in order[:-1]), length))
+        back = tuple(order.index(i) for i in range(len(shape)))
+        maps = arrays.permute_dims(resampled, back)
+    return maps

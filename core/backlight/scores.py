@@ -351,7 +351,7 @@ def pick(value: Array, index: ElementIndex, operands: Sequence[Array], arrays: A
             # Every row of an operand is the same here; a length-1 take keeps the axis in its place.
             value = arrays.take(value, next(integers)[:1], axis=axis)
         elif entry != slice(None):
-            value = value[(*(slice(None),) * axis, entry)]
+            value = value[(*(slice(None),) * axis, entry, ...)]
     return value if value.ndim == 1 else arrays.sum(value, axis=tuple(range(1, value.ndim)))
 
 

@@ -51,10 +51,10 @@ def _search(objective: Objective) -> str:
 
 
 def _tokens_matter(objective: Objective) -> bool:
-    layout = objective.value_layout
+    (gradient,) = leaves(objective.gradient().gradient)
+    layout = objective.layout_of(gradient)
     if layout is None:
         return False
-    (gradient,) = leaves(objective.gradient().gradient)
     places = layout.channels_last(gradient, objective.arrays)
     share = objective.model.to_numpy(objective.arrays.sum(objective.arrays.abs(places), axis=-1))
     return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)

@@ -1,0 +1,149 @@
+"""Occlusion: how much the score falls when a window of the input is covered.
+
+Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks" (2013), section 4.1.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Evidence, Method, Objective
+from backlight.arrays import Array, shape_of
+from backlight.baselines import Baseline
+from backlight.errors import HyperParameterError, require
+from backlight.tree import leaves, rebuild
+
+Lengths: TypeAlias = int | tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Occlusion(Method):
+    """score(x) - score(x with a window replaced by the baseline), averaged over the windows at a place.
+
+    All channels of a place are covered together. The last window of a line is cut off at the edge.
+
+    Args:
+        window: sides of the window in places, one for all axes or one each; by default an eighth of
+            each side (one feature, for inputs without places).
+        stride: from one window to the next; by default half the window.
+        baseline: what a window is filled with: a number, an array, one for each example; the mean
+            over `Several`.
+
+    Law: for a model linear in x, with window and stride 1, the values are weight * (x - baseline)
+        summed over channels: exactly complete.
+    Cost: a forward pass for each window; about 225 for an image with the default window and stride.
+    """
+
+    window: Lengths | None = None
+    stride: Lengths | None = None
+    baseline: Baseline = 0.0
+
+    def __post_init__(self) -> None:
+        for field in ("window", "stride"):
+            given = getattr(self, field)
+            lengths = given if isinstance(given, tuple) else (1 if given is None else given,)
+            whole = all(isinstance(length, int) and length >= 1 for length in lengths)
+            require(whole, self, field, "at least 1 along each axis")
+
+    def attribute(self, objective: Objective) -> Evidence:
+        score = objective.score()
+        value = leaves(objective.value)
+        baselines = [leaves(tree) for tree in objective.baselines(self.baseline)]
+        found = []
+        for position, leaf in enumerate(value):
+            masks, cover = self._windows(leaf, objective)
+            total = objective.arrays.zeros_like(leaf)
+            for baseline in baselines:
+                total = total + self._leaf(
+                    objective, position, baseline[position], masks, cover, score
+                )
+            found.append(total / len(baselines))
+        return Evidence(rebuild(objective.value, found), score)
+
+    def _leaf(
+        self,
+        objective: Objective,
+        position: int,
+        baseline: Array,
+        masks: NDArray[np.bool_],
+        cover: tuple[int, ...],
+        score: Array,
+    ) -> Array:
+        """Values of one leaf: the fall of the score, spread over the places of each window."""
+        arrays, model = objective.arrays, objective.model
+        value = leaves(objective.value)
+        leaf, places = value[position], prod(cover)
+        falls: Array | None = None
+        for chunk in objective.chunks(len(masks)):
+            mask = masks[chunk.start : chunk.stop]
+            covered = model.asarray(mask.reshape(len(mask), *cover))
+            points = [
+                arrays.broadcast_to(one[None, ...], (len(mask), *shape_of(one))) for one in value
+            ]
+            points[position] = arrays.where(covered, baseline[None, ...], leaf[None, ...])
+            fall = score[None, ...] - objective.score(rebuild(objective.value, points))
+            # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
+            spread = model.asarray(mask.reshape(len(mask), places).astype(np.float64), like=leaf)
+            part = arrays.permute_dims(fall, (1, 0)) @ spread
+            falls = part if falls is None else falls + part
+        if falls is None:
+            raise AssertionError("unreachable: there is at least one window")
+        count = masks.sum(axis=0).reshape(1, places)
+        mean = falls / model.asarray(np.maximum(count, 1).astype(np.float64), like=leaf)
+        shaped = arrays.reshape(mean, (objective.count, *cover[1:]))
+        return arrays.broadcast_to(shaped, shape_of(leaf))
+
+    def _windows(
+        self, leaf: Array, objective: Objective
+    ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
+        """Masks (windows, places) and the shape (1, ...) in which one broadcasts against the leaf."""
+        shape = shape_of(leaf)
+        layout = objective.layout_of(leaf)
+        channel_axis = layout.channel_axis if layout else (2 if len(shape) == 3 else None)
+        axes = [axis for axis in range(1, len(shape)) if axis != channel_axis]
+        sides = [shape[axis] for axis in axes]
+        eighth = tuple(max(1, side // 8) if layout else 1 for side in sides)
+        window = self._lengths(self.window, "window", sides, eighth)
+        half = tuple(max(1, length // 2) for length in window)
+        stride = self._lengths(self.stride, "stride", sides, half)
+        cover = tuple(shape[axis] if axis in axes else 1 for axis in range(len(shape)))
+        return window_masks(sides, window, stride), cover
+
+    def _lengths(
+        self, given: Lengths | None, field: str, sides: list[int], default: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        if given is None:
+            return default
+        lengths = given if isinstance(given, tuple) else (given,) * len(sides)
+        fits = len(lengths) == len(sides) and all(
+            length <= side for length, side in zip(lengths, sides, strict=True)
+        )
+        if not fits:
+            raise HyperParameterError(
+                f"Occlusion.{field} must be one number or one for each of the places' axes, at most "
+                f"{tuple(sides)}; got {given!r}."
+            )
+        return lengths
+
+
+def window_masks(
+    sides: list[int], window: tuple[int, ...], stride: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """One boolean mask (windows, *sides) for each place of the window, until all is covered."""
+    lines = []
+    for side, length, step in zip(sides, window, stride, strict=True):
+        starts = np.arange(-(-(side - length) // step) + 1) * step
+        place = np.arange(side)
+        lines.append((place >= starts[:, None]) & (place < starts[:, None] + length))
+    masks = []
+    for chosen in product(*lines):
+        mask = np.ones(sides, dtype=bool)
+        for axis, line in enumerate(chosen):
+            mask &= line.reshape([-1 if axis == other else 1 for other in range(len(sides))])
+        masks.append(mask)
+    return np.stack(masks)

@@ -1,0 +1,125 @@
+"""A slow model in float64 that judges techniques: array-api-strict arrays, central differences.
+
+It knows no automatic differentiation, so nothing it says about a gradient can share a bug with a
+framework; and its arrays refuse everything that is not in the array API standard, so a technique
+that runs here uses nothing else.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import array_api_strict as strict
+import numpy as np
+
+from backlight import Gradient, Model, Score, Site
+from backlight.arrays import Array, Arrays, shape_of
+from backlight.outputs import OutputKind, OutputSpec
+from backlight.tree import leaves, rebuild
+
+type_of_array = type(strict.asarray(0.0))
+STEP = 1e-5
+
+
+class ReferenceModel(Model):
+    """Named stages, one after the other; the value after each stage is a site."""
+
+    framework = "reference"
+    version = strict.__version__
+    arrays = cast(Arrays, strict)
+
+    def __init__(
+        self,
+        *stages: tuple[str, Callable[..., Array]],
+        kind: OutputKind = "logits",
+        channels: str = "first",
+    ):
+        self.stages = stages
+        self.kind = kind
+        self.channels = channels
+        self.passes = 0
+        self.largest = 0
+
+    def run(self, inputs, at=None, value=None, stop=None):
+        arguments, keyword = inputs.arguments()
+        self.passes += 1
+        self.largest = max(self.largest, inputs.count)
+        names = [name for name, _ in self.stages]
+        first = 0
+        if at is not None and value is not None:
+            first, out = names.index(at) + 1, value
+        else:
+            out = None
+        for number, (name, stage) in enumerate(self.stages):
+            if number >= first:
+                out = stage(*arguments, **keyword) if number == 0 else stage(out)
+            if name == stop:
+                return out
+        return out
+
+    def predict(self, inputs):
+        return self.run(self.prepare(inputs))
+
+    def outputs(self, inputs):
+        return OutputSpec(shape_of(self.predict(inputs)), self.kind)
+
+    def score(self, inputs, score: Score, *, at=None, value=None):
+        inputs = self.prepare(inputs)
+        outputs = self.run(inputs, at, value, stop=score.site)
+        return score.evaluate(outputs, [strict.asarray(row) for row in score.operands()], strict)
+
+    def gradient(self, inputs, score: Score, *, at=None, value=None):
+        inputs = self.prepare(inputs)
+        if at is not None and value is None:
+            value = self.activation(inputs, at)
+        where = inputs.attributed if at is None else value
+
+        def score_of(point):
+            if at is None:
+                return self.score(inputs.with_attributed(point), score)
+            return self.score(inputs, score, at=at, value=point)
+
+        found = []
+        parts = leaves(where)
+        for position, leaf in enumerate(parts):
+            host = np.array(leaf, dtype=np.float64)
+            slope = np.zeros_like(host)
+            for index in np.ndindex(host.shape[1:]):
+                values = []
+                for sign in (1, -1):
+                    moved = host.copy()
+                    moved[(slice(None), *index)] += sign * STEP
+                    others = [*parts[:position], strict.asarray(moved), *parts[position + 1 :]]
+                    values.append(np.array(score_of(rebuild(where, others))))
+                slope[(slice(None), *index)] = (values[0] - values[1]) / (2 * STEP)
+            found.append(strict.asarray(slope))
+        return Gradient(score_of(where), where, rebuild(where, found))
+
+    def activation(self, inputs, at):
+        self.site(inputs, at)
+        return self.run(self.prepare(inputs), stop=at)
+
+    def sites(self, inputs) -> tuple[Site, ...]:
+        inputs = self.prepare(inputs)
+        return tuple(
+            Site(name, shape_of(self.run(inputs, stop=name)), "stage", "pool" in name)
+            for name, _ in self.stages
+        )
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, type_of_array)
+
+    def asarray(self, array, like=None):
+        array = np.asarray(array)
+        return strict.asarray(array.astype(np.float64) if array.dtype.kind == "f" else array)
+
+    def to_numpy(self, array):
+        return np.array(array)
+
+    def is_floating(self, array) -> bool:
+        return bool(strict.isdtype(array.dtype, "real floating"))
+
+
+def linear(weight: np.ndarray) -> Callable[[Array], Array]:
+    """(N, ...) -> (N, classes) with a weight of shape (features, classes)."""
+    matrix = strict.asarray(weight)
+    return lambda x: strict.reshape(x, (x.shape[0], -1)) @ matrix
