@@ -1,0 +1,47 @@
+# Everything a newcomer runs. Needs Python 3.11 or later and make; all else goes into .venv.
+
+PYTHON ?= python3
+FRAMEWORK ?= torch
+BIN := .venv/bin
+PACKAGES := core backends methods plugins
+INSTALLED := .venv/installed
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check format lint types imports benchmarks clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(INSTALLED): requirements/development.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements/development.txt
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED)  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=torch, tensorflow or jax
+	$(BIN)/backlight demo --framework $(FRAMEWORK)
+
+test: $(INSTALLED)  ## Run every test, on all three frameworks
+	$(BIN)/python -m pytest
+
+check: format lint types imports test  ## All that must be green: format, lint, types, imports, tests
+
+format: $(INSTALLED)
+	$(BIN)/ruff format --check .
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the environment and everything built
+	rm -rf .venv build dist backlight-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
