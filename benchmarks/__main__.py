@@ -1,0 +1,28 @@
+"""Run every benchmark, each framework in a process of its own."""
+
+import subprocess
+import sys
+
+FRAMEWORKS = ("torch", "tensorflow", "jax")
+
+
+def run(module: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *arguments], check=True)
+
+
+def main() -> None:
+    print("Library time / bare-loop time", flush=True)
+    for framework in FRAMEWORKS:
+        run("overhead", framework)
+    print("\nIntegrated gradients at equal completeness error", flush=True)
+    run("completeness")
+    print("\nPeak memory of integrated gradients", flush=True)
+    for kind in (*FRAMEWORKS, "captum"):
+        for steps in ("20", "200", "2000"):
+            run("memory", kind, steps)
+    print("\nParity of three frameworks", flush=True)
+    run("parity")
+
+
+if __name__ == "__main__":
+    main()

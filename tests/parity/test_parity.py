@@ -1,0 +1,85 @@
+"""Same weights in, same map out: every technique on three frameworks, and one judge from outside."""
+
+import numpy as np
+import pytest
+
+from backlight import Method, Several
+from backlight_demo import fashion
+from backlight_methods import METHODS, Gradient, IntegratedGradients, Smooth
+from tests.parity.measure import FRAMEWORKS, Values, explained, pictures, spread
+
+SMALLER: dict[str, dict[str, object]] = {
+    "expected_gradients": {"samples": 6, "baseline": Several([0.0, 0.5])},
+    "integrated_gradients": {"steps": 6},
+    "smooth": {"samples": 4},
+}
+
+
+def technique(name: str, net: str) -> Method:
+    smaller = dict(SMALLER.get(name, {}))
+    if name == "occlusion":
+        smaller = {"window": 9, "stride": 5} if net == "fashion" else {"window": 80, "stride": 72}
+    return METHODS[name](**smaller)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_three_frameworks_agree_on_the_fashion_net_in_float64(name: str) -> None:
+    method = technique(name, "fashion")
+    found = [explained(framework, "fashion", "float64", method, 6) for framework in FRAMEWORKS]
+    assert spread(found) <= 1e-9
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_three_frameworks_agree_on_the_fashion_net_in_float32(name: str) -> None:
+    method = technique(name, "fashion")
+    found = [explained(framework, "fashion", "float32", method, 6) for framework in FRAMEWORKS]
+    assert spread(found) <= 1e-4
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_three_frameworks_agree_on_efficientnet_lite0_in_float64(name: str) -> None:
+    method = technique(name, "efficientnet_lite0")
+    found = [
+        explained(framework, "efficientnet_lite0", "float64", method, 1) for framework in FRAMEWORKS
+    ]
+    assert spread(found) <= 1e-9
+
+
+@pytest.mark.parametrize("statistic", ["square", "variance"])
+def test_three_frameworks_agree_on_statistics_of_noise(statistic: str) -> None:
+    method = Smooth(inner=IntegratedGradients(steps=3), samples=4, statistic=statistic)  # type: ignore[arg-type]
+    found = [explained(framework, "fashion", "float64", method, 3) for framework in FRAMEWORKS]
+    assert spread(found) <= 1e-9
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_gradient_is_that_of_the_net_written_in_numpy(framework: str) -> None:
+    pixels = pictures("fashion", "first", "float64", 2)
+    targets = np.array([9, 2])
+    found = explained(framework, "fashion", "float64", Gradient(), 2, target=targets)
+    step = 1e-6
+    for row, (picture, target) in enumerate(zip(pixels, targets, strict=True)):
+        # Both signs of a step in every pixel, all in one batch.
+        steps = step * np.eye(28 * 28).reshape(-1, 1, 28, 28)
+        above, below = by_hand(picture + steps), by_hand(picture - steps)
+        slope = (above[:, target] - below[:, target]).reshape(28, 28) / (2 * step)
+        difference = np.abs(found[row, :, :, 0] - slope)
+        # A kink within the step spoils a finite difference, so a few pixels may be off.
+        assert np.quantile(difference, 0.98) <= 1e-7 * np.abs(slope).max()
+
+
+def by_hand(images: Values) -> Values:
+    """The Fashion-MNIST net in NumPy, images (N, 1, 28, 28), logits (N, 10)."""
+    weights = {name: values.astype(np.float64) for name, values in fashion.weights().items()}
+    x = images
+    for name in fashion.CHANNELS:
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+        x = np.einsum("nchwij,ocij->nohw", windows, weights[f"{name}.kernel"], optimize=True)
+        x = np.maximum(x + weights[f"{name}.bias"][:, None, None], 0)
+        rows, columns = x.shape[2] // 2, x.shape[3] // 2
+        x = x[:, :, : 2 * rows, : 2 * columns]
+        x = x.reshape(*x.shape[:2], rows, 2, columns, 2).max(axis=(3, 5))
+    x = x.reshape(len(x), -1)
+    x = np.maximum(x @ weights["dense1.kernel"].T + weights["dense1.bias"], 0)
+    return x @ weights["dense2.kernel"].T + weights["dense2.bias"]
