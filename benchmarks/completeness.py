@@ -69,7 +69,7 @@ def main() -> None:
     x = fashion.pictures(images[:32], "first", "float32")
     for tolerance in (0.05, 0.01):
         compare("fashion", fashion_torch.net(), x, labels[:32], tolerance)
-    shown = list(photos())[:4]
+    shown = list(photos().values())[:4]
     crops = np.stack([efficientnet_lite0.prepare(photo.picture) for photo in shown])
     pixels = efficientnet_lite0.pixels(crops, "first", "float32")
     target = np.array([photo.label for photo in shown], dtype=np.int64)

@@ -41,7 +41,7 @@ def batch(net: str, channels: str) -> tuple[np.ndarray, np.ndarray]:
     if net == "fashion":
         images, labels = fashion.examples()
         return fashion.pictures(images[:32], channels, "float32"), labels[:32]
-    chosen = [*photos(), *photos()][:8]
+    chosen = [*photos().values(), *photos().values()][:8]
     crops = np.stack([efficientnet_lite0.prepare(photo.picture) for photo in chosen])
     labels = np.array([photo.label for photo in chosen], dtype=np.int64)
     return efficientnet_lite0.pixels(crops, channels, "float32"), labels

@@ -40,7 +40,7 @@ def pictures(net: str, channels: str, dtype: str, count: int) -> Values:
     if net == "fashion":
         return fashion.pictures(fashion.examples()[0][:count], channels, dtype)
     crops = np.stack(
-        [efficientnet_lite0.prepare(photo.picture) for photo in list(photos())[:count]]
+        [efficientnet_lite0.prepare(photo.picture) for photo in list(photos().values())[:count]]
     )
     return efficientnet_lite0.pixels(crops, channels, dtype)
 

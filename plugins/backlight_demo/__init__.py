@@ -1,0 +1,1 @@
+"""Data, weights and nets to try Backlight on."""
