@@ -2,12 +2,17 @@
 
 from collections import OrderedDict
 from threading import Lock
+from typing import cast
+
+import numpy as np
 
 from backlight.arrays import Channels
 from backlight.errors import NoBackendError
+from backlight.inputs import Inputs
 from backlight.model import Model, Options
 from backlight.outputs import OutputKind
 from backlight.plugins import plugins
+from backlight.tree import Tree, leaves
 
 KEPT = 4
 """How many models `wrap` remembers, so that explaining the same net again compiles nothing anew."""
@@ -47,7 +52,7 @@ def wrap(
     key = (id(net), framework, options)
     with _lock:
         known = _recent.get(key)
-        if known is not None and known[0] is net:
+        if known is not None and known[0] is net and takes(known[1], inputs):
             _recent.move_to_end(key)
             return known[1]
     model: Model | None = plugins().manager.hook.backlight_wrap(
@@ -66,6 +71,13 @@ def forget() -> None:
     """Let go of the models that `wrap` remembers, and of the memory they hold."""
     with _lock:
         _recent.clear()
+
+
+def takes(model: Model, inputs: object) -> bool:
+    """Whether inputs are of the model's framework or of none: one plain function can serve several."""
+    given = leaves(cast(Tree, inputs)) if isinstance(inputs, (tuple, dict)) else [inputs]
+    neutral = (np.ndarray, np.generic, Inputs, type(None))
+    return all(isinstance(leaf, neutral) or model.owns(leaf) for leaf in given)
 
 
 def no_backend(net: object, inputs: object, framework: str | None) -> str:

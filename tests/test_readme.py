@@ -1,0 +1,42 @@
+"""The README is true: its code runs, and its table lists every technique."""
+
+import re
+from pathlib import Path
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+
+from backlight_methods import METHODS
+from tests.reference import ReferenceModel, linear
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def net() -> ReferenceModel:
+    weight = np.random.default_rng(0).normal(size=(2 * 6 * 6, 8))
+    return ReferenceModel(("feature", lambda x: x * x), ("out", linear(weight)))
+
+
+def test_the_three_one_liners_run(net: ReferenceModel) -> None:
+    x = strict.asarray(np.random.default_rng(1).normal(size=(2, 2, 6, 6)))
+    scope = {"model": net, "x": x, "labels": [1, 2]}
+    exec(CODE[0], scope)
+    heat = scope["heat"]
+    assert heat.values.shape == x.shape  # type: ignore[attr-defined]
+    assert heat.relative_gap.max() <= 0.01  # type: ignore[attr-defined]
+
+
+def test_the_ten_line_technique_runs(net: ReferenceModel) -> None:
+    x = strict.asarray(np.random.default_rng(1).normal(size=(2, 2, 6, 6)))
+    scope: dict[str, object] = {"__name__": "squared_gradient"}
+    exec(CODE[1], scope)
+    (technique,) = scope["backlight_methods"]().values()  # type: ignore[operator]
+    slope = np.array(METHODS["gradient"]()(net, x, 3).values)
+    assert np.allclose(np.array(technique()(net, x, 3).values), slope**2)
+
+
+def test_the_table_lists_every_technique_and_no_other() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)) == set(METHODS)
