@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(BAD_INPUT)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
-            print("Stopped by the keyboard; nothing half-finished was left.", file=sys.stderr)
+            print("Stopped from the keyboard.", file=sys.stderr)
         if ending.code == BAD_INPUT:
             report_broken(installed_plugins())
         raise
@@ -111,11 +111,15 @@ def show_plugins() -> None:
 
     Example: `backlight plugins`
     """
-    table = Table("name", "module", "distribution", "state", box=None, header_style="bold")
+    console = Console()
+    table = Table(box=None, header_style="bold")
+    for heading in ("name", "module", "distribution", "state"):
+        table.add_column(heading, overflow="fold")
     for plugin in installed_plugins().found:
         state = Text("loaded", "green") if plugin.error is None else Text(plugin.error, "bold red")
-        table.add_row(plugin.name, plugin.module, plugin.distribution, state)
-    Console().print(table)
+        table.add_row(*map(Text, (plugin.name, plugin.module, plugin.distribution)), state)
+    # A file or another program reads whole lines; only a person needs them to fit a screen.
+    console.print(table, width=None if console.is_terminal else 10_000)
 
 
 def show_methods() -> None:
@@ -128,9 +132,10 @@ def show_methods() -> None:
     console = Console()
     for name, make in installed_methods().items():
         parameters = ", ".join(f"{key}={value}" for key, value in defaults(make))
-        console.print(f"[bold]{escape(name)}[/bold]  [cyan]{escape(parameters)}[/cyan]")
+        title = f"[bold]{escape(name)}[/bold]  [cyan]{escape(parameters)}[/cyan]"
+        console.print(title, soft_wrap=not console.is_terminal)
         first = (inspect.getdoc(make) or "").partition("\n")[0]
-        console.print(f"    {escape(first)}")
+        console.print(f"    {escape(first)}", soft_wrap=not console.is_terminal)
 
 
 def defaults(make: Callable[..., object]) -> list[tuple[str, str]]:

@@ -29,9 +29,14 @@ class Layout:
     prefix: int = 0
     tokens: bool = False
 
+    @property
+    def channels(self) -> Channels:
+        """Which side the channels are on."""
+        return "first" if self.channel_axis == 1 else "last"
+
     def channels_last(self, value: Array, arrays: Arrays) -> Array:
         """The value as (N, *grid, channels), tokens that belong to no place left out."""
-        if self.channel_axis == 1:
+        if self.channels == "first":
             value = arrays.permute_dims(value, (0, *range(2, value.ndim), 1))
         if self.tokens:
             value = value[:, self.prefix :, :]

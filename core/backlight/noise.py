@@ -7,10 +7,21 @@ neither with the chunks a batch is cut into nor with an example's batch-mates.
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.arrays import Channels
 
-def normal(seed: int, sample: int, leaf: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Standard normal noise of `shape` (one example, no batch axis) for one sample of one leaf."""
-    return np.random.default_rng([seed, sample, leaf]).standard_normal(shape)
+
+def normal(
+    seed: int, sample: int, leaf: int, shape: tuple[int, ...], channels: Channels = "last"
+) -> NDArray[np.float64]:
+    """Standard normal noise of `shape` (one example, no batch axis) for one sample of one leaf.
+
+    It is drawn with the channels last and moved to where `shape` has them, so that a picture gets the
+    same noise on a framework that has them first.
+    """
+    generator = np.random.default_rng([seed, sample, leaf])
+    if channels == "first":
+        return np.moveaxis(generator.standard_normal((*shape[1:], shape[0])), -1, 0)
+    return generator.standard_normal(shape)
 
 
 def uniform(seed: int, sample: int) -> float:

@@ -30,7 +30,7 @@ class Occlusion(Method):
     Args:
         window: sides of the window in places, one for all axes or one each; by default an eighth of
             each side (one feature, for inputs without places).
-        stride: from one window to the next; by default half the window.
+        stride: from one window to the next; by default half the window, rounded up.
         baseline: what a window is filled with: a number, an array, one for each example; the mean
             over `Several`.
 
@@ -109,7 +109,7 @@ class Occlusion(Method):
         sides = [shape[axis] for axis in axes]
         eighth = tuple(max(1, side // 8) if layout else 1 for side in sides)
         window = self._lengths(self.window, "window", sides, eighth)
-        half = tuple(max(1, length // 2) for length in window)
+        half = tuple(-(-length // 2) for length in window)
         stride = self._lengths(self.stride, "stride", sides, half)
         cover = tuple(shape[axis] if axis in axes else 1 for axis in range(len(shape)))
         return window_masks(sides, window, stride), cover

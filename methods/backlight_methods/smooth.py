@@ -13,6 +13,7 @@ import numpy as np
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
 from backlight.errors import InputTypeError, require
+from backlight.layout import input_layout
 from backlight.noise import normal
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradient import Gradient
@@ -70,7 +71,7 @@ class Smooth(Method):
         seen, mean, spread = 0, None, None
         warnings: tuple[str, ...] = ()
         for chunk in objective.chunks(self.samples):
-            points = self._noisy(objective, value, chunk)
+            points = self._noisy(objective, value, chunk, noisy_input)
             moved = objective.with_inputs(points) if noisy_input else objective.at_points(points)
             evidence = self.inner.attribute(moved)
             warnings += evidence.warnings
@@ -92,13 +93,19 @@ class Smooth(Method):
             return variance
         return map_leaves(lambda v, m: v + m * m, variance, mean)
 
-    def _noisy(self, objective: Objective, value: Tree, chunk: range) -> Tree:
+    def _noisy(self, objective: Objective, value: Tree, chunk: range, is_input: bool) -> Tree:
         """Noisy copies of the value, shape (samples, N, ...)."""
         parts = []
         for number, leaf in enumerate(leaves(value)):
-            shape = shape_of(leaf)[1:]
-            drawn = np.stack([normal(self.seed, sample, number, shape) for sample in chunk])
-            noise = objective.model.asarray(self.noise * drawn[:, None], like=leaf)
+            shape = shape_of(leaf)
+            layout = (
+                input_layout(shape, objective.model.channels)
+                if is_input
+                else objective.layout_of(leaf)
+            )
+            channels = layout.channels if layout else "last"
+            drawn = [normal(self.seed, sample, number, shape[1:], channels) for sample in chunk]
+            noise = objective.model.asarray(self.noise * np.stack(drawn)[:, None], like=leaf)
             scale = value_range(leaf, objective)[None, ...] if self.relative else 1.0
             parts.append(leaf[None, ...] + noise * scale)
         return rebuild(value, parts)

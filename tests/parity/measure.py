@@ -49,7 +49,7 @@ def explained(
     framework: str,
     net: str,
     dtype: str,
-    method: Method | Callable[[str], Method],
+    method: Callable[[str], Method],
     count: int,
     target: object = None,
     batch_size: int | None = None,
@@ -57,9 +57,8 @@ def explained(
     """What a technique says, channels last: (N, H, W, C), or (N, H, W) for maps."""
     wrapped = model(framework, net, dtype)
     x = pictures(net, "first" if framework == "torch" else "last", dtype, count)
-    technique = method(framework) if not isinstance(method, Method) else method
     with precision(dtype):
-        found = technique(wrapped, x, target, batch_size=batch_size)  # type: ignore[arg-type]
+        found = method(framework)(wrapped, x, target, batch_size=batch_size)  # type: ignore[arg-type]
     values = np.asarray(found.values)
     assert values.dtype == np.dtype(dtype)
     layout = input_layout(values.shape, wrapped.channels) if values.ndim == 4 else None

@@ -1,25 +1,41 @@
 """Same weights in, same map out: every technique on three frameworks, and one judge from outside."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from backlight import Method, Several
 from backlight_demo import fashion
-from backlight_methods import METHODS, Gradient, IntegratedGradients, Smooth
-from tests.parity.measure import FRAMEWORKS, Values, explained, pictures, spread
+from backlight_methods import METHODS, ExpectedGradients, Gradient, IntegratedGradients, Smooth
+from tests.parity.measure import FRAMEWORKS, Values, explained, model, precision, spread
 
 SMALLER: dict[str, dict[str, object]] = {
-    "expected_gradients": {"samples": 6, "baseline": Several([0.0, 0.5])},
     "integrated_gradients": {"steps": 6},
     "smooth": {"samples": 4},
 }
+SIDES = {"fashion": (28, 1), "efficientnet_lite0": (224, 3)}
 
 
-def technique(name: str, net: str) -> Method:
+def technique(name: str, net: str) -> Callable[[str], Method]:
+    """A technique of few passes, for each framework's order of axes."""
+    if name == "expected_gradients":
+        return lambda framework: ExpectedGradients(
+            samples=6, baseline=Several([0.0, noise(net, framework)])
+        )
     smaller = dict(SMALLER.get(name, {}))
     if name == "occlusion":
         smaller = {"window": 9, "stride": 5} if net == "fashion" else {"window": 80, "stride": 72}
-    return METHODS[name](**smaller)
+    method = METHODS[name](**smaller)
+    return lambda framework: method
+
+
+def noise(net: str, framework: str) -> Values:
+    """A baseline that is not flat: over flat pixels max-pool has ties, and only rounding, which is
+    each framework's own, breaks them."""
+    side, channels = SIDES[net]
+    drawn = np.random.default_rng(0).uniform(size=(side, side, channels))
+    return np.moveaxis(drawn, -1, 0) if framework == "torch" else drawn
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -48,24 +64,29 @@ def test_three_frameworks_agree_on_efficientnet_lite0_in_float64(name: str) -> N
 @pytest.mark.parametrize("statistic", ["square", "variance"])
 def test_three_frameworks_agree_on_statistics_of_noise(statistic: str) -> None:
     method = Smooth(inner=IntegratedGradients(steps=3), samples=4, statistic=statistic)  # type: ignore[arg-type]
-    found = [explained(framework, "fashion", "float64", method, 3) for framework in FRAMEWORKS]
+    found = [
+        explained(framework, "fashion", "float64", lambda _: method, 3) for framework in FRAMEWORKS
+    ]
     assert spread(found) <= 1e-9
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_gradient_is_that_of_the_net_written_in_numpy(framework: str) -> None:
-    pixels = pictures("fashion", "first", "float64", 2)
+    # Noise all over: on a flat background a finite difference would step over ties and kinks.
+    pixels = np.random.default_rng(0).uniform(size=(2, 1, 28, 28))
     targets = np.array([9, 2])
-    found = explained(framework, "fashion", "float64", Gradient(), 2, target=targets)
+    given = pixels if framework == "torch" else np.moveaxis(pixels, 1, -1)
+    with precision("float64"):
+        found = np.asarray(Gradient()(model(framework, "fashion", "float64"), given, targets).values)
     step = 1e-6
     for row, (picture, target) in enumerate(zip(pixels, targets, strict=True)):
         # Both signs of a step in every pixel, all in one batch.
         steps = step * np.eye(28 * 28).reshape(-1, 1, 28, 28)
         above, below = by_hand(picture + steps), by_hand(picture - steps)
         slope = (above[:, target] - below[:, target]).reshape(28, 28) / (2 * step)
-        difference = np.abs(found[row, :, :, 0] - slope)
-        # A kink within the step spoils a finite difference, so a few pixels may be off.
-        assert np.quantile(difference, 0.98) <= 1e-7 * np.abs(slope).max()
+        difference = np.abs(found[row].reshape(28, 28) - slope)
+        # A kink within the step spoils a finite difference, so a pixel or two may be off.
+        assert np.quantile(difference, 0.99) <= 1e-7 * np.abs(slope).max()
 
 
 def by_hand(images: Values) -> Values:
