@@ -123,3 +123,24 @@ def linear(weight: np.ndarray) -> Callable[[Array], Array]:
     """(N, ...) -> (N, classes) with a weight of shape (features, classes)."""
     matrix = strict.asarray(weight)
     return lambda x: strict.reshape(x, (x.shape[0], -1)) @ matrix
+
+
+def polynomial(*weights: np.ndarray) -> Callable[[Array], Array]:
+    """(N, ...) -> (N, classes): sum over i and p of weights[p][i, class] * x_i ** (p + 1).
+
+    Each row is summed on its own, in the same order whatever the number of rows.
+    """
+    matrices = [strict.asarray(np.asarray(weight, dtype=np.float64)[None]) for weight in weights]
+
+    def outputs(x: Array) -> Array:
+        flat = strict.reshape(x, (x.shape[0], -1, 1))
+        terms = [
+            strict.sum(matrix * flat**power, axis=1)
+            for power, matrix in enumerate(matrices, start=1)
+        ]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    return outputs

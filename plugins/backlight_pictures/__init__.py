@@ -1,1 +1,1 @@
-"""Attributions as pictures."""
+"""Attributions as pictures, always on a scale that is said: `colours`, `scale`, `maps`, `png`."""

@@ -1,0 +1,219 @@
+"""A JAX net as a Backlight model."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import RLock
+from typing import Any, cast, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.arrays import Array, Arrays, Channels, shape_of
+from backlight.errors import BacklightError, ModelError, SiteError
+from backlight.inputs import Inputs
+from backlight.model import Gradient, Model, Options, Site
+from backlight.outputs import Outputs, OutputSpec
+from backlight.scores import Score
+from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
+from backlight_jax import passes
+from backlight_jax.naming import Place
+from backlight_jax.nets import array_names, as_net, is_array
+from backlight_jax.signature import Signature, read
+from backlight_jax.trace import Trace
+
+TRACES = 32
+"""How many traces a model remembers: one for each batch size and dtype that it was called with."""
+
+
+@final
+class JaxModel(Model):
+    """A plain or jitted function, a flax, equinox or Keras module, seen through Model's verbs.
+
+    The net is traced once per shapes and dtypes of its inputs and weights; all passes are compiled
+    from that trace. The weights of modules, and arrays bound by `functools.partial`, are arguments
+    of what is compiled, so their updates are seen; arrays that a plain function closes over are
+    constants from its first call on, as under `jax.jit`.
+
+    An equinox module written for one example is wrapped as `jax.vmap(module)`.
+    """
+
+    framework = "jax"
+    arrays: Arrays = passes.ARRAYS
+
+    def __init__(self, net: object, options: Options) -> None:
+        self.version = jax.__version__
+        self.channels: Channels = options.channels or "last"
+        self._options = options
+        self._net = as_net(net)
+        self._constant_names = wrapped_names(net)
+        self._closed_over = list(closed_over(net))
+        self._traces: OrderedDict[Signature, Trace] = OrderedDict()
+        self._lock = RLock()
+
+    def predict(self, inputs: Inputs | Tree) -> object:
+        trace, arrays = self._traced(self.prepare(inputs))
+        return trace.compiled("outputs", lambda: passes.outputs_pass(trace))(arrays)
+
+    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+        trace, _ = self._traced(self.prepare(inputs))
+        kind = self._options.outputs
+        if kind is None:
+            return trace.outputs
+        return cast(
+            Outputs,
+            map_nested(lambda spec: OutputSpec(spec.shape, kind), trace.outputs),  # type: ignore[attr-defined]
+        )
+
+    def score(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Array:
+        _, place, point, trace, arrays = self._placed(inputs, at, value)
+        compiled = trace.compiled(
+            ("score", score.recipe, place and place.key),
+            lambda: passes.score_pass(trace, score, place),
+        )
+        return cast(Array, compiled(arrays, score.operands(), point))
+
+    def gradient(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Gradient:
+        prepared, place, point, trace, arrays = self._placed(inputs, at, value)
+        operands = score.operands()
+        if place is None:
+            compiled = trace.compiled(
+                ("gradient", score.recipe),
+                lambda: passes.input_gradient_pass(trace, score),
+            )
+            found, gradients = compiled(arrays, operands)
+            tree = prepared.attributed
+            return Gradient(found, tree, rebuild(tree, gradients))
+        compiled = trace.compiled(
+            ("gradient", score.recipe, place.key),
+            lambda: passes.site_gradient_pass(trace, score, place),
+        )
+        return Gradient(*compiled(arrays, operands, point))
+
+    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+        _, place, _, trace, arrays = self._placed(inputs, at, None)
+        assert place is not None
+        compiled = trace.compiled(
+            ("activation", place.key), lambda: passes.activation_pass(trace, place)
+        )
+        return cast(Array, compiled(arrays))
+
+    def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
+        trace, _ = self._traced(self.prepare(inputs))
+        return trace.sites.listed
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, jax.Array)
+
+    def asarray(self, array: NDArray[np.generic], like: Array | None = None) -> Array:
+        floating = jnp.issubdtype(array.dtype, jnp.floating)
+        model: Any = self._parameter() if like is None and floating else like
+        dtype = model.dtype if floating and model is not None else array.dtype
+        native = jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(dtype))
+        if getattr(model, "committed", False) and len(model.devices()) == 1:
+            native = jax.device_put(native, next(iter(model.devices())))
+        return cast(Array, native)
+
+    def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        return np.asarray(array)
+
+    def is_floating(self, array: Array) -> bool:
+        return bool(jnp.issubdtype(cast(Any, array).dtype, jnp.floating))
+
+    def _parameter(self) -> Any:
+        """The net's first floating-point weight, as far as weights can be found."""
+        for leaf in (*self._net.state().leaves, *self._closed_over):
+            if jnp.issubdtype(leaf.dtype, jnp.floating):
+                return leaf
+        return None
+
+    def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
+        """The trace for these inputs, and the arrays to call it with."""
+        signature, arrays = read(self._net.state(), inputs)
+        return self._trace(signature), arrays
+
+    def _trace(self, signature: Signature) -> Trace:
+        with self._lock:
+            if signature not in self._traces:
+                self._traces[signature] = self._new_trace(signature)
+                while len(self._traces) > TRACES:
+                    self._traces.popitem(last=False)
+            self._traces.move_to_end(signature)
+            return self._traces[signature]
+
+    def _new_trace(self, signature: Signature) -> Trace:
+        try:
+            trace = Trace(
+                self._net, signature, self._net.names(), self._constant_names, self._trace
+            )
+        except BacklightError:
+            raise
+        except Exception as error:  # the model may fail in any way; it is told what it was given
+            wanted = self._net.wanted()
+            raise ModelError(
+                f"The model raised {type(error).__name__} when called with {signature.described()}"
+                f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
+                f"jax.vmap(module). The model's own message: {error}"
+            ) from error
+        if self._options.channels is None and trace.structure.channels is not None:
+            self.channels = trace.structure.channels
+        return trace
+
+    def _placed(
+        self, inputs: Inputs | Tree, at: str | None, value: Tree | None
+    ) -> tuple[Inputs, Place | None, Any, Trace, list[Any]]:
+        """Native inputs, where the site is, the value to put there, the trace and its arrays."""
+        prepared = self.prepare(inputs)
+        if at is None and value is not None:
+            prepared = prepared.with_attributed(map_leaves(self._native, value))
+        trace, arrays = self._traced(prepared)
+        if at is None:
+            return prepared, None, None, trace, arrays
+        place = trace.place(at)
+        if value is None:
+            return prepared, place, None, trace, arrays
+        (given,) = leaves(value)
+        point = self._native(given)
+        if shape_of(point) != place.shape:
+            raise SiteError(
+                f"The value for the site {at!r} must have shape {place.shape} for these inputs, "
+                f"got {shape_of(point)}."
+            )
+        return prepared, place, point, trace, arrays
+
+
+def wrapped_names(net: object) -> dict[int, str]:
+    """Names, by identity, of the arrays of a module that a transformation wraps (`jax.vmap(module)`)."""
+    while callable(inner := getattr(net, "__wrapped__", None)):
+        net = inner
+    if isinstance(net, tuple) or jax.tree_util.all_leaves([net]):
+        return {}
+    arrays = [leaf for leaf in jax.tree.leaves(net) if is_array(leaf)]
+    return dict(zip(map(id, arrays), array_names(net), strict=True))
+
+
+def closed_over(net: object) -> Iterator[Any]:
+    """Arrays that a function holds in its closure, or in tuples, lists and dicts there."""
+    while net is not None:
+        for cell in getattr(net, "__closure__", None) or ():
+            try:
+                leaves_held = jax.tree.leaves(cell.cell_contents)
+            except ValueError:  # a cell that is not filled yet, or a tree that JAX cannot sort
+                continue
+            yield from (leaf for leaf in leaves_held if is_array(leaf))
+        net = getattr(net, "__wrapped__", None)

@@ -1,0 +1,178 @@
+"""Forward and backward passes over a program, compiled: outputs, activations, scores, gradients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+import jax
+import jax.numpy as jnp
+
+from backlight.arrays import Arrays
+from backlight.scores import Score
+from backlight_jax.naming import Place
+from backlight_jax.program import Program, run
+from backlight_jax.trace import Trace
+
+ARRAYS = cast(Arrays, jnp)
+"""`jax.numpy` has the array API standard's names and meanings."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A compiled function of (constants, arrays, operands, value), and its constants."""
+
+    function: Callable[..., Any]
+    constants: Sequence[jax.Array]
+
+    def __call__(
+        self, arrays: Sequence[Any], operands: Sequence[Any] = (), value: Any = None
+    ) -> Any:
+        return self.function(self.constants, arrays, operands, value)
+
+
+def outputs_pass(trace: Trace) -> Pass:
+    program = trace.program([])
+
+    def outputs(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        values = start(program, constants, arrays)
+        run(program.nodes, values)
+        return trace.results(program, values)
+
+    return Pass(jax.jit(outputs), trace.constants(program))
+
+
+def activation_pass(trace: Trace, at: Place) -> Pass:
+    program = trace.program([at.key])
+    number, end = cut(program, at)
+
+    def activation(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        values = start(program, constants, arrays)
+        run(program.nodes[:end], values)
+        return shown(values[number], at)
+
+    return Pass(jax.jit(activation), trace.constants(program))
+
+
+def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
+    """Scores; with a value, what follows the site is computed from it."""
+    program, neuron = scored_program(trace, score, at)
+
+    def scores(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        values = start(program, constants, arrays)
+        end = 0
+        if at is not None and value is not None:
+            number, end = cut(program, at)
+            run(program.nodes[:end], values)
+            values[number] = hidden(value, at, values[number])
+        run(program.nodes[end:], values)
+        return evaluated(trace, program, score, neuron, values, operands)
+
+    return Pass(jax.jit(scores), trace.constants(program))
+
+
+def input_gradient_pass(trace: Trace, score: Score) -> Pass:
+    """(score, gradients of the attributed inputs)."""
+    program, neuron = scored_program(trace, score, None)
+    first = len(trace.signature.weights)
+    attributed = range(first, first + len(trace.signature.attributed))
+    moving = [
+        index
+        for index in attributed
+        if jnp.issubdtype(trace.whole.avals[trace.whole.inputs[index]].dtype, jnp.floating)
+    ]
+
+    def gradients(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        def scores(inputs: Sequence[Any]) -> Any:
+            moved = list(arrays)
+            for index, array in zip(moving, inputs, strict=True):
+                moved[index] = array
+            values = start(program, constants, moved)
+            run(program.nodes, values)
+            return evaluated(trace, program, score, neuron, values, operands)
+
+        found, pullback = jax.vjp(scores, [arrays[index] for index in moving])
+        (gradient,) = pullback(jnp.ones_like(found))
+        of = dict(zip(moving, gradient, strict=True))
+        # What is not a floating-point number cannot be moved: its gradient is zero.
+        return found, [
+            of[index] if index in of else jnp.zeros_like(arrays[index]) for index in attributed
+        ]
+
+    return Pass(jax.jit(gradients), trace.constants(program))
+
+
+def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
+    """(score, the site's value, gradient there): the activation is computed and used in one pass."""
+    program, neuron = scored_program(trace, score, at)
+    number, end = cut(program, at)
+
+    def gradients(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        before = start(program, constants, arrays)
+        run(program.nodes[:end], before)
+        point = shown(before[number], at) if value is None else value
+
+        def scores(moved: Any) -> Any:
+            values = {**before, number: hidden(moved, at, before[number])}
+            run(program.nodes[end:], values)
+            return evaluated(trace, program, score, neuron, values, operands)
+
+        found, pullback = jax.vjp(scores, point)
+        (gradient,) = pullback(jnp.ones_like(found))
+        return found, point, gradient
+
+    return Pass(jax.jit(gradients), trace.constants(program))
+
+
+def scored_program(trace: Trace, score: Score, at: Place | None) -> tuple[Program, Place | None]:
+    """The program in which the site and the scored neuron can be seen, and where the neuron is."""
+    neuron = None if score.site is None else trace.place(score.site)
+    return trace.program([place.key for place in (at, neuron) if place is not None]), neuron
+
+
+def evaluated(
+    trace: Trace,
+    program: Program,
+    score: Score,
+    neuron: Place | None,
+    values: dict[int, Any],
+    operands: Sequence[Any],
+) -> Any:
+    if neuron is None:
+        outputs = trace.results(program, values)
+    else:
+        outputs = shown(values[number_of(program, neuron)], neuron)
+    found: Any = score.evaluate(outputs, operands, ARRAYS)
+    # A score of integers, an argmax say, is a score that does not depend on the value.
+    return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
+
+
+def start(program: Program, constants: Sequence[Any], arrays: Sequence[Any]) -> dict[int, Any]:
+    """The values known before the first equation."""
+    return {
+        **dict(zip(program.inputs, arrays, strict=True)),
+        **dict(zip(program.constants, constants, strict=True)),
+    }
+
+
+def number_of(program: Program, place: Place) -> int:
+    return cast(int, program.keys[place.key])
+
+
+def cut(program: Program, place: Place) -> tuple[int, int]:
+    """A site's value, and the number of equations up to it."""
+    number = number_of(program, place)
+    for position, node in enumerate(program.nodes, start=1):
+        if number in node.outputs:
+            return number, position
+    raise AssertionError(f"no equation computes {place}")
+
+
+def shown(value: Any, place: Place) -> Any:
+    """A value with the examples on axis 0."""
+    return jnp.moveaxis(value, place.axis or 0, 0)
+
+
+def hidden(value: Any, place: Place, like: Any) -> Any:
+    """A value as the program has it."""
+    return jnp.moveaxis(value, 0, place.axis or 0).astype(like.dtype)

@@ -1,0 +1,100 @@
+"""The plugin: which nets are JAX's. Importing it imports no framework."""
+
+import functools
+import sys
+from collections.abc import Iterator, Mapping
+
+from backlight.hooks import hookimpl
+from backlight.inputs import Inputs
+from backlight.model import Model, Options
+
+
+@hookimpl
+def backlight_wrap(
+    net: object, inputs: object, framework: str | None, options: Options
+) -> Model | None:
+    if framework not in (None, "jax") or belongs_to_another(net):
+        return None
+    if framework is None and not (is_jax(net) or fed_with_jax(inputs)):
+        return None
+    if not callable(net) and not is_linen_pair(net):
+        return None
+    from backlight_jax.model import JaxModel
+
+    return JaxModel(net, options)
+
+
+def is_jax(net: object) -> bool:
+    """Whether the net itself shows that it is JAX's: a module, a jitted function, bound arrays."""
+    owner = getattr(net, "__self__", None)
+    if owner is not None and not isinstance(owner, type(sys)) and is_jax(owner):
+        return True
+    if isinstance(net, functools.partial):
+        bound = (net.func, *net.args, *net.keywords.values())
+        return any(is_jax(part) or any(map(is_array, arrays_in(part))) for part in bound)
+    if is_linen_pair(net) or is_keras(net):
+        return True
+    if any(
+        isinstance(net, base)
+        for name, attribute in (
+            ("flax.linen", "Module"),
+            ("flax.nnx", "Module"),
+            ("equinox", "Module"),
+            ("jax.stages", "Wrapped"),
+        )
+        if isinstance(base := getattr(sys.modules.get(name), attribute, None), type)
+    ):
+        return True
+    wrapped = getattr(net, "__wrapped__", None)  # jax.vmap(module) leads to the module
+    return wrapped is not None and is_jax(wrapped)
+
+
+def is_linen_pair(net: object) -> bool:
+    """A flax linen module with its variables."""
+    linen = sys.modules.get("flax.linen")
+    return (
+        linen is not None
+        and isinstance(net, tuple)
+        and len(net) == 2
+        and isinstance(net[0], linen.Module)
+        and isinstance(net[1], Mapping)
+    )
+
+
+def is_keras(net: object) -> bool:
+    """A Keras layer or model."""
+    keras = sys.modules.get("keras")
+    layer = getattr(keras, "Layer", None)
+    return isinstance(layer, type) and isinstance(net, layer)
+
+
+def belongs_to_another(net: object) -> bool:
+    """A Keras model that computes with another framework, or another framework's module."""
+    if is_keras(net):
+        return bool(sys.modules["keras"].backend.backend() != "jax")
+    owner = getattr(net, "__self__", net)
+    return any(
+        base.__module__.partition(".")[0] in ("torch", "tensorflow") for base in type(owner).__mro__
+    )
+
+
+def fed_with_jax(inputs: object) -> bool:
+    given = inputs.attributed if isinstance(inputs, Inputs) else inputs
+    return any(map(is_array, arrays_in(given)))
+
+
+def arrays_in(value: object) -> Iterator[object]:
+    """The leaves of nested tuples, lists and dicts."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from arrays_in(part)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from arrays_in(part)
+    else:
+        yield value
+
+
+def is_array(value: object) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)

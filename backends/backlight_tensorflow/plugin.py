@@ -1,0 +1,81 @@
+"""The hooks of the TensorFlow and Keras backend. Importing this imports no framework."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import backlight
+from backlight.errors import ModelError
+from backlight.model import Model, Options
+from backlight_tensorflow.ownership import holds_tensors, is_keras, is_tensorflow, keras_backend
+
+KERAS_FILES = {".keras", ".h5", ".hdf5"}
+
+
+@backlight.hookimpl
+def backlight_wrap(
+    net: object, inputs: object, framework: str | None, options: Options
+) -> Model | None:
+    """Take Keras models on TensorFlow, TensorFlow's own objects, and functions fed with tensors."""
+    if not _is_ours(net, inputs, framework):
+        return None
+    from backlight_tensorflow.model import TensorFlowModel
+
+    return TensorFlowModel(net, options)
+
+
+@backlight.hookimpl
+def backlight_load_model(path: Path) -> object | None:
+    """Load `.keras`, `.h5` and `.hdf5` files, and folders that hold a SavedModel."""
+    if path.suffix.lower() in KERAS_FILES and path.is_file():
+        return _load_keras(path)
+    if (path / "saved_model.pb").is_file():
+        return _load_saved_model(path)
+    return None
+
+
+def _is_ours(net: object, inputs: object, framework: str | None) -> bool:
+    if framework not in (None, "tensorflow"):
+        return False
+    if is_keras(net):
+        return keras_backend() == "tensorflow"
+    if is_tensorflow(net):
+        return True
+    return callable(net) and (framework == "tensorflow" or holds_tensors(inputs))
+
+
+def _load_keras(path: Path) -> object | None:
+    if "keras" not in sys.modules:
+        if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+            return None
+        if find_spec("keras") is None:
+            return None
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return None
+    try:
+        loaded: object = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        raise ModelError(
+            f"Keras could not load {path}: {error} If the model has layers of your own, name a "
+            "Python file that builds or loads it instead, as file.py:name. A file of weights alone "
+            "is no model: build the model and call load_weights."
+        ) from error
+    return loaded
+
+
+def _load_saved_model(path: Path) -> object | None:
+    if find_spec("tensorflow") is None:
+        return None
+    import tensorflow as tf
+
+    try:
+        loaded: object = tf.saved_model.load(path)
+    except Exception as error:
+        raise ModelError(
+            f"TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
+            "TensorFlow, or name a Python file that builds it, as file.py:name."
+        ) from error
+    return loaded

@@ -1,0 +1,68 @@
+"""The inner values of a trace as sites: which there are, and which a name means."""
+
+from backlight.errors import SiteError, UnknownNameError
+from backlight.model import Site
+from backlight_tensorflow.calls import Request
+from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.tracing import Named, Trace
+
+
+def inner_sites(traced: Trace, request: Request) -> tuple[Site, ...]:
+    """The named values that hold floating-point numbers for each of the examples."""
+    named = [each for each in traced.named.values() if may_be_site(each.value.tensor, traced)]
+    shapes = traced.shapes("sites", [each.value for each in named], request)
+    return tuple(
+        Site(each.name, shape, each.kind, each.pooled)
+        for each, shape in zip(named, shapes, strict=True)
+        if shape[:1] == (request.count,)
+    )
+
+
+def named_site(traced: Trace, request: Request, name: str) -> Named:
+    """The value of this name, or of this last part of a name if only one has it.
+
+    Raises:
+        UnknownNameError: no such name.
+        SiteError: no floating-point number there, or none for each of the examples.
+    """
+    found = traced.named.get(name)
+    if found is None:
+        nested = [each for each in traced.named.values() if each.name.endswith(f"/{name}")]
+        if len(nested) != 1:
+            known = [each.name for each in traced.named.values()]
+            raise UnknownNameError("site", name, known, advice(traced, nested))
+        (found,) = nested
+    tensor = found.value.tensor
+    if not may_be_site(tensor, traced):
+        shape = None if tensor.shape.rank is None else tuple(tensor.shape)
+        raise SiteError(
+            f"The site {name!r} holds {tensor.dtype.name} of shape {shape}; a site needs "
+            "floating-point numbers with the examples on axis 0."
+        )
+    return found
+
+
+def may_be_site(tensor: Tensor, traced: Trace) -> bool:
+    """Whether dtype and what is known of the shape allow for a row of numbers per example."""
+    if not tensor.dtype.is_floating:
+        return False
+    if tensor.shape.rank is None:
+        return True
+    return tensor.shape.rank > 0 and tensor.shape[0] in (None, traced.count)
+
+
+def require_examples(site: Named | None, shape: tuple[int, ...], request: Request) -> None:
+    """Raise SiteError if a value that was computed has not one row per example."""
+    if site is not None and shape[:1] != (request.count,):
+        raise SiteError(
+            f"The site {site.name!r} has shape {shape} for {request.count} examples; a site needs "
+            "the examples on axis 0."
+        )
+
+
+def advice(traced: Trace, nested: list[Named]) -> str:
+    if nested:
+        return f"Say which: {', '.join(each.name for each in nested)}."
+    if traced.by_operation:
+        return "Where the network is no Keras model, sites are operations of the traced graph."
+    return ""

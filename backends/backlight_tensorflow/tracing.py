@@ -1,0 +1,214 @@
+"""One trace of a network: its flat graph, its named inner values, and the programs made from them.
+
+The user's code runs once per kind of inputs. Every program is made from the trace, not from the code.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
+
+import tensorflow as tf
+
+from backlight.outputs import OutputKind, Outputs, OutputSpec
+from backlight.tree import map_nested
+from backlight_tensorflow.calls import Request
+from backlight_tensorflow.copying import Copy
+from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
+from backlight_tensorflow.kinds import SAME_VALUE, kind_of
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.recording import Record, Recorder
+
+LOCK = RLock()
+"""Held while anything is traced, never while anything runs."""
+
+KEPT_PROGRAMS = 64
+"""How many programs a trace remembers: each score function of the user's own makes one."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """An inner value that has a name."""
+
+    name: str
+    value: Value
+    kind: str
+    pooled: bool
+
+
+class Trace:
+    """A network on inputs of some structure, dtypes and shapes.
+
+    Attributes:
+        count: the number of examples it is for; None for any.
+        flat: its graph.
+        named: its inner values by name, in the order of computation.
+        by_operation: whether they are named after operations, not layers.
+        outputs: the network's outputs, tensors of the graph in the network's own structure.
+    """
+
+    def __init__(self, function: tf.types.experimental.ConcreteFunction, count: int | None) -> None:
+        graph = function.graph
+        # The function is kept because it keeps the variables' handles and the graphs inside alive.
+        self._function = function
+        self.count = count
+        self.flat: Flat = flatten(graph)
+        self.outputs: object = graph.structured_outputs
+        self.named: dict[str, Named] = {}
+        self.by_operation = False
+        arguments = len(self.flat.inputs) - len(function.captured_inputs)
+        self._arguments = self.flat.inputs[:arguments]
+        self._captured = dict(
+            zip(self.flat.inputs[arguments:], function.captured_inputs, strict=True)
+        )
+        self._dependent = self.flat.dependent(self._arguments)
+        self._programs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
+        self._lengths: dict[str, tuple[int, list[tuple[int, ...]]]] = {}
+
+    def name(self, name: str, value: Value, kind: str, pooled: bool) -> None:
+        self.named[name] = Named(name, value, kind, pooled)
+
+    def depends(self, node: Node) -> bool:
+        """Whether anything that the network is called with leads to this operation."""
+        return node in self._dependent
+
+    def copy(self, arguments: Sequence[Tensor]) -> Copy:
+        """The beginning of a copy on these arguments, in the graph that is being built."""
+        return Copy({**self._captured, **dict(zip(self._arguments, arguments, strict=True))})
+
+    def results(self, copy: Copy) -> object:
+        """The network's outputs in its own structure, from a copy."""
+
+        def result(leaf: object) -> object:
+            return copy.tensor(self.flat.of(leaf)[0]) if isinstance(leaf, tf.Tensor) else leaf
+
+        return tf.nest.map_structure(result, self.outputs)
+
+    def program(
+        self, key: Hashable, build: Callable[..., object], specs: Sequence[tf.TensorSpec]
+    ) -> Callable[..., Any]:
+        """The compiled form of `build`, traced at most once per key."""
+        known = self._programs.get(key)
+        if known is None:
+            with LOCK:
+                known = self._programs.get(key)
+                if known is None:
+                    known = tf.function(build, autograph=False).get_concrete_function(*specs)
+                    self._programs[key] = known
+                while len(self._programs) > KEPT_PROGRAMS:
+                    self._programs.popitem(last=False)
+        return known
+
+    def shapes(self, what: str, values: Sequence[Value], request: Request) -> list[tuple[int, ...]]:
+        """The shapes of some of the values for these inputs; they are run once to find out.
+
+        That an axis is of unknown length is not enough to know it for the examples': it could hold
+        examples times tokens.
+        """
+        known = self._lengths.get(what)
+        if known is not None:
+            count, before = known
+            expected = [
+                shape_for(request.count, value.tensor.shape, count, shape)
+                for value, shape in zip(values, before, strict=True)
+            ]
+            if None not in expected:
+                return cast(list[tuple[int, ...]], expected)
+
+        def build(*tensors: Tensor) -> list[Tensor]:
+            copy = self.copy(tensors)
+            return [tf.shape(copy.tensor(value)) for value in values]
+
+        run = self.program(("shapes", what), build, request.specs(self.count))
+        found = [tuple(shape.numpy().tolist()) for shape in run(*request.tensors)]
+        self._lengths[what] = request.count, found
+        return found
+
+    def output_specs(self, request: Request, kind: OutputKind | None) -> Outputs:
+        """Shape and kind of each of the outputs."""
+        flat = [leaf for leaf in tf.nest.flatten(self.outputs) if isinstance(leaf, tf.Tensor)]
+        values = [self.flat.of(leaf)[0] for leaf in flat]
+        shapes = dict(zip(map(id, flat), self.shapes("outputs", values, request), strict=True))
+
+        def spec(leaf: Any) -> OutputSpec:
+            return OutputSpec(shapes[id(leaf)], kind or kind_of(self.flat.of(leaf)[0]))
+
+        return map_nested(spec, self.outputs)  # type: ignore[return-value]
+
+
+def shape_for(
+    count: int, static: tf.TensorShape, seen_count: int, seen: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """The shape for `count` examples of what had the shape `seen` for others; None if unsure."""
+    if count == seen_count:
+        return seen
+    if static.rank is None or None in static[1:]:
+        return None
+    if static.rank == 0 or static[0] is not None:
+        return seen
+    return (count, *seen[1:]) if seen[0] == seen_count else None
+
+
+def trace(
+    call: Callable[..., object], request: Request, count: int | None, recorder: "Recorder | None"
+) -> Trace:
+    """Trace `call` for `count` examples, or for any number of them (None).
+
+    Inner values are named after the layers that a recorder watches, else after operations.
+    """
+
+    def traced(*tensors: Tensor) -> object:
+        if recorder is not None:
+            recorder.restart()  # TensorFlow traces twice where variables are made
+        return call(*request.filled(tensors))
+
+    def make() -> Trace:
+        return Trace(tf.function(traced).get_concrete_function(*request.specs(count)), count)
+
+    if recorder is None:
+        made = make()
+        name_operations(made)
+        return made
+    while True:
+        with recorder.watching() as watched:
+            made = make()
+        if watched == recorder.parts():
+            break  # else the first call has made layers that were not there to be watched
+    name_layers(made, recorder.records)
+    return made
+
+
+def name_layers(made: Trace, records: Sequence["Record"]) -> None:
+    """Name the results of layers: a path, `:2` for the second call, `[0]` for one of several.
+
+    What a loop's body computes is not among the values of the flat graph. And a layer may be called
+    for nothing, by Keras to see the shape of its results; such calls do not count.
+    """
+    needed = set(made.flat.needed())
+    calls: dict[str, list[int]] = {}
+    for record in records:
+        found = [value for value in made.flat.of(record.tensor) if value.node in needed]
+        if not found:
+            continue
+        counted = calls.setdefault(record.path, [])
+        if record.call not in counted:
+            counted.append(record.call)
+        name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
+        name += "" if record.position is None else f"[{record.position}]"
+        made.name(name, found[0], record.kind, record.pooled)
+
+
+def name_operations(made: Trace) -> None:
+    """Name the results of operations, in a network that is no Keras model, as the graph does."""
+    made.by_operation = True
+    seen: Counter[str] = Counter()
+    for node in made.flat.needed():
+        if node.op.type in SAME_VALUE or not made.depends(node):
+            continue
+        seen[node.op.name] += 1
+        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
+        for position, value in enumerate(node.outputs):
+            several = f"[{position}]" if len(node.outputs) > 1 else ""
+            made.name(name + several, value, node.op.type, "Pool" in node.op.type)

@@ -1,0 +1,162 @@
+"""What goes into a net and comes out: copies to feed, batches of a fixed size, words for messages."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils import _pytree as pytree
+
+from backlight.arrays import Array
+from backlight.inputs import Inputs, PerExample, Shared, unwrapped
+from backlight.tree import Tree, leaves, names, rebuild
+
+
+def fed(inputs: Inputs, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
+    """Inputs that the net may write into, and the arrays that they are differentiated at.
+
+    The arrays share memory with the user's, which the net never gets: it gets copies.
+    """
+    starts = [start(cast(torch.Tensor, leaf), differentiated) for leaf in leaves(inputs.attributed)]
+    copies = cast(list[Array], [array.clone() for array in starts])
+    return Inputs(
+        rebuild(inputs.attributed, copies),
+        tuple(copied(value) for value in inputs.positional),
+        {name: copied(value) for name, value in inputs.keyword.items()},
+    ), starts
+
+
+def start(array: torch.Tensor, differentiated: bool) -> torch.Tensor:
+    # An array that was made in inference mode has no graph, whatever is asked of it; a copy has.
+    own = array.clone() if array.is_inference() else array.detach()
+    return own.requires_grad_() if differentiated and own.is_floating_point() else own
+
+
+def copied(value: object) -> object:
+    if isinstance(value, PerExample):
+        return PerExample(cast(Array, own_copy(cast(torch.Tensor, value.value))))
+    if isinstance(value, Shared):
+        return Shared(copied(value.value))
+    return pytree.tree_map_only(torch.Tensor, own_copy, value)
+
+
+def own_copy(array: torch.Tensor) -> torch.Tensor:
+    return array.detach().clone()
+
+
+@final
+@dataclass(frozen=True)
+class Block:
+    """Examples that go through a net together.
+
+    Attributes:
+        inputs: of as many examples as the net takes.
+        rows: which examples they are, of the user's batch; None for all, as they are.
+        kept: how many count; the rest repeat the last one to fill up.
+    """
+
+    inputs: Inputs
+    rows: NDArray[np.int64] | None
+    kept: int
+
+    def take(self, array: torch.Tensor) -> torch.Tensor:
+        return array if self.rows is None else taken(array, self.rows)
+
+
+def taken(array: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:
+    return array[torch.tensor(rows, device=array.device)]
+
+
+def blocks(inputs: Inputs, size: int | None) -> list[Block]:
+    """The examples in blocks of exactly `size`, or in one block where any number will do."""
+    count = inputs.count
+    if size in (None, count):
+        return [Block(inputs, None, count)]
+    found = []
+    for first in range(0, count, size):
+        rows = np.minimum(np.arange(first, first + size), count - 1)
+
+        def rows_of(array: Array, rows: NDArray[np.int64] = rows) -> Array:
+            return cast(Array, taken(cast(torch.Tensor, array), rows))
+
+        found.append(Block(inputs.map_rows(rows_of), rows, min(size, count - first)))
+    return found
+
+
+def joined(parts: Sequence[torch.Tensor], kept: Sequence[Block]) -> torch.Tensor:
+    """The kept rows of all blocks, one after the other."""
+    if kept[0].rows is None:
+        return parts[0]
+    return torch.cat([part[: block.kept] for part, block in zip(parts, kept, strict=True)])
+
+
+def joined_trees(parts: Sequence[Tree], kept: Sequence[Block]) -> Tree:
+    columns = zip(*(leaves(part) for part in parts), strict=True)
+    arrays = [joined(cast(Sequence[torch.Tensor], column), kept) for column in columns]
+    return rebuild(parts[0], cast(list[Array], arrays))
+
+
+def joined_outputs(parts: Sequence[object], kept: Sequence[Block]) -> object:
+    """Outputs of any structure; what has no row per example is the first block's."""
+    if kept[0].rows is None:
+        return parts[0]
+    size = len(kept[0].rows)
+    flat = [pytree.tree_flatten(part) for part in parts]
+    columns = zip(*(found for found, _ in flat), strict=True)
+    return pytree.tree_unflatten(
+        [joined(column, kept) if has_rows(column[0], size) else column[0] for column in columns],
+        flat[0][1],
+    )
+
+
+def has_rows(value: object, size: int) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == size
+
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+def signature(inputs: Inputs) -> Hashable:
+    """What decides the shapes inside a net: those of its inputs, and its other arguments."""
+    return (
+        tuple(names(inputs.attributed)),
+        tuple(form(leaf) for leaf in leaves(inputs.attributed)),
+        tuple(form(value) for value in inputs.positional),
+        tuple((name, form(value)) for name, value in inputs.keyword.items()),
+    )
+
+
+def form(value: Any) -> Hashable:
+    value = unwrapped(value)
+    if isinstance(value, torch.Tensor):
+        return (tuple(value.shape), value.dtype, value.device)
+    if isinstance(value, (tuple, list)):
+        return (type(value), tuple(form(item) for item in value))
+    if isinstance(value, dict):
+        return tuple((key, form(item)) for key, item in value.items())
+    return cast(Hashable, value if isinstance(value, PLAIN) else type(value))
+
+
+def described(inputs: Inputs) -> str:
+    """The arguments in a few words, for messages."""
+    positional, keyword = inputs.arguments()
+    parts = [in_words(value) for value in positional]
+    parts += [f"{name}={in_words(value)}" for name, value in keyword.items()]
+    return ", ".join(parts)
+
+
+def in_words(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"{dtype} {tuple(value.shape)} on {value.device}"
+    return repr(value) if isinstance(value, PLAIN) else type(value).__name__
+
+
+def first_array(outputs: object) -> torch.Tensor | None:
+    """Any array of the outputs, to tell their device by."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    found = pytree.tree_leaves(outputs)
+    return next((value for value in found if isinstance(value, torch.Tensor)), None)

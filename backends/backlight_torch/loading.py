@@ -1,0 +1,60 @@
+"""Models from files."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from backlight.errors import ModelError
+
+ADVICE = (
+    "Write a function that builds the model and loads these weights, and pass it as file.py:name."
+)
+
+
+def load(path: Path) -> object:
+    """The model in an exported (.pt2) or TorchScript (.pt, .pth) file.
+
+    Raises:
+        ModelError: the file holds something else. Weights alone are no model, and a pickled module
+            is not unpickled, since that could run any code.
+    """
+    if path.suffix == ".pt2":
+        try:
+            return torch.export.load(path).module()
+        except (RuntimeError, ValueError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(
+                f"{path} could not be loaded as an exported program "
+                f"(torch.export.save writes them): {error}"
+            ) from error
+    if is_script(path):
+        try:
+            return cast(object, torch.jit.load(path))  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise ModelError(f"{path} could not be loaded as TorchScript: {error}") from error
+    raise ModelError(f"{path} {holding(path)} {ADVICE}")
+
+
+def is_script(path: Path) -> bool:
+    """Whether it is a TorchScript archive, which holds its code beside its numbers."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        parts = [name.split("/") for name in archive.namelist()]
+    return any(len(part) > 1 and part[1] in ("code", "constants.pkl") for part in parts)
+
+
+def holding(path: Path) -> str:
+    """What a file is that holds no code, as the end of a sentence."""
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except pickle.UnpicklingError:
+        return (
+            "holds a pickled module, which is not loaded: unpickling needs the module's own code, and "
+            "would run any code that the file names."
+        )
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        return f"is not a file of PyTorch's ({error})."
+    return "holds weights only (a state dict), and nothing on how to compute with them."

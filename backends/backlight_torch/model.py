@@ -1,0 +1,166 @@
+"""A PyTorch model: the verbs of `Model` on an eager, exported, scripted or Keras net."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast, final
+
+import array_api_compat.torch
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backlight.arrays import Array, Arrays
+from backlight.errors import InputTypeError
+from backlight.inputs import Inputs
+from backlight.model import Gradient, Model, Options, Site
+from backlight.outputs import Outputs, OutputSpec
+from backlight.scores import Score
+from backlight.tree import Tree, map_nested
+from backlight_torch.feeding import blocks, joined, joined_outputs, joined_trees, signature
+from backlight_torch.kinds import kinds_watched
+from backlight_torch.nets import Net
+from backlight_torch.passes import Passes
+
+REMEMBERED = 64
+"""How many input signatures a model remembers the sites and outputs of."""
+
+T = TypeVar("T")
+
+
+@final
+class TorchModel(Model):
+    """A PyTorch net.
+
+    Sites are the inner modules by their paths, also of modules that a plain function calls; layers
+    by name for a Keras model; the modules that the graph remembers for an exported program. A
+    TorchScript module has none, as its inner modules run outside of Python.
+    """
+
+    framework = "torch"
+    version = torch.__version__
+    arrays = cast(Arrays, array_api_compat.torch)
+
+    def __init__(self, net: Net, options: Options) -> None:
+        self.net = net
+        self.options = options
+        self.channels = options.channels or net.channels
+        self._passes = Passes(net, self.arrays, self.sites)
+        self._remembered: dict[Hashable, Any] = {}
+
+    def predict(self, inputs: Inputs | Tree) -> object:
+        kept = blocks(self.prepare(inputs), self.net.rows)
+        return joined_outputs([self._passes.outputs(block) for block in kept], kept)
+
+    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+        prepared = self.prepare(inputs)
+        return self._once(("outputs", signature(prepared)), lambda: self._outputs(prepared))
+
+    def score(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Array:
+        kept = blocks(self.prepare(inputs), self.net.rows)
+        site = None if value is None else at
+        parts = [self._passes.score(block, score, site, value) for block in kept]
+        return cast(Array, joined(parts, kept))
+
+    def gradient(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Gradient:
+        prepared = self.prepare(inputs)
+        kept = blocks(prepared, self.net.rows)
+        if at is None:
+            found = [self._passes.at_input(block, score) for block in kept]
+            values: Tree = prepared.attributed
+        else:
+            found = [self._passes.at_site(block, score, at, value) for block in kept]
+            values = joined_trees([one.value for one in found], kept)
+        scores = joined([cast(torch.Tensor, one.score) for one in found], kept)
+        gradients = joined_trees([one.gradient for one in found], kept)
+        return Gradient(cast(Array, scores), values, gradients)
+
+    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+        kept = blocks(self.prepare(inputs), self.net.rows)
+        return cast(Array, joined([self._passes.activation(block, at) for block in kept], kept))
+
+    def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
+        prepared = self.prepare(inputs)
+        return self._once(("sites", signature(prepared)), lambda: self._sites(prepared))
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, torch.Tensor)
+
+    def asarray(self, array: NDArray[np.generic], like: Array | None = None) -> Array:
+        if array.dtype.kind not in "fiubc":
+            raise InputTypeError(f"PyTorch has no arrays of NumPy's dtype {array.dtype}.")
+        dtype, device = self._home(cast("torch.Tensor | None", like))
+        # Always a copy, in native byte order and without negative strides, which torch lacks.
+        native = torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+        return cast(Array, native.to(device, dtype if native.is_floating_point() else None))
+
+    def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        tensor = cast(torch.Tensor, array).detach().cpu().resolve_conj().resolve_neg()
+        numpy_has_it = tensor.dtype in (torch.float16, torch.float32, torch.float64)
+        if tensor.is_floating_point() and not numpy_has_it:  # bfloat16 and smaller
+            tensor = tensor.float()
+        return cast(NDArray[np.generic], tensor.numpy())
+
+    def is_floating(self, array: Array) -> bool:
+        return cast(torch.Tensor, array).is_floating_point()
+
+    def _outputs(self, inputs: Inputs) -> Outputs:
+        block = blocks(inputs, self.net.rows)[0]
+        with kinds_watched() as watch:
+            outputs = self._passes.outputs(block)
+
+        def specification(array: object) -> object:
+            if not isinstance(array, torch.Tensor):
+                return ()  # None, a flag: nothing to explain
+            shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
+            return OutputSpec(shape, self.options.outputs or watch.kind(array))
+
+        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
+
+    def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
+        block = blocks(inputs, self.net.rows)[0]
+        return tuple(
+            Site(site.name, (inputs.count, *site.shape[1:]), site.kind, site.pooled)
+            for site in self._passes.sites(block)
+        )
+
+    def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:
+        """The floating dtype and the device of new arrays."""
+        if like is not None and like.is_floating_point():
+            return like.dtype, like.device
+        number = next((one for one in self.net.numbers() if one.is_floating_point()), None)
+        dtype, device = (
+            (torch.float32, torch.device("cpu"))
+            if number is None
+            else (
+                number.dtype,
+                number.device,
+            )
+        )
+        return dtype, device if like is None else like.device
+
+    def _once(self, key: Hashable, find: Callable[[], T]) -> T:
+        if key not in self._remembered:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            found = find()
+            self._remembered[key] = found
+            return found
+        return cast(T, self._remembered[key])
+
+
+def resized(shape: tuple[int, ...], run: int, asked: int) -> tuple[int, ...]:
+    """The shape for as many examples as were asked about, where another number was run."""
+    return (asked, *shape[1:]) if shape[:1] == (run,) else shape

@@ -1,0 +1,212 @@
+"""Forward and backward passes of a net, for examples that go through it together."""
+
+from collections.abc import Callable
+from typing import cast, final
+
+import torch
+
+from backlight.arrays import Array, Arrays
+from backlight.errors import BacklightError, ModelError, UnknownNameError
+from backlight.inputs import Inputs
+from backlight.model import Gradient, Site
+from backlight.scores import Score
+from backlight.tree import Tree, leaves, rebuild
+from backlight_torch.feeding import Block, described, fed, first_array
+from backlight_torch.kinds import GradientWatch
+from backlight_torch.nets import Net
+from backlight_torch.running import running
+from backlight_torch.visits import Passage, Point, Survey, Visitor
+
+UNSEEN = (
+    "A module is a site where it is called as a module, outside of TorchScript; where only its "
+    "parts or weights are used, it is not."
+)
+
+
+@final
+class Passes:
+    """The passes of a net."""
+
+    def __init__(
+        self, net: Net, arrays: Arrays, sites: Callable[[Inputs], tuple[Site, ...]]
+    ) -> None:
+        self.net = net
+        self.arrays = arrays
+        self.sites_of = sites
+
+    def outputs(self, block: Block) -> object:
+        with running(self.net.roots(), graph=False, hooked=False):
+            arguments, _ = fed(block.inputs, differentiated=False)
+            return self._call(arguments)
+
+    def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
+        passage = self._passage(block, score, at, value)
+        with running(self.net.roots(), graph=False, hooked=passage is not None):
+            arguments, _ = fed(block.inputs, differentiated=False)
+            outputs = self._call(arguments, passage)
+            if at is not None and passage is not None and passage.leaf is None:
+                raise self._unknown(at, block)
+            return self._evaluate(block, score, passage, outputs)
+
+    def at_input(self, block: Block, score: Score) -> Gradient:
+        passage = self._passage(block, score)
+        with running(self.net.roots(), graph=True, hooked=passage is not None):
+            arguments, starts = fed(block.inputs, differentiated=True)
+            outputs = self._call(arguments, passage)
+            scores = self._evaluate(block, score, passage, outputs)
+            gradients = self._backward(block, scores, starts)
+        attributed = block.inputs.attributed
+        return Gradient(
+            cast(Array, scores.detach()),
+            attributed,
+            rebuild(attributed, cast(list[Array], gradients)),
+        )
+
+    def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Gradient:
+        with running(self.net.roots(), graph=False, hooked=True):
+            # Before the site no graph is recorded: the passage switches gradients on there.
+            arguments, _ = fed(block.inputs, differentiated=False)
+            passage = self._passage(block, score, at, value, opens=True)
+            outputs = self._call(arguments, passage)
+            if passage is None or passage.leaf is None or not torch.is_grad_enabled():
+                # Not reached without gradients, or reached inside a block of the net's own at whose
+                # end they went off again: the whole net runs with gradients.
+                torch.set_grad_enabled(True)
+                arguments, _ = fed(block.inputs, differentiated=False)
+                passage = self._passage(block, score, at, value)
+                outputs = self._call(arguments, passage)
+            if passage is None or passage.leaf is None:
+                raise self._unknown(at, block)
+            scores = self._evaluate(block, score, passage, outputs)
+            (gradient,) = self._backward(block, scores, [passage.leaf])
+        return Gradient(
+            cast(Array, scores.detach()),
+            cast(Array, passage.leaf.detach()),
+            cast(Array, gradient),
+        )
+
+    def activation(self, block: Block, at: str) -> torch.Tensor:
+        passage = Passage(block.inputs.count, read=Point.parse(at, self.net.places()))
+        with running(self.net.roots(), graph=False, hooked=True):
+            arguments, _ = fed(block.inputs, differentiated=False)
+            self._call(arguments, passage)
+        if passage.seen is None:
+            raise self._unknown(at, block)
+        return passage.seen
+
+    def sites(self, block: Block) -> list[Site]:
+        survey = Survey(block.inputs.count)
+        # With gradients on, the operations that computed a value can be told from its graph.
+        with running(self.net.roots(), graph=True, hooked=True):
+            arguments, _ = fed(block.inputs, differentiated=True)
+            self._call(arguments, survey)
+        return survey.sites
+
+    def _passage(
+        self,
+        block: Block,
+        score: Score,
+        at: str | None = None,
+        value: Tree | None = None,
+        opens: bool = False,
+    ) -> Passage | None:
+        """What is done inside the net; None if nothing is."""
+        if at is None and score.site is None:
+            return None
+        places = self.net.places()
+        replacement = None
+        if value is not None:
+            (leaf,) = leaves(value)
+            replacement = block.take(cast(torch.Tensor, leaf))
+        return Passage(
+            block.inputs.count,
+            cut=None if at is None else Point.parse(at, places),
+            value=replacement,
+            read=None if score.site is None else Point.parse(score.site, places),
+            opens=opens,
+        )
+
+    def _call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
+        only = visitor.places if isinstance(visitor, Passage) else None
+        try:
+            return self.net.call(arguments, visitor, only)
+        except (BacklightError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"The model raised {type(error).__name__} when called with {described(arguments)}. "
+                f"{self._wants()}It said: {error}"
+            ) from error
+
+    def _wants(self) -> str:
+        wants = self.net.wants()
+        numbers = list(self.net.numbers())
+        if any(number.is_inference() for number in numbers):
+            wants += (
+                " Its weights were made inside torch.inference_mode(), which forbids gradients; "
+                "build or load it outside."
+            )
+        elif numbers:
+            dtype = str(numbers[0].dtype).removeprefix("torch.")
+            wants += f" Its weights are {dtype} on {numbers[0].device}."
+        return f"{wants.strip()} " if wants else ""
+
+    def _evaluate(
+        self, block: Block, score: Score, passage: Passage | None, outputs: object
+    ) -> torch.Tensor:
+        if block.rows is not None:
+            score = score.take(block.rows)
+        if score.site is not None:
+            if passage is None or passage.seen is None:
+                raise self._unknown(score.site, block)
+            outputs = passage.seen
+        example = first_array(outputs)
+        device = None if example is None else example.device
+        operands = [torch.as_tensor(operand, device=device) for operand in score.operands()]
+        return cast(torch.Tensor, score.evaluate(outputs, cast(list[Array], operands), self.arrays))
+
+    def _backward(
+        self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """The gradient at each start; zero where the scores do not depend on it."""
+        wanted = [start for start in starts if start.requires_grad]
+        if not wanted:
+            return [torch.zeros_like(start) for start in starts]
+        if not scores.requires_grad:
+            self._check_gradients_on(block)
+            return [torch.zeros_like(start) for start in starts]
+        try:
+            found = iter(
+                torch.autograd.grad(
+                    scores,
+                    wanted,
+                    grad_outputs=torch.ones_like(scores),
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"The model ran on {described(block.inputs)}, but its backward pass raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return [next(found) if start.requires_grad else torch.zeros_like(start) for start in starts]
+
+    def _check_gradients_on(self, block: Block) -> None:
+        """A score without any graph is a constant, or else the net switched gradients off."""
+        arguments, _ = fed(block.inputs, differentiated=True)
+        with GradientWatch() as watch:
+            self._call(arguments)
+        if watch.off:
+            raise ModelError(
+                "The model runs with gradients switched off: it, or a function in it, uses "
+                "torch.no_grad() or torch.inference_mode(). Pass the net without them."
+            )
+
+    def _unknown(self, name: str, block: Block) -> BacklightError:
+        """The error for a site that the net did not come across."""
+        known = [site.name for site in self.sites_of(block.inputs)]
+        place = Point.parse(name, self.net.places()).place
+        return UnknownNameError("site", name, known, UNSEEN if place in self.net.places() else "")

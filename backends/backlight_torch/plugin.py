@@ -1,0 +1,76 @@
+"""The hooks of the PyTorch backend. Importing this module does not import torch."""
+
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from backlight.hooks import hookimpl
+from backlight.model import Model, Options
+
+
+@hookimpl
+def backlight_wrap(
+    net: object, inputs: object, framework: str | None, options: Options
+) -> Model | None:
+    if framework not in (None, "torch"):
+        return None
+    if framework is None and not owned(net, inputs):
+        return None
+    from backlight_torch.model import TorchModel
+    from backlight_torch.nets import net_of
+
+    return TorchModel(net_of(net), options)
+
+
+@hookimpl
+def backlight_load_model(path: Path) -> object | None:
+    if path.suffix not in (".pt", ".pth", ".pt2"):
+        return None
+    from backlight_torch.loading import load
+
+    return load(path)
+
+
+def owned(net: object, inputs: object) -> bool:
+    """Whether this is a net of PyTorch's, told without importing what the user has not."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(net, keras.Layer):
+        return bool(keras.backend.backend() == "torch")
+    if type(net).__module__.startswith("torch.") and type(net).__name__ == "ExportedProgram":
+        return True
+    function = innermost(net)
+    if isinstance(function, (torch.nn.Module, torch.jit.ScriptFunction)) or isinstance(
+        getattr(function, "__self__", None), torch.nn.Module
+    ):
+        return True
+    if not callable(net):
+        return False
+    arrays = leaves(inputs)
+    if any(isinstance(array, torch.Tensor) for array in arrays):
+        return True
+    from backlight_torch.functions import modules_of
+
+    # A function fed with NumPy arrays shows whose it is by the modules that it calls.
+    return all(isinstance(array, np.ndarray) for array in arrays) and bool(modules_of(net))
+
+
+def innermost(net: object) -> object:
+    """The callable behind partial arguments."""
+    while isinstance(net, functools.partial):
+        net = net.func
+    return net
+
+
+def leaves(inputs: object) -> list[object]:
+    """The arrays of a tree, or of `Inputs`; none for None."""
+    inputs = getattr(inputs, "attributed", inputs)
+    if isinstance(inputs, dict):
+        return list(inputs.values())
+    if isinstance(inputs, tuple):
+        return list(inputs)
+    return [] if inputs is None else [inputs]

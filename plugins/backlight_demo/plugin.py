@@ -1,0 +1,12 @@
+"""What this plugin offers: the command `backlight demo`."""
+
+import typer
+
+from backlight import hookimpl
+
+
+@hookimpl
+def backlight_commands(app: typer.Typer) -> None:
+    from backlight_demo.command import demo
+
+    app.add_typer(demo, name="demo")

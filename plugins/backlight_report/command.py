@@ -1,0 +1,227 @@
+"""The command `backlight report`."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from backlight_report.door import Report
+
+
+class Only(StrEnum):
+    """Which examples are explained."""
+
+    misclassified = "misclassified"
+    correct = "correct"
+    all = "all"
+
+
+class Colour(StrEnum):
+    """How pictures are read."""
+
+    grey = "grey"
+    rgb = "rgb"
+
+
+def report_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The classifier: file.py:name or package.module:name of a model, or of a function "
+            "without required arguments that returns one; or the path of a saved model.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled pictures: a folder with one sub-folder of pictures per class (their sorted "
+            "names are the classes); an .npz file with x (or images), y (or labels) and perhaps "
+            "classes; or file.py:name of backlight.Examples."
+        ),
+    ],
+    directory: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="The folder to write the report into."),
+    ] = Path("backlight-report"),
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
+            "lists them. The key `at` names an inner layer.",
+        ),
+    ] = None,
+    only: Annotated[
+        Only | None,
+        typer.Option(
+            help="Which pictures to explain; the misclassified ones where nothing is said."
+        ),
+    ] = None,
+    true: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Only pictures of this class, by name or number."),
+    ] = None,
+    predicted: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Only pictures that the model calls this."),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Explain at most N: wrong before right ones, the most confident first.",
+        ),
+    ] = 24,
+    framework: Annotated[
+        str | None,
+        typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW",
+            help="Stretch pictures to this height and width; by default to what the model says it wants.",
+        ),
+    ] = None,
+    colour: Annotated[
+        Colour | None,
+        typer.Option(
+            help="Read pictures grey or in colour; by default as the model says, or as they are."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="All class names in the model's order, one a line, where the data does not have all.",
+        ),
+    ] = None,
+    divide_by: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="What pixels are divided by: 255 for pictures of bytes where nothing is said.",
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Subtracted after that: one number, or one per channel as 0.485,0.456,0.406.",
+        ),
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS", help="Divided by after that: 0.229,0.224,0.225 for example."
+        ),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.PY:NAME",
+            help="A function that does all of this instead: from the stored pictures (N, H, W, C), whole "
+            "numbers 0 to 255, to the model's input.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Most pictures in one pass.")
+    ] = None,
+) -> None:
+    """Explain what a classifier gets wrong, in a page to open, send and read.
+
+    The model is asked about every picture. For those it gets wrong, each technique shows what speaks
+    for the predicted class, for the true class, and for the one rather than the other. The folder
+    holds report.html, results.json and the pictures.
+
+    Examples:
+
+        backlight report net.py:model pictures/ -o report
+
+        backlight report net.keras test.npz -m integrated_gradients:steps=100 -m grad_cam
+
+        backlight report net.py:model pictures/ --true Shirt --predicted Coat --size 96x96
+
+        backlight report net.py:model pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+    """
+    # Here and not above: the other commands need none of it.
+    from backlight import wrap
+    from backlight_report.command_arguments import (
+        preprocessing_of,
+        reading_of,
+        size_of,
+        wanted_picture,
+    )
+    from backlight_report.directory import check_directory
+    from backlight_report.door import report
+    from backlight_report.examples_source import load_examples, read_classes
+    from backlight_report.model_source import load_net, wanted_shape
+    from backlight_report.progress_bar import progress_bar
+    from backlight_report.techniques import techniques
+
+    check_directory(directory)
+    techniques(method or (), seed)  # a mistyped name is said before anything is loaded
+    preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
+    asked_size = size_of(size)
+    names = read_classes(classes) if classes else ()
+    net = load_net(model)
+    wrapped = wrap(net, framework)
+    wanted = wanted_picture(wanted_shape(net), wrapped.channels)
+    read_size = asked_size or wanted[0]
+    read_colour = colour.value if colour else wanted[1]
+    with progress_bar() as progress:
+        examples = load_examples(
+            data,
+            read_size,
+            read_colour,
+            names,
+            lambda done, total: progress("Reading pictures", done, total),
+        )
+        made = report(
+            net,
+            examples,
+            directory=directory,
+            methods=method or (),
+            only=only.value if only else None,
+            true=true,
+            predicted=predicted,
+            limit=limit,
+            framework=framework,
+            preprocessing=preprocessing,
+            seed=seed,
+            batch_size=batch_size,
+            model_name=model,
+            data_name=data,
+            reading=reading_of(examples, Path(data).is_dir(), read_size),
+            progress=progress,
+        )
+    show(made, examples.skipped)
+
+
+def show(made: Report, skipped: Sequence[str]) -> None:
+    """Say what was found, what went wrong, and where the page is."""
+    console = Console(stderr=True)
+    for line in skipped[:5]:
+        console.print(f"Skipped {escape(line)}", style="yellow")
+    if skipped:
+        console.print(f"{len(skipped)} unreadable in all, left out.", style="yellow")
+    for line in made.errors:
+        console.print(f"No maps from {escape(line)}", style="yellow")
+    wrong = made.count - made.correct
+    print(
+        f"{made.correct:,} of {made.count:,} right ({made.correct / made.count:.1%}), {wrong:,} wrong."
+    )
+    if made.explained:
+        print(f"{made.explained} explained in {made.page}")
+    else:
+        print(f"None of the pictures asked for is there to explain; the rest is in {made.page}")

@@ -1,0 +1,71 @@
+"""What the texts on the command line mean: numbers, sizes, functions."""
+
+from typing import TypeAlias
+
+from backlight import Examples
+from backlight.errors import InputError
+from backlight_report.picture_folder import Colour, Size
+from backlight_report.preprocessing import Preprocessing
+from backlight_report.reference import load_reference
+
+Wanted: TypeAlias = tuple[Size | None, Colour | None]
+
+
+def preprocessing_of(
+    divide_by: float | None, mean: str | None, std: str | None, preprocess: str | None
+) -> Preprocessing:
+    function = load_reference(preprocess) if preprocess else None
+    if function is not None and not callable(function):
+        raise InputError(f"{preprocess} is a {type(function).__name__}, not a function.")
+    return Preprocessing(
+        divide_by, numbers(mean, "--mean"), numbers(std, "--std"), function, preprocess or ""
+    )
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...]:
+    """Numbers between commas."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise InputError(
+            f"{option} takes numbers like 0.5 or 0.485,0.456,0.406; got {text!r}."
+        ) from error
+
+
+def size_of(text: str | None) -> Size | None:
+    """Height and width from `HxW`, or one number for both."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"--size takes height and width, like 224x224; got {text!r}.")
+    return int(parts[0]), int(parts[-1])
+
+
+def wanted_picture(shape: tuple[int | None, ...] | None, channels: str) -> Wanted:
+    """The size and the colours for a model that says its input's shape, as Keras models do."""
+    if shape is None or len(shape) not in (3, 4):
+        return None, None
+    depth: int | None
+    if len(shape) == 3:
+        depth, (height, width) = 1, shape[1:]
+    elif channels == "first":
+        depth, height, width = shape[1:]
+    else:
+        height, width, depth = shape[1:]
+    size = None if height is None or width is None else (height, width)
+    colours: dict[int | None, Colour] = {1: "grey", 3: "rgb"}
+    return size, colours.get(depth)
+
+
+def reading_of(examples: Examples, folder: bool, size: Size | None) -> str:
+    """How the examples were read, in words."""
+    count = f"{len(examples.x):,}"
+    if not folder:
+        shape = " \N{MULTIPLICATION SIGN} ".join(map(str, examples.x.shape[1:]))
+        return f"{count} arrays of {examples.x.dtype}, {shape}"
+    height, width, depth = examples.x.shape[1:]
+    colours = "grey" if depth == 1 else "RGB"
+    side = f"{height} \N{MULTIPLICATION SIGN} {width}"
+    fitted = f"stretched to {side} (bilinear)" if size else f"{side} as they are"
+    return f"{count} {colours} pictures from class folders, {fitted}"

@@ -1,0 +1,163 @@
+"""What the techniques say of one example: for the predicted class, the true one, and the contrast."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Attribution, BacklightError, BacklightWarning, Margin, Model
+from backlight.errors import InputError
+from backlight.scores import Target
+from backlight_pictures.maps import Reduction, resized, to_maps
+from backlight_pictures.scale import Scale, scale_of
+from backlight_report.predictions import Predictions
+from backlight_report.techniques import Technique
+
+Question: TypeAlias = Literal["predicted", "true", "contrast"]
+
+
+@final
+@dataclass(frozen=True)
+class Case:
+    """An example to explain.
+
+    Attributes:
+        row: its number among the examples.
+        true, predicted: its classes.
+        rival: what the predicted class is held against: the true class, or the second most probable
+            one where the prediction is right.
+    """
+
+    row: int
+    true: int
+    predicted: int
+    rival: int
+
+    @property
+    def questions(self) -> dict[Question, Target]:
+        """Why the predicted class, why the true one, and why the one rather than the other."""
+        asked: dict[Question, Target] = {"predicted": self.predicted}
+        if self.true != self.predicted:
+            asked["true"] = self.true
+        asked["contrast"] = Margin(self.predicted, versus=self.rival)
+        return asked
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One technique's answers for a case, on one scale; or why there is none.
+
+    Attributes:
+        technique: which.
+        attributions: by question, each of this one example.
+        maps: what is drawn of them, (H, W) each.
+        scale: of all the maps of this row.
+        reduction: how channels were brought to one number per place.
+        error: what went wrong, if anything did; there are no maps then.
+    """
+
+    technique: Technique
+    attributions: Mapping[Question, Attribution]
+    maps: Mapping[Question, NDArray[np.float64]]
+    scale: Scale
+    reduction: Reduction
+    error: str | None = None
+
+
+def case_of(predictions: Predictions, row: int) -> Case:
+    true, predicted = int(predictions.labels[row]), int(predictions.classes[row])
+    if true != predicted:
+        return Case(row, true, predicted, true)
+    others = predictions.probabilities[row].copy()
+    others[predicted] = -np.inf
+    return Case(row, true, predicted, int(others.argmax()))
+
+
+def explain_case(
+    model: Model,
+    x: NDArray[Any],
+    case: Case,
+    techniques: Sequence[Technique],
+    batch_size: int | None,
+) -> Iterator[Row]:
+    """A row for each technique.
+
+    Args:
+        model: the model.
+        x: its input for this example alone, with the examples' axis.
+        case: which classes to ask about.
+        techniques: to ask.
+        batch_size: most rows in one pass; None leaves it to the techniques.
+    """
+    for technique in techniques:
+        found: dict[Question, Attribution] = {}
+        try:
+            for question, target in case.questions.items():
+                with warnings.catch_warnings():
+                    # They are in the attribution as well, and the report shows them.
+                    warnings.simplefilter("ignore", BacklightWarning)
+                    found[question] = technique.method(
+                        model, x, target, at=technique.at, batch_size=batch_size
+                    )
+            yield drawn(technique, found, model, picture_grid(x, model))
+        except BacklightError as error:
+            yield Row(technique, {}, {}, Scale(0, True), "sum", str(error))
+
+
+def drawn(
+    technique: Technique,
+    found: Mapping[Question, Attribution],
+    model: Model,
+    grid: tuple[int, int],
+) -> Row:
+    """The maps of one technique's attributions, all on one scale."""
+    arrays = {question: values_of(one) for question, one in found.items()}
+    if all(channels_agree(values, model) for values in arrays.values()):
+        reduction: Reduction = "mean"  # one value per place, written once for each channel
+    else:
+        reduction = "sum"
+    maps = {
+        question: resized(to_maps(values, model.channels, reduction), grid)[0]
+        for question, values in arrays.items()
+    }
+    return Row(technique, found, maps, scale_of(maps.values()), reduction)
+
+
+def values_of(attribution: Attribution) -> NDArray[Any]:
+    values = attribution.numpy()
+    if not isinstance(values, np.ndarray) or values.ndim not in (3, 4):
+        seen = values.shape if isinstance(values, np.ndarray) else type(values).__name__
+        raise InputError(f"{attribution.method} gave values that are no map: {seen}.")
+    return values
+
+
+def channels_agree(values: NDArray[Any], model: Model) -> bool:
+    """Whether every channel holds the same map, as where a technique has one value per place."""
+    if values.ndim != 4:
+        return False
+    largest = to_maps(values, model.channels, "maximum")
+    return bool(
+        np.array_equal(largest, to_maps(values, model.channels, "mean").astype(values.dtype))
+    )
+
+
+def picture_grid(x: NDArray[Any], model: Model) -> tuple[int, int]:
+    """Height and width of an input (1, H, W), (1, C, H, W) or (1, H, W, C)."""
+    height, width = to_maps(np.zeros_like(x), model.channels).shape[1:]
+    return int(height), int(width)
+
+
+def probable(probabilities: NDArray[np.float64], most: int = 5) -> list[tuple[int, float]]:
+    """The most probable classes with their probabilities, the highest first."""
+    order = np.argsort(-probabilities, kind="stable")[:most]
+    return [(int(k), float(probabilities[k])) for k in order]
+
+
+def joined_warnings(row: Row) -> list[str]:
+    """The warnings of a row's attributions, each once."""
+    notes = [note for one in row.attributions.values() for note in cast(tuple[str], one.warnings)]
+    return list(dict.fromkeys(notes))

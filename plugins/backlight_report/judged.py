@@ -1,0 +1,96 @@
+"""A model and the examples it is judged on, checked against each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Examples, Model
+from backlight.errors import InputError
+from backlight_report.model_source import wanted_shape
+from backlight_report.predictions import Predictions
+from backlight_report.preprocessing import Preprocessing
+
+Prepared: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""From stored examples to the model's input."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """All that is known before anything is explained."""
+
+    model: Model
+    examples: Examples
+    predictions: Predictions
+    classes: list[str]
+    prepared: Prepared
+
+    def name(self, row: int) -> str:
+        """What the example is called: its own name, or its number."""
+        return self.examples.names[row] if len(self.examples.names) else f"example {row}"
+
+
+def check(examples: Examples) -> None:
+    """Raise InputError unless these are pictures with labels that can be theirs."""
+    x, labels = np.asarray(examples.x), np.asarray(examples.labels)
+    if not len(x):
+        raise InputError("There are no examples.")
+    if x.ndim not in (3, 4) or min(x.shape) == 0:
+        raise InputError(
+            "A report is about pictures: x of shape (N, H, W), (N, C, H, W) or (N, H, W, C); got "
+            f"{x.shape}. backlight.explain explains inputs of any shape."
+        )
+    if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"There must be one label, a whole number, for each of the {len(x)} examples; got an "
+            f"array of {labels.dtype} of shape {labels.shape}."
+        )
+    if len(examples.names) not in (0, len(x)):
+        raise InputError(f"There are {len(x)} examples, but {len(examples.names)} names for them.")
+    check_labels(labels, len(examples.classes) or None, examples)
+
+
+def check_labels(labels: NDArray[Any], count: int | None, examples: Examples) -> None:
+    outside = labels < 0 if count is None else (labels < 0) | (labels >= count)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        name = f" ({examples.names[row]})" if len(examples.names) else ""
+        known = f"0 to {count - 1}" if count else "0 or more"
+        raise InputError(f"Labels must be {known}; example {row}{name} has {labels[row]}.")
+
+
+def preparation(net: object, model: Model, preprocessing: Preprocessing) -> Prepared:
+    """What brings stored examples into the form that this model takes."""
+    shape = wanted_shape(net)
+
+    def prepared(x: NDArray[Any]) -> NDArray[Any]:
+        made = preprocessing(x, model.channels, None if shape is None else len(shape))
+        if shape is not None and not fits(made.shape, shape):
+            raise InputError(
+                f"The model takes inputs of shape {said(shape)}, but the data gives {made.shape} "
+                "(examples first). Pictures are read with the size and colours that --size and "
+                "--colour say; --preprocess names a function of your own."
+            )
+        return made
+
+    return prepared
+
+
+def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        want in (None, have) for have, want in zip(shape, wanted, strict=True)
+    )
+
+
+def said(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('any' if n is None else str(n) for n in shape)})"
+
+
+def class_names(examples: Examples, predictions: Predictions) -> list[str]:
+    """The names of all classes of the model: the examples' own, or their numbers."""
+    count = predictions.probabilities.shape[1]
+    check_labels(np.asarray(examples.labels), count, examples)
+    return [str(name) for name in examples.classes] or [f"class {k}" for k in range(count)]

@@ -1,0 +1,121 @@
+"""Pictures in a folder with one sub-folder per class."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from backlight import Examples
+from backlight.errors import InputError, UnknownNameError
+
+Colour: TypeAlias = Literal["grey", "rgb"]
+Size: TypeAlias = tuple[int, int]
+Tick: TypeAlias = Callable[[int, int], None]
+
+GREY_MODES = {"1", "L", "LA", "I;16", "I;16L", "I;16B"}
+
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is no picture, or a broken one."""
+
+
+def read_folder(
+    folder: Path,
+    size: Size | None,
+    colour: Colour | None,
+    classes: tuple[str, ...] = (),
+    tick: Tick = lambda done, total: None,
+) -> Examples:
+    """Every picture of the sub-folders, whose sorted names are the classes.
+
+    Args:
+        folder: it holds a sub-folder per class.
+        size: (height, width) that every picture is stretched to; None keeps the size they all have.
+        colour: "grey" (one channel) or "rgb"; None reads grey if every file is grey, else RGB.
+        classes: all classes in the model's order, where the folder does not have all of them.
+        tick: told how many of how many pictures were read.
+
+    Raises:
+        InputError: no class folders, no readable picture, or pictures of several sizes and no `size`.
+    """
+    folders = sorted(entry for entry in folder.iterdir() if is_class_folder(entry))
+    if not folders:
+        raise InputError(
+            f"{folder} has no class folders: put the pictures of each class into a sub-folder that "
+            "has the class's name."
+        )
+    names = classes or tuple(entry.name for entry in folders)
+    for entry in folders:
+        if entry.name not in names:
+            raise UnknownNameError("class", entry.name, names, "It is the name of a sub-folder.")
+    files = [(file, names.index(entry.name)) for entry in folders for file in pictures_in(entry)]
+    pictures, labels, titles, skipped = [], [], [], []
+    for done, (file, label) in enumerate(files, start=1):
+        title = file.relative_to(folder).as_posix()
+        try:
+            pictures.append(read(file, size))
+            labels.append(label)
+            titles.append(title)
+        except UNREADABLE as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            skipped.append(f"{title}: {reason.replace(str(file), 'it')}")
+        tick(done, len(files))
+    if not pictures:
+        seen = f"; the first of {len(skipped)} files: {skipped[0]}" if skipped else ""
+        raise InputError(f"No picture could be read in the class folders of {folder}{seen}.")
+    grey = colour == "grey" or (colour is None and all(p.mode == "L" for p in pictures))
+    return Examples(
+        stacked([p.convert("L" if grey else "RGB") for p in pictures], titles),
+        np.array(labels, dtype=np.int64),
+        names,
+        titles,
+        skipped,
+    )
+
+
+def is_class_folder(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def pictures_in(folder: Path) -> Iterator[Path]:
+    return (file for file in sorted(folder.iterdir()) if is_visible_file(file))
+
+
+def is_visible_file(entry: Path) -> bool:
+    return entry.is_file() and not entry.name.startswith(".")
+
+
+def read(file: Path, size: Size | None) -> Image.Image:
+    """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
+    with Image.open(file) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        grey = picture.mode in GREY_MODES
+        if picture.mode.startswith("I;16"):
+            wide = np.asarray(picture.convert("I"))
+            picture = Image.fromarray((wide // 257).astype(np.uint8))
+        elif picture.mode in ("I", "F"):
+            raise ValueError(f"pixels of mode {picture.mode} have no agreed range")
+        elif picture.has_transparency_data:
+            clear = picture.convert("RGBA")
+            white = Image.new("RGBA", clear.size, "white")
+            picture = Image.alpha_composite(white, clear).convert("RGB")
+        picture = picture.convert("L" if grey else "RGB")
+    if size is not None and picture.size != size[::-1]:
+        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+    return picture
+
+
+def stacked(pictures: list[Image.Image], titles: list[str]) -> NDArray[np.uint8]:
+    """(N, H, W, channels), or an error that names two pictures of different sizes."""
+    first = pictures[0].size
+    for picture, title in zip(pictures, titles, strict=True):
+        if picture.size != first:
+            raise InputError(
+                f"The pictures have several sizes: {titles[0]} is {first[1]}x{first[0]}, {title} "
+                f"{picture.height}x{picture.width} (height x width). Say which one the model wants: "
+                "--size HxW."
+            )
+    together = np.stack([np.asarray(picture) for picture in pictures])
+    return together[..., None] if together.ndim == 3 else together

@@ -1,0 +1,12 @@
+"""What this plugin offers: the command `backlight report`."""
+
+import typer
+
+from backlight import hookimpl
+
+
+@hookimpl
+def backlight_commands(app: typer.Typer) -> None:
+    from backlight_report.command import report_command
+
+    app.command("report")(report_command)

@@ -1,0 +1,130 @@
+"""`results.json`: all of a report's numbers, for programs."""
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from backlight import Attribution, Model, __version__
+from backlight_report.explanations import Case, Question, Row, probable
+from backlight_report.predictions import Predictions
+from backlight_report.selection import ORDER, Selection
+from backlight_report.techniques import Technique
+
+FORMAT = 1
+
+Record = dict[str, Any]
+
+
+def versions(model: Model) -> Record:
+    return {
+        "backlight": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        model.framework: model.version,
+    }
+
+
+def header(
+    model: Model,
+    predictions: Predictions,
+    selection: Selection,
+    techniques: list[Technique],
+    classes: list[str],
+    about: Record,
+) -> Record:
+    """Everything but the cases. `about` describes model, data and preprocessing in words."""
+    count = len(predictions.labels)
+    return {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(model),
+        "framework": model.framework,
+        "outputs": predictions.kind,
+        **about,
+        "classes": classes,
+        "methods": [
+            {"name": one.name, "method": repr(one.method), "at": one.at} for one in techniques
+        ],
+        "accuracy": {
+            "correct": predictions.correct,
+            "count": count,
+            "share": predictions.correct / count,
+        },
+        "confusion": [
+            {"true": true, "predicted": predicted, "count": number}
+            for (true, predicted), number in predictions.confusion.items()
+        ],
+        "selection": {
+            "only": selection.only,
+            "true": selection.true,
+            "predicted": selection.predicted,
+            "limit": selection.limit,
+            "found": selection.found,
+            "order": ORDER,
+        },
+        "cases": [],
+    }
+
+
+def case_record(
+    case: Case, name: str, classes: list[str], predictions: Predictions, file: str
+) -> Record:
+    def named(k: int) -> Record:
+        return {"class": k, "name": classes[k], "probability": float(odds[k])}
+
+    odds = predictions.probabilities[case.row]
+    return {
+        "row": case.row,
+        "name": name,
+        "true": named(case.true),
+        "predicted": named(case.predicted),
+        "rival": named(case.rival),
+        "probabilities": [named(k) for k, _ in probable(odds)],
+        "input": file,
+        "explanations": [],
+    }
+
+
+def row_record(row: Row, files: Mapping[Question, str], bar: str | None) -> Record:
+    """One technique's answers for a case."""
+    return {
+        "name": row.technique.name,
+        "method": repr(row.technique.method),
+        "at": next((one.at for one in row.attributions.values()), row.technique.at),
+        "limit": row.scale.limit,
+        "signed": row.scale.signed,
+        "reduction": row.reduction,
+        "scale": bar,
+        "error": row.error,
+        "targets": {
+            question: target_record(one, files[question])
+            for question, one in row.attributions.items()
+            if question in files
+        },
+    }
+
+
+def target_record(attribution: Attribution, file: str) -> Record:
+    def first(column: Any) -> float | None:
+        return None if column is None or not isfinite(column[0]) else float(column[0])
+
+    return {
+        "target": attribution.target,
+        "score": first(attribution.score),
+        "baseline_score": first(attribution.baseline_score),
+        "gap": first(attribution.gap),
+        "relative_gap": first(attribution.relative_gap),
+        "warnings": list(attribution.warnings),
+        "seed": attribution.seed,
+        "seconds": round(attribution.seconds, 3),
+        "file": file,
+    }
+
+
+def written(results: Record) -> str:
+    return json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
