@@ -22,7 +22,7 @@ from backlight.errors import HyperParameterError, InputError, TargetError, Unkno
 from backlight_report import Preprocessing, Report, report
 from backlight_report.examples_source import load_examples, read_classes
 from backlight_report.picture_folder import read_folder
-from backlight_report.predictions import Predictions
+from backlight_report.predictions import Predictions, probabilities
 from backlight_report.selection import class_number, select
 from backlight_report.techniques import technique, techniques
 
@@ -330,6 +330,13 @@ def test_names_are_escaped(net: object, tmp_path: Path) -> None:
 def predictions() -> Predictions:
     odds = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.6, 0.4], [0.05, 0.95]])
     return Predictions(odds, np.array([1, 1, 1, 0, 0, 1]), "probabilities")
+
+
+def test_probabilities_of_every_kind_of_output() -> None:
+    odds = np.array([[0.9, 0.1], [0.25, 0.75]])
+    np.testing.assert_array_equal(probabilities(odds, "probabilities"), odds)
+    np.testing.assert_allclose(probabilities(np.log(odds), "log_probabilities"), odds)
+    np.testing.assert_allclose(probabilities(np.log(odds) + 900, "logits"), odds)
 
 
 @pytest.mark.parametrize(
@@ -722,6 +729,12 @@ def test_no_picture_at_all(tmp_path: Path) -> None:
         read_folder(tmp_path, None, None)
 
 
+def test_labels_are_held_against_the_model(net: object, tmp_path: Path) -> None:
+    unnamed = Examples(np.stack([picture(9, 99)] * 2), np.array([0, 2]))
+    with pytest.raises(InputError, match="Labels must be 0 to 1; example 1 has 2"):
+        report(net, unnamed, directory=tmp_path / "out")
+
+
 def test_one_output_is_no_classifier(examples: Examples, tmp_path: Path) -> None:
     single = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1)).eval()
     with pytest.raises(TargetError, match=r"two classes or more; for 7 examples .* \(7, 1\)"):
@@ -770,6 +783,26 @@ def test_stopping_leaves_nothing_where_nothing_was(
             methods=[Stopping(error=KeyboardInterrupt(), calls=[])],
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stopping_in_the_middle_of_the_exchange_brings_the_old_report_back(
+    net: object, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    report(net, examples, directory=folder, methods=["gradient"])
+    before = (folder / "results.json").read_bytes()
+    rename = Path.rename
+
+    def stopped(self: Path, target: Path) -> Path:
+        if self.suffix == ".partial":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        report(net, examples, directory=folder, methods=["saliency"])
+    assert (folder / "results.json").read_bytes() == before
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_new_report_replaces_all_of_the_old_one(

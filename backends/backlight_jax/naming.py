@@ -70,7 +70,9 @@ def find_sites(
     names: dict[str, int] = {}
     best: dict[int, str] = {}
     for name, value, shown in found:
-        if names.setdefault(name, value) == value and shown:
+        while names.setdefault(name, value) != value:  # a scope may be called `max`
+            name += "'"
+        if shown:
             best.setdefault(value, name)
     places = {name: place(structure, value, owners[value], axes) for name, value in names.items()}
     kinds = value_kinds(structure)

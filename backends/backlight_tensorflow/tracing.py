@@ -65,6 +65,7 @@ class Trace:
         )
         self._dependent = self.flat.dependent(self._arguments)
         self._programs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
+        self._kinds: dict[int, OutputKind] = {}
         self._lengths: dict[str, tuple[int, list[tuple[int, ...]]]] = {}
 
     def name(self, name: str, value: Value, kind: str, pooled: bool) -> None:
@@ -133,7 +134,10 @@ class Trace:
         shapes = dict(zip(map(id, flat), self.shapes("outputs", values, request), strict=True))
 
         def spec(leaf: Any) -> OutputSpec:
-            return OutputSpec(shapes[id(leaf)], kind or kind_of(self.flat.of(leaf)[0]))
+            known = self._kinds.get(id(leaf))
+            if known is None:
+                known = self._kinds[id(leaf)] = kind_of(self.flat.of(leaf)[0])
+            return OutputSpec(shapes[id(leaf)], kind or known)
 
         return map_nested(spec, self.outputs)  # type: ignore[return-value]
 

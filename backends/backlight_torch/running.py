@@ -157,8 +157,9 @@ without_compilation = Overlap(lambda: torch.compiler.set_stance("force_eager"))
 class EveryModule(TorchFunctionMode):
     """Keeps transformer layers off their fused inference path, in this thread.
 
-    The fused path calls no inner module, so their sites would be missing, and it gives other values
-    at padded places than the path that has gradients. It is not taken where a mode is active.
+    That path gives other values at padded places than the one that has gradients, so that a score
+    would differ between the two passes, and it calls no inner modules, whose sites would be missing.
+    It is not taken where a mode like this one is active.
     """
 
     def __torch_function__(

@@ -1,6 +1,7 @@
 """The JAX backend, judged by closed forms and by central differences in float64."""
 
 import functools
+import os
 import subprocess
 import sys
 import textwrap
@@ -182,8 +183,6 @@ def batched() -> Batched:
 
 
 def run_python(script: str, **environment: str) -> None:
-    import os
-
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(script)],
         env={**os.environ, **environment},
@@ -626,6 +625,18 @@ def test_scopes_name_their_last_value_and_each_use() -> None:
     assert [site.name for site in sites.values()] == list(sites)
 
 
+def test_a_scope_may_have_a_primitives_name() -> None:
+    def net(x: Any) -> Any:
+        with jax.named_scope("sin"):
+            h = jnp.tanh(x)
+        return jnp.sin(h)
+
+    x = normal(2, 3).astype(np.float32)
+    model = wrap(net)
+    assert names(model, x) == ["sin", "sin'"]
+    np.testing.assert_allclose(model.activation(x, "sin'"), np.sin(np.tanh(x)), rtol=1e-6)
+
+
 def test_pooling_is_seen_through_what_keeps_it() -> None:
     def net(x: Any) -> Any:
         window = (1, 2, 2, 1)
@@ -822,15 +833,20 @@ def test_one_trace_serves_classes_values_baselines_and_weights(double: None) -> 
 
     all_verbs(x, 0)
     assert len(traces) == 2  # once, and once to see which axes the examples are on
-    with jax.log_compiles(False):
-        compiled = sum(compilations(model))
+    compiled = sum(compilations(model))
     parameters["b"] = 2 * parameters["b"]
     later = all_verbs(3 * x, 1)
     assert len(traces) == 2
     assert sum(compilations(model)) == compiled
     h = np.tanh(3 * x @ A)
     np.testing.assert_allclose(later[0], h @ (2 * B), rtol=1e-12)
-    np.testing.assert_allclose(later[5], np.tile(2 * B[:, 1], (4, 1)), rtol=1e-12)
+    np.testing.assert_allclose(later[1], h @ (2 * B[:, 1]), rtol=1e-9)
+    np.testing.assert_allclose(later[2], (h + 1) @ (2 * B[:, 1]), rtol=1e-9)
+    np.testing.assert_allclose(later[3], h[:, 1], rtol=1e-12)
+    slope = ((1 - h**2) * 2 * B[:, 1]) @ A.T
+    np.testing.assert_allclose(later[4], slope, rtol=1e-9, atol=1e-12)
+    for gradient in later[5:]:
+        np.testing.assert_allclose(gradient, np.tile(2 * B[:, 1], (4, 1)), rtol=1e-12)
     all_verbs(x[:2].repeat(2, axis=0), 2)
     assert len(traces) == 2
     model.predict(x[:3])
@@ -868,6 +884,12 @@ def test_the_x64_switch_is_part_of_the_key() -> None:
     np.testing.assert_allclose(single, found, rtol=1e-4, atol=1e-5)
     assert model.gradient(x, bound(model, x, 1)).gradient.dtype == np.float32
     assert not jax.config.jax_enable_x64
+
+    wide = wrap(lambda x: x.astype(float))  # the same input, but the net does something else
+    narrow = jnp.asarray(x, np.float32)
+    assert wide.predict(narrow).dtype == np.float32
+    with jax.enable_x64(True):
+        assert wide.predict(narrow).dtype == np.float64
 
 
 def test_memory_of_a_model_is_bounded() -> None:
@@ -916,7 +938,7 @@ def test_threads_share_a_model(double: None) -> None:
 
 def linen_net() -> tuple[LinenNet, Any]:
     module = LinenNet()
-    return module, module.init(jax.random.key(0), jnp.ones((1, 8, 8, 2)))
+    return module, jax.jit(module.init)(jax.random.key(0), jnp.ones((1, 8, 8, 2)))
 
 
 def test_linen_however_it_is_passed() -> None:
@@ -933,8 +955,6 @@ def test_linen_however_it_is_passed() -> None:
         model = backlight.wrap(net)
         np.testing.assert_allclose(model.predict(x), direct, rtol=1e-6)
         assert model.outputs(x) == OutputSpec((3, 3), "probabilities")
-        found = model.gradient(x, bound(model, x, 1))
-        np.testing.assert_allclose(found.gradient, expected, rtol=1e-5, atol=1e-8)
         listed = names(model, x)
         assert [name for name in listed if name.startswith("LinenNet/")] == [
             "LinenNet/stem",
@@ -945,9 +965,11 @@ def test_linen_however_it_is_passed() -> None:
         ]
         assert {"relu", "reduce_window_max"} < set(listed)
         assert model.site(x, "reduce_window_max").pooled
-        np.testing.assert_array_equal(
-            model.activation(x, "relu"), np.maximum(model.activation(x, "LinenNet/stem"), 0)
-        )
+    found = model.gradient(x, bound(model, x, 1))
+    np.testing.assert_allclose(found.gradient, expected, rtol=1e-5, atol=1e-8)
+    np.testing.assert_array_equal(
+        model.activation(x, "relu"), np.maximum(model.activation(x, "LinenNet/stem"), 0)
+    )
     kernel = variables["params"]["dense"]["kernel"]
     first = model.activation(x, "LinenNet/dense")
     second = first @ kernel + variables["params"]["dense"]["bias"]
@@ -1040,9 +1062,7 @@ def test_equinox_for_one_example_under_vmap(double: None) -> None:
     for net in (jax.vmap(module), jax.jit(jax.vmap(module))):
         model = backlight.wrap(net)
         score = bound(model, x, 1)
-        expected = differences(
-            lambda moved: [module(jnp.asarray(one))[1] for one in moved], x, step=1e-5
-        )
+        expected = differences(lambda moved: jax.jit(jax.vmap(module))(moved)[:, 1], x, step=1e-5)
         np.testing.assert_allclose(model.gradient(x, score).gradient, expected, atol=1e-6)
         assert model.channels == "first"
         listed = names(model, x)

@@ -618,7 +618,7 @@ class Reader(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(11, 8)
         self.encoder = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=False
+            nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=True
         )
         self.head = nn.Linear(8, 3)
         self.double().requires_grad_(False)
@@ -788,6 +788,33 @@ def test_exported_programs(rows: int | None, tmp_path: Any) -> None:
                 model.gradient(x, score, at=at, value=moved).gradient,
                 eager.gradient(x, score, at=at, value=moved).gradient,
             )
+
+
+def test_an_exported_value_that_goes_several_ways() -> None:
+    class Ways(nn.Module):
+        class Split(nn.Module):
+            def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                return x * 2, x * 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.split, self.curve = self.Split(), nn.Tanh()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            left, right = self.split(self.curve(x))
+            return left * right + left.exp()
+
+    x = torch.randn(2, 3, dtype=torch.float64)
+    eager, model = (backlight.wrap(net) for net in (Ways(), torch.export.export(Ways(), (x,))))
+    score = bound(eager, x, Class(1))
+    assert names_of(model, x) == names_of(eager, x) == ["curve", "split[0]", "split[1]"]
+    for at in names_of(eager, x):
+        found, expected = (one.gradient(x, score, at=at) for one in (model, eager))
+        same([found.value, found.gradient], [expected.value, expected.gradient])
+    y = torch.tanh(x)
+    left = torch.zeros_like(x)
+    left[:, 1] = (3 * y + (2 * y).exp())[:, 1]
+    same(model.gradient(x, score, at="split[0]").gradient, left)
 
 
 def test_rows_are_cut_and_filled_up_with_extra_arguments() -> None:

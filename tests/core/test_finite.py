@@ -51,7 +51,12 @@ def test_inputs_that_are_not_finite(bad: float) -> None:
 
 
 def test_the_site_of_a_gradient() -> None:
-    model = ReferenceModel(("first", lambda x: 2 * x), ("kink", nothing_but_zero), ("head", HEAD))
+    model = ReferenceModel(
+        ("earlier", lambda x: x + 0.0),
+        ("first", lambda x: 2 * x),
+        ("kink", nothing_but_zero),
+        ("head", HEAD),
+    )
     x = np.array([[1.0, 2.0], [0.0, 1.0]])
     with pytest.raises(NonFiniteError) as caught:
         Gradient()(model, x, 0)

@@ -69,6 +69,19 @@ def test_a_misspelt_hook_is_reported_and_its_plugin_skipped(install: Callable) -
     assert len(found.manager.hook.backlight_render.get_hookimpls()) == 1
 
 
+def test_a_second_plugin_of_the_same_name_does_not_remove_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("a_first_plugin", "a_second_plugin"):
+        module = ModuleType(name)
+        vars(module).update(GOOD)
+        monkeypatch.setitem(sys.modules, name, module)
+    points = [EntryPoint("same", name, GROUP) for name in ("a_first_plugin", "a_second_plugin")]
+    found = load(points)
+    assert [plugin.error is None for plugin in found.found] == [True, False]
+    assert found.manager.hook.backlight_render(attribution=3) == "<b>3</b>"
+
+
 def test_a_hook_with_an_argument_that_is_not_there_is_reported(install: Callable) -> None:
     @hookimpl
     def backlight_render(attribution: object, size: int) -> str:

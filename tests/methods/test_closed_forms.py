@@ -11,7 +11,7 @@ from PIL import Image
 from backlight import BacklightWarning, Method, Neuron, Several
 from backlight.errors import HyperParameterError, InputError, InputTypeError, SiteError
 from backlight.noise import choice, normal, uniform
-from backlight.resize import resize_matrix
+from backlight.resize import resize, resize_matrix
 from backlight_methods import (
     METHODS,
     ExpectedGradients,
@@ -622,6 +622,22 @@ def test_smooth_at_a_site_adds_noise_to_the_input_or_to_the_site(where: str) -> 
 
 
 @closed_form("smooth")
+def test_smooth_at_a_site_refines_the_noisy_paths_that_need_it() -> None:
+    model = ReferenceModel(("mix", polynomial(np.eye(2))), ("head", polynomial(*STEEP)))
+    inner = IntegratedGradients(steps=5, tolerance=1e-2)
+    technique = Smooth(inner=inner, samples=2, noise=0.01, where="site")
+    found = technique(model, MIXED, 0, at="mix")
+    runs = [
+        [
+            integrated(STEEP, 0, z, np.zeros(2), "trapezoid", steps_needed("trapezoid", 5, 1e-2, z))
+            for z in noisy(MIXED, technique, sample)
+        ]
+        for sample in range(2)
+    ]
+    np.testing.assert_allclose(found.values, np.mean(runs, axis=0), **CLOSE)
+
+
+@closed_form("smooth")
 def test_smooth_draws_other_noise_for_each_of_several_inputs() -> None:
     weights, x = cubic(3), random(2, 3, seed=1)
 
@@ -904,6 +920,18 @@ def test_resize_enlarges_as_pillow_does(source: int, size: int, how: str) -> Non
     drawn = np.asarray(Image.fromarray(line).resize((size, 1), filters[how]))
     mine = line.astype(np.float64) @ resize_matrix(source, size, how).T
     np.testing.assert_allclose(mine, drawn, rtol=1e-5, atol=1e-6)
+
+
+def test_resize_of_volumes_goes_axis_by_axis() -> None:
+    maps, size = random(2, 2, 3, 1), (3, 4, 2)
+    model = model_of([random(1, 1)])
+    found = np.asarray(resize(strict.asarray(maps), size, "bilinear", model))
+    a, b, c = (resize_matrix(maps.shape[1 + i], size[i], "bilinear") for i in range(3))
+    expected = np.zeros((2, *size))
+    for n, i, j, k in np.ndindex(expected.shape):
+        for p, q, r in np.ndindex(maps.shape[1:]):
+            expected[n, i, j, k] += a[i, p] * b[j, q] * c[k, r] * maps[n, p, q, r]
+    np.testing.assert_allclose(found, expected, **EXACT)
 
 
 # Occlusion

@@ -14,7 +14,7 @@ from backlight import BacklightWarning, Method, Several, Shared
 from backlight_methods import METHODS, ExpectedGradients, Gradient, IntegratedGradients, Smooth
 from tests.reference import ReferenceModel, polynomial
 
-few = settings(max_examples=5, deadline=None, derandomize=True)
+few = settings(max_examples=4, deadline=None, derandomize=True)
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 SMALL: dict[str, dict[str, object]] = {
