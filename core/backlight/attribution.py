@@ -2,10 +2,12 @@
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,32 +106,17 @@ class Attribution:
             InputError: not such a file, or one of a later format.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                stored: Mapping[str, NDArray[np.generic]] = dict(file)
+            with Path(path).open("rb") as file:  # NumPy leaves a file open that it cannot read
+                stored: Mapping[str, NDArray[np.generic]] = dict(np.load(file, allow_pickle=False))
             about = json.loads(str(stored["about"]))
-        except (ValueError, KeyError, EOFError) as error:
-            raise InputError(f"{os.fspath(path)} is not a saved attribution: {error}.") from error
-        if about["format"] > FORMAT:
-            raise InputError(
-                f"{os.fspath(path)} was written by Backlight {about['version']} in format "
-                f"{about['format']}; this is {__version__}, which reads up to format {FORMAT}."
-            )
-        parts = {
-            name.removeprefix("values/"): array
-            for name, array in stored.items()
-            if name.startswith("values/")
-        }
-        values: object = parts
-        if about["structure"] != "dict":
-            ordered = tuple(parts.values())
-            values = ordered if about["structure"] == "tuple" else ordered[0]
-        about["warnings"] = tuple(about["warnings"])
-        columns = {name: stored.get(name) for name in ("score", "baseline_score", "gap", "classes")}
-        return Attribution(
-            values=values,
-            **cast(dict[str, NDArray[np.float64]], columns),  # type: ignore[arg-type]
-            **{name: about[name] for name in NOTES},
-        )
+            if about["format"] > FORMAT:
+                raise InputError(
+                    f"{os.fspath(path)} was written by Backlight {about['version']} in format "
+                    f"{about['format']}; this is {__version__}, which reads up to format {FORMAT}."
+                )
+            return restored(stored, about)
+        except NOT_OURS as error:
+            raise InputError(f"{os.fspath(path)} is not a saved attribution: {error!r}.") from error
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(cast(Tree, self.values)))  # type: ignore[attr-defined]
@@ -160,6 +147,37 @@ NOTES = (
     "seconds",
     "version",
 )
+
+
+NOT_OURS = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zip and JSON raise over a file that is cut off, damaged or of another kind."""
+
+
+def restored(stored: Mapping[str, NDArray[np.generic]], about: dict[str, Any]) -> Attribution:
+    """An attribution from the arrays and notes in its file."""
+    parts = {
+        name.removeprefix("values/"): array
+        for name, array in stored.items()
+        if name.startswith("values/")
+    }
+    ordered = tuple(parts.values())
+    values = {"dict": parts, "tuple": ordered}.get(about["structure"], ordered[0])
+    columns = {name: stored.get(name) for name in ("score", "baseline_score", "gap", "classes")}
+    notes = {name: about[name] for name in NOTES}
+    return Attribution(
+        values=values,
+        **cast(dict[str, Any], columns),
+        **{**notes, "warnings": tuple(notes["warnings"])},
+    )
 
 
 def host_array(leaf: object) -> NDArray[np.generic]:

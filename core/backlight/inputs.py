@@ -46,6 +46,8 @@ class Inputs:
     attributed: Tree
     positional: tuple[object, ...] = ()
     keyword: Mapping[str, object] = field(default_factory=dict)
+    native: bool = False
+    """Whether `Model.prepare` has seen to it: arrays native, extra arrays with examples marked."""
 
     @property
     def count(self) -> int:
@@ -72,10 +74,11 @@ class Inputs:
         def mapped(value: object) -> object:
             return value.map(function) if isinstance(value, PerExample) else value
 
-        return Inputs(
-            map_leaves(function, self.attributed),
-            tuple(mapped(value) for value in self.positional),
-            {name: mapped(value) for name, value in self.keyword.items()},
+        return replace(
+            self,
+            attributed=map_leaves(function, self.attributed),
+            positional=tuple(mapped(value) for value in self.positional),
+            keyword={name: mapped(value) for name, value in self.keyword.items()},
         )
 
 

@@ -50,6 +50,11 @@ class Method(ABC):
         """Whether the technique reads a feature map: `at` is then the last one unless the user says."""
         return False
 
+    @property
+    def differentiates(self) -> bool:
+        """Whether the technique takes gradients with respect to the input, or to `at`."""
+        return True
+
     @abstractmethod
     def attribute(self, objective: Objective) -> Evidence:
         """Explain one objective. Rows of the result must not depend on one another."""
@@ -82,8 +87,8 @@ class Method(ABC):
         started = time.perf_counter()
         wrapped = wrap(model, inputs=x)
         inputs = wrapped.prepare(cast(Tree, x), extra)
-        if at is None:
-            check_differentiable(wrapped, inputs, self.spatial)
+        if at is None and self.differentiates and not self.spatial:
+            check_differentiable(wrapped, inputs)
         if batch_size is not None and batch_size < 1:
             raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
         batch_size = batch_size or default_batch_size(inputs)

@@ -164,8 +164,12 @@ class Model(ABC):
             InputError: attributed arrays without a common number of examples.
         """
         if isinstance(inputs, Inputs):
-            return inputs
-        tree = map_leaves(self._native, inputs)
+            if inputs.native and not extra:
+                return inputs
+            given = inputs
+        else:
+            given = Inputs(inputs)
+        tree = map_leaves(self._native, given.attributed)
         shapes = [shape_of(leaf) for leaf in leaves(tree)]
         counts = {shape[0] if shape else 0 for shape in shapes}
         if len(counts) != 1 or 0 in counts:
@@ -174,11 +178,15 @@ class Model(ABC):
                 f"each; got shapes {shapes}. For one example x, pass x[None]."
             )
         (count,) = counts
-        positional, keyword = (extra, {}) if isinstance(extra, tuple) else ((), dict(extra))
+        positional, keyword = (extra, {}) if isinstance(extra, tuple) else ((), extra)
         return Inputs(
             tree,
-            tuple(self._native_extra(value, count) for value in positional),
-            {name: self._native_extra(value, count) for name, value in keyword.items()},
+            tuple(self._native_extra(value, count) for value in (*given.positional, *positional)),
+            {
+                name: self._native_extra(value, count)
+                for name, value in {**given.keyword, **keyword}.items()
+            },
+            native=True,
         )
 
     def _native(self, array: object) -> Array:
@@ -192,6 +200,8 @@ class Model(ABC):
         )
 
     def _native_extra(self, value: object, count: int) -> object:
+        if isinstance(value, PerExample):
+            return value
         if isinstance(value, Shared):
             return Shared(self._native_extra(value.value, -1))
         array = self.asarray(value) if isinstance(value, np.ndarray) else value

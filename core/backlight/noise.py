@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Channels
 
+# Keys that differ only in zeros at the end are one stream to NumPy: each purpose ends its own.
+NORMAL, UNIFORM, CHOICE = 1, 2, 3
+
 
 def normal(
     seed: int, sample: int, leaf: int, shape: tuple[int, ...], channels: Channels = "last"
@@ -18,7 +21,7 @@ def normal(
     It is drawn with the channels last and moved to where `shape` has them, so that a picture gets the
     same noise on a framework that has them first.
     """
-    generator = np.random.default_rng([seed, sample, leaf])
+    generator = np.random.default_rng([seed, sample, leaf, NORMAL])
     if channels == "first":
         return np.moveaxis(generator.standard_normal((*shape[1:], shape[0])), -1, 0)
     return generator.standard_normal(shape)
@@ -26,10 +29,9 @@ def normal(
 
 def uniform(seed: int, sample: int) -> float:
     """One number in [0, 1) for one sample."""
-    return float(np.random.default_rng([seed, sample]).random())
+    return float(np.random.default_rng([seed, sample, 0, UNIFORM]).random())
 
 
 def choice(seed: int, sample: int, count: int) -> int:
     """One of `count` things, all equally likely, for one sample."""
-    # A key of another length than in `uniform`: independent streams.
-    return int(np.random.default_rng([seed, sample, 1]).integers(count))
+    return int(np.random.default_rng([seed, sample, 0, CHOICE]).integers(count))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, shape_of
 from backlight.baselines import Baseline, Several
-from backlight.errors import InputError
+from backlight.errors import InputError, TargetError
 from backlight.inputs import Inputs
 from backlight.layout import Layout, input_layout, site_layout
 from backlight.model import Gradient, Model
@@ -93,9 +93,11 @@ class Objective:
 
     def layout_of(self, value: Array) -> Layout | None:
         """Where this value (the input's, or the site's) has its channels and places, if it has any."""
+        if self.at is None:
+            return input_layout(shape_of(value), self.model.channels)
         layout = self.input_layout
-        if self.at is None or layout is None:
-            return layout
+        if layout is None:
+            return None
         return site_layout(shape_of(value), layout.grid, self.model.channels, self.count)
 
     def gradient(self, points: Tree | None = None) -> Gradient:
@@ -104,7 +106,9 @@ class Objective:
         The result has the points' leading axes: score (samples, N), gradient (samples, N, ...).
         """
         if points is None:
-            return self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
+            found = self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
+            self._check_count(found.score)
+            return found
         flat = self.at_points(points)
         found = flat.gradient()
         samples = samples_of(points)
@@ -117,7 +121,9 @@ class Objective:
     def score(self, points: Tree | None = None) -> Array:
         """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
         if points is None:
-            return self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
+            score = self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
+            self._check_count(score)
+            return score
         return self._fold(self.at_points(points).score(), samples_of(points))
 
     def at_points(self, points: Tree) -> "Objective":
@@ -169,6 +175,13 @@ class Objective:
         of the value `like` (N, ...)."""
         return self.model.asarray(numbers.reshape(-1, *(1,) * like.ndim), like=like)
 
+    def _check_count(self, score: Array) -> None:
+        if shape_of(score) != (self.count,):
+            raise TargetError(
+                f"A score must be one number per example, shape ({self.count},), got "
+                f"{shape_of(score)} from {self.target!r}."
+            )
+
     def _baseline(self, baseline: object) -> Tree:
         value = self.value
         parts = baseline_parts(baseline, value)
@@ -181,12 +194,15 @@ class Objective:
         )
 
     def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
-        if isinstance(baseline, (int, float)):
-            return self.arrays.zeros_like(leaf) + baseline
         if self.model.owns(baseline):
             array: Array = baseline  # type: ignore[assignment]
         else:
-            array = self.model.asarray(np.asarray(baseline), like=leaf)
+            host = np.asarray(baseline)
+            # Whole numbers are as good as any where the value is not of integers itself.
+            host = host.astype(np.float64) if self.model.is_floating(leaf) else host
+            array = self.model.asarray(host, like=leaf)
+        if array.ndim == 0:
+            return self.arrays.broadcast_to(array, shape_of(leaf))
         shape, wanted = shape_of(array), shape_of(leaf)
         if shape == (self.total, *wanted[1:]) and (shape[0] != 1):
             return self._rows(array, self.rows)
@@ -244,7 +260,7 @@ def baseline_parts(baseline: object, value: Tree) -> list[object]:
         if len(value) != len(baseline):
             raise InputError(f"{len(baseline)} baselines for {len(value)} inputs.")
         return list(baseline)
-    if len(leaves(value)) > 1 and not isinstance(baseline, (int, float)):
+    if len(leaves(value)) > 1 and np.ndim(baseline) != 0:  # type: ignore[arg-type]
         raise InputError(
             "Several inputs need a number, or a baseline for each in the inputs' own structure; "
             f"got a {type(baseline).__name__}."

@@ -54,12 +54,13 @@ def load(points: list[EntryPoint]) -> Plugins:
 def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
     distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
     name = f"{point.name} ({distribution})"
+    module = None
     try:
         module = point.load()
         manager.register(module, name=name)
         manager.check_pending()
-    except Exception as error:  # a foreign plugin may fail in any way; it is reported by name
-        if manager.has_plugin(name):
+    except (Exception, SystemExit) as error:  # a foreign plugin may fail in any way
+        if module is not None and manager.get_plugin(name) is module:
             manager.unregister(name=name)
         return Plugin(point.name, point.value, distribution, f"{type(error).__name__}: {error}")
     return Plugin(point.name, point.value, distribution)

@@ -1,21 +1,36 @@
 """Techniques by name, and the one-call door."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
+from typing import TypeAlias, cast
 
 from backlight.attribution import Attribution
-from backlight.errors import HyperParameterError, UnknownNameError
+from backlight.errors import BacklightWarning, HyperParameterError, UnknownNameError
 from backlight.inputs import Extra
 from backlight.method import Method
 from backlight.plugins import plugins
 from backlight.scores import Target
 
+Offered: TypeAlias = Mapping[str, Callable[..., Method]]
 
-def methods() -> Mapping[str, Callable[..., Method]]:
-    """Every installed technique by name, alphabetical; of two with one name the later plugin's."""
+
+def methods() -> Offered:
+    """Every installed technique by name, alphabetical; of two with one name the later plugin's.
+
+    A plugin that fails to list its techniques is named in a warning, and left out.
+    """
     found: dict[str, Callable[..., Method]] = {}
-    for offered in plugins().manager.hook.backlight_methods():
-        found.update(offered)
+    for implementation in plugins().manager.hook.backlight_methods.get_hookimpls():
+        try:
+            found.update(cast(Offered, implementation.function()))
+        except Exception as error:  # a foreign plugin may fail in any way; the others must not
+            warnings.warn(
+                f"The techniques of the plugin {implementation.plugin_name} are left out: "
+                f"{type(error).__name__}: {error}",
+                BacklightWarning,
+                stacklevel=2,
+            )
     return dict(sorted(found.items()))
 
 
@@ -33,6 +48,11 @@ def make_method(method: str | Method, hyper_parameters: Mapping[str, object]) ->
                 f"put {', '.join(hyper_parameters)} into it."
             )
         return method
+    if not isinstance(method, str):
+        raise HyperParameterError(
+            f"A technique is a name or a Method with its hyper-parameters, such as Saliency(); "
+            f"got {method!r}."
+        )
     known = methods()
     name = method.strip().lower().replace("-", "_").replace(" ", "_")
     if name not in known:

@@ -5,6 +5,7 @@ example). Backends compile the recipe once and pass the operands as arrays, so a
 no new compilation; techniques never see the difference.
 """
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -81,6 +82,7 @@ class ClassScore(Score):
         return (type(self), self.path, self.scale, self.kind, self.versus is None)
 
     def bind(self, outputs: Outputs, count: int) -> Self:
+        """See `Score.bind`; a contrast must be between two classes in at least one example."""
         output = single(outputs, self.path)
         columns = output.shape[1] if len(output.shape) == 2 else None
         if len(output.shape) == 1 and self.scale == "output":
@@ -90,12 +92,11 @@ class ClassScore(Score):
                 f"A class needs an output of shape (N, classes), got {describe(output)}. "
                 "Use Output(path, index=...) for an element, a channel or a region."
             )
-        return replace(
-            self,
-            k=rows_of(self.k, count, columns),
-            versus=None if self.versus is None else rows_of(self.versus, count, columns),
-            kind=output.kind,
-        )
+        k = rows_of(self.k, count, columns)
+        versus = None if self.versus is None else rows_of(self.versus, count, columns)
+        if versus is not None and (k == versus).all():
+            raise TargetError(f"Margin needs two classes, got {brief(k)} versus itself.")
+        return replace(self, k=k, versus=versus, kind=output.kind)
 
     def operands(self) -> tuple[NDArray[np.int64], ...]:
         k = np.asarray(self.k, dtype=np.int64)
@@ -306,7 +307,11 @@ def brief(classes: Classes) -> str:
 
 
 def entries(index: ElementIndex) -> tuple[int | slice | EllipsisType, ...]:
-    return index if isinstance(index, tuple) else (index,)
+    """The entries of an index, NumPy's integers made plain ones."""
+    given = index if isinstance(index, tuple) else (index,)
+    return tuple(
+        one if isinstance(one, (slice, EllipsisType)) else operator.index(one) for one in given
+    )
 
 
 def shape_of_index(index: ElementIndex) -> Hashable:

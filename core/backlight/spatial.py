@@ -1,5 +1,6 @@
 """The last feature map of a model: the inner site that class activation maps read by default."""
 
+from collections.abc import Hashable
 from math import prod
 from weakref import WeakKeyDictionary
 
@@ -10,7 +11,7 @@ from backlight.model import Model
 from backlight.objective import Objective
 from backlight.tree import leaves
 
-_found: WeakKeyDictionary[Model, dict[tuple[int, ...], str]] = WeakKeyDictionary()
+_found: WeakKeyDictionary[Model, dict[Hashable, str]] = WeakKeyDictionary()
 
 
 def last_feature_map(objective: Objective) -> str:
@@ -26,15 +27,20 @@ def last_feature_map(objective: Objective) -> str:
     inputs, model = objective.inputs, objective.model
     shape = shape_of(leaves(inputs.attributed)[0])
     remembered = _found.setdefault(model, {})
-    if shape[1:] not in remembered:
-        remembered[shape[1:]] = _search(objective)
-    return remembered[shape[1:]]
+    # The score matters too: it may be a neuron's, or that of a token other than the class token.
+    key = (shape[1:], objective.target.recipe)
+    if key not in remembered:
+        remembered[key] = _search(objective)
+    return remembered[key]
 
 
 def _search(objective: Objective) -> str:
     model, layout = objective.model, objective.input_layout
     shape = shape_of(leaves(objective.inputs.attributed)[0])
-    sites = model.sites(objective.inputs)
+    sites = list(model.sites(objective.inputs))
+    scored = objective.target.site
+    if scored is not None:  # what comes after a neuron does not tell its value
+        sites = sites[: [site.name for site in sites].index(scored) + 1]
     if layout is not None:
         for site in reversed(sites):
             place = site_layout(site.shape, layout.grid, model.channels, objective.count)

@@ -69,14 +69,14 @@ def predict_classes(
     ).astype(np.int64)
 
 
-def check_differentiable(model: Model, inputs: Inputs, spatial: bool) -> None:
+def check_differentiable(model: Model, inputs: Inputs) -> None:
     """Raise InputTypeError if gradients with respect to these inputs cannot exist."""
     integer = [
         name
         for name, leaf in zip(names(inputs.attributed), leaves(inputs.attributed), strict=True)
         if not model.is_floating(leaf)
     ]
-    if integer and not spatial:
+    if integer:
         raise InputTypeError(
             f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
             "point; for token ids attribute at the embedding, with at='the embedding's name'."

@@ -16,6 +16,7 @@ from backlight.arrays import Array, shape_of
 from backlight.baselines import Baseline
 from backlight.errors import HyperParameterError, require
 from backlight.tree import leaves, rebuild
+from backlight_methods.integrated_gradients import mean
 
 Lengths: TypeAlias = int | tuple[int, ...]
 
@@ -34,8 +35,8 @@ class Occlusion(Method):
         baseline: what a window is filled with: a number, an array, one for each example; the mean
             over `Several`.
 
-    Law: for a model linear in x, with window and stride 1, the values are weight * (x - baseline)
-        summed over channels: exactly complete.
+    Law: for a model linear in x, with window and stride 1, the value of a place (the same in each of
+        its channels) is weight * (x - baseline) summed over channels.
     Cost: a forward pass for each window; about 225 for an image with the default window and stride.
     """
 
@@ -47,8 +48,12 @@ class Occlusion(Method):
         for field in ("window", "stride"):
             given = getattr(self, field)
             lengths = given if isinstance(given, tuple) else (1 if given is None else given,)
-            whole = all(isinstance(length, int) and length >= 1 for length in lengths)
+            whole = all(isinstance(length, (int, np.integer)) and length >= 1 for length in lengths)
             require(whole, self, field, "at least 1 along each axis")
+
+    @property
+    def differentiates(self) -> bool:
+        return False
 
     def attribute(self, objective: Objective) -> Evidence:
         score = objective.score()
@@ -57,12 +62,14 @@ class Occlusion(Method):
         found = []
         for position, leaf in enumerate(value):
             masks, cover = self._windows(leaf, objective)
-            total = objective.arrays.zeros_like(leaf)
-            for baseline in baselines:
-                total = total + self._leaf(
-                    objective, position, baseline[position], masks, cover, score
+            found.append(
+                mean(
+                    [
+                        self._leaf(objective, position, baseline[position], masks, cover, score)
+                        for baseline in baselines
+                    ]
                 )
-            found.append(total / len(baselines))
+            )
         return Evidence(rebuild(objective.value, found), score)
 
     def _leaf(
@@ -88,14 +95,14 @@ class Occlusion(Method):
             points[position] = arrays.where(covered, baseline[None, ...], leaf[None, ...])
             fall = score[None, ...] - objective.score(rebuild(objective.value, points))
             # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
-            spread = model.asarray(mask.reshape(len(mask), places).astype(np.float64), like=leaf)
+            spread = model.asarray(mask.reshape(len(mask), places).astype(np.float64), like=score)
             part = arrays.permute_dims(fall, (1, 0)) @ spread
             falls = part if falls is None else falls + part
         if falls is None:
             raise AssertionError("unreachable: there is at least one window")
         count = masks.sum(axis=0).reshape(1, places)
-        mean = falls / model.asarray(np.maximum(count, 1).astype(np.float64), like=leaf)
-        shaped = arrays.reshape(mean, (objective.count, *cover[1:]))
+        average = falls / model.asarray(np.maximum(count, 1).astype(np.float64), like=score)
+        shaped = arrays.reshape(average, (objective.count, *cover[1:]))
         return arrays.broadcast_to(shaped, shape_of(leaf))
 
     def _windows(

@@ -481,16 +481,22 @@ def test_tuple_and_dict_inputs_of_keras_models() -> None:
     assert set(cast(Any, model.predict((a, b)))) == {"sum", "parts"}
 
 
-@pytest.mark.parametrize("structure", ["list", "dict", "one"])
+@pytest.mark.parametrize("structure", ["list", "dict", "one", "tuple of one"])
 def test_functional_models_get_the_structure_they_were_made_with(structure: str) -> None:
     left, right = (keras.Input((3,), dtype=F64, name=name) for name in "ab")
-    made: Any = {"list": [left, right], "dict": {"a": left, "b": right}, "one": [left]}[structure]
-    net = keras.Model(made, left * 2 if structure == "one" else left * 2 + right * 3)
+    one = "one" in structure
+    made: Any = {
+        "list": [left, right],
+        "dict": {"a": left, "b": right},
+        "one": [left],
+        "tuple of one": (left,),
+    }[structure]
+    net = keras.Model(made, left * 2 if one else left * 2 + right * 3)
     model = wrap(net)
     a, b = numbers(2, 3), numbers(2, 3, seed=1)
-    fed: list[Any] = [(a, b), {"a": a, "b": b}] if structure != "one" else [a, (a,)]
+    fed: list[Any] = [(a, b), {"a": a, "b": b}] if not one else [a, (a,)]
     for given in fed:
-        expected = 2 * a + (0 if structure == "one" else 3 * b)
+        expected = 2 * a + (0 if one else 3 * b)
         np.testing.assert_allclose(host(model.predict(given)), expected)
 
 
@@ -924,6 +930,44 @@ def test_threads_share_one_model() -> None:
     assert state(net) == before
 
 
+class Waiting(layers.Layer):
+    """A layer that stays in its call until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(name="waiting", dtype=F64)
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def call(self, inputs: Any) -> Any:
+        self.entered.set()
+        assert self.released.wait(60)
+        return inputs * 2
+
+
+class Interrupted(keras.Model):
+    """A model whose layer is used by another thread just while the model is traced."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=F64)
+        self.waiting, self.inner = Waiting(), layers.Dense(3, name="inner", dtype=F64)
+
+    def call(self, inputs: Any) -> Any:
+        user = threading.Thread(target=self.waiting, args=(tf.zeros((1, 3), tf.float64),))
+        user.start()
+        assert self.waiting.entered.wait(60)
+        result = self.inner(inputs)
+        self.waiting.released.set()
+        user.join()
+        return result
+
+
+def test_calls_of_other_threads_are_not_recorded() -> None:
+    net, x = Interrupted(), numbers(2, 3)
+    net(x)
+    net.waiting.entered.clear()
+    net.waiting.released.clear()
+    assert [site.name for site in wrap(net).sites(x)] == ["inner"]
+
+
 # Dtypes, integers, NumPy
 
 
@@ -1022,6 +1066,20 @@ def test_masks_survive_layers_that_hand_on() -> None:
     found = model.gradient(ids, bound(model, ids, 1), at="still")
     weights = np.array([[0.5, 0.5, 0, 0], [0.25] * 4])[..., None] * [0.0, 1, 0]
     np.testing.assert_allclose(host(found.gradient), weights)
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'inner'.*was passed an input with a mask:UserWarning")
+def test_masks_come_out_of_nested_models() -> None:
+    net = keras.Sequential(
+        [
+            keras.Input((4,), dtype="int32"),
+            layers.Embedding(10, 3, mask_zero=True, name="embedding", dtype=F64),
+            keras.Sequential([layers.Dropout(0.1, name="off", dtype=F64)], name="inner"),
+            layers.GlobalAveragePooling1D(dtype=F64),
+        ]
+    )
+    ids = np.array([[1, 2, 0, 0], [5, 6, 7, 8]])
+    np.testing.assert_allclose(host(wrap(net).predict(ids)), host(net(ids)), rtol=1e-12)
 
 
 # Errors

@@ -49,9 +49,18 @@ def test_places_noise_and_choices_come_from_different_streams(leaf: int) -> None
     """Smooth around expected gradients draws all three with one seed: they must not depend on one
     another. Each stream is known by its first uniform number."""
     for seed, sample in [(0, 0), (0, 5), (3, 1)]:
-        of_noise = np.random.default_rng([seed, sample, leaf])
+        streams = {
+            purpose: np.random.default_rng([seed, sample, leaf if purpose == 1 else 0, purpose])
+            for purpose in (1, 2, 3)
+        }
         np.testing.assert_array_equal(
-            normal(seed, sample, leaf, (3,)),
-            np.random.default_rng([seed, sample, leaf]).standard_normal(3),
+            normal(seed, sample, leaf, (3,)), streams[1].standard_normal(3)
         )
-        assert uniform(seed, sample) != of_noise.random()
+        assert uniform(seed, sample) == streams[2].random()
+        assert choice(seed, sample, 10**9) == streams[3].integers(10**9)
+        # Equal keys would give equal first numbers.
+        firsts = {
+            np.random.default_rng([seed, sample, leaf if purpose == 1 else 0, purpose]).random()
+            for purpose in (1, 2, 3)
+        }
+        assert len(firsts) == 3

@@ -77,7 +77,9 @@ def test_the_gradient_is_that_of_the_net_written_in_numpy(framework: str) -> Non
     targets = np.array([9, 2])
     given = pixels if framework == "torch" else np.moveaxis(pixels, 1, -1)
     with precision("float64"):
-        found = np.asarray(Gradient()(model(framework, "fashion", "float64"), given, targets).values)
+        found = np.asarray(
+            Gradient()(model(framework, "fashion", "float64"), given, targets).values
+        )
     step = 1e-6
     for row, (picture, target) in enumerate(zip(pixels, targets, strict=True)):
         # Both signs of a step in every pixel, all in one batch.
