@@ -1,5 +1,6 @@
 """The last feature map of a model: the inner site that class activation maps read by default."""
 
+from bisect import bisect_left
 from collections.abc import Hashable
 from math import prod
 from weakref import WeakKeyDictionary
@@ -41,19 +42,29 @@ def _search(objective: Objective) -> str:
     scored = objective.target.site
     if scored is not None:  # what comes after a neuron does not tell its value
         sites = sites[: [site.name for site in sites].index(scored) + 1]
-    if layout is not None:
-        for site in reversed(sites):
-            place = site_layout(site.shape, layout.grid, model.channels, objective.count)
-            if place is None or site.pooled:
-                continue
-            if place.tokens and not _tokens_matter(objective.placed(site.name)):
-                continue
-            return site.name
+    tokens: list[str] = []
+    image = () if layout is None else layout.grid
+    for site in reversed(sites):
+        place = site_layout(site.shape, image, model.channels, objective.count) if image else None
+        if place is not None and place.tokens:
+            tokens.insert(0, site.name)
+        elif place is not None and not site.pooled:
+            return _last_that_matters(objective, tokens) or site.name
     listed = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
-    raise SiteError(
-        f"No feature map found for inputs of shape {shape}: name a site with at=... . "
-        f"Sites: {listed}."
-    )
+    found = _last_that_matters(objective, tokens)
+    if found is None:
+        raise SiteError(
+            f"No feature map found for inputs of shape {shape}: name a site with at=... . "
+            f"Sites: {listed}."
+        )
+    return found
+
+
+def _last_that_matters(objective: Objective, names: list[str]) -> str | None:
+    """The last of these token sites whose tokens tell the score, found by bisection: up to the last
+    attention they do, after it they do not, and each look at a site may cost a compilation."""
+    count = bisect_left(names, True, key=lambda name: not _tokens_matter(objective.placed(name)))
+    return names[count - 1] if count else None
 
 
 def _tokens_matter(objective: Objective) -> bool:
