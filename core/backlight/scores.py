@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, log_softmax, shape_of, softmax
+from backlight.arrays import Array, Arrays, log_softmax, softmax
 from backlight.errors import TargetError
 from backlight.outputs import OutputKind, Outputs, Path, array_at, describe, single
 
@@ -269,13 +269,7 @@ class Function(Score):
         return self
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
-        score = self.function(outputs, arrays)
-        if score.ndim != 1:
-            raise TargetError(
-                f"A score function must return one number per example, shape (N,), got "
-                f"{shape_of(score)} from {self.function!r}."
-            )
-        return score
+        return self.function(outputs, arrays)
 
 
 def rows_of(classes: Classes, count: int, columns: int) -> NDArray[np.int64]:
