@@ -33,7 +33,8 @@ def compare(name: str, net: torch.nn.Module, x: np.ndarray, labels: np.ndarray, 
     pixels, classes = torch.from_numpy(x), torch.from_numpy(labels)
     method = IntegratedGradients(steps=16, tolerance=tolerance)
     model = backlight.wrap(counted)
-    started = process_time()
+    IntegratedGradients(steps=2)(model, pixels, classes)  # what a first call sets up is not counted
+    counted.rows, started = 0, process_time()
     found = method(model, pixels, classes)
     ours, our_rows = process_time() - started, counted.rows
     steps, rows = 16, len(x)
@@ -50,7 +51,7 @@ def compare(name: str, net: torch.nn.Module, x: np.ndarray, labels: np.ndarray, 
             return_convergence_delta=True,
         )
         theirs, their_rows = process_time() - started, counted.rows
-        if bool((delta.abs() <= tolerance * change.abs()).all()) or steps >= 3200:
+        if bool((delta.abs() <= tolerance * change.abs()).all()) or steps >= 1600:
             break
         steps *= 2
     relative = found.relative_gap
@@ -69,11 +70,11 @@ def main() -> None:
     x = fashion.pictures(images[:32], "first", "float32")
     for tolerance in (0.05, 0.01):
         compare("fashion", fashion_torch.net(), x, labels[:32], tolerance)
-    shown = list(photos().values())[:4]
+    shown = list(photos().values())[:2]
     crops = np.stack([efficientnet_lite0.prepare(photo.picture) for photo in shown])
     pixels = efficientnet_lite0.pixels(crops, "first", "float32")
     target = np.array([photo.label for photo in shown], dtype=np.int64)
-    for tolerance in (0.05, 0.02):
+    for tolerance in (0.05,):
         compare("efficientnet_lite0", efficientnet_lite0_torch.net(), pixels, target, tolerance)
 
 

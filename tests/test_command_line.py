@@ -271,3 +271,13 @@ def test_demo_without_any_framework(monkeypatch: pytest.MonkeyPatch) -> None:
         command.first_installed()
     monkeypatch.setattr(command, "find_spec", lambda name: name == "jax" or None)
     assert command.first_installed() == "jax"
+
+
+def test_a_demo_on_a_framework_that_is_not_installed_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "backlight_demo.fashion_jax", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--framework", "jax"])
+    assert ended.value.code == 2
+    assert "pip install 'backlight[jax]'" in " ".join(capsys.readouterr().err.split())

@@ -39,9 +39,9 @@ def _search(objective: Objective) -> str:
     model, layout = objective.model, objective.input_layout
     shape = shape_of(leaves(objective.inputs.attributed)[0])
     sites = list(model.sites(objective.inputs))
-    scored = objective.target.site
-    if scored is not None:  # what comes after a neuron does not tell its value
-        sites = sites[: [site.name for site in sites].index(scored) + 1]
+    names = [site.name for site in sites]
+    if objective.target.site in names:  # what comes after a neuron does not tell its value
+        sites = sites[: names.index(objective.target.site) + 1]
     tokens: list[str] = []
     image = () if layout is None else layout.grid
     for site in reversed(sites):

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array
+from backlight.arrays import Array, shape_of
 from backlight.errors import InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
@@ -27,8 +27,9 @@ def resolve(
     """
     if isinstance(target, Neuron):
         block = take_rows(model, inputs, blocks[0])
-        site = model.site(block, target.at)
-        return target.bind(OutputSpec(site.shape), inputs.count), False
+        # Not from the list of sites: backends also know shorter names of some.
+        value = model.activation(block, target.at)
+        return target.bind(OutputSpec(shape_of(value)), inputs.count), False
     outputs = model.outputs(take_rows(model, inputs, blocks[0]))
     if target is None:
         return predicted_score(model, inputs, blocks, outputs)

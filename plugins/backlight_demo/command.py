@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from backlight import BacklightError, Examples
+from backlight import Examples
 from backlight.errors import NoBackendError
+from backlight_demo.installed import NotInstalledError
 
 demo = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
@@ -118,14 +119,10 @@ def photos(
     """
     before: Choices = context.obj
     chosen = framework or before.framework or first_installed()
-    try:
-        made = photo_examples()
-        model = net("efficientnet_lite0", chosen)
-    except ModuleNotFoundError as error:
-        raise BacklightError(str(error)) from error
+    examples, credit = photo_examples()
+    model = net("efficientnet_lite0", chosen)
     from backlight_report import Preprocessing
 
-    examples, credit = made
     write(
         model,
         examples,
@@ -161,7 +158,15 @@ def photo_examples() -> tuple[Examples, str]:
 
 def net(family: str, framework: Framework) -> object:
     """The net of this family that was written in this framework."""
-    return import_module(f"backlight_demo.{family}_{NETS[framework]}").net()
+    try:
+        return import_module(f"backlight_demo.{family}_{NETS[framework]}").net()
+    except NotInstalledError:
+        raise
+    except ModuleNotFoundError as error:
+        raise NoBackendError(
+            f"{title(framework)} is not installed: {error}. "
+            f"Type: pip install 'backlight[{framework.value}]'"
+        ) from error
 
 
 def first_installed() -> Framework:

@@ -3,8 +3,10 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from backlight import BacklightError
 
-class NotInstalledError(ModuleNotFoundError):
+
+class NotInstalledError(BacklightError, ModuleNotFoundError):
     """A package that brings weights or photos is missing."""
 
 
