@@ -4,6 +4,7 @@ Sample points are pixel centres (the `align_corners=False`, half-pixel conventio
 `interpolate`, TensorFlow 2 and PIL when enlarging); there is no antialiasing.
 """
 
+from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from backlight.model import Model
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 
 
+@cache
 def resize_matrix(source: int, size: int, interpolation: Interpolation) -> NDArray[np.float64]:
     """The (size, source) matrix that resamples a line of `source` pixels to `size` pixels.
 
