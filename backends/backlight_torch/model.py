@@ -19,6 +19,7 @@ from backlight_torch.feeding import blocks, joined, joined_outputs, joined_trees
 from backlight_torch.kinds import kinds_watched
 from backlight_torch.nets import Net
 from backlight_torch.passes import Passes
+from backlight_torch.running import every
 
 REMEMBERED = 64
 """How many input signatures a model remembers the sites and outputs of."""
@@ -52,7 +53,9 @@ class TorchModel(Model):
 
     def outputs(self, inputs: Inputs | Tree) -> Outputs:
         prepared = self.prepare(inputs)
-        return self._once(("outputs", signature(prepared)), lambda: self._outputs(prepared))
+        return self._once(
+            ("outputs", signature(prepared), self.structure()), lambda: self._outputs(prepared)
+        )
 
     def score(
         self,
@@ -93,7 +96,18 @@ class TorchModel(Model):
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         prepared = self.prepare(inputs)
-        return self._once(("sites", signature(prepared)), lambda: self._sites(prepared))
+        return self._once(
+            ("sites", signature(prepared), self.structure()), lambda: self._sites(prepared)
+        )
+
+    def structure(self) -> Hashable:
+        return tuple(
+            (id(module), type(module), *shapes_of(module)) for module in every(self.net.roots())
+        )
+
+    def detached(self, array: Array) -> Array:
+        tensor = cast(torch.Tensor, array)
+        return cast(Array, tensor.detach()) if tensor.requires_grad else array
 
     def owns(self, array: object) -> bool:
         return isinstance(array, torch.Tensor)
@@ -159,6 +173,11 @@ class TorchModel(Model):
             self._remembered[key] = found
             return found
         return cast(T, self._remembered[key])
+
+
+def shapes_of(module: torch.nn.Module) -> list[object]:
+    """The shapes of a module's own weights: a new layer may get the address of one that is gone."""
+    return [None if one is None else one.shape for one in module._parameters.values()]
 
 
 def resized(shape: tuple[int, ...], run: int, asked: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from torch import nn
 from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
 from backlight_torch import functions
+from backlight_torch.running import unlisted_lowered
 from backlight_torch.visits import Place, Visitor
 
 _registering = Lock()
@@ -64,12 +65,19 @@ def wanted(module: nn.Module) -> str:
     return ""
 
 
+SEQUENTIAL = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding)
+"""A net that begins with one of these has its features last: (N, steps, features)."""
+
+
 @final
 class ModuleNet(Net):
     """An `nn.Module`. A TorchScript module has no sites: its inner modules run outside of Python."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        first = next((inner for inner in module.modules() if not inner._modules), module)
+        if isinstance(first, SEQUENTIAL):
+            self.channels = "last"
 
     def roots(self) -> list[nn.Module]:
         return [self.module]
@@ -108,10 +116,11 @@ class FunctionNet(Net):
         self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
     ) -> object:
         positional, keyword = inputs.arguments()
-        if visitor is None:
-            return self.function(*positional, **keyword)
-        with visited(self._modules(), visitor, only):
-            return self.function(*positional, **keyword)
+        with unlisted_lowered():
+            if visitor is None:
+                return self.function(*positional, **keyword)
+            with visited(self._modules(), visitor, only):
+                return self.function(*positional, **keyword)
 
     def _modules(self) -> dict[str, nn.Module]:
         found = functions.modules_of(self.function)

@@ -176,14 +176,8 @@ class Passes:
             self._check_gradients_on(block)
             return [torch.zeros_like(start) for start in starts]
         try:
-            found = iter(
-                torch.autograd.grad(
-                    scores,
-                    wanted,
-                    grad_outputs=torch.ones_like(scores),
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
+            found = torch.autograd.grad(
+                scores, wanted, grad_outputs=torch.ones_like(scores), allow_unused=True
             )
         except torch.OutOfMemoryError:
             raise
@@ -192,7 +186,13 @@ class Passes:
                 f"The model ran on {described(block.inputs)}, but its backward pass raised "
                 f"{type(error).__name__}: {error}"
             ) from error
-        return [next(found) if start.requires_grad else torch.zeros_like(start) for start in starts]
+        if all(gradient is None for gradient in found):
+            self._check_gradients_on(block)  # weights behind a part without gradients have some
+        gradients = dict(zip(map(id, wanted), found, strict=True))
+        return [
+            torch.zeros_like(start) if (gradient := gradients.get(id(start))) is None else gradient
+            for start in starts
+        ]
 
     def _check_gradients_on(self, block: Block) -> None:
         """A score without any graph is a constant, or else the net switched gradients off."""

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, final
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 _lock = Lock()
@@ -96,6 +97,24 @@ def restore(modules: Iterable[nn.Module]) -> None:
             if held[1] == 0:
                 del _held[id(module)]
                 set_training(module, True)
+
+
+@contextmanager
+def unlisted_lowered() -> Iterator[None]:
+    """Evaluation mode for modules that a function calls and that cannot be seen in it beforehand: in
+    a list, in another function, in an object."""
+    thread, census = get_ident(), Census([])
+
+    def lower_first(module: nn.Module, inputs: object) -> None:
+        if get_ident() == thread and module.training:
+            lower([module], census)
+
+    handle = register_module_forward_pre_hook(lower_first)
+    try:
+        yield
+    finally:
+        handle.remove()
+        restore(census.lowered)
 
 
 def set_training(module: nn.Module, training: bool) -> None:

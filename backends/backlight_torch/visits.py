@@ -166,7 +166,8 @@ class Passage:
         if self.value is None:
             leaf = own.detach().clone()
         elif self.value.shape == own.shape:
-            leaf = self.value.detach()
+            # An array that was made in inference mode has no graph; a copy has.
+            leaf = self.value.clone() if self.value.is_inference() else self.value.detach()
         else:
             raise SiteError(
                 f"The value for the site {place.name!r} must have its shape {tuple(own.shape)}, "

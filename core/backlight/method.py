@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.attribution import Attribution
-from backlight.errors import BacklightWarning, HyperParameterError
+from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
 from backlight.model import Model
@@ -89,8 +89,10 @@ class Method(ABC):
         inputs = wrapped.prepare(cast(Tree, x), extra)
         if at is None and self.differentiates and not self.spatial:
             check_differentiable(wrapped, inputs)
-        if batch_size is not None and batch_size < 1:
-            raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
+        if at is not None and not isinstance(at, str):
+            raise InputTypeError(f"at must be the name of a site, got {at!r}.")
+        if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
+            raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
         batch_size = batch_size or default_batch_size(inputs)
         blocks = blocks_of(inputs.count, batch_size)
         score, predicted = resolve(wrapped, inputs, blocks, target)

@@ -1,6 +1,7 @@
 """A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -75,6 +76,8 @@ class Model(ABC):
     """The framework's version."""
     arrays: Arrays
     """Array functions on this framework's arrays."""
+    declared: OutputKind | None = None
+    """What the user said the outputs hold, to `wrap`."""
     channels: Channels
     """Where this model has the channels of images and feature maps, where shapes do not tell."""
 
@@ -127,6 +130,15 @@ class Model(ABC):
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         """The inner sites, in the order in which they are computed, the examples on axis 0 each."""
 
+    def structure(self) -> Hashable:
+        """What changes when the user edits the net between calls, where the backend can tell; what is
+        remembered about the net is remembered for this."""
+        return None
+
+    def detached(self, array: Array) -> Array:
+        """The array outside of any gradient computation of the user's own."""
+        return array
+
     @abstractmethod
     def owns(self, array: object) -> bool:
         """Whether this is one of the framework's own arrays."""
@@ -163,6 +175,11 @@ class Model(ABC):
             InputTypeError: an array of another framework, or no array at all.
             InputError: attributed arrays without a common number of examples.
         """
+        if extra is None or not isinstance(extra, (tuple, Mapping)):
+            raise InputTypeError(
+                f"extra must be a tuple, by position, or a mapping, by name; got a "
+                f"{type(extra).__name__}. For one argument write extra=(mask,)."
+            )
         if isinstance(inputs, Inputs):
             if inputs.native and not extra:
                 return inputs
@@ -191,7 +208,7 @@ class Model(ABC):
 
     def _native(self, array: object) -> Array:
         if self.owns(array):
-            return array  # type: ignore[return-value]
+            return self.detached(array)  # type: ignore[arg-type]
         if isinstance(array, (np.ndarray, np.generic)):
             return self.asarray(np.asarray(array))
         raise InputTypeError(

@@ -195,7 +195,7 @@ class Objective:
 
     def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
         if self.model.owns(baseline):
-            array: Array = baseline  # type: ignore[assignment]
+            array = self.model.detached(baseline)  # type: ignore[arg-type]
         else:
             host = np.asarray(baseline)
             # Whole numbers are as good as any where the value is not of integers itself.

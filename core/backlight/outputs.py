@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 from backlight.arrays import Array
 from backlight.errors import TargetError, UnknownNameError
 
-OutputKind: TypeAlias = Literal["logits", "probabilities", "log_probabilities"]
+OutputKind: TypeAlias = Literal["logits", "probabilities", "log_probabilities", "sigmoid"]
 """What an output holds: `probabilities` after a softmax, `log_probabilities` after a log-softmax,
+`sigmoid` for independent probabilities, one per label,
 `logits` for everything else (class scores, regression values, feature maps ...)."""
 
 Path: TypeAlias = str | int | tuple[str | int, ...] | None

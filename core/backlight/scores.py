@@ -92,6 +92,12 @@ class ClassScore(Score):
                 f"A class needs an output of shape (N, classes), got {describe(output)}. "
                 "Use Output(path, index=...) for an element, a channel or a region."
             )
+        softmax_of_one = columns == 1 and output.kind == "logits"
+        if softmax_of_one and self.scale in ("probability", "log_probability"):
+            raise TargetError(
+                "One output has no softmax: its only class would have probability 1. Use target=0, "
+                "which explains the output as it is, or a function of it."
+            )
         k = rows_of(self.k, count, columns)
         versus = None if self.versus is None else rows_of(self.versus, count, columns)
         if versus is not None and (k == versus).all():
@@ -121,6 +127,10 @@ class ClassScore(Score):
         match self.scale, self.kind:
             case "margin" | "log_probability", "probabilities":
                 return arrays.log(values)
+            case "log_probability", "sigmoid":
+                return arrays.log(values)
+            case "margin", "sigmoid":
+                return arrays.log(values) - arrays.log(1 - values)
             case "log_probability", "logits":
                 return log_softmax(values, arrays)
             case "probability", "log_probabilities":
@@ -153,7 +163,10 @@ def Class(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
 
 
 def Probability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
-    """The probability of class `k`: softmax of logits, or the output of a net that ends in one."""
+    """The probability of class `k`: softmax of logits, or the output of a net that ends in one.
+
+    Of a net that ends in sigmoids, one per label, it is the output too.
+    """
     return ClassScore(k, None, path, "probability")
 
 
@@ -303,6 +316,11 @@ def brief(classes: Classes) -> str:
 def entries(index: ElementIndex) -> tuple[int | slice | EllipsisType, ...]:
     """The entries of an index, NumPy's integers made plain ones."""
     given = index if isinstance(index, tuple) else (index,)
+    for one in given:
+        if not isinstance(one, (slice, EllipsisType)) and not hasattr(one, "__index__"):
+            raise TargetError(
+                f"An index is made of integers, slices and `...`, got {one!r} in {index!r}."
+            )
     return tuple(
         one if isinstance(one, (slice, EllipsisType)) else operator.index(one) for one in given
     )
@@ -332,13 +350,16 @@ def check_index(index: ElementIndex, shape: tuple[int, ...], what: str) -> None:
     lengths = shape[1:]
     given = full_index(index, len(lengths))
     fits = len(given) == len(lengths) and all(
-        not isinstance(entry, int) or 0 <= entry < length
+        0 <= entry < length
+        if isinstance(entry, int)
+        else (entry.step or 1) > 0 and len(range(*entry.indices(length))) > 0
         for entry, length in zip(given, lengths, strict=True)
     )
     if not fits:
         raise TargetError(
             f"Index {index!r} does not fit the {what} of shape {shape}: it addresses the axes after "
-            "the batch, each integer at least 0 and below the axis's length."
+            "the batch, each integer at least 0 and below the axis's length, each slice forwards and "
+            "not empty."
         )
 
 

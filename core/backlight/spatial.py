@@ -29,7 +29,7 @@ def last_feature_map(objective: Objective) -> str:
     shape = shape_of(leaves(inputs.attributed)[0])
     remembered = _found.setdefault(model, {})
     # The score matters too: it may be a neuron's, or that of a token other than the class token.
-    key = (shape[1:], objective.target.recipe)
+    key = (shape[1:], objective.target.recipe, model.structure())
     if key not in remembered:
         remembered[key] = _search(objective)
     return remembered[key]

@@ -1,7 +1,9 @@
 """From what the user said for `target` to a bound score."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,8 @@ from backlight.errors import InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
 from backlight.objective import take_rows
-from backlight.outputs import Outputs, OutputSpec, describe, single
-from backlight.scores import Class, Classes, Neuron, Output, Score, Target, as_score
+from backlight.outputs import OutputKind, Outputs, OutputSpec, array_at, describe, single
+from backlight.scores import Class, Classes, ClassScore, Neuron, Output, Score, Target, as_score
 from backlight.tree import leaves, names
 
 
@@ -35,8 +37,47 @@ def resolve(
         return predicted_score(model, inputs, blocks, outputs)
     if model.owns(target):
         target = cast(Classes, model.to_numpy(cast(Array, target)))
-    score = as_score(cast(Score | Classes, target))
-    return score.bind(outputs, inputs.count), False
+    score = as_score(cast(Score | Classes, target)).bind(outputs, inputs.count)
+    if isinstance(score, ClassScore) and score.kind == "logits" and score.scale != "output":
+        score = replace(score, kind=kind_by_values(model, inputs, blocks, score))
+    return score, False
+
+
+ROWS_LOOKED_AT = 32
+SUM_OF_PROBABILITIES = 1e-4
+"""How far from 1 the probabilities of an example may sum to, in float32 and with clipping."""
+
+_kinds: WeakKeyDictionary[Model, dict[Hashable, OutputKind]] = WeakKeyDictionary()
+
+
+def kind_by_values(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], score: ClassScore
+) -> OutputKind:
+    """What an output holds whose last operation does not tell: behind a softmax there may be a
+    flatten, a clip, or a mean over several nets. Looked at once for a model, and not where the user
+    has said it."""
+    if model.declared is not None:
+        return model.declared
+    known = _kinds.setdefault(model, {})
+    key = (score.path, model.structure())
+    if key not in known:
+        outputs = model.predict(take_rows(model, inputs, blocks[0][:ROWS_LOOKED_AT]))
+        values = model.to_numpy(array_at(outputs, score.path)).astype(np.float64)
+        known[key] = kind_of_numbers(values)
+    return known[key]
+
+
+def kind_of_numbers(values: NDArray[np.float64]) -> OutputKind:
+    """Probabilities are never negative and sum to 1 in every row; their logarithms likewise."""
+
+    def sums_to_1(numbers: NDArray[np.float64]) -> bool:
+        return bool((np.abs(numbers.sum(axis=1) - 1) <= SUM_OF_PROBABILITIES).all())
+
+    if (values >= 0).all() and sums_to_1(values):
+        return "probabilities"
+    if (values <= 0).all() and sums_to_1(np.exp(values)):
+        return "log_probabilities"
+    return "logits"
 
 
 def predicted_score(

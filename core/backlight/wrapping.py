@@ -60,6 +60,7 @@ def wrap(
     )
     if model is None:
         raise NoBackendError(no_backend(net, inputs, framework))
+    model.declared = outputs
     with _lock:
         _recent[key] = (net, model)
         while len(_recent) > KEPT:

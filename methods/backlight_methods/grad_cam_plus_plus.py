@@ -28,8 +28,8 @@ class GradCAMPlusPlus(ClassActivationMap):
         cube = arrays.sum(activation, axis=1, keepdims=True) * (square * gradient)
         below = 2 * square + cube
         # No gradient, no share: 0 / 0 is meant to be 0 there.
-        empty = arrays.abs(below) < 1e-37
+        some = arrays.abs(below) > 0
         nothing = arrays.zeros_like(below)
-        alpha = arrays.where(empty, nothing, square / arrays.where(empty, nothing + 1, below))
+        alpha = arrays.where(some, square / arrays.where(some, below, nothing + 1), nothing)
         positive = arrays.maximum(gradient, nothing)
         return arrays.sum(alpha * positive, axis=1, keepdims=True)

@@ -27,6 +27,6 @@ class XGradCAM(ClassActivationMap):
         weighted = arrays.sum(gradient * activation, axis=1, keepdims=True)
         total = arrays.sum(activation, axis=1, keepdims=True)
         # A channel that is 0 everywhere adds nothing, whatever its weight.
-        empty = arrays.abs(total) < 1e-37
+        some = arrays.abs(total) > 0
         nothing = arrays.zeros_like(total)
-        return arrays.where(empty, nothing, weighted / arrays.where(empty, nothing + 1, total))
+        return arrays.where(some, weighted / arrays.where(some, total, nothing + 1), nothing)

@@ -955,7 +955,7 @@ def test_whose_a_net_is() -> None:
         backlight.wrap(lambda x: x * 2, inputs=np.ones(1))
     with pytest.raises(NoBackendError):
         backlight.wrap(nn.Linear(1, 1), framework="other")
-    assert backlight.wrap(nn.Linear(1, 1)).channels == "first"
+    assert backlight.wrap(nn.Conv2d(1, 1, 1)).channels == "first"
     assert backlight.wrap(nn.Linear(1, 1), channels="last").channels == "last"
 
 
@@ -1086,3 +1086,104 @@ def test_a_technique_runs_at_the_input_and_inside() -> None:
         np.testing.assert_allclose(found.values, x * (weights[1] @ weights[0])[1], rtol=1e-12)
         found = Line()(net, x, 1, at="0", batch_size=batch_size)
         np.testing.assert_allclose(found.values, hidden * weights[1][1], rtol=1e-12)
+
+
+def test_a_part_without_gradients_behind_trainable_weights_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(6, 5), nn.Linear(5, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                features = torch.tanh(self.body(x))
+            return cast(torch.Tensor, self.head(features))
+
+    model = backlight.wrap(Frozen())
+    with pytest.raises(ModelError, match="gradients switched off"):
+        model.gradient(torch.randn(3, 6), Class(1).bind(OutputSpec((3, 4)), 3))
+
+
+def test_an_edited_net_is_explained_as_it_is_now() -> None:
+    net = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4))
+    x = torch.randn(3, 6)
+    logits = backlight.explain(net, x, Probability(1), "gradient")
+    np.testing.assert_allclose(logits.score, net(x).softmax(1)[:, 1].detach(), rtol=1e-5)
+    net.append(nn.Softmax(1))
+    ended = backlight.explain(net, x, Probability(1), "gradient")
+    np.testing.assert_allclose(ended.score, net(x)[:, 1].detach(), rtol=1e-5)
+    net[1], net[2] = nn.Linear(5, 10), nn.Identity()
+    assert backlight.explain(net, x, 8, "gradient").target == "Class(8)"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda z: z[:, :, None].softmax(1).flatten(1),
+        lambda z: z.softmax(1).clamp(1e-7, 1),
+        lambda z: (z.softmax(1) + (2 * z).softmax(1)) / 2,
+    ],
+)
+def test_probabilities_are_told_by_their_values_where_operations_hide_them(
+    ending: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    layer = nn.Linear(6, 4).double()
+    x = torch.randn(5, 6, dtype=torch.float64)
+    p = ending(layer(x)).detach()
+    found = backlight.explain(lambda x: ending(layer(x)), x, Probability(2), "gradient")
+    np.testing.assert_allclose(found.score, p[:, 2], rtol=1e-12)
+    margin = backlight.explain(lambda x: ending(layer(x)), x, Margin(2, versus=0), "gradient")
+    np.testing.assert_allclose(margin.score, (p[:, 2] / p[:, 0]).log(), rtol=1e-10)
+
+
+def test_modules_that_a_function_hides_run_in_evaluation_mode() -> None:
+    nets = [nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.5)) for _ in range(2)]
+    hidden = {"first": nets[0], "rest": nets[1:]}
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, hidden["first"](x) + hidden["rest"][0](x))  # type: ignore[operator, index]
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return logits(x)[:, :3]
+
+    x = torch.randn(4, 6)
+    before = [copy.deepcopy(one.state_dict()) for one in nets]
+    scores = [backlight.explain(net, x, 1, "gradient").score for _ in range(2)]
+    np.testing.assert_array_equal(*scores)
+    for one, state in zip(nets, before, strict=True):
+        assert all(module.training for module in one.modules())
+        assert all(torch.equal(one.state_dict()[name], state[name]) for name in state)
+
+
+def test_results_stand_outside_of_the_users_own_graph() -> None:
+    x = torch.randn(3, 6, requires_grad=True)
+    for name in ("gradient", "input_x_gradient", "integrated_gradients"):
+        values = backlight.explain(nn.Linear(6, 4), x, 1, name).values
+        assert not cast(torch.Tensor, values).requires_grad
+    with torch.inference_mode():
+        made = torch.randn(3, 6)
+        net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+    with torch.inference_mode(False):
+        net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+    with torch.inference_mode():
+        found = backlight.explain(net, made, 1, "integrated_gradients", at="1")
+    assert found.relative_gap is not None and found.relative_gap.max() < 1e-4
+
+
+def test_a_recurrent_net_has_its_features_last() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.head = nn.LSTM(8, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return cast(torch.Tensor, self.head(self.cell(x)[0][:, -1]))
+
+    found = backlight.explain(
+        Recurrent(), torch.randn(3, 20, 8), 1, "occlusion", window=1, stride=1
+    )
+    values = cast(torch.Tensor, found.values)
+    assert torch.equal(values[:, :, 0], values[:, :, 7])  # the same for all features of a step
+    assert bool((values[:, 1:, 0] != values[:, :-1, 0]).any())
