@@ -44,4 +44,4 @@ benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Capt
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove the environment and everything built
-	rm -rf .venv build dist backlight-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist backlight-report backlight-demo backlight-demo-photos .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,6 +18,7 @@ SOFTMAX: dict[object, OutputKind] = {
     aten._safe_softmax: "probabilities",
     aten._log_softmax: "log_probabilities",
 }
+SIGMOID = {aten.sigmoid, aten.sigmoid_}
 SAME = {
     aten.alias,
     aten.clone,
@@ -52,6 +53,8 @@ class SoftmaxWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if packet in SOFTMAX:
             if result.ndim > 1 and args[1] % result.ndim == 1:
                 self._remember(result, SOFTMAX[packet])
+        elif packet in SIGMOID:
+            self._remember(result, "sigmoid")
         elif packet in SAME and result.shape == args[0].shape and result.is_floating_point():
             kind = self.kind(args[0])
             if kind != "logits":

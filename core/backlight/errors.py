@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
+from math import isfinite
+from numbers import Integral, Real
 
 
 class BacklightError(Exception):
@@ -54,6 +56,16 @@ class ModelError(BacklightError, RuntimeError):
 
 class BacklightWarning(UserWarning):
     """A result that is valid but deserves a second look; also stored in `Attribution.warnings`."""
+
+
+def is_whole(number: object) -> bool:
+    """Whether it is an integer, NumPy's included, and not a truth value."""
+    return not isinstance(number, bool) and isinstance(number, Integral)
+
+
+def is_real(number: object) -> bool:
+    """Whether it is a finite number, NumPy's included, and not a truth value."""
+    return not isinstance(number, bool) and isinstance(number, Real) and isfinite(number)
 
 
 def require(condition: bool, owner: object, field: str, rule: str) -> None:

@@ -1,6 +1,7 @@
 """Attributions that are not numbers are reported, with the place where they began, never drawn."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.errors import BacklightError, NonFiniteError
@@ -9,9 +10,11 @@ from backlight.objective import Objective
 from backlight.tree import Tree, leaves
 
 
-def check_finite(method: object, objective: Objective, values: Tree) -> None:
-    """Raise NonFiniteError if an example's attribution holds NaN or infinity."""
-    bad: set[int] = set()
+def check_finite(
+    method: object, objective: Objective, values: Tree, score: NDArray[np.float64]
+) -> None:
+    """Raise NonFiniteError if an example's attribution or score (N,) is NaN or infinite."""
+    bad = set(np.flatnonzero(~np.isfinite(score)).tolist())
     for leaf in leaves(values):
         if not finite(objective.model, leaf):
             host = objective.model.to_numpy(leaf).reshape(objective.count, -1)

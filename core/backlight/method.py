@@ -126,9 +126,9 @@ class Method(ABC):
     def _explain(self, objective: Objective) -> "Finding":
         """One block, with its numbers on the host and its completeness measured."""
         evidence = self.attribute(objective)
-        check_finite(self, objective, evidence.values)
         score = evidence.score if evidence.score is not None else objective.score()
         host = numbers(objective.model, score)
+        check_finite(self, objective, evidence.values, host)
         if evidence.baseline_score is None:
             return Finding(evidence.values, host, None, None, evidence.warnings)
         baseline = numbers(objective.model, evidence.baseline_score)

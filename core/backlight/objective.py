@@ -198,6 +198,8 @@ class Objective:
             array = self.model.detached(baseline)  # type: ignore[arg-type]
         else:
             host = np.asarray(baseline)
+            if host.dtype.kind not in "fiub":
+                raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
             # Whole numbers are as good as any where the value is not of integers itself.
             host = host.astype(np.float64) if self.model.is_floating(leaf) else host
             array = self.model.asarray(host, like=leaf)

@@ -59,6 +59,8 @@ def describe(outputs: Outputs) -> str:
     """Outputs in a line, for messages: `{'logits': (8, 10), 'boxes': (8, 100, 4)}`."""
     if isinstance(outputs, OutputSpec):
         return str(outputs.shape)
+    if not outputs and not isinstance(outputs, dict):
+        return "nothing"
     if isinstance(outputs, dict):
         return (
             "{" + ", ".join(f"{key!r}: {describe(value)}" for key, value in outputs.items()) + "}"

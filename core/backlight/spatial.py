@@ -1,5 +1,6 @@
 """The last feature map of a model: the inner site that class activation maps read by default."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Hashable
 from math import prod
@@ -11,6 +12,9 @@ from backlight.layout import site_layout
 from backlight.model import Model
 from backlight.objective import Objective
 from backlight.tree import leaves
+
+PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
+"""Kinds of site that only add an edge, which would shift the map: ZeroPadding2D, ZeroPad2d, pad."""
 
 _found: WeakKeyDictionary[Model, dict[Hashable, str]] = WeakKeyDictionary()
 
@@ -48,7 +52,7 @@ def _search(objective: Objective) -> str:
         place = site_layout(site.shape, image, model.channels, objective.count) if image else None
         if place is not None and place.tokens:
             tokens.insert(0, site.name)
-        elif place is not None and not site.pooled:
+        elif place is not None and not site.pooled and not PADDING.search(site.kind):
             return _last_that_matters(objective, tokens) or site.name
     listed = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
     found = _last_that_matters(objective, tokens)

@@ -1,6 +1,9 @@
 """From a user's network to a Model: the installed backends are asked whose it is."""
 
+import inspect
 from collections import OrderedDict
+from collections.abc import Hashable
+from functools import partial
 from threading import Lock
 from typing import cast
 
@@ -17,7 +20,7 @@ from backlight.tree import Tree, leaves
 KEPT = 4
 """How many models `wrap` remembers, so that explaining the same net again compiles nothing anew."""
 
-_recent: OrderedDict[tuple[int, str | None, Options], tuple[object, Model]] = OrderedDict()
+_recent: OrderedDict[Hashable, tuple[tuple[object, ...], Model]] = OrderedDict()
 _lock = Lock()
 
 
@@ -49,10 +52,11 @@ def wrap(
     if isinstance(net, Model):
         return net
     options = Options(outputs, channels)
-    key = (id(net), framework, options)
+    parts, names = parts_of(net)
+    key = (type(net), tuple(map(id, parts)), names, framework, options)
     with _lock:
         known = _recent.get(key)
-        if known is not None and known[0] is net and takes(known[1], inputs):
+        if known is not None and takes(known[1], inputs):
             _recent.move_to_end(key)
             return known[1]
     model: Model | None = plugins().manager.hook.backlight_wrap(
@@ -62,7 +66,7 @@ def wrap(
         raise NoBackendError(no_backend(net, inputs, framework))
     model.declared = outputs
     with _lock:
-        _recent[key] = (net, model)
+        _recent[key] = (parts, model)  # which keeps the parts, and so their ids, alive
         while len(_recent) > KEPT:
             _recent.popitem(last=False)
     return model
@@ -72,6 +76,17 @@ def forget() -> None:
     """Let go of the models that `wrap` remembers, and of the memory they hold."""
     with _lock:
         _recent.clear()
+
+
+def parts_of(net: object) -> tuple[tuple[object, ...], tuple[str, ...]]:
+    """The objects whose identity makes a net the same one: a bound method is made anew each time it
+    is asked for, and so, often, are a partial function and a pair of a module and its variables."""
+    if inspect.ismethod(net):
+        return (net.__self__, net.__func__), ()
+    if isinstance(net, partial):
+        function, names = parts_of(net.func)
+        return (*function, *net.args, *net.keywords.values()), (*names, *net.keywords)
+    return (net if isinstance(net, tuple) else (net,)), ()
 
 
 def takes(model: Model, inputs: object) -> bool:

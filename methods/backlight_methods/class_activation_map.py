@@ -33,6 +33,7 @@ class ClassActivationMap(Method):
 
     def __post_init__(self) -> None:
         known = ("bilinear", "nearest", "none")
+        require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         require(self.upsample in known, self, "upsample", "'bilinear', 'nearest' or 'none'")
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array
 from backlight.baselines import Baseline
-from backlight.errors import require
+from backlight.errors import is_whole, require
 from backlight.noise import choice, uniform
 from backlight.tree import Tree, map_leaves
 from backlight_methods.integrated_gradients import mean, score_at
@@ -38,8 +38,8 @@ class ExpectedGradients(Method):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.samples >= 1, self, "samples", "at least 1")
-        require(self.seed >= 0, self, "seed", "at least 0")
+        require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
+        require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
 
     def attribute(self, objective: Objective) -> Evidence:
         baselines = objective.baselines(self.baseline)

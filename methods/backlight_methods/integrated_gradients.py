@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array
 from backlight.baselines import Baseline
-from backlight.errors import require
+from backlight.errors import is_real, is_whole, require
 from backlight.tree import Tree, map_leaves, sum_per_example
 
 Rule: TypeAlias = Literal["gauss_legendre", "midpoint", "trapezoid", "left", "right"]
@@ -52,9 +52,12 @@ class IntegratedGradients(Method):
     def __post_init__(self) -> None:
         require(self.rule in (None, *NODES), self, "rule", f"one of {', '.join(map(repr, NODES))}")
         least = 2 if self.used_rule == "trapezoid" else 1
-        require(self.steps >= least, self, "steps", f"at least {least}")
+        whole = is_whole(self.steps) and self.steps >= least
+        require(whole, self, "steps", f"at least {least}")
+        require(is_whole(self.maximum_steps), self, "maximum_steps", "a whole number")
         if self.tolerance is not None:
-            require(self.tolerance > 0, self, "tolerance", "greater than 0")
+            positive = is_real(self.tolerance) and self.tolerance > 0
+            require(positive, self, "tolerance", "greater than 0")
             nested = self.rule != "gauss_legendre"
             require(nested, self, "rule", "other than 'gauss_legendre' with a tolerance")
             most = self.maximum_steps >= self.steps

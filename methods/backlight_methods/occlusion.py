@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
 from backlight.baselines import Baseline
-from backlight.errors import HyperParameterError, require
+from backlight.errors import HyperParameterError, is_whole, require
 from backlight.tree import leaves, rebuild
 from backlight_methods.integrated_gradients import mean
 
@@ -48,7 +48,7 @@ class Occlusion(Method):
         for field in ("window", "stride"):
             given = getattr(self, field)
             lengths = given if isinstance(given, tuple) else (1 if given is None else given,)
-            whole = all(isinstance(length, (int, np.integer)) and length >= 1 for length in lengths)
+            whole = all(is_whole(length) and length >= 1 for length in lengths)
             require(whole, self, field, "at least 1 along each axis")
 
     @property

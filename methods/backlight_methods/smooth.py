@@ -12,7 +12,7 @@ import numpy as np
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.errors import InputTypeError, require
+from backlight.errors import InputTypeError, is_real, is_whole, require
 from backlight.layout import input_layout
 from backlight.noise import normal
 from backlight.tree import Tree, leaves, map_leaves, rebuild
@@ -49,9 +49,10 @@ class Smooth(Method):
 
     def __post_init__(self) -> None:
         require(isinstance(self.inner, Method), self, "inner", "a technique, such as Gradient()")
-        require(self.samples >= 1, self, "samples", "at least 1")
-        require(self.noise >= 0, self, "noise", "at least 0")
-        require(self.seed >= 0, self, "seed", "at least 0")
+        require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
+        require(is_real(self.noise) and self.noise >= 0, self, "noise", "at least 0")
+        require(isinstance(self.relative, bool), self, "relative", "True or False")
+        require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         known = ("mean", "square", "variance")
         require(self.statistic in known, self, "statistic", "'mean', 'square' or 'variance'")
         require(self.where in ("input", "site"), self, "where", "'input' or 'site'")

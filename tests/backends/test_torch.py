@@ -25,6 +25,7 @@ from backlight.errors import (
     ModelError,
     NoBackendError,
     SiteError,
+    TargetError,
     UnknownNameError,
 )
 from backlight.model import Model
@@ -1187,3 +1188,19 @@ def test_a_recurrent_net_has_its_features_last() -> None:
     values = cast(torch.Tensor, found.values)
     assert torch.equal(values[:, :, 0], values[:, :, 7])  # the same for all features of a step
     assert bool((values[:, 1:, 0] != values[:, :-1, 0]).any())
+
+
+def test_sigmoids_are_independent_probabilities() -> None:
+    layer = nn.Linear(6, 4).double()
+    x = torch.randn(5, 6, dtype=torch.float64)
+    net, z = nn.Sequential(layer, nn.Sigmoid()), layer(x).detach()
+    for target, expected in (
+        (Probability(2), z.sigmoid()[:, 2]),
+        (LogProbability(2), z.sigmoid()[:, 2].log()),
+        (Margin(2, versus=0), z[:, 2] - z[:, 0]),
+    ):
+        found = backlight.explain(net, x, target, "gradient")
+        np.testing.assert_allclose(found.score, expected, rtol=1e-9)
+    one = nn.Linear(6, 1)
+    with pytest.raises(TargetError, match="One output has no softmax"):
+        backlight.explain(one, x.float(), Probability(0), "gradient")

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -133,3 +134,24 @@ def _gradient():
     from backlight_methods import Gradient
 
     return Gradient()
+
+
+def test_a_bound_method_is_the_same_net_each_time_it_is_asked_for(calls: list) -> None:
+    class Holder:
+        def first(self, x):
+            return x
+
+        def second(self, x):
+            return x
+
+    held = Holder()
+    for make in (
+        lambda: held.first,
+        lambda: partial(held.first, calls),
+        lambda: partial(held.first, y=calls),
+        lambda: (held, calls),
+    ):
+        assert wrap(make(), "mine") is wrap(make(), "mine")
+    assert len(calls) == 4
+    assert wrap(held.first, "mine") is not wrap(held.second, "mine")
+    assert wrap(held.first, "mine") is not wrap(Holder().first, "mine")
