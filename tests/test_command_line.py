@@ -20,7 +20,7 @@ import backlight
 from backlight import command_line
 from backlight.command_line import add_commands, application, defaults, main
 from backlight.errors import InputError
-from backlight.plugins import Plugins, load
+from backlight.plugins import Plugins, load, plugins
 
 BACKLIGHT = [sys.executable, "-c", "from backlight.command_line import main; main()"]
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
@@ -155,6 +155,29 @@ def test_errors_are_one_sentence(
         main(["wrong"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "Error: first line second [red]line[/red]\n"
+
+
+def test_control_c_before_any_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped() -> typer.Typer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "application", stopped)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Stopped from the keyboard.\n"
+
+
+def test_lists_for_programs_have_whole_lines() -> None:
+    lines = started("plugins", env={**os.environ, "COLUMNS": "30"}).stdout.splitlines()
+    assert len(lines) == 1 + len(plugins().found)
+
+
+def test_the_default_techniques_are_in_the_help(runner: CliRunner) -> None:
+    text = text_of(runner.invoke(application(), ["report", "--help"]))
+    assert "integrated_gradients, grad_cam, occlusion" in text
 
 
 def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,11 @@ from backlight import BacklightError, Evidence, Examples, Method, Objective
 from backlight.command_line import main
 from backlight.errors import HyperParameterError, InputError, TargetError, UnknownNameError
 from backlight_report import Preprocessing, Report, report
+from backlight_report.directory import check_directory
 from backlight_report.examples_source import load_examples, read_classes
+from backlight_report.page import KINDS
 from backlight_report.picture_folder import read_folder
-from backlight_report.predictions import Predictions, probabilities
+from backlight_report.predictions import Predictions, check_finite, probabilities
 from backlight_report.selection import class_number, select
 from backlight_report.techniques import technique, techniques
 
@@ -59,6 +61,27 @@ def colour_net():
 
 def dense(x):
     return net().conv(x)
+
+
+class Number:
+    value = 3
+
+
+number = Number()
+
+
+def leaving():
+    raise SystemExit("gone")
+
+
+def unprepared(pictures):
+    raise KeyError("no such picture")
+
+
+def broken():
+    made = net()
+    made.head.bias.data[1] = float("nan")
+    return made
 
 
 def pair():
@@ -335,6 +358,8 @@ def predictions() -> Predictions:
 def test_probabilities_of_every_kind_of_output() -> None:
     odds = np.array([[0.9, 0.1], [0.25, 0.75]])
     np.testing.assert_array_equal(probabilities(odds, "probabilities"), odds)
+    np.testing.assert_array_equal(probabilities(odds * 2, "sigmoid"), odds * 2)
+    assert "add up" in KINDS["sigmoid"]
     np.testing.assert_allclose(probabilities(np.log(odds), "log_probabilities"), odds)
     np.testing.assert_allclose(probabilities(np.log(odds) + 900, "logits"), odds)
 
@@ -434,6 +459,16 @@ def test_techniques_from_text() -> None:
         technique("grad_kam")
     with pytest.raises(HyperParameterError, match="steps must be at least 1"):
         technique("integrated_gradients:steps=0")
+    for word, meant in (("false", False), ("TRUE", True)):
+        assert getattr(technique(f"grad_cam:rectify={word}").method, "rectify") is meant  # noqa: B009
+    assert "upsample='none'" in repr(technique("grad_cam:upsample=none").method)
+    assert technique("grad_cam:at=0.10").at == "0.10"
+    inner = technique("smooth:inner=expected_gradients", seed=7).method
+    assert "seed=7" in repr(getattr(inner, "inner"))  # noqa: B009
+    with pytest.raises(InputError, match="steps is said twice"):
+        technique("integrated_gradients:steps=3,steps=4")
+    with pytest.raises(BacklightError):
+        technique("integrated_gradients:steps=none")
     with pytest.raises(HyperParameterError, match="NAME:key=value"):
         technique("integrated_gradients:steps")
 
@@ -467,6 +502,9 @@ def test_floats_are_ready() -> None:
 def test_preprocessing_is_checked() -> None:
     with pytest.raises(InputError, match="each of the 3 channels; got 2"):
         Preprocessing(mean=(1.0, 2.0))(np.zeros((1, 4, 4, 3), np.uint8), "last")
+    for wrong in ({"divide_by": np.nan}, {"mean": (np.inf,)}, {"std": (np.nan,)}):
+        with pytest.raises(InputError, match="must be finite"):
+            Preprocessing(**wrong)
     with pytest.raises(InputError, match="divided by 0"):
         Preprocessing(std=(1.0, 0.0))
     with pytest.raises(InputError, match="leave out"):
@@ -480,6 +518,7 @@ def test_folders_are_read_in_order_and_upright(tmp_path: Path) -> None:
     (tmp_path / "b" / "notes.txt").write_text("no picture")
     (tmp_path / "b" / ".hidden").write_text("left alone")
     (tmp_path / ".git").mkdir()
+    (tmp_path / "b" / "more").mkdir()
     turned = Image.new("RGB", (4, 6), (50, 60, 70))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
@@ -493,7 +532,8 @@ def test_folders_are_read_in_order_and_upright(tmp_path: Path) -> None:
     assert found.x.shape == (5, 4, 6, 3)
     assert found.x[4, 0, 0].tolist() == [10, 20, 30]
     assert found.x[2].min() == 255  # transparent is white
-    (skipped,) = found.skipped
+    inner, skipped = found.skipped
+    assert inner.startswith("b/more: a folder in a class folder")
     assert skipped.startswith("b/notes.txt: ")
     assert str(tmp_path) not in skipped
     assert read_folder(tmp_path, (3, 5), "grey").x.shape == (5, 3, 5, 1)
@@ -512,7 +552,7 @@ def test_a_folder_may_show_some_of_the_classes(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "cat" / "a.png")
     names = tmp_path / "names.txt"
-    names.write_text("dog\ncat\n\nfish\n")
+    names.write_text("\ufeffdog\ncat\n\nfish\n", encoding="utf-8")
     found = read_folder(tmp_path, None, None, read_classes(names))
     assert found.labels.tolist() == [1]
     assert list(found.classes) == ["dog", "cat", "fish"]
@@ -635,6 +675,24 @@ REFUSED = {
     "no such name": (["{place}/net.py:nett", "{place}/pictures"], "Unknown name 'nett'.*Nearest: net"),
     "code that fails": (["{place}/net.py:failing", "{place}/pictures"], "no weights here"),
     "not a model": (["{place}/net.py:shape", "{place}/pictures"], "No backend takes a builtins.tuple"),
+    "no such name in an object": (["{place}/net.py:number.foo", "{place}/pictures"], "Nearest|value"),
+    "code that leaves": (["{place}/net.py:leaving", "{place}/pictures"], "SystemExit: gone"),
+    "preparation that fails": (
+        ["{net}", "{place}/pictures", "--preprocess", "{place}/net.py:unprepared"],
+        "unprepared raised KeyError",
+    ),
+    "no finite outputs": (
+        ["{place}/net.py:broken", "{place}/pictures"],
+        r"example 0 \(left/a.png\) are not all finite",
+    ),
+    "one array": (["{net}", "{place}/single.npz"], "one array without a name"),
+    "compressed and damaged": (["{net}", "{place}/damaged.npz"], "could not be read"),
+    "classes that are no list": (["{net}", "{place}/scalar.npz"], "must be a list of names"),
+    "a size for arrays": (["{net}", "{place}/data.npz", "--size", "8x8"], "--size can be said for"),
+    "colours for code": (
+        ["{net}", "{place}/net.py:number", "--colour", "grey"],
+        "--colour can be said for",
+    ),
     "code without a name": (["{place}/net.py", "{place}/pictures"], "net.py:name"),
     "no such data": (["{net}", "{place}/nowhere"], "No such data: .*nowhere"),
     "no class folders": (["{net}", "{place}/pictures/left"], "has no class folders"),
@@ -680,6 +738,13 @@ def test_refused(
     np.savez(place / "unlabelled.npz", x=x)
     np.savez(place / "rows.npz", x=np.zeros((4, 3)), y=np.zeros(4, dtype=int))
     (place / "broken.npz").write_bytes(b"PK\x03\x04 no archive")
+    np.savez(place / "scalar.npz", x=x, y=y * 0, classes=np.array("left"))
+    with (place / "single.npz").open("wb") as file:
+        np.save(file, x)
+    np.savez_compressed(place / "damaged.npz", x=np.arange(4096), y=y)
+    content = bytearray((place / "damaged.npz").read_bytes())
+    content[60:600] = bytes(540)
+    (place / "damaged.npz").write_bytes(content)
     arguments, message = REFUSED[what]
     filled = [text.format(place=place, net=f"{place}/net.py:net") for text in arguments]
     output = [] if "-o" in filled else ["-o", str(tmp_path / "out")]
@@ -758,7 +823,7 @@ class Stopping(Method):
         return Evidence(objective.gradient().gradient)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
 def test_stopping_leaves_the_old_report(
     error: BaseException, net: object, examples: Examples, tmp_path: Path
 ) -> None:
@@ -829,6 +894,78 @@ def test_a_technique_that_fails_is_named_and_the_others_go_on(
     with pytest.raises(BacklightError, match=r"No technique could explain .* not with these"):
         report(net, examples, directory=tmp_path / "none", methods=[refusing])
     assert not (tmp_path / "none").exists()
+
+
+def test_any_error_of_a_technique_loses_its_row_only(
+    net: object, examples: Examples, tmp_path: Path
+) -> None:
+    failing = Stopping(error=ZeroDivisionError("by\nnothing"), calls=[1])
+    made = report(net, examples, directory=tmp_path / "out", methods=[failing, "gradient"])
+    assert made.errors == ("Stopping: ZeroDivisionError: by nothing",)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("results.json", "[1, 2]"),
+        ("results.json", '{"versions": {"other": "1"}, "cases": []}'),
+        ("thesis.txt", "years of work"),
+        ("pictures/own.png", "mine"),
+    ],
+)
+def test_foreign_files_are_never_replaced(
+    file: str, content: str, net: object, examples: Examples, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    report(net, examples, directory=folder, methods=["gradient"])
+    check_directory(folder)
+    (folder / file).write_text(content)
+    with pytest.raises(InputError, match=rf"not a report's \({file}\), and is left alone"):
+        report(net, examples, directory=folder, methods=["gradient"])
+    assert (folder / file).read_text() == content
+
+
+def test_a_folder_that_may_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "a" / "1.png")
+    (tmp_path / "b").mkdir()
+    iterdir = Path.iterdir
+
+    def forbidden(self: Path) -> Iterator[Path]:
+        if self.name == "b":
+            raise PermissionError(13, "Permission denied", str(self))
+        return iter(list(iterdir(self)))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    with pytest.raises(InputError, match="cannot be looked into"):
+        check_directory(tmp_path / "b")
+    assert list(read_folder(tmp_path, None, None).skipped) == ["b: Permission denied"]
+
+
+def test_finite_outputs() -> None:
+    x, labels = np.array([[0.0], [np.nan]]), np.zeros(2, dtype=int)
+    named = Examples(x, labels, names=["a", "b"])
+    check_finite(np.array([[0, -np.inf], [0, 1]]), "log_probabilities", x, named, 0)
+    for kind, row in (("logits", [0, -np.inf]), ("log_probabilities", [-np.inf, -np.inf])):
+        with pytest.raises(InputError, match=r"example 1 \(b\) .* input, .* not finite already"):
+            check_finite(np.array([[0.0, 1.0], row]), kind, x, named, 0)
+
+
+def test_long_names_make_files_too(net: object, tmp_path: Path) -> None:
+    long = Examples(picture(0, 200)[None], np.array([0]), names=["n" * 400])
+    made = report(net, long, directory=tmp_path / "out", methods=["gradient"])
+    assert max(len(file.name) for file in (made.directory / "pictures").iterdir()) < 130
+
+
+def test_classes_can_be_named_for_examples_in_code(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import numpy\nfrom backlight import Examples\n"
+        "data = Examples(numpy.zeros((1, 8, 8)), numpy.array([0]))\n"
+    )
+    found = load_examples(f"{tmp_path}/own.py:data", classes=("left", "right"))
+    assert found.classes == ("left", "right")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -154,8 +155,11 @@ NOT_OURS = (
     EOFError,
     IndexError,
     KeyError,
+    NotImplementedError,
+    RuntimeError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -20,6 +20,7 @@ from backlight.version import __version__
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+STOPPED = "Stopped from the keyboard."
 
 ABOUT = """Which part of this input made the model say that, and why did it get this one wrong?
 
@@ -37,13 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 2 for what the user can put right, 130 for
     an interruption, both with one line on the error stream."""
     try:
+        run(arguments)
+    except KeyboardInterrupt:  # while plugins and frameworks are imported, or errors are told
+        print(STOPPED, file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def run(arguments: Sequence[str] | None) -> None:
+    try:
         application()(args=arguments, prog_name="backlight")
     except BacklightError as error:
-        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"Error: {one_line(error)}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
-            print("Stopped from the keyboard.", file=sys.stderr)
+            print(STOPPED, file=sys.stderr)
         if ending.code == BAD_INPUT:
             report_broken(installed_plugins())
         raise
@@ -78,13 +87,15 @@ def add_commands(app: typer.Typer, found: Plugins) -> None:
             only(app=app)
         except Exception as error:  # a foreign plugin may fail in any way; it is reported by name
             reason = f"{type(error).__name__}: {error}"
-            print(f"Plugin {name} could not add its commands: {reason}", file=sys.stderr)
+            print(f"Plugin {name} could not add its commands: {one_line(reason)}", file=sys.stderr)
 
 
 def report_broken(found: Plugins) -> None:
     """Name the plugins that did not load: a command may be missing for that reason."""
     for plugin in found.broken:
-        print(f"Plugin {plugin.name} could not be loaded: {plugin.error}", file=sys.stderr)
+        print(
+            f"Plugin {plugin.name} could not be loaded: {one_line(plugin.error)}", file=sys.stderr
+        )
 
 
 def show_version(asked: bool) -> None:
@@ -112,14 +123,21 @@ def show_plugins() -> None:
     Example: `backlight plugins`
     """
     console = Console()
+    if not console.is_terminal:
+        # A file or another program reads whole lines; only a person needs them to fit a screen.
+        console = Console(width=10_000)
     table = Table(box=None, header_style="bold")
     for heading in ("name", "module", "distribution", "state"):
         table.add_column(heading, overflow="fold")
     for plugin in installed_plugins().found:
-        state = Text("loaded", "green") if plugin.error is None else Text(plugin.error, "bold red")
+        broken = plugin.error is not None
+        state = Text(one_line(plugin.error), "bold red") if broken else Text("loaded", "green")
         table.add_row(*map(Text, (plugin.name, plugin.module, plugin.distribution)), state)
-    # A file or another program reads whole lines; only a person needs them to fit a screen.
-    console.print(table, width=None if console.is_terminal else 10_000)
+    console.print(table)
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def show_methods() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from backlight_report.door import Report
+from backlight_report.techniques import DEFAULT
 
 
 class Only(StrEnum):
@@ -54,7 +55,8 @@ def report_command(
             "-m",
             metavar="NAME[:KEY=VALUE,...]",
             help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
-            "lists them. The key `at` names an inner layer.",
+            f"lists them. The key `at` names an inner layer. "
+            f"Where nothing is said: {', '.join(DEFAULT)}.",
         ),
     ] = None,
     only: Annotated[
@@ -186,6 +188,7 @@ def report_command(
             read_colour,
             names,
             lambda done, total: progress("Reading pictures", done, total),
+            [name for name, given in (("--size", size), ("--colour", colour)) if given],
         )
         made = report(
             net,

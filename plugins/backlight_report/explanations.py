@@ -94,18 +94,32 @@ def explain_case(
         batch_size: most rows in one pass; None leaves it to the techniques.
     """
     for technique in techniques:
-        found: dict[Question, Attribution] = {}
         try:
-            for question, target in case.questions.items():
-                with warnings.catch_warnings():
-                    # They are in the attribution as well, and the report shows them.
-                    warnings.simplefilter("ignore", BacklightWarning)
-                    found[question] = technique.method(
-                        model, x, target, at=technique.at, batch_size=batch_size
-                    )
-            yield drawn(technique, found, model, picture_grid(x, model))
+            row = explained(model, x, case, technique, batch_size)
         except BacklightError as error:
-            yield Row(technique, {}, {}, Scale(0, True), "sum", str(error))
+            row = failed(technique, str(error))
+        except Exception as error:  # a foreign technique may fail in any way; the others go on
+            row = failed(technique, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        yield row
+
+
+def explained(
+    model: Model, x: NDArray[Any], case: Case, technique: Technique, batch_size: int | None
+) -> Row:
+    """One technique's answers to all questions."""
+    found: dict[Question, Attribution] = {}
+    for question, target in case.questions.items():
+        with warnings.catch_warnings():
+            # They are in the attribution as well, and the report shows them.
+            warnings.simplefilter("ignore", BacklightWarning)
+            found[question] = technique.method(
+                model, x, target, at=technique.at, batch_size=batch_size
+            )
+    return drawn(technique, found, model, picture_grid(x, model))
+
+
+def failed(technique: Technique, error: str) -> Row:
+    return Row(technique, {}, {}, Scale(0, True), "sum", error)
 
 
 def drawn(

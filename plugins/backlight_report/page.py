@@ -24,6 +24,7 @@ KINDS = {
     "logits": "the model gives class scores; their softmax is shown",
     "probabilities": "as the model gives them",
     "log_probabilities": "the model gives their logarithms",
+    "sigmoid": "independent ones, one per class, as the model gives them; they need not add up to 1",
 }
 
 

@@ -1,6 +1,6 @@
 """Pictures in a folder with one sub-folder per class."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -40,7 +40,10 @@ def read_folder(
     Raises:
         InputError: no class folders, no readable picture, or pictures of several sizes and no `size`.
     """
-    folders = sorted(entry for entry in folder.iterdir() if is_class_folder(entry))
+    try:
+        folders = sorted(entry for entry in folder.iterdir() if is_class_folder(entry))
+    except OSError as error:
+        raise InputError(f"The folder {folder} could not be read: {error}.") from error
     if not folders:
         raise InputError(
             f"{folder} has no class folders: put the pictures of each class into a sub-folder that "
@@ -50,8 +53,13 @@ def read_folder(
     for entry in folders:
         if entry.name not in names:
             raise UnknownNameError("class", entry.name, names, "It is the name of a sub-folder.")
-    files = [(file, names.index(entry.name)) for entry in folders for file in pictures_in(entry)]
-    pictures, labels, titles, skipped = [], [], [], []
+    pictures, labels, titles = [], [], []
+    files: list[tuple[Path, int]] = []
+    skipped: list[str] = []
+    for entry in folders:
+        found, left_out = contents(entry)
+        files += [(file, names.index(entry.name)) for file in found]
+        skipped += left_out
     for done, (file, label) in enumerate(files, start=1):
         title = file.relative_to(folder).as_posix()
         try:
@@ -79,12 +87,16 @@ def is_class_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.iterdir()) if is_visible_file(file))
-
-
-def is_visible_file(entry: Path) -> bool:
-    return entry.is_file() and not entry.name.startswith(".")
+def contents(folder: Path) -> tuple[list[Path], list[str]]:
+    """The files of a class folder, and what is left out with the reason."""
+    try:
+        visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        files = [entry for entry in visible if entry.is_file()]
+        inner = [entry for entry in visible if entry.is_dir()]
+    except OSError as error:
+        return [], [f"{folder.name}: {error.strerror or error}"]
+    reason = "a folder in a class folder; pictures are read from the class folder alone"
+    return files, [f"{folder.name}/{entry.name}: {reason}" for entry in inner]
 
 
 def read(file: Path, size: Size | None) -> Image.Image:

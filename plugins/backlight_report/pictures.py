@@ -15,6 +15,9 @@ from backlight_report.preprocessing import channel_axis
 
 FOLDER = "pictures"
 
+LONGEST = 60
+"""How many characters a name may give to a file's name."""
+
 
 def shown(x: NDArray[Any], channels: Channels, extremes: tuple[float, float]) -> NDArray[np.uint8]:
     """One stored example as a picture, uint8 (H, W) or (H, W, 3).
@@ -74,5 +77,9 @@ class PictureFiles:
 
 
 def plain(name: str) -> str:
-    """A name as part of a file's name."""
-    return "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name)
+    """A name as part of a file's name; file systems take about 255 bytes for all of it.
+
+    The end of a long one stays, where names that begin alike differ.
+    """
+    made = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name)
+    return made if len(made) <= LONGEST else made[: LONGEST - 20] + made[-20:]

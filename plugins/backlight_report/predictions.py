@@ -66,6 +66,7 @@ def predict(
             kind = kind_of_outputs(model, batch)
             check_classifier(outputs, len(batch), examples.classes)
         values = model.to_numpy(cast(Array, outputs)).astype(np.float64)
+        check_finite(values, kind, batch, examples, start)
         found.append(probabilities(values, kind))
     progress("Asking the model", count, count)
     return Predictions(np.concatenate(found), examples.labels, kind)
@@ -116,9 +117,29 @@ def check_classifier(outputs: object, rows: int, classes: Sequence[str]) -> None
         )
 
 
+def check_finite(
+    values: NDArray[np.float64], kind: str, batch: NDArray[Any], examples: Examples, start: int
+) -> None:
+    """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
+    usable = np.isfinite(values)
+    if kind in ("logits", "log_probabilities"):
+        # A class that is ruled out (the logarithm of 0) is an answer, but not every class at once.
+        usable |= np.isneginf(values) & usable.any(axis=1, keepdims=True)
+    if usable.all():
+        return
+    row = int(np.flatnonzero(~usable.all(axis=1))[0])
+    name = f" ({examples.names[start + row]})" if len(examples.names) else ""
+    prepared = batch[row]
+    fine = prepared.dtype.kind != "f" or bool(np.isfinite(prepared).all())
+    cause = "" if fine else " Its input, as prepared for the model, is not finite already."
+    raise InputError(
+        f"The model's outputs for example {start + row}{name} are not all finite numbers.{cause}"
+    )
+
+
 def probabilities(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Probabilities from logits, log-probabilities, or probabilities as they are."""
-    if kind == "probabilities":
+    """Probabilities from logits or log-probabilities; those of a softmax or a sigmoid as they are."""
+    if kind in ("probabilities", "sigmoid"):
         return values
     if kind == "log_probabilities":
         return np.exp(values)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Channels
-from backlight.errors import InputError
+from backlight.errors import BacklightError, InputError
 from backlight.layout import input_layout
 
 Values: TypeAlias = NDArray[Any]
@@ -36,12 +37,14 @@ class Preprocessing:
     name: str = ""
 
     def __post_init__(self) -> None:
+        factors = () if self.divide_by is None else (self.divide_by,)
+        if not all(map(isfinite, (*factors, *self.mean, *self.std))):
+            raise InputError("divide_by, mean and std must be finite numbers.")
         if self.divide_by == 0 or 0 in self.std:
             raise InputError("Pixels cannot be divided by 0: see divide_by and std.")
         if self.function and (self.mean or self.std or self.divide_by is not None):
             raise InputError(
-                f"{self.name or 'A preprocessing function'} prepares the pictures by itself: leave "
-                "out divide_by, mean and std."
+                f"{self.said} prepares the pictures by itself: leave out divide_by, mean and std."
             )
 
     def __call__(self, x: Values, channels: Channels, wanted_axes: int | None = None) -> Values:
@@ -53,10 +56,10 @@ class Preprocessing:
             wanted_axes: how many axes the model's input has, if it is known.
         """
         if self.function is not None:
-            made = np.asarray(self.function(x))
+            made = self.answer(x)
             if made.shape[:1] != x.shape[:1]:
                 raise InputError(
-                    f"{self.name} was given {len(x)} pictures and returned an array of shape "
+                    f"{self.said} was given {len(x)} pictures and returned an array of shape "
                     f"{made.shape}; it must return one row for each."
                 )
             return made
@@ -76,6 +79,20 @@ class Preprocessing:
         if ready or x.ndim != 4:
             return values
         return np.ascontiguousarray(np.moveaxis(values, axis, 1 if channels == "first" else -1))
+
+    @property
+    def said(self) -> str:
+        """What errors call the function."""
+        return self.name or "The preprocessing function"
+
+    def answer(self, x: Values) -> Values:
+        """What the function makes of the examples."""
+        try:
+            return np.asarray(self.function(x) if self.function else x)
+        except BacklightError:
+            raise
+        except Exception as error:  # it is the user's code, which may fail in any way
+            raise InputError(f"{self.said} raised {type(error).__name__}: {error}") from error
 
     def factor(self, x: Values) -> float:
         if self.divide_by is not None:

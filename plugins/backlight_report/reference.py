@@ -28,7 +28,7 @@ def load_reference(text: str) -> object:
     found: object = from_file(Path(place)) if place.endswith(".py") else from_module(place)
     for part in name.split("."):
         if not hasattr(found, part):
-            public = [known for known in vars(found) if not known.startswith("_")]
+            public = [known for known in dir(found) if not known.startswith("_")]
             raise UnknownNameError("name", name, public, advice=f"It was looked for in {place}.")
         found = getattr(found, part)
     return found
@@ -44,7 +44,7 @@ def made(found: object, what: str) -> object:
         return found
     try:
         return found()
-    except Exception as error:  # it is the user's code, which may fail in any way
+    except (Exception, SystemExit) as error:  # it is the user's code, which may fail in any way
         raise InputError(f"{what}() raised {type(error).__name__}: {error}") from error
 
 
