@@ -947,8 +947,9 @@ def test_a_folder_that_may_not_be_read_is_refused(
 def test_finite_outputs() -> None:
     x, labels = np.array([[0.0], [np.nan]]), np.zeros(2, dtype=int)
     named = Examples(x, labels, names=["a", "b"])
-    check_finite(np.array([[0, -np.inf], [0, 1]]), "log_probabilities", x, named, 0)
-    for kind, row in (("logits", [0, -np.inf]), ("log_probabilities", [-np.inf, -np.inf])):
+    for kind in ("logits", "log_probabilities"):
+        check_finite(np.array([[0, -np.inf], [0, 1]]), kind, x, named, 0)
+    for kind, row in (("logits", [0, np.nan]), ("log_probabilities", [-np.inf, -np.inf])):
         with pytest.raises(InputError, match=r"example 1 \(b\) .* input, .* not finite already"):
             check_finite(np.array([[0.0, 1.0], row]), kind, x, named, 0)
 
