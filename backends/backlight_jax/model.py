@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import RLock
 from typing import Any, cast, final
 
@@ -33,8 +34,8 @@ class JaxModel(Model):
 
     The net is traced once per shapes and dtypes of its inputs and weights; all passes are compiled
     from that trace. The weights of modules, and arrays bound by `functools.partial`, are arguments
-    of what is compiled, so their updates are seen; arrays that a plain function closes over are
-    constants from its first call on, as under `jax.jit`.
+    of what is compiled; what a plain function closes over is a constant of its trace, and the
+    function is traced anew when it changes. What a jitted function closes over JAX itself freezes.
 
     An equinox module written for one example is wrapped as `jax.vmap(module)`.
     """
@@ -130,14 +131,15 @@ class JaxModel(Model):
         return cast(Array, native)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
-        return np.asarray(array)
+        with passes.failures():
+            return np.asarray(array)
 
     def is_floating(self, array: Array) -> bool:
         return bool(jnp.issubdtype(cast(Any, array).dtype, jnp.floating))
 
     def _parameter(self) -> Any:
         """The net's first floating-point weight, as far as weights can be found."""
-        for leaf in (*self._net.state().leaves, *self._closed_over):
+        for leaf in (*self._net.weights(), *self._closed_over):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
@@ -150,7 +152,12 @@ class JaxModel(Model):
     def _trace(self, signature: Signature) -> Trace:
         with self._lock:
             if signature not in self._traces:
-                self._traces[signature] = self._new_trace(signature)
+                trace = self._new_trace(signature)
+                signature = trace.signature
+                if self._net.constants:  # the traces of other weights hold these
+                    for other in [other for other in self._traces if other.net != signature.net]:
+                        del self._traces[other]
+                self._traces[signature] = trace
                 while len(self._traces) > TRACES:
                     self._traces.popitem(last=False)
             self._traces.move_to_end(signature)
@@ -170,6 +177,7 @@ class JaxModel(Model):
                 f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
                 f"jax.vmap(module). The model's own message: {error}"
             ) from error
+        trace.signature = replace(signature, net=self._net.settled(signature.net))
         if self._options.channels is None and trace.structure.channels is not None:
             self.channels = trace.structure.channels
         return trace

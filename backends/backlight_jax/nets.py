@@ -1,8 +1,8 @@
 """The sorts of net: where each keeps its weights, and how it is called with them as arguments.
 
 A net's weights are arguments of what gets compiled, never constants in it: after a training step the
-same compiled function explains the new weights. Arrays that a plain function closes over are seen
-once, when the function is first traced, as under `jax.jit`.
+same compiled function explains the new weights. What a plain function closes over is a constant of
+its trace, and so part of the structure: when it changes, the function is traced anew.
 """
 
 import functools
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast, final
 import jax
 
 from backlight.errors import ModelError
+from backlight_jax.fingerprint import Fingerprint, Watched
 
 Leaves: TypeAlias = Sequence[Any]
 
@@ -38,10 +39,20 @@ class Net(ABC):
 
     structured = False
     """Whether several inputs are one structured argument."""
+    constants = False
+    """Whether numbers are part of the structure, so that a new one makes the old one useless."""
 
     @abstractmethod
     def state(self) -> State:
         """The weights now."""
+
+    def weights(self) -> Leaves:
+        """The arrays of the state."""
+        return self.state().leaves
+
+    def settled(self, structure: Hashable) -> Hashable:
+        """The structure after a trace with this one, without what tracing itself changed."""
+        return structure
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -53,7 +64,7 @@ class Net(ABC):
 
     def wanted(self) -> str:
         """What the net says that it takes, as a clause for messages; empty if it does not say."""
-        for name, leaf in zip(self.names(), self.state().leaves, strict=True):
+        for name, leaf in zip(self.names(), self.weights(), strict=True):
             if getattr(leaf, "ndim", 0) > 1:
                 return f"its first parameter {name} has shape {tuple(leaf.shape)}"
         return ""
@@ -63,11 +74,20 @@ class Net(ABC):
 class FunctionNet(Net):
     """A function, jitted or not, or another callable without weights that can be found."""
 
+    constants = True
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.watched = Watched(function)
 
     def state(self) -> State:
-        return State((), ())
+        return State((), self.watched.read())
+
+    def weights(self) -> Leaves:
+        return ()
+
+    def settled(self, structure: Hashable) -> Hashable:
+        return self.watched.settled(cast(Fingerprint, structure))
 
     def names(self) -> Sequence[str]:
         return ()
@@ -115,15 +135,27 @@ class PartialNet(Net):
 
     def __init__(self, partial: "functools.partial[Any]") -> None:
         self.net = as_net(partial.func)
+        self.constants = self.net.constants
         self.bound = (partial.args, partial.keywords)
+        self.watched = Watched(
+            *(leaf for leaf in jax.tree.leaves(self.bound) if not is_array(leaf))
+        )
 
     def state(self) -> State:
         inner = self.net.state()
         leaves, structure = jax.tree.flatten(self.bound)
         arrays, rest = split(leaves)
         return State(
-            (*inner.leaves, *arrays), (inner.structure, len(inner.leaves), structure, rest)
+            (*inner.leaves, *arrays),
+            (inner.structure, len(inner.leaves), structure, rest, self.watched.read()),
         )
+
+    def weights(self) -> Leaves:
+        return (*self.net.weights(), *split(jax.tree.leaves(self.bound))[0])
+
+    def settled(self, structure: Hashable) -> Hashable:
+        inner, *others, watched = cast(tuple[Any, ...], structure)
+        return (self.net.settled(inner), *others, self.watched.settled(watched))
 
     def names(self) -> Sequence[str]:
         positional, keywords = self.bound
@@ -131,7 +163,7 @@ class PartialNet(Net):
         return [*self.net.names(), *(name for part in parts for name in array_names(part))]
 
     def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
-        inner, count, structure, rest = cast(tuple[Any, int, Any, Any], state.structure)
+        inner, count, structure, rest, _ = cast(tuple[Any, int, Any, Any, Any], state.structure)
         bound = jax.tree.unflatten(structure, joined(state.leaves[count:], rest))
         return self.net.call(
             State(state.leaves[:count], inner), *bound[0], *arguments, **{**bound[1], **keywords}

@@ -1,6 +1,7 @@
 """Forward and backward passes over a program, compiled: outputs, activations, scores, gradients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from backlight.arrays import Arrays
+from backlight.errors import BacklightError, ModelError
 from backlight.scores import Score
 from backlight_jax.naming import Place
 from backlight_jax.program import Program, run
@@ -15,6 +17,8 @@ from backlight_jax.trace import Trace
 
 ARRAYS = cast(Arrays, jnp)
 """`jax.numpy` has the array API standard's names and meanings."""
+
+wait: Callable[[Any], Any] = jax.block_until_ready
 
 
 @final
@@ -24,11 +28,46 @@ class Pass:
 
     function: Callable[..., Any]
     constants: Sequence[jax.Array]
+    calls_back: bool
+    """Whether Python runs in it, whose errors come out when the result is waited for."""
 
     def __call__(
         self, arrays: Sequence[Any], operands: Sequence[Any] = (), value: Any = None
     ) -> Any:
-        return self.function(self.constants, arrays, operands, value)
+        with failures():
+            found = self.function(self.constants, arrays, operands, value)
+            return wait(found) if self.calls_back else found
+
+
+def compiled(function: Callable[..., Any], trace: Trace, program: Program) -> Pass:
+    calls_back = any("callback" in node.primitive for node in program.nodes)
+    return Pass(jax.jit(function), trace.constants(program), calls_back)
+
+
+@final
+class FromScoreError(Exception):
+    """Carries an error of the user's own score through a pass."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Errors of the model as ModelError; those of the score, and of memory, as they are."""
+    try:
+        yield
+    except BacklightError:
+        raise
+    except FromScoreError as failure:
+        raise failure.error from failure.error.__cause__
+    except Exception as error:  # JAX's own, and whatever a model's callbacks and derivatives raise
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        raise ModelError(
+            f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def outputs_pass(trace: Trace) -> Pass:
@@ -39,7 +78,7 @@ def outputs_pass(trace: Trace) -> Pass:
         run(program.nodes, values)
         return trace.results(program, values)
 
-    return Pass(jax.jit(outputs), trace.constants(program))
+    return compiled(outputs, trace, program)
 
 
 def activation_pass(trace: Trace, at: Place) -> Pass:
@@ -51,7 +90,7 @@ def activation_pass(trace: Trace, at: Place) -> Pass:
         run(program.nodes[:end], values)
         return shown(values[number], at)
 
-    return Pass(jax.jit(activation), trace.constants(program))
+    return compiled(activation, trace, program)
 
 
 def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
@@ -68,7 +107,7 @@ def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
         run(program.nodes[end:], values)
         return evaluated(trace, program, score, neuron, values, operands)
 
-    return Pass(jax.jit(scores), trace.constants(program))
+    return compiled(scores, trace, program)
 
 
 def input_gradient_pass(trace: Trace, score: Score) -> Pass:
@@ -99,7 +138,7 @@ def input_gradient_pass(trace: Trace, score: Score) -> Pass:
             of[index] if index in of else jnp.zeros_like(arrays[index]) for index in attributed
         ]
 
-    return Pass(jax.jit(gradients), trace.constants(program))
+    return compiled(gradients, trace, program)
 
 
 def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
@@ -121,7 +160,7 @@ def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
         (gradient,) = pullback(jnp.ones_like(found))
         return found, point, gradient
 
-    return Pass(jax.jit(gradients), trace.constants(program))
+    return compiled(gradients, trace, program)
 
 
 def scored_program(trace: Trace, score: Score, at: Place | None) -> tuple[Program, Place | None]:
@@ -142,7 +181,10 @@ def evaluated(
         outputs = trace.results(program, values)
     else:
         outputs = shown(values[number_of(program, neuron)], neuron)
-    found: Any = score.evaluate(outputs, operands, ARRAYS)
+    try:
+        found: Any = score.evaluate(outputs, operands, ARRAYS)
+    except Exception as error:
+        raise FromScoreError(error) from error
     # A score of integers, an argmax say, is a score that does not depend on the value.
     return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
 

@@ -95,6 +95,8 @@ class Structure:
         node, axis = self._origin(output, axis)
         if node is None:
             return "logits"
+        if node.primitive == "logistic":
+            return "sigmoid"
         if node.primitive == "div" and self._is_softmax(node, axis):
             return "probabilities"
         if node.primitive == "sub" and self._is_log_softmax(node, axis):

@@ -77,7 +77,10 @@ class Trace:
             for aval, output in zip(self.jaxpr.out_avals, self.whole.outputs, strict=True)
         ]
         tree = jax.tree.unflatten(self.structure_of_outputs, specifications)
-        return map_nested(lambda leaf: leaf, tree)  # type: ignore[return-value]
+        # None, say, holds nothing to explain.
+        return map_nested(  # type: ignore[return-value]
+            lambda leaf: leaf if isinstance(leaf, OutputSpec) else (), tree
+        )
 
     @cached_property
     def sites(self) -> Sites:

@@ -23,7 +23,8 @@ LAST: dict[str, OutputKind] = {"Softmax": "probabilities", "LogSoftmax": "log_pr
 
 
 def kind_of(value: Value) -> OutputKind:
-    """`probabilities` after a softmax over axis 1, the classes, `log_probabilities` likewise."""
+    """`probabilities` after a softmax over axis 1, the classes, `log_probabilities` likewise;
+    `sigmoid` after one."""
     rank = value.tensor.shape.rank
     axis = 1
     while value.node is not None:
@@ -37,6 +38,8 @@ def kind_of(value: Value) -> OutputKind:
                 break
             axis = int(order[axis])
             value = node.inputs[0]
+        elif node.op.type == "Sigmoid":  # of each number by itself, whatever the axis
+            return "sigmoid"
         else:
             over_classes = rank is not None and axis == rank - 1
             return LAST.get(node.op.type, "logits") if over_classes else "logits"

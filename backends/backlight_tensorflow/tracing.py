@@ -133,7 +133,9 @@ class Trace:
         values = [self.flat.of(leaf)[0] for leaf in flat]
         shapes = dict(zip(map(id, flat), self.shapes("outputs", values, request), strict=True))
 
-        def spec(leaf: Any) -> OutputSpec:
+        def spec(leaf: Any) -> OutputSpec | tuple[()]:
+            if not isinstance(leaf, tf.Tensor):
+                return ()  # None, a flag: nothing to explain
             known = self._kinds.get(id(leaf))
             if known is None:
                 known = self._kinds[id(leaf)] = kind_of(self.flat.of(leaf)[0])

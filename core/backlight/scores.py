@@ -8,7 +8,7 @@ no new compilation; techniques never see the difference.
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import EllipsisType
 from typing import Literal, Self, TypeAlias, final
 
@@ -200,7 +200,7 @@ class Output(Score):
 
     path: Path = None
     index: ElementIndex = ()
-    rows: int | None = None
+    rows: int | None = field(default=None, repr=False)
 
     @property
     def recipe(self) -> Hashable:
@@ -232,7 +232,7 @@ class Neuron(Score):
 
     at: str
     index: ElementIndex = ()
-    rows: int | None = None
+    rows: int | None = field(default=None, repr=False)
 
     @property
     def site(self) -> str:

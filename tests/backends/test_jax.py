@@ -19,8 +19,17 @@ from flax import linen, nnx
 from jax.ad_checkpoint import checkpoint_name
 
 import backlight
-from backlight import Class, Inputs, Margin, Neuron, Options, Output, Probability
-from backlight.errors import InputTypeError, ModelError, SiteError, UnknownNameError
+from backlight import (
+    Class,
+    Inputs,
+    LogProbability,
+    Margin,
+    Neuron,
+    Options,
+    Output,
+    Probability,
+)
+from backlight.errors import InputTypeError, ModelError, SiteError, TargetError, UnknownNameError
 from backlight.inputs import PerExample, Shared
 from backlight.objective import Objective
 from backlight.outputs import OutputSpec
@@ -360,7 +369,10 @@ def shifted_by_hand(z: Any) -> Any:
         (lambda z: jnp.exp(z) / jnp.exp(2 * z).sum(1, keepdims=True), "logits"),
         (lambda z: jnp.exp(z) / (1 + jnp.exp(z).sum(1, keepdims=True)), "logits"),
         (lambda z: z - jnp.log(jnp.exp(2 * z).sum(1, keepdims=True)), "logits"),
-        (jax.nn.sigmoid, "logits"),
+        (jax.nn.sigmoid, "sigmoid"),
+        (jax.jit(jax.nn.sigmoid), "sigmoid"),
+        (lambda z: jax.nn.sigmoid(z).astype(jnp.float16), "sigmoid"),
+        (lambda z: 2 * jax.nn.sigmoid(z), "logits"),
         (lambda z: jnp.zeros_like(z), "logits"),
     ],
 )
@@ -1171,6 +1183,9 @@ def test_keras_on_jax() -> None:
         else:
             raise AssertionError("no error")
 
+        labels = keras.Sequential([keras.Input((2,)), layers.Dense(4, activation="sigmoid")])
+        assert backlight.wrap(labels).outputs(x[:, 0, 0]).kind == "sigmoid"
+
         a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
         joined = keras.Model({"a": a, "b": b}, layers.Dense(2)(layers.Concatenate()([a, b])))
         model = backlight.wrap(joined)
@@ -1204,6 +1219,200 @@ def test_keras_on_another_framework_is_not_claimed() -> None:
         """,
         KERAS_BACKEND="torch",
     )
+
+
+# ---------------------------------------------------------------- what a function closes over
+
+
+@final
+class Holder:
+    """An ordinary callable object, which counts its calls."""
+
+    def __init__(self) -> None:
+        self.w = jnp.asarray(SKIP, jnp.float32)
+        self.t = 1.0
+        self.calls = 0
+        self.sub: Any = None
+
+    def __call__(self, x: Any) -> Any:
+        self.calls += 1
+        return self.method(x)
+
+    def method(self, x: Any) -> Any:
+        return x @ self.w * self.t if self.sub is None else self.sub.method(x)
+
+
+GLOBAL = {"w": jnp.asarray(SKIP, jnp.float32)}
+
+
+def held_in_a_dict() -> tuple[Any, Callable[[], object]]:
+    parameters = {"w": jnp.asarray(SKIP, jnp.float32)}
+    return lambda x: x @ parameters["w"], lambda: parameters.update(w=5 * parameters["w"])
+
+
+def held_in_a_global() -> tuple[Any, Callable[[], object]]:
+    return lambda x: x @ GLOBAL["w"], lambda: GLOBAL.update(w=5 * GLOBAL["w"])
+
+
+def held_in_numpy() -> tuple[Any, Callable[[], object]]:
+    weights = SKIP.astype(np.float32)
+    return lambda x: x @ weights, lambda: weights.__imul__(5)
+
+
+def held_in_an_attribute() -> tuple[Any, Callable[[], object]]:
+    net = Holder()
+    return net, lambda: setattr(net, "w", 5 * net.w)
+
+
+def held_in_a_number() -> tuple[Any, Callable[[], object]]:
+    net = Holder()
+    return net.method, lambda: setattr(net, "t", 5 * net.t)
+
+
+def held_deeper() -> tuple[Any, Callable[[], object]]:
+    net, net.sub = (outer := Holder()), Holder()
+    return lambda x: outer(x), lambda: setattr(net.sub, "w", 5 * net.sub.w)
+
+
+def held_by_an_object_that_is_bound() -> tuple[Any, Callable[[], object]]:
+    net = Holder()
+    return functools.partial(lambda n, x: n(x), net), lambda: setattr(net, "w", 5 * net.w)
+
+
+def held_under_vmap() -> tuple[Any, Callable[[], object]]:
+    net, change = held_in_a_dict()
+    return jax.vmap(net), change
+
+
+def held_by_nnx() -> tuple[Any, Callable[[], object]]:
+    module = nnx.Linear(5, 4, rngs=nnx.Rngs(0))
+
+    def change() -> None:
+        module.kernel[...] = 5 * module.kernel[...]
+
+    return lambda x: module(x), change
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        held_in_a_dict,
+        held_in_a_global,
+        held_in_numpy,
+        held_in_an_attribute,
+        held_in_a_number,
+        held_deeper,
+        held_by_an_object_that_is_bound,
+        held_under_vmap,
+        held_by_nnx,
+    ],
+)
+def test_what_a_function_closes_over_is_read_at_each_call(make: Callable[[], Any]) -> None:
+    net, change = make()
+    model = wrap(net)
+    x = jnp.asarray(normal(3, 5), jnp.float32)
+    before = np.asarray(model.score(x, bound(model, x, 1)))
+    np.testing.assert_allclose(before, net(x)[:, 1], rtol=1e-5)
+    change()
+    after = model.gradient(x, bound(model, x, 1))
+    np.testing.assert_allclose(after.score, net(x)[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(after.score, 5 * before, rtol=1e-5)
+    np.testing.assert_allclose((after.gradient * x).sum(1), after.score, rtol=1e-4)
+    assert len(model._traces) == 1  # those of the old weights are gone
+
+
+def test_an_unchanged_function_is_traced_once() -> None:
+    calls: list[Any] = []
+    parameters = {"w": jnp.asarray(SKIP, jnp.float32), "b": np.ones(4, np.float32), "nan": np.nan}
+
+    def net(x: Any) -> Any:
+        calls.append(x.shape)  # which is a change too, but of the net's own making
+        return x @ parameters["w"] + parameters["b"]
+
+    model = wrap(net)
+    x = jnp.asarray(normal(3, 5), jnp.float32)
+    for k in range(3):
+        model.gradient(x, bound(model, x, k))
+        model.predict(2 * x)
+    assert len(calls) == 1
+    model.sites(x)
+    seen = len(calls)
+    model.sites(x)
+    model.predict(x)
+    assert len(calls) == seen
+    counting = Holder()
+    model = wrap(counting)
+    for _ in range(3):
+        model.predict(x)
+    assert counting.calls == 1
+
+
+# ---------------------------------------------------------------- labels, missing outputs, failures
+
+
+def test_sigmoids_one_per_label(double: None) -> None:
+    x = normal(3, 5)
+    model = wrap(lambda x: jax.nn.sigmoid(x @ of(SKIP, x)))
+    outputs = model.outputs(x)
+    assert outputs.kind == "sigmoid"
+    z = x @ SKIP
+    p = 1 / (1 + np.exp(-z))
+    slope = p * (1 - p)
+    for score, value, gradient in (
+        (Probability(1), p[:, 1], slope[:, 1:2] * SKIP[:, 1]),
+        (LogProbability(1), np.log(p[:, 1]), (1 - p[:, 1:2]) * SKIP[:, 1]),
+        (
+            Margin(1, versus=3),
+            z[:, 1] - z[:, 3],
+            np.tile(SKIP[:, 1] - SKIP[:, 3], (3, 1)),
+        ),
+    ):
+        found = model.gradient(x, score.bind(outputs, 3))
+        np.testing.assert_allclose(found.score, value, rtol=1e-9)
+        np.testing.assert_allclose(found.gradient, gradient, rtol=1e-9)
+
+
+def test_none_among_the_outputs() -> None:
+    x = jnp.asarray(normal(3, 5), jnp.float32)
+    model = wrap(lambda x: (x @ of(SKIP, x), None))
+    assert model.outputs(x) == (OutputSpec((3, 4)), ())
+    assert wrap(lambda x: (x, None), outputs="logits").outputs(x) == (OutputSpec((3, 5)), ())
+    score = Output(0, index=1).bind(model.outputs(x), 3)
+    np.testing.assert_allclose(model.score(x, score), (x @ of(SKIP, x))[:, 1], rtol=1e-6)
+    with pytest.raises(TargetError, match="several outputs"):
+        bound(model, x, 0)
+
+
+def test_failures_while_running_or_differentiating_are_the_models() -> None:
+    x = jnp.asarray(normal(3, 5), jnp.float32)
+
+    def looped(x: Any) -> Any:
+        return jax.lax.while_loop(lambda x: x.sum() < 100, lambda x: x + 1, x)
+
+    model = wrap(looped)
+    model.score(x, bound(model, x, 0))
+    with pytest.raises(ModelError, match="raised ValueError: Reverse-mode") as caught:
+        model.gradient(x, bound(model, x, 0))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+    def called(x: Any) -> Any:
+        return jax.pure_callback(lambda x: x, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    model = wrap(called)
+    np.testing.assert_array_equal(model.predict(x), x)
+    with pytest.raises(ModelError, match="callback"):
+        model.gradient(x, bound(model, x, 0))
+
+    def refused(x: Any) -> Any:
+        raise KeyError("not today")
+
+    def failing(x: Any) -> Any:
+        return jax.pure_callback(refused, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    with pytest.raises(ModelError, match="not today"):
+        wrap(failing).predict(x)
+    with pytest.raises(KeyError, match="not today"):
+        wrap(two_layers).gradient(x, backlight.Function(lambda y, arrays: refused(y)))
 
 
 # ---------------------------------------------------------------- with the core

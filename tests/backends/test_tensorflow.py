@@ -1306,3 +1306,34 @@ def test_a_technique_runs_through_the_front_door() -> None:
     module = Module()
     result = Plain()(module, x, 2, batch_size=2)
     np.testing.assert_allclose(cast(Any, result.values), module.jacobian(x, 2), rtol=1e-12)
+
+
+def test_sigmoids_are_independent_probabilities() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 6))
+    net = keras.Sequential(
+        [keras.layers.Input((6,)), keras.layers.Dense(4, activation="sigmoid", dtype="float64")]
+    )
+    p = np.asarray(net(x))
+    logits = np.log(p / (1 - p))
+    for target, expected in (
+        (backlight.Probability(2), p[:, 2]),
+        (backlight.LogProbability(2), np.log(p[:, 2])),
+        (backlight.Margin(2, versus=0), logits[:, 2] - logits[:, 0]),
+    ):
+        score = backlight.explain(net, x, target, "gradient").score
+        np.testing.assert_allclose(score, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_what_is_no_tensor_among_the_outputs_is_passed_over() -> None:
+    class Labelled(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return {"logits": self.dense(x), "loss": None}
+
+    net, x = Labelled(), np.ones((2, 6), dtype="float32")
+    target = backlight.Output("logits", index=1)
+    found = backlight.explain(net, x, target, "gradient")
+    np.testing.assert_allclose(found.score, np.asarray(net(x)["logits"])[:, 1], rtol=1e-6)
