@@ -3,7 +3,7 @@
 The graph is read only: what was traced stays as it is, and `copying` makes new operations from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -97,15 +97,21 @@ class Flat:
     def of(self, tensor: Tensor) -> list[Value]:
         return self.values.get(id(tensor), [])
 
-    def needed(self, outputs: Iterable[Value] | None = None) -> list[Node]:
-        """The nodes that these values (or the graph's outputs) are computed from, in order."""
+    def needed(
+        self, outputs: Iterable[Value] | None = None, without: Container[str] = ()
+    ) -> list[Node]:
+        """The nodes that these values (or the graph's outputs) are computed from, in order.
+
+        What leads there through operations of the types `without` only is left out.
+        """
         found: set[Node] = set()
         waiting = [value.node for value in (self.outputs if outputs is None else outputs)]
         while waiting:
             node = waiting.pop()
             if node is not None and node not in found:
                 found.add(node)
-                waiting.extend(value.node for value in node.inputs)
+                if node.op.type not in without:
+                    waiting.extend(value.node for value in node.inputs)
         return [node for node in self.nodes if node in found]
 
     def dependent(self, arguments: Iterable[Value]) -> set[Node]:

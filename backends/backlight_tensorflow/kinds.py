@@ -19,6 +19,9 @@ SAME_VALUE = {
 }
 """Operations whose first result (or each of the results) is the operand of the same place."""
 
+SHAPE_ONLY = {"ZerosLike", "OnesLike", "Shape", "ShapeN", "Rank", "Size"}
+"""Operations that look at the shape of their operands, not at the numbers."""
+
 LAST: dict[str, OutputKind] = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
 
 

@@ -21,6 +21,7 @@ from backlight_tensorflow.flattening import Tensor
 from backlight_tensorflow.networks import Network, network
 from backlight_tensorflow.programs import Evaluation
 from backlight_tensorflow.sites import inner_sites, named_site, require_examples
+from backlight_tensorflow.structure import structure_of
 from backlight_tensorflow.tracing import LOCK, Trace, trace
 
 KEPT_TRACES = 32
@@ -32,8 +33,9 @@ class TensorFlowModel(Model):
 
     It is traced once per structure, dtypes and shapes of its inputs, for any number of examples if
     it can be. All verbs are copies of that graph: user code does not run again, and assignments,
-    assertions and updates of moving averages are left out. New weights are seen at once; a model
-    whose layers are exchanged needs to be wrapped anew, after `backlight.forget()`.
+    assertions and updates of moving averages are left out. New weights are seen at once. A Keras model
+    or tf.Module is traced anew when its layers, variables, activations or public plain attributes
+    have changed; what else Python code may read is seen after `backlight.forget()` only.
 
     The sites of a Keras model are its layers' results (`conv1`, nested ones `resnet/conv1`); those of
     everything else are the operations of the graph (`dense/Relu`), which have less steady names.
@@ -110,6 +112,9 @@ class TensorFlowModel(Model):
         with self._network.explained(request):
             return inner_sites(traced, request)
 
+    def structure(self) -> Hashable:
+        return structure_of(self._network.net)
+
     def owns(self, array: object) -> bool:
         return isinstance(array, (tf.Tensor, tf.Variable))
 
@@ -131,17 +136,24 @@ class TensorFlowModel(Model):
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
         """The trace for these inputs, made at the first ones of their kind."""
         request = Request(self.prepare(inputs))
-        known = self._traces.get(request.key) or self._traces.get((request.key, request.count))
+        known = self._known(request)
         if known is not None:
             return request, known
         with LOCK:
-            known = self._traces.get(request.key) or self._traces.get((request.key, request.count))
+            known = self._known(request)
             if known is None:
                 key, known = self._trace(request)
-                self._traces[key] = known
+                # As it is now: the first call of a layer makes its variables.
+                self._traces[self.structure(), key] = known
                 while len(self._traces) > KEPT_TRACES:
                     self._traces.popitem(last=False)
         return request, known
+
+    def _known(self, request: Request) -> Trace | None:
+        structure = self.structure()
+        return self._traces.get((structure, request.key)) or self._traces.get(
+            (structure, (request.key, request.count))
+        )
 
     def _trace(self, request: Request) -> tuple[Hashable, Trace]:
         call, recorder = self._network.call, self._network.recorder

@@ -16,7 +16,7 @@ from backlight.tree import map_nested
 from backlight_tensorflow.calls import Request
 from backlight_tensorflow.copying import Copy
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
-from backlight_tensorflow.kinds import SAME_VALUE, kind_of
+from backlight_tensorflow.kinds import SAME_VALUE, SHAPE_ONLY, kind_of
 
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Record, Recorder
@@ -85,7 +85,7 @@ class Trace:
         def result(leaf: object) -> object:
             return copy.tensor(self.flat.of(leaf)[0]) if isinstance(leaf, tf.Tensor) else leaf
 
-        return tf.nest.map_structure(result, self.outputs)
+        return tf.nest.map_structure(result, self.outputs, expand_composites=True)
 
     def program(
         self, key: Hashable, build: Callable[..., object], specs: Sequence[tf.TensorSpec]
@@ -192,7 +192,7 @@ def name_layers(made: Trace, records: Sequence["Record"]) -> None:
     What a loop's body computes is not among the values of the flat graph. And a layer may be called
     for nothing, by Keras to see the shape of its results; such calls do not count.
     """
-    needed = set(made.flat.needed())
+    needed = set(made.flat.needed(without=SHAPE_ONLY))
     calls: dict[str, list[int]] = {}
     for record in records:
         found = [value for value in made.flat.of(record.tensor) if value.node in needed]

@@ -412,6 +412,32 @@ def test_scores_against_differences(target: Any, ending: str | None) -> None:
     np.testing.assert_allclose(host(found.gradient), central(scores, x), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "target", [Probability(1), LogProbability([2, 0, 3]), Margin(0, versus=3), Probability(0)]
+)
+def test_scores_of_independent_labels(target: Any) -> None:
+    labels = 1 if repr(target) == "Probability(0)" else 4
+    net = keras.Sequential([keras.Input((5,), dtype=F64), layers.Dense(labels, dtype=F64)])
+    net.layers[-1].activation = keras.activations.sigmoid
+    kernel, x = net.get_weights()[0], numbers(3, 5)
+    model, logits = wrap(net), x @ kernel
+    assert model.outputs(x) == OutputSpec((3, labels), "sigmoid")
+    p = 1 / (1 + np.exp(-logits))
+    name, rows = repr(target), range(3)
+    if name.startswith("Prob"):
+        k = 0 if labels == 1 else 1
+        scores, slopes = p[:, k], (p * (1 - p))[:, k, None] * kernel[:, k]
+    elif name.startswith("Log"):
+        k = [2, 0, 3]
+        scores, slopes = np.log(p[rows, k]), (1 - p[rows, k])[:, None] * kernel[:, k].T
+    else:
+        scores = logits[:, 0] - logits[:, 3]
+        slopes = np.tile(kernel[:, 0] - kernel[:, 3], (3, 1))
+    found = model.gradient(x, bound(model, x, target))
+    np.testing.assert_allclose(host(found.score), scores, rtol=1e-10)
+    np.testing.assert_allclose(host(found.gradient), slopes, rtol=1e-9)
+
+
 def test_score_functions_and_scalar_outputs() -> None:
     net = keras.Sequential([keras.Input((4,), dtype=F64), layers.Dense(1, dtype=F64)])
     points, kernel = numbers(3, 4), net.get_weights()[0]
@@ -723,6 +749,11 @@ def ends(last: Callable[[Any], Any]) -> Model:
         (lambda x: tf.nn.softmax(x[:, :, None], axis=1), "probabilities"),
         (lambda x: tf.nn.softmax(x[:, :, None], axis=2), "logits"),
         (lambda x: tf.exp(tf.nn.log_softmax(x)), "logits"),
+        (tf.sigmoid, "sigmoid"),
+        (lambda x: tf.stop_gradient(tf.cast(tf.identity(tf.sigmoid(x)), tf.float64)), "sigmoid"),
+        (lambda x: tf.transpose(tf.sigmoid(tf.transpose(x))), "sigmoid"),
+        (lambda x: tf.sigmoid(x) * 2, "logits"),
+        (lambda x: tf.sigmoid(x)[:, 0], "logits"),
         (lambda x: tf.grad_pass_through(tf.nn.softmax)(x), "probabilities"),
     ],
 )
@@ -744,6 +775,33 @@ def test_kinds_of_keras_outputs(style: str) -> None:
     x = np.zeros((2, 4), "float32")
     assert wrap(net).outputs(x) == OutputSpec((2, 3), "probabilities")
     assert wrap(net, outputs="logits").outputs(x) == OutputSpec((2, 3), "logits")
+
+
+def test_outputs_that_are_no_tensors() -> None:
+    weights, x = numbers(4, 3), numbers(2, 4)
+
+    def net(values: Any) -> Any:
+        return {"logits": tf.matmul(values, weights), "loss": None, "more": (None, values)}
+
+    model = wrap(net, framework="tensorflow")
+    given = tf.constant(x)
+    assert model.outputs(given) == {
+        "logits": OutputSpec((2, 3)),
+        "loss": (),
+        "more": ((), OutputSpec((2, 4))),
+    }
+    assert cast(Any, model.predict(given))["loss"] is None
+    found = model.gradient(given, bound(model, given, Output("logits", index=1)))
+    np.testing.assert_allclose(host(found.gradient), np.tile(weights[:, 1], (2, 1)))
+
+    def ragged(values: Any) -> Any:
+        return tf.matmul(values, weights), tf.RaggedTensor.from_tensor(values)
+
+    model = wrap(ragged, framework="tensorflow")
+    assert model.outputs(given) == (OutputSpec((2, 3)), ())
+    np.testing.assert_allclose(cast(Any, model.predict(given))[1].to_tensor().numpy(), x)
+    found = model.gradient(given, bound(model, given, Output(0, index=1)))
+    np.testing.assert_allclose(host(found.gradient), np.tile(weights[:, 1], (2, 1)))
 
 
 # Compiled once
@@ -799,6 +857,115 @@ def test_a_net_that_needs_to_know_the_number_of_examples() -> None:
         np.testing.assert_allclose(host(found.gradient)[:, 0], count)
         (site,) = model.sites(x)
         assert site.shape == (count, 4)
+
+
+class Tempered(keras.Model):
+    """A subclassed model that reads a number and a function of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=F64)
+        self.last = layers.Dense(3, name="last", dtype=F64)
+        self.t = 2.0
+        self.runs: list[int] = []
+
+    def call(self, inputs: Any) -> Any:
+        self.runs.append(1)
+        return self.last(inputs) / self.t
+
+
+def test_edits_between_calls_are_seen() -> None:
+    net = keras.Sequential(
+        [
+            keras.Input((5,), dtype=F64),
+            layers.Dense(4, activation="tanh", name="first", dtype=F64),
+            layers.Dense(2, activation="tanh", name="second", dtype=F64),
+        ]
+    )
+    model, x = wrap(net), numbers(3, 5)
+
+    def check(model: Model, net: Any) -> None:
+        before = model.structure()
+        np.testing.assert_allclose(host(model.predict(x)), host(net(tf.constant(x))), rtol=1e-12)
+        gradient = host(model.gradient(x, bound(model, x, 1)).gradient)
+
+        def second(points: Values) -> Values:
+            return host(net(tf.constant(points)))[:, 1]
+
+        np.testing.assert_allclose(gradient, central(second, x), rtol=1e-6, atol=1e-8)
+        assert model.structure() == before
+
+    check(model, net)
+    structures = {model.structure()}
+    net.pop()
+    net.add(layers.Dense(3, activation="tanh", name="third", dtype=F64))
+    check(model, net)
+    assert [site.name for site in model.sites(x)] == ["first", "third"]
+    structures.add(model.structure())
+    net.layers[-1].activation = None
+    check(model, net)
+    structures.add(model.structure())
+    for factor in (3.0, 4.0):  # functions that may be put where the one before was
+        net.layers[0].activation = lambda values, factor=factor: values * factor
+        check(model, net)
+        structures.add(model.structure())
+    net.layers[0].enable_lora(2)
+    net.layers[0].lora_kernel_b.assign(numbers(2, 4))
+    check(model, net)
+    assert len({*structures, model.structure()}) == 6
+
+    tempered = Tempered()
+    model = wrap(tempered)
+    model.predict(x)  # which makes the variables
+    tempered.runs.clear()
+    model.predict(x)
+    assert tempered.runs == []
+    check(model, tempered)
+    tempered.t = 4.0
+    check(model, tempered)
+
+
+def test_edited_modules_are_seen() -> None:
+    class Scaled(Module):
+        t = 1.0
+        parts: Any = ()
+
+        def __call__(self, x: Any) -> Any:
+            return super().__call__(x) * self.t + sum(part.v[0, 0] for part in self.parts)
+
+    module, x = Scaled(), numbers(2, 5)
+    models = [wrap(module), wrap(module.__call__, inputs=tf.constant(x))]
+    edits: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: setattr(module, "t", 3.0),
+        lambda: setattr(module, "w", tf.Variable(numbers(5, 4, seed=9))),
+        lambda: setattr(module, "parts", [Module()]),
+        lambda: setattr(module.parts[0], "v", tf.Variable(numbers(4, 3, seed=8))),
+    ]
+    for edit in edits:
+        edit()
+        for model in models:
+            found = host(model.predict(tf.constant(x)))
+            np.testing.assert_allclose(found, host(module(x)), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_training_and_calls_are_no_edits() -> None:
+    x, net = numbers(4, 5), Tempered()
+    net(x)
+    model = wrap(net)
+    model.predict(x)
+    before = model.structure()
+    net.runs.clear()
+    net.compile("sgd", "mse", jit_compile=False)
+    net.fit(x, numbers(4, 3), verbose=0)
+    net.predict(x, verbose=0)
+    net.evaluate(x, numbers(4, 3), verbose=0)
+    net.set_weights([numbers(5, 3), numbers(3)])
+    net.runs.clear()
+    np.testing.assert_allclose(host(model.predict(x)), (x @ numbers(5, 3) + numbers(3)) / 2)
+    assert net.runs == []
+    assert model.structure() == before
+    assert wrap(lambda values: values, framework="tensorflow").structure() is None
 
 
 # The user's model comes back as it was
@@ -1080,6 +1247,21 @@ def test_masks_come_out_of_nested_models() -> None:
     )
     ids = np.array([[1, 2, 0, 0], [5, 6, 7, 8]])
     np.testing.assert_allclose(host(wrap(net).predict(ids)), host(net(ids)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "GRU", "SimpleRNN"])
+def test_cells_called_for_their_shapes_only_are_no_sites(layer: str) -> None:
+    net = keras.Sequential(
+        [
+            keras.Input((4,), dtype="int32"),
+            layers.Embedding(10, 3, mask_zero=True, name="embedding", dtype=F64),
+            getattr(layers, layer)(3, name="recurrent", dtype=F64),
+            layers.Dense(2, name="last", dtype=F64),
+        ]
+    )
+    model, ids = wrap(net), np.array([[1, 2, 0, 0], [5, 6, 7, 8]])
+    assert [site.name for site in model.sites(ids)] == ["embedding", "recurrent", "last"]
+    np.testing.assert_allclose(host(model.predict(ids)), host(net(ids)), rtol=1e-12)
 
 
 # Errors
