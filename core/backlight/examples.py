@@ -1,8 +1,8 @@
 """Labelled examples: what a model is judged on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,3 @@ class Examples:
     classes: Sequence[str] = ()
     names: Sequence[str] = ()
     skipped: Sequence[str] = field(default=())
-
-
-Loader: TypeAlias = Callable[[], Examples]

@@ -165,6 +165,14 @@ class Objective:
         for piece in range(pieces):
             yield range(samples * piece // pieces, samples * (piece + 1) // pieces)
 
+    def summed(self, samples: int, part: Callable[[range], Tree]) -> Tree:
+        """The sum of what `part` gives for each chunk of the samples, held one chunk at a time."""
+        first, *rest = self.chunks(samples)
+        total = part(first)
+        for chunk in rest:
+            total = map_leaves(lambda before, more: before + more, total, part(chunk))
+        return total
+
     def baselines(self, baseline: Baseline) -> list[Tree]:
         """The baselines as trees of native arrays that broadcast against `value`."""
         given = baseline.values if isinstance(baseline, Several) else (baseline,)

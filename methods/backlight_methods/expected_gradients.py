@@ -44,12 +44,11 @@ class ExpectedGradients(Method):
     def attribute(self, objective: Objective) -> Evidence:
         baselines = objective.baselines(self.baseline)
         drawn = [choice(self.seed, sample, len(baselines)) for sample in range(self.samples)]
-        total: Tree | None = None
-        for chunk in objective.chunks(self.samples):
-            part = self._chunk(objective, [baselines[drawn[sample]] for sample in chunk], chunk)
-            total = part if total is None else map_leaves(lambda a, b: a + b, total, part)
-        if total is None:
-            raise AssertionError("unreachable: samples is at least 1")
+
+        def part(chunk: range) -> Tree:
+            return self._chunk(objective, [baselines[drawn[sample]] for sample in chunk], chunk)
+
+        total = objective.summed(self.samples, part)
         values = map_leaves(lambda leaf: leaf / self.samples, total)
         starts = {number: score_at(objective, baselines[number]) for number in sorted(set(drawn))}
         return Evidence(values, baseline_score=mean([starts[number] for number in drawn]))

@@ -133,23 +133,18 @@ def average_gradient(
 ) -> Tree:
     """sum_i weights_i * gradient(baseline + nodes_i * way), shaped like the value (N, ...)."""
     arrays = objective.arrays
-    total: Tree | None = None
-    for chunk in objective.chunks(len(nodes)):
+
+    def part(chunk: range) -> Tree:
         at, share = nodes[chunk.start : chunk.stop], weights[chunk.start : chunk.stop]
         points = map_leaves(
-            lambda b, w: b[None, ...] + objective.column(at, like=b) * w[None, ...],  # noqa: B023
-            baseline,
-            way,
+            lambda b, w: b[None, ...] + objective.column(at, like=b) * w[None, ...], baseline, way
         )
         gradient = objective.gradient(points).gradient
-        part = map_leaves(
-            lambda g: arrays.sum(objective.column(share, like=g[0, ...]) * g, axis=0),  # noqa: B023
-            gradient,
+        return map_leaves(
+            lambda g: arrays.sum(objective.column(share, like=g[0, ...]) * g, axis=0), gradient
         )
-        total = part if total is None else map_leaves(lambda a, b: a + b, total, part)
-    if total is None:
-        raise AssertionError("unreachable: steps is at least 1")
-    return total
+
+    return objective.summed(len(nodes), part)
 
 
 def score_at(objective: Objective, value: Tree) -> Array:

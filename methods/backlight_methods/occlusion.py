@@ -85,8 +85,8 @@ class Occlusion(Method):
         arrays, model = objective.arrays, objective.model
         value = leaves(objective.value)
         leaf, places = value[position], prod(cover)
-        falls: Array | None = None
-        for chunk in objective.chunks(len(masks)):
+
+        def part(chunk: range) -> Array:
             mask = masks[chunk.start : chunk.stop]
             covered = model.asarray(mask.reshape(len(mask), *cover))
             points = [
@@ -96,10 +96,9 @@ class Occlusion(Method):
             fall = score[None, ...] - objective.score(rebuild(objective.value, points))
             # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
             spread = model.asarray(mask.reshape(len(mask), places).astype(np.float64), like=score)
-            part = arrays.permute_dims(fall, (1, 0)) @ spread
-            falls = part if falls is None else falls + part
-        if falls is None:
-            raise AssertionError("unreachable: there is at least one window")
+            return arrays.permute_dims(fall, (1, 0)) @ spread
+
+        (falls,) = leaves(objective.summed(len(masks), part))
         count = masks.sum(axis=0).reshape(1, places)
         average = falls / model.asarray(np.maximum(count, 1).astype(np.float64), like=score)
         shaped = arrays.reshape(average, (objective.count, *cover[1:]))
