@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
 from backlight.inputs import Extra, Inputs, PerExample, Shared
+from backlight.operations import Operation
 from backlight.outputs import OutputKind, Outputs
+from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves
 
@@ -42,11 +44,15 @@ class Gradient:
         score: the score of each example, shape (N,).
         value: the value differentiated at: the attributed inputs, or the activation at a site.
         gradient: d score / d value, shaped like `value`; zero where the score does not depend on it.
+        operations: with rules: what lies between the value and the score, as the rules saw it.
+        reference_score: with a reference: the score there, shape (N,).
     """
 
     score: Array
     value: Tree
     gradient: Tree
+    operations: tuple[Operation, ...] = ()
+    reference_score: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -112,15 +118,36 @@ class Model(ABC):
         *,
         at: str | None = None,
         value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
     ) -> Gradient:
         """d score / d (attributed inputs), or d score / d (value at the inner site `at`).
 
         With `value`, the activation at `at` is replaced by it, and differentiated there.
 
+        With `rules`, the backward pass obeys them at the operations between there and the score, those
+        of the score itself included. The score is what it is without rules.
+
+        With `reference`, the model also runs with the differentiated value replaced by it (axis 0 may
+        be 1, for a reference that all examples share), and rules see each operation of that pass as
+        `Application.reference`.
+
         Raises:
             UnknownNameError: no such site.
             SiteError: the site's value is not a floating-point array with the examples on axis 0.
         """
+
+    @abstractmethod
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        """The operations between the attributed inputs (or the site) and the score (or, without one,
+        the outputs), in the order in which they are computed, as these rules would see them."""
 
     @abstractmethod
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
