@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from backlight.arrays import Array, shape_of
+from backlight.arrays import Array
 from backlight.operations import LINEAR, UNARY, Kind, Operation
 from backlight.rules import Application, Incoming, Rule, Rules
 
@@ -134,8 +134,7 @@ class Winner(Rule):
         change = op.output - op.reference.output
         zeros = arrays.zeros_like(change)
         then = [
-            arrays.broadcast_to(x0, shape_of(x))
-            for x, x0 in zip(op.inputs, op.reference.inputs, strict=True)
+            x0 + arrays.zeros_like(x) for x, x0 in zip(op.inputs, op.reference.inputs, strict=True)
         ]
         gains = op.vjp(grad * arrays.maximum(change, zeros))
         losses = op.vjp(grad * -arrays.maximum(-change, zeros), inputs=then)

@@ -74,6 +74,13 @@ def shape_of(x: Array) -> tuple[int, ...]:
     return tuple(int(length) for length in x.shape)  # type: ignore[attr-defined]
 
 
+def precision(x: Array) -> float:
+    """The distance from 1 to the next larger number of the array's floating-point dtype."""
+    name = str(x.dtype)
+    digits = {"float64": 2.0**-52, "bfloat16": 2.0**-7, "float16": 2.0**-10}
+    return next((step for dtype, step in digits.items() if dtype in name), 2.0**-23)
+
+
 def softmax(x: Array, arrays: Arrays) -> Array:
     """exp(x_k) / sum_j exp(x_j) along axis 1, shifted by the maximum so that nothing overflows."""
     exponential = arrays.exp(x - arrays.max(x, axis=1, keepdims=True))

@@ -46,6 +46,10 @@ class SiteError(BacklightError, ValueError):
     """An inner site that cannot be used for what was asked."""
 
 
+class CoverageError(BacklightError, ValueError):
+    """A technique whose rules do not cover this model: its result would be meaningless."""
+
+
 class NonFiniteError(BacklightError, ArithmeticError):
     """An attribution came out as NaN or infinite."""
 

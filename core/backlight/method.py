@@ -16,6 +16,7 @@ from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
+from backlight.rules import Rules
 from backlight.scores import Target
 from backlight.spatial import last_feature_map
 from backlight.targets import check_differentiable, resolve
@@ -54,6 +55,11 @@ class Method(ABC):
     def differentiates(self) -> bool:
         """Whether the technique takes gradients with respect to the input, or to `at`."""
         return True
+
+    @property
+    def rules(self) -> Rules | None:
+        """The rules that the technique's backward pass obeys; None for the plain gradient."""
+        return None
 
     @abstractmethod
     def attribute(self, objective: Objective) -> Evidence:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, shape_of
 from backlight.baselines import Baseline, Several
-from backlight.errors import InputError, TargetError
+from backlight.errors import CoverageError, InputError, TargetError
 from backlight.inputs import Inputs
 from backlight.layout import Layout, input_layout, site_layout
 from backlight.model import Gradient, Model
+from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 
@@ -118,6 +119,30 @@ class Objective:
             map_leaves(lambda leaf: self._fold(leaf, samples), found.gradient),
         )
 
+    def ruled(self, rules: Rules, reference: Tree | None = None) -> Gradient:
+        """Score and gradient at the value itself, by a backward pass that obeys the rules.
+
+        Args:
+            rules: what it does where.
+            reference: one of `references`, for rules that compare with a baseline.
+
+        Raises:
+            CoverageError: the rules say that the result would be meaningless on this model.
+        """
+        found = self.model.gradient(
+            self.inputs,
+            self.target,
+            at=self.at,
+            value=self.moved,
+            rules=rules,
+            reference=reference,
+        )
+        self._check_count(found.score)
+        objection = rules.objection(found.operations)
+        if objection is not None:
+            raise CoverageError(objection)
+        return found
+
     def score(self, points: Tree | None = None) -> Array:
         """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
         if points is None:
@@ -174,7 +199,15 @@ class Objective:
         return total
 
     def baselines(self, baseline: Baseline) -> list[Tree]:
-        """The baselines as trees of native arrays that broadcast against `value`."""
+        """The baselines as trees of native arrays, shaped like `value`."""
+        return [
+            map_leaves(lambda b, x: self.arrays.broadcast_to(b, shape_of(x)), one, self.value)
+            for one in self.references(baseline)
+        ]
+
+    def references(self, baseline: Baseline) -> list[Tree]:
+        """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
+        one row, not N."""
         given = baseline.values if isinstance(baseline, Several) else (baseline,)
         return [self._baseline(one) for one in given]
 
@@ -211,20 +244,21 @@ class Objective:
             # Whole numbers are as good as any where the value is not of integers itself.
             host = host.astype(np.float64) if self.model.is_floating(leaf) else host
             array = self.model.asarray(host, like=leaf)
-        if array.ndim == 0:
-            return self.arrays.broadcast_to(array, shape_of(leaf))
         shape, wanted = shape_of(array), shape_of(leaf)
+        shared = (1, *wanted[1:])
+        if array.ndim == 0:
+            return self.arrays.broadcast_to(array, shared)
         if shape == (self.total, *wanted[1:]) and (shape[0] != 1):
             return self._rows(array, self.rows)
         if shape == wanted[1:]:
-            array = self.arrays.expand_dims(array, axis=0)
-        elif shape != (1, *wanted[1:]):
+            return self.arrays.expand_dims(array, axis=0)
+        if shape != shared:
             raise InputError(
-                f"A baseline must be a number, or an array of shape {wanted[1:]}, {(1, *wanted[1:])} "
+                f"A baseline must be a number, or an array of shape {wanted[1:]}, {shared} "
                 f"or {(self.total, *wanted[1:])}; got shape {shape}. "
                 "For several baselines per example use Several([...])."
             )
-        return self.arrays.broadcast_to(array, wanted)
+        return array
 
     def _repeated(self, samples: int) -> "Objective":
         if samples == 1:

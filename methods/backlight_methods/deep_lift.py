@@ -1,0 +1,99 @@
+"""DeepLIFT: multipliers of differences from a baseline, m with sum(m * (x - x')) = score - score(x').
+
+Shrikumar, Greenside, Kundaje, "Learning Important Features Through Propagating Activation Differences"
+(2017). The mean over several baselines is DeepSHAP: Lundberg, Lee, "A Unified Approach to Interpreting
+Model Predictions" (2017), section 4.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+from backlight import Evidence, Method, Objective
+from backlight.baselines import Baseline
+from backlight.errors import require
+from backlight.operations import AFFINE, UNARY, Kind, Operation
+from backlight.rules import Rule, Rules, places
+from backlight.tree import map_leaves
+from backlight_methods.deep_lift_rules import RULES, Rescale
+from backlight_methods.integrated_gradients import mean
+from backlight_methods.reveal_cancel import RevealCancel
+
+
+@final
+@dataclass(frozen=True)
+class DeepLIFTRules(Rules):
+    """A multiplier for every operation that is not affine.
+
+    Attributes:
+        reveal_cancel: whether a unary function behind a linear operation gets that rule.
+    """
+
+    reveal_cancel: bool
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return (UNARY | set(RULES)) | ({Kind.NEURON} if self.reveal_cancel else set())
+
+    def choose(self, operation: Operation) -> Rule | None:
+        if operation.kind is Kind.NEURON:
+            return RevealCancel() if self.reveal_cancel else None
+        known = RULES.get(operation.kind)
+        return Rescale() if known is None and operation.kind in UNARY else known
+
+    def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
+        inexact = [
+            one
+            for one in operations
+            if one.kind is Kind.OTHER or (self.choose(one) is None and one.kind not in AFFINE)
+        ]
+        if not inexact:
+            return ()
+        return (
+            f"DeepLIFT has no closed form for {places(inexact)}: the gradient is averaged over the "
+            "way from the baseline there, and the gap shows how far the sum is off.",
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DeepLIFT(Method):
+    """Differences of the score from a baseline's, dealt out to the inputs.
+
+    Args:
+        baseline: a number, an array, one for each example, or `Several`, whose results are averaged
+            (DeepSHAP).
+        rule: "rescale", or "reveal_cancel", which treats what raises and what lowers a neuron
+            apart; where no linear operation is right before a unary function, it is the same as
+            "rescale".
+
+    Law: the values of an example sum to score - baseline score, whatever the operations
+        (proposition 2, "summation to delta").
+    Cost: per baseline a forward and a backward pass, and a forward pass over the baseline: one row,
+        if all examples share it. RevealCancel repeats each linear operation eight times.
+    """
+
+    baseline: Baseline = 0.0
+    rule: Literal["rescale", "reveal_cancel"] = "rescale"
+
+    def __post_init__(self) -> None:
+        known = self.rule in ("rescale", "reveal_cancel")
+        require(known, self, "rule", "'rescale' or 'reveal_cancel'")
+
+    @property
+    def rules(self) -> DeepLIFTRules:
+        return DeepLIFTRules(self.rule == "reveal_cancel")
+
+    def attribute(self, objective: Objective) -> Evidence:
+        parts, starts = [], []
+        notes: tuple[str, ...] = ()
+        for reference in objective.references(self.baseline):
+            found = objective.ruled(self.rules, reference)
+            parts.append(
+                map_leaves(lambda x, b, m: (x - b) * m, found.value, reference, found.gradient)
+            )
+            starts.append(found.reference_score)
+            notes = self.rules.notes(found.operations)
+        values = map_leaves(lambda *shares: mean(list(shares)), *parts)
+        start = mean([one for one in starts if one is not None])
+        return Evidence(values, found.score, start, notes)

@@ -1,0 +1,243 @@
+"""DeepLIFT's multipliers: for each kind of operation m with sum(m * dx) = dy, dx = x - x', dy = y - y'.
+
+x' and y' are what the same operation saw and gave in the pass over the baseline. Operations whose
+derivative does not depend on the values have such multipliers already. Rules that hold for each
+operation chain, so that the values of an example sum to score - baseline score, whatever the net
+(Shrikumar, Greenside, Kundaje, "Learning Important Features Through Propagating Activation Differences"
+(2017), section 3.2 and proposition 2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from backlight.arrays import Array, Arrays, precision
+from backlight.operations import Kind
+from backlight.rules import Application, Rule
+from backlight_methods.signs import negative, positive, quotient
+
+
+def reference_of(op: Application) -> Application:
+    if op.reference is None:
+        raise AssertionError("unreachable: DeepLIFT asks for a reference")
+    return op.reference
+
+
+@final
+@dataclass(frozen=True)
+class RectifierRescale(Rule):
+    """dy / dx at max(x, 0): exactly 1 or 0 where x and x' have one sign, so that nothing is lost in
+    rounding. Where dx = 0 the derivative, 0 at the kink."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, reference = op.arrays, reference_of(op)
+        (x,), (start,) = op.inputs, reference.inputs
+        way = x - start
+        moved = arrays.abs(way) > 0.0
+        ones = arrays.zeros_like(way) + 1.0
+        safe = arrays.where(moved, way, ones)
+        active = arrays.where(x > 0.0, grad, arrays.zeros_like(grad))
+        return (arrays.where(moved, grad * ((op.output - reference.output) / safe), active),)
+
+
+@final
+@dataclass(frozen=True)
+class Rescale(Rule):
+    """dy / dx at a function of each number by itself: the rescale rule, section 3.5.2 (equation 9).
+
+    As dx goes to 0 the quotient loses its digits while the mean of the two end slopes, off by
+    dx^2 f''' / 12, gains them: the two cross where dx is about the cube root of the rounding error.
+    That mean is taken below, unless the slopes differ as they do around a kink.
+    """
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, reference = op.arrays, reference_of(op)
+        (x,), (start,) = op.inputs, reference.inputs
+        way = x - start
+        ones = arrays.zeros_like(x) + 1.0
+        (slope,) = op.vjp(ones)
+        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
+        nearness = precision(x) ** (1 / 3)
+        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
+        bend = arrays.abs(slope - start_slope)
+        straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
+        unmoved = arrays.abs(way) < arrays.zeros_like(way) + 1e-37
+        near = arrays.where(straight, arrays.abs(way) < nearness * size, unmoved)
+        mean = arrays.where(unmoved, slope, (slope + start_slope) / 2.0)
+        safe = arrays.where(near, ones, way)
+        change = (op.output - reference.output) / safe
+        return (grad * arrays.where(near, mean, change),)
+
+
+@final
+@dataclass(frozen=True)
+class ProductMidpoint(Rule):
+    """The derivative of a product halfway between values and reference: what each operand adds,
+    averaged over the two orders in which they can change (Shapley's value of two players).
+
+    a b - a'b' = (a - a') (b + b') / 2 + (b - b') (a + a') / 2, for matrix products too.
+    """
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        starts = reference_of(op).inputs
+        middle = [(x + start) / 2.0 for x, start in zip(op.inputs, starts, strict=True)]
+        return op.vjp(grad, inputs=middle)
+
+
+@final
+@dataclass(frozen=True)
+class QuotientMidpoint(Rule):
+    """As for a product of a with 1 / b:
+    a/b - a'/b' = (a - a') (1/b + 1/b') / 2 - (b - b') (a + a') / (2 b b')."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        (a, b), (a_start, b_start) = op.inputs, reference_of(op).inputs
+        ratio = b / b_start
+        upper, _ = op.vjp(grad * ((1.0 + ratio) / 2.0))
+        # The derivative at (mean of a, b) is -mean / b^2: times b / b' it is -mean / (b b').
+        _, lower = op.vjp(grad * ratio, inputs=((a + a_start) / 2.0, b + op.arrays.zeros_like(b)))
+        return upper, lower
+
+
+@final
+@dataclass(frozen=True)
+class Extremum(Rule):
+    """Maximum (or minimum) over windows, axes or operands.
+
+    A gain (y > y') is due to where the maximum is now, x_i = y, which was at most y' before, so that
+    dy / dx_i is in [0, 1]; a loss to where it was, x'_j = y'. For a minimum the other way round. The
+    derivative at an operation's inputs finds these places; windows that overlap add up.
+    """
+
+    smallest: bool = False
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, reference = op.arrays, reference_of(op)
+        change = op.output - reference.output
+        if self.smallest:
+            here, there = negative(change, arrays), positive(change, arrays)
+        else:
+            here, there = positive(change, arrays), negative(change, arrays)
+        starts = [
+            start + arrays.zeros_like(x)
+            for x, start in zip(op.inputs, reference.inputs, strict=True)
+        ]
+        shares = zip(
+            op.inputs,
+            starts,
+            op.vjp(grad * here),
+            op.vjp(grad * there, inputs=starts),
+            op.vjp(grad),
+            strict=True,
+        )
+        found = []
+        for x, start, now, before, slope in shares:
+            way = x - start
+            # Where nothing moved, the limit is the derivative.
+            unmoved = arrays.abs(way) < arrays.zeros_like(way) + 1e-37
+            found.append(arrays.where(unmoved, slope, quotient(now + before, way, arrays)))
+        return found
+
+
+def log_sum_exp(x: Array, axes: tuple[int, ...], arrays: Arrays) -> Array:
+    """log sum exp(x) along the axes, which are kept with length 1."""
+    highest = arrays.max(x, axis=axes, keepdims=True)
+    return highest + arrays.log(arrays.sum(arrays.exp(x - highest), axis=axes, keepdims=True))
+
+
+def shares(op: Application) -> tuple[Array, Array]:
+    """Logarithmic means k of the two softmaxes, and k / sum k.
+
+    With L the log-sum-exp and y = exp(u), u = x - L: k = dy / du = (y - y') / (log y - log y').
+    Both softmaxes sum to 1, so that 0 = sum dy = sum k (dx - dL), which gives dL = sum (k / sum k) dx:
+    bounded multipliers, untouched by what is added to all x alike.
+    """
+    arrays, axes = op.arrays, op.operation.axes
+    (x,), (start,) = op.inputs, reference_of(op).inputs
+    u = x - log_sum_exp(x, axes, arrays)
+    u_start = start - log_sum_exp(start, axes, arrays)
+    y, y_start = arrays.exp(u), arrays.exp(u_start)
+    present = y + y_start > 0.0
+    zeros = arrays.zeros_like(y + y_start)
+    t = arrays.where(present, u - u_start, zeros)
+    near = arrays.abs(t) < 0.02
+    # sinh(t / 2) / (t / 2) by its series: the next term is below rounding there.
+    series = arrays.sqrt(y * y_start) * (1.0 + t * t / 24.0 + t * t * t * t / 1920.0)
+    far = (y - y_start) / arrays.where(near, zeros + 1.0, t)
+    mean = arrays.where(near, series, far)
+    return mean, quotient(mean, arrays.sum(mean, axis=axes, keepdims=True), arrays)
+
+
+@final
+@dataclass(frozen=True)
+class SoftmaxRescale(Rule):
+    """dy_i = k_i (dx_i - sum_j q_j dx_j), with k and q of `shares`."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        mean, share = shares(op)
+        weighted = mean * grad
+        total = op.arrays.sum(weighted, axis=op.operation.axes, keepdims=True)
+        return (weighted - share * total,)
+
+
+@final
+@dataclass(frozen=True)
+class LogSoftmaxRescale(Rule):
+    """dy_i = dx_i - sum_j q_j dx_j, with q of `shares`."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        _, share = shares(op)
+        return (grad - share * op.arrays.sum(grad, axis=op.operation.axes, keepdims=True),)
+
+
+@final
+@dataclass(frozen=True)
+class LogSumExpRescale(Rule):
+    """dy = sum_j q_j dx_j, with q of `shares`."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        _, share = shares(op)
+        (x,) = op.inputs
+        if grad.ndim < x.ndim:
+            for axis in sorted(op.operation.axes):
+                grad = op.arrays.expand_dims(grad, axis=axis)
+        return (grad * share,)
+
+
+@final
+@dataclass(frozen=True)
+class PathIntegral(Rule):
+    """The derivative averaged over the straight way from x' to x, by Gauss and Legendre's rule: for
+    operations without a closed form. Complete up to that rule's error."""
+
+    steps: int = 16
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        nodes, weights = np.polynomial.legendre.leggauss(self.steps)
+        starts = reference_of(op).inputs
+        total: list[Array] = []
+        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            points = [
+                start + (x - start) * float(node) for x, start in zip(op.inputs, starts, strict=True)
+            ]
+            found = [part * float(weight) for part in op.vjp(grad, inputs=points)]
+            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+        return total
+
+
+RULES: dict[Kind, Rule] = {
+    Kind.RELU: RectifierRescale(),
+    Kind.MUL: ProductMidpoint(),
+    Kind.MATMUL: ProductMidpoint(),
+    Kind.DIV: QuotientMidpoint(),
+    Kind.MAX_POOL: Extremum(),
+    Kind.MAX: Extremum(),
+    Kind.MIN: Extremum(smallest=True),
+    Kind.SOFTMAX: SoftmaxRescale(),
+    Kind.LOG_SOFTMAX: LogSoftmaxRescale(),
+    Kind.LOGSUMEXP: LogSumExpRescale(),
+    Kind.OTHER: PathIntegral(),
+}
+"""The rules of all kinds that are neither affine nor another function of each number by itself."""

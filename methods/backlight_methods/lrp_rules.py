@@ -1,0 +1,277 @@
+"""LRP's rules, in multiplier form: m = relevance / value, so that a value x has the relevance x m.
+
+In this form sums, means, concatenations and constant factors have nothing to do but differentiate,
+and relevance that meets a value of 0 is no 0 / 0. For a linear operation z = W x + b with the relevance
+z m behind it, a rule says what of it goes to each x. W+ and W- are the positive and negative parts of
+the weights, x+ and x- of the inputs.
+
+Bach, Binder, Montavon, Klauschen, Müller, Samek, "On Pixel-Wise Explanations for Non-Linear Classifier
+Decisions by Layer-Wise Relevance Propagation" (2015): epsilon (equation 58), alpha-beta (equation 60).
+Montavon, Binder, Lapuschkin, Samek, Müller, "Layer-Wise Relevance Propagation: An Overview" (2019): gamma
+(section 10.2.3), z-box and w-squared at the input (section 10.3.1).
+Achtibat et al., "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for Transformers" (2024):
+products, softmax and normalisations (section 3.3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from backlight.arrays import Array, Arrays
+from backlight.rules import Application, Incoming, Rule
+from backlight_methods.signs import negative, positive, quotient, stabilised, tiny
+
+
+def by_sign(x: Array, above: Array, below: Array, arrays: Arrays) -> Array:
+    """`above` where x is at least 0, else `below`."""
+    return arrays.where(x < 0.0, below, above)
+
+
+def signed(part: Array | None, sign: str, arrays: Arrays) -> Array | None:
+    """The positive or negative part of a bias that may be missing."""
+    if part is None:
+        return None
+    return positive(part, arrays) if sign == "+" else negative(part, arrays)
+
+
+def plus(z: Array, bias: Array | None, factor: float = 1.0) -> Array:
+    return z if bias is None else z + bias * factor
+
+
+@final
+@dataclass(frozen=True)
+class Epsilon(Incoming):
+    """R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j); a bias keeps its share.
+
+    Attributes:
+        epsilon: at least 0; takes relevance from weak sums, in units of z. Where it is 0, the rule is
+            LRP-0, the gradient times the input but for what is not linear.
+    """
+
+    epsilon: float = 1e-6
+    needs: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    def incoming(self, op: Application, grad: Array) -> Array:
+        z = op.output
+        return grad * quotient(z, stabilised(z, self.epsilon, op.arrays), op.arrays)
+
+
+@final
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """R_i = sum_j (x_i (w_ij + gamma w_ij+)) R_j / sum_0i (...): positive contributions are favoured.
+
+    The bias counts as the weight of an input 1. The paper's rule is for inputs that are not negative
+    and a positive z; contributions of the sign of z_j are favoured in general.
+
+    Attributes:
+        gamma: at least 0; 0 is LRP-0, infinity is z-plus.
+        epsilon: as of `Epsilon`, for the favoured sums.
+    """
+
+    gamma: float = 0.25
+    epsilon: float = 1e-9
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, (x,) = op.arrays, op.inputs
+        weight, bias = op.params["weight"], op.params.get("bias")
+        all_of, above = {"weight": weight}, {"weight": positive(weight, arrays)}
+        z, more = op.output, self.gamma
+        upper, lower = positive(x, arrays), negative(x, arrays)
+        # W+ x+, and W- x- from W x- and W+ x-: the contributions that are positive.
+        raised = op.replay(inputs=(upper,), params=above)
+        fallen = op.replay(inputs=(lower,), params=above)
+        gains = raised + op.replay(inputs=(lower,), params=all_of) - fallen
+        losses = fallen + op.replay(inputs=(upper,), params=all_of) - raised
+        up = plus(z + gains * more, signed(bias, "+", arrays), more)
+        down = plus(z + losses * more, signed(bias, "-", arrays), more)
+        rising, falling = positive(z, arrays), negative(z, arrays)
+        at_gain = grad * quotient(rising, stabilised(up, self.epsilon, arrays), arrays)
+        at_loss = grad * quotient(falling, stabilised(down, self.epsilon, arrays), arrays)
+        (gain,), (gain_above,) = (op.vjp(at_gain, params=one) for one in (all_of, above))
+        (loss,), (loss_above,) = (op.vjp(at_loss, params=one) for one in (all_of, above))
+        # An input above 0 adds to gains through W+ and to losses through W- = W - W+, one below 0 the
+        # other way round.
+        same = gain + gain_above * more + loss + (loss - loss_above) * more
+        other = gain + (gain - gain_above) * more + loss + loss_above * more
+        return (by_sign(x, same, other, arrays),)
+
+
+@final
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """R_i = sum_j (alpha c_ij+ / z_j+ - beta c_ij- / z_j-) R_j, c_ij = x_i w_ij, z+ and z- the sums of
+    the positive and negative c_ij and of the bias. alpha 1, beta 0 is z-plus.
+
+    Attributes:
+        alpha, beta: alpha - beta = 1, beta at least 0.
+        bias: whether the bias counts.
+        epsilon: as of `Epsilon`, for each sum.
+    """
+
+    alpha: float = 1.0
+    beta: float = 0.0
+    bias: bool = True
+    epsilon: float = 1e-9
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, (x,) = op.arrays, op.inputs
+        weight = op.params["weight"]
+        bias = op.params.get("bias") if self.bias else None
+        above = {"weight": positive(weight, arrays)}
+        below = {"weight": negative(weight, arrays)}
+        upper, lower = positive(x, arrays), negative(x, arrays)
+        relevance = grad * op.output
+        gains = op.replay(inputs=(upper,), params=above) + op.replay(inputs=(lower,), params=below)
+        gains = plus(gains, signed(bias, "+", arrays))
+        share = quotient(relevance * self.alpha, stabilised(gains, self.epsilon, arrays), arrays)
+        (same,), (other,) = (op.vjp(share, params=one) for one in (above, below))
+        if self.beta:
+            losses = op.replay(inputs=(upper,), params=below) + op.replay(
+                inputs=(lower,), params=above
+            )
+            losses = plus(losses, signed(bias, "-", arrays))
+            share = quotient(relevance * -self.beta, stabilised(losses, self.epsilon, arrays), arrays)
+            (loss_below,), (loss_above,) = (op.vjp(share, params=one) for one in (below, above))
+            same, other = same + loss_below, other + loss_above
+        return (by_sign(x, same, other, arrays),)
+
+
+@dataclass(frozen=True)
+class InputRule(Rule):
+    """A rule for the first linear operation that gives relevance itself, not a multiplier, as inputs of
+    0 take part in it. What is between the input and it must only move, scale or shift numbers."""
+
+
+@final
+@dataclass(frozen=True)
+class Flat(InputRule):
+    """R_i = sum_j R_j / (number of inputs of j): all inputs alike."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        weight = op.params["weight"]
+        return alike(op, grad, op.arrays.zeros_like(weight) + 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class WSquare(InputRule):
+    """R_i = sum_j w_ij^2 / sum_i w_ij^2 R_j."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        weight = op.params["weight"]
+        return alike(op, grad, weight * weight)
+
+
+def alike(op: Application, grad: Array, weight: Array) -> Sequence[Array]:
+    """Relevance dealt out by weights that are not negative, whatever the inputs."""
+    (x,) = op.inputs
+    params = {"weight": weight}
+    total = op.replay(inputs=(op.arrays.zeros_like(x) + 1.0,), params=params)
+    return op.vjp(quotient(grad * op.output, total, op.arrays), params=params)
+
+
+@final
+@dataclass(frozen=True)
+class ZBox(InputRule):
+    """R_i = sum_j (x_i w_ij - l w_ij+ - h w_ij-) R_j / sum_i (...), for inputs between l and h.
+
+    Attributes:
+        low, high: the bounds l and h, in units of what enters the first linear operation. None for
+            each example's own smallest and largest number there.
+        epsilon: as of `Epsilon`.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    epsilon: float = 1e-9
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, (x,) = op.arrays, op.inputs
+        weight = op.params["weight"]
+        whole = {"weight": weight}
+        above, below = {"weight": positive(weight, arrays)}, {"weight": negative(weight, arrays)}
+        low = self._bound(x, self.low, arrays.min, arrays)
+        high = self._bound(x, self.high, arrays.max, arrays)
+        z = (
+            op.replay(params=whole)
+            - op.replay(inputs=(low,), params=above)
+            - op.replay(inputs=(high,), params=below)
+        )
+        share = quotient(grad * op.output, stabilised(z, self.epsilon, arrays), arrays)
+        (all_of,) = op.vjp(share, params=whole)
+        (lowest,) = op.vjp(share, params=above)
+        (highest,) = op.vjp(share, params=below)
+        return (x * all_of - low * lowest - high * highest,)
+
+    def _bound(self, x: Array, given: float | None, extreme: object, arrays: Arrays) -> Array:
+        if given is not None:
+            return arrays.zeros_like(x) + given
+        axes = tuple(range(1, x.ndim))
+        reduce = arrays.min if extreme == arrays.min else arrays.max
+        return arrays.zeros_like(x) + reduce(x, axis=axes, keepdims=True)
+
+
+@final
+@dataclass(frozen=True)
+class Unchanged(Rule):
+    """Relevance goes through as it is: for scales and shifts in front of an `InputRule`."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        return (grad,)
+
+
+@final
+@dataclass(frozen=True)
+class Ratio(Rule):
+    """R_in = R_out at a function of each number by itself: m_in = m_out f(x) / x."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        (x,) = op.inputs
+        return (grad * op.output / stabilised(x, tiny(x), op.arrays),)
+
+
+@final
+@dataclass(frozen=True)
+class Half(Incoming):
+    """Each of two factors gets half of the relevance: AttnLRP, equation 13 and proposition 3.3."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def incoming(self, op: Application, grad: Array) -> Array:
+        return grad * 0.5
+
+
+@final
+@dataclass(frozen=True)
+class HalfEpsilon(Incoming):
+    """As `Half` for a matrix product of two values, with LRP-epsilon in each: AttnLRP, equation 14."""
+
+    epsilon: float = 1e-6
+    needs: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    def incoming(self, op: Application, grad: Array) -> Array:
+        return Epsilon(self.epsilon).incoming(op, grad) * 0.5
+
+
+@final
+@dataclass(frozen=True)
+class Numerator(Rule):
+    """All relevance of a quotient goes to what is divided; the divisor counts as a constant."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        upper, lower = op.vjp(grad)
+        return upper, op.arrays.zeros_like(lower)
+
+
+@final
+@dataclass(frozen=True)
+class FrozenSize(Rule):
+    """A normalisation with what it divides by held constant: AttnLRP, proposition 3.4."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        return op.vjp(grad, frozen=True)
