@@ -183,6 +183,8 @@ class Operation:
             (`DENSE`, `CONVOLUTION`).
         last: whether some way from it to the score meets no other linear operation.
         axes: of a softmax and its kin: the axes, counted from 0, that it sums over.
+        replayable: whether it can be run again with other values. Where it cannot, a rule may only
+            change the gradient that comes in, or take what goes out from the values it sees.
     """
 
     kind: Kind
@@ -192,3 +194,4 @@ class Operation:
     first: bool = False
     last: bool = False
     axes: tuple[int, ...] = ()
+    replayable: bool = True
