@@ -2,7 +2,7 @@
 
 It knows no automatic differentiation, so nothing it says about a gradient can share a bug with a
 framework; and its arrays refuse everything that is not in the array API standard, so a technique
-that runs here uses nothing else.
+that runs here uses nothing else. Backward passes that obey rules go over a tape of NumPy operations.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,10 @@ import numpy as np
 from backlight import Gradient, Model, Score, Site
 from backlight.arrays import Array, Arrays, shape_of
 from backlight.outputs import OutputKind, OutputSpec
-from backlight.tree import leaves, rebuild
+from backlight.rules import NoRules, Rules
+from backlight.tree import leaves, map_leaves, rebuild
+from tests.tape import Tape, Traced, applications, backward
+from tests.tape import arrays as functions
 
 type_of_array = type(strict.asarray(0.0))
 STEP = 1e-5
@@ -51,6 +54,9 @@ class ReferenceModel(Model):
             out = None
         for number, (name, stage) in enumerate(self.stages):
             if number >= first:
+                for leaf in leaves(out) if out is not None else arguments:
+                    if isinstance(leaf, Traced):
+                        leaf.tape.place = name
                 out = stage(*arguments, **keyword) if number == 0 else stage(out)
             if name == stop:
                 return out
@@ -65,10 +71,49 @@ class ReferenceModel(Model):
     def score(self, inputs, score: Score, *, at=None, value=None):
         inputs = self.prepare(inputs)
         outputs = self.run(inputs, at, value, stop=score.site)
-        return score.evaluate(outputs, [strict.asarray(row) for row in score.operands()], strict)
+        return self.evaluate(outputs, score)
 
-    def gradient(self, inputs, score: Score, *, at=None, value=None):
+    def evaluate(self, outputs, score: Score):
+        return score.evaluate(outputs, [strict.asarray(row) for row in score.operands()], functions)
+
+    def tape(self, inputs, score, at, value, rules):
+        """A run with the value (the inputs' or the site's) traced: tape, roots and the score."""
+        tape = Tape(units=rules.kinds)
+        rows = shape_of(leaves(value)[0])[0]
+        if rows != inputs.count and (inputs.positional or inputs.keyword):
+            rows = inputs.count
+            value = map_leaves(
+                lambda leaf: strict.broadcast_to(leaf, (inputs.count, *shape_of(leaf)[1:])), value
+            )
+        roots = [Traced(np.array(leaf), tape) for leaf in leaves(value)]
+        traced = rebuild(value, roots)
+        if at is None:
+            outputs = self.run(inputs.with_attributed(traced), stop=score and score.site)
+        else:
+            outputs = self.run(inputs, at, traced, stop=score and score.site)
+        tape.place = ""
+        if score is not None:
+            outputs = self.evaluate(
+                outputs
+                if rows == inputs.count
+                else map_leaves(
+                    lambda leaf: functions.broadcast_to(leaf, (inputs.count, *leaf.shape[1:])),
+                    outputs,
+                ),
+                score,
+            )
+        return tape, roots, outputs
+
+    def operations(self, inputs, *, score=None, at=None, rules: Rules | None = None):
+        rules, inputs = rules or NoRules(), self.prepare(inputs)
+        value = inputs.attributed if at is None else self.activation(inputs, at)
+        tape, roots, _ = self.tape(inputs, score, at, value, rules)
+        return tuple(one.operation for one in applications(tape, rules, roots).values())
+
+    def gradient(self, inputs, score: Score, *, at=None, value=None, rules=None, reference=None):
         inputs = self.prepare(inputs)
+        if rules is not None:
+            return self.ruled(inputs, score, at, value, rules, reference)
         if at is not None and value is None:
             value = self.activation(inputs, at)
         where = inputs.attributed if at is None else value
@@ -96,6 +141,22 @@ class ReferenceModel(Model):
                 slope[(slice(None), *index)] = (values[0] - values[1]) / (2 * STEP)
             found.append(strict.asarray(slope))
         return Gradient(here, where, rebuild(where, found))
+
+    def ruled(self, inputs, score, at, value, rules, reference):
+        if at is None:
+            value = inputs.attributed
+        elif value is None:
+            value = self.activation(inputs, at)
+        tape, roots, total = self.tape(inputs, score, at, value, rules)
+        other = None if reference is None else self.tape(inputs, score, at, reference, rules)
+        found, operations = backward(tape, total, roots, rules, other[:2] if other else None)
+        return Gradient(
+            strict.asarray(total.value),
+            value,
+            rebuild(value, [strict.asarray(slope) for slope in found]),
+            operations,
+            strict.asarray(other[2].value) if other else None,
+        )
 
     def activation(self, inputs, at):
         self.site(inputs, at)
@@ -125,7 +186,7 @@ class ReferenceModel(Model):
 def linear(weight: np.ndarray) -> Callable[[Array], Array]:
     """(N, ...) -> (N, classes) with a weight of shape (features, classes)."""
     matrix = strict.asarray(weight)
-    return lambda x: strict.reshape(x, (x.shape[0], -1)) @ matrix
+    return lambda x: functions.reshape(x, (x.shape[0], -1)) @ matrix
 
 
 def polynomial(*weights: np.ndarray) -> Callable[[Array], Array]:
@@ -136,9 +197,9 @@ def polynomial(*weights: np.ndarray) -> Callable[[Array], Array]:
     matrices = [strict.asarray(np.asarray(weight, dtype=np.float64)[None]) for weight in weights]
 
     def outputs(x: Array) -> Array:
-        flat = strict.reshape(x, (x.shape[0], -1, 1))
+        flat = functions.reshape(x, (x.shape[0], -1, 1))
         terms = [
-            strict.sum(matrix * flat**power, axis=1)
+            functions.sum(flat**power * matrix, axis=1)
             for power, matrix in enumerate(matrices, start=1)
         ]
         total = terms[0]

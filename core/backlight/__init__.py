@@ -9,7 +9,9 @@ from backlight.inputs import Inputs, Shared
 from backlight.method import Evidence, Method
 from backlight.model import Gradient, Model, Options, Site
 from backlight.objective import Objective
+from backlight.operations import Kind, Operation
 from backlight.registry import explain, methods
+from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import (
     Class,
     Function,
@@ -24,6 +26,7 @@ from backlight.version import __version__
 from backlight.wrapping import forget, wrap
 
 __all__ = [
+    "Application",
     "Attribution",
     "BacklightError",
     "BacklightWarning",
@@ -32,16 +35,21 @@ __all__ = [
     "Examples",
     "Function",
     "Gradient",
+    "Incoming",
     "Inputs",
+    "Kind",
     "LogProbability",
     "Margin",
     "Method",
     "Model",
     "Neuron",
     "Objective",
+    "Operation",
     "Options",
     "Output",
     "Probability",
+    "Rule",
+    "Rules",
     "Score",
     "Several",
     "Shared",

@@ -17,6 +17,8 @@ from backlight_methods.lrp_rules import (
     ZBox,
 )
 
+EPSILON = Epsilon()
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,8 @@ class Composite:
     named: tuple[tuple[str, Rule], ...] = ()
     first: Rule | None = None
     last: Rule | None = None
-    dense: Rule = Epsilon()
-    convolution: Rule = Epsilon()
+    dense: Rule = EPSILON
+    convolution: Rule = EPSILON
 
     def choose(self, operation: Operation) -> Rule | None:
         """The rule for a linear operation; None for any other."""

@@ -27,9 +27,11 @@ class DeepLIFTRules(Rules):
 
     Attributes:
         reveal_cancel: whether a unary function behind a linear operation gets that rule.
+        allow_gradient: whether an operation that cannot be run again may have its plain gradient.
     """
 
     reveal_cancel: bool
+    allow_gradient: bool
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -38,21 +40,33 @@ class DeepLIFTRules(Rules):
     def choose(self, operation: Operation) -> Rule | None:
         if operation.kind is Kind.NEURON:
             return RevealCancel() if self.reveal_cancel else None
+        if not operation.replayable:
+            return None
         known = RULES.get(operation.kind)
         return Rescale() if known is None and operation.kind in UNARY else known
 
-    def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
-        inexact = [
-            one
-            for one in operations
-            if one.kind is Kind.OTHER or (self.choose(one) is None and one.kind not in AFFINE)
-        ]
-        if not inexact:
-            return ()
+    def objection(self, operations: Sequence[Operation]) -> str | None:
+        closed = [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
+        if not closed or self.allow_gradient:
+            return None
         return (
-            f"DeepLIFT has no closed form for {places(inexact)}: the gradient is averaged over the "
-            "way from the baseline there, and the gap shows how far the sum is off.",
+            f"DeepLIFT cannot be complete here: {places(closed)} cannot be run again at other values. "
+            "allow_gradient=True uses the plain gradient there, and the gap shows by how much the sum "
+            "is then off."
         )
+
+    def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
+        closed = [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
+        averaged = [one for one in operations if one.kind is Kind.OTHER and one not in closed]
+        found = []
+        if closed:
+            found.append(f"DeepLIFT uses the plain gradient at {places(closed)}.")
+        if averaged:
+            found.append(
+                f"DeepLIFT has no closed form for {places(averaged)}: the gradient is averaged over "
+                "the way from the baseline there, and the gap shows how far the sum is off."
+            )
+        return tuple(found)
 
 
 @final
@@ -66,6 +80,8 @@ class DeepLIFT(Method):
         rule: "rescale", or "reveal_cancel", which treats what raises and what lowers a neuron
             apart; where no linear operation is right before a unary function, it is the same as
             "rescale".
+        allow_gradient: use the plain gradient at operations that cannot be run again, instead of
+            raising an error.
 
     Law: the values of an example sum to score - baseline score, whatever the operations
         (proposition 2, "summation to delta").
@@ -75,14 +91,16 @@ class DeepLIFT(Method):
 
     baseline: Baseline = 0.0
     rule: Literal["rescale", "reveal_cancel"] = "rescale"
+    allow_gradient: bool = False
 
     def __post_init__(self) -> None:
         known = self.rule in ("rescale", "reveal_cancel")
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
+        require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
 
     @property
     def rules(self) -> DeepLIFTRules:
-        return DeepLIFTRules(self.rule == "reveal_cancel")
+        return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
 
     def attribute(self, objective: Objective) -> Evidence:
         parts, starts = [], []

@@ -220,7 +220,8 @@ class PathIntegral(Rule):
         total: list[Array] = []
         for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
             points = [
-                start + (x - start) * float(node) for x, start in zip(op.inputs, starts, strict=True)
+                start + (x - start) * float(node)
+                for x, start in zip(op.inputs, starts, strict=True)
             ]
             found = [part * float(weight) for part in op.vjp(grad, inputs=points)]
             total = [a + b for a, b in zip(total, found, strict=True)] if total else found

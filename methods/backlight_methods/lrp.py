@@ -68,9 +68,7 @@ class LRPRules(Rules):
         return Treatment.EXACT if exact else Treatment.FALLBACK
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
-        inner = [
-            one for one in operations if not one.first and self.composite.reaches_input(one)
-        ]
+        inner = [one for one in operations if not one.first and self.composite.reaches_input(one)]
         if inner:
             return (
                 "Flat, WSquare and ZBox are for the first linear operations only: they give relevance "

@@ -131,7 +131,9 @@ class AlphaBeta(Rule):
                 inputs=(lower,), params=above
             )
             losses = plus(losses, signed(bias, "-", arrays))
-            share = quotient(relevance * -self.beta, stabilised(losses, self.epsilon, arrays), arrays)
+            share = quotient(
+                relevance * -self.beta, stabilised(losses, self.epsilon, arrays), arrays
+            )
             (loss_below,), (loss_above,) = (op.vjp(share, params=one) for one in (below, above))
             same, other = same + loss_below, other + loss_above
         return (by_sign(x, same, other, arrays),)
@@ -191,8 +193,10 @@ class ZBox(InputRule):
         weight = op.params["weight"]
         whole = {"weight": weight}
         above, below = {"weight": positive(weight, arrays)}, {"weight": negative(weight, arrays)}
-        low = self._bound(x, self.low, arrays.min, arrays)
-        high = self._bound(x, self.high, arrays.max, arrays)
+        axes = tuple(range(1, x.ndim))
+        low = arrays.min(x, axis=axes, keepdims=True) if self.low is None else self.low
+        high = arrays.max(x, axis=axes, keepdims=True) if self.high is None else self.high
+        low, high = arrays.zeros_like(x) + low, arrays.zeros_like(x) + high
         z = (
             op.replay(params=whole)
             - op.replay(inputs=(low,), params=above)
@@ -203,13 +207,6 @@ class ZBox(InputRule):
         (lowest,) = op.vjp(share, params=above)
         (highest,) = op.vjp(share, params=below)
         return (x * all_of - low * lowest - high * highest,)
-
-    def _bound(self, x: Array, given: float | None, extreme: object, arrays: Arrays) -> Array:
-        if given is not None:
-            return arrays.zeros_like(x) + given
-        axes = tuple(range(1, x.ndim))
-        reduce = arrays.min if extreme == arrays.min else arrays.max
-        return arrays.zeros_like(x) + reduce(x, axis=axes, keepdims=True)
 
 
 @final

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backlight.arrays import Array
-from backlight.operations import AFFINE, PIECEWISE_LINEAR, SMOOTH_RECTIFIERS, UNARY, Kind, Operation
+from backlight.operations import AFFINE, PIECEWISE_LINEAR, SMOOTH_RECTIFIERS, Kind, Operation
 from backlight.rules import Application, Incoming, Rule, Rules, Treatment, places
 from backlight_methods.signs import positive
 
@@ -91,11 +91,7 @@ class RectifierRules(Rules):
         )
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
-        left = [
-            one
-            for one in operations
-            if one.kind in UNARY | {Kind.OTHER} and one.kind not in self.kinds
-        ]
+        left = [one for one in operations if one.kind in (OTHERS | {Kind.OTHER}) - self.kinds]
         if not left:
             return ()
         return (

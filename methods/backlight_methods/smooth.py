@@ -15,6 +15,7 @@ from backlight.arrays import Array, shape_of
 from backlight.errors import InputTypeError, is_real, is_whole, require
 from backlight.layout import input_layout
 from backlight.noise import normal
+from backlight.rules import Rules
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradient import Gradient
 
@@ -60,6 +61,10 @@ class Smooth(Method):
     @property
     def spatial(self) -> bool:
         return self.inner.spatial
+
+    @property
+    def rules(self) -> Rules | None:
+        return self.inner.rules
 
     def attribute(self, objective: Objective) -> Evidence:
         noisy_input = self.where == "input" or objective.at is None

@@ -1,0 +1,653 @@
+"""Array functions that remember what they did, so that a slow float64 model can obey rules.
+
+Each function works on array-api-strict arrays as the standard's does. Given a `Traced` value it works in
+NumPy, notes the operation and its derivative, written out here by hand, and gives a `Traced` value.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+import array_api_strict as strict
+import numpy as np
+
+from backlight.arrays import Arrays
+from backlight.operations import LINEAR, UNARY, Kind, Operation
+from backlight.rules import Application, Rules
+
+Raw = np.ndarray
+Pull = Callable[..., Sequence[Raw | None]]
+
+
+@dataclass(eq=False)
+class Step:
+    """An operation that ran: operands are `Traced` where they depend on the explained value."""
+
+    kind: Kind | None
+    type: str
+    run: Callable[..., Raw]
+    pull: Pull
+    """From (gradient, output, *operands) to one gradient per operand."""
+    operands: list[object]
+    axes: tuple[int, ...] = ()
+    name: str = ""
+    frozen: Pull | None = None
+    result: "Traced" = field(init=False)
+
+    @property
+    def active(self) -> list[int]:
+        return [i for i, one in enumerate(self.operands) if isinstance(one, Traced)]
+
+
+@dataclass(eq=False)
+class Tape:
+    steps: list[Step] = field(default_factory=list)
+    units: frozenset[Kind] = frozenset()
+    place: str = ""
+
+    def note(self, step: Step) -> "Traced":
+        step.name = self.place
+        step.result = Traced(step.run(*map(raw, step.operands)), self)
+        self.steps.append(step)
+        return step.result
+
+
+def raw(operand: object) -> Raw:
+    return operand.value if isinstance(operand, Traced) else np.asarray(operand)
+
+
+@dataclass(eq=False)
+class Traced:
+    """A value that depends on the explained one."""
+
+    value: Raw
+    tape: Tape
+
+    __array_priority__ = 1000
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> object:
+        return strict.float64
+
+    def __add__(self, other: object) -> "Traced":
+        return binary("add", self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: object) -> "Traced":
+        return binary("sub", self, other)
+
+    def __rsub__(self, other: object) -> "Traced":
+        return binary("sub", other, self)
+
+    def __mul__(self, other: object) -> "Traced":
+        return binary("mul", self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: object) -> "Traced":
+        return binary("div", self, other)
+
+    def __rtruediv__(self, other: object) -> "Traced":
+        return binary("div", other, self)
+
+    def __matmul__(self, other: object) -> "Traced":
+        return matmul(self, other)
+
+    def __pow__(self, power: int) -> "Traced":
+        if power == 1:
+            return self
+        return unary(Kind.POW, self, lambda x: x**power, lambda x, y: power * x ** (power - 1))
+
+    def __neg__(self) -> "Traced":
+        return self * -1.0
+
+    def __getitem__(self, index: object) -> "Traced":
+        def pull(grad: Raw, out: Raw, x: Raw) -> list[Raw]:
+            full = np.zeros_like(x)
+            np.add.at(full, index, grad)
+            return [full]
+
+        return moved(self, lambda x: x[index], pull)
+
+    def __lt__(self, other: object) -> Raw:
+        return self.value < raw(other)
+
+    def __gt__(self, other: object) -> Raw:
+        return self.value > raw(other)
+
+
+def summed_to(grad: Raw, shape: tuple[int, ...]) -> Raw:
+    """The gradient of something that was broadcast."""
+    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
+    return grad.sum(axis=axes, keepdims=True) if axes else grad
+
+
+def tape_of(*operands: object) -> Tape:
+    return next(one.tape for one in operands if isinstance(one, Traced))
+
+
+def moved(x: Traced, run: Callable[[Raw], Raw], pull: Pull) -> Traced:
+    return x.tape.note(Step(None, "move", run, pull, [x]))
+
+
+def unary(kind: Kind, x: Traced, f: Callable, slope: Callable) -> Traced:
+    return x.tape.note(Step(kind, kind.value, f, lambda grad, out, x: [grad * slope(x, out)], [x]))
+
+
+KINDS = {
+    "add": (Kind.SHIFT, Kind.ADD),
+    "sub": (Kind.SHIFT, Kind.ADD),
+    "mul": (Kind.SCALE, Kind.MUL),
+    "div": (Kind.SCALE, Kind.DIV),
+    "matmul": (Kind.DENSE, Kind.MATMUL),
+}
+RUNS: dict[str, Callable[..., Raw]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+}
+PULLS: dict[str, Pull] = {
+    "add": lambda g, out, a, b: (g, g),
+    "sub": lambda g, out, a, b: (g, -g),
+    "mul": lambda g, out, a, b: (g * b, g * a),
+    "div": lambda g, out, a, b: (g / b, -g * a / b**2),
+}
+
+
+def binary(name: str, a: object, b: object) -> Traced:
+    if name == "div" and not isinstance(a, Traced):
+        return unary(Kind.POW, b, lambda x: raw(a) / x, lambda x, y: -y / x)
+    both = isinstance(a, Traced) and isinstance(b, Traced)
+    return tape_of(a, b).note(Step(KINDS[name][both], name, RUNS[name], PULLS[name], [a, b]))
+
+
+def matmul(a: object, b: object) -> Traced:
+    both = isinstance(a, Traced) and isinstance(b, Traced)
+
+    def pull(g: Raw, out: Raw, a: Raw, b: Raw) -> list[Raw]:
+        return [g @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ g]
+
+    return tape_of(a, b).note(Step(KINDS["matmul"][both], "matmul", np.matmul, pull, [a, b]))
+
+
+def dense(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
+    """(..., features) to (..., classes)."""
+
+    def run(x: Raw, weight: Raw, bias: Raw | float = 0.0) -> Raw:
+        return x @ weight + bias
+
+    def pull(g: Raw, out: Raw, x: Raw, weight: Raw, bias: object = None) -> list[Raw | None]:
+        return [g @ weight.T, None, None]
+
+    given = [] if bias is None else [bias]
+    return x.tape.note(Step(Kind.DENSE, "dense", run, pull, [x, weight, *given]))
+
+
+def convolution(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
+    """(N, C, H, W) with (O, C, h, w), stride 1, no padding."""
+
+    def run(x: Raw, weight: Raw, bias: Raw | None = None) -> Raw:
+        windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))
+        out = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
+        return out if bias is None else out + bias[:, None, None]
+
+    def pull(g: Raw, out: Raw, x: Raw, weight: Raw, bias: object = None) -> list[Raw | None]:
+        found = np.zeros_like(x)
+        height, width = g.shape[2:]
+        for i, j in np.ndindex(weight.shape[2:]):
+            share = np.einsum("nohw,oc->nchw", g, weight[:, :, i, j])
+            found[:, :, i : i + height, j : j + width] += share
+        return [found, None, None]
+
+    given = [] if bias is None else [bias]
+    return x.tape.note(Step(Kind.CONVOLUTION, "convolution", run, pull, [x, weight, *given]))
+
+
+def max_pool(x: Traced, size: int, stride: int) -> Traced:
+    """Over the last two axes; of equal numbers the first wins."""
+
+    def windows(x: Raw) -> Raw:
+        seen = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(-2, -1))
+        seen = seen[..., ::stride, ::stride, :, :]
+        return seen.reshape(*seen.shape[:-2], size * size)
+
+    def pull(g: Raw, out: Raw, x: Raw) -> list[Raw]:
+        winner = windows(x).argmax(-1)
+        found = np.zeros_like(x)
+        for place in np.ndindex(g.shape):
+            row, column = divmod(int(winner[place]), size)
+            found[(*place[:-2], place[-2] * stride + row, place[-1] * stride + column)] += g[place]
+        return [found]
+
+    return x.tape.note(Step(Kind.MAX_POOL, "max_pool", lambda x: windows(x).max(-1), pull, [x]))
+
+
+def softmax(x: Traced, axis: int = -1) -> Traced:
+    axis %= x.ndim
+
+    def run(x: Raw) -> Raw:
+        high = np.exp(x - x.max(axis, keepdims=True))
+        return high / high.sum(axis, keepdims=True)
+
+    def pull(g: Raw, y: Raw, x: Raw) -> list[Raw]:
+        return [y * (g - (g * y).sum(axis, keepdims=True))]
+
+    return x.tape.note(Step(Kind.SOFTMAX, "softmax", run, pull, [x], axes=(axis,)))
+
+
+def log_softmax(x: Traced, axis: int = -1) -> Traced:
+    axis %= x.ndim
+
+    def run(x: Raw) -> Raw:
+        high = x - x.max(axis, keepdims=True)
+        return high - np.log(np.exp(high).sum(axis, keepdims=True))
+
+    def pull(g: Raw, y: Raw, x: Raw) -> list[Raw]:
+        return [g - np.exp(y) * g.sum(axis, keepdims=True)]
+
+    return x.tape.note(Step(Kind.LOG_SOFTMAX, "log_softmax", run, pull, [x], axes=(axis,)))
+
+
+def logsumexp(x: Traced, axis: int = -1) -> Traced:
+    axis %= x.ndim
+
+    def run(x: Raw) -> Raw:
+        high = x.max(axis, keepdims=True)
+        return (high + np.log(np.exp(x - high).sum(axis, keepdims=True))).squeeze(axis)
+
+    def pull(g: Raw, y: Raw, x: Raw) -> list[Raw]:
+        return [np.expand_dims(g, axis) * np.exp(x - np.expand_dims(y, axis))]
+
+    return x.tape.note(Step(Kind.LOGSUMEXP, "logsumexp", run, pull, [x], axes=(axis,)))
+
+
+def layer_norm(x: Traced, epsilon: float = 1e-5) -> Traced:
+    """Over the last axis; a unit where rules ask for it, else arithmetic."""
+    if Kind.NORMALIZATION not in x.tape.units:
+        centred = x - average(x, axis=-1, keepdims=True)
+        variance = average(centred * centred, axis=-1, keepdims=True)
+        return centred / FUNCTIONS["sqrt"](variance + epsilon)
+
+    def size(x: Raw) -> Raw:
+        return np.sqrt(x.var(-1, keepdims=True) + epsilon)
+
+    def frozen(g: Raw, y: Raw, x: Raw) -> list[Raw]:
+        g = g / size(x)
+        return [g - g.mean(-1, keepdims=True)]
+
+    def pull(g: Raw, y: Raw, x: Raw) -> list[Raw]:
+        return frozen(g - y * (g * y).mean(-1, keepdims=True), y, x)
+
+    def run(x: Raw) -> Raw:
+        return (x - x.mean(-1, keepdims=True)) / size(x)
+
+    return x.tape.note(Step(Kind.NORMALIZATION, "layer_norm", run, pull, [x], frozen=frozen))
+
+
+def relu(x: Traced) -> Traced:
+    return unary(Kind.RELU, x, lambda x: np.maximum(x, 0), lambda x, y: x > 0)
+
+
+def elementwise(kind: Kind, f: Callable, slope: Callable) -> Callable[[Traced], Traced]:
+    return lambda x: unary(kind, x, f, lambda x, y: slope(x))
+
+
+sigmoid = elementwise(
+    Kind.SIGMOID,
+    lambda x: 1 / (1 + np.exp(-x)),
+    lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
+)
+tanh = elementwise(Kind.TANH, np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+silu = elementwise(
+    Kind.SILU,
+    lambda x: x / (1 + np.exp(-x)),
+    lambda x: (1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2,
+)
+
+
+# The array API standard's functions, as far as models and scores use them
+
+
+def untraced_or(name: str, traced: Callable[..., Traced]) -> Callable[..., object]:
+    def function(*arguments: object, **options: object) -> object:
+        found = arguments[0] if isinstance(arguments[0], (list, tuple)) else arguments
+        if not any(isinstance(one, Traced) for one in found):
+            return getattr(strict, name)(*arguments, **options)
+        return traced(*arguments, **options)
+
+    return function
+
+
+def kept(grad: Raw, x: Raw, axis: object, keepdims: bool) -> Raw:
+    """The gradient of a reduction, with the axes it took out."""
+    if axis is None:
+        return grad.reshape((1,) * x.ndim)
+    return grad if keepdims else np.expand_dims(grad, axis)
+
+
+def total(x: Traced, axis: object = None, keepdims: bool = False) -> Traced:
+    return x.tape.note(
+        Step(
+            Kind.SUM,
+            "sum",
+            lambda x: x.sum(axis=axis, keepdims=keepdims),
+            lambda g, out, x: [np.broadcast_to(kept(g, x, axis, keepdims), x.shape)],
+            [x],
+        )
+    )
+
+
+def average(x: Traced, axis: object = None, keepdims: bool = False) -> Traced:
+    whole = total(x, axis, keepdims)
+    return whole * (whole.value.size / x.value.size)
+
+
+def extreme(kind: Kind) -> Callable[..., Traced]:
+    choose = np.argmax if kind is Kind.MAX else np.argmin
+
+    def reduce(x: Traced, axis: object = None, keepdims: bool = False) -> Traced:
+        assert isinstance(axis, int), "one axis at a time"
+        best = np.max if kind is Kind.MAX else np.min
+
+        def pull(g: Raw, out: Raw, x: Raw) -> list[Raw]:
+            winner = np.expand_dims(choose(x, axis), axis)
+            found = np.zeros_like(x)
+            np.put_along_axis(found, winner, kept(g, x, axis, keepdims), axis)
+            return [found]
+
+        return x.tape.note(
+            Step(kind, kind.value, lambda x: best(x, axis=axis, keepdims=keepdims), pull, [x])
+        )
+
+    return reduce
+
+
+def maximum(a: object, b: object) -> Traced:
+    if not isinstance(b, Traced) and not np.any(raw(b)):
+        return relu(a)
+    return tape_of(a, b).note(
+        Step(
+            Kind.MAX,
+            "maximum",
+            np.maximum,
+            lambda g, out, a, b: (g * (a > b), g * (b > a)),
+            [a, b],
+        )
+    )
+
+
+def where(condition: object, a: object, b: object) -> Traced:
+    """The condition does not depend on anything."""
+    mask = np.asarray(condition)
+    return tape_of(a, b).note(
+        Step(
+            None,
+            "where",
+            lambda a, b: np.where(mask, a, b),
+            lambda g, out, a, b: (g * mask, g * ~mask),
+            [a, b],
+        )
+    )
+
+
+def concat(arrays: Sequence[object], axis: int = 0) -> Traced:
+    ends = np.cumsum([raw(one).shape[axis] for one in arrays])[:-1]
+    return tape_of(*arrays).note(
+        Step(
+            None,
+            "concat",
+            lambda *parts: np.concatenate(parts, axis=axis),
+            lambda g, out, *parts: np.split(g, ends, axis=axis),
+            list(arrays),
+        )
+    )
+
+
+def take_along_axis(x: Traced, indices: object, axis: int = -1) -> Traced:
+    index = np.asarray(indices)
+
+    def pull(g: Raw, out: Raw, x: Raw) -> list[Raw]:
+        found = np.zeros_like(x)
+        np.put_along_axis(found, index, g, axis)
+        return [found]
+
+    return moved(x, lambda x: np.take_along_axis(x, index, axis), pull)
+
+
+def take(x: Traced, indices: object, axis: int) -> Traced:
+    index = np.asarray(indices)
+    return x[(slice(None),) * (axis % x.ndim) + (index,)]
+
+
+def reshape(x: Traced, shape: tuple[int, ...]) -> Traced:
+    return moved(x, lambda x: x.reshape(shape), lambda g, out, x: [g.reshape(x.shape)])
+
+
+def permute_dims(x: Traced, axes: tuple[int, ...]) -> Traced:
+    back = np.argsort(axes)
+    return moved(x, lambda x: x.transpose(axes), lambda g, out, x: [g.transpose(back)])
+
+
+def broadcast_to(x: Traced, shape: tuple[int, ...]) -> Traced:
+    return moved(x, lambda x: np.broadcast_to(x, shape), lambda g, out, x: [g])
+
+
+def expand_dims(x: Traced, axis: int) -> Traced:
+    return moved(x, lambda x: np.expand_dims(x, axis), lambda g, out, x: [g.squeeze(axis)])
+
+
+FUNCTIONS = {
+    "sqrt": lambda x: unary(Kind.SQRT, x, np.sqrt, lambda x, y: 0.5 / y),
+    "exp": lambda x: unary(Kind.EXP, x, np.exp, lambda x, y: y),
+    "log": lambda x: unary(Kind.LOG, x, np.log, lambda x, y: 1 / x),
+    "abs": lambda x: unary(Kind.ABS, x, np.abs, lambda x, y: np.sign(x)),
+    "sum": total,
+    "mean": average,
+    "max": extreme(Kind.MAX),
+    "min": extreme(Kind.MIN),
+    "maximum": maximum,
+    "where": where,
+    "concat": concat,
+    "reshape": reshape,
+    "permute_dims": permute_dims,
+    "broadcast_to": broadcast_to,
+    "expand_dims": expand_dims,
+    "take": take,
+    "take_along_axis": take_along_axis,
+}
+
+arrays = cast(
+    Arrays,
+    SimpleNamespace(
+        **{
+            name: getattr(strict, name)
+            for name in ("zeros_like", "isfinite", "all", "argmax", "asarray", "isdtype", "float64")
+        },
+        **{name: untraced_or(name, traced) for name, traced in FUNCTIONS.items()},
+    ),
+)
+"""What models, and the scores on top of them, compute with."""
+
+
+# The backward pass
+
+
+@dataclass(eq=False)
+class Applied(Application):
+    """A step as rules see it: array-api-strict arrays only."""
+
+    step: Step
+    operation: Operation
+    reference: "Application | None" = None
+    parts: "tuple[Application, ...]" = ()
+    arrays = cast(Arrays, strict)
+
+    @property
+    def inputs(self):
+        return tuple(strict.asarray(raw(self.step.operands[i]).copy()) for i in self.step.active)
+
+    @property
+    def output(self):
+        return strict.asarray(self.step.result.value.copy())
+
+    @property
+    def params(self):
+        if self.operation.kind not in LINEAR:
+            return {}
+        constants = [one for one in self.step.operands if not isinstance(one, Traced)]
+        return {
+            name: strict.asarray(raw(one).copy())
+            for name, one in zip(("weight", "bias"), constants, strict=False)
+        }
+
+    def operands(self, inputs, params) -> list[Raw]:
+        found = [raw(one) for one in self.step.operands]
+        if inputs is not None:
+            for i, value in zip(self.step.active, inputs, strict=True):
+                found[i] = np.asarray(value)
+        if params is not None:
+            passive = [i for i in range(len(found)) if i not in self.step.active]
+            given = [np.asarray(params[key]) for key in ("weight", "bias") if key in params]
+            for i, value in zip(passive, given, strict=False):
+                found[i] = value
+            dropped = passive[len(given) :]
+            found = [value for i, value in enumerate(found) if i not in dropped]
+        return found
+
+    def vjp(self, grad, *, inputs=None, params=None, frozen=False):
+        operands = self.operands(inputs, params)
+        output = self.step.run(*operands)
+        pull = self.step.frozen if frozen else self.step.pull
+        grads = pull(np.asarray(grad), output, *operands)
+        return tuple(
+            strict.asarray(summed_to(np.array(grads[i]), operands[i].shape))
+            for i in self.step.active
+        )
+
+    def replay(self, *, inputs=None, params=None):
+        return strict.asarray(np.array(self.step.run(*self.operands(inputs, params))))
+
+
+@dataclass(eq=False)
+class Neuron(Applied):
+    """A linear step and the unary one behind it; `step` is the linear one."""
+
+    @property
+    def output(self):
+        return self.parts[1].output
+
+    def vjp(self, grad, *, inputs=None, params=None, frozen=False):
+        (linear, unary), z = self.parts, self.parts[0].replay(inputs=inputs, params=params)
+        return linear.vjp(unary.vjp(grad, inputs=(z,))[0], inputs=inputs, params=params)
+
+    def replay(self, *, inputs=None, params=None):
+        z = self.parts[0].replay(inputs=inputs, params=params)
+        return self.parts[1].replay(inputs=(z,))
+
+
+def applications(tape: Tape, rules: Rules, roots: list[Traced]) -> dict[int, Applied]:
+    """The steps that have a kind, by their number on the tape; a neuron is at its last one."""
+    users: dict[int, list[int]] = {}
+    for number, step in enumerate(tape.steps):
+        for operand in step.operands:
+            users.setdefault(id(operand), []).append(number)
+    untouched: dict[int, bool] = {id(root): True for root in roots}
+    first = []
+    for step in tape.steps:
+        reached = any(untouched[id(step.operands[i])] for i in step.active)
+        first.append(reached)
+        untouched[id(step.result)] = reached and step.kind not in LINEAR
+    free: dict[int, bool] = {}
+    for number in reversed(range(len(tape.steps))):
+        behind = users.get(id(tape.steps[number].result), [])
+        free[number] = not behind or any(
+            free[later] and tape.steps[later].kind not in LINEAR for later in behind
+        )
+    found = {}
+    for number, step in enumerate(tape.steps):
+        if step.kind is None:
+            continue
+        operation = Operation(
+            step.kind,
+            step.name,
+            step.type,
+            step.result.shape,
+            first[number],
+            free[number],
+            step.axes,
+        )
+        found[number] = Applied(step, operation)
+    if Kind.NEURON in rules.kinds:
+        for number, one in list(found.items()):
+            behind = users.get(id(one.step.result), [])
+            if one.operation.kind not in LINEAR or len(behind) != 1:
+                continue
+            second = found.get(behind[0])
+            if second is None or second.operation.kind not in UNARY:
+                continue
+            o = one.operation
+            merged = Operation(
+                Kind.NEURON,
+                o.name,
+                "neuron",
+                second.operation.shape,
+                o.first,
+                second.operation.last,
+            )
+            found[behind[0]] = Neuron(one.step, merged, parts=(one, second))
+            del found[number]
+    return found
+
+
+def backward(
+    tape: Tape,
+    score: Traced,
+    roots: list[Traced],
+    rules: Rules,
+    reference: "tuple[Tape, list[Traced]] | None",
+) -> tuple[list[Raw], tuple[Operation, ...]]:
+    """Gradients of the roots, and what the rules saw."""
+    found = applications(tape, rules, roots)
+    if reference is not None:
+        others = applications(reference[0], rules, reference[1])
+        for one, other in zip(found.values(), others.values(), strict=True):
+            assert one.operation.kind is other.operation.kind
+            one.reference = other
+            for part, before in zip(one.parts, other.parts, strict=True):
+                part.reference = before
+    grads: dict[int, Raw] = {id(score): np.ones(score.shape)}
+    for number in reversed(range(len(tape.steps))):
+        step = tape.steps[number]
+        grad = grads.pop(id(step.result), None)
+        if grad is None:
+            continue
+        one = found.get(number)
+        rule = rules.choose(one.operation) if one is not None else None
+        source = one.step if isinstance(one, Neuron) else step
+        if one is not None and (rule is not None or isinstance(one, Neuron)):
+            strict_grad = strict.asarray(grad)
+            shares = rule(one, strict_grad) if rule else one.vjp(strict_grad)
+            parts = [np.asarray(share) for share in shares]
+        else:
+            pulled = step.pull(grad, step.result.value, *map(raw, step.operands))
+            parts = [pulled[i] for i in step.active]
+        for i, part in zip(source.active, parts, strict=True):
+            operand = source.operands[i]
+            part = summed_to(np.asarray(part, dtype=float), operand.shape)
+            grads[id(operand)] = grads[id(operand)] + part if id(operand) in grads else part
+    return (
+        [grads.get(id(root), np.zeros(root.shape)) for root in roots],
+        tuple(one.operation for one in found.values()),
+    )
