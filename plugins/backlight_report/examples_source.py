@@ -23,11 +23,12 @@ def load_examples(
     classes: tuple[str, ...] = (),
     tick: Tick = lambda done, total: None,
     options: Sequence[str] = (),
+    most: int | None = None,
 ) -> Examples:
     """Labelled examples from what the user named; see `read_folder` for the other arguments.
 
     Args:
-        options: those that the user gave and that only a folder of pictures can follow.
+        options: those that the user gave and that only pictures in files can follow.
 
     Raises:
         InputError: nothing is there, it holds no examples, or an option does not apply to it.
@@ -52,7 +53,7 @@ def load_examples(
         refuse(options, text)
         return replace(offered, classes=classes or offered.classes)
     if path.is_dir():
-        return read_folder(path, size, colour, classes, tick)
+        return read_folder(path, size, colour, classes, tick, most)
     if path.suffix == ".npz":
         refuse(options, text)
         return read_npz(path, classes)
@@ -66,7 +67,7 @@ def refuse(options: Sequence[str], text: str) -> None:
     """Raise InputError for options that would do nothing."""
     if options:
         raise InputError(
-            f"{' and '.join(options)} can be said for folders of pictures only; the arrays of {text} "
+            f"{' and '.join(options)} can be said for pictures in files only; the arrays of {text} "
             "are taken as they are."
         )
 

@@ -27,6 +27,7 @@ def read_folder(
     colour: Colour | None,
     classes: tuple[str, ...] = (),
     tick: Tick = lambda done, total: None,
+    most: int | None = None,
 ) -> Examples:
     """Every picture of the sub-folders, whose sorted names are the classes.
 
@@ -36,6 +37,7 @@ def read_folder(
         colour: "grey" (one channel) or "rgb"; None reads grey if every file is grey, else RGB.
         classes: all classes in the model's order, where the folder does not have all of them.
         tick: told how many of how many pictures were read.
+        most: stop after so many pictures; None reads all.
 
     Raises:
         InputError: no class folders, no readable picture, or pictures of several sizes and no `size`.
@@ -53,7 +55,8 @@ def read_folder(
     for entry in folders:
         if entry.name not in names:
             raise UnknownNameError("class", entry.name, names, "It is the name of a sub-folder.")
-    pictures, labels, titles = [], [], []
+    pictures: list[Image.Image] = []
+    labels, titles = [], []
     files: list[tuple[Path, int]] = []
     skipped: list[str] = []
     for entry in folders:
@@ -61,6 +64,8 @@ def read_folder(
         files += [(file, names.index(entry.name)) for file in found]
         skipped += left_out
     for done, (file, label) in enumerate(files, start=1):
+        if len(pictures) == most:
+            break
         title = file.relative_to(folder).as_posix()
         try:
             pictures.append(read(file, size))

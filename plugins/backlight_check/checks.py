@@ -1,0 +1,164 @@
+"""What lies between an input and a score, and what a technique does with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import final
+
+from backlight import Method, methods
+from backlight.errors import InputError
+from backlight.operations import Kind, Operation
+from backlight.rules import NoRules, Rule, Rules, Treatment
+from backlight.targets import check_differentiable
+from backlight_check.subject import Subject
+from backlight_report.techniques import Technique
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """Operations of one kind that a technique treats alike.
+
+    Attributes:
+        kind: what they compute.
+        treatment: what the technique does with them.
+        rule: the rule that acts, if one does, with what it is told.
+        count: how many there are.
+        types: the framework's words for them, each once.
+        places: where they are in the model, each once.
+    """
+
+    kind: Kind
+    treatment: Treatment
+    rule: str | None
+    count: int
+    types: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """What one technique does with a model.
+
+    Attributes:
+        name: of the technique.
+        title: its name with all hyper-parameters.
+        at: the inner site that is explained; None for the input.
+        gradient: whether it takes a gradient at all.
+        ruled: whether it brings rules; else the gradient is the model's own everywhere.
+        rows: in order of first appearance.
+        notes: sentences about a result that is valid but deserves a second look.
+        objection: why the result would be meaningless, and what allows it nevertheless.
+    """
+
+    name: str
+    title: str
+    at: str | None
+    gradient: bool
+    ruled: bool
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    objection: str | None = None
+
+    def count(self, treatment: Treatment | None = None) -> int:
+        """How many operations are treated like this, or how many there are."""
+        return sum(row.count for row in self.rows if treatment in (None, row.treatment))
+
+
+def check(subject: Subject, technique: Technique, at: str | None = None) -> Check:
+    """What a technique does with the operations of a model, without explaining anything.
+
+    Args:
+        subject: the model, an example, and the score.
+        technique: the technique.
+        at: the inner site, where the technique was not told one itself.
+
+    Raises:
+        BacklightError: the model cannot be looked into, has no such site, or takes no gradient here.
+    """
+    method = technique.method
+    title = called(technique.name.partition(" ")[0], method, defaults=True)
+    place = technique.at if technique.at is not None else at
+    if not method.differentiates:
+        return Check(technique.name, title, place, gradient=False, ruled=False, rows=())
+    place = site(subject, method, place)
+    if place is None:
+        check_differentiable(subject.model, subject.inputs)
+    rules = method.rules or NoRules()
+    operations = subject.model.operations(
+        subject.inputs, score=subject.score, at=place, rules=rules
+    )
+    return Check(
+        technique.name,
+        title,
+        place,
+        gradient=True,
+        ruled=not isinstance(rules, NoRules),
+        rows=rows(rules, operations),
+        notes=rules.notes(operations),
+        objection=rules.objection(operations),
+    )
+
+
+def site(subject: Subject, method: Method, at: str | None) -> str | None:
+    """Where the technique's backward pass ends; None for the input."""
+    if not method.spatial:
+        return at
+    if method.rules is not None:
+        return None  # the site is where the map is read; the rules act down to the input
+    return at if at is not None else subject.feature_map()
+
+
+def rows(rules: Rules, operations: Sequence[Operation]) -> tuple[Row, ...]:
+    """One for each kind and treatment, in order of first appearance."""
+    alike: dict[tuple[Kind, Treatment, str | None], list[Operation]] = {}
+    for one in operations:
+        key = (one.kind, rules.treatment(one), named(rules.choose(one)))
+        alike.setdefault(key, []).append(one)
+    return tuple(
+        Row(*key, len(found), once(one.type for one in found), once(one.name for one in found))
+        for key, found in alike.items()
+    )
+
+
+def once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def named(rule: Rule | None) -> str | None:
+    """A rule's name, with what it is told other than by default."""
+    return None if rule is None else called(type(rule).__name__, rule, defaults=False)
+
+
+def called(name: str, made: object, defaults: bool) -> str:
+    """How a dataclass is made: `AlphaBeta(alpha=2.0, beta=1.0)`; the name alone if nothing is told."""
+    if not is_dataclass(made):
+        return name
+    told = [
+        f"{field.name}={getattr(made, field.name)!r}"
+        for field in fields(made)
+        if defaults or repr(getattr(made, field.name)) != repr(field.default)
+    ]
+    return f"{name}({', '.join(told)})" if told else name
+
+
+def ruled_techniques() -> list[str]:
+    """The installed techniques that bring rules; of those with equal ones, the first.
+
+    Raises:
+        InputError: there is none.
+    """
+    found: dict[Rules, str] = {}
+    for name, make in methods().items():
+        try:
+            rules = make().rules
+        except Exception:  # it needs hyper-parameters: only who asks for it by name has them
+            continue
+        if rules is not None:
+            found.setdefault(rules, name)
+    if not found:
+        raise InputError(
+            "No installed technique brings rules for the backward pass. Say which technique to check: "
+            "--method NAME; `backlight methods` lists them."
+        )
+    return list(found.values())

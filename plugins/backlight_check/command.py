@@ -1,0 +1,155 @@
+"""The command `backlight check`."""
+
+from typing import Annotated
+
+import typer
+
+from backlight_report.command import Colour
+
+OBJECTED = 1
+
+
+def check_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="file.py:name or package.module:name of a model, or of a function without required "
+            "arguments that returns one; or the path of a saved model.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="What the model is looked at with; of several examples the first. A picture; an .npy "
+            "file; a folder or an .npz file as `backlight report` takes; file.py:name of an array, of "
+            "a tuple or dict of arrays, of backlight.Examples, or of a function that returns one; or "
+            "shape:1x3x224x224 for random numbers of that shape, the examples' axis first.",
+        ),
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
+            "lists them. The key `at` names an inner layer. Where nothing is said: each technique "
+            "that brings rules of its own for the backward pass.",
+        ),
+    ] = None,
+    framework: Annotated[
+        str | None,
+        typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The number of the class whose score is explained; by default the predicted one.",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SITE",
+            help="Look from this inner layer to the score, not from the input.",
+        ),
+    ] = None,
+    places: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="How many places a row names. JSON has them all."),
+    ] = 3,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a list with one object per technique instead.")
+    ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW",
+            help="Stretch a picture to this height and width; by default to what the model takes.",
+        ),
+    ] = None,
+    colour: Annotated[
+        Colour | None,
+        typer.Option(
+            help="Read a picture grey or in colour; by default as the model says, or as it is."
+        ),
+    ] = None,
+    divide_by: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="What pixels are divided by: 255 for pictures of bytes where nothing is said.",
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Subtracted after that: one number, or one per channel as 0.485,0.456,0.406.",
+        ),
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS", help="Divided by after that: 0.229,0.224,0.225 for example."
+        ),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.PY:NAME",
+            help="A function that does all of this instead: from the stored pictures (N, H, W, C), whole "
+            "numbers 0 to 255, to the model's input.",
+        ),
+    ] = None,
+) -> None:
+    """Show what a technique would do with each operation of a model, before anything is explained.
+
+    A row for each kind of operation between the input and the score: how many there are, whether a
+    rule of the technique acts there, the derivative is exact as it is, or the technique has nothing to
+    say and falls back to the gradient; and where they are. Below it stands whether the technique
+    makes sense on this model, and if not, which option allows it nevertheless.
+
+    The exit code is 0 where no technique objects, 1 where one does, 2 where something was mistyped or
+    is missing.
+
+    Examples:
+
+        backlight check net.py:model shape:1x3x224x224
+
+        backlight check net.py:model cat.jpg --size 224x224 -m guided_backprop -m lrp:composite=gamma
+
+        backlight check net.keras test.npz -m deep_lift --target 3 --json
+
+        backlight check net.py:model batch.npy -m lrp --at layer4
+    """
+    # Here and not above: the other commands need none of it.
+    import json
+
+    from rich.text import Text
+
+    from backlight_check.checks import check, ruled_techniques
+    from backlight_check.input_source import Reading
+    from backlight_check.subject import load_subject
+    from backlight_check.table import plain, show, wide_console
+    from backlight_report.command_arguments import preprocessing_of, size_of
+    from backlight_report.techniques import techniques
+
+    chosen = techniques(method or ruled_techniques())  # a mistyped name is said before all else
+    preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
+    reading = Reading(size_of(size), colour.value if colour else None, preprocessing)
+    subject = load_subject(model, data, reading, framework, target)
+    checks = [check(subject, one, at) for one in chosen]
+    if as_json:
+        print(json.dumps([plain(one, subject) for one in checks], indent=2))
+    else:
+        console = wide_console()
+        console.print(Text(f"{model}: {subject}"))
+        for one in checks:
+            console.print()
+            show(one, console, places)
+    if any(one.objection is not None for one in checks):
+        raise typer.Exit(OBJECTED)

@@ -1,0 +1,70 @@
+"""What is looked at: a model, one example of its input, and the score that would be explained."""
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import numpy as np
+
+from backlight import Examples, Model, Objective, Score, wrap
+from backlight.arrays import shape_of
+from backlight.inputs import Inputs
+from backlight.objective import take_rows
+from backlight.spatial import last_feature_map
+from backlight.targets import resolve
+from backlight.tree import Tree, leaves, names
+from backlight_check.input_source import Reading, in_code, load_input
+from backlight_report.model_source import load_net
+
+FIRST = np.arange(1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """See the module.
+
+    Attributes:
+        inputs: native, one example.
+        score: bound to it.
+        predicted: whether it is the score of the predicted class.
+    """
+
+    model: Model
+    inputs: Inputs
+    score: Score
+    predicted: bool
+
+    def __str__(self) -> str:
+        arrays = zip(names(self.inputs.attributed), leaves(self.inputs.attributed), strict=True)
+        shapes = {name: str(shape_of(leaf)) for name, leaf in arrays}
+        alone = len(shapes) == 1
+        shown = ", ".join(text if alone else f"{name} {text}" for name, text in shapes.items())
+        which = ", the predicted class" if self.predicted else ""
+        model = self.model
+        return f"{model.framework} {model.version}, input {shown}, score {self.score!r}{which}"
+
+    def feature_map(self) -> str:
+        """The site that class activation maps read."""
+        return last_feature_map(Objective(self.model, self.inputs, self.score, None, 1, FIRST, 1))
+
+
+def subject(model: object, x: object, target: int | None = None) -> Subject:
+    """The first example of `x`, and the score of this class or of the predicted one."""
+    wrapped = wrap(model, inputs=x)
+    inputs = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), FIRST)
+    score, predicted = resolve(wrapped, inputs, [FIRST], target)
+    return Subject(wrapped, inputs, score, predicted)
+
+
+def load_subject(
+    model: str, data: str, reading: Reading, framework: str | None, target: int | None
+) -> Subject:
+    """From what the command line names.
+
+    Raises:
+        BacklightError: what is wrong with the model, the input or the target.
+    """
+    found = in_code(data)  # first: its arrays may tell which framework a plain function is of
+    net = load_net(model)
+    wrapped = wrap(net, framework, inputs=None if isinstance(found, Examples) else found)
+    return subject(wrapped, load_input(data, found, net, wrapped, reading), target)
