@@ -6,6 +6,7 @@ NumPy, notes the operation and its derivative, written out here by hand, and giv
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from types import SimpleNamespace
 from typing import cast
 
@@ -145,6 +146,19 @@ def unary(kind: Kind, x: Traced, f: Callable, slope: Callable) -> Traced:
     return x.tape.note(Step(kind, kind.value, f, lambda grad, out, x: [grad * slope(x, out)], [x]))
 
 
+def lifted(function: Callable[..., Traced]) -> Callable[..., object]:
+    """The function of array-api-strict arrays, too, from one of `Traced` values."""
+
+    @wraps(function)
+    def either(x: object, *others: object, **options: object) -> object:
+        if any(isinstance(one, Traced) for one in (x, *others)):
+            return function(x, *others, **options)
+        found = function(Traced(np.asarray(x), Tape()), *others, **options)
+        return strict.asarray(np.array(found.value))
+
+    return either
+
+
 KINDS = {
     "add": (Kind.SHIFT, Kind.ADD),
     "sub": (Kind.SHIFT, Kind.ADD),
@@ -173,6 +187,7 @@ def binary(name: str, a: object, b: object) -> Traced:
     return tape_of(a, b).note(Step(KINDS[name][both], name, RUNS[name], PULLS[name], [a, b]))
 
 
+@lifted
 def matmul(a: object, b: object) -> Traced:
     both = isinstance(a, Traced) and isinstance(b, Traced)
 
@@ -182,6 +197,7 @@ def matmul(a: object, b: object) -> Traced:
     return tape_of(a, b).note(Step(KINDS["matmul"][both], "matmul", np.matmul, pull, [a, b]))
 
 
+@lifted
 def dense(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
     """(..., features) to (..., classes)."""
 
@@ -195,6 +211,7 @@ def dense(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
     return x.tape.note(Step(Kind.DENSE, "dense", run, pull, [x, weight, *given]))
 
 
+@lifted
 def convolution(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
     """(N, C, H, W) with (O, C, h, w), stride 1, no padding."""
 
@@ -215,6 +232,7 @@ def convolution(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
     return x.tape.note(Step(Kind.CONVOLUTION, "convolution", run, pull, [x, weight, *given]))
 
 
+@lifted
 def max_pool(x: Traced, size: int, stride: int) -> Traced:
     """Over the last two axes; of equal numbers the first wins."""
 
@@ -234,6 +252,7 @@ def max_pool(x: Traced, size: int, stride: int) -> Traced:
     return x.tape.note(Step(Kind.MAX_POOL, "max_pool", lambda x: windows(x).max(-1), pull, [x]))
 
 
+@lifted
 def softmax(x: Traced, axis: int = -1) -> Traced:
     axis %= x.ndim
 
@@ -247,6 +266,7 @@ def softmax(x: Traced, axis: int = -1) -> Traced:
     return x.tape.note(Step(Kind.SOFTMAX, "softmax", run, pull, [x], axes=(axis,)))
 
 
+@lifted
 def log_softmax(x: Traced, axis: int = -1) -> Traced:
     axis %= x.ndim
 
@@ -260,6 +280,7 @@ def log_softmax(x: Traced, axis: int = -1) -> Traced:
     return x.tape.note(Step(Kind.LOG_SOFTMAX, "log_softmax", run, pull, [x], axes=(axis,)))
 
 
+@lifted
 def logsumexp(x: Traced, axis: int = -1) -> Traced:
     axis %= x.ndim
 
@@ -273,6 +294,7 @@ def logsumexp(x: Traced, axis: int = -1) -> Traced:
     return x.tape.note(Step(Kind.LOGSUMEXP, "logsumexp", run, pull, [x], axes=(axis,)))
 
 
+@lifted
 def layer_norm(x: Traced, epsilon: float = 1e-5) -> Traced:
     """Over the last axis; a unit where rules ask for it, else arithmetic."""
     if Kind.NORMALIZATION not in x.tape.units:
@@ -296,12 +318,13 @@ def layer_norm(x: Traced, epsilon: float = 1e-5) -> Traced:
     return x.tape.note(Step(Kind.NORMALIZATION, "layer_norm", run, pull, [x], frozen=frozen))
 
 
+@lifted
 def relu(x: Traced) -> Traced:
     return unary(Kind.RELU, x, lambda x: np.maximum(x, 0), lambda x, y: x > 0)
 
 
 def elementwise(kind: Kind, f: Callable, slope: Callable) -> Callable[[Traced], Traced]:
-    return lambda x: unary(kind, x, f, lambda x, y: slope(x))
+    return lifted(lambda x: unary(kind, x, f, lambda x, y: slope(x)))
 
 
 sigmoid = elementwise(
@@ -309,12 +332,27 @@ sigmoid = elementwise(
     lambda x: 1 / (1 + np.exp(-x)),
     lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
 )
+relu6 = elementwise(Kind.RELU6, lambda x: np.clip(x, 0, 6), lambda x: (x > 0) & (x < 6))
+exp = elementwise(Kind.EXP, np.exp, np.exp)
 tanh = elementwise(Kind.TANH, np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 silu = elementwise(
     Kind.SILU,
     lambda x: x / (1 + np.exp(-x)),
     lambda x: (1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2,
 )
+
+
+@lifted
+def swirl(x: Traced) -> Traced:
+    """x times the sine of its neighbour: an operation without a kind of its own."""
+
+    def pull(g: Raw, out: Raw, x: Raw) -> list[Raw]:
+        beside = np.roll(x, 1, -1)
+        return [g * np.sin(beside) + np.roll(g * x * np.cos(beside), -1, -1)]
+
+    return x.tape.note(
+        Step(Kind.OTHER, "swirl", lambda x: x * np.sin(np.roll(x, 1, -1)), pull, [x])
+    )
 
 
 # The array API standard's functions, as far as models and scores use them

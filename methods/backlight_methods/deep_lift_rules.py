@@ -63,12 +63,11 @@ class Rescale(Rule):
         size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
         bend = arrays.abs(slope - start_slope)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
-        unmoved = arrays.abs(way) < arrays.zeros_like(way) + 1e-37
-        near = arrays.where(straight, arrays.abs(way) < nearness * size, unmoved)
-        mean = arrays.where(unmoved, slope, (slope + start_slope) / 2.0)
-        safe = arrays.where(near, ones, way)
-        change = (op.output - reference.output) / safe
-        return (grad * arrays.where(near, mean, change),)
+        distance, nothing = arrays.abs(way), arrays.zeros_like(way)
+        far = distance > arrays.where(straight, nearness * size, nothing)
+        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
+        change = (op.output - reference.output) / arrays.where(far, way, ones)
+        return (grad * arrays.where(far, change, mean),)
 
 
 @final
@@ -136,8 +135,8 @@ class Extremum(Rule):
         for x, start, now, before, slope in shares:
             way = x - start
             # Where nothing moved, the limit is the derivative.
-            unmoved = arrays.abs(way) < arrays.zeros_like(way) + 1e-37
-            found.append(arrays.where(unmoved, slope, quotient(now + before, way, arrays)))
+            moved = arrays.abs(way) > 0.0
+            found.append(arrays.where(moved, quotient(now + before, way, arrays), slope))
         return found
 
 

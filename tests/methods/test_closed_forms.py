@@ -27,27 +27,12 @@ from backlight_methods import (
     Smooth,
     XGradCAM,
 )
+from tests.methods.judges import closed_form
 from tests.reference import ReferenceModel, polynomial
 
 CLOSE = {"rtol": 1e-7, "atol": 1e-8}
 """The reference model's central differences are good to about 1e-9."""
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
-
-JUDGED: set[str] = set()
-
-
-def closed_form(*names: str) -> Callable:
-    """Marks a test as the judge of these techniques."""
-
-    def mark(test: Callable) -> Callable:
-        JUDGED.update(names)
-        return test
-
-    return mark
-
-
-def test_every_technique_has_a_closed_form() -> None:
-    assert set(METHODS) == JUDGED
 
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
