@@ -72,8 +72,8 @@ class Kind(StrEnum):
     """Any other function of each number by itself, or a region of operations that makes one."""
 
     DENSE = "dense"
-    """A matrix product, or einsum, of x with a constant: params `weight`, `bias` (which may be
-    absent, and broadcasts against the output)."""
+    """A matrix product, or einsum, of x with a constant: params `weight` and, if it has one, `bias`, in
+    the framework's own layout."""
     CONVOLUTION = "convolution"
     """A convolution of x with constant weights: grouped, depthwise, dilated, transposed ones too.
     Params as of `DENSE`."""

@@ -108,8 +108,9 @@ class LRP(Method):
             `epsilon_w_square`, `epsilon_alpha2_beta1`, `epsilon_alpha2_beta1_flat`), or a
             `Composite`. "epsilon_plus" has z-plus at convolutions and epsilon at dense layers.
 
-    Law: without biases, the values of an example sum to its score, but for what epsilon takes
-        (conservation). What biases keep shows in `gap`.
+    Law: without biases, the values of an example sum to its score (conservation), but for what epsilon
+        takes and what neurons keep that have nothing of the sign that a rule shares by. What is kept,
+        by biases too, shows in `gap`.
     Cost: a forward and a backward pass with "epsilon"; z-plus repeats each linear operation four
         times, gamma eight times.
 

@@ -27,15 +27,23 @@ def by_sign(x: Array, above: Array, below: Array, arrays: Arrays) -> Array:
     return arrays.where(x < 0.0, below, above)
 
 
-def signed(part: Array | None, sign: str, arrays: Arrays) -> Array | None:
-    """The positive or negative part of a bias that may be missing."""
-    if part is None:
-        return None
-    return positive(part, arrays) if sign == "+" else negative(part, arrays)
+def part(op: Application, sign: str = "", bias: bool = False) -> dict[str, Array]:
+    """The weights of a linear operation, or their positive ("+") or negative ("-") part, with the same
+    part of its bias if asked for and if there is one."""
+    parts = {"+": positive, "-": negative}
+    names = [
+        name for name in ("weight", "bias") if name in op.params and (bias or name == "weight")
+    ]
+    return {
+        name: parts[sign](op.params[name], op.arrays) if sign else op.params[name] for name in names
+    }
 
 
-def plus(z: Array, bias: Array | None, factor: float = 1.0) -> Array:
-    return z if bias is None else z + bias * factor
+def shared(relevance: Array, total: Array, epsilon: float, arrays: Arrays) -> Array:
+    """Relevance per unit of what it is shared by; none where there is nothing to share it by."""
+    some = arrays.abs(total) > 0.0
+    moved = arrays.where(some, stabilised(total, epsilon, arrays), arrays.zeros_like(total))
+    return quotient(relevance, moved, arrays)
 
 
 @final
@@ -74,20 +82,16 @@ class Gamma(Rule):
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
-        weight, bias = op.params["weight"], op.params.get("bias")
-        all_of, above = {"weight": weight}, {"weight": positive(weight, arrays)}
+        all_of, above = part(op), part(op, "+")
         z, more = op.output, self.gamma
         upper, lower = positive(x, arrays), negative(x, arrays)
         # W+ x+, and W- x- from W x- and W+ x-: the contributions that are positive.
-        raised = op.replay(inputs=(upper,), params=above)
+        raised = op.replay(inputs=(upper,), params=part(op, "+", bias=True))
         fallen = op.replay(inputs=(lower,), params=above)
         gains = raised + op.replay(inputs=(lower,), params=all_of) - fallen
-        losses = fallen + op.replay(inputs=(upper,), params=all_of) - raised
-        up = plus(z + gains * more, signed(bias, "+", arrays), more)
-        down = plus(z + losses * more, signed(bias, "-", arrays), more)
-        rising, falling = positive(z, arrays), negative(z, arrays)
-        at_gain = grad * quotient(rising, stabilised(up, self.epsilon, arrays), arrays)
-        at_loss = grad * quotient(falling, stabilised(down, self.epsilon, arrays), arrays)
+        losses = fallen + op.replay(inputs=(upper,), params=part(op, bias=True)) - raised
+        at_gain = shared(grad * positive(z, arrays), z + gains * more, self.epsilon, arrays)
+        at_loss = shared(grad * negative(z, arrays), z + losses * more, self.epsilon, arrays)
         (gain,), (gain_above,) = (op.vjp(at_gain, params=one) for one in (all_of, above))
         (loss,), (loss_above,) = (op.vjp(at_loss, params=one) for one in (all_of, above))
         # An input above 0 adds to gains through W+ and to losses through W- = W - W+, one below 0 the
@@ -116,24 +120,17 @@ class AlphaBeta(Rule):
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
-        weight = op.params["weight"]
-        bias = op.params.get("bias") if self.bias else None
-        above = {"weight": positive(weight, arrays)}
-        below = {"weight": negative(weight, arrays)}
+        above, below = part(op, "+"), part(op, "-")
         upper, lower = positive(x, arrays), negative(x, arrays)
         relevance = grad * op.output
-        gains = op.replay(inputs=(upper,), params=above) + op.replay(inputs=(lower,), params=below)
-        gains = plus(gains, signed(bias, "+", arrays))
-        share = quotient(relevance * self.alpha, stabilised(gains, self.epsilon, arrays), arrays)
+        gains = op.replay(inputs=(upper,), params=part(op, "+", self.bias))
+        gains = gains + op.replay(inputs=(lower,), params=below)
+        share = shared(relevance * self.alpha, gains, self.epsilon, arrays)
         (same,), (other,) = (op.vjp(share, params=one) for one in (above, below))
         if self.beta:
-            losses = op.replay(inputs=(upper,), params=below) + op.replay(
-                inputs=(lower,), params=above
-            )
-            losses = plus(losses, signed(bias, "-", arrays))
-            share = quotient(
-                relevance * -self.beta, stabilised(losses, self.epsilon, arrays), arrays
-            )
+            losses = op.replay(inputs=(upper,), params=part(op, "-", self.bias))
+            losses = losses + op.replay(inputs=(lower,), params=above)
+            share = shared(relevance * -self.beta, losses, self.epsilon, arrays)
             (loss_below,), (loss_above,) = (op.vjp(share, params=one) for one in (below, above))
             same, other = same + loss_below, other + loss_above
         return (by_sign(x, same, other, arrays),)
@@ -190,9 +187,7 @@ class ZBox(InputRule):
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
-        weight = op.params["weight"]
-        whole = {"weight": weight}
-        above, below = {"weight": positive(weight, arrays)}, {"weight": negative(weight, arrays)}
+        whole, above, below = part(op), part(op, "+"), part(op, "-")
         axes = tuple(range(1, x.ndim))
         low = arrays.min(x, axis=axes, keepdims=True) if self.low is None else self.low
         high = arrays.max(x, axis=axes, keepdims=True) if self.high is None else self.high
@@ -202,7 +197,7 @@ class ZBox(InputRule):
             - op.replay(inputs=(low,), params=above)
             - op.replay(inputs=(high,), params=below)
         )
-        share = quotient(grad * op.output, stabilised(z, self.epsilon, arrays), arrays)
+        share = shared(grad * op.output, z, self.epsilon, arrays)
         (all_of,) = op.vjp(share, params=whole)
         (lowest,) = op.vjp(share, params=above)
         (highest,) = op.vjp(share, params=below)
