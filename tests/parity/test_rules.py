@@ -1,0 +1,72 @@
+"""Same weights in, same map out, where the backward pass obeys rules: every technique that has any, on
+small nets of every style."""
+
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+import backlight
+from backlight import Method, Model
+from backlight_methods import (
+    LRP,
+    Deconvnet,
+    DeepLIFT,
+    ExcitationBackprop,
+    Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
+)
+from tests.parity import nets
+from tests.parity.measure import FRAMEWORKS, MODULES, Values, precision, spread
+
+TECHNIQUES: dict[str, Method] = {
+    "gradient": Gradient(),
+    "guided_backprop": GuidedBackprop(all_rectifiers=True),
+    "deconvnet": Deconvnet(all_rectifiers=True),
+    "guided_grad_cam": GuidedGradCAM(all_rectifiers=True),
+    "deep_lift": DeepLIFT(baseline=0.1),
+    "reveal_cancel": DeepLIFT(rule="reveal_cancel"),
+    "lrp_epsilon": LRP(composite="epsilon"),
+    "lrp_epsilon_plus": LRP(composite="epsilon_plus"),
+    "lrp_epsilon_gamma_box": LRP(composite="epsilon_gamma_box"),
+    "lrp_alpha_beta_flat": LRP(composite="epsilon_alpha2_beta1_flat"),
+    "excitation_backprop": ExcitationBackprop(),
+}
+LEFT_OUT = {("guided_grad_cam", net) for net in nets.SEQUENCES} | {
+    # The first thing these do is to normalise or add: no rule for the input is defined.
+    (technique, net)
+    for technique in ("lrp_epsilon_gamma_box", "lrp_alpha_beta_flat")
+    for net in nets.SEQUENCES
+}
+CASES = [
+    (technique, net)
+    for technique in TECHNIQUES
+    for net in nets.NETS
+    if (technique, net) not in LEFT_OUT
+]
+
+
+@cache
+def model(framework: str, net: str) -> Model:
+    made = import_module(f"tests.parity.nets_{MODULES[framework]}").net(net)
+    return backlight.wrap(made, framework)
+
+
+def explained(framework: str, net: str, method: Method) -> Values:
+    """Values and channels last, whatever the framework."""
+    x = nets.inputs(net, 3)
+    pictures = x.ndim == 4
+    if framework == "torch" and pictures:
+        x = np.moveaxis(x, -1, 1)
+    with precision("float64"):
+        found = np.asarray(method(model(framework, net), x, [1, 0, 4]).values)
+    return np.moveaxis(found, 1, -1) if framework == "torch" and pictures else found
+
+
+@pytest.mark.parametrize(("technique", "net"), CASES)
+def test_three_frameworks_agree_in_float64(technique: str, net: str) -> None:
+    found = [explained(framework, net, TECHNIQUES[technique]) for framework in FRAMEWORKS]
+    assert np.abs(found[0]).max() > 0
+    assert spread(found) <= 1e-9
