@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
-from backlight.errors import BacklightError, ModelError, SiteError
+from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.inputs import Inputs
 from backlight.model import Gradient, Model, Options, Site
+from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
+from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
-from backlight_jax import passes
+from backlight_jax import passes, ruled_passes
 from backlight_jax.naming import Place
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
@@ -89,9 +91,20 @@ class JaxModel(Model):
         *,
         at: str | None = None,
         value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
     ) -> Gradient:
         prepared, place, point, trace, arrays = self._placed(inputs, at, value)
         operands = score.operands()
+        if rules is not None or reference is not None:
+            starts = None if reference is None else self._starts(reference, prepared, place)
+            ruled = trace.compiled(
+                ("ruled", score.recipe, place and place.key, rules, rows_of(starts)),
+                lambda: ruled_passes.ruled_pass(trace, score, place, rules or NoRules(), starts),
+            )
+            found, site, gradients, there = ruled.run(arrays, operands, (point, starts))
+            tree = prepared.attributed if place is None else site
+            return Gradient(found, tree, rebuild(tree, gradients), ruled.operations, there)
         if place is None:
             compiled = trace.compiled(
                 ("gradient", score.recipe),
@@ -105,6 +118,21 @@ class JaxModel(Model):
             lambda: passes.site_gradient_pass(trace, score, place),
         )
         return Gradient(*compiled(arrays, operands, point))
+
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        _, place, _, trace, _ = self._placed(inputs, at, None)
+        obeyed = rules or NoRules()
+        return trace.compiled(
+            ("operations", score and score.recipe, place and place.key, obeyed),
+            lambda: ruled_passes.recognised(trace, score, place, obeyed).operations,
+        )
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         _, place, _, trace, arrays = self._placed(inputs, at, None)
@@ -143,6 +171,26 @@ class JaxModel(Model):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
+
+    def _starts(self, reference: Tree, inputs: Inputs, place: Place | None) -> list[Any]:
+        """The reference's arrays, checked against the value's."""
+        tree = map_leaves(self._native, reference)
+        shapes = (
+            [shape_of(leaf) for leaf in leaves(inputs.attributed)]
+            if place is None
+            else [place.shape]
+        )
+        given = [shape_of(leaf) for leaf in leaves(tree)]
+        fits = len(given) == len(shapes) and all(
+            one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
+            for one, shape in zip(given, shapes, strict=True)
+        )
+        if not fits:
+            raise InputError(
+                f"A reference is shaped like the value, {shapes}, or has length 1 on axis 0; "
+                f"got {given}."
+            )
+        return leaves(tree)
 
     def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
         """The trace for these inputs, and the arrays to call it with."""
@@ -203,6 +251,10 @@ class JaxModel(Model):
                 f"got {shape_of(point)}."
             )
         return prepared, place, point, trace, arrays
+
+
+def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:
+    return None if starts is None else tuple(start.shape[0] for start in starts)
 
 
 def wrapped_names(net: object) -> dict[int, str]:

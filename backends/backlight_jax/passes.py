@@ -76,7 +76,7 @@ def outputs_pass(trace: Trace) -> Pass:
     def outputs(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
         values = start(program, constants, arrays)
         run(program.nodes, values)
-        return trace.results(program, values)
+        return jax.tree.unflatten(trace.structure_of_outputs, scored(program, None, values))
 
     return compiled(outputs, trace, program)
 
@@ -105,7 +105,7 @@ def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
             run(program.nodes[:end], values)
             values[number] = hidden(value, at, values[number])
         run(program.nodes[end:], values)
-        return evaluated(trace, program, score, neuron, values, operands)
+        return evaluated(trace, score, neuron, scored(program, neuron, values), operands)
 
     return compiled(scores, trace, program)
 
@@ -128,7 +128,7 @@ def input_gradient_pass(trace: Trace, score: Score) -> Pass:
                 moved[index] = array
             values = start(program, constants, moved)
             run(program.nodes, values)
-            return evaluated(trace, program, score, neuron, values, operands)
+            return evaluated(trace, score, neuron, scored(program, neuron, values), operands)
 
         found, pullback = jax.vjp(scores, [arrays[index] for index in moving])
         (gradient,) = pullback(jnp.ones_like(found))
@@ -154,7 +154,7 @@ def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
         def scores(moved: Any) -> Any:
             values = {**before, number: hidden(moved, at, before[number])}
             run(program.nodes[end:], values)
-            return evaluated(trace, program, score, neuron, values, operands)
+            return evaluated(trace, score, neuron, scored(program, neuron, values), operands)
 
         found, pullback = jax.vjp(scores, point)
         (gradient,) = pullback(jnp.ones_like(found))
@@ -169,18 +169,27 @@ def scored_program(trace: Trace, score: Score, at: Place | None) -> tuple[Progra
     return trace.program([place.key for place in (at, neuron) if place is not None]), neuron
 
 
+def scored(program: Program, neuron: Place | None, values: dict[int, Any]) -> list[Any]:
+    """What a score reads: the outputs, or the value that it is of."""
+    if neuron is not None:
+        return [values[number_of(program, neuron)]]
+    return [
+        values[output] if isinstance(output, int) else jnp.asarray(output.val)
+        for output in program.outputs
+    ]
+
+
 def evaluated(
     trace: Trace,
-    program: Program,
     score: Score,
     neuron: Place | None,
-    values: dict[int, Any],
+    values: Sequence[Any],
     operands: Sequence[Any],
 ) -> Any:
     if neuron is None:
-        outputs = trace.results(program, values)
+        outputs = jax.tree.unflatten(trace.structure_of_outputs, values)
     else:
-        outputs = shown(values[number_of(program, neuron)], neuron)
+        outputs = shown(values[0], neuron)
     try:
         found: Any = score.evaluate(outputs, operands, ARRAYS)
     except Exception as error:

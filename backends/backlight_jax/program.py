@@ -1,6 +1,6 @@
 """A traced function as one flat list of equations, which can be run, tapped and cut anywhere."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
@@ -100,7 +100,7 @@ class Flattener:
     """Puts the bodies of calls in their places, with fresh values (bodies are shared objects)."""
 
     program: Program
-    opened: Collection[Path] | None
+    inside: "Inside"
     known: dict[int, int] = field(default_factory=dict)
 
     def body(
@@ -132,11 +132,8 @@ class Flattener:
     def equation(
         self, path: Path, equation: JaxprEqn, inputs: tuple[Operand, ...], scope: tuple[str, ...]
     ) -> tuple[Operand, ...]:
-        name = str(equation.primitive.name)
-        inner = body_of(equation)
-        if inner is not None and (
-            name in INLINED or (name in OPENABLE and (self.opened is None or path in self.opened))
-        ):
+        inner = self.inside(path, equation)
+        if inner is not None:
             outputs = self.body(inner.jaxpr, inner.consts, inputs, path, scope)
             self.program.calls.append(Call(path, called(equation), outputs))
             return outputs
@@ -152,6 +149,10 @@ class Flattener:
         return self.known[id(value)]
 
 
+Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
+"""What to put in the place of an equation; None to keep it."""
+
+
 def flatten(closed: ClosedJaxpr, opened: Collection[Path] | None = ()) -> Program:
     """The program of a traced function.
 
@@ -159,9 +160,15 @@ def flatten(closed: ClosedJaxpr, opened: Collection[Path] | None = ()) -> Progra
         closed: the traced function.
         opened: which of the `OPENABLE` calls to open; None for all of them.
     """
+
+    def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:
+        name = str(equation.primitive.name)
+        open_it = name in OPENABLE and (opened is None or path in opened)
+        return body_of(equation) if name in INLINED or open_it else None
+
     program = Program()
     program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
-    flattener = Flattener(program, opened)
+    flattener = Flattener(program, inside)
     program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
     return program
 

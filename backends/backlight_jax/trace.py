@@ -84,11 +84,22 @@ class Trace:
 
     @cached_property
     def sites(self) -> Sites:
+        return find_sites(self.structure, self.axes, self.weights)
+
+    @cached_property
+    def labels(self) -> dict[Key, str]:
+        """The names of all values, those that are no sites included."""
+        anywhere = find_sites(self.structure, [0] * len(self.whole.avals), self.weights)
+        return {anywhere.places[site.name].key: site.name for site in anywhere.listed}
+
+    @cached_property
+    def weights(self) -> dict[int, str]:
+        """The names of the arguments and constants that are weights."""
         weights = dict(zip(self.whole.inputs, self.names, strict=False))
         for value, constant in self.whole.constants.items():
             if id(constant) in self.constant_names:
                 weights[value] = self.constant_names[id(constant)]
-        return find_sites(self.structure, self.axes, weights)
+        return weights
 
     @cached_property
     def axes(self) -> list[int | None]:
@@ -144,14 +155,6 @@ class Trace:
             if id(constant) not in self._arrays:
                 self._arrays[id(constant)] = jnp.asarray(constant)
         return [self._arrays[id(constant)] for constant in program.constants.values()]
-
-    def results(self, program: Program, values: dict[int, Any]) -> Any:
-        """The net's outputs, in its own structure."""
-        outputs = [
-            values[output] if isinstance(output, int) else jnp.asarray(output.val)
-            for output in program.outputs
-        ]
-        return jax.tree.unflatten(self.structure_of_outputs, outputs)
 
     def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
         """What was compiled under this key, built at first use."""

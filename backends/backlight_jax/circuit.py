@@ -1,0 +1,118 @@
+"""A net and a score as one program, every call opened that operations may be in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+from jax.core import ShapedArray
+from jax.extend.core import Literal
+
+from backlight.scores import Score
+from backlight_jax import passes
+from backlight_jax.naming import Place
+from backlight_jax.opening import abstract, inside
+from backlight_jax.program import Flattener, Node, Operand, Path, Program
+from backlight_jax.trace import Trace
+
+SCORE: Path = (-1,)
+"""Where the equations of the score are."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """What is ruled.
+
+    Attributes:
+        trace: of the net.
+        program: the net's equations, then the score's.
+        sources: the values that are differentiated at.
+        begin: how many equations come before them.
+        end: how many equations are the net's.
+        scored: the values of the net that the score reads.
+        operands: the numbers of the score's operands.
+        targets: what is explained: the score, or all floating-point outputs.
+        rows: the values that differ from example to example, known before the first equation.
+    """
+
+    trace: Trace
+    program: Program
+    sources: tuple[int, ...]
+    begin: int
+    end: int
+    scored: tuple[Operand, ...]
+    operands: tuple[int, ...]
+    targets: tuple[Operand, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def nodes(self) -> list[Node]:
+        return self.program.nodes
+
+
+def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
+    program = Program()
+    program.inputs = [program.fresh(variable.aval) for variable in trace.jaxpr.jaxpr.invars]
+    flattener = Flattener(program, inside)
+    closed = trace.jaxpr
+    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
+    end = len(program.nodes)
+    signature = trace.signature
+    first = len(signature.weights)
+    attributed = program.inputs[first : first + len(signature.attributed)]
+    extra = program.inputs[first + len(signature.attributed) :]
+    rows = [*attributed, *(value for value, row in zip(extra, signature.rows, strict=True) if row)]
+    if at is None:
+        sources = [value for value in attributed if is_floating(program.avals[value])]
+        begin = 0
+    else:
+        number, begin = passes.cut(program, at)
+        sources = [number]
+    scored: list[Operand] = []
+    operands: list[int] = []
+    if score is None:
+        targets: list[Operand] = [
+            output
+            for output in program.outputs
+            if isinstance(output, int) and is_floating(program.avals[output])
+        ]
+    else:
+        neuron = None if score.site is None else trace.place(score.site)
+        scored = list(program.outputs if neuron is None else [passes.number_of(program, neuron)])
+        operands = [program.fresh(aval) for aval in operand_avals(score)]
+
+        def evaluated(values: Sequence[Any], classes: Sequence[Any]) -> Any:
+            return passes.evaluated(trace, score, neuron, values, classes)
+
+        closed = jax.make_jaxpr(evaluated)(
+            [aval_of(program, value) for value in scored],
+            [program.avals[operand] for operand in operands],
+        )
+        targets = list(flattener.body(closed.jaxpr, closed.consts, [*scored, *operands], SCORE, ()))
+    return Circuit(
+        trace,
+        program,
+        tuple(sources),
+        begin,
+        end,
+        tuple(scored),
+        tuple(operands),
+        tuple(targets),
+        (*rows, *operands),
+    )
+
+
+def operand_avals(score: Score) -> list[Any]:
+    native = jax.dtypes.canonicalize_dtype
+    return [abstract(ShapedArray(one.shape, native(one.dtype))) for one in score.operands()]
+
+
+def aval_of(program: Program, operand: Operand) -> Any:
+    held: Any = operand
+    return abstract(held.aval if isinstance(operand, Literal) else program.avals[operand])
+
+
+def is_floating(aval: Any) -> bool:
+    return bool(jnp.issubdtype(aval.dtype, jnp.inexact))
