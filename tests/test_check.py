@@ -398,3 +398,44 @@ def test_refused(what: str, place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert out == ""
+
+
+# On a framework's own nets
+
+JAX_NET = """
+import jax
+import jax.numpy as jnp
+
+KERNEL, HEAD = jnp.arange(9.0).reshape(3, 3, 1, 1) - 4, jnp.eye(16, 3)
+
+
+def net(x):
+    layout = ("NHWC", "HWIO", "NHWC")
+    h = jax.lax.conv_general_dilated(x, KERNEL, (1, 1), "SAME", dimension_numbers=layout)
+    return jax.nn.relu(h).reshape(len(x), -1) @ HEAD
+
+
+def smooth(x):
+    return jax.nn.silu(x.reshape(len(x), -1))
+
+
+def pictures():
+    return jnp.ones((2, 4, 4, 1))
+"""
+
+
+def test_a_plain_jax_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its framework is that of the arrays it is given, or the one that is said."""
+    file = tmp_path / "jax_net.py"
+    file.write_text(JAX_NET)
+    code, out, err = run(
+        capsys, f"{file}:net", f"{file}:pictures", "--json", "-m", "guided-backprop"
+    )
+    assert code == 0, err
+    kinds = {row["kind"]: row for row in json.loads(out)[0]["operations"]}
+    assert set(kinds) == {"convolution", "relu", "dense"}
+    assert kinds["relu"]["treatment"] == "rule"
+    said = ["shape:1x4x4x1", "--framework", "jax", "-m", "guided_backprop"]
+    assert run(capsys, f"{file}:net", *said)[0] == 0
+    assert run(capsys, f"{file}:smooth", *said)[0] == 1
+    assert run(capsys, f"{file}:smooth", "shape:1x4x4x1")[0] == 2
