@@ -1,7 +1,7 @@
 """What rules cost: time of a technique over time of a bare forward pass and input gradient.
 
-Side by side in one run, per framework: `python -m benchmarks.rules torch`. Captum is timed with torch, and
-Zennit where it is installed (it is under the LGPL, so no part of the development environment).
+Side by side in one run, per framework: `python -m benchmarks.rules torch`. Captum is timed with torch,
+and Zennit where it is installed (it is under the LGPL, so no part of the development environment).
 """
 
 import sys

@@ -1,5 +1,5 @@
-"""DeepLIFT's law on architectures of every style: |sum of values - (score - baseline score)| over |score -
-baseline score|, the median over 8 inputs, in float64 and float32; beside it Captum's.
+"""DeepLIFT's law on architectures of every style: how far the values' sum is from score - baseline score,
+relative to that, the median over 8 inputs, in float64 and float32; beside it Captum's.
 
 `python -m benchmarks.summation tensorflow` takes the nets of keras.applications; `... torch` those of
 torchvision, which has to be installed beside torch. Weights are random, batch normalisation is calibrated
