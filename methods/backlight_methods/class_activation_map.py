@@ -7,6 +7,7 @@ The techniques differ in the weights alone. Values are raw and signed; the paper
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -15,7 +16,12 @@ from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, Arrays, shape_of
 from backlight.errors import SiteError, require
 from backlight.resize import resize
+from backlight.rules import Rules
 from backlight.tree import leaves
+from backlight_methods.guided_backprop import GuidedBackprop
+from backlight_methods.lrp import LRP
+
+BACKWARD: Mapping[str, Method] = {"guided_backprop": GuidedBackprop(), "lrp": LRP()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +32,37 @@ class ClassActivationMap(Method):
         upsample: how the map is brought to the input's places: "bilinear" (the papers'), "nearest",
             or "none" to keep the feature map's own places.
         rectify: whether negative values are set to 0 at the end (before upsampling), as in the papers.
+        backward: what stands for the score's gradient: "gradient", as in the papers; "guided_backprop";
+            or "lrp", the multipliers of LRP's epsilon-plus, with which the weights of Grad-CAM become
+            mean relevance per activation, as in Lee et al., "Relevance-CAM" (2021).
     """
 
     upsample: Literal["bilinear", "nearest", "none"] = "bilinear"
     rectify: bool = False
+    backward: Literal["gradient", "guided_backprop", "lrp"] = "gradient"
 
     def __post_init__(self) -> None:
         known = ("bilinear", "nearest", "none")
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         require(self.upsample in known, self, "upsample", "'bilinear', 'nearest' or 'none'")
+        ways = ("gradient", *BACKWARD)
+        require(self.backward in ways, self, "backward", "'gradient', 'guided_backprop' or 'lrp'")
 
     @property
     def spatial(self) -> bool:
         return True
+
+    @property
+    def rules(self) -> Rules | None:
+        return BACKWARD[self.backward].rules if self.backward in BACKWARD else None
 
     @abstractmethod
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         """Weights that broadcast against the activation: both are (N, places, channels)."""
 
     def attribute(self, objective: Objective) -> Evidence:
-        found = objective.gradient()
+        rules = self.rules
+        found = objective.gradient() if rules is None else objective.ruled(rules)
         (value,), (slope,) = leaves(found.value), leaves(found.gradient)
         layout, target = objective.layout_of(value), objective.input_layout
         if layout is None or target is None:
@@ -63,4 +80,5 @@ class ClassActivationMap(Method):
             maps = arrays.maximum(maps, arrays.zeros_like(maps))
         if self.upsample != "none":
             maps = resize(maps, target.grid, self.upsample, objective.model)
-        return Evidence(maps, found.score)
+        notes = rules.notes(found.operations) if rules is not None else ()
+        return Evidence(maps, found.score, warnings=notes)

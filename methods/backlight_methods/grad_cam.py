@@ -18,6 +18,7 @@ class GradCAM(ClassActivationMap):
     Args:
         upsample: "bilinear" (default), "nearest" or "none".
         rectify: whether negative values are set to 0.
+        backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 
     Law: for a net that ends in global average pooling and a linear layer, the values (not upsampled)
         sum to the score without its bias.

@@ -18,6 +18,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     Args:
         upsample: "bilinear" (default), "nearest" or "none".
         rectify: whether negative values are set to 0.
+        backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 
     Law: the weights are at least 0, and a channel whose gradient is nowhere positive has none.
     Cost: one forward pass, and a backward pass down to the feature map.

@@ -18,6 +18,7 @@ class HiResCAM(ClassActivationMap):
     Args:
         upsample: "bilinear" (default), "nearest" or "none".
         rectify: whether negative values are set to 0.
+        backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 
     Law: where the score is linear in the feature map, the values (not upsampled) sum to the score
         without its bias.

@@ -18,6 +18,7 @@ class LayerCAM(ClassActivationMap):
     Args:
         upsample: "bilinear" (default), "nearest" or "none".
         rectify: whether negative values are set to 0.
+        backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 
     Law: where no gradient is negative, it equals HiResCAM.
     Cost: one forward pass, and a backward pass down to the feature map.

@@ -18,6 +18,7 @@ class XGradCAM(ClassActivationMap):
     Args:
         upsample: "bilinear" (default), "nearest" or "none".
         rectify: whether negative values are set to 0.
+        backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 
     Law: the values (not upsampled) sum to those of HiResCAM, if no channel sums to 0.
     Cost: one forward pass, and a backward pass down to the feature map.

@@ -36,6 +36,7 @@ EXTRA: dict[str, Method] = {
     ),
     "smooth_grad_cam": Smooth(inner=METHODS["grad_cam"](), samples=3),
     "deep_shap": METHODS["deep_lift"](baseline=Several([0.1, -0.3]), rule="reveal_cancel"),
+    "relevance_cam": METHODS["grad_cam"](backward="lrp"),
     "smooth_lrp": Smooth(inner=METHODS["lrp"](composite="epsilon"), samples=3),
 }
 

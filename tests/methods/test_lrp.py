@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from backlight.errors import CoverageError, HyperParameterError
-from backlight_methods import COMPOSITES, LRP, Composite, ExcitationBackprop, InputXGradient
+from backlight_methods import (
+    COMPOSITES,
+    LRP,
+    Composite,
+    ExcitationBackprop,
+    GuidedBackprop,
+    HiResCAM,
+    InputXGradient,
+)
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
 from tests import tape
 from tests.methods.judges import closed_form
@@ -218,6 +226,23 @@ def test_convolutions_and_winners_place_by_place(composite: str, first: Share) -
             share = first(patch.reshape(-1), KERNEL[o].reshape(-1, 1), BIAS[o : o + 1])[:, 0]
             expected[:, i : i + 3, j : j + 3] += (share * hidden[o, i, j]).reshape(patch.shape)
         np.testing.assert_allclose(values, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("backward", ["guided_backprop", "lrp"])
+def test_class_activation_maps_take_what_goes_back_by_rules(backward: str) -> None:
+    x = random(2, 2, 7, 7, seed=9)
+    at, technique = ("conv", LRP()) if backward == "lrp" else ("pool", GuidedBackprop())
+    model = ReferenceModel(
+        *cnn().stages[:2],
+        ("second", lambda x: tape.relu(tape.convolution(x, random(3, 3, 2, 2)))),
+        ("flat", cnn().stages[2][1]),
+        ("head", lambda x: tape.dense(x, random(3, 2))),
+    )
+    back = np.asarray(technique(model, x, 1, at=at).values)
+    value = np.asarray(model.activation(model.prepare(x), at))
+    expected = back if backward == "lrp" else back * value
+    found = HiResCAM(backward=backward, upsample="none")(model, x, 1, at=at)
+    np.testing.assert_allclose(found.values, expected.sum(1), **EXACT)
 
 
 # What is not linear
