@@ -49,7 +49,7 @@ class Node:
 
     op: tf.Operation
     inputs: list[Value]
-    scope: Scope
+    scope: Scope = field(repr=False)
     outputs: list[Value] = field(default_factory=list)
 
     @cached_property
@@ -127,12 +127,13 @@ class Flat:
 def flatten(graph: tf.Graph) -> Flat:
     """The graph of a function, opened up."""
     flat = Flat([Value(tensor) for tensor in graph.inputs])
-    scope = _open(graph, flat.inputs, flat)
+    scope = extend(flat, graph, flat.inputs)
     flat.outputs = [scope[id(tensor)] for tensor in graph.outputs]
     return flat
 
 
-def _open(graph: tf.Graph, arguments: list[Value], flat: Flat) -> Scope:
+def extend(flat: Flat, graph: tf.Graph, arguments: list[Value]) -> Scope:
+    """The operations of a function's graph on these arguments, behind what is there already."""
     scope: Scope = {}
     for tensor, argument in zip(graph.inputs, arguments, strict=True):
         scope[id(tensor)] = argument
@@ -145,7 +146,7 @@ def _open(graph: tf.Graph, arguments: list[Value], flat: Flat) -> Scope:
         operands = [scope[id(operand)] for operand in op.inputs]
         if op.type in CALLS:
             inner = graph._get_function(op.get_attr("f").name).graph
-            inside = _open(inner, operands, flat)
+            inside = extend(flat, inner, operands)
             results = [inside[id(tensor)] for tensor in inner.outputs]
         else:
             node = Node(op, operands, scope)

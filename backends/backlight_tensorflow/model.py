@@ -9,18 +9,21 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
-from backlight.errors import InputError, InputTypeError
+from backlight.errors import InputTypeError
 from backlight.inputs import Inputs
 from backlight.model import Gradient, Model, Options, Site
+from backlight.operations import Operation
 from backlight.outputs import Outputs
+from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.calls import Request
 from backlight_tensorflow.flattening import Tensor
 from backlight_tensorflow.networks import Network, network
-from backlight_tensorflow.programs import Evaluation
-from backlight_tensorflow.sites import inner_sites, named_site, require_examples
+from backlight_tensorflow.programs import Evaluation, score_arguments
+from backlight_tensorflow.ruled_calls import Explained
+from backlight_tensorflow.sites import inner_sites, named_site, replacement, require_examples
 from backlight_tensorflow.structure import structure_of
 from backlight_tensorflow.tracing import LOCK, Trace, trace
 
@@ -83,6 +86,8 @@ class TensorFlowModel(Model):
         *,
         at: str | None = None,
         value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
     ) -> Gradient:
         inputs = self.prepare(inputs)
         attributed = inputs.attributed
@@ -91,10 +96,25 @@ class TensorFlowModel(Model):
                 "Inputs of integers have no gradient: convert pictures to floating point; for token "
                 "ids differentiate at the embedding, with at='the embedding's name'."
             )
+        if rules is not None or reference is not None:
+            return self._ruled(inputs, score, at, value, rules or NoRules(), reference)
         scores, found, place = self._evaluate(inputs, score, at, value, differentiated=True)
         if at is None:
             return Gradient(scores, attributed, rebuild(attributed, found))
         return Gradient(scores, place, found[0])
+
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        request, traced = self._traced(inputs)
+        explained = Explained(traced, request, score, at, None)
+        with self._network.explained(request):
+            return explained.operations(rules or NoRules())
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)
@@ -132,6 +152,30 @@ class TensorFlowModel(Model):
 
     def is_floating(self, array: Array) -> bool:
         return bool(array.dtype.is_floating)  # type: ignore[attr-defined]
+
+    def _ruled(
+        self,
+        inputs: Inputs,
+        score: Score,
+        at: str | None,
+        value: Tree | None,
+        rules: Rules,
+        reference: Tree | None,
+    ) -> Gradient:
+        request, traced = self._traced(inputs)
+        given = None if value is None else leaves(value)
+        explained = Explained(traced, request, score, at, given)
+        starts = None if reference is None else leaves(reference)
+        with self._network.explained(request):
+            found = explained.gradient(rules, starts)
+        if at is None:
+            place, gradient = inputs.attributed, rebuild(inputs.attributed, found.gradients)
+        else:
+            place, (gradient,) = (
+                value if value is not None else found.activation[0],
+                found.gradients,
+            )
+        return Gradient(found.scores, place, gradient, found.operations, found.reference_scores)
 
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
         """The trace for these inputs, made at the first ones of their kind."""
@@ -184,11 +228,10 @@ class TensorFlowModel(Model):
         more: list[Tensor] = []
         specs: list[tf.TensorSpec] = []
         if site is not None and value is not None:
-            more.append(self._replacement(value, site.name, site.value.tensor, request))
+            more.append(replacement(leaves(value)[0], site, request))
             specs.append(tf.TensorSpec((traced.count, *more[0].shape[1:]), more[0].dtype))
-        for operand in score.operands():
-            more.append(tf.constant(operand))
-            specs.append(tf.TensorSpec((None, *operand.shape[1:]), more[-1].dtype))
+        operands, of_operands = score_arguments(score)
+        more, specs = more + operands, specs + of_operands
         key = (
             "score",
             score.recipe,
@@ -212,22 +255,6 @@ class TensorFlowModel(Model):
             require_examples(site, shape_of(activation[0]), request)
             value = activation[0]
         return scores, gradients, cast(Tree, value)
-
-    def _replacement(self, value: Tree, name: str, site: Tensor, request: Request) -> Tensor:
-        """The value given for a site, if it fits there."""
-        given: object = leaves(value)[0]
-        tensor = tf.convert_to_tensor(given, site.dtype if isinstance(given, np.ndarray) else None)
-        if (
-            tensor.dtype != site.dtype
-            or not site.shape.is_compatible_with(tensor.shape)
-            or shape_of(tensor)[:1] != (request.count,)
-        ):
-            raise InputError(
-                f"The site {name!r} holds {site.dtype.name} of shape "
-                f"{(request.count, *tuple(site.shape)[1:])}; got {tensor.dtype.name} of shape "
-                f"{shape_of(tensor)} for it."
-            )
-        return tensor
 
     def _run(
         self,

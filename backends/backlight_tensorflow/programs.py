@@ -55,6 +55,12 @@ class Evaluation:
         return scores, gradients, activation
 
 
+def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
+    """The operands of a score as arguments of a program."""
+    tensors = [tf.constant(operand) for operand in score.operands()]
+    return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
+
+
 def gradients_of(scores: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
     """d (sum of the scores) / d each place; zero where nothing leads there, or for integers."""
     floating = [place for place in places if place.dtype.is_floating]

@@ -20,13 +20,27 @@ from backlight_tensorflow.flattening import Tensor
 ABSENT = object()
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer: the operations of a graph that were made in its course.
+
+    Attributes:
+        start: the number of the last operation before it.
+        end: the number of its own last operation.
+    """
+
+    graph: tf.Graph
+    start: int
+    end: int
+
+
 @dataclass(frozen=True)
 class Record:
     """One result of one call of a layer.
 
     Attributes:
         path: the layer's name after those of the models it is nested in.
-        call: which call of all that were noted.
+        call: in which call of a layer it came up.
         position: which of several results; None for the only one.
         tensor: the symbolic tensor that everything downstream uses.
         kind: the layer's class.
@@ -34,7 +48,7 @@ class Record:
     """
 
     path: str
-    call: int
+    call: Call
     position: int | None
     tensor: Tensor
     kind: str
@@ -47,14 +61,13 @@ class Recorder:
     def __init__(self, root: keras.Layer) -> None:
         self._root = root
         self._path: list[str] = []
-        self._calls = 0
         self._pooled: dict[int, bool] = {}
         self.records: list[Record] = []
 
     def restart(self) -> None:
         """Forget what was noted: TensorFlow may trace twice."""
         self._path, self.records = [], []
-        self._calls, self._pooled = 0, {}
+        self._pooled = {}
 
     def parts(self) -> list[keras.Operation]:
         """The layers inside of the model as it is now, the model itself first."""
@@ -85,19 +98,21 @@ class Recorder:
             if get_ident() != tracer:
                 return call(*arguments, **named)
             self._path.append(part.name)
+            graph = tf.compat.v1.get_default_graph()
+            start = made_in(graph)
             try:
                 result = call(*arguments, **named)
-                return self._note(part, result, (arguments, named))
+                extent = Call(graph, start, made_in(graph))
+                return self._note(part, result, (arguments, named), extent)
             finally:
                 self._path.pop()
 
         noted.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
         return noted
 
-    def _note(self, part: keras.Operation, result: object, fed: object) -> object:
+    def _note(self, part: keras.Operation, result: object, fed: object, call: Call) -> object:
         kind = type(part).__name__
         path = "/".join(self._path)
-        self._calls += 1
         known = {id(tensor) for tensor in tf.nest.flatten(fed)} | self._pooled.keys()
         several = len(tf.nest.flatten(result)) > 1
         position = iter(range(len(tf.nest.flatten(result))))
@@ -112,10 +127,16 @@ class Recorder:
             tensor = apart(each) if id(each) in known else each
             self._pooled[id(tensor)] = pooled
             place = at if several else None
-            self.records.append(Record(path, self._calls, place, tensor, kind, pooled))
+            self.records.append(Record(path, call, place, tensor, kind, pooled))
             return tensor
 
         return tf.nest.map_structure(note, result)
+
+
+def made_in(graph: tf.Graph) -> int:
+    """The number of the operation that was made last in a graph."""
+    operations = graph.get_operations()
+    return int(operations[-1]._id) if operations else -1
 
 
 def apart(tensor: Tensor) -> Tensor:

@@ -1,6 +1,10 @@
 """The inner values of a trace as sites: which there are, and which a name means."""
 
-from backlight.errors import SiteError, UnknownNameError
+import numpy as np
+import tensorflow as tf
+
+from backlight.arrays import shape_of
+from backlight.errors import InputError, SiteError, UnknownNameError
 from backlight.model import Site
 from backlight_tensorflow.calls import Request
 from backlight_tensorflow.flattening import Tensor
@@ -40,6 +44,23 @@ def named_site(traced: Trace, request: Request, name: str) -> Named:
             "floating-point numbers with the examples on axis 0."
         )
     return found
+
+
+def replacement(given: object, site: Named, request: Request) -> Tensor:
+    """The value given for a site, if it fits there."""
+    held = site.value.tensor
+    tensor = tf.convert_to_tensor(given, held.dtype if isinstance(given, np.ndarray) else None)
+    if (
+        tensor.dtype != held.dtype
+        or not held.shape.is_compatible_with(tensor.shape)
+        or shape_of(tensor)[:1] != (request.count,)
+    ):
+        raise InputError(
+            f"The site {site.name!r} holds {held.dtype.name} of shape "
+            f"{(request.count, *tuple(held.shape)[1:])}; got {tensor.dtype.name} of shape "
+            f"{shape_of(tensor)} for it."
+        )
+    return tensor
 
 
 def may_be_site(tensor: Tensor, traced: Trace) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
 
@@ -18,8 +18,10 @@ from backlight_tensorflow.copying import Copy
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
 from backlight_tensorflow.kinds import SAME_VALUE, SHAPE_ONLY, kind_of
 
+Kept = TypeVar("Kept")
+
 if TYPE_CHECKING:
-    from backlight_tensorflow.recording import Record, Recorder
+    from backlight_tensorflow.recording import Call, Record, Recorder
 
 LOCK = RLock()
 """Held while anything is traced, never while anything runs."""
@@ -64,20 +66,46 @@ class Trace:
             zip(self.flat.inputs[arguments:], function.captured_inputs, strict=True)
         )
         self._dependent = self.flat.dependent(self._arguments)
-        self._programs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
         self._kinds: dict[int, OutputKind] = {}
         self._lengths: dict[str, tuple[int, list[tuple[int, ...]]]] = {}
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._calls: list[tuple[Call, str]] = []
+        self._places: dict[Node, str] = {}
 
     def name(self, name: str, value: Value, kind: str, pooled: bool) -> None:
         self.named[name] = Named(name, value, kind, pooled)
+        if self.by_operation and value.node is not None:
+            self._places.setdefault(value.node, name)
 
     def depends(self, node: Node) -> bool:
         """Whether anything that the network is called with leads to this operation."""
         return node in self._dependent
 
+    @property
+    def arguments(self) -> list[Value]:
+        return self._arguments
+
+    @property
+    def captured(self) -> dict[Value, Tensor]:
+        """Tensors from outside: handles of variables, constants."""
+        return self._captured
+
+    def given(self, arguments: Sequence[Tensor]) -> dict[Value, Tensor]:
+        """What a copy on these arguments begins with."""
+        return {**self._captured, **dict(zip(self._arguments, arguments, strict=True))}
+
     def copy(self, arguments: Sequence[Tensor]) -> Copy:
         """The beginning of a copy on these arguments, in the graph that is being built."""
-        return Copy({**self._captured, **dict(zip(self._arguments, arguments, strict=True))})
+        return Copy(self.given(arguments))
+
+    def place(self, node: Node) -> str:
+        """The layer, by its name as a site, that an operation is in; the operation's own name where
+        sites are operations."""
+        return self._places.get(node, "") if self.by_operation else self._layer(node)
+
+    def note_calls(self, calls: dict["Call", str]) -> None:
+        """Remember which operations of which graph the calls of layers made, inner ones first."""
+        self._calls = list(calls.items())
 
     def results(self, copy: Copy) -> object:
         """The network's outputs in its own structure, from a copy."""
@@ -91,16 +119,29 @@ class Trace:
         self, key: Hashable, build: Callable[..., object], specs: Sequence[tf.TensorSpec]
     ) -> Callable[..., Any]:
         """The compiled form of `build`, traced at most once per key."""
-        known = self._programs.get(key)
+        function = tf.function(build, autograph=False)
+        made: Callable[..., Any] = self.kept(key, lambda: function.get_concrete_function(*specs))
+        return made
+
+    def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What was made for a key, made at most once while it is remembered."""
+        known = self._kept.get(key)
         if known is None:
             with LOCK:
-                known = self._programs.get(key)
+                known = self._kept.get(key)
                 if known is None:
-                    known = tf.function(build, autograph=False).get_concrete_function(*specs)
-                    self._programs[key] = known
-                while len(self._programs) > KEPT_PROGRAMS:
-                    self._programs.popitem(last=False)
-        return known
+                    known = self._kept[key] = make()
+                while len(self._kept) > KEPT_PROGRAMS:
+                    self._kept.popitem(last=False)
+        return cast(Kept, known)
+
+    def _layer(self, node: Node) -> str:
+        inside = [
+            (call.end - call.start, -len(name), name)
+            for call, name in self._calls
+            if call.graph is node.op.graph and call.start < node.op._id <= call.end
+        ]
+        return min(inside)[2] if inside else ""
 
     def shapes(self, what: str, values: Sequence[Value], request: Request) -> list[tuple[int, ...]]:
         """The shapes of some of the values for these inputs; they are run once to find out.
@@ -193,7 +234,8 @@ def name_layers(made: Trace, records: Sequence["Record"]) -> None:
     for nothing, by Keras to see the shape of its results; such calls do not count.
     """
     needed = set(made.flat.needed(without=SHAPE_ONLY))
-    calls: dict[str, list[int]] = {}
+    calls: dict[str, list[Call]] = {}
+    extents: dict[Call, str] = {}
     for record in records:
         found = [value for value in made.flat.of(record.tensor) if value.node in needed]
         if not found:
@@ -202,8 +244,10 @@ def name_layers(made: Trace, records: Sequence["Record"]) -> None:
         if record.call not in counted:
             counted.append(record.call)
         name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
+        extents[record.call] = name
         name += "" if record.position is None else f"[{record.position}]"
         made.name(name, found[0], record.kind, record.pooled)
+    made.note_calls(extents)
 
 
 def name_operations(made: Trace) -> None:

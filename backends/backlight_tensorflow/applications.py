@@ -1,0 +1,105 @@
+"""An operation as rules see it, with the values of one pass."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import tensorflow as tf
+
+from backlight.arrays import Array, Arrays
+from backlight.errors import CoverageError
+from backlight.operations import LINEAR, Operation
+from backlight.rules import Application
+from backlight_tensorflow import arrays as array_functions
+from backlight_tensorflow import derivatives
+from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.linear_units import Params, pull_linear, replay_linear
+from backlight_tensorflow.passes import Pass, pull
+from backlight_tensorflow.paths import Path
+from backlight_tensorflow.units import Unit
+
+
+class TensorFlowApplication(Application):
+    """A unit in a pass: see `Application`."""
+
+    def __init__(
+        self,
+        path: Path,
+        unit: Unit,
+        operations: Mapping[Unit, Operation],
+        run: Pass,
+        reference: Pass | None,
+    ) -> None:
+        self._path, self._unit, self._run = path, unit, run
+        self.operation = operations[unit]
+        self.arrays = cast(Arrays, array_functions)
+        self.inputs = tuple(run.tensor(value) for value in unit.inputs)
+        self.output = run.tensor(unit.output)
+        # A function of Python: what no rule asks for is not computed.
+        linear = unit.kind in LINEAR
+        self.params = cast(Mapping[str, Array], Params(run, unit)) if linear else {}
+        self.reference = (
+            None
+            if reference is None
+            else TensorFlowApplication(path, unit, operations, reference, None)
+        )
+        self.parts = tuple(
+            TensorFlowApplication(path, part, operations, run, reference) for part in unit.parts
+        )
+
+    def vjp(
+        self,
+        grad: Array,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+        frozen: bool = False,
+    ) -> tuple[Array, ...]:
+        unit = self._unit
+        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        if params is not None:
+            weights = cast(Mapping[str, Tensor], params)
+            again, _ = replay_linear(self._run, unit, given, {"weight": weights["weight"]})
+            found = pull_linear(self._path, again, unit, grad)
+        else:
+            again = self._run if inputs is None else self._again(given)
+            if derivatives.has_own(unit):
+                found = [derivatives.own(again, unit, grad)]
+            else:
+                held = unit.held if frozen else frozenset()
+                gradients = pull(
+                    again,
+                    unit.nodes,
+                    {unit.output: grad},
+                    self._path.active,
+                    self._path.transparent | unit.passes,
+                    held,
+                )
+                found = [gradients[value] for value in unit.inputs]
+        return tuple(
+            tf.zeros_like(x) if each is None else each for x, each in zip(given, found, strict=True)
+        )
+
+    def replay(
+        self,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+    ) -> Array:
+        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        if params is not None:
+            weights = cast(Mapping[str, Tensor], params)
+            return cast(Array, replay_linear(self._run, self._unit, given, weights)[1])
+        return cast(Array, self._again(given).tensor(self._unit.output))
+
+    def _again(self, inputs: Sequence[Tensor]) -> Pass:
+        """The operations made anew from these inputs."""
+        unit = self._unit
+        if not unit.replayable:
+            place = f" at {self.operation.name}" if self.operation.name else ""
+            raise CoverageError(
+                f"{self.operation.type}{place} cannot be run again at other values: rules may only "
+                "change the gradient that comes in, or use what was computed."
+            )
+        again = self._run.again(unit.nodes, dict(zip(unit.inputs, inputs, strict=True)))
+        again.tensor(unit.output)
+        return again
