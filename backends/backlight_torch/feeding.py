@@ -64,6 +64,9 @@ class Block:
     def take(self, array: torch.Tensor) -> torch.Tensor:
         return array if self.rows is None else taken(array, self.rows)
 
+    def take_rows(self, array: Array) -> Array:
+        return cast(Array, self.take(cast(torch.Tensor, array)))
+
 
 def taken(array: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:
     return array[torch.tensor(rows, device=array.device)]

@@ -1,6 +1,7 @@
 """A PyTorch model: the verbs of `Model` on an eager, exported, scripted or Keras net."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any, TypeVar, cast, final
 
 import array_api_compat.torch
@@ -12,13 +13,16 @@ from backlight.arrays import Array, Arrays
 from backlight.errors import InputTypeError
 from backlight.inputs import Inputs
 from backlight.model import Gradient, Model, Options, Site
+from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
+from backlight.rules import NoRules, Rules
 from backlight.scores import Score
-from backlight.tree import Tree, map_nested
-from backlight_torch.feeding import blocks, joined, joined_outputs, joined_trees, signature
+from backlight.tree import Tree, map_leaves, map_nested
+from backlight_torch.feeding import Block, blocks, joined, joined_outputs, joined_trees, signature
 from backlight_torch.kinds import kinds_watched
 from backlight_torch.nets import Net
 from backlight_torch.passes import Passes
+from backlight_torch.ruled import Task, expanded, ruled_gradient, ruled_operations
 from backlight_torch.running import every
 
 REMEMBERED = 64
@@ -77,9 +81,13 @@ class TorchModel(Model):
         *,
         at: str | None = None,
         value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
     ) -> Gradient:
         prepared = self.prepare(inputs)
         kept = blocks(prepared, self.net.rows)
+        if rules is not None or reference is not None:
+            return self._ruled(prepared, kept, score, at, value, rules or NoRules(), reference)
         if at is None:
             found = [self._passes.at_input(block, score) for block in kept]
             values: Tree = prepared.attributed
@@ -89,6 +97,19 @@ class TorchModel(Model):
         scores = joined([cast(torch.Tensor, one.score) for one in found], kept)
         gradients = joined_trees([one.gradient for one in found], kept)
         return Gradient(cast(Array, scores), values, gradients)
+
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        prepared = self.prepare(inputs)
+        block = blocks(prepared, self.net.rows)[0]
+        found = ruled_operations(self._passes, Task(block, score, at, None, rules or NoRules()))
+        return resized_operations(found, block, prepared.count)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         kept = blocks(self.prepare(inputs), self.net.rows)
@@ -129,6 +150,36 @@ class TorchModel(Model):
 
     def is_floating(self, array: Array) -> bool:
         return cast(torch.Tensor, array).is_floating_point()
+
+    def _ruled(
+        self,
+        inputs: Inputs,
+        kept: list[Block],
+        score: Score,
+        at: str | None,
+        value: Tree | None,
+        rules: Rules,
+        reference: Tree | None,
+    ) -> Gradient:
+        if reference is not None:
+            reference = expanded(reference, inputs.count) if self.net.rows else reference
+        found = [
+            ruled_gradient(
+                self._passes,
+                Task(block, score, at, value, rules),
+                None if reference is None else map_leaves(block.take_rows, reference),
+            )
+            for block in kept
+        ]
+        values = inputs.attributed if at is None else joined_trees([f.value for f in found], kept)
+        starts = [cast(torch.Tensor, one.reference_score) for one in found]
+        return Gradient(
+            cast(Array, joined([cast(torch.Tensor, one.score) for one in found], kept)),
+            values,
+            joined_trees([one.gradient for one in found], kept),
+            resized_operations(found[0].operations, kept[0], inputs.count),
+            None if reference is None else cast(Array, joined(starts, kept)),
+        )
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         block = blocks(inputs, self.net.rows)[0]
@@ -178,6 +229,16 @@ class TorchModel(Model):
 def shapes_of(module: torch.nn.Module) -> list[object]:
     """The shapes of a module's own weights: a new layer may get the address of one that is gone."""
     return [None if one is None else one.shape for one in module._parameters.values()]
+
+
+def resized_operations(
+    found: tuple[Operation, ...], block: Block, count: int
+) -> tuple[Operation, ...]:
+    """The operations for as many examples as were asked about."""
+    if block.rows is None:
+        return found
+    run = block.inputs.count
+    return tuple(replace(one, shape=resized(one.shape, run, count)) for one in found)
 
 
 def resized(shape: tuple[int, ...], run: int, asked: int) -> tuple[int, ...]:

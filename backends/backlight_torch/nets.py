@@ -17,7 +17,7 @@ from backlight_torch import functions
 from backlight_torch.running import unlisted_lowered
 from backlight_torch.visits import Place, Visitor
 
-_registering = Lock()
+registering = Lock()
 
 
 class Net(ABC):
@@ -40,6 +40,10 @@ class Net(ABC):
         self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
     ) -> object:
         """The outputs. The visitor sees the values of the places named in `only`, or of all."""
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The inner modules whose calls can be seen, by the names of `places`."""
+        return {}
 
     def wants(self) -> str:
         """A sentence on what inputs it takes, empty where that is not known."""
@@ -83,6 +87,9 @@ class ModuleNet(Net):
         return [self.module]
 
     def places(self) -> Collection[str]:
+        return self.modules()
+
+    def modules(self) -> dict[str, nn.Module]:
         return modules_by_name({"": self.module})
 
     def call(
@@ -110,7 +117,7 @@ class FunctionNet(Net):
         return list(functions.modules_of(self.function).values())
 
     def places(self) -> Collection[str]:
-        return self._modules()
+        return self.modules()
 
     def call(
         self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
@@ -119,10 +126,10 @@ class FunctionNet(Net):
         with unlisted_lowered():
             if visitor is None:
                 return self.function(*positional, **keyword)
-            with visited(self._modules(), visitor, only):
+            with visited(self.modules(), visitor, only):
                 return self.function(*positional, **keyword)
 
-    def _modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> dict[str, nn.Module]:
         found = functions.modules_of(self.function)
         if len(found) == 1:  # its modules' own names, and the variable's name for its result
             ((name, module),) = found.items()
@@ -144,6 +151,9 @@ class KerasNet(Net):
         return [self.layer, *modules_by_name({"": self.layer}).values()]
 
     def places(self) -> Collection[str]:
+        return self.modules()
+
+    def modules(self) -> dict[str, nn.Module]:
         return modules_by_name({"": self.layer})
 
     def call(
@@ -215,7 +225,7 @@ def visited(
         for name, module in modules.items():
             if (only is None or name in only) and not isinstance(module, torch.jit.ScriptModule):
                 place = Place(name, type(module).__name__, is_leaf(module))
-                with _registering:  # two threads at once could be given the same hook number
+                with registering:  # two threads at once could be given the same hook number
                     handles.append(
                         module.register_forward_hook(partial(visit, thread, visitor, place))
                     )

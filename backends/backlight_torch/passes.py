@@ -37,24 +37,24 @@ class Passes:
     def outputs(self, block: Block) -> object:
         with running(self.net.roots(), graph=False, hooked=False):
             arguments, _ = fed(block.inputs, differentiated=False)
-            return self._call(arguments)
+            return self.call(arguments)
 
     def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
-        passage = self._passage(block, score, at, value)
+        passage = self.passage(block, score, at, value)
         with running(self.net.roots(), graph=False, hooked=passage is not None):
             arguments, _ = fed(block.inputs, differentiated=False)
-            outputs = self._call(arguments, passage)
+            outputs = self.call(arguments, passage)
             if at is not None and passage is not None and passage.leaf is None:
-                raise self._unknown(at, block)
+                raise self.unknown(at, block)
             return self._evaluate(block, score, passage, outputs)
 
     def at_input(self, block: Block, score: Score) -> Gradient:
-        passage = self._passage(block, score)
+        passage = self.passage(block, score)
         with running(self.net.roots(), graph=True, hooked=passage is not None):
             arguments, starts = fed(block.inputs, differentiated=True)
-            outputs = self._call(arguments, passage)
+            outputs = self.call(arguments, passage)
             scores = self._evaluate(block, score, passage, outputs)
-            gradients = self._backward(block, scores, starts)
+            gradients = self.backward(block, scores, starts)
         attributed = block.inputs.attributed
         return Gradient(
             cast(Array, scores.detach()),
@@ -66,19 +66,19 @@ class Passes:
         with running(self.net.roots(), graph=False, hooked=True):
             # Before the site no graph is recorded: the passage switches gradients on there.
             arguments, _ = fed(block.inputs, differentiated=False)
-            passage = self._passage(block, score, at, value, opens=True)
-            outputs = self._call(arguments, passage)
+            passage = self.passage(block, score, at, value, opens=True)
+            outputs = self.call(arguments, passage)
             if passage is None or passage.leaf is None or not torch.is_grad_enabled():
                 # Not reached without gradients, or reached inside a block of the net's own at whose
                 # end they went off again: the whole net runs with gradients.
                 torch.set_grad_enabled(True)
                 arguments, _ = fed(block.inputs, differentiated=False)
-                passage = self._passage(block, score, at, value)
-                outputs = self._call(arguments, passage)
+                passage = self.passage(block, score, at, value)
+                outputs = self.call(arguments, passage)
             if passage is None or passage.leaf is None:
-                raise self._unknown(at, block)
+                raise self.unknown(at, block)
             scores = self._evaluate(block, score, passage, outputs)
-            (gradient,) = self._backward(block, scores, [passage.leaf])
+            (gradient,) = self.backward(block, scores, [passage.leaf])
         return Gradient(
             cast(Array, scores.detach()),
             cast(Array, passage.leaf.detach()),
@@ -89,9 +89,9 @@ class Passes:
         passage = Passage(block.inputs.count, read=Point.parse(at, self.net.places()))
         with running(self.net.roots(), graph=False, hooked=True):
             arguments, _ = fed(block.inputs, differentiated=False)
-            self._call(arguments, passage)
+            self.call(arguments, passage)
         if passage.seen is None:
-            raise self._unknown(at, block)
+            raise self.unknown(at, block)
         return passage.seen
 
     def sites(self, block: Block) -> list[Site]:
@@ -99,19 +99,20 @@ class Passes:
         # With gradients on, the operations that computed a value can be told from its graph.
         with running(self.net.roots(), graph=True, hooked=True):
             arguments, _ = fed(block.inputs, differentiated=True)
-            self._call(arguments, survey)
+            self.call(arguments, survey)
         return survey.sites
 
-    def _passage(
+    def passage(
         self,
         block: Block,
-        score: Score,
+        score: Score | None,
         at: str | None = None,
         value: Tree | None = None,
         opens: bool = False,
     ) -> Passage | None:
         """What is done inside the net; None if nothing is."""
-        if at is None and score.site is None:
+        site = None if score is None else score.site
+        if at is None and site is None:
             return None
         places = self.net.places()
         replacement = None
@@ -122,14 +123,18 @@ class Passes:
             block.inputs.count,
             cut=None if at is None else Point.parse(at, places),
             value=replacement,
-            read=None if score.site is None else Point.parse(score.site, places),
+            read=None if site is None else Point.parse(site, places),
             opens=opens,
         )
 
-    def _call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
-        only = visitor.places if isinstance(visitor, Passage) else None
+    def call(
+        self, arguments: Inputs, visitor: Visitor | None = None, passage: Passage | None = None
+    ) -> object:
+        """The outputs. Of a passage, or of what goes through one, only its places are visited."""
+        if isinstance(visitor, Passage):
+            passage = visitor
         try:
-            return self.net.call(arguments, visitor, only)
+            return self.net.call(arguments, visitor, None if passage is None else passage.places)
         except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -154,18 +159,23 @@ class Passes:
     def _evaluate(
         self, block: Block, score: Score, passage: Passage | None, outputs: object
     ) -> torch.Tensor:
+        return self.evaluate(
+            block, score, outputs if passage is None else passage.read_from(outputs)
+        )
+
+    def evaluate(self, block: Block, score: Score, outputs: object) -> torch.Tensor:
+        """The score from the outputs, or from the value at the site that it reads; None if the net
+        did not come across that."""
         if block.rows is not None:
             score = score.take(block.rows)
-        if score.site is not None:
-            if passage is None or passage.seen is None:
-                raise self._unknown(score.site, block)
-            outputs = passage.seen
+        if score.site is not None and outputs is None:
+            raise self.unknown(score.site, block)
         example = first_array(outputs)
         device = None if example is None else example.device
         operands = [torch.as_tensor(operand, device=device) for operand in score.operands()]
         return cast(torch.Tensor, score.evaluate(outputs, cast(list[Array], operands), self.arrays))
 
-    def _backward(
+    def backward(
         self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]
     ) -> list[torch.Tensor]:
         """The gradient at each start; zero where the scores do not depend on it."""
@@ -198,14 +208,14 @@ class Passes:
         """A score without any graph is a constant, or else the net switched gradients off."""
         arguments, _ = fed(block.inputs, differentiated=True)
         with GradientWatch() as watch:
-            self._call(arguments)
+            self.call(arguments)
         if watch.off:
             raise ModelError(
                 "The model runs with gradients switched off: it, or a function in it, uses "
                 "torch.no_grad() or torch.inference_mode(). Pass the net without them."
             )
 
-    def _unknown(self, name: str, block: Block) -> BacklightError:
+    def unknown(self, name: str, block: Block) -> BacklightError:
         """The error for a site that the net did not come across."""
         known = [site.name for site in self.sites_of(block.inputs)]
         place = Point.parse(name, self.net.places()).place

@@ -146,6 +146,10 @@ class Passage:
         """The places it has to see."""
         return {point.place for point in (self.cut, self.read) if point is not None}
 
+    def read_from(self, outputs: object) -> object:
+        """What the score is computed from: the net's outputs, or what was read."""
+        return outputs if self.read is None else self.seen
+
     def __call__(self, place: Place, value: object) -> object:
         self._uses[place.name] += 1
         use = self._uses[place.name]

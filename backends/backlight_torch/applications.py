@@ -1,0 +1,175 @@
+"""Operations with the values that went through them, as rules see them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast, final
+
+import torch
+
+from backlight.arrays import Array, Arrays
+from backlight.errors import CoverageError
+from backlight.operations import Kind, Operation
+from backlight.rules import Application
+
+Params: TypeAlias = Mapping[str, torch.Tensor]
+Forward: TypeAlias = Callable[[Sequence[torch.Tensor], "Params | None"], torch.Tensor]
+"""The first result of an operation from its active operands, and its weights where others are meant."""
+Backward: TypeAlias = Callable[
+    [torch.Tensor, Sequence[torch.Tensor], "Params | None", bool], "tuple[torch.Tensor, ...] | None"
+]
+"""A derivative that needs no forward: of grad, operands, weights, frozen. None where it has none."""
+
+
+@final
+class TorchApplication(Application):
+    """An operation and what went through it.
+
+    `forward` runs it again; `derivative`, if there is one, is tried before autograd is asked.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        arrays: Arrays,
+        inputs: Sequence[torch.Tensor],
+        output: torch.Tensor | None,
+        forward: Forward,
+        *,
+        derivative: Backward | None = None,
+        find_params: Callable[[], dict[str, torch.Tensor]] | None = None,
+        frozen: Forward | None = None,
+        parts: tuple[Application, ...] = (),
+    ) -> None:
+        self.operation = operation
+        self.arrays = arrays
+        self.inputs = cast(tuple[Array, ...], tuple(inputs))
+        self._output = output
+        self._forward = forward
+        self._derivative = derivative
+        self._find_params = find_params
+        self._params: dict[str, torch.Tensor] | None = None
+        self._frozen = frozen
+        self.parts = parts
+        self.reference = None
+        self.native: tuple[torch.Tensor, Callable[[], tuple[torch.Tensor, ...]]] | None = None
+        """A gradient that autograd has taken back already, and what came of it."""
+
+    @property
+    def output(self) -> Array:  # type: ignore[override]
+        if self._output is None:
+            self._output = self._run(self._tensors(None), None)
+        return cast(Array, self._output)
+
+    @property
+    def params(self) -> Mapping[str, Array]:  # type: ignore[override]
+        if self._params is None:
+            self._params = self._find_params() if self._find_params is not None else {}
+        return cast(Mapping[str, Array], self._params)
+
+    def vjp(
+        self,
+        grad: Array,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+        frozen: bool = False,
+    ) -> tuple[Array, ...]:
+        given = cast(torch.Tensor, grad)
+        weights = cast("Params | None", params)
+        plain = inputs is None and params is None and not frozen
+        if plain and self.native is not None and self.native[0] is given:
+            return cast(tuple[Array, ...], self.native[1]())
+        at = self._tensors(inputs)
+        if self._derivative is not None:
+            found = self._derivative(given, at, weights, frozen)
+            if found is not None:
+                return cast(tuple[Array, ...], found)
+        forward = self._frozen if frozen and self._frozen is not None else self._forward
+        with torch.enable_grad():
+            starts = [one.detach().requires_grad_() for one in at]
+            result = forward(starts, weights)
+            if not result.requires_grad:
+                return cast(tuple[Array, ...], tuple(torch.zeros_like(one) for one in at))
+            gradients = torch.autograd.grad(
+                result, starts, given.expand_as(result), allow_unused=True
+            )
+        return cast(
+            tuple[Array, ...],
+            tuple(
+                torch.zeros_like(one) if gradient is None else gradient
+                for one, gradient in zip(at, gradients, strict=True)
+            ),
+        )
+
+    def replay(
+        self,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+    ) -> Array:
+        return cast(Array, self._run(self._tensors(inputs), cast("Params | None", params)))
+
+    def _run(self, inputs: Sequence[torch.Tensor], params: Params | None) -> torch.Tensor:
+        with torch.no_grad():
+            return self._forward([one.detach() for one in inputs], params)
+
+    def _tensors(self, inputs: Sequence[Array] | None) -> list[torch.Tensor]:
+        if not self.operation.replayable:
+            raise not_replayable(self.operation)
+        return [cast(torch.Tensor, one) for one in (self.inputs if inputs is None else inputs)]
+
+
+def not_replayable(operation: Operation) -> CoverageError:
+    place = operation.name or "an unnamed place"
+    return CoverageError(
+        f"The operation {operation.type} at {place} cannot be run again at other values, which a rule "
+        "for it asks for. Write it in PyTorch's own operations, or use a technique without a rule for "
+        f"operations of kind {operation.kind.value!r}."
+    )
+
+
+def first_maxima(
+    smallest: bool, axes: tuple[int, ...]
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The derivative of a maximum (or minimum) over axes: all to the first of several equal ones."""
+
+    def gradient(grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        order = [axis for axis in range(x.ndim) if axis not in axes] + list(axes)
+        moved = x.permute(order)
+        rows = moved.shape[: x.ndim - len(axes)]
+        flat = moved.reshape(*rows, -1)
+        best = flat.argmin(-1, keepdim=True) if smallest else flat.argmax(-1, keepdim=True)
+        found = torch.zeros_like(flat).scatter_(-1, best, grad.reshape(*rows, 1))
+        back = [order.index(axis) for axis in range(x.ndim)]
+        return found.reshape(moved.shape).permute(back)
+
+    return gradient
+
+
+def derivative_of(record: Any) -> Backward | None:
+    """A derivative in closed form, where autograd's own has other conventions or costs more."""
+    found = record.found
+    if found.slope is not None:
+        slope = found.slope
+
+        def cut(
+            grad: torch.Tensor,
+            inputs: Sequence[torch.Tensor],
+            params: Params | None,
+            frozen: bool,
+        ) -> tuple[torch.Tensor, ...]:
+            return (torch.where(slope(inputs[0]), grad, torch.zeros_like(grad)),)
+
+        return cut
+    if found.kind in (Kind.MAX, Kind.MIN) and found.axes:
+        share = first_maxima(found.kind is Kind.MIN, found.axes)
+
+        def winner(
+            grad: torch.Tensor,
+            inputs: Sequence[torch.Tensor],
+            params: Params | None,
+            frozen: bool,
+        ) -> tuple[torch.Tensor, ...]:
+            return (share(grad, inputs[0]),)
+
+        return winner
+    return None

@@ -1,0 +1,184 @@
+"""Linear operations with the scales and shifts behind them: one weight, one bias."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+
+from backlight.operations import Kind
+from backlight_torch.applications import Params
+from backlight_torch.kernels import CONVOLUTIONS
+from backlight_torch.recording import Operand, Record
+
+WEIGHTS = {"mm": 1, "addmm": 2, "linear": 1}
+"""Which operand is the weight where its last axis is the result's."""
+
+
+@final
+@dataclass(eq=False)
+class Linear:
+    """A linear operation and what is folded into it.
+
+    Attributes:
+        record: the operation.
+        folded: scales, shifts and batch norms that act on its result, one after the other.
+    """
+
+    record: Record
+    folded: list[Record] = field(default_factory=list)
+
+    @property
+    def end(self) -> Record:
+        return self.folded[-1] if self.folded else self.record
+
+    def params(self) -> dict[str, torch.Tensor]:
+        weight, bias = self._own()
+        for one in self.folded:
+            scale, shift = scale_and_shift(one)
+            if scale is not None:
+                scale = self._channels(scale)
+                weight = self._scaled(weight, scale)
+                bias = None if bias is None else bias * scale
+            if shift is not None:
+                shift = self._channels(shift)
+                bias = shift if bias is None else bias + shift
+        if bias is not None and self.folded:
+            bias = bias.expand(self._count()).contiguous()
+        return {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+
+    def forward(self, inputs: Sequence[torch.Tensor], params: Params | None) -> torch.Tensor:
+        """Its result, with its own weights or others."""
+        found = self.record.found
+        assert found.weight is not None
+        if params is None and not self.folded:
+            return self.record.run(inputs, {})
+        given = self.params() if params is None else params
+        constants: dict[int, torch.Tensor | None] = {found.weight: given["weight"]}
+        bias = given.get("bias")
+        native = found.bias is not None and not self.folded
+        if found.bias is not None:
+            nothing = None
+            if self.record.name not in CONVOLUTIONS and self.record.name != "linear":
+                nothing = torch.zeros((), dtype=inputs[0].dtype, device=inputs[0].device)
+            constants[found.bias] = bias if native and bias is not None else nothing
+        result = self.record.run(inputs, constants)
+        if bias is None or native:
+            return result
+        return result + bias.reshape(self._bias_shape(bias))
+
+    def foldable(self, record: Record, biases_only: bool) -> bool:
+        """Whether a scale, shift or batch norm on its result can be folded into weight and bias."""
+        if self.record.view is not None or record.view is not None or self._axis() is None:
+            return False
+        if record.shape != self.record.shape or len(record.active) != 1:
+            return False
+        if record.found.kind is Kind.BATCH_NORM:
+            # Of the channels of its second axis, which must be the linear operation's.
+            return not biases_only and self._axis() == 1
+        if record.found.kind is Kind.SCALE and biases_only:
+            return False
+        if record.name not in ("add", "sub", "mul", "div", "neg"):
+            return False
+        if record.found.kind is Kind.SHIFT and record.name == "sub" and not left(record):
+            return False
+        constant = constant_of(record)
+        return constant is None or self._per_channel(constant)
+
+    def _own(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        found = self.record.found
+        assert found.weight is not None
+        weight = self.record.operands[found.weight].tensor
+        assert weight is not None
+        bias = None if found.bias is None else self.record.operands[found.bias].tensor
+        return weight, bias
+
+    def _axis(self) -> int | None:
+        """The axis of the result that the weight's own outputs are on; None if there is not one."""
+        record = self.record
+        if record.name in CONVOLUTIONS:
+            return 1 if len(record.active[0].shape) == len(self._own()[0].shape) else None
+        if WEIGHTS.get(record.name) == record.found.weight:
+            scaled = record.kwargs.get("alpha", 1) != 1 or record.kwargs.get("beta", 1) != 1
+            return None if scaled else len(record.shape) - 1
+        return None
+
+    def _count(self) -> int:
+        axis = self._axis()
+        assert axis is not None
+        return self.record.shape[axis]
+
+    def _per_channel(self, constant: Any) -> bool:
+        if not isinstance(constant, torch.Tensor) or constant.numel() == 1:
+            return True
+        axis = self._axis()
+        assert axis is not None
+        shape = (1,) * (len(self.record.shape) - constant.ndim) + tuple(constant.shape)
+        return all(length == 1 for number, length in enumerate(shape) if number != axis)
+
+    def _channels(self, constant: Any) -> torch.Tensor:
+        weight, _ = self._own()
+        return torch.as_tensor(constant, dtype=weight.dtype, device=weight.device).reshape(-1)
+
+    def _scaled(self, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        if scale.numel() == 1:
+            return weight * scale
+        if self.record.name == "linear":
+            return weight * scale[:, None]
+        if self.record.name not in CONVOLUTIONS:
+            return weight * scale
+        spatial = (1,) * (weight.ndim - 2)
+        transposed = len(self.record.args) > 6 and self.record.args[6] is True
+        if not transposed:
+            return weight * scale.reshape(-1, 1, *spatial)
+        groups = self.record.args[8]
+        apart = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
+        return (apart * scale.reshape(groups, 1, -1, *spatial)).reshape(weight.shape)
+
+    def _bias_shape(self, bias: torch.Tensor) -> tuple[int, ...]:
+        axis = self._axis()
+        if axis is None or bias.numel() == 1:
+            return tuple(bias.shape)
+        return (-1,) + (1,) * (len(self.record.shape) - 1 - axis)
+
+
+def left(record: Record) -> bool:
+    """Whether what depends on the explained value is the first operand."""
+    return isinstance(record.args[0], Operand) and record.args[0].active
+
+
+def constant_of(record: Record) -> Any:
+    """The constant of a sum, difference, product or quotient."""
+    for value in record.args:
+        if isinstance(value, Operand):
+            if not value.active:
+                return value.tensor
+        elif isinstance(value, (int, float)):
+            return value
+    return None
+
+
+def scale_and_shift(record: Record) -> tuple[Any, Any]:
+    """What an affine operation multiplies by and adds: numbers or arrays, None for nothing."""
+    constant = constant_of(record)
+    match record.name:
+        case "neg":
+            return -1.0, None
+        case "mul":
+            return constant, None
+        case "div":
+            return 1.0 / constant, None
+        case "add":
+            factor = record.kwargs.get("alpha", 1)
+            return None, constant * factor if left(record) else constant
+        case "sub":
+            return None, -constant * record.kwargs.get("alpha", 1)
+    values: list[Any] = [
+        value.tensor if isinstance(value, Operand) else value for value in record.args
+    ]
+    _, weight, bias, mean, variance, *rest = values
+    scale = torch.rsqrt(variance + float(rest[-1]))
+    if weight is not None:
+        scale = scale * weight
+    shift = -mean * scale
+    return scale, shift if bias is None else shift + bias

@@ -1,0 +1,380 @@
+"""The operations of one run: what a mode below autograd sees, and the nodes that autograd makes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, final
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from backlight.operations import Kind
+from backlight_torch.recognising import COMPARISONS, Condition, Recognised, recognised
+
+Node: TypeAlias = Any
+"""A node of autograd's graph."""
+
+
+@final
+@dataclass(eq=False)
+class Operand:
+    """A tensor that an operation was called with.
+
+    Attributes:
+        tensor: its value; None where it depends on the explained value and no rule looks at it.
+        active: whether it depends on the explained value.
+        edge: which result of which node it is, where it is active.
+        shape: of the tensor.
+    """
+
+    tensor: torch.Tensor | None
+    active: bool
+    edge: tuple[Node, int] | None
+    shape: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
+class View:
+    """A part of an array: size, strides and offset of both, the offset counted from the array's."""
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    whole_size: tuple[int, ...]
+    whole_strides: tuple[int, ...]
+
+    def part(self, whole: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A copy of an array shaped like the whole, and the part of it."""
+        own = torch.empty_strided(
+            self.whole_size, self.whole_strides, dtype=whole.dtype, device=whole.device
+        )
+        own.copy_(whole)
+        return own, own.as_strided(self.size, self.strides, self.offset)
+
+
+@final
+@dataclass(eq=False)
+class Record:
+    """One operation that depends on the explained value.
+
+    Attributes:
+        func: the ATen operation.
+        name: of it, without the underscore of those that write in place.
+        args, kwargs: what it was called with, with an `Operand` for each tensor.
+        operands: all of these.
+        found: what it computes.
+        place: where in the model.
+        shape, dtype: of its first result.
+        output: its first result; None where no rule looks at it.
+        node: its node in autograd's graph.
+        view: the part of a larger array that it wrote into, if it did; its node then is one of the
+            whole array.
+        needs: which of inputs and output are kept.
+    """
+
+    func: Any
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    operands: list[Operand]
+    found: Recognised
+    place: str
+    shape: tuple[int, ...] = ()
+    output: torch.Tensor | None = None
+    node: Node = None
+    view: "View | None" = None
+    needs: frozenset[str] = frozenset()
+
+    @property
+    def active(self) -> list[Operand]:
+        return [operand for operand in self.operands if operand.active]
+
+    def run(
+        self, inputs: Iterable[torch.Tensor], constants: dict[int, torch.Tensor | None]
+    ) -> torch.Tensor:
+        """The first result for other active operands, and other constants by their number."""
+        given = iter(inputs)
+        values: dict[int, torch.Tensor | None] = {}
+        for number, operand in enumerate(self.operands):
+            if operand.active:
+                values[id(operand)] = next(given)
+            else:
+                values[id(operand)] = constants.get(number, operand.tensor)
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, Operand):
+                return values[id(value)]
+            if isinstance(value, (list, tuple)):
+                return [filled(item) for item in value]
+            return value
+
+        args = [filled(value) for value in self.args]
+        kwargs = {name: filled(value) for name, value in self.kwargs.items()}
+        if self.func._schema.is_mutable:
+            args[0] = args[0].clone()
+        result = self.func(*args, **kwargs)
+        first: torch.Tensor = result[0] if isinstance(result, (tuple, list)) else result
+        return first
+
+
+Keeps: TypeAlias = Callable[["Record"], frozenset[str]]
+"""Which of inputs and output some rule may look at."""
+
+
+@final
+@dataclass(eq=False)
+class _Pending:
+    """An operation whose node autograd has not made yet."""
+
+    record: Record | None
+    result: torch.Tensor
+    before: Node
+    tries: int = 0
+
+
+@final
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the operations that depend on a start. It changes nothing of what is computed."""
+
+    def __init__(self, keeps: Keeps, place: Callable[[], str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.records: list[Record] = []
+        self.moves: set[Node] = set()
+        self.starts: set[Node] = set()
+        self._keeps = keeps
+        self._place = place
+        self._active: dict[Node, bool] = {}
+        self._pending: list[_Pending] = []
+        self._kept: dict[int, list[Operand | Record]] = {}
+        self._conditions: dict[int, Condition] = {}
+        self._decided: dict[int, torch.Tensor] = {}
+        """By id: masks and indices that depend on the explained value."""
+
+    def start(self, leaf: torch.Tensor) -> None:
+        """From now on, what depends on this leaf is recorded."""
+        self.starts.add(torch.autograd.graph.get_gradient_edge(leaf).node)
+
+    def finish(self) -> None:
+        """To be called when the run is over: the last operations get their nodes."""
+        self._resolve()
+
+    def clear(self) -> None:
+        """Let go of all values, which the graph's nodes keep alive through their hooks."""
+        for record in self.records:
+            record.node = record.output = None
+            for operand in record.operands:
+                operand.tensor = operand.edge = None
+        self.records, self._pending = [], []
+        for kept in (
+            self.moves,
+            self.starts,
+            self._active,
+            self._kept,
+            self._conditions,
+            self._decided,
+        ):
+            kept.clear()
+
+    def is_active(self, node: Node) -> bool:
+        """Whether a node depends on a start."""
+        if node is None:
+            return False
+        known = self._active.get(node)
+        if known is not None:
+            return known
+        waiting = [node]
+        while waiting:
+            top = waiting[-1]
+            if top in self.starts:
+                self._active[top] = True
+            elif top not in self._active:
+                below = [child for child, _ in top.next_functions if child is not None]
+                unknown = [child for child in below if child not in self._active]
+                if unknown:
+                    waiting += unknown
+                    continue
+                self._active[top] = any(self._active[child] for child in below)
+            waiting.pop()
+        return self._active[node]
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        self._resolve()
+        schema = func._schema
+        mutable = schema.is_mutable
+        if not self.starts or not torch.is_grad_enabled():
+            if mutable:
+                self._protect(args, kwargs)
+            return func(*args, **kwargs)
+        operands: list[Operand] = []
+        stands = tuple(self._stand_in(value, operands) for value in args)
+        named = {name: self._stand_in(value, operands) for name, value in kwargs.items()}
+        record: Record | None = None
+        active = any(operand.active for operand in operands)
+        if active:
+            name = func.overloadpacket.__name__
+            if mutable and name.endswith("_"):
+                name = name[:-1]
+            record = self._recorded(func, name, stands, named, operands, args)
+            if record is not None:
+                self._keep_inputs(record, mutable)
+        before = args[0].grad_fn if mutable and args and is_tensor(args[0]) else None
+        if mutable:
+            self._protect(args, kwargs)
+        result = func(*args, **kwargs)
+        if active:
+            first = result[0] if isinstance(result, (tuple, list)) and len(result) else result
+            if is_tensor(first):
+                if first.is_floating_point() or first.is_complex():
+                    self._after(record, first, before)
+                else:
+                    self._decided[id(first)] = first
+                    self._note_condition(func, args, first)
+        elif self._decided and any(id(value) in self._decided for value in args):
+            self._note_derived(func, args, result)
+        return result
+
+    def _recorded(
+        self,
+        func: Any,
+        name: str,
+        stands: tuple[Any, ...],
+        named: dict[str, Any],
+        operands: list[Operand],
+        args: tuple[Any, ...],
+    ) -> Record | None:
+        conditions = [
+            self._conditions.get(id(value)) if is_tensor(value) else None for value in args
+        ]
+        found = recognised(func, name, stands, named, operands, args, conditions)
+        if any(id(value) in self._decided for value in flat(args)) and (
+            found is None or found.slope is None
+        ):
+            # Which numbers go where depends on the values: the decision is not made again.
+            found = Recognised(Kind.OTHER, replayable=False)
+        if found is None:
+            return None
+        namespace = func.namespace
+        record = Record(func, name, stands, named, operands, found, self._place())
+        record.found.type = f"{namespace}.{name}"
+        return record
+
+    def _after(self, record: Record | None, result: torch.Tensor, before: Node) -> None:
+        if record is not None:
+            record.shape = tuple(result.shape)
+            self.records.append(record)
+            if "output" in record.needs:
+                record.output = result.detach()
+                self._note_kept(record.output, record)
+        self._pending.append(_Pending(record, result, before))
+
+    def _keep_inputs(self, record: Record, mutable: bool) -> None:
+        record.needs = self._keeps(record)
+        wanted = "inputs" in record.needs
+        for number, operand in enumerate(record.operands):
+            if operand.tensor is None:
+                continue
+            if operand.active and not wanted:
+                operand.tensor = None
+                continue
+            tensor = operand.tensor.detach()
+            if mutable and number == 0:
+                tensor = tensor.clone()
+                operand.tensor = tensor
+            else:
+                operand.tensor = tensor
+                self._note_kept(tensor, operand)
+
+    def _stand_in(self, value: Any, operands: list[Operand]) -> Any:
+        if isinstance(value, torch.Tensor):
+            node = value.grad_fn
+            active = node is not None and self.is_active(node)
+            edge = (node, value.output_nr) if active else None
+            operand = Operand(value, active, edge, tuple(value.shape))
+            operands.append(operand)
+            return operand
+        if isinstance(value, (list, tuple)) and any(is_tensor(item) for item in value):
+            return [self._stand_in(item, operands) for item in value]
+        return value
+
+    def _note_kept(self, tensor: torch.Tensor, holder: Operand | Record) -> None:
+        self._kept.setdefault(tensor.untyped_storage()._cdata, []).append(holder)
+
+    def _protect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Copy kept values that an operation is about to write into."""
+        for value in (*args[:1], kwargs.get("out")):
+            if not is_tensor(value):
+                continue
+            for holder in self._kept.pop(value.untyped_storage()._cdata, ()):
+                if isinstance(holder, Record):
+                    if holder.output is not None:
+                        holder.output = holder.output.clone()
+                elif holder.tensor is not None:
+                    holder.tensor = holder.tensor.clone()
+
+    def _note_condition(self, func: Any, args: tuple[Any, ...], result: torch.Tensor) -> None:
+        comparison = COMPARISONS.get(func.overloadpacket.__name__)
+        if comparison and len(args) == 2 and is_tensor(args[0]) and args[0].grad_fn is not None:
+            against = args[1]
+            if is_tensor(against):
+                against = float(against) if against.numel() == 1 else None
+            if against == 0:
+                edge = (args[0].grad_fn, args[0].output_nr)
+                self._conditions[id(result)] = Condition(result, edge, comparison)
+
+    def _note_derived(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        """What is made of masks and indices alone: another dtype, the opposite, a product."""
+        if is_tensor(result):
+            self._decided[id(result)] = result
+            condition = self._conditions.get(id(args[0]))
+            if condition is not None and func.overloadpacket.__name__ in ("_to_copy", "to"):
+                self._conditions[id(result)] = replace(condition, result=result)
+
+    def _resolve(self) -> None:
+        """Nodes of the operations before: autograd makes them when this mode has returned."""
+        if not self._pending:
+            return
+        left: list[_Pending] = []
+        for pending in self._pending:
+            record, result = pending.record, pending.result
+            node = result.grad_fn
+            if node is None or node is pending.before:
+                # Not made yet; a result without gradients never gets one.
+                pending.tries += 1
+                if pending.tries < 4:
+                    left.append(pending)
+                continue
+            base = result._base
+            if pending.before is not None and base is not None and base.grad_fn is not None:
+                node = base.grad_fn
+                if record is not None and node.name().endswith("CopySlices"):
+                    record.view = View(
+                        tuple(result.shape),
+                        tuple(result.stride()),
+                        int(result.storage_offset() - base.storage_offset()),
+                        tuple(base.shape),
+                        tuple(base.stride()),
+                    )
+            if record is None:
+                self.moves.add(node)
+            else:
+                record.node = node
+        self._pending = left
+
+
+def flat(values: Iterable[Any]) -> Iterable[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from value
+        else:
+            yield value
+
+
+def is_tensor(value: object) -> bool:
+    return isinstance(value, torch.Tensor)

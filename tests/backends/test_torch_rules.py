@@ -1,0 +1,296 @@
+"""Rules in the PyTorch backend: against plain gradients, closed forms and completeness."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import backlight
+from backlight import Class, Margin, Neuron, Output, Probability, Shared
+from backlight.model import Model
+from backlight.operations import Kind
+from backlight.outputs import OutputSpec
+from tests import rules as given
+from tests.rules import COMPLETE, DECONVNET, EPSILON, EPSILON_FOLDED, GUIDED, NATIVE, POSITIVE
+
+EXACT = {"rtol": 1e-11, "atol": 1e-12}
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    backlight.forget()
+
+
+def same(found: Any, expected: Any, **tolerance: float) -> None:
+    torch.testing.assert_close(found, expected, **(tolerance or EXACT))
+
+
+def bound(model: Model, x: Any, score: Any) -> Any:
+    inputs = model.prepare(x)
+    if score.site is None:
+        return score.bind(model.outputs(inputs), inputs.count)
+    return score.bind(OutputSpec(model.site(inputs, score.site).shape), inputs.count)
+
+
+def tensor(array: Any) -> torch.Tensor:
+    return cast(torch.Tensor, array)
+
+
+def kinds(operations: Any) -> list[Kind]:
+    return [one.kind for one in operations]
+
+
+def settled(net: nn.Module, *shape: int) -> nn.Module:
+    """In double precision, with running statistics, in evaluation mode."""
+    net = net.double().train()
+    with torch.no_grad():
+        net(torch.randn(16, *shape, dtype=torch.float64))
+    return net.eval()
+
+
+class Functional(nn.Module):
+    """Functions and methods, in place, residual, one activation module for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(2, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.two = nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False)
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2, groups=2)
+        self.norm_up = nn.BatchNorm2d(4)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(self.one(x)).relu_()
+        z = self.act(self.two(y) + y)
+        both = torch.cat([z.clamp(min=0), functional.threshold(y - 0.1, 0.0, 0.0)], 1)
+        both = torch.maximum(both, torch.full_like(both, 0.05))
+        up = self.act(self.norm_up(self.up(both)))
+        up = torch.maximum(up - 0.2, torch.zeros_like(up))
+        up = functional.max_pool2d(up, 3, 2)
+        up[:, :2].relu_()
+        logits: torch.Tensor = self.head(up.mean((2, 3)))
+        return logits
+
+
+class Gates(nn.Module):
+    """Squeeze and excite, gates, many activations, dense layers on three axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3)
+        self.squeeze, self.excite = nn.Linear(4, 2), nn.Linear(2, 4)
+        self.mix = nn.Linear(4, 4)
+        self.slope = nn.PReLU(4)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.gelu(self.conv(x))
+        s = torch.sigmoid(self.excite(functional.silu(self.squeeze(y.mean((2, 3))))))
+        y = self.slope(y * s[:, :, None, None])
+        t = self.mix(y.flatten(2).transpose(1, 2))
+        t = functional.elu(t) * torch.sigmoid(t) - t.tanh() * t
+        t = torch.cat([functional.softplus(t).amax(1), functional.mish(t).square().mean(1)], 1)
+        logits: torch.Tensor = self.head(functional.hardswish(t) / 2.0 + 1.0)
+        return logits
+
+
+def plain() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(4, 6, 2),
+        nn.SiLU(),
+        nn.AdaptiveMaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(24, 5),
+        nn.ReLU6(),
+        nn.Linear(5, 3),
+    )
+
+
+SHAPE = (2, 10, 10)
+NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "plain": (plain, SHAPE),
+    "functional": (Functional, SHAPE),
+    "gates": (Gates, SHAPE),
+}
+
+
+@pytest.fixture(params=NETS, name="case")
+def any_net(request: pytest.FixtureRequest) -> tuple[nn.Module, torch.Tensor]:
+    build, shape = NETS[request.param]
+    return settled(build(), *shape), torch.randn(3, *shape, dtype=torch.float64)
+
+
+def test_native_rules_are_the_gradient(case: tuple[nn.Module, torch.Tensor]) -> None:
+    net, x = case
+    model = backlight.wrap(net)
+    for score in (Class([0, 1, 2]), Probability(1)):
+        score = bound(model, x, score)
+        expected, found = model.gradient(x, score), model.gradient(x, score, rules=NATIVE)
+        same(found.gradient, expected.gradient)
+        assert torch.equal(tensor(found.score), tensor(expected.score))
+        assert found.operations == model.operations(x, score=score, rules=NATIVE)
+
+
+def test_deep_lift_is_complete(case: tuple[nn.Module, torch.Tensor]) -> None:
+    net, x = case
+    model = backlight.wrap(net)
+    score = bound(model, x, Class([0, 1, 2]))
+    plain_score = model.score(x, score)
+    for rows in (1, 3):
+        reference = torch.randn(rows, *x.shape[1:], dtype=torch.float64)
+        found = model.gradient(x, score, rules=COMPLETE, reference=reference)
+        parts = (x - reference) * tensor(found.gradient)
+        change = tensor(found.score) - tensor(found.reference_score)
+        same(parts.flatten(1).sum(1), change, rtol=1e-9, atol=1e-9)
+        assert torch.equal(tensor(found.score), tensor(plain_score))
+        whole = reference.expand_as(x).contiguous()
+        same(found.reference_score, model.score(whole, score))
+
+
+def test_batch_mates_do_not_matter(case: tuple[nn.Module, torch.Tensor]) -> None:
+    net, x = case
+    model = backlight.wrap(net)
+    reference = torch.randn(1, *x.shape[1:], dtype=torch.float64)
+    for rules, start in ((GUIDED, None), (EPSILON_FOLDED, None), (COMPLETE, reference)):
+        score = bound(model, x, Class([0, 1, 2]))
+        together = model.gradient(x, score, rules=rules, reference=start).gradient
+        again = model.gradient(x, score, rules=rules, reference=start).gradient
+        assert torch.equal(tensor(together), tensor(again))
+        for row in range(3):
+            one = x[row : row + 1]
+            alone = model.gradient(
+                one, bound(model, one, Class(row)), rules=rules, reference=start
+            ).gradient
+            same(tensor(together)[row : row + 1], alone, rtol=1e-9, atol=1e-10)
+
+
+def test_folded_epsilon_has_its_closed_form() -> None:
+    net = settled(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten()), 2, 5, 5)
+    x = torch.randn(2, 2, 5, 5, dtype=torch.float64)
+    model = backlight.wrap(net)
+    score = bound(model, x, Class(4))
+    found = model.gradient(x, score, rules=EPSILON_FOLDED)
+    start = x.clone().requires_grad_()
+    z = net(start)
+    sign = torch.where(z < 0, -1.0, 1.0)
+    (expected,) = torch.autograd.grad((z * (z / (z + 0.25 * sign)).detach())[:, 4].sum(), start)
+    same(found.gradient, expected)
+    assert kinds(found.operations) == [Kind.CONVOLUTION]
+    assert kinds(model.operations(x, score=score, rules=EPSILON)) == [
+        Kind.CONVOLUTION,
+        Kind.BATCH_NORM,
+    ]
+
+
+@pytest.mark.parametrize("spelling", ["modules", "functions", "clamp", "where", "maximum", "mask"])
+def test_guided_backprop_however_a_rectifier_is_spelled(spelling: str) -> None:
+    first, second = nn.Linear(4, 6).double(), nn.Linear(6, 3).double()
+    spelled: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "modules": nn.ReLU(inplace=True),
+        "functions": functional.relu,
+        "clamp": lambda y: y.clamp(min=0),
+        "where": lambda y: torch.where(y > 0, y, torch.zeros_like(y)),
+        "maximum": lambda y: torch.maximum(torch.zeros_like(y), y),
+        "mask": lambda y: y * (y > 0),
+    }
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = second(spelled[spelling](first(x)))
+        return y.reshape(-1, 3)
+
+    x = torch.randn(5, 4, dtype=torch.float64)
+    model = backlight.wrap(net)
+    score = bound(model, x, Class(1))
+    z = first(x)
+    grad = second.weight[1].expand(5, 6)
+    guided = (grad.clamp(min=0) * (z > 0)) @ first.weight
+    deconvnet = grad.clamp(min=0) @ first.weight
+    found = model.gradient(x, score, rules=GUIDED)
+    same(found.gradient, guided.detach())
+    same(model.gradient(x, score, rules=DECONVNET).gradient, deconvnet.detach())
+    assert kinds(found.operations) == [Kind.DENSE, Kind.RELU, Kind.DENSE]
+    assert [one.name for one in found.operations] == ["first", found.operations[1].name, "second"]
+    assert [one.first for one in found.operations] == [True, False, False]
+    assert [one.last for one in found.operations] == [False, False, True]
+
+
+def test_positive_weights_have_their_closed_form() -> None:
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight += 0.2
+    x = torch.rand(2, 4, dtype=torch.float64)
+    model = backlight.wrap(net)
+    found = model.gradient(x, bound(model, x, Class(2)), rules=POSITIVE).gradient
+    one, two = net[0].weight.detach().clamp(min=0), net[2].weight.detach().clamp(min=0)
+    hidden, logit = net[:2](x).detach(), net(x).detach()[:, 2:]
+    middle = two[2] * (logit / (hidden @ two[2:].T))
+    share = net[0](x).detach() * middle * (hidden > 0) / (x @ one.T)
+    same(found, share @ one)
+
+
+def test_threads_and_the_model_are_left_alone() -> None:
+    net = settled(Functional(), *SHAPE)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    hooks = [len(module._forward_hooks) for module in net.modules()]
+    x = torch.randn(2, *SHAPE, dtype=torch.float64)
+    model = backlight.wrap(net)
+    score = bound(model, x, Class(1))
+    expected = model.gradient(x, score, rules=COMPLETE, reference=x[:1] * 0).gradient
+    with ThreadPoolExecutor(2) as pool:
+        calls = [
+            pool.submit(model.gradient, x, score, rules=COMPLETE, reference=x[:1] * 0)
+            for _ in range(4)
+        ]
+        for call in calls:
+            assert torch.equal(tensor(call.result().gradient), tensor(expected))
+    assert hooks == [len(module._forward_hooks) for module in net.modules()]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(one.requires_grad and one.grad is None for one in net.parameters())
+
+
+def test_at_a_site_only_what_follows_is_ruled() -> None:
+    net = settled(plain(), *SHAPE)
+    x = torch.randn(2, *SHAPE, dtype=torch.float64)
+    model = backlight.wrap(net)
+    score = bound(model, x, Margin(0, versus=2))
+    for at in ("3", "7"):
+        expected = model.gradient(x, score, at=at)
+        found = model.gradient(x, score, at=at, rules=NATIVE)
+        same(found.gradient, expected.gradient)
+        reference = torch.zeros_like(tensor(found.value))[:1]
+        full = model.gradient(x, score, at=at, rules=COMPLETE, reference=reference)
+        parts = (tensor(full.value) * tensor(full.gradient)).flatten(1).sum(1)
+        same(parts, tensor(full.score) - tensor(full.reference_score), rtol=1e-9, atol=1e-9)
+        assert kinds(found.operations)[0] is (Kind.CONVOLUTION if at == "3" else Kind.DENSE)
+        assert found.operations == model.operations(x, score=score, at=at, rules=NATIVE)
+    inner = bound(model, x, Neuron("4", index=(0, ...)))
+    assert kinds(model.operations(x, score=inner))[-1] is Kind.SUM
+
+
+_ = (given, Output, Shared)
+
+
+def test_choices_made_by_the_values_are_named() -> None:
+    def net(x: torch.Tensor) -> torch.Tensor:
+        y = torch.where(x > 0.05, x, torch.full_like(x, 0.05))
+        return y * (y * (y > 0.1).double()).flip(1)
+
+    x = torch.randn(2, 4, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    found = model.operations(x, score=bound(model, x, Class(1)))
+    assert kinds(found) == [Kind.OTHER, Kind.OTHER, Kind.MUL]
+    assert [one.replayable for one in found] == [False, False, True]
+    assert found[0].type == "aten.where"
