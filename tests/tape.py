@@ -4,6 +4,7 @@ Each function works on array-api-strict arrays as the standard's does. Given a `
 NumPy, notes the operation and its derivative, written out here by hand, and gives a `Traced` value.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -212,21 +213,24 @@ def dense(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
 
 
 @lifted
-def convolution(x: Traced, weight: Raw, bias: Raw | None = None) -> Traced:
-    """(N, C, H, W) with (O, C, h, w), stride 1, no padding."""
+def convolution(x: Traced, weight: Raw, bias: Raw | None = None, padding: int = 0) -> Traced:
+    """(N, C, H, W) with (O, C, h, w), stride 1, zeros around."""
+    around = ((0, 0), (0, 0), (padding, padding), (padding, padding))
 
     def run(x: Raw, weight: Raw, bias: Raw | None = None) -> Raw:
-        windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))
+        padded = np.pad(x, around)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
         out = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
         return out if bias is None else out + bias[:, None, None]
 
     def pull(g: Raw, out: Raw, x: Raw, weight: Raw, bias: object = None) -> list[Raw | None]:
-        found = np.zeros_like(x)
+        found = np.pad(np.zeros_like(x), around)
         height, width = g.shape[2:]
         for i, j in np.ndindex(weight.shape[2:]):
             share = np.einsum("nohw,oc->nchw", g, weight[:, :, i, j])
             found[:, :, i : i + height, j : j + width] += share
-        return [found, None, None]
+        rows, columns = x.shape[2:]
+        return [found[:, :, padding : padding + rows, padding : padding + columns], None, None]
 
     given = [] if bias is None else [bias]
     return x.tape.note(Step(Kind.CONVOLUTION, "convolution", run, pull, [x, weight, *given]))
@@ -323,6 +327,9 @@ def relu(x: Traced) -> Traced:
     return unary(Kind.RELU, x, lambda x: np.maximum(x, 0), lambda x, y: x > 0)
 
 
+erf = np.vectorize(math.erf)
+
+
 def elementwise(kind: Kind, f: Callable, slope: Callable) -> Callable[[Traced], Traced]:
     return lifted(lambda x: unary(kind, x, f, lambda x, y: slope(x)))
 
@@ -333,6 +340,16 @@ sigmoid = elementwise(
     lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
 )
 relu6 = elementwise(Kind.RELU6, lambda x: np.clip(x, 0, 6), lambda x: (x > 0) & (x < 6))
+gelu = elementwise(
+    Kind.GELU,
+    lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
+    lambda x: (1 + erf(x / np.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
+)
+hard_swish = elementwise(
+    Kind.HARD_SWISH,
+    lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    lambda x: np.where(x < -3, 0, np.where(x > 3, 1, (2 * x + 3) / 6)),
+)
 exp = elementwise(Kind.EXP, np.exp, np.exp)
 tanh = elementwise(Kind.TANH, np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 silu = elementwise(

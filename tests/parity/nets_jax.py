@@ -57,9 +57,9 @@ class Parts:
         return self.dense(x.mean((1, 2)), "head")
 
 
-def pooled(x: Array, size: int, stride: int, padding: object = "VALID") -> Array:
+def pooled(x: Array, size: int, stride: int) -> Array:
     return lax.reduce_window(
-        x, -jnp.inf, lax.max, (1, size, size, 1), (1, stride, stride, 1), padding
+        x, -jnp.inf, lax.max, (1, size, size, 1), (1, stride, stride, 1), "VALID"
     )
 
 
@@ -76,13 +76,12 @@ def pictures(name: str) -> Callable[[Array], Array]:
         return part.top(jnp.maximum(x, 0))
 
     def overlapping_pools(x: Array) -> Array:
-        padding = ((0, 0), (1, 1), (1, 1), (0, 0))
-        x = pooled(jax.nn.relu(part.conv(x, "conv1")), 3, 2, padding)
+        x = pooled(jax.nn.relu(part.conv(x, "conv1")), 3, 2)
         return part.top(pooled(jax.nn.relu(part.conv(x, "conv2")), 3, 1))
 
     def reused_relu(x: Array) -> Array:
         x = jax.nn.relu(part.conv(x, "conv1"))
-        x = jax.nn.relu(part.conv(x, "conv2") - 0.1)
+        x = jax.nn.relu(part.conv(x, "conv2")) - 0.1
         x = jnp.maximum(part.conv(x, "conv2"), 0.0)
         x = part.conv(x, "conv2")
         return part.top(jnp.where(x > 0, x, 0.0))

@@ -82,8 +82,6 @@ def layers(name: str) -> keras.Model:
         x = keras.layers.ReLU(dtype="float64")(keras.layers.Add(dtype="float64")([x, y]))
     elif name == "overlapping_pools":
         x = part.conv("conv1", activation="relu")(x)
-        # Zeros around, as rectified values have: torch pads with minus infinity.
-        x = keras.layers.ZeroPadding2D(((1, 0), (1, 0)), dtype="float64")(x)
         x = keras.layers.MaxPooling2D(3, 2, dtype="float64")(x)
         x = part.conv("conv2", activation="relu")(x)
         x = keras.layers.MaxPooling2D(3, 1, dtype="float64")(x)
@@ -111,7 +109,7 @@ class ReusedReLU(keras.Model):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         x = self.relu(self.first(x))
-        x = self.relu(self.second(x) - 0.1)
+        x = self.relu(self.second(x)) - 0.1
         x = tf.maximum(self.second(x), 0.0)
         x = tf.nn.relu(self.second(x))
         return self.head(tf.reduce_mean(x, [1, 2]))

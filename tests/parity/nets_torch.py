@@ -64,7 +64,7 @@ class BatchNorm(Net):
 
 class OverlappingPools(Net):
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.max_pool2d(torch.relu(self.conv(x, "conv1")), 3, 2, padding=1)
+        x = functional.max_pool2d(torch.relu(self.conv(x, "conv1")), 3, 2)
         x = functional.max_pool2d(torch.relu(self.conv(x, "conv2")), 3, 1)
         return self.top(x)
 
@@ -76,7 +76,7 @@ class ReusedReLU(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.conv(x, "conv1"))
-        x = self.relu(self.conv(x, "conv2") - 0.1)
+        x = self.relu(self.conv(x, "conv2")) - 0.1
         x = self.conv(x, "conv2").clamp(min=0)
         x = self.conv(x, "conv2")
         return self.dense(self.relu(x).mean((2, 3)), "head")
