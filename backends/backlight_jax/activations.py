@@ -78,7 +78,7 @@ def fitted(low: float, high: float) -> Iterator[tuple[Activation, Callable[[Numb
         if -FAR / 2 < low < 0:
             yield Activation(Kind.HARD_TANH), lambda x: np.clip(x, low, high)
     slope = -low / FAR
-    if slope not in (0.0, 1.0):
+    if slope and abs(slope - 1) > 1e-2:  # x plus a small constant is no rectifier
         yield Activation(Kind.LEAKY_RELU, slope), lambda x: np.where(x > 0, x, slope * x)
     if -FAR / 2 < low < 0:
         yield Activation(Kind.ELU), lambda x: elu(x, -low)
@@ -97,12 +97,10 @@ def recognised(function: Callable[[Numbers], Numbers], coarse: bool) -> Activati
         usable = np.isfinite(found)
         if usable.sum() < len(PROBES) - 6 or found.dtype.kind != "f":
             return None
-        tolerance = 2e-2 if coarse else 1e-5
+        relative, absolute = (2e-2, 2e-3) if coarse else (1e-6, 1e-8)
 
         def fits(known: Callable[[Numbers], Numbers]) -> bool:
-            return bool(
-                np.allclose(found[usable], known(PROBES[usable]), tolerance, tolerance / 10)
-            )
+            return bool(np.allclose(found[usable], known(PROBES[usable]), relative, absolute))
 
         for kind, functions in FIXED.items():
             if any(map(fits, functions)):

@@ -59,6 +59,28 @@ def find_sites(
         weights: the names of the arguments and constants that are weights.
     """
     owners = owned_values(structure)
+    names, best = named_values(structure, weights)
+    places = {name: place(structure, value, owners[value], axes) for name, value in names.items()}
+    kinds = value_kinds(structure)
+    listed = [
+        Site(name, places[name].shape, kinds[value], value in structure.pooled)
+        for value, name in sorted(best.items())
+        if places[name].usable
+    ]
+    return Sites(tuple(listed), places)
+
+
+def labels(structure: Structure, weights: Mapping[int, str]) -> dict[Key, str]:
+    """The friendliest name of each value, those that cannot be sites included."""
+    owners = owned_values(structure)
+    _, best = named_values(structure, weights)
+    return {owners[value]: name for value, name in best.items()}
+
+
+def named_values(
+    structure: Structure, weights: Mapping[int, str]
+) -> tuple[dict[str, int], dict[int, str]]:
+    """What each name points to, and the friendliest name of each value."""
     found = [
         *marked(structure),
         *scoped(structure, weights, foreign=False),
@@ -74,14 +96,7 @@ def find_sites(
             name += "'"
         if shown:
             best.setdefault(value, name)
-    places = {name: place(structure, value, owners[value], axes) for name, value in names.items()}
-    kinds = value_kinds(structure)
-    listed = [
-        Site(name, places[name].shape, kinds[value], value in structure.pooled)
-        for value, name in sorted(best.items())
-        if places[name].usable
-    ]
-    return Sites(tuple(listed), places)
+    return names, best
 
 
 def place(structure: Structure, value: int, key: Key, axes: Sequence[int | None]) -> Place:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
 
@@ -79,7 +80,7 @@ def selected(equation: JaxprEqn) -> ClosedJaxpr | None:
         return None
 
     def choice(index: Any, *operands: Any) -> list[Any]:
-        which = lax.clamp(0, index, len(branches) - 1)
+        which = lax.clamp(np.int32(0), index, np.int32(len(branches) - 1))
         results = [jaxpr_as_fun(branch)(*operands) for branch in branches]
         if len(branches) == 1:
             return list(results[0])

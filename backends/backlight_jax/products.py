@@ -1,5 +1,6 @@
 """Matrix products and convolutions by constants: their weights, and what is folded into them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from backlight.operations import Kind
@@ -60,8 +61,11 @@ def weight_axes(node: Node, weight: int) -> tuple[int | None, ...]:
     return tuple(axes)
 
 
-def folded(flow: Flow, unit: Unit, scales: bool) -> Unit:
-    """The operation with the bias behind it or, with `scales`, all scales and shifts by constants."""
+def folded(flow: Flow, unit: Unit, scales: bool, taken: Mapping[int, Unit]) -> Unit:
+    """The operation with the bias behind it or, with `scales`, all scales and shifts by constants.
+
+    What is part of a larger operation, as the minus in a sigmoid, stays there.
+    """
     linear = unit.linear
     assert linear is not None
     axes, steps, pending = linear.axes, list[Affine](), list[tuple[Affine, int]]()
@@ -70,7 +74,8 @@ def folded(flow: Flow, unit: Unit, scales: bool) -> Unit:
     while (position := flow.sole_user(value)) is not None:
         node = flow.nodes[position]
         step = affine_step(flow, node, value)
-        if step is None:
+        kind = taken[position].kind if position in taken else None
+        if step is None or kind not in (None, Kind.SCALE, Kind.SHIFT):
             break
         name = node.primitive
         if name == "transpose":
@@ -85,18 +90,18 @@ def folded(flow: Flow, unit: Unit, scales: bool) -> Unit:
         value = node.outputs[0]
         if name != "transpose":  # a transpose at the end is no part of the operation
             found = (tuple(steps), tuple(at for _, at in pending), value)
-    taken, positions, output = found
-    if not taken:
+    behind, positions, output = found
+    if not behind:
         return unit
     return Unit(
         unit.kind,
-        (*unit.nodes, *(step.node for step in taken)),
+        (*unit.nodes, *(step.node for step in behind)),
         unit.arguments,
         unit.inputs,
         (output,),
         (*unit.positions, *positions),
         unit.type,
-        linear=Linear(linear.node, linear.weight, linear.axes, taken),
+        linear=Linear(linear.node, linear.weight, linear.axes, behind),
     )
 
 

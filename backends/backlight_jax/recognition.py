@@ -16,6 +16,7 @@ from backlight_jax.flow import Flow
 from backlight_jax.primitives import plain
 from backlight_jax.products import folded
 from backlight_jax.program import Node, called
+from backlight_jax.structure import LAYOUT
 from backlight_jax.units import Unit
 
 INSIDE = frozenset({Kind.MUL, Kind.DIV, Kind.POW, Kind.SUM, Kind.ADD, Kind.SCALE, Kind.MAX}) | UNARY
@@ -80,7 +81,7 @@ def recognise(circuit: Circuit, rules: Rules, name: Callable[[Unit, Flow], str])
                 take(unit)
     for unit in list(dict.fromkeys(taken.values())):
         if unit.linear is not None:
-            wider = folded(flow, unit, rules.folds)
+            wider = folded(flow, unit, rules.folds, taken)
             taken.update(dict.fromkeys(wider.positions, wider))
     if Kind.NEURON in rules.kinds:
         for unit in list(dict.fromkeys(taken.values())):
@@ -131,7 +132,11 @@ def activations(flow: Flow, taken: dict[int, Unit]) -> Iterator[Unit]:
         node = flow.nodes[position]
         if position in taken or position in done or len(node.outputs) != 1:
             continue
-        if node.outputs[0] not in flow.active or not pointwise.is_pointwise(node.equation):
+        if (
+            node.primitive in LAYOUT
+            or node.outputs[0] not in flow.active
+            or not pointwise.is_pointwise(node.equation)
+        ):
             continue
         found = activation(flow, position, {*taken, *done})
         if found is not None:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from backlight.errors import ModelError, SiteError, UnknownNameError
 from backlight.outputs import Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_jax.naming import Place, Sites, find_sites
+from backlight_jax.naming import Place, Sites, find_sites, labels
 from backlight_jax.nets import Net
 from backlight_jax.program import Key, Path, Program, flatten
 from backlight_jax.signature import Signature
@@ -89,8 +89,7 @@ class Trace:
     @cached_property
     def labels(self) -> dict[Key, str]:
         """The names of all values, those that are no sites included."""
-        anywhere = find_sites(self.structure, [0] * len(self.whole.avals), self.weights)
-        return {anywhere.places[site.name].key: site.name for site in anywhere.listed}
+        return labels(self.structure, self.weights)
 
     @cached_property
     def weights(self) -> dict[int, str]:
