@@ -167,11 +167,15 @@ def test_a_technique_is_asked_for_its_rules_at_the_place_and_score() -> None:
     assert check(seen(model), technique("lrp:at=feature"), at="head").at == "feature"
 
 
-def test_a_feature_map_is_no_place_where_rules_end() -> None:
+def test_where_the_backward_pass_of_a_map_ends() -> None:
+    """At the feature map, but for guided Grad-CAM, whose rules act down to the input."""
     model = Known(RESNET)
-    assert check(seen(model), technique("guided_grad_cam:at=feature")).at is None
     assert check(seen(model), technique("grad_cam")).at == "feature"
     assert check(seen(model), technique("grad_cam"), at="head").at == "head"
+    assert check(seen(model), technique("grad_cam:backward=lrp")).at == "feature"
+    assert check(seen(model), technique("smooth:inner=guided_grad_cam")).at is None
+    assert check(seen(model), technique("guided_grad_cam:at=feature")).at is None
+    assert model.asked[-1]["rules"] == GuidedBackprop().rules
 
 
 def test_without_rules() -> None:
@@ -439,3 +443,56 @@ def test_a_plain_jax_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run(capsys, f"{file}:net", *said)[0] == 0
     assert run(capsys, f"{file}:smooth", *said)[0] == 1
     assert run(capsys, f"{file}:smooth", "shape:1x4x4x1")[0] == 2
+
+
+TORCH_NET = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self, activation=nn.ReLU):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), activation(), nn.MaxPool2d(2))
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), activation())
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head((self.block(x) + x).mean((2, 3)))
+
+
+def net():
+    return Net().eval()
+
+
+def smooth():
+    return Net(nn.SiLU).eval()
+"""
+
+
+def test_a_torch_net(tmp_path: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "torch_net.py"
+    file.write_text(TORCH_NET)
+    code, out, err = run(
+        capsys, f"{file}:net", place / "colour.png", "--json",
+        "-m", "guided_backprop", "-m", "deep_lift", "-m", "lrp:composite=epsilon_plus_flat",
+    )  # fmt: skip
+    assert code == 0, err
+    guided, deep_lift, lrp = (
+        {(row["kind"], row["rule"]): row for row in one["operations"]} for one in json.loads(out)
+    )
+    assert guided["relu", "PositiveGradients"]["places"] == ["stem.1", "block.2"]
+    assert guided["convolution", None]["places"] == ["stem.0", "block.0"]
+    assert {one["treatment"] for one in guided.values()} == {"rule", "exact as it is"}
+    assert deep_lift["max_pool", "Extremum"]["places"] == ["stem.2"]
+    assert lrp["convolution", "Flat"]["places"] == ["stem.0"]
+    assert lrp["dense", "Epsilon"]["places"] == ["head"]
+    assert not any(kind == "batch_norm" for kind, _ in lrp)  # it is part of the convolution
+    code, out, err = run(
+        capsys, f"{file}:smooth", "shape:1x3x8x8", "-m", "guided_backprop", "--at", "stem"
+    )
+    assert code == 1, err
+    assert re.search("^not ok: .*silu at block.2.*all_rectifiers=True", out, flags=re.MULTILINE)

@@ -10,6 +10,7 @@ from backlight.operations import Kind, Operation
 from backlight.rules import NoRules, Rule, Rules, Treatment
 from backlight.targets import check_differentiable
 from backlight_check.subject import Subject
+from backlight_check.watched import where_rules_end
 from backlight_report.techniques import Technique
 
 
@@ -104,9 +105,8 @@ def site(subject: Subject, method: Method, at: str | None) -> str | None:
     """Where the technique's backward pass ends; None for the input."""
     if not method.spatial:
         return at
-    if method.rules is not None:
-        return None  # the site is where the map is read; the rules act down to the input
-    return at if at is not None else subject.feature_map()
+    read = at if at is not None else subject.feature_map()
+    return read if method.rules is None else where_rules_end(subject, method, read)
 
 
 def rows(rules: Rules, operations: Sequence[Operation]) -> tuple[Row, ...]:

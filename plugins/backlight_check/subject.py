@@ -43,9 +43,13 @@ class Subject:
         model = self.model
         return f"{model.framework} {model.version}, input {shown}, score {self.score!r}{which}"
 
+    def objective(self, at: str | None = None) -> Objective:
+        """What a technique would be asked to explain."""
+        return Objective(self.model, self.inputs, self.score, at, 1, FIRST, 1)
+
     def feature_map(self) -> str:
         """The site that class activation maps read."""
-        return last_feature_map(Objective(self.model, self.inputs, self.score, None, 1, FIRST, 1))
+        return last_feature_map(self.objective())
 
 
 def subject(model: object, x: object, target: int | None = None) -> Subject:
