@@ -15,7 +15,7 @@ from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma
 
 Tensor = torch.Tensor
 COUNT = 4
-pytestmark = pytest.mark.filterwarnings("ignore:.*(hook|requires_grad|Setting).*")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(hook|require|Setting).*")
 
 
 class Apart(torch.nn.Module):
@@ -101,8 +101,8 @@ def propagated(model: torch.nn.Sequential, rule: Callable[[], object]) -> Tensor
     for module in model:
         if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
             module.rule = rule()  # type: ignore[assignment]
-        elif isinstance(module, Apart):
-            module.rule = EpsilonRule(0.0)  # type: ignore[assignment]
+        elif isinstance(module, (Apart, torch.nn.Flatten)):
+            module.rule = EpsilonRule(1e-30)  # type: ignore[assignment]
     return captum.attr.LRP(model).attribute(X, target=positive(model))
 
 
