@@ -71,7 +71,7 @@ class TensorFlowApplication(Application):
                     unit.nodes,
                     {unit.output: grad},
                     self._path.active,
-                    self._path.transparent | unit.passes,
+                    self._path.transparent,
                     held,
                 )
                 found = [gradients[value] for value in unit.inputs]

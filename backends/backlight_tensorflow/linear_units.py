@@ -133,7 +133,7 @@ def channel_axis(unit: Unit) -> int | None:
         labels = operands.split(",")[0 if first else 1]
         if not result or result[-1] not in labels or "." in labels:
             return None
-        return labels.index(result[-1]) - len(labels)
+        return int(labels.index(result[-1]) - len(labels))
     if type_ in MATRIX_PRODUCTS:
         if first:
             return None

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from backlight.operations import LINEAR, Kind, Operation
 from backlight.rules import Rule, Rules
-from backlight_tensorflow.flattening import Value
+from backlight_tensorflow.flattening import Node, Value
 from backlight_tensorflow.paths import Path
-from backlight_tensorflow.recognition import recognise
+from backlight_tensorflow.recognition import Recognition
 from backlight_tensorflow.units import Unit
 
 
@@ -19,6 +19,7 @@ class Plan:
         units: in the order of computation.
         first, last: those that are reached from the value, or reach the score, without meeting
             another linear operation.
+        passed: operations whose gradient goes through as it is.
         seen: the number of examples that shapes were last seen for, and the shapes then.
     """
 
@@ -27,10 +28,13 @@ class Plan:
     units: list[Unit] = field(init=False)
     first: set[Unit] = field(init=False)
     last: set[Unit] = field(init=False)
+    passed: set[Node] = field(init=False)
     seen: tuple[int, dict[Value, tuple[int, ...]]] | None = None
 
     def __post_init__(self) -> None:
-        self.units = recognise(self.path, self.rules)
+        found = Recognition(self.path, self.rules)
+        self.units = found.units
+        self.passed = self.path.transparent | found.passed
         self.first, self.last = self._ends()
 
     @property
@@ -47,7 +51,9 @@ class Plan:
     def chosen(self, operations: Mapping[Unit, Operation]) -> dict[Unit, Rule]:
         kinds = self.rules.kinds
         found = {
-            unit: self.rules.choose(operations[unit]) for unit in self.units if unit.kind in kinds
+            unit: self.rules.choose(operations[unit])
+            for unit in self.units
+            if unit.kind in kinds and unit.output.tensor.dtype.is_floating
         }
         return {unit: rule for unit, rule in found.items() if rule is not None}
 

@@ -10,7 +10,7 @@ from backlight.rules import Incoming, Rule
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.applications import TensorFlowApplication
 from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.passes import Gradients, Pass, step
+from backlight_tensorflow.passes import Gradients, Pass, pull, step
 from backlight_tensorflow.paths import Path
 from backlight_tensorflow.plans import Plan
 from backlight_tensorflow.programs import dense
@@ -113,27 +113,36 @@ class RuledEvaluation:
             if not lets_through(unit, rule)
             for node in unit.nodes
         }
-        passed = path.transparent.union(*(unit.passes for unit in self.plan.units))
         for node in reversed(path.route):
             unit = ends.get(node)
             if unit is not None:
                 self._apply(rules[unit], unit, run, reference, gradients)
             if node not in skipped:
-                step(run, node, gradients, path.active, passed)
+                step(run, node, gradients, path.active, self.plan.passed)
         return gradients
 
     def _apply(
         self, rule: Rule, unit: Unit, run: Pass, reference: Pass | None, gradients: Gradients
     ) -> None:
-        grad = gradients[unit.output]
+        path, grad = self.plan.path, gradients[unit.output]
         if grad is None:
-            return
-        op = TensorFlowApplication(self.plan.path, unit, self.operations, run, reference)
+            grad = tf.zeros_like(run.tensor(unit.output))
+        op = TensorFlowApplication(path, unit, self.operations, run, reference)
         if lets_through(unit, rule) and isinstance(rule, Incoming):
             gradients.replace(unit.output, rule.incoming(op, grad))
             return
         for value, each in zip(unit.inputs, rule(op, grad), strict=True):
             gradients.add(value, each)
+        others = {
+            value: also
+            for value in unit.core.outputs
+            if value is not unit.output and (also := gradients[value]) is not None
+        }
+        if others and len(unit.core.outputs) > 1:
+            more = pull(run, unit.nodes, others, path.active, self.plan.passed)
+            for value in unit.inputs:
+                if (also := more[value]) is not None:
+                    gradients.add(value, also)
 
 
 def lets_through(unit: Unit, rule: Rule) -> bool:

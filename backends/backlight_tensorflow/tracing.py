@@ -119,9 +119,14 @@ class Trace:
         self, key: Hashable, build: Callable[..., object], specs: Sequence[tf.TensorSpec]
     ) -> Callable[..., Any]:
         """The compiled form of `build`, traced at most once per key."""
-        function = tf.function(build, autograph=False)
-        made: Callable[..., Any] = self.kept(key, lambda: function.get_concrete_function(*specs))
-        return made
+
+        def make() -> Callable[..., Any]:
+            concrete: Callable[..., Any] = tf.function(
+                build, autograph=False
+            ).get_concrete_function(*specs)
+            return concrete
+
+        return self.kept(key, make)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""

@@ -47,7 +47,6 @@ class Unit:
         held: of a normalisation: the operations that give what it divides by.
         limit: of a rectifier that is cut off: where.
         parts: of a neuron.
-        passes: operations of it whose own gradient is left out.
     """
 
     kind: Kind
@@ -62,7 +61,6 @@ class Unit:
     held: frozenset[Node] = frozenset()
     limit: float | None = None
     parts: tuple["Unit", ...] = ()
-    passes: frozenset[Node] = frozenset()
 
     @property
     def last(self) -> Node:
@@ -111,7 +109,9 @@ def single(path: Path, node: Node) -> Unit | None:
     kind = kind_of_node(path, node, inputs)
     if kind is None:
         return None
-    unit = Unit(kind, [node], inputs, node.outputs[0], node)
+    given = [value for value in node.outputs if value in path.active and path.users.get(value)]
+    given.sort(key=lambda value: not value.tensor.dtype.is_floating)
+    unit = Unit(kind, [node], inputs, given[0] if given else node.outputs[0], node)
     unit.replayable = node.op.type not in UNREPEATABLE and not depends_otherwise(path, node, inputs)
     if kind in (Kind.DENSE, Kind.CONVOLUTION):
         (unit.weight,) = [value for value in factors(node) if value not in inputs]
