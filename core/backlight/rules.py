@@ -105,9 +105,11 @@ class Treatment(StrEnum):
 class Rules(ABC):
     """What a technique does where. Implementations are frozen dataclasses: equal ones compile once."""
 
-    folds: ClassVar[bool] = False
-    """Whether scales and shifts (batch norm among them) that are the only users of a linear
-    operation's result are part of it."""
+    @property
+    def folds(self) -> bool:
+        """Whether scales and shifts (batch norm among them) that are the only users of a linear
+        operation's result are part of it."""
+        return False
 
     @property
     @abstractmethod

@@ -34,6 +34,11 @@ class DeepLIFTRules(Rules):
     allow_gradient: bool
 
     @property
+    def folds(self) -> bool:
+        # What is behind batch norm is a neuron's, too. Multipliers of affine operations do not change.
+        return self.reveal_cancel
+
+    @property
     def kinds(self) -> frozenset[Kind]:
         return (UNARY | set(RULES)) | ({Kind.NEURON} if self.reveal_cancel else set())
 

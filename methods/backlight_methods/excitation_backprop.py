@@ -35,7 +35,8 @@ class ExcitationBackprop(Method):
 
     @property
     def rules(self) -> LRPRules:
-        return LRPRules(Composite(dense=EXCITING, convolution=EXCITING))
+        composite = Composite(dense=EXCITING, convolution=EXCITING)
+        return LRPRules(composite, "Excitation backprop")
 
     def attribute(self, objective: Objective) -> Evidence:
         found = objective.ruled(self.rules)

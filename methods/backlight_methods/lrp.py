@@ -6,7 +6,7 @@ Decisions by Layer-Wise Relevance Propagation" (2015); the rules and their sourc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 from backlight import Evidence, Method, Objective
 from backlight.errors import require
@@ -42,10 +42,19 @@ BETWEEN: dict[Kind, Rule] = {
 @final
 @dataclass(frozen=True)
 class LRPRules(Rules):
-    """A composite at the linear operations, and what goes with it at all others."""
+    """A composite at the linear operations, and what goes with it at all others.
+
+    Attributes:
+        composite: which rule acts at which linear operation.
+        technique: its name, for messages.
+    """
 
     composite: Composite
-    folds: ClassVar[bool] = True
+    technique: str = "LRP"
+
+    @property
+    def folds(self) -> bool:
+        return True
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -90,7 +99,9 @@ class LRPRules(Rules):
         left = [one for one in operations if self.treatment(one) is Treatment.FALLBACK]
         if not left:
             return ()
-        return (f"LRP has no rule for {places(left)}: the plain gradient is used there.",)
+        return (
+            f"{self.technique} has no rule for {places(left)}: the plain gradient is used there.",
+        )
 
 
 @final

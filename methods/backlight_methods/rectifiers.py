@@ -16,6 +16,18 @@ RECTIFIERS = frozenset({Kind.RELU, Kind.RELU6})
 OTHERS = (PIECEWISE_LINEAR | SMOOTH_RECTIFIERS) - RECTIFIERS
 """Activations in a rectifier's place."""
 
+ACTIVATIONS = OTHERS | {
+    Kind.HARD_SIGMOID,
+    Kind.HARD_TANH,
+    Kind.SIGMOID,
+    Kind.TANH,
+    Kind.SOFTSIGN,
+    Kind.LOG_SIGMOID,
+    Kind.ELEMENTWISE,
+    Kind.OTHER,
+}
+"""What may act as an activation; where it met no rule, users are told."""
+
 EXACT = AFFINE | {Kind.MAX_POOL, Kind.MAX, Kind.MIN}
 """What the papers leave to the derivative: linear layers and max-pooling's switches."""
 
@@ -91,7 +103,7 @@ class RectifierRules(Rules):
         )
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
-        left = [one for one in operations if one.kind in (OTHERS | {Kind.OTHER}) - self.kinds]
+        left = [one for one in operations if one.kind in ACTIVATIONS - self.kinds]
         if not left:
             return ()
         return (
