@@ -112,7 +112,12 @@ def recognised(function: Callable[[Numbers], Numbers], coarse: bool) -> Activati
 def is_prelu(function: Callable[[Numbers, float], Numbers]) -> bool:
     """Whether a function of probes and a constant is a rectifier with that slope below 0."""
     with np.errstate(all="ignore"):
-        return all(
-            np.allclose(function(PROBES, slope), np.where(PROBES > 0, PROBES, slope * PROBES))
-            for slope in (0.3, -0.7)
+        return any(
+            all(
+                np.allclose(
+                    function(PROBES, sign * one), np.where(PROBES > 0, PROBES, one * PROBES)
+                )
+                for one in (0.3, -0.7)
+            )
+            for sign in (1, -1)  # the constant may have been negated before
         )

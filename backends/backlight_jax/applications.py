@@ -45,8 +45,10 @@ class Applied(Application):
         frozen: bool = False,
     ) -> tuple[Array, ...]:
         given = self._given(inputs, "differentiated")
+        like = cast(Any, self.output)
+        seed = jnp.broadcast_to(cast(Any, grad), like.shape).astype(like.dtype)
         if params is None and not frozen:
-            found = convention(self.unit, given, cast(Any, grad), self.known)
+            found = convention(self.unit, given, seed, self.known)
             if found is not None:
                 return (cast(Array, found),)
 
@@ -56,7 +58,7 @@ class Applied(Application):
             return self.unit.results(self.known, operands, frozen)[0]
 
         _, pullback = jax.vjp(function, *given)
-        return tuple(pullback(grad))
+        return tuple(pullback(seed))
 
     def replay(
         self,

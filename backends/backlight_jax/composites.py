@@ -206,20 +206,10 @@ def measures(flow: Flow, operand: Operand, most: int = 12) -> bool:
 
 
 def normalization(flow: Flow, size: int) -> Unit | None:
-    value = size
-    while True:
-        position = flow.sole_user(value)
-        if position is None:
-            return None
-        node = flow.nodes[position]
-        if node.primitive in ("mul", "div") and len(flow.activity(node)) == 2:
-            break
-        alone = flow.activity(node) == [0] or node.primitive == "mul"
-        if node.primitive not in LAYOUT | {"mul", "div", "max", "add"} or not alone:
-            return None
-        value = node.outputs[0]
-    if node.inputs[0] == node.inputs[1] or (node.primitive == "div" and node.inputs[1] != value):
+    position = applied(flow, size)
+    if position is None:
         return None
+    node = flow.nodes[position]
     sink, last = node.outputs[0], position
     entry = flow.common(node.inputs)
     positions = None
@@ -249,6 +239,37 @@ def normalization(flow: Flow, size: int) -> Unit | None:
     sink = flow.nodes[last].outputs[0]
     positions = sorted(at for at in inside if at <= last)
     return assembled(flow, Kind.NORMALIZATION, positions, entry, sink, size=size)
+
+
+def applied(flow: Flow, size: int, most: int = 16) -> int | None:
+    """The position where everything that is multiplied with a size has come together again."""
+    live, derived, done = {size}, {size}, set[int]()
+    multiplied = False
+    for _ in range(most):
+        if any(value in flow.kept for value in live):
+            return None
+        users = {at for value in live for at in flow.users.get(value, ()) if at not in done}
+        if not users:
+            return None
+        position = min(users)
+        node = flow.nodes[position]
+        if node.primitive not in LAYOUT | {"mul", "div", "add", "sub", "neg", "max", "min"}:
+            return None
+        others = [value for value in node.values if value in flow.active and value not in derived]
+        if node.primitive == "div" and others and node.inputs[0] != others[0]:
+            return None  # size / x
+        done.add(position)
+        derived.update(node.outputs)
+        live.update(node.outputs)
+        live = {
+            value
+            for value in live
+            if value in node.outputs or not done.issuperset(flow.users.get(value, ()))
+        }
+        multiplied = multiplied or (node.primitive in ("mul", "div") and bool(others))
+        if multiplied and len(live) == 1:
+            return position
+    return None
 
 
 def behind(flow: Flow, operand: Operand) -> Operand:

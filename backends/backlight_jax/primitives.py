@@ -1,8 +1,9 @@
 """What single equations compute."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
+
+import jax.numpy as jnp
 
 from backlight.operations import Kind
 from backlight_jax.flow import Flow
@@ -60,8 +61,8 @@ PAIRS = {
 INDEXED = {"gather": 1, "dynamic_slice": 1, "dynamic_update_slice": 2}
 """Movements, and the first of their operands that say where to."""
 
-ENDLESS = {"max": -math.inf, "min": math.inf}
-"""Bounds that bound nothing."""
+ENDLESS = {"max", "min"}
+"""With the largest number there is as their bound these bound nothing."""
 
 UNREPEATABLE = ("callback", "infeed", "outfeed")
 
@@ -115,7 +116,13 @@ def moves(flow: Flow, node: Node, active: list[int]) -> bool:
         return not any(map(flow.varies, node.inputs[INDEXED[name] :]))
     if name in ENDLESS and len(active) == 1:
         bound = flow.number(node.inputs[1 - active[0]])
-        return bound is not None and bool(bound == ENDLESS[name])
+        if bound is None:
+            return False
+        info: Any = jnp.finfo
+        limit = float(info(flow.avals[node.outputs[0]].dtype).max)
+        return bool(bound >= limit if name == "min" else bound <= -limit)
+    if name.startswith("reduce_") and node.params.get("axes") == ():
+        return True
     if name == "select_n":
         return not flow.varies(node.inputs[0])
     return name in MOVEMENTS

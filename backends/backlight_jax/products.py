@@ -6,6 +6,7 @@ from typing import Any
 from backlight.operations import Kind
 from backlight_jax.flow import Flow
 from backlight_jax.program import Node, Operand
+from backlight_jax.structure import SAME_VALUE
 from backlight_jax.units import Affine, Linear, Unit
 
 SHIFTS = {"add", "sub", "add_any"}
@@ -77,10 +78,9 @@ def folded(flow: Flow, unit: Unit, scales: bool, taken: Mapping[int, Unit]) -> U
         kind = taken[position].kind if position in taken else None
         if step is None or kind not in (None, Kind.SCALE, Kind.SHIFT):
             break
-        name = node.primitive
-        if name == "transpose":
-            axes = tuple(axes[axis] for axis in node.params["permutation"])
-        elif name not in SHIFTS:
+        if step.moves is not None:
+            axes = moved(axes, step.moves)
+        elif node.primitive not in SHIFTS:
             if not scales or any(axes[axis] is None for axis in step.varies):
                 break
         elif not scales and any(each.node.primitive in SHIFTS for each in steps):
@@ -88,7 +88,7 @@ def folded(flow: Flow, unit: Unit, scales: bool, taken: Mapping[int, Unit]) -> U
         steps.append(step)
         pending.append((step, position))
         value = node.outputs[0]
-        if name != "transpose":  # a transpose at the end is no part of the operation
+        if step.moves is None:  # a move at the end is no part of the operation
             found = (tuple(steps), tuple(at for _, at in pending), value)
     behind, positions, output = found
     if not behind:
@@ -106,15 +106,15 @@ def folded(flow: Flow, unit: Unit, scales: bool, taken: Mapping[int, Unit]) -> U
 
 
 def affine_step(flow: Flow, node: Node, value: int) -> Affine | None:
-    """The transpose, shift or scale by constants that an equation is."""
+    """The move, shift or scale by constants that an equation is."""
     places = [at for at, operand in enumerate(node.inputs) if operand == value]
-    if len(places) != 1 or node.outputs[0] not in flow.active:
+    if len(places) != 1 or len(node.outputs) != 1 or node.outputs[0] not in flow.active:
         return None
     (place,) = places
-    if node.primitive == "transpose":
-        return Affine(node, place, frozenset())
+    if (moves := moves_of(flow, node)) is not None:
+        return Affine(node, place, moves=moves)
     if node.primitive == "neg":
-        return Affine(node, place, frozenset())
+        return Affine(node, place)
     if node.primitive not in SHIFTS | {"mul", "div"} or (node.primitive == "div" and place == 1):
         return None
     constant = node.inputs[1 - place]
@@ -123,6 +123,27 @@ def affine_step(flow: Flow, node: Node, value: int) -> Affine | None:
     if flow.shape(node.outputs[0]) != flow.shape(value):
         return None
     return Affine(node, place, differing(flow, constant, len(flow.shape(value))))
+
+
+def moves_of(flow: Flow, node: Node) -> tuple[int | None, ...] | None:
+    """For each axis of the result the axis it was, of an equation that only moves axes, adds axes of
+    length 1 and drops such."""
+    if node.primitive == "transpose":
+        return tuple(int(axis) for axis in node.params["permutation"])
+    if node.primitive in SAME_VALUE:
+        return tuple(range(len(flow.shape(node.outputs[0]))))
+    if node.primitive not in ("reshape", "squeeze", "expand_dims"):
+        return None
+    before, after = flow.shape(node.values[0]), flow.shape(node.outputs[0])
+    wide = [axis for axis, length in enumerate(before) if length != 1]
+    if [before[axis] for axis in wide] != [length for length in after if length != 1]:
+        return None
+    remaining = iter(wide)
+    return tuple(None if length == 1 else next(remaining) for length in after)
+
+
+def moved(axes: tuple[int | None, ...], moves: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    return tuple(None if axis is None else axes[axis] for axis in moves)
 
 
 def differing(flow: Flow, operand: Operand, rank: int) -> frozenset[int]:

@@ -19,12 +19,15 @@ class Affine:
     Attributes:
         node: the equation.
         place: which of its operands z is.
-        varies: the axes of the step's result along which the constant differs; empty for transposes.
+        varies: the axes of the step's result along which the constant differs.
+        moves: of a step that only moves numbers: for each axis of the result, which axis it was; None
+            for new ones, of length 1.
     """
 
     node: Node
     place: int
-    varies: frozenset[int]
+    varies: frozenset[int] = frozenset()
+    moves: tuple[int | None, ...] | None = None
 
 
 @final
@@ -36,7 +39,7 @@ class Linear:
         node: the product.
         weight: which of its operands has the weights.
         axes: for each axis of the result, which axis of the weight it comes from, if any.
-        steps: transposes, and scales and shifts by constants, behind it.
+        steps: scales and shifts by constants behind it, and what only moves numbers between them.
     """
 
     node: Node

@@ -6,8 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from backlight.errors import CoverageError
-from backlight_jax.products import SHIFTS
-from backlight_jax.program import Node, run
+from backlight_jax.products import SHIFTS, moved
+from backlight_jax.program import run
 from backlight_jax.units import Affine, Linear, Unit
 
 
@@ -39,10 +39,10 @@ def scale_and_shift(unit: Unit, known: Mapping[int, Any]) -> tuple[Any, Any]:
     shift: Any = None
     for step in linear.steps:
         name = step.node.primitive
-        if name == "transpose":
-            order = step.node.params["permutation"]
-            scale = None if scale is None else jnp.transpose(scale, order)
-            shift = None if shift is None else jnp.transpose(shift, order)
+        if step.moves is not None:
+            rank = len(step.moves)
+            scale = None if scale is None else along(scale, step.moves)
+            shift = None if shift is None else along(shift, step.moves)
         elif name == "neg":
             scale = -1.0 if scale is None else -scale
             shift = None if shift is None else -shift
@@ -63,15 +63,21 @@ def scale_and_shift(unit: Unit, known: Mapping[int, Any]) -> tuple[Any, Any]:
     return scale, shift
 
 
-def permuted(unit: Unit) -> tuple[tuple[int | None, ...], list[Node]]:
-    """For each axis of the result behind the steps, its axis of the weight; and the transposes."""
-    linear = linear_of(unit)
-    axes, nodes = linear.axes, []
-    for step in linear.steps:
-        if step.node.primitive == "transpose":
-            axes = tuple(axes[axis] for axis in step.node.params["permutation"])
-            nodes.append(step.node)
-    return axes, nodes
+def along(array: Any, moves: tuple[int | None, ...]) -> Any:
+    """An array moved like the result; what is dropped has length 1."""
+    kept = [axis for axis in moves if axis is not None]
+    dropped = [axis for axis in range(array.ndim) if axis not in kept]
+    shape = [1 if axis is None else array.shape[axis] for axis in moves]
+    return jnp.transpose(array, (*kept, *dropped)).reshape(shape)
+
+
+def final_axes(unit: Unit) -> tuple[int | None, ...]:
+    """For each axis of the result behind the steps, its axis of the weight."""
+    axes = linear_of(unit).axes
+    for step in linear_of(unit).steps:
+        if step.moves is not None:
+            axes = moved(axes, step.moves)
+    return axes
 
 
 def weight(unit: Unit, known: Mapping[int, Any]) -> Any:
@@ -83,7 +89,7 @@ def weight(unit: Unit, known: Mapping[int, Any]) -> Any:
     scale, _ = scale_and_shift(unit, known)
     if scale is None:
         return held
-    axes, _ = permuted(unit)
+    axes = final_axes(unit)
     order = sorted(
         (at for at, axis in enumerate(axes) if axis is not None), key=lambda at: axes[at] or 0
     )
@@ -107,9 +113,13 @@ def applied(unit: Unit, known: Mapping[int, Any], x: Any, params: Mapping[str, A
     values = {value: known[value] for value in linear.node.values if value in known}
     values[unit.arguments[0]] = x
     values[operand] = params["weight"]
-    _, transposes = permuted(unit)
     run([linear.node], values)
     z = values[linear.node.outputs[0]]
-    for node in transposes:
-        z = jnp.transpose(z, node.params["permutation"])
+    for step in linear.steps:
+        if step.moves is not None:
+            (source,), (result,) = step.node.values, step.node.outputs
+            values = {source: z}
+            run([step.node], values)
+            z = values[result]
+    z = z.astype(known[unit.output].dtype)
     return z + params["bias"] if params.get("bias") is not None else z
