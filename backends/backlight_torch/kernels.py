@@ -105,7 +105,7 @@ ATTENTIONS = named(
     "_scaled_dot_product_fused_attention_overrideable"
 )
 
-OPENED = ATTENTIONS | named("glu linalg_vector_norm var std var_mean _trilinear")
+OPENED = ATTENTIONS | named("glu linalg_vector_norm var std var_mean mkldnn_rnn_layer")
 """Operations that rules see as the arithmetic they consist of."""
 
 RANDOM = named("native_dropout bernoulli multinomial normal rrelu _fused_dropout")

@@ -1,7 +1,7 @@
 """Linear operations with the scales and shifts behind them: one weight, one bias."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
@@ -9,10 +9,19 @@ import torch
 from backlight.operations import Kind
 from backlight_torch.applications import Params
 from backlight_torch.kernels import CONVOLUTIONS
-from backlight_torch.recording import Operand, Record
+from backlight_torch.recording import Node, Operand, Record
 
 WEIGHTS = {"mm": 1, "addmm": 2, "linear": 1}
 """Which operand is the weight where its last axis is the result's."""
+
+
+@final
+@dataclass(frozen=True)
+class Move:
+    """A view of other shape, or a permutation of the axes if there are `axes`."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...] = ()
 
 
 @final
@@ -23,10 +32,19 @@ class Linear:
     Attributes:
         record: the operation.
         folded: scales, shifts and batch norms that act on its result, one after the other.
+        moves: views and permutations of its result in between.
+        shape: of the result behind them.
+        axis: where that has the weight's own outputs; None if nowhere.
     """
 
     record: Record
     folded: list[Record] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        self.shape, self.axis = self.record.shape, self._axis()
 
     @property
     def end(self) -> Record:
@@ -52,7 +70,7 @@ class Linear:
         found = self.record.found
         assert found.weight is not None
         if params is None and not self.folded:
-            return self.record.run(inputs, {})
+            return self._moved(self.record.run(inputs, {}))
         given = self.params() if params is None else params
         constants: dict[int, torch.Tensor | None] = {found.weight: given["weight"]}
         bias = given.get("bias")
@@ -63,19 +81,36 @@ class Linear:
                 nothing = torch.zeros((), dtype=inputs[0].dtype, device=inputs[0].device)
             constants[found.bias] = bias if native and bias is not None else nothing
         result = self.record.run(inputs, constants)
-        if bias is None or native:
-            return result
-        return result + bias.reshape(self._bias_shape(bias))
+        if bias is not None and not native:
+            result = result + bias.reshape(self._bias_shape(bias))
+        return self._moved(result)
+
+    def through(self, moves: Sequence[Move]) -> "Linear | None":
+        """The same, with its result moved; None if it is not known where the channels then are."""
+        moved = replace(self, folded=list(self.folded), moves=[*self.moves, *moves])
+        moved.shape, moved.axis = self.shape, self.axis
+        for move in moves:
+            if moved.axis is None:
+                return None
+            last = moved.axis == len(moved.shape) - 1
+            if move.axes:
+                moved.axis = move.axes.index(moved.axis)
+            elif last and move.shape[-1] == moved.shape[-1]:
+                moved.axis = len(move.shape) - 1
+            else:
+                return None
+            moved.shape = move.shape
+        return moved
 
     def foldable(self, record: Record, biases_only: bool) -> bool:
         """Whether a scale, shift or batch norm on its result can be folded into weight and bias."""
-        if self.record.view is not None or record.view is not None or self._axis() is None:
+        if self.record.view is not None or record.view is not None or self.axis is None:
             return False
-        if record.shape != self.record.shape or len(record.active) != 1:
+        if record.shape != self.shape or len(record.active) != 1:
             return False
         if record.found.kind is Kind.BATCH_NORM:
             # Of the channels of its second axis, which must be the linear operation's.
-            return not biases_only and self._axis() == 1
+            return not biases_only and self.axis == 1
         if record.found.kind is Kind.SCALE and biases_only:
             return False
         if record.name not in ("add", "sub", "mul", "div", "neg"):
@@ -103,6 +138,11 @@ class Linear:
             return None if scaled else len(record.shape) - 1
         return None
 
+    def _moved(self, result: torch.Tensor) -> torch.Tensor:
+        for move in self.moves:
+            result = result.permute(move.axes) if move.axes else result.reshape(move.shape)
+        return result
+
     def _count(self) -> int:
         axis = self._axis()
         assert axis is not None
@@ -111,9 +151,8 @@ class Linear:
     def _per_channel(self, constant: Any) -> bool:
         if not isinstance(constant, torch.Tensor) or constant.numel() == 1:
             return True
-        axis = self._axis()
-        assert axis is not None
-        shape = (1,) * (len(self.record.shape) - constant.ndim) + tuple(constant.shape)
+        axis = self.axis
+        shape = (1,) * (len(self.shape) - constant.ndim) + tuple(constant.shape)
         return all(length == 1 for number, length in enumerate(shape) if number != axis)
 
     def _channels(self, constant: Any) -> torch.Tensor:
@@ -140,6 +179,30 @@ class Linear:
         if axis is None or bias.numel() == 1:
             return tuple(bias.shape)
         return (-1,) + (1,) * (len(self.record.shape) - 1 - axis)
+
+
+def move_of(node: Node) -> Move | None:
+    """What a node of the graph does, where that is a view or a permutation."""
+    name = node.name().rpartition("::")[2]
+    shape = tuple(int(length) for length in node._input_metadata[0].shape)
+    rank = len(shape)
+    if name in ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0"):
+        return Move(shape)
+    if name == "PermuteBackward0":
+        return Move(shape, tuple(signed(axis) % rank for axis in node._saved_dims))
+    if name == "TransposeBackward0":
+        axes = list(range(rank))
+        one, other = signed(node._saved_dim0) % rank, signed(node._saved_dim1) % rank
+        axes[one], axes[other] = axes[other], axes[one]
+        return Move(shape, tuple(axes))
+    if name == "CloneBackward0":
+        return Move(shape, tuple(range(rank)))
+    return None
+
+
+def signed(number: int) -> int:
+    """Nodes give negative axes as large positive numbers."""
+    return number - 2**64 if number >= 2**63 else number
 
 
 def left(record: Record) -> bool:

@@ -120,6 +120,7 @@ def recorded(
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
         arguments, starts = fed(given, differentiated=task.at is None)
         recorder = Recorder(keeps_for(task.rules), places)
+        plan: Plan | None = None
         try:
             if task.at is None:
                 for start in starts:
@@ -143,6 +144,8 @@ def recorded(
             plan = Plan(recorder, ends, task.rules, passes.arrays)
             yield Run(starts, outputs, scores, plan)
         finally:
+            if plan is not None:
+                plan.clear()
             recorder.clear()
 
 
@@ -204,7 +207,8 @@ def at_reference(passes: "Passes", task: Task, run: Run, reference: Tree) -> Ite
 
 def compare(plan: Plan, other: Plan) -> None:
     """Raise `MismatchError` unless the two have the same operations, on arrays that broadcast."""
-    for number, (unit, pair) in enumerate(zip(plan.units, other.units, strict=False)):
+    units, others = list(plan.flat()), list(other.flat())
+    for number, (unit, pair) in enumerate(zip(units, others, strict=False)):
         one, two = unit.operation, pair.operation
         assert one is not None
         assert two is not None
@@ -221,8 +225,8 @@ def compare(plan: Plan, other: Plan) -> None:
                 raise MismatchError(
                     f"{one.type} at {one.name!r} has shape {here} here, {there} there."
                 )
-    if len(plan.units) != len(other.units):
-        raise MismatchError(f"{len(plan.units)} operations here and {len(other.units)} there.")
+    if len(units) != len(others) or len(plan.units) != len(other.units):
+        raise MismatchError(f"{len(units)} operations here and {len(others)} there.")
 
 
 def starting(passage: Passage, recorder: Recorder) -> Visitor:

@@ -1,7 +1,9 @@
 """Rules in the PyTorch backend: against plain gradients, closed forms and completeness."""
 
+import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -12,10 +14,21 @@ from torch.nn import functional
 import backlight
 from backlight import Class, Margin, Neuron, Output, Probability, Shared
 from backlight.model import Model
-from backlight.operations import Kind
+from backlight.operations import LINEAR, UNARY, Kind
 from backlight.outputs import OutputSpec
+from backlight.rules import Rule
+from backlight_methods import deep_lift_rules
 from tests import rules as given
-from tests.rules import COMPLETE, DECONVNET, EPSILON, EPSILON_FOLDED, GUIDED, NATIVE, POSITIVE
+from tests.rules import (
+    COMPLETE,
+    DECONVNET,
+    EPSILON,
+    EPSILON_FOLDED,
+    GUIDED,
+    NATIVE,
+    POSITIVE,
+    Frozen,
+)
 
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
 
@@ -118,11 +131,54 @@ def plain() -> nn.Module:
     )
 
 
+class Attention(nn.Module):
+    """A transformer's encoder, a norm of each kind, a masked attention, a gated unit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(4, 8)
+        self.layer = nn.TransformerEncoderLayer(
+            8, 2, 16, batch_first=True, activation="gelu", norm_first=True
+        )
+        self.many = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.group = nn.GroupNorm(2, 6)
+        self.instance = nn.InstanceNorm1d(6, affine=True)
+        self.rms = nn.RMSNorm(8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(self.embed(x))
+        y = y + self.many(y, y, y)[0]
+        y = self.rms(self.instance(self.group(y)) + 0.1)
+        mask = torch.zeros(6, 6, dtype=y.dtype)
+        mask[:2, 3:] = -torch.inf
+        q = y.unflatten(2, (2, 4)).transpose(1, 2)
+        z = functional.scaled_dot_product_attention(q, q * 0.5, q, attn_mask=mask)
+        z = z + functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+        y = functional.glu(torch.cat([y, z.transpose(1, 2).flatten(2)], 2), 2)
+        weights = torch.log_softmax(y, 2) + torch.softmax(y, 1) * torch.logsumexp(y, 2, True)
+        logits: torch.Tensor = self.head(weights.mean(1) / (1.5 + weights.var(1)))
+        return logits
+
+
+DEEP = given.by_kind(
+    {
+        **dict(cast(Any, COMPLETE).pairs),
+        Kind.SOFTMAX: cast(Any, deep_lift_rules.RULES[Kind.SOFTMAX]),
+        Kind.LOG_SOFTMAX: deep_lift_rules.RULES[Kind.LOG_SOFTMAX],
+        Kind.LOGSUMEXP: deep_lift_rules.RULES[Kind.LOGSUMEXP],
+        Kind.DIV: deep_lift_rules.RULES[Kind.DIV],
+        Kind.MIN: deep_lift_rules.RULES[Kind.MIN],
+    }
+)
+
+
 SHAPE = (2, 10, 10)
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "plain": (plain, SHAPE),
     "functional": (Functional, SHAPE),
     "gates": (Gates, SHAPE),
+    "attention": (Attention, (6, 4)),
 }
 
 
@@ -148,9 +204,10 @@ def test_deep_lift_is_complete(case: tuple[nn.Module, torch.Tensor]) -> None:
     model = backlight.wrap(net)
     score = bound(model, x, Class([0, 1, 2]))
     plain_score = model.score(x, score)
+    rules = DEEP if isinstance(net, Attention) else COMPLETE  # which lacks softmax, quotients
     for rows in (1, 3):
         reference = torch.randn(rows, *x.shape[1:], dtype=torch.float64)
-        found = model.gradient(x, score, rules=COMPLETE, reference=reference)
+        found = model.gradient(x, score, rules=rules, reference=reference)
         parts = (x - reference) * tensor(found.gradient)
         change = tensor(found.score) - tensor(found.reference_score)
         same(parts.flatten(1).sum(1), change, rtol=1e-9, atol=1e-9)
@@ -163,7 +220,7 @@ def test_batch_mates_do_not_matter(case: tuple[nn.Module, torch.Tensor]) -> None
     net, x = case
     model = backlight.wrap(net)
     reference = torch.randn(1, *x.shape[1:], dtype=torch.float64)
-    for rules, start in ((GUIDED, None), (EPSILON_FOLDED, None), (COMPLETE, reference)):
+    for rules, start in ((GUIDED, None), (EPSILON_FOLDED, None), (DEEP, reference)):
         score = bound(model, x, Class([0, 1, 2]))
         together = model.gradient(x, score, rules=rules, reference=start).gradient
         again = model.gradient(x, score, rules=rules, reference=start).gradient
@@ -294,3 +351,103 @@ def test_choices_made_by_the_values_are_named() -> None:
     assert kinds(found) == [Kind.OTHER, Kind.OTHER, Kind.MUL]
     assert [one.replayable for one in found] == [False, False, True]
     assert found[0].type == "aten.where"
+
+
+def test_deep_lift_with_all_its_rules(case: tuple[nn.Module, torch.Tensor]) -> None:
+    net, x = case
+    model = backlight.wrap(net)
+    for score in (Probability(1), Margin(0, versus=2)):
+        score = bound(model, x, score)
+        reference = torch.randn(1, *x.shape[1:], dtype=torch.float64)
+        found = model.gradient(x, score, rules=DEEP, reference=reference)
+        parts = (x - reference) * tensor(found.gradient)
+        change = tensor(found.score) - tensor(found.reference_score)
+        same(parts.flatten(1).sum(1), change, rtol=1e-9, atol=1e-9)
+        seen = kinds(found.operations)
+        assert not {Kind.OTHER, Kind.NORMALIZATION} & set(seen)
+        assert (seen[-1] is Kind.SOFTMAX) == isinstance(score.scale, str) * (
+            score.scale == "probability"
+        )
+
+
+@dataclass(frozen=True)
+class Inspect(Rule):
+    """Calls a function with each operation; the derivative goes on."""
+
+    look: Callable[[Any], None]
+
+    def __call__(self, op: Any, grad: Any) -> Any:
+        self.look(op)
+        return op.vjp(grad)
+
+
+def inspect(net: Any, x: torch.Tensor, rules: Any) -> None:
+    model = backlight.wrap(net)
+    score = bound(model, x, Class(1))
+    plain_one = model.gradient(x, score)
+    found = model.gradient(x, score, rules=rules, reference=x[:1] * 0.5)
+    same(found.gradient, plain_one.gradient)
+
+
+def run_again(op: Any) -> None:
+    same(op.replay(), op.output)
+    same(op.reference.replay(), op.reference.output)
+    assert tuple(op.output.shape) == op.operation.shape
+    if op.params:
+        same(op.replay(params=op.params), op.output)
+        no_bias = {"weight": op.params["weight"]}
+        (zero,) = op.vjp(torch.zeros_like(op.output), params=no_bias)
+        assert not zero.any()
+        assert zero.shape == op.inputs[0].shape
+        start = op.replay(inputs=[torch.zeros_like(op.inputs[0])], params=no_bias)
+        assert not start.any()
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_operations_can_be_run_again(case: tuple[nn.Module, torch.Tensor], folds: bool) -> None:
+    looked = {kind: Inspect(run_again) for kind in Kind if kind is not Kind.NEURON}
+    inspect(*case, given.by_kind(cast(Any, looked), folds=folds))
+
+
+def parts_run_again(op: Any) -> None:
+    linear, unary = op.parts
+    assert linear.operation.kind in LINEAR
+    assert unary.operation.kind in UNARY
+    same(linear.output, unary.inputs[0])
+    same(op.output, unary.output)
+    same(unary.replay(inputs=[linear.replay()]), op.output)
+    same(linear.reference.replay(), unary.reference.inputs[0])
+    (middle,) = unary.vjp(torch.ones_like(op.output))
+    same(linear.vjp(middle)[0], op.vjp(torch.ones_like(op.output))[0])
+
+
+def test_neurons_have_parts(case: tuple[nn.Module, torch.Tensor]) -> None:
+    net, x = case
+    rules = given.by_kind({Kind.NEURON: Inspect(parts_run_again)})
+    inspect(net, x, rules)
+    found = backlight.wrap(net).operations(x, rules=rules)
+    assert (Kind.NEURON in kinds(found)) != isinstance(net, Functional)
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.LayerNorm(6), nn.GroupNorm(2, 6), nn.RMSNorm(6), nn.LayerNorm(6, bias=False)]
+)
+def test_frozen_norms_have_their_closed_form(norm: nn.Module) -> None:
+    norm = copy.deepcopy(norm).double()
+    with torch.no_grad():
+        norm.weight *= torch.randn(6)
+    x = torch.randn(3, 6, dtype=torch.float64)
+    rules = given.by_kind({Kind.NORMALIZATION: Frozen()})
+    model = backlight.wrap(norm)
+    found = model.gradient(x, bound(model, x, Class(2)), rules=rules)
+    eps = norm.eps if norm.eps is not None else torch.finfo(x.dtype).eps
+    groups = x.reshape(3, 2 if isinstance(norm, nn.GroupNorm) else 1, -1)
+    centre = 0.0 if isinstance(norm, nn.RMSNorm) else groups.mean(2, keepdim=True)
+    size = (((groups - centre) ** 2).mean(2, keepdim=True) + eps).sqrt()
+    unit = torch.zeros(3, 6, dtype=x.dtype)
+    unit[:, 2] = norm.weight.detach()[2]
+    share = unit.reshape(groups.shape) / size
+    if not isinstance(norm, nn.RMSNorm):
+        share = share - share.mean(2, keepdim=True)
+    same(found.gradient, share.reshape(3, 6))
+    assert kinds(found.operations) == [Kind.NORMALIZATION]
