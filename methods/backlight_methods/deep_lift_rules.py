@@ -9,14 +9,14 @@ operation chain, so that the values of an example sum to score - baseline score,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from backlight.arrays import Array, Arrays, precision
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
-from backlight_methods.signs import negative, positive, quotient
+from backlight_methods.signs import negative, positive, quotient, smallest
 
 
 def reference_of(op: Application) -> Application:
@@ -28,18 +28,21 @@ def reference_of(op: Application) -> Application:
 @final
 @dataclass(frozen=True)
 class RectifierRescale(Rule):
-    """dy / dx at max(x, 0): exactly 1 or 0 where x and x' have one sign, so that nothing is lost in
-    rounding. Where dx = 0 the derivative, 0 at the kink."""
+    """dy / dx at max(x, 0), without a difference of nearly equal numbers.
+
+    With p and n the largest of the positive and of the negative parts of x and x', dy / dx = p / (p + n):
+    1 where both are positive, 0 where both are negative, also in the limit dx = 0.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
-        arrays, reference = op.arrays, reference_of(op)
-        (x,), (start,) = op.inputs, reference.inputs
-        way = x - start
-        moved = arrays.abs(way) > 0.0
-        ones = arrays.zeros_like(way) + 1.0
-        safe = arrays.where(moved, way, ones)
-        active = arrays.where(x > 0.0, grad, arrays.zeros_like(grad))
-        return (arrays.where(moved, grad * ((op.output - reference.output) / safe), active),)
+        arrays = op.arrays
+        (x,), (start,) = op.inputs, reference_of(op).inputs
+        above = arrays.maximum(x, positive(start, arrays))
+        # A number that is lost beside any other keeps 0 / 0 away where both are 0.
+        below = arrays.maximum(-x, positive(-start, arrays) + smallest(x))
+        return (grad * (above / (above + below)),)
 
 
 @final

@@ -30,3 +30,8 @@ def quotient(numerator: Array, denominator: Array, arrays: Arrays) -> Array:
 def tiny(x: Array) -> float:
     """A step that is lost in rounding beside numbers of ordinary size, of the array's dtype."""
     return precision(x) ** 2 if precision(x) < 1e-4 else precision(x)
+
+
+def smallest(x: Array) -> float:
+    """A number near the smallest that the array's dtype holds in full precision."""
+    return 1e-4 if "float16" in str(x.dtype) and "bfloat16" not in str(x.dtype) else 1e-37
