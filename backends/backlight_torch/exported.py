@@ -1,7 +1,7 @@
 """Exported programs: graphs of operations that remember the modules they were traced from."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from threading import Lock, local
 from typing import Any, final
@@ -46,10 +46,10 @@ class ExportedNet(Net):
         self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
     ) -> object:
         positional, keyword = inputs.arguments()
-        if visitor is None:
+        if visitor is None and follower() is None:
             return self.module(*positional, **keyword)
         module, places = self._with_visits()
-        with visiting(visitor, places, only):
+        with visiting(visitor or unchanged, places, only):
             return module(*positional, **keyword)
 
     def wants(self) -> str:
@@ -93,6 +93,11 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, dict[str, Place
         latest[node].meta["nn_module_stack"] = {}
         for user in outside:
             user.replace_input_with(current, latest[node])
+    for node in list(graph.nodes):
+        if calls(node):
+            path = list(calls(node).values())[-1][0]
+            with graph.inserting_before(node):
+                graph.call_function(arrive, (path,)).meta["nn_module_stack"] = {}
     return fx.GraphModule(module, graph), places
 
 
@@ -116,6 +121,32 @@ _running = local()
 def visit(value: object, name: str) -> object:
     visitor, places, only = _running.visits
     return visitor(places[name], value) if only is None or name in only else value
+
+
+def arrive(path: str) -> None:
+    """The operation that follows belongs to the module of this path."""
+    follow = follower()
+    if follow is not None:
+        follow(path)
+
+
+def follower() -> Callable[[str], None] | None:
+    """Who wants to know, in this thread, which module is running."""
+    found: Callable[[str], None] | None = getattr(_running, "follower", None)
+    return found
+
+
+def unchanged(place: Place, value: object) -> object:
+    return value
+
+
+@contextmanager
+def following(follow: Callable[[str], None]) -> Iterator[None]:
+    _running.follower = follow
+    try:
+        yield
+    finally:
+        _running.follower = None
 
 
 @contextmanager

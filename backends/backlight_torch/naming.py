@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import nn
 
+from backlight_torch.exported import following
 from backlight_torch.nets import Net, registering
 
 
@@ -27,6 +28,10 @@ class Places:
         self._uses[name] += 1
         use = self._uses[name]
         self.running.append(name if use == 1 else f"{name}:{use}")
+
+    def at(self, name: str) -> None:
+        """It is in this module now, whatever it was in before."""
+        self.running = [name]
 
     def leave(self) -> None:
         self.running.pop()
@@ -55,7 +60,8 @@ def named(net: Net) -> Iterator[Places]:
         for name, module in net.modules().items():
             if not isinstance(module, torch.jit.ScriptModule):
                 follow(name, module)
-        yield places
+        with following(places.at):
+            yield places
     finally:
         for handle in handles:
             handle.remove()

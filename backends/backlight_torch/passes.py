@@ -15,6 +15,7 @@ from backlight_torch.feeding import Block, described, fed, first_array
 from backlight_torch.kinds import GradientWatch
 from backlight_torch.nets import Net
 from backlight_torch.running import running
+from backlight_torch.scripts import Unoptimised
 from backlight_torch.visits import Passage, Point, Survey, Visitor
 
 UNSEEN = (
@@ -33,6 +34,12 @@ class Passes:
         self.net = net
         self.arrays = arrays
         self.sites_of = sites
+        self._unoptimised = Unoptimised()
+
+    def unoptimised(self) -> "Passes":
+        """The passes of a net that runs all its operations one by one."""
+        net = self._unoptimised.of(self.net)
+        return self if net is self.net else Passes(net, self.arrays, self.sites_of)
 
     def outputs(self, block: Block) -> object:
         with running(self.net.roots(), graph=False, hooked=False):
@@ -189,7 +196,7 @@ class Passes:
             found = torch.autograd.grad(
                 scores, wanted, grad_outputs=torch.ones_like(scores), allow_unused=True
             )
-        except torch.OutOfMemoryError:
+        except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             raise ModelError(

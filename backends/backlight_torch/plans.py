@@ -88,7 +88,7 @@ class Plan:
             first=record.node in before,
             last=end.node in after,
             axes=record.found.axes if unit.region is None else unit.region.axes,
-            replayable=record.found.replayable,
+            replayable=record.found.replayable or unit.region is not None,
         )
 
     def install(self, reference: "Plan | None") -> list[Any]:
@@ -146,7 +146,15 @@ def keeps_for(rules: Rules) -> Keeps:
         found = record.found
         if is_opened(record, rules):
             return INPUTS
-        key = (found.kind, record.place, found.type, found.axes, found.replayable)
+        key = (
+            found.kind,
+            record.place,
+            found.type,
+            found.axes,
+            found.replayable,
+            found.condition is None,
+            found.slope is None,
+        )
         if key not in known:
             known[key] = looked_at(rules, record)
         return known[key]
@@ -166,6 +174,8 @@ def looked_at(rules: Rules, record: Record) -> frozenset[str]:
     kinds = [found.kind]
     if (rules.folds and found.kind in FOLDED) or found.kind is Kind.SHIFT:
         kinds += [*LINEAR]
+    if found.condition is not None:
+        kinds += [Kind.ELEMENTWISE, Kind.LEAKY_RELU]
     needs: set[str] = set()
     for kind in kinds:
         for first, last in product((False, True), repeat=2):
@@ -174,7 +184,8 @@ def looked_at(rules: Rules, record: Record) -> frozenset[str]:
             )
             rule = rules.choose(one)
             if rule is not None:
-                needs |= rule.needs if kind is found.kind else rule.needs - INPUTS
+                folds = kind in LINEAR and kind is not found.kind
+                needs |= rule.needs - INPUTS if folds else rule.needs
                 if found.slope is not None or found.axes:
                     needs |= INPUTS
     if rules.kinds & SPELLED and (found.kind in SOURCES or (found.kind is Kind.MAX and found.axes)):

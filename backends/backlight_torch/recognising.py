@@ -26,6 +26,7 @@ class Recognised:
         axes: that it sums, or takes a maximum, over.
         replayable: whether it gives the same when it runs again.
         opened: whether it is always shown as what it consists of.
+        condition: what it chooses by, if that is a comparison of one value.
     """
 
     kind: Kind
@@ -36,19 +37,34 @@ class Recognised:
     axes: tuple[int, ...] = ()
     replayable: bool = True
     opened: bool = False
+    condition: "Condition | None" = None
 
 
 @final
 @dataclass(frozen=True)
 class Condition:
-    """A comparison of a value with 0: its result, which value, and how it compares."""
+    """A comparison of a value with a number: its result, which value, how, with what."""
 
     result: torch.Tensor
     edge: tuple[Any, int]
     comparison: str
+    level: float
+
+    @property
+    def above(self) -> bool:
+        """Whether it holds above 0."""
+        return self.comparison in ("gt", "ge") and self.level == 0
+
+    @property
+    def below(self) -> bool:
+        return self.comparison in ("lt", "le") and self.level == 0
+
+    def holds(self, x: torch.Tensor) -> torch.Tensor:
+        held: torch.Tensor = getattr(torch, self.comparison)(x, self.level)
+        return held
 
 
-COMPARISONS = {"gt": "above", "ge": "above", "lt": "below", "le": "below"}
+COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
 
 
 def positive(x: torch.Tensor) -> torch.Tensor:
@@ -138,19 +154,19 @@ def _activation(
         return Recognised(Kind.MAX if name == "maximum" else Kind.MIN)
     if name == "where" and len(given) == 3 and conditions[0] is not None:
         kept = 1 if is_active(args[1]) else 2
-        wanted = "above" if kept == 1 else "below"
+        holds = conditions[0].above if kept == 1 else conditions[0].below
         other = given[3 - kept]
         same = args[kept].edge == conditions[0].edge
-        if same and conditions[0].comparison == wanted and not bool(other.any()):
+        if same and holds and not bool(other.any()):
             return Recognised(Kind.RELU, slope=positive)
     if name == "masked_fill" and conditions[1] is not None and not given[2]:
-        below = conditions[1]
-        if args[0].edge == below.edge and below.comparison == "below":
+        mask = conditions[1]
+        if args[0].edge == mask.edge and mask.below:
             return Recognised(Kind.RELU, slope=positive)
     if name == "mul" and len(given) == 2:
         kept = 0 if is_active(args[0]) else 1
-        mask = conditions[1 - kept]
-        if mask is not None and mask.comparison == "above" and args[kept].edge == mask.edge:
+        held = conditions[1 - kept]
+        if held is not None and held.above and args[kept].edge == held.edge:
             return Recognised(Kind.RELU, slope=positive)
     return None
 

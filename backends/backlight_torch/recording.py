@@ -257,7 +257,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             found is None or found.slope is None
         ):
             # Which numbers go where depends on the values: the decision is not made again.
-            found = Recognised(Kind.OTHER, replayable=False)
+            chosen = conditions[0] if name == "where" else None
+            found = Recognised(Kind.OTHER, replayable=False, condition=chosen)
         if found is None:
             return None
         namespace = func.namespace
@@ -319,14 +320,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     holder.tensor = holder.tensor.clone()
 
     def _note_condition(self, func: Any, args: tuple[Any, ...], result: torch.Tensor) -> None:
-        comparison = COMPARISONS.get(func.overloadpacket.__name__)
-        if comparison and len(args) == 2 and is_tensor(args[0]) and args[0].grad_fn is not None:
-            against = args[1]
-            if is_tensor(against):
-                against = float(against) if against.numel() == 1 else None
-            if against == 0:
-                edge = (args[0].grad_fn, args[0].output_nr)
-                self._conditions[id(result)] = Condition(result, edge, comparison)
+        name = func.overloadpacket.__name__
+        if name not in COMPARISONS or not is_tensor(args[0]) or args[0].grad_fn is None:
+            return
+        level = args[1]
+        if is_tensor(level):
+            if level.numel() != 1 or level.grad_fn is not None:
+                return
+            level = float(level)
+        edge = (args[0].grad_fn, args[0].output_nr)
+        self._conditions[id(result)] = Condition(result, edge, name, level)
 
     def _note_derived(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """What is made of masks and indices alone: another dtype, the opposite, a product."""

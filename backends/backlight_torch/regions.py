@@ -6,8 +6,9 @@ from typing import TypeAlias, final
 
 import torch
 
-from backlight.operations import Kind
+from backlight.operations import UNARY, Kind
 from backlight_torch.circuit import Circuit
+from backlight_torch.recognising import Condition
 from backlight_torch.recording import Operand, Record
 
 SPELLED = frozenset({Kind.SOFTMAX, Kind.LOG_SOFTMAX, Kind.NORMALIZATION})
@@ -44,7 +45,8 @@ class Region:
 
     @property
     def inputs(self) -> list[torch.Tensor]:
-        value = self.source.active[0].tensor
+        record, number = (self.source, 0) if self.source is not self.end else self.takes[0]
+        value = record.active[number].tensor
         return [] if value is None else [value]
 
 
@@ -59,6 +61,8 @@ def regions(circuit: Circuit, kinds: frozenset[Kind]) -> list[Region]:
             region = _log_softmax(circuit, record)
         if record.found.kind in (Kind.DIV, Kind.MUL) and Kind.NORMALIZATION in kinds:
             region = region or _root_mean_square(circuit, record)
+        if record.found.condition is not None:
+            region = _piecewise(circuit, record, record.found.condition)
         if region is not None:
             found.append(region)
     return found
@@ -217,6 +221,50 @@ def _highest(
         return None
     same = found.active[0].edge == value.edge and _used_by(circuit, found, shifted)
     return found if same else None
+
+
+POINTWISE = UNARY | {Kind.SCALE, Kind.SHIFT}
+
+
+def _piecewise(circuit: Circuit, end: Record, condition: Condition) -> Region | None:
+    """One of two functions of a value, chosen by comparing it with a number: one is the value
+    itself, the other a constant or a chain of functions of each number by itself."""
+    values = [end.args[1], end.args[2]]
+    place = next((n for n, one in enumerate(values) if one.edge == condition.edge), None)
+    if place is None or values[place].shape != end.shape:
+        return None
+    other = values[1 - place]
+    chain: list[Record] = []
+    users: tuple[Record, ...] = (end,)
+    operand = other
+    while operand.active and operand.edge != condition.edge:
+        record = _producer(circuit, operand)
+        if record is None or not _used_by(circuit, record, *users) or len(record.active) != 1:
+            return None
+        if record.found.kind not in POINTWISE or not record.found.replayable:
+            return None
+        chain.insert(0, record)
+        users, operand = (record,), record.active[0]
+    if other.active and not chain:
+        return None
+
+    def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
+        (x,) = inputs
+        result = x if other.active else other.tensor
+        assert result is not None
+        for record in chain:
+            result = record.run([result], {})
+        pair = (x, result) if place == 0 else (result, x)
+        return torch.where(condition.holds(x), pair[0], pair[1])
+
+    rising = condition.above if place == 0 else condition.below
+    leaky = rising and [one.found.kind for one in chain] == [Kind.SCALE]
+    numbers = [one for record in chain for one in record.operands if not one.active]
+    leaky &= all(one.tensor is not None and one.tensor.numel() == 1 for one in numbers)
+    takes = [(end, end.active.index(values[place]))]
+    takes += [(chain[0], 0)] if chain else []
+    kind = Kind.LEAKY_RELU if leaky else Kind.ELEMENTWISE
+    return Region(kind, (), end, takes, [*chain, end], end, forward)
 
 
 def _axes(total: Record) -> tuple[int, ...] | None:

@@ -60,6 +60,7 @@ class Run:
 
 def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Gradient:
     attributed = task.block.inputs.attributed
+    passes = passes.unoptimised()
     with recorded(passes, task) as run:
         assert run.scores is not None
         if reference is None:
@@ -80,7 +81,7 @@ def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Grad
 
 
 def ruled_operations(passes: "Passes", task: Task) -> tuple[Operation, ...]:
-    with recorded(passes, task) as run:
+    with recorded(passes.unoptimised(), task) as run:
         return run.plan.operations
 
 
@@ -115,6 +116,7 @@ def recorded(
         running(passes.net.roots(), graph=True, hooked=True),
         named(passes.net) as places,
         without_compilation() if compiled else nullcontext(),
+        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
     ):
         passage = passes.passage(block, task.score, task.at, task.value)
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)

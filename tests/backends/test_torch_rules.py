@@ -1,6 +1,7 @@
 """Rules in the PyTorch backend: against plain gradients, closed forms and completeness."""
 
 import copy
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import backlight
 from backlight import Class, Margin, Neuron, Output, Probability, Shared
+from backlight.errors import CoverageError
 from backlight.model import Model
 from backlight.operations import LINEAR, UNARY, Kind
 from backlight.outputs import OutputSpec
@@ -342,15 +345,94 @@ _ = (given, Output, Shared)
 
 def test_choices_made_by_the_values_are_named() -> None:
     def net(x: torch.Tensor) -> torch.Tensor:
-        y = torch.where(x > 0.05, x, torch.full_like(x, 0.05))
+        y = torch.where(x > 0.05, x.sin(), x.cos())
         return y * (y * (y > 0.1).double()).flip(1)
 
     x = torch.randn(2, 4, dtype=torch.float64)
     model = backlight.wrap(net, framework="torch")
     found = model.operations(x, score=bound(model, x, Class(1)))
-    assert kinds(found) == [Kind.OTHER, Kind.OTHER, Kind.MUL]
-    assert [one.replayable for one in found] == [False, False, True]
-    assert found[0].type == "aten.where"
+    assert kinds(found)[2:] == [Kind.OTHER, Kind.OTHER, Kind.MUL]
+    assert [one.replayable for one in found[2:]] == [False, False, True]
+    assert found[2].type == "aten.where"
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(context: Any, *grads: torch.Tensor) -> torch.Tensor:
+        (x,) = context.saved_tensors
+        return 3 * grads[0] * x**2
+
+
+def test_functions_with_a_backward_of_their_own_are_named() -> None:
+    weight = torch.randn(4, 3, dtype=torch.float64)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(cast(torch.Tensor, Cube.apply(x))) @ weight
+
+    x = torch.randn(2, 4, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    score = bound(model, x, Class(1))
+    found = model.gradient(x, score, rules=NATIVE)
+    same(found.gradient, model.gradient(x, score).gradient)
+    assert kinds(found.operations) == [Kind.OTHER, Kind.RELU, Kind.DENSE]
+    assert found.operations[0].type == "autograd.CubeBackward"
+    assert not found.operations[0].replayable
+    guided = weight[:, 1].clamp(min=0) * (x > 0) * 3 * x**2
+    same(model.gradient(x, score, rules=GUIDED).gradient, guided)
+    path = given.by_kind({Kind.OTHER: cast(Any, deep_lift_rules.RULES[Kind.OTHER])})
+    with pytest.raises(CoverageError, match=r"autograd\.CubeBackward .* cannot be run again"):
+        model.gradient(x, score, rules=path, reference=x[:1] * 0)
+
+
+SPELLINGS: dict[str, tuple[Kind, Callable[[torch.Tensor], torch.Tensor]]] = {
+    "leaky": (Kind.LEAKY_RELU, lambda x: torch.where(x > 0, x, 0.1 * x)),
+    "leaky, turned": (Kind.LEAKY_RELU, lambda x: torch.where(x <= 0, x * 0.1, x)),
+    "elu": (Kind.ELEMENTWISE, lambda x: torch.where(x < 0, x.exp() - 1, x)),
+    "step": (Kind.ELEMENTWISE, lambda x: torch.where(x > 0.3, x, torch.full_like(x, 0.3))),
+    "rms": (Kind.NORMALIZATION, lambda x: x / (x.square().mean(1, keepdim=True) + 0.1).sqrt()),
+    "rms, a product": (
+        Kind.NORMALIZATION,
+        lambda x: torch.rsqrt((x * x).mean(1, keepdim=True)) * x,
+    ),
+    "softmax": (Kind.SOFTMAX, lambda x: (lambda e: e / e.sum(1, keepdim=True))(x.exp())),
+    "relu6": (Kind.RELU6, lambda x: x.clamp(0, 1)),
+    "hardtanh": (Kind.HARD_TANH, lambda x: x.clamp(-0.5, 0.7)),
+    "cut": (Kind.MIN, lambda x: x.clamp(max=0.3)),
+    "reciprocal": (Kind.POW, lambda x: 1.0 / (x * x + 1.0)),
+    "selu": (Kind.SELU, functional.selu),
+    "celu": (Kind.CELU, functional.celu),
+    "elu of torch": (Kind.ELU, functional.elu),
+    "prelu": (Kind.PRELU, lambda x: functional.prelu(x, torch.tensor([0.3], dtype=x.dtype))),
+    "softsign": (Kind.DIV, functional.softsign),
+    "log sigmoid": (Kind.LOG_SIGMOID, functional.logsigmoid),
+    "hard sigmoid": (Kind.HARD_SIGMOID, functional.hardsigmoid),
+    "sine": (Kind.ELEMENTWISE, torch.sin),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_functions_are_recognised(spelling: str) -> None:
+    kind, function = SPELLINGS[spelling]
+    weight = torch.randn(4, 3, dtype=torch.float64)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return function(x) @ weight
+
+    x = torch.randn(3, 4, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    score = bound(model, x, Class(1))
+    expected, native = model.gradient(x, score), model.gradient(x, score, rules=NATIVE)
+    same(native.gradient, expected.gradient)
+    assert kind in kinds(native.operations)
+    assert Kind.OTHER not in kinds(native.operations)
+    found = model.gradient(x, score, rules=DEEP, reference=x[:1] * 0.5)
+    change = tensor(found.score) - tensor(found.reference_score)
+    same(((x - x[:1] * 0.5) * tensor(found.gradient)).sum(1), change, rtol=1e-9, atol=1e-9)
 
 
 def test_deep_lift_with_all_its_rules(case: tuple[nn.Module, torch.Tensor]) -> None:
@@ -451,3 +533,94 @@ def test_frozen_norms_have_their_closed_form(norm: nn.Module) -> None:
         share = share - share.mean(2, keepdim=True)
     same(found.gradient, share.reshape(3, 6))
     assert kinds(found.operations) == [Kind.NORMALIZATION]
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 5, bidirectional=True, num_layers=2, batch_first=True)
+        self.gru = nn.GRU(10, 5, batch_first=True)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.gru(self.lstm(x)[0])[0][:, -1])
+        return logits
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_recurrent_cells_are_looked_into(dtype: torch.dtype) -> None:
+    """In single precision, the LSTM is one fused operation."""
+    net = Recurrent().to(dtype)
+    x = torch.randn(2, 3, 4, dtype=dtype)
+    model = backlight.wrap(net)
+    score = bound(model, x, Class(1))
+    close = (
+        {"rtol": 1e-9, "atol": 1e-10} if dtype is torch.float64 else {"rtol": 1e-4, "atol": 1e-6}
+    )
+    native = model.gradient(x, score, rules=NATIVE)
+    same(native.gradient, model.gradient(x, score).gradient, **close)
+    reference = torch.randn(1, 3, 4, dtype=dtype)
+    found = model.gradient(x, score, rules=DEEP, reference=reference)
+    parts = ((x - reference) * tensor(found.gradient)).flatten(1).sum(1)
+    same(parts, tensor(found.score) - tensor(found.reference_score), **close)
+    assert {Kind.SIGMOID, Kind.TANH, Kind.MUL, Kind.DENSE} <= set(kinds(found.operations))
+    assert Kind.OTHER not in kinds(found.operations)
+    assert {one.name for one in found.operations} == {"lstm", "gru", "head"}
+
+
+def scripted(net: nn.Module, x: torch.Tensor) -> Any:
+    script = torch.jit.script(net)
+    for _ in range(4):  # until the profiling executor has optimised it
+        script(x.clone().requires_grad_()).sum().backward()
+    return script
+
+
+def loaded(net: nn.Module, x: torch.Tensor) -> Any:
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.trace(net, x), buffer)
+    buffer.seek(0)
+    return torch.jit.load(buffer)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, checkpoint(self.net, x, use_reentrant=False))
+
+
+FORMS: dict[str, Callable[[nn.Module, torch.Tensor], Any]] = {
+    "scripted": scripted,
+    "loaded": loaded,
+    "exported": lambda net, x: torch.export.export(net, (x,)),
+    "exported for any number": lambda net, x: torch.export.export(
+        net, (x,), dynamic_shapes=({0: torch.export.Dim("n")},)
+    ),
+    "compiled": lambda net, x: torch.compile(net, backend="eager"),
+    "checkpointed": lambda net, x: Checkpointed(net),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_net_in_another_form_has_the_same_rules(form: str) -> None:
+    net = settled(Functional(), *SHAPE)
+    x = torch.randn(3, *SHAPE, dtype=torch.float64)
+    eager, model = backlight.wrap(net), backlight.wrap(FORMS[form](net, x))
+    score = bound(eager, x, Class([0, 1, 2]))
+    for rules, reference in ((GUIDED, None), (EPSILON_FOLDED, None), (COMPLETE, x[:1] * 0.5)):
+        expected = eager.gradient(x, score, rules=rules, reference=reference)
+        for rows in (3, 2):
+            part = bound(model, x[:rows], Class([0, 1, 2][:rows]))
+            found = model.gradient(x[:rows], part, rules=rules, reference=reference)
+            same(found.gradient, tensor(expected.gradient)[:rows])
+            assert kinds(found.operations) == kinds(expected.operations)
+    if "ed" in form and form not in ("scripted", "loaded", "checkpointed"):
+        assert [one.name for one in found.operations if one.kind in LINEAR] == [
+            "one",
+            "two",
+            "up",
+            "head",
+        ]
