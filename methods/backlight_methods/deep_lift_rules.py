@@ -126,21 +126,14 @@ class Extremum(Rule):
             start + arrays.zeros_like(x)
             for x, start in zip(op.inputs, reference.inputs, strict=True)
         ]
-        shares = zip(
-            op.inputs,
-            starts,
-            op.vjp(grad * here),
-            op.vjp(grad * there, inputs=starts),
-            op.vjp(grad),
-            strict=True,
-        )
-        found = []
-        for x, start, now, before, slope in shares:
-            way = x - start
-            # Where nothing moved, the limit is the derivative.
-            moved = arrays.abs(way) > 0.0
-            found.append(arrays.where(moved, quotient(now + before, way, arrays), slope))
-        return found
+        # Where nothing moved, now / way is step / step times the derivative: the limit.
+        step = smallest(op.output) ** 0.5
+        now = op.vjp(grad * (here + step))
+        before = op.vjp(grad * there, inputs=starts)
+        return [
+            (gain + loss) / (x - start + step)
+            for x, start, gain, loss in zip(op.inputs, starts, now, before, strict=True)
+        ]
 
 
 def log_sum_exp(x: Array, axes: tuple[int, ...], arrays: Arrays) -> Array:

@@ -34,4 +34,7 @@ def tiny(x: Array) -> float:
 
 def smallest(x: Array) -> float:
     """A number near the smallest that the array's dtype holds in full precision."""
-    return 1e-4 if "float16" in str(x.dtype) and "bfloat16" not in str(x.dtype) else 1e-37
+    name = str(x.dtype)
+    if "float64" in name:
+        return 1e-300
+    return 1e-4 if "float16" in name and "bfloat16" not in name else 1e-37
