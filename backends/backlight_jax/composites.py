@@ -1,6 +1,6 @@
-"""Softmax and its kin, and normalisations, found in the equations that spell them."""
+"""Softmax and its kin, found in the equations that spell them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from jax.extend.core import Literal
@@ -8,7 +8,7 @@ from jax.extend.core import Literal
 from backlight.operations import Kind
 from backlight_jax.flow import Flow
 from backlight_jax.program import Node, Operand
-from backlight_jax.structure import LAYOUT, described
+from backlight_jax.structure import described
 from backlight_jax.units import Unit
 
 INVISIBLE = {"abs", "sign"}
@@ -176,102 +176,6 @@ def assembled(
     return Unit(kind, nodes, (entry,), (entry,), (sink,), tuple(positions), kind.value, **rest)
 
 
-def normalizations(flow: Flow) -> Iterator[Unit]:
-    """Every x / size(x), with what is x minus its mean, and the constants behind it."""
-    for position in sorted(flow.needed):
-        node = flow.nodes[position]
-        power = node.params.get("y")
-        root = node.primitive in ("rsqrt", "sqrt") or power == -0.5
-        if node.primitive == "pow":
-            exponent = flow.number(node.inputs[1])
-            root = exponent is not None and float(exponent) in (0.5, -0.5)
-        if root and flow.activity(node) == [0] and measures(flow, node.inputs[0]):
-            found = normalization(flow, node.outputs[0])
-            if found is not None:
-                yield found
-
-
-def measures(flow: Flow, operand: Operand, most: int = 12) -> bool:
-    """Whether a value is computed from a sum by a few equations."""
-    pending, seen = [operand], 0
-    while pending and seen < most:
-        node = flow.producer(pending.pop())
-        if node is None or not flow.varies_at(node):
-            continue
-        if node.primitive == "reduce_sum":
-            return True
-        seen += 1
-        pending.extend(node.inputs)
-    return False
-
-
-def normalization(flow: Flow, size: int) -> Unit | None:
-    position = applied(flow, size)
-    if position is None:
-        return None
-    node = flow.nodes[position]
-    sink, last = node.outputs[0], position
-    entry = flow.common(node.inputs)
-    positions = None
-    while entry is not None and entry not in flow.active:
-        entry = flow.dominators.get(entry)
-    if entry is not None:
-        positions = flow.region(entry, sink)
-    if entry is None or positions is None:
-        return None
-    inside = set(positions)
-    while (user := flow.sole_user(sink)) is not None:
-        node = flow.nodes[user]
-        scales = node.primitive in ("mul", "add", "sub", "div") and len(flow.activity(node)) == 1
-        constants = [v for v in node.values if v != sink]
-        if node.primitive in LAYOUT:
-            pass
-        elif (
-            not scales
-            or any(v in flow.varying or v in flow.rows for v in constants)
-            or (node.primitive == "div" and node.inputs[0] != sink)
-        ):
-            break
-        inside.add(user)
-        sink = node.outputs[0]
-        if node.primitive not in LAYOUT:
-            last = user
-    sink = flow.nodes[last].outputs[0]
-    positions = sorted(at for at in inside if at <= last)
-    return assembled(flow, Kind.NORMALIZATION, positions, entry, sink, size=size)
-
-
-def applied(flow: Flow, size: int, most: int = 16) -> int | None:
-    """The position where everything that is multiplied with a size has come together again."""
-    live, derived, done = {size}, {size}, set[int]()
-    multiplied = False
-    for _ in range(most):
-        if any(value in flow.kept for value in live):
-            return None
-        users = {at for value in live for at in flow.users.get(value, ()) if at not in done}
-        if not users:
-            return None
-        position = min(users)
-        node = flow.nodes[position]
-        if node.primitive not in LAYOUT | {"mul", "div", "add", "sub", "neg", "max", "min"}:
-            return None
-        others = [value for value in node.values if value in flow.active and value not in derived]
-        if node.primitive == "div" and others and node.inputs[0] != others[0]:
-            return None  # size / x
-        done.add(position)
-        derived.update(node.outputs)
-        live.update(node.outputs)
-        live = {
-            value
-            for value in live
-            if value in node.outputs or not done.issuperset(flow.users.get(value, ()))
-        }
-        multiplied = multiplied or (node.primitive in ("mul", "div") and bool(others))
-        if multiplied and len(live) == 1:
-            return position
-    return None
-
-
 def behind(flow: Flow, operand: Operand) -> Operand:
     return flow.behind_layout(operand)
 
@@ -301,7 +205,3 @@ def same(flow: Flow, one: Operand, other: Operand, depth: int = 4) -> bool:
             same(flow, a, b, depth - 1) for a, b in zip(first.inputs, second.inputs, strict=True)
         )
     )
-
-
-def within(units: Collection[Unit]) -> set[int]:
-    return {position for unit in units for position in unit.positions}

@@ -23,7 +23,8 @@ class Flow:
         circuit: the circuit.
         producers: the position of the equation that computes each value.
         varying: the values that depend on the sources.
-        active: those that gradients flow through: floating-point numbers, not stopped.
+        active: those that gradients flow through on their way from a target: floating-point numbers,
+            not stopped.
         rows: the values that depend on anything that differs between examples.
         made: the values that depend on no argument and no array: made of numbers in the code.
         numbers: values known to be one number throughout.
@@ -61,6 +62,7 @@ class Flow:
                 self.made.update(node.outputs)
             self._fold(node)
         self.needed = self._needed()
+        self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
         for position in sorted(self.needed):
             for value in dict.fromkeys(self.nodes[position].values):
@@ -178,6 +180,16 @@ class Flow:
                 needed.add(position)
                 pending.extend(self.nodes[position].values)
         return needed
+
+    def _leading(self) -> set[int]:
+        """The values from which gradients reach a target."""
+        leading = {target for target in self.circuit.targets if isinstance(target, int)}
+        for position in sorted(self.needed, reverse=True):
+            node = self.nodes[position]
+            arrives = any(v in leading and v in self.active for v in node.outputs)
+            if arrives and node.primitive != "stop_gradient":
+                leading.update(node.values)
+        return leading
 
     def _dominate(self) -> None:
         for source in self.circuit.sources:

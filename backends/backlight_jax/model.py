@@ -20,7 +20,7 @@ from backlight.outputs import Outputs, OutputSpec
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
-from backlight_jax import passes, ruled_passes
+from backlight_jax import passes, references, ruled_passes
 from backlight_jax.naming import Place
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
@@ -131,7 +131,7 @@ class JaxModel(Model):
         obeyed = rules or NoRules()
         return trace.compiled(
             ("operations", score and score.recipe, place and place.key, obeyed),
-            lambda: ruled_passes.recognised(trace, score, place, obeyed).operations,
+            lambda: references.recognised(trace, score, place, obeyed).operations,
         )
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen, nnx
-from jax import lax
+from jax import export, lax
 
 import backlight
 from backlight import Class, Margin, Neuron, Probability
@@ -500,6 +500,31 @@ def test_nothing_is_ignored() -> None:
     np.testing.assert_allclose(ruled_one.gradient, plain.gradient, atol=1e-12)
 
 
+def test_what_cannot_be_looked_into_is_one_operation() -> None:
+    shape = jax.ShapeDtypeStruct(FLAT, jnp.float64)
+    made = export.export(jax.jit(lambda x: jax.nn.relu(x @ W)))(shape)
+    loaded = export.deserialize(made.serialize(vjp_order=1))
+    long = lambda x: lax.fori_loop(0, 5000, lambda _, h: jnp.tanh(1.001 * h), x) @ W  # noqa: E731
+    for net, expected in ((loaded.call, ["other"]), (long, ["other", "dense"])):
+        model, x = wrap(net), normal(*FLAT)
+        score = bound(model, x, 1)
+        plain = model.gradient(x, score)
+        found = model.gradient(x, score, rules=GUIDED)
+        assert kinds(found.operations) == expected
+        np.testing.assert_allclose(found.gradient, plain.gradient, atol=1e-12)
+
+
+def test_what_no_gradient_comes_from_is_not_listed() -> None:
+    def net(x: Any) -> Any:
+        h = x @ W
+        order = jnp.argsort(jnp.tanh(x @ W), 1)
+        high = lax.stop_gradient(h.max(1, keepdims=True))
+        return jnp.where(h > jnp.exp(h).mean(), h - high, 0.5 * h) + order
+
+    found = [one.type for one in wrap(net).operations(normal(*FLAT))]
+    assert found == ["dot_general", "sub", "mul", "select_n", "add"]
+
+
 def test_what_calls_back_to_python_is_not_run_again() -> None:
     @jax.custom_vjp
     def host(x: Any) -> Any:
@@ -665,6 +690,18 @@ def test_neurons_have_parts() -> None:
     assert [one.first for one in found.operations][:3] == [True, False, False]
     plain = model.gradient(x, score)
     np.testing.assert_allclose(found.gradient, plain.gradient, atol=1e-12)
+
+
+def test_what_is_multiplied_by_a_size_is_no_normalisation() -> None:
+    def net(x: Any) -> Any:
+        h = x @ W
+        return h * jnp.linalg.norm(h, axis=1, keepdims=True) + 1 / jnp.sqrt(1 + (h**2).sum())
+
+    def divided(x: Any) -> Any:
+        return (x @ W) / jnp.linalg.norm(x, axis=1, keepdims=True)
+
+    for one in (net, divided):
+        assert "normalization" not in kinds(wrap(one).operations(normal(*FLAT), rules=WHOLE))
 
 
 def test_what_two_read_is_no_neuron() -> None:
