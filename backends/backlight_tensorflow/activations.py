@@ -6,6 +6,7 @@ import numpy as np
 
 from backlight.operations import Kind
 from backlight_tensorflow.flattening import Node, Value
+from backlight_tensorflow.kinds import SAME_VALUE
 from backlight_tensorflow.operators import EACH_BY_ITSELF, UNARY_TYPES
 from backlight_tensorflow.paths import Path
 from backlight_tensorflow.probing import Numbers, elu, erf, evaluate, sigmoid, softplus
@@ -13,6 +14,8 @@ from backlight_tensorflow.regions import Region, regions
 from backlight_tensorflow.units import Unit, constant_array
 
 PROBES = np.concatenate([np.linspace(-7.3, 7.1, 37), [0.0, -20.0, 20.0, -1e-3, 1e-3]])
+FAR = np.array([-1e9, 1e9])
+
 
 NAMED: Mapping[Kind, tuple[Callable[[Numbers], Numbers], ...]] = {
     Kind.RELU: (lambda x: np.maximum(x, 0),),
@@ -35,17 +38,20 @@ NAMED: Mapping[Kind, tuple[Callable[[Numbers], Numbers], ...]] = {
     Kind.ABS: (np.abs,),
 }
 
+ENDS = EACH_BY_ITSELF - SAME_VALUE | {"IdentityN"}
+"""What an activation may end in: an identity behind it is not part of it."""
+
 SLOPE = 0.37
 """What a learned slope is taken for."""
 
 
 def activation(path: Path, last: Node, claimed: Container[Node]) -> Unit | None:
     """The largest region that ends in this operation and is an activation of many names."""
-    if last.op.type not in EACH_BY_ITSELF and last.op.type != "IdentityN":
+    if last.op.type not in ENDS:
         return None
     found = None
     for region in regions(path, last, EACH_BY_ITSELF, claimed, beyond=4):
-        if len(region.nodes) < 2 or same_shape(region) is False:
+        if len(telling(region)) < 2 or not same_shape(region):
             continue
         kind, limit = name(path, region)
         if kind is not None:
@@ -74,6 +80,11 @@ def unit(region: Region, kind: Kind) -> Unit:
     return Unit(kind, region.nodes, [region.entry], last.outputs[0], last)
 
 
+def telling(region: Region) -> list[Node]:
+    """Its operations but for those that hand on what they get."""
+    return [node for node in region.nodes if node.op.type not in SAME_VALUE - {"Cast"}]
+
+
 def same_shape(region: Region) -> bool:
     before, after = region.entry.tensor.shape, region.nodes[-1].outputs[0].tensor.shape
     return bool(before.rank == after.rank and list(before)[1:] == list(after)[1:])
@@ -91,23 +102,24 @@ def name(path: Path, region: Region) -> tuple[Kind | None, float | None]:
             for slope in (SLOPE, -SLOPE)  # a slope may have been negated on its way
         )
         return (Kind.PRELU if learned else None), None
-    found = evaluate(path, region, PROBES)
-    if found is None or found.shape != PROBES.shape:
+    found, ends = evaluate(path, region, PROBES), evaluate(path, region, FAR)
+    if found is None or found.shape != PROBES.shape or ends is None:
         return None, None
+    low, high = (float(end) for end in ends)
     for kind, functions in NAMED.items():
-        if any(is_function(found, function(PROBES)) for function in functions):
+        fits = any(is_function(found, function(PROBES)) for function in functions)
+        if fits and (kind is not Kind.RELU or high == FAR[1]):
             return kind, None
-    return with_constant(found)
+    return with_constant(found, low, high)
 
 
-def with_constant(found: Numbers) -> tuple[Kind | None, float | None]:
-    """Names of functions with a constant of their own, which is read off the numbers."""
-    low, high = float(found[PROBES == -20.0][0]), float(found[PROBES == 20.0][0])
-    if low == 0 and 0 < high < 20 and is_function(found, np.clip(PROBES, 0, high)):
+def with_constant(found: Numbers, low: float, high: float) -> tuple[Kind | None, float | None]:
+    """Names of functions with a constant of their own, from what they are far out."""
+    if low == 0 < high < FAR[1] and is_function(found, np.clip(PROBES, 0, high)):
         return Kind.RELU6, high
-    if -20 < low < 0 < high < 20 and is_function(found, np.clip(PROBES, low, high)):
+    if FAR[0] < low < 0 < high < FAR[1] and is_function(found, np.clip(PROBES, low, high)):
         return Kind.HARD_TANH, None
-    slope = low / -20.0
+    slope = low / FAR[0]
     if slope not in (0.0, 1.0) and is_function(found, np.where(PROBES > 0, PROBES, slope * PROBES)):
         return Kind.LEAKY_RELU, None
     if low < 0:

@@ -148,6 +148,8 @@ def kind_by_type(path: Path, node: Node, inputs: Sequence[Value]) -> Kind | None
     type_, both = node.op.type, len(inputs) > 1
     if type_ in MOVES or type_ in SELECTS or type_ in STOPS:
         return None
+    if type_ == "LeakyRelu" and node.op.get_attr("alpha") == 0.0:
+        return Kind.RELU
     if type_ in UNARY_TYPES:
         return Kind.OTHER if both else UNARY_TYPES[type_]
     if type_ in SUMS:
