@@ -1,13 +1,13 @@
 """Operations with the values that went through them, as rules see them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast, final
+from typing import TypeAlias, cast, final
 
 import torch
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import CoverageError
-from backlight.operations import Kind, Operation
+from backlight.operations import Operation
 from backlight.rules import Application
 
 Params: TypeAlias = Mapping[str, torch.Tensor]
@@ -125,51 +125,3 @@ def not_replayable(operation: Operation) -> CoverageError:
         "for it asks for. Write it in PyTorch's own operations, or use a technique without a rule for "
         f"operations of kind {operation.kind.value!r}."
     )
-
-
-def first_maxima(
-    smallest: bool, axes: tuple[int, ...]
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The derivative of a maximum (or minimum) over axes: all to the first of several equal ones."""
-
-    def gradient(grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        order = [axis for axis in range(x.ndim) if axis not in axes] + list(axes)
-        moved = x.permute(order)
-        rows = moved.shape[: x.ndim - len(axes)]
-        flat = moved.reshape(*rows, -1)
-        best = flat.argmin(-1, keepdim=True) if smallest else flat.argmax(-1, keepdim=True)
-        found = torch.zeros_like(flat).scatter_(-1, best, grad.reshape(*rows, 1))
-        back = [order.index(axis) for axis in range(x.ndim)]
-        return found.reshape(moved.shape).permute(back)
-
-    return gradient
-
-
-def derivative_of(record: Any) -> Backward | None:
-    """A derivative in closed form, where autograd's own has other conventions or costs more."""
-    found = record.found
-    if found.slope is not None:
-        slope = found.slope
-
-        def cut(
-            grad: torch.Tensor,
-            inputs: Sequence[torch.Tensor],
-            params: Params | None,
-            frozen: bool,
-        ) -> tuple[torch.Tensor, ...]:
-            return (torch.where(slope(inputs[0]), grad, torch.zeros_like(grad)),)
-
-        return cut
-    if found.kind in (Kind.MAX, Kind.MIN) and found.axes:
-        share = first_maxima(found.kind is Kind.MIN, found.axes)
-
-        def winner(
-            grad: torch.Tensor,
-            inputs: Sequence[torch.Tensor],
-            params: Params | None,
-            frozen: bool,
-        ) -> tuple[torch.Tensor, ...]:
-            return (share(grad, inputs[0]),)
-
-        return winner
-    return None

@@ -73,6 +73,9 @@ MAX_POOLS = named(
     "mkldnn_max_pool2d mkldnn_max_pool3d"
 )
 
+WITH_PLACES = "max_pool2d_with_indices"
+"""One that says where each maximum is."""
+
 PRODUCTS = named("mm bmm mv dot vdot linear matmul")
 """Matrix products of two operands."""
 

@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.operations import Kind
+from backlight_torch.kernels import WITH_PLACES
 from backlight_torch.recognising import COMPARISONS, Condition, Recognised, recognised
 
 Node: TypeAlias = Any
@@ -70,6 +71,7 @@ class Record:
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
             whole array.
         needs: which of inputs and output are kept.
+        places: of a maximum over windows, where each was found.
     """
 
     func: Any
@@ -84,6 +86,7 @@ class Record:
     node: Node = None
     view: "View | None" = None
     needs: frozenset[str] = frozenset()
+    places: torch.Tensor | None = None
 
     @property
     def active(self) -> list[Operand]:
@@ -161,7 +164,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def clear(self) -> None:
         """Let go of all values, which the graph's nodes keep alive through their hooks."""
         for record in self.records:
-            record.node = record.output = None
+            record.node = record.output = record.places = None
             for operand in record.operands:
                 operand.tensor = operand.edge = None
         self.records, self._pending = [], []
@@ -233,6 +236,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if is_tensor(first):
                 if first.is_floating_point() or first.is_complex():
                     self._after(record, first, before)
+                    if record is not None and record.name == WITH_PLACES and record.needs:
+                        record.places = result[1]
                 else:
                     self._decided[id(first)] = first
                     self._note_condition(func, args, first)

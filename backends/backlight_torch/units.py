@@ -10,8 +10,9 @@ from backlight.arrays import Arrays
 from backlight.errors import CoverageError
 from backlight.operations import LINEAR, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules
-from backlight_torch.applications import Forward, TorchApplication, derivative_of
+from backlight_torch.applications import Forward, TorchApplication
 from backlight_torch.circuit import Circuit
+from backlight_torch.derivatives import derivative_of
 from backlight_torch.linear import Linear, Move, move_of
 from backlight_torch.opened import parts_of, run_opened
 from backlight_torch.recording import Node, Record, Recorder, View

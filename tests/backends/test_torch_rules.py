@@ -2,6 +2,9 @@
 
 import copy
 import io
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 import backlight
-from backlight import Class, Margin, Neuron, Output, Probability, Shared
+from backlight import Class, Function, Margin, Neuron, Probability
 from backlight.errors import CoverageError
 from backlight.model import Model
 from backlight.operations import LINEAR, UNARY, Kind
@@ -340,9 +343,6 @@ def test_at_a_site_only_what_follows_is_ruled() -> None:
     assert kinds(model.operations(x, score=inner))[-1] is Kind.SUM
 
 
-_ = (given, Output, Shared)
-
-
 def test_choices_made_by_the_values_are_named() -> None:
     def net(x: torch.Tensor) -> torch.Tensor:
         y = torch.where(x > 0.05, x.sin(), x.cos())
@@ -624,3 +624,153 @@ def test_a_net_in_another_form_has_the_same_rules(form: str) -> None:
             "up",
             "head",
         ]
+
+
+TIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "max over windows": lambda x: functional.max_pool2d(x, 2).flatten(1),
+    "max over windows, channels last": lambda x: functional.max_pool2d(
+        x.contiguous(memory_format=torch.channels_last), 2
+    ).flatten(1),
+    "adaptive": lambda x: functional.adaptive_max_pool2d(x, 2).flatten(1),
+    "amax": lambda x: x.unflatten(2, (2, 2)).unflatten(4, (2, 2)).amax((3, 5)).flatten(1),
+    "max": lambda x: (
+        x.unflatten(2, (2, 2)).unflatten(4, (2, 2)).transpose(3, 4).flatten(4).max(4)[0].flatten(1)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AtZero(Rule):
+    """The derivative at an input of zeros."""
+
+    def __call__(self, op: Any, grad: Any) -> Any:
+        return op.vjp(grad, inputs=[torch.zeros_like(one) for one in op.inputs])
+
+
+AT_ZERO = given.by_kind({Kind.MAX: AtZero(), Kind.MAX_POOL: AtZero()})
+
+
+@pytest.mark.parametrize("spelling", TIES)
+def test_the_first_of_equal_maxima_gets_the_gradient(spelling: str) -> None:
+    x = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
+    x[0, 0, 1, 1] = 1.0
+    model = backlight.wrap(TIES[spelling], framework="torch")
+    found = model.gradient(x, bound(model, x, Class(0)), rules=NATIVE)
+    expected = torch.zeros_like(x)
+    expected[0, 0, 1, 1] = expected[1, 0, 0, 0] = 1.0
+    same(found.gradient, expected)
+    start = model.gradient(x, bound(model, x, Class(0)), rules=AT_ZERO)
+    expected[0] = expected[1]
+    same(start.gradient, expected)
+
+
+KINKS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": torch.relu,
+    "clamp": lambda x: x.clamp(min=0),
+    "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
+    "where": lambda x: torch.where(x >= 0, x, torch.zeros_like(x)),
+    "relu6": lambda x: functional.relu6(x * 6.0),
+    "clamped": lambda x: x.clamp(0.0, 1.0),
+    "abs": torch.abs,
+}
+
+
+@pytest.mark.parametrize("spelling", KINKS)
+def test_rules_agree_on_slopes_at_kinks(spelling: str) -> None:
+    x = torch.tensor([[0.0, 1.0, 0.5], [-0.0, 0.0, -2.0]], dtype=torch.float64)
+    model = backlight.wrap(lambda x: KINKS[spelling](x), framework="torch")
+    score = bound(model, x, Function(lambda y, arrays: arrays.sum(y, axis=1)))
+    found = tensor(model.gradient(x, score, rules=NATIVE).gradient)
+    assert not found[x == 0].any()
+    cut = spelling in ("relu6", "clamped")
+    assert bool(found[0, 1] == 0) == cut
+    assert found[0, 2] == (6 if spelling == "relu6" else 1)
+
+
+def test_a_way_that_depends_on_the_values_is_an_error() -> None:
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return x.relu() if x.sum() > 0 else x.tanh().sigmoid()
+
+    x = torch.ones(2, 3, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    with pytest.raises(CoverageError, match=r"operation 0 is aten\.relu here and aten\.tanh there"):
+        model.gradient(x, bound(model, x, Class(1)), rules=COMPLETE, reference=-x[:1])
+
+
+def test_extra_arguments_and_several_inputs() -> None:
+    def net(x: torch.Tensor, z: torch.Tensor, mask: torch.Tensor, scale: float) -> torch.Tensor:
+        return torch.relu(x * mask - z).cumsum(1) * scale * x
+
+    arrays = {name: torch.randn(3, 4, dtype=torch.float64) for name in ("x", "z")}
+    mask = torch.rand(3, 4, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    inputs = model.prepare(cast(Any, arrays), extra={"mask": mask, "scale": 2.0})
+    score = Class([0, 1, 2]).bind(model.outputs(inputs), 3)
+    reference = {name: torch.randn(1, 4, dtype=torch.float64) for name in ("x", "z")}
+    found = model.gradient(inputs, score, rules=COMPLETE, reference=cast(Any, reference))
+    gradient = cast(dict[str, torch.Tensor], found.gradient)
+    parts = sum((arrays[k] - reference[k]) * gradient[k] for k in arrays)
+    change = tensor(found.score) - tensor(found.reference_score)
+    same(cast(torch.Tensor, parts).sum(1), change)
+    assert kinds(found.operations) == [
+        Kind.SCALE,
+        Kind.ADD,
+        Kind.RELU,
+        Kind.SUM,
+        Kind.SCALE,
+        Kind.MUL,
+    ]
+
+
+def test_keras_on_torch_has_the_same_operations() -> None:
+    program = """
+        import os
+        os.environ["KERAS_BACKEND"] = "torch"
+        import torch
+        import keras, numpy as np, backlight
+        from backlight import Class
+        from tests.rules import EPSILON_FOLDED, NATIVE, by_kind
+        from tests.backends.test_torch_rules import DEEP, bound
+        keras.utils.set_random_seed(0)
+        start = keras.Input((6, 6, 2))
+        y = keras.layers.Conv2D(3, 3, name="conv")(start)
+        y = keras.layers.BatchNormalization(name="norm")(y)
+        y = keras.layers.Activation("relu", name="act")(y)
+        y = keras.layers.Conv2D(4, 2, name="two", activation="silu")(y)
+        y = keras.layers.MaxPooling2D(name="pool", padding="same")(y)
+        y = keras.layers.LayerNormalization(name="layer")(y)
+        y = keras.layers.Reshape((4, 4))(y)
+        y = y + keras.layers.MultiHeadAttention(2, 2, name="attention")(y, y)
+        y = keras.layers.Flatten(name="flat")(y)
+        net = keras.Model(start, keras.layers.Dense(4, activation="softmax", name="end")(y))
+        for weight in net.get_layer("norm").weights:
+            weight.assign(np.random.rand(3) + 0.5)
+        x = torch.randn(3, 6, 6, 2)
+        model = backlight.wrap(net)
+        score = bound(model, x, Class([0, 1, 2]))
+        plain = model.gradient(x, score)
+        native = model.gradient(x, score, rules=NATIVE)
+        torch.testing.assert_close(native.gradient, plain.gradient, rtol=1e-3, atol=1e-7)
+        found = model.gradient(x, score, rules=DEEP, reference=x[:1] * 0)
+        change = found.score - found.reference_score
+        torch.testing.assert_close((x * found.gradient).sum((1, 2, 3)), change, rtol=1e-4, atol=1e-6)
+        for one in model.operations(x, score=score, rules=EPSILON_FOLDED):
+            print(one.kind.value, one.name)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")
+    assert lines[:5] == [
+        "convolution conv",
+        "relu act",
+        "convolution two",
+        "silu two",
+        "max_pool pool",
+    ]
+    assert lines[-3:] == ["dense end", "softmax end", ""]
+    assert not [line for line in lines if line.startswith("other")]
