@@ -483,12 +483,13 @@ def test_a_score_has_operations_too() -> None:
 def test_nothing_is_ignored() -> None:
     @jax.custom_vjp
     def odd(x: Any) -> Any:
-        return jnp.cumsum(jnp.sin(x), 1)
+        return jnp.cumsum(jnp.sin(x), 1), x[:, ::-1] ** 3
 
-    odd.defvjp(lambda x: (odd(x), x), lambda x, grad: (3 * grad,))
+    odd.defvjp(lambda x: (odd(x), x), lambda x, grads: (3 * grads[0] + 5 * grads[1],))
 
     def net(x: Any) -> Any:
-        return odd(jnp.sort(x @ W, axis=1)) @ V + jnp.round(x[:, :4])
+        one, two = odd(jnp.sort(x @ W, axis=1))
+        return (one + 2 * two) @ V + jnp.round(x[:, :4])
 
     model, x = wrap(net), normal(*FLAT)
     found = model.operations(x)
@@ -768,7 +769,7 @@ def test_kinks() -> None:
 def sited(x: Any) -> Any:
     with jax.named_scope("inner"):
         h = jax.nn.relu(x @ W + B)
-    return jax.nn.relu(h @ SQUARE[0]) @ V + 0.0 * x[:, :4]
+    return jax.nn.relu(h @ SQUARE[0]) @ V + 0.3 * x[:, :4]
 
 
 def test_rules_act_behind_a_site_only() -> None:
