@@ -1,7 +1,8 @@
 """Linear operations with the scales and shifts behind them: one weight, one bias."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -11,7 +12,7 @@ from backlight_torch.applications import Params
 from backlight_torch.kernels import CONVOLUTIONS
 from backlight_torch.recording import Node, Operand, Record
 
-WEIGHTS = {"mm": 1, "addmm": 2, "linear": 1}
+WEIGHTS = {"mm": 1, "bmm": 1, "addmm": 2, "linear": 1}
 """Which operand is the weight where its last axis is the result's."""
 
 
@@ -34,17 +35,20 @@ class Linear:
         folded: scales, shifts and batch norms that act on its result, one after the other.
         moves: views and permutations of its result in between.
         shape: of the result behind them.
-        axis: where that has the weight's own outputs; None if nowhere.
+        axes: where that has the weight's own outputs, in their order; empty if nowhere.
     """
 
     record: Record
     folded: list[Record] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     shape: tuple[int, ...] = ()
-    axis: int | None = None
+    axes: tuple[int, ...] = ()
+    _constants: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    """Shape and axes where each scale or shift acts."""
 
     def __post_init__(self) -> None:
-        self.shape, self.axis = self.record.shape, self._axis()
+        axis = self._axis()
+        self.shape, self.axes = self.record.shape, () if axis is None else (axis,)
 
     @property
     def end(self) -> Record:
@@ -52,14 +56,14 @@ class Linear:
 
     def params(self) -> dict[str, torch.Tensor]:
         weight, bias = self._own()
-        for one in self.folded:
+        for one, (shape, axes) in zip(self.folded, self._constants, strict=True):
             scale, shift = scale_and_shift(one)
             if scale is not None:
-                scale = self._channels(scale)
+                scale = self._channels(scale, one, shape, axes)
                 weight = self._scaled(weight, scale)
                 bias = None if bias is None else bias * scale
             if shift is not None:
-                shift = self._channels(shift)
+                shift = self._channels(shift, one, shape, axes)
                 bias = shift if bias is None else bias + shift
         if bias is not None and self.folded:
             bias = bias.expand(self._count()).contiguous()
@@ -87,30 +91,32 @@ class Linear:
 
     def through(self, moves: Sequence[Move]) -> "Linear | None":
         """The same, with its result moved; None if it is not known where the channels then are."""
-        moved = replace(self, folded=list(self.folded), moves=[*self.moves, *moves])
-        moved.shape, moved.axis = self.shape, self.axis
+        shape, axes = self.shape, self.axes
         for move in moves:
-            if moved.axis is None:
-                return None
-            last = moved.axis == len(moved.shape) - 1
             if move.axes:
-                moved.axis = move.axes.index(moved.axis)
-            elif last and move.shape[-1] == moved.shape[-1]:
-                moved.axis = len(move.shape) - 1
+                axes = tuple(move.axes.index(axis) for axis in axes)
             else:
+                axes = last_axes(shape, axes, move.shape)
+            if not axes:
                 return None
-            moved.shape = move.shape
+            shape = move.shape
+        moved = Linear(self.record, list(self.folded), [*self.moves, *moves])
+        moved.shape, moved.axes, moved._constants = shape, axes, list(self._constants)
         return moved
+
+    def fold(self, record: Record) -> None:
+        self.folded.append(record)
+        self._constants.append((self.shape, self.axes))
 
     def foldable(self, record: Record, biases_only: bool) -> bool:
         """Whether a scale, shift or batch norm on its result can be folded into weight and bias."""
-        if self.record.view is not None or record.view is not None or self.axis is None:
+        if self.record.view is not None or record.view is not None or not self.axes:
             return False
         if record.shape != self.shape or len(record.active) != 1:
             return False
         if record.found.kind is Kind.BATCH_NORM:
             # Of the channels of its second axis, which must be the linear operation's.
-            return not biases_only and self.axis == 1
+            return not biases_only and self.axes == (1,)
         if record.found.kind is Kind.SCALE and biases_only:
             return False
         if record.name not in ("add", "sub", "mul", "div", "neg"):
@@ -135,7 +141,8 @@ class Linear:
             return 1 if len(record.active[0].shape) == len(self._own()[0].shape) else None
         if WEIGHTS.get(record.name) == record.found.weight:
             scaled = record.kwargs.get("alpha", 1) != 1 or record.kwargs.get("beta", 1) != 1
-            return None if scaled else len(record.shape) - 1
+            shared = record.name != "bmm" or self._own()[0].shape[0] == 1
+            return None if scaled or not shared else len(record.shape) - 1
         return None
 
     def _moved(self, result: torch.Tensor) -> torch.Tensor:
@@ -151,13 +158,23 @@ class Linear:
     def _per_channel(self, constant: Any) -> bool:
         if not isinstance(constant, torch.Tensor) or constant.numel() == 1:
             return True
-        axis = self.axis
         shape = (1,) * (len(self.shape) - constant.ndim) + tuple(constant.shape)
-        return all(length == 1 for number, length in enumerate(shape) if number != axis)
+        return all(length == 1 for number, length in enumerate(shape) if number not in self.axes)
 
-    def _channels(self, constant: Any) -> torch.Tensor:
+    def _channels(
+        self, constant: Any, record: Record, shape: tuple[int, ...], axes: tuple[int, ...]
+    ) -> torch.Tensor:
+        """A number, or one for each of the weight's outputs, in their order."""
         weight, _ = self._own()
-        return torch.as_tensor(constant, dtype=weight.dtype, device=weight.device).reshape(-1)
+        own = torch.as_tensor(constant, dtype=weight.dtype, device=weight.device)
+        if own.numel() == 1 or record.found.kind is Kind.BATCH_NORM:
+            return own.reshape(-1)
+        own = own.reshape((1,) * (len(shape) - own.ndim) + tuple(own.shape))
+        others = [axis for axis in range(len(shape)) if axis not in axes]
+        own = own.permute([*others, *axes]).reshape(
+            own.permute([*axes, *others]).shape[: len(axes)]
+        )
+        return own.expand([shape[axis] for axis in axes]).reshape(-1)
 
     def _scaled(self, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         if scale.numel() == 1:
@@ -179,6 +196,20 @@ class Linear:
         if axis is None or bias.numel() == 1:
             return tuple(bias.shape)
         return (-1,) + (1,) * (len(self.record.shape) - 1 - axis)
+
+
+def last_axes(
+    shape: tuple[int, ...], axes: tuple[int, ...], viewed: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The last axes of a view that hold what the last axes of an array do; none if there are none."""
+    contiguous = axes == tuple(range(axes[0], axes[-1] + 1))
+    if not contiguous or any(length != 1 for length in shape[axes[-1] + 1 :]):
+        return ()
+    count = math.prod(shape[axis] for axis in axes)
+    for first in range(len(viewed) - 1, -1, -1):
+        if math.prod(viewed[first:]) == count:
+            return tuple(range(first, len(viewed)))
+    return ()
 
 
 def move_of(node: Node) -> Move | None:

@@ -172,7 +172,7 @@ def _unit(circuit: Circuit, record: Record, rules: Rules) -> Unit:
             moved = linear.through(moves)
             if following is None or moved is None or not moved.foldable(following, not rules.folds):
                 break
-            moved.folded.append(following)
+            moved.fold(following)
             linear = moved
         unit.linear, unit.end = linear, linear.end
     return unit

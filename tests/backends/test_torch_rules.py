@@ -289,6 +289,28 @@ def test_guided_backprop_however_a_rectifier_is_spelled(spelling: str) -> None:
     assert [one.last for one in found.operations] == [False, False, True]
 
 
+def test_biases_are_folded_through_views_and_permutations() -> None:
+    weight = torch.randn(4, 2, 3, dtype=torch.float64)
+    bias, scale = torch.randn(2, 3, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    head = torch.randn(6, 3, dtype=torch.float64)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        y = torch.einsum("ntf,fhd->nthd", x, weight) + bias
+        y = y.transpose(1, 2) * scale - bias[:, None]
+        return y.relu().transpose(1, 2).flatten(2).mean(1) @ head
+
+    x = torch.randn(2, 5, 4, dtype=torch.float64)
+    model = backlight.wrap(net, framework="torch")
+    for rules, seen in (
+        (EPSILON, [Kind.DENSE, Kind.SCALE, Kind.SHIFT, Kind.RELU, Kind.SUM, Kind.DENSE]),
+        (EPSILON_FOLDED, [Kind.DENSE, Kind.RELU, Kind.SUM, Kind.DENSE]),
+    ):
+        assert kinds(model.operations(x, rules=rules)) == seen
+    looked = {kind: Inspect(run_again) for kind in LINEAR}
+    for folds in (False, True):
+        inspect(net, x, given.by_kind(cast(Any, looked), folds=folds))
+
+
 def test_positive_weights_have_their_closed_form() -> None:
     net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
     with torch.no_grad():
@@ -460,11 +482,13 @@ class Inspect(Rule):
 
     def __call__(self, op: Any, grad: Any) -> Any:
         self.look(op)
-        return op.vjp(grad)
+        found = op.vjp(grad)
+        assert [one.shape for one in found] == [one.shape for one in op.inputs]
+        return found
 
 
 def inspect(net: Any, x: torch.Tensor, rules: Any) -> None:
-    model = backlight.wrap(net)
+    model = backlight.wrap(net, framework="torch")
     score = bound(model, x, Class(1))
     plain_one = model.gradient(x, score)
     found = model.gradient(x, score, rules=rules, reference=x[:1] * 0.5)
