@@ -8,7 +8,8 @@ import torch
 from backlight.operations import Kind
 from backlight_torch.kernels import MOVING_NODES
 from backlight_torch.recognising import Recognised
-from backlight_torch.recording import Node, Record, Recorder
+from backlight_torch.recording import Recorder
+from backlight_torch.records import Node, Record
 
 UNKNOWN = "autograd."
 """Before the names of nodes that no operation was seen for: functions with a backward of their own."""

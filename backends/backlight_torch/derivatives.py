@@ -8,7 +8,7 @@ from backlight.operations import Kind
 from backlight_torch.applications import Backward, Params
 from backlight_torch.kernels import WITH_PLACES
 from backlight_torch.recognising import Slope
-from backlight_torch.recording import Record
+from backlight_torch.records import Record
 
 
 def derivative_of(record: Record) -> Backward | None:

@@ -10,7 +10,7 @@ import torch
 from backlight.operations import Kind
 from backlight_torch.applications import Params
 from backlight_torch.kernels import CONVOLUTIONS
-from backlight_torch.recording import Node, Operand, Record
+from backlight_torch.records import Node, Operand, Record
 
 WEIGHTS = {"mm": 1, "bmm": 1, "addmm": 2, "linear": 1}
 """Which operand is the weight where its last axis is the result's."""

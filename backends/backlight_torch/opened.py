@@ -8,7 +8,7 @@ import torch
 from backlight.operations import Kind
 from backlight.rules import Rules
 from backlight_torch import kernels
-from backlight_torch.recording import Operand, Record
+from backlight_torch.records import Operand, Record
 
 Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
 """The results from arguments by name, with divisors held constant where that is asked for."""

@@ -13,7 +13,8 @@ from backlight.rules import Application, Rules
 from backlight_torch.circuit import Circuit
 from backlight_torch.hooks import Hooks, Opening
 from backlight_torch.opened import is_opened, parts_of, run_opened
-from backlight_torch.recording import Keeps, Node, Record, Recorder
+from backlight_torch.recording import Keeps, Recorder
+from backlight_torch.records import Node, Record
 from backlight_torch.regions import SPELLED
 from backlight_torch.units import Inner, Unit, linear_nodes, units_of
 

@@ -15,7 +15,8 @@ from backlight_torch.circuit import Circuit
 from backlight_torch.derivatives import derivative_of
 from backlight_torch.linear import Linear, Move, move_of
 from backlight_torch.opened import parts_of, run_opened
-from backlight_torch.recording import Node, Record, Recorder, View
+from backlight_torch.recording import Recorder
+from backlight_torch.records import Node, Record, View
 from backlight_torch.regions import Region, regions
 
 if TYPE_CHECKING:
