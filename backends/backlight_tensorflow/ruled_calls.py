@@ -1,6 +1,6 @@
 """What is asked about a network under rules: its operations, or a gradient."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -59,7 +59,6 @@ class Explained:
             None if self._site is None else self._site.name,
             tuple(self._operand_specs),
         )
-        self._path: Path = traced.kept(("path", self._key), self._make_path)
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
         plan = self._plan(rules)
@@ -82,7 +81,7 @@ class Explained:
             tensors += starts
             specs += [rows_like(start, self._traced.count) for start in starts]
         build = RuledEvaluation(
-            self._feeding(self._given is not None), plan, operations, reference is not None
+            self._feeding(plan, self._given is not None), plan, operations, reference is not None
         )
         key = ("ruled", self._key, rules, self._given is not None, reference is not None)
         run = self._traced.program((*key, tuple(specs)), build, specs)
@@ -103,12 +102,15 @@ class Explained:
         return path_to_score(traced, places, score, scored, self._operand_specs)
 
     def _plan(self, rules: Rules) -> Plan:
-        return self._traced.kept(("plan", self._key, rules), lambda: Plan(self._path, rules))
+        return self._traced.kept(("plan", self._key, rules), self._make_plan(rules))
 
-    def _feeding(self, replaced: bool) -> Feeding:
+    def _make_plan(self, rules: Rules) -> Callable[[], Plan]:
+        return lambda: Plan(self._traced.kept(("path", self._key), self._make_path), rules)
+
+    def _feeding(self, plan: Plan, replaced: bool) -> Feeding:
         request = self._request
         at = None if self._site is None else self._site.value
-        return Feeding(self._path, at, replaced, request.width, len(request.tensors))
+        return Feeding(plan.path, at, replaced, request.width, len(request.tensors))
 
     def _shapes(self, plan: Plan, rules: Rules) -> dict[Value, tuple[int, ...]]:
         """The shapes of what the units take and give, for these inputs: they are run once to find
@@ -122,7 +124,7 @@ class Explained:
             known = dict(zip(values, before, strict=True))
             if None not in before:
                 return cast(dict[Value, tuple[int, ...]], known)
-        feeding = self._feeding(replaced=False)
+        feeding = self._feeding(plan, replaced=False)
 
         def build(*tensors: Tensor) -> list[Tensor]:
             run, _, _ = feeding.main(tensors)
@@ -143,7 +145,7 @@ class Explained:
         """The reference's arrays: one row each if all examples can share it, else one per example."""
         count = self._request.count
         found = []
-        for value, each in zip(self._path.places, given, strict=True):
+        for value, each in zip(plan.path.places, given, strict=True):
             dtype = value.tensor.dtype
             tensor = tf.convert_to_tensor(each, dtype if isinstance(each, np.ndarray) else None)
             wanted = value.tensor.shape[1:]
@@ -160,7 +162,7 @@ class Explained:
 
     def _sharing(self, plan: Plan, shapes: dict[Value, tuple[int, ...]]) -> bool:
         """Whether a pass over one row has values that broadcast against those of all examples."""
-        request, path = self._request, self._path
+        request, path = self._request, plan.path
         if request.count == 1 or self._traced.count is not None:
             return request.count == 1
         if any(each.rows for each in request.arguments[request.width :]):
