@@ -183,7 +183,9 @@ PULLS: dict[str, Pull] = {
 
 def binary(name: str, a: object, b: object) -> Traced:
     if name == "div" and not isinstance(a, Traced):
-        return unary(Kind.POW, b, lambda x: raw(a) / x, lambda x, y: -y / x)
+        found = unary(Kind.POW, b, lambda x: raw(a) / x, lambda x, y: -y / x)
+        found.tape.steps[-1].type = "reciprocal"
+        return found
     both = isinstance(a, Traced) and isinstance(b, Traced)
     return tape_of(a, b).note(Step(KINDS[name][both], name, RUNS[name], PULLS[name], [a, b]))
 
@@ -642,6 +644,7 @@ def applications(tape: Tape, rules: Rules, roots: list[Traced]) -> dict[int, App
             first[number],
             free[number],
             step.axes,
+            reciprocal_of(tape, step),
         )
         found[number] = Applied(step, operation)
     if Kind.NEURON in rules.kinds:
@@ -664,6 +667,18 @@ def applications(tape: Tape, rules: Rules, roots: list[Traced]) -> dict[int, App
             found[behind[0]] = Neuron(one.step, merged, parts=(one, second))
             del found[number]
     return found
+
+
+def reciprocal_of(tape: Tape, step: Step) -> int | None:
+    """Which factor of a product is one over something."""
+    makers = {id(one.result): one for one in tape.steps}
+    for place, operand in enumerate(step.operands if step.kind is Kind.MUL else ()):
+        maker = makers.get(id(operand))
+        while maker is not None and maker.kind in (None, Kind.SCALE) and len(maker.active) == 1:
+            maker = makers.get(id(maker.operands[maker.active[0]]))
+        if maker is not None and maker.type == "reciprocal":
+            return place
+    return None
 
 
 def backward(

@@ -183,6 +183,8 @@ class Operation:
             (`DENSE`, `CONVOLUTION`).
         last: whether some way from it to the score meets no other linear operation.
         axes: of a softmax and its kin: the axes, counted from 0, that it sums over.
+        reciprocal: of a product: which of its operands (0 or 1) comes from one over something (`RSQRT`,
+            or `POW` to a power below 0), perhaps scaled or moved: the product is then a quotient.
         replayable: whether it can be run again with other values. Where it cannot, a rule may only
             change the gradient that comes in, or take what goes out from the values it sees.
     """
@@ -194,4 +196,5 @@ class Operation:
     first: bool = False
     last: bool = False
     axes: tuple[int, ...] = ()
+    reciprocal: int | None = None
     replayable: bool = True

@@ -76,30 +76,58 @@ class Rescale(Rule):
 @final
 @dataclass(frozen=True)
 class ProductMidpoint(Rule):
-    """The derivative of a product halfway between values and reference: what each operand adds,
-    averaged over the two orders in which they can change (Shapley's value of two players).
+    """What each factor adds, averaged over the two orders in which they can change (Shapley's value of
+    two players): a b - a'b' = (a - a') (b + b') / 2 + (b - b') (a + a') / 2, for matrix products too.
 
-    a b - a'b' = (a - a') (b + b') / 2 + (b - b') (a + a') / 2, for matrix products too.
+    Where a factor is one over something, the product is a quotient, and treated as `QuotientMidpoint`
+    says: with r = 1 / b the two orders count r' / (r + r') and r / (r + r') instead of a half each.
     """
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
-        starts = reference_of(op).inputs
-        middle = [(x + start) / 2.0 for x, start in zip(op.inputs, starts, strict=True)]
-        return op.vjp(grad, inputs=middle)
+        starts, place = reference_of(op).inputs, op.operation.reciprocal
+        if place is None:
+            middle = [(x + start) / 2.0 for x, start in zip(op.inputs, starts, strict=True)]
+            return op.vjp(grad, inputs=middle)
+        arrays = op.arrays
+        full = [start + arrays.zeros_like(x) for x, start in zip(op.inputs, starts, strict=True)]
+        r, start = op.inputs[place], full[place]
+        share = quotient(start, r + start, arrays)  # of the order in which r has changed already
+        share = arrays.where(r * start > 0.0, share, arrays.zeros_like(r) + 0.5)
+        at_values = op.vjp(grad * (1.0 - share))
+        at_starts = op.vjp(grad * share, inputs=full)
+        upper = [*op.inputs]
+        upper[place] = r * share + start * (1.0 - share)
+        found = [*op.vjp(grad, inputs=upper)]
+        found[place] = at_values[place] + at_starts[place]
+        return found
 
 
 @final
 @dataclass(frozen=True)
 class QuotientMidpoint(Rule):
-    """As for a product of a with 1 / b:
-    a/b - a'/b' = (a - a') (1/b + 1/b') / 2 - (b - b') (a + a') / (2 b b')."""
+    """y = a / b is what a = y b says: a - a' = (y - y') (b + b') / 2 + (b - b') (y + y') / 2 by Shapley's
+    value, and so y - y' = ((a - a') - (b - b') (y + y') / 2) / ((b + b') / 2).
+
+    Shapley's value of a and 1 / b has (1/b + 1/b') / 2 in front of a - a', which explodes where the
+    baseline's size b' is next to nothing, as behind a normalisation of a flat value; a stack of ten
+    then leaves no digit. Where b and b' differ in sign, it is used all the same.
+    """
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
-        (a, b), (a_start, b_start) = op.inputs, reference_of(op).inputs
-        ratio = b / b_start
-        upper, _ = op.vjp(grad * ((1.0 + ratio) / 2.0))
-        # The derivative at (mean of a, b) is -mean / b^2: times b / b' it is -mean / (b b').
-        _, lower = op.vjp(grad * ratio, inputs=((a + a_start) / 2.0, b + op.arrays.zeros_like(b)))
+        arrays, reference = op.arrays, reference_of(op)
+        (a, b), (a_start, b_start) = op.inputs, reference.inputs
+        b_start = b_start + arrays.zeros_like(b)
+        same = b * b_start > 0.0
+        half = arrays.zeros_like(b) + 0.5
+        # What stands before a - a' and before b - b', in units of 1 / b and of -1 / b^2.
+        before_a = arrays.where(
+            same, 2.0 * quotient(b, b + b_start, arrays), half + half * (b / b_start)
+        )
+        middle = (op.output + reference.output) / 2.0
+        crossing = (a + a_start) / 2.0 * (b / b_start)
+        before_b = arrays.where(same, middle * before_a * b, crossing)
+        upper, _ = op.vjp(grad * before_a)
+        _, lower = op.vjp(grad * before_b, inputs=(arrays.zeros_like(a) + 1.0, b))
         return upper, lower
 
 

@@ -131,19 +131,44 @@ def test_a_product_is_shared_by_the_mean_over_both_orders() -> None:
 
 
 @closed_form("deep_lift")
-def test_a_quotient_is_a_product_with_the_reciprocal() -> None:
+@pytest.mark.parametrize("spelling", ["quotient", "product"])
+def test_a_quotient_is_what_its_product_with_the_divisor_says(spelling: str) -> None:
     x, start = random(20, 2), np.array([0.3, 1.7])
     x[:, 1] = np.abs(x[:, 1]) + 0.1
+
+    def function(i):
+        return i[:, 0] / i[:, 1] if spelling == "quotient" else i[:, 0] * (2.0 / i[:, 1]) * 0.5
+
+    found = explained(function, x, start).values
+    (a, b), (a0, b0) = x.T, start
+    y, y0 = a / b, a0 / b0
+    expected = np.stack([2 * (a - a0) / (b + b0), -(b - b0) * (y + y0) / (b + b0)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13)
+
+
+@closed_form("deep_lift")
+def test_across_a_pole_a_quotient_is_a_product_with_the_reciprocal() -> None:
+    x, start = random(20, 2), np.array([0.3, 1.7])
+    x[:, 1] = -np.abs(x[:, 1]) - 0.1
     found = explained(lambda i: i[:, 0] / i[:, 1], x, start).values
     (a, b), (a0, b0) = x.T, start
     expected = np.stack(
-        [
-            ((a - a0) / b0 + (a - a0) / b) / 2,
-            (a * (1 / b - 1 / b0) + a0 * (1 / b - 1 / b0)) / 2,
-        ],
-        axis=1,
+        [((a - a0) / b0 + (a - a0) / b) / 2, (a + a0) * (1 / b - 1 / b0) / 2], axis=1
     )
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_normalisations_of_a_flat_baseline_keep_their_digits() -> None:
+    weights = [random(6, 6, seed=s) for s in range(8)]
+
+    def stack(i):
+        for weight in weights:
+            i = tape.layer_norm(tape.dense(i, weight), epsilon=1e-6)
+        return i[:, 0]
+
+    found = explained(stack, random(5, 6), 0.0)
+    assert np.abs(found.values).max() < 1e3
+    assert found.gap.max() <= 1e-10
 
 
 @closed_form("deep_lift")
