@@ -776,6 +776,18 @@ def test_branches_are_one_operation() -> None:
     np.testing.assert_array_equal(host(found.gradient), host(model.gradient(x, score).gradient))
 
 
+def test_what_comes_back_to_a_second_result_is_not_lost() -> None:
+    def net(x: Any) -> Any:
+        several = tf.shape(x)[0] > 1
+        first, second = tf.cond(several, lambda: (x * x, tf.exp(x)), lambda: (x, x))
+        return first * second
+
+    model, x = wrap(net), tf.constant(numbers(3, 4))
+    score = bound(model, x)
+    found = model.gradient(x, score, rules=by_kind({Kind.OTHER: Native()}))
+    np.testing.assert_allclose(host(found.gradient), host(model.gradient(x, score).gradient))
+
+
 def test_saved_models_obey_rules(tmp_path: Path) -> None:
     net, x, start = case("cnn")
     net.export(tmp_path / "net", verbose=False)
