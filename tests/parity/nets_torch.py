@@ -25,6 +25,7 @@ class Net(nn.Module):
                 array = array.T
             tensor = torch.from_numpy(np.ascontiguousarray(array))
             self.register_buffer(key.replace(".", "_"), tensor)
+        self.features = nn.Identity()
         self.double().eval()
 
     def conv(self, x: Tensor, name: str, bias: bool = True, padding: int = 1, groups: int = 1):
@@ -41,7 +42,8 @@ class Net(nn.Module):
         return functional.batch_norm(x, mean, variance, scale, shift, eps=1e-3)
 
     def top(self, x: Tensor) -> Tensor:
-        return self.dense(x.mean((2, 3)), "head")
+        # A module, so that there is a site for techniques that read a feature map.
+        return self.dense(self.features(x).mean((2, 3)), "head")
 
 
 class Cnn(Net):
@@ -79,7 +81,7 @@ class ReusedReLU(Net):
         x = self.relu(self.conv(x, "conv2")) - 0.1
         x = self.conv(x, "conv2").clamp(min=0)
         x = self.conv(x, "conv2")
-        return self.dense(self.relu(x).mean((2, 3)), "head")
+        return self.top(self.relu(x))
 
 
 class Smooth(Net):
