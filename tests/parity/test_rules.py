@@ -36,7 +36,11 @@ TECHNIQUES: dict[str, Method] = {
 }
 REFERENCE = [name for name in TECHNIQUES if name not in ("gradient", "guided_grad_cam")]
 """What the tests' own tape does: it has no plain gradient but central differences."""
-LEFT_OUT = {("guided_grad_cam", net) for net in nets.SEQUENCES} | {
+LEFT_OUT = {
+    # No feature map, or not the same one in each framework where none is said.
+    ("guided_grad_cam", net)
+    for net in (*nets.SEQUENCES, "overlapping_pools", "reused_relu")
+} | {
     # The first thing these do is to normalise or add: no rule for the input is defined.
     (technique, net)
     for technique in ("lrp_epsilon_gamma_box", "lrp_alpha_beta_flat")
@@ -69,6 +73,7 @@ def explained(framework: str, net: str, method: Method) -> Values:
     return np.moveaxis(found, 1, -1) if framework == "torch" and pictures else found
 
 
+@pytest.mark.filterwarnings("ignore:.*has no rule for sigmoid.*")  # of a gate
 @pytest.mark.parametrize(("technique", "net"), CASES)
 def test_three_frameworks_agree_in_float64(technique: str, net: str) -> None:
     judged = technique in REFERENCE and net not in nets_reference.LEFT_OUT
