@@ -154,14 +154,17 @@ class Extremum(Rule):
             start + arrays.zeros_like(x)
             for x, start in zip(op.inputs, reference.inputs, strict=True)
         ]
-        # Where nothing moved, now / way is step / step times the derivative: the limit.
+        # Where nothing moved, what comes back over the way is step times the derivative over step. The
+        # step is not added to the way: a compiler may add it to x' first, where it is lost.
         step = smallest(op.output) ** 0.5
         now = op.vjp(grad * (here + step))
         before = op.vjp(grad * there, inputs=starts)
-        return [
-            (gain + loss) / (x - start + step)
-            for x, start, gain, loss in zip(op.inputs, starts, now, before, strict=True)
-        ]
+        found = []
+        for x, start, gain, loss in zip(op.inputs, starts, now, before, strict=True):
+            way = x - start
+            moved = arrays.abs(way) > 0.0
+            found.append((gain + loss) / arrays.where(moved, way, arrays.zeros_like(way) + step))
+        return found
 
 
 def log_sum_exp(x: Array, axes: tuple[int, ...], arrays: Arrays) -> Array:
