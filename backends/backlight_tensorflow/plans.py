@@ -7,6 +7,7 @@ from backlight.operations import LINEAR, Kind, Operation
 from backlight.rules import Rule, Rules
 from backlight_tensorflow.flattening import Node, Value
 from backlight_tensorflow.paths import Path
+from backlight_tensorflow.reciprocals import reciprocals
 from backlight_tensorflow.recognition import Recognition
 from backlight_tensorflow.units import Unit
 
@@ -19,6 +20,7 @@ class Plan:
         units: in the order of computation.
         first, last: those that are reached from the value, or reach the score, without meeting
             another linear operation.
+        quotients: products with a factor that comes from one over something, and which that is.
         passed: operations whose gradient goes through as it is.
         seen: the number of examples that shapes were last seen for, and the shapes then.
     """
@@ -28,12 +30,14 @@ class Plan:
     units: list[Unit] = field(init=False)
     first: set[Unit] = field(init=False)
     last: set[Unit] = field(init=False)
+    quotients: dict[Unit, int] = field(init=False)
     passed: set[Node] = field(init=False)
     seen: tuple[int, dict[Value, tuple[int, ...]]] | None = None
 
     def __post_init__(self) -> None:
         found = Recognition(self.path, self.rules)
         self.units = found.units
+        self.quotients = reciprocals(self.path, self.units)
         self.passed = self.path.transparent | found.passed
         self.first, self.last = self._ends()
 
@@ -66,6 +70,7 @@ class Plan:
             first=unit in self.first,
             last=unit in self.last,
             axes=unit.axes,
+            reciprocal=self.quotients.get(unit),
             replayable=unit.replayable,
         )
 
