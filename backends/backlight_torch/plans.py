@@ -13,6 +13,7 @@ from backlight.rules import Application, Rules
 from backlight_torch.circuit import Circuit
 from backlight_torch.hooks import Hooks, Opening
 from backlight_torch.opened import is_opened, parts_of, run_opened
+from backlight_torch.quotients import reciprocal_of
 from backlight_torch.recording import Keeps, Recorder
 from backlight_torch.records import Node, Record
 from backlight_torch.regions import SPELLED
@@ -89,6 +90,7 @@ class Plan:
             first=record.node in before,
             last=end.node in after,
             axes=record.found.axes if unit.region is None else unit.region.axes,
+            reciprocal=reciprocal_of(self.circuit, record) if unit.region is None else None,
             replayable=record.found.replayable or unit.region is not None,
         )
 
@@ -179,9 +181,10 @@ def looked_at(rules: Rules, record: Record) -> frozenset[str]:
         kinds += [Kind.ELEMENTWISE, Kind.LEAKY_RELU]
     needs: set[str] = set()
     for kind in kinds:
-        for first, last in product((False, True), repeat=2):
+        places = (None, 0, 1) if kind is Kind.MUL else (None,)
+        for first, last, place in product((False, True), (False, True), places):
             one = Operation(
-                kind, record.place, found.type, (), first, last, found.axes, found.replayable
+                kind, record.place, found.type, (), first, last, found.axes, place, found.replayable
             )
             rule = rules.choose(one)
             if rule is not None:
