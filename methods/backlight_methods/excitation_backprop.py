@@ -21,12 +21,11 @@ EXCITING = AlphaBeta(bias=False)
 @final
 @dataclass(frozen=True, kw_only=True)
 class ExcitationBackprop(Method):
-    """Marginal winning probabilities: of all ways of excitation that lead to the score, the share that
-    passes each input.
+    """Of all ways of excitation that lead to the score, the share that passes each input.
 
-    It is LRP with alpha 1, beta 0 and no biases, divided by the score. Values that are negative excite
-    through negative weights; the paper has none, as it starts behind a rectifier. Operations other than
-    linear ones are treated as by LRP.
+    These are the paper's marginal winning probabilities: LRP with alpha 1, beta 0 and no biases, divided
+    by the score. Values that are negative excite through negative weights; the paper has none, as it
+    starts behind a rectifier. Operations other than linear ones are treated as by LRP.
 
     Law: the values of an example sum to 1, and none is negative, on a net of linear operations,
         rectifiers, and sums and maxima of what is not negative.
