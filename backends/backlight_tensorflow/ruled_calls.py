@@ -19,7 +19,7 @@ from backlight_tensorflow.plans import Plan
 from backlight_tensorflow.programs import score_arguments
 from backlight_tensorflow.ruled_programs import Feeding, RuledEvaluation
 from backlight_tensorflow.sites import named_site, replacement, require_examples
-from backlight_tensorflow.tracing import Trace, shape_for
+from backlight_tensorflow.tracing import Trace, inferred, shape_for
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,9 @@ class Explained:
         return Feeding(plan.path, at, replaced, request.width, len(request.tensors))
 
     def _shapes(self, plan: Plan, rules: Rules) -> dict[Value, tuple[int, ...]]:
-        """The shapes of what the units take and give, for these inputs: they are run once to find
-        out, as an axis of unknown length need not be the examples'."""
+        """The shapes of what the units take and give, for these inputs, as an axis of unknown length
+        need not be the examples'. They are run once to find out where TensorFlow cannot infer them.
+        """
         count, values = self._request.count, plan.values
         if plan.seen is not None:
             before = [
@@ -126,16 +127,19 @@ class Explained:
                 return cast(dict[Value, tuple[int, ...]], known)
         feeding = self._feeding(plan, replaced=False)
 
-        def build(*tensors: Tensor) -> list[Tensor]:
+        def compute(*tensors: Tensor) -> list[Tensor]:
             run, _, _ = feeding.main(tensors)
-            return [tf.shape(run.tensor(value)) for value in values]
+            return [run.tensor(value) for value in values]
 
-        specs = [*self._request.specs(self._traced.count), *self._operand_specs]
-        run = self._traced.program(("ruled shapes", self._key, rules), build, specs)
-        found = run(*self._request.tensors, *self._operands)
-        shapes = {
-            value: tuple(shape.numpy().tolist()) for value, shape in zip(values, found, strict=True)
-        }
+        given = [*self._request.tensors, *self._operands]
+        found = inferred(compute, given)
+        if found is None:
+            specs = [*self._request.specs(self._traced.count), *self._operand_specs]
+            key = ("ruled shapes", self._key, rules)
+            measure = lambda *tensors: list(map(tf.shape, compute(*tensors)))  # noqa: E731
+            run = self._traced.program(key, measure, specs)
+            found = [tuple(shape.numpy().tolist()) for shape in run(*given)]
+        shapes = dict(zip(values, found, strict=True))
         plan.seen = count, shapes
         return shapes
 

@@ -10,6 +10,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.outputs import OutputKind, Outputs, OutputSpec
 from backlight.tree import map_nested
@@ -201,6 +202,25 @@ def shape_for(
     if static.rank == 0 or static[0] is not None:
         return seen
     return (count, *seen[1:]) if seen[0] == seen_count else None
+
+
+def inferred(
+    compute: Callable[..., Sequence[Tensor]], given: Sequence[Tensor]
+) -> list[tuple[int, ...]] | None:
+    """The shapes of what is computed from arguments like the given ones, as far as they follow from
+    the arguments' shapes alone; nothing is run."""
+    with LOCK:
+        graph = FuncGraph("shapes")
+        with graph.as_default():
+            placeholder = tf.compat.v1.placeholder
+            found = [
+                each.shape for each in compute(*(placeholder(x.dtype, x.shape) for x in given))
+            ]
+    return [tuple(each) for each in found] if all(map(is_known, found)) else None
+
+
+def is_known(shape: tf.TensorShape) -> bool:
+    return bool(shape.is_fully_defined())
 
 
 def trace(
