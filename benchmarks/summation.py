@@ -107,13 +107,14 @@ def keras_net(name: str, dtype: str):
     keras.utils.set_random_seed(0)
     keras.backend.set_floatx(dtype)
     make: Callable = getattr(keras.applications, name)
-    net = make(weights=None, classifier_activation=None)
+    net = make(weights=None, classifier_activation=None, input_shape=(224, 224, 3))
     norms = [one for one in net.layers if isinstance(one, keras.layers.BatchNormalization)]
     kept = [one.momentum for one in norms]
     for one in norms:
         one.momentum = 0.0  # the statistics of the last batch
     rng = np.random.default_rng(1)
-    net(rng.normal(size=(8, *net.input_shape[1:])).astype(dtype), training=True)
+    if norms:
+        net(rng.normal(size=(8, *net.input_shape[1:])).astype(dtype), training=True)
     for one, momentum in zip(norms, kept, strict=True):
         one.momentum = momentum
     for one in net.layers:
