@@ -133,12 +133,13 @@ CASES: dict[str, tuple[Composite, list[Share]]] = {
 
 
 @closed_form("lrp")
+@pytest.mark.parametrize("k", [0, 1, 2])
 @pytest.mark.parametrize("name", CASES)
-def test_relevance_layer_by_layer(name: str) -> None:
+def test_relevance_layer_by_layer(name: str, k: int) -> None:
     composite, shares = CASES[name]
     x = random(10, 5, seed=9)
-    found = LRP(composite=composite)(mlp(), x, 1)
-    expected = np.array([relevance(row, 1, shares) for row in x])
+    found = LRP(composite=composite)(mlp(), x, k)
+    expected = np.array([relevance(row, k, shares) for row in x])
     np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-8)
     gap = np.abs(expected.sum(1) - found.score)
     np.testing.assert_allclose(found.gap, gap, rtol=1e-5, atol=1e-7)
