@@ -1,6 +1,6 @@
 """The operations of a circuit, as given rules see them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
@@ -14,6 +14,7 @@ from backlight_jax.normalizations import normalizations
 from backlight_jax.primitives import plain
 from backlight_jax.products import folded
 from backlight_jax.program import Node
+from backlight_jax.quotients import reciprocal_of
 from backlight_jax.units import Unit
 
 INSIDE = frozenset({Kind.MUL, Kind.DIV, Kind.POW, Kind.SUM, Kind.ADD, Kind.SCALE, Kind.MAX}) | UNARY
@@ -90,7 +91,7 @@ def recognise(circuit: Circuit, rules: Rules, name: Callable[[Unit, Flow], str])
             steps.append(flow.nodes[position])
         elif taken[position].positions[-1] == position:
             steps.append(taken[position])
-    return Recognised(circuit, flow, tuple(described(flow, steps, name)))
+    return Recognised(circuit, flow, tuple(described(flow, steps, taken, name)))
 
 
 def neuron(flow: Flow, unit: Unit, taken: dict[int, Unit]) -> Unit | None:
@@ -119,7 +120,12 @@ def neuron(flow: Flow, unit: Unit, taken: dict[int, Unit]) -> Unit | None:
     )
 
 
-def described(flow: Flow, steps: Iterable[Step], name: Callable[[Unit, Flow], str]) -> list[Step]:
+def described(
+    flow: Flow,
+    steps: Iterable[Step],
+    taken: Mapping[int, Unit],
+    name: Callable[[Unit, Flow], str],
+) -> list[Step]:
     """The steps, each unit with its operation: first and last are known once all units are."""
     listed = list(steps)
     before = set(flow.circuit.sources)
@@ -139,13 +145,19 @@ def described(flow: Flow, steps: Iterable[Step], name: Callable[[Unit, Flow], st
     results: list[Step] = []
     for step, first, last in zip(listed, firsts, reversed(lasts), strict=True):
         if isinstance(step, Unit):
-            step = operated(flow, step, first, last, name)
+            reciprocal = reciprocal_of(flow, step, taken)
+            step = operated(flow, step, first, last, reciprocal, name)
         results.append(step)
     return results
 
 
 def operated(
-    flow: Flow, unit: Unit, first: bool, last: bool, name: Callable[[Unit, Flow], str]
+    flow: Flow,
+    unit: Unit,
+    first: bool,
+    last: bool,
+    reciprocal: int | None,
+    name: Callable[[Unit, Flow], str],
 ) -> Unit:
     operation = Operation(
         unit.kind,
@@ -155,9 +167,10 @@ def operated(
         first=first,
         last=last,
         axes=unit.axes,
+        reciprocal=reciprocal,
         replayable=unit.replayable,
     )
-    parts = tuple(operated(flow, part, first, last, name) for part in unit.parts)
+    parts = tuple(operated(flow, part, first, last, None, name) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
 
 
