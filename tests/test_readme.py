@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backlight_methods import METHODS
+from tests import tape
 from tests.reference import ReferenceModel, linear
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -36,6 +37,18 @@ def test_the_ten_line_technique_runs(net: ReferenceModel) -> None:
     (technique,) = scope["backlight_methods"]().values()  # type: ignore[operator]
     slope = np.array(METHODS["gradient"]()(net, x, 3).values)
     assert np.allclose(np.array(technique()(net, x, 3).values), slope**2)
+
+
+def test_the_rule_softens_rectifiers() -> None:
+    weights = [np.random.default_rng(seed).normal(size=(6, 6)) for seed in range(2)]
+    hidden = ("hidden", lambda x: tape.relu(tape.dense(x, weights[0])))
+    net = ReferenceModel(hidden, ("out", lambda x: tape.dense(x, weights[1])))
+    x = np.random.default_rng(1).normal(size=(3, 6))
+    scope: dict[str, object] = {"__name__": "softened_gradient"}
+    exec(CODE[2], scope)
+    found = scope["SoftenedGradient"]()(net, x, 3)  # type: ignore[operator]
+    softened = weights[1][:, 3] / (1 + np.exp(-10 * (x @ weights[0])))
+    assert np.allclose(found.values, softened @ weights[0].T)
 
 
 def test_the_table_lists_every_technique_and_no_other() -> None:
