@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backlight.arrays import Array
-from backlight.operations import AFFINE, PIECEWISE_LINEAR, SMOOTH_RECTIFIERS, Kind, Operation
+from backlight.operations import AFFINE, PIECEWISE_LINEAR, SMOOTH_RECTIFIERS, UNARY, Kind, Operation
 from backlight.rules import Application, Incoming, Rule, Rules, Treatment, places
 from backlight_methods.signs import positive
 
@@ -16,16 +16,8 @@ RECTIFIERS = frozenset({Kind.RELU, Kind.RELU6})
 OTHERS = (PIECEWISE_LINEAR | SMOOTH_RECTIFIERS) - RECTIFIERS
 """Activations in a rectifier's place."""
 
-ACTIVATIONS = OTHERS | {
-    Kind.HARD_SIGMOID,
-    Kind.HARD_TANH,
-    Kind.SIGMOID,
-    Kind.TANH,
-    Kind.SOFTSIGN,
-    Kind.LOG_SIGMOID,
-    Kind.ELEMENTWISE,
-    Kind.OTHER,
-}
+ARITHMETIC = {Kind.EXP, Kind.LOG, Kind.SQRT, Kind.RSQRT, Kind.POW, Kind.ABS, Kind.ERF}
+ACTIVATIONS = UNARY - RECTIFIERS - ARITHMETIC | {Kind.OTHER}
 """What may act as an activation; where it met no rule, users are told."""
 
 EXACT = AFFINE | {Kind.MAX_POOL, Kind.MAX, Kind.MIN}
