@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from backlight_report.command import Colour
+from backlight_report.options import DivideBy, Framework, Mean, Preprocess, Std
 
 OBJECTED = 1
 
@@ -39,10 +40,7 @@ def check_command(
             "that brings rules of its own for the backward pass.",
         ),
     ] = None,
-    framework: Annotated[
-        str | None,
-        typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
-    ] = None,
+    framework: Framework = None,
     target: Annotated[
         int | None,
         typer.Option(
@@ -77,34 +75,10 @@ def check_command(
             help="Read a picture grey or in colour; by default as the model says, or as it is."
         ),
     ] = None,
-    divide_by: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="What pixels are divided by: 255 for pictures of bytes where nothing is said.",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBERS",
-            help="Subtracted after that: one number, or one per channel as 0.485,0.456,0.406.",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBERS", help="Divided by after that: 0.229,0.224,0.225 for example."
-        ),
-    ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE.PY:NAME",
-            help="A function that does all of this instead: from the stored pictures (N, H, W, C), whole "
-            "numbers 0 to 255, to the model's input.",
-        ),
-    ] = None,
+    divide_by: DivideBy = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
 ) -> None:
     """Show what a technique would do with each operation of a model, before anything is explained.
 

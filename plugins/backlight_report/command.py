@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from backlight_report.door import Report
+from backlight_report.options import DivideBy, Framework, Mean, Preprocess, Std
 from backlight_report.techniques import DEFAULT
 
 
@@ -81,10 +82,7 @@ def report_command(
             help="Explain at most N: wrong before right ones, the most confident first.",
         ),
     ] = 24,
-    framework: Annotated[
-        str | None,
-        typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
-    ] = None,
+    framework: Framework = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -105,34 +103,10 @@ def report_command(
             help="All class names in the model's order, one a line, where the data does not have all.",
         ),
     ] = None,
-    divide_by: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="What pixels are divided by: 255 for pictures of bytes where nothing is said.",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBERS",
-            help="Subtracted after that: one number, or one per channel as 0.485,0.456,0.406.",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBERS", help="Divided by after that: 0.229,0.224,0.225 for example."
-        ),
-    ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE.PY:NAME",
-            help="A function that does all of this instead: from the stored pictures (N, H, W, C), whole "
-            "numbers 0 to 255, to the model's input.",
-        ),
-    ] = None,
+    divide_by: DivideBy = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
     ] = None,

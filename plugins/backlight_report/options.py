@@ -1,0 +1,36 @@
+"""Options of the command line that commands which read pictures share."""
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+Framework: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
+]
+DivideBy: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="What pixels are divided by: 255 for pictures of bytes where nothing is said.",
+    ),
+]
+Mean: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Subtracted after that: one number, or one per channel as 0.485,0.456,0.406.",
+    ),
+]
+Std: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBERS", help="Divided by after that: 0.229,0.224,0.225 for example."),
+]
+Preprocess: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.PY:NAME",
+        help="A function that does all of this instead: from the stored pictures (N, H, W, C), whole "
+        "numbers 0 to 255, to the model's input.",
+    ),
+]
