@@ -12,8 +12,8 @@ Array = jax.Array
 
 
 class Parts:
-    def __init__(self, name: str):
-        self.held = weights(name)
+    def __init__(self, name: str, dtype: str):
+        self.held = {key: value.astype(dtype) for key, value in weights(name).items()}
 
     def conv(self, x: Array, name: str, bias: bool = True) -> Array:
         kernel = self.held[name]
@@ -63,8 +63,8 @@ def pooled(x: Array, size: int, stride: int) -> Array:
     )
 
 
-def pictures(name: str) -> Callable[[Array], Array]:
-    part = Parts(name)
+def pictures(name: str, dtype: str) -> Callable[[Array], Array]:
+    part = Parts(name, dtype)
 
     def cnn(x: Array) -> Array:
         x = pooled(jax.nn.relu(part.conv(x, "conv1")), 2, 2)
@@ -104,8 +104,8 @@ def pictures(name: str) -> Callable[[Array], Array]:
     return {one.__name__: one for one in functions}.get(name, smooth)
 
 
-def encoder(name: str) -> Callable[[Array], Array]:
-    part = Parts(name)
+def encoder(name: str, dtype: str) -> Callable[[Array], Array]:
+    part = Parts(name, dtype)
 
     def pre_norm(x: Array) -> Array:
         x = x + part.attention(part.layer_norm(x, "norm1"))
@@ -118,5 +118,5 @@ def encoder(name: str) -> Callable[[Array], Array]:
     return pre_norm if name == "encoder_pre_norm" else post_norm
 
 
-def net(name: str) -> Callable[[Array], Array]:
-    return pictures(name) if name in PICTURES else encoder(name)
+def net(name: str, dtype: str = "float64") -> Callable[[Array], Array]:
+    return pictures(name, dtype) if name in PICTURES else encoder(name, dtype)

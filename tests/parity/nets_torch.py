@@ -137,7 +137,7 @@ class Encoder(Net):
         return self.dense(self.layer(x).mean(1), "head")
 
 
-def net(name: str) -> nn.Module:
+def net(name: str, dtype: str = "float64") -> nn.Module:
     makers = {
         "cnn": Cnn,
         "batch_norm": BatchNorm,
@@ -145,4 +145,5 @@ def net(name: str) -> nn.Module:
         "reused_relu": ReusedReLU,
         "squeeze_excite": SqueezeExcite,
     }
-    return (Encoder if name in SEQUENCES else makers.get(name, Smooth))(name)
+    make = Encoder if name in SEQUENCES else makers.get(name, Smooth)
+    return make(name).to(getattr(torch, dtype))

@@ -55,21 +55,21 @@ CASES = [
 
 
 @cache
-def model(framework: str, net: str) -> Model:
+def model(framework: str, net: str, dtype: str = "float64") -> Model:
     if framework == "reference":
         return nets_reference.net(net)
-    made = import_module(f"tests.parity.nets_{MODULES[framework]}").net(net)
+    made = import_module(f"tests.parity.nets_{MODULES[framework]}").net(net, dtype)
     return backlight.wrap(made, framework)
 
 
-def explained(framework: str, net: str, method: Method) -> Values:
+def explained(framework: str, net: str, method: Method, dtype: str = "float64") -> Values:
     """Values and channels last, whatever the framework."""
-    x = nets.inputs(net, 3)
+    x = nets.inputs(net, 3).astype(dtype)
     pictures = x.ndim == 4
     if framework == "torch" and pictures:
         x = np.moveaxis(x, -1, 1)
-    with precision("float64"):
-        found = np.asarray(method(model(framework, net), x, [1, 0, 4]).values)
+    with precision(dtype):
+        found = np.asarray(method(model(framework, net, dtype), x, [1, 0, 4]).values)
     return np.moveaxis(found, 1, -1) if framework == "torch" and pictures else found
 
 
