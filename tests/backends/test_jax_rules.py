@@ -335,7 +335,8 @@ def test_deep_lift_is_complete(name: str) -> None:
         # JAX's own attention has its softmax in float32.
         close = 1e-5 if name == "ready_made_attention" else 1e-9
         np.testing.assert_allclose(total, found.score - found.reference_score, close, close)
-        there = model.score(np.broadcast_to(reference, x.shape), score)
+        # Not `model.score`: gradients are compiled already.
+        there = model.gradient(np.broadcast_to(reference, x.shape), score).score
         np.testing.assert_allclose(found.reference_score, there, rtol=1e-12, atol=1e-12)
 
 
@@ -741,7 +742,7 @@ def test_products_that_are_quotients_say_so(name: str) -> None:
     assert {one.reciprocal for one in found if one.kind is not Kind.MUL} <= {None}
 
 
-@pytest.mark.parametrize("name", ["by hand", "in a line", "linen layer norm", "nnx group norm"])
+@pytest.mark.parametrize("name", ["in a line", "linen layer norm", "nnx group norm"])
 def test_normalisations_of_a_flat_baseline_keep_their_digits(name: str) -> None:
     one = QUOTIENTS[name][0] if name in QUOTIENTS else norm(name)
 
