@@ -14,8 +14,10 @@ from typing import final
 
 @final
 class Kind(StrEnum):
-    """What an operation computes. x stands for an operand that depends on the explained value, c for
-    one that does not."""
+    """What an operation computes.
+
+    x stands for an operand that depends on the explained value, c for one that does not.
+    """
 
     RELU = "relu"
     """max(x, 0), however it is written: clamp, maximum, where, in place."""

@@ -20,6 +20,7 @@ from backlight_methods.lrp_rules import (
     HalfEpsilon,
     InputRule,
     Numerator,
+    Offset,
     Ratio,
     Unchanged,
 )
@@ -30,6 +31,11 @@ SCALES = frozenset({Kind.SCALE, Kind.SHIFT, Kind.BATCH_NORM})
 NATIVE = frozenset({Kind.RELU, Kind.MAX_POOL, Kind.MAX, Kind.MIN, Kind.SOFTMAX})
 """Where a rule's result is the derivative, in multiplier form: rectifiers, winners, and the softmax's
 first-order Taylor rule (AttnLRP, proposition 3.1)."""
+
+OFFSET = frozenset(
+    {Kind.SIGMOID, Kind.HARD_SIGMOID, Kind.SOFTPLUS, Kind.LOG_SIGMOID, Kind.EXP, Kind.ELEMENTWISE}
+)
+"""Functions of each number by itself that may give something for 0."""
 
 BETWEEN: dict[Kind, Rule] = {
     Kind.MUL: Half(),
@@ -67,7 +73,9 @@ class LRPRules(Rules):
             first = operation.first and isinstance(self.composite.first, InputRule)
             return Unchanged() if first else None
         if operation.kind in UNARY and operation.kind is not Kind.RELU:
-            return Ratio()
+            return Offset() if operation.kind in OFFSET else Ratio()
+        if operation.reciprocal is not None:
+            return Numerator(operation.reciprocal)
         return BETWEEN.get(operation.kind)
 
     def treatment(self, operation: Operation) -> Treatment:
@@ -110,8 +118,9 @@ class LRP(Method):
     """Relevance: what each input adds to the score, by rules that differ from layer to layer.
 
     Batch normalisation is part of the linear operation before it. Rectifiers and maxima hand on the
-    relevance that reaches them; so do other functions of each number by itself. Products share it
-    equally, normalisations count as constant scales, attention follows AttnLRP.
+    relevance that reaches them; so do other functions of each number by itself, but for the share of
+    what they give for 0. Products share it equally, divisors and normalisations count as constant
+    scales, attention follows AttnLRP.
 
     Args:
         composite: which rule acts where: a name (`epsilon`, `gamma`, `z_plus`, `alpha2_beta1`,

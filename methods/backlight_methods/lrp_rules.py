@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backlight.arrays import Array, Arrays
+from backlight.arrays import Array, Arrays, precision
 from backlight.rules import Application, Incoming, Rule
 from backlight_methods.signs import negative, positive, quotient, stabilised, tiny
 
@@ -229,6 +229,27 @@ class Ratio(Rule):
 
 @final
 @dataclass(frozen=True)
+class Offset(Rule):
+    """R_in = R_out (f(x) - f(0)) / f(x): what a function gives for 0 is like a bias and keeps its share.
+
+    Where f(0) = 0 this is `Ratio`. For a sigmoid, `Ratio` would hand relevance to an x next to 0 that is
+    out of all proportion: m_out f(x) / x, and a net of gates has no digit left.
+    """
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        arrays, (x,) = op.arrays, op.inputs
+        nothing = arrays.zeros_like(x)
+        ones = nothing + 1.0
+        far = arrays.abs(x) > precision(x) ** (1 / 3)
+        change = op.output - op.replay(inputs=(nothing,))
+        # Next to 0 the difference has no digits; the mean of the slopes at both ends is off by x^2 / 12.
+        (slope,), (origin,) = op.vjp(ones), op.vjp(ones, inputs=(nothing,))
+        ratio = arrays.where(far, change / arrays.where(far, x, ones), (slope + origin) / 2.0)
+        return (grad * ratio,)
+
+
+@final
+@dataclass(frozen=True)
 class Half(Incoming):
     """Each of two factors gets half of the relevance: AttnLRP, equation 13 and proposition 3.3."""
 
@@ -253,11 +274,18 @@ class HalfEpsilon(Incoming):
 @final
 @dataclass(frozen=True)
 class Numerator(Rule):
-    """All relevance of a quotient goes to what is divided; the divisor counts as a constant."""
+    """All relevance of a quotient goes to what is divided; the divisor counts as a constant.
+
+    Attributes:
+        divisor: which operand it is: that of a division, or a factor that is one over something.
+    """
+
+    divisor: int = 1
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
-        upper, lower = op.vjp(grad)
-        return upper, op.arrays.zeros_like(lower)
+        found = [*op.vjp(grad)]
+        found[self.divisor] = op.arrays.zeros_like(found[self.divisor])
+        return found
 
 
 @final

@@ -264,6 +264,40 @@ def test_activations_hand_relevance_on() -> None:
 
 
 @closed_form("lrp")
+def test_what_a_function_gives_for_0_keeps_its_share() -> None:
+    x = np.concatenate([random(6, 5, seed=9), 1e-9 * random(3, 5, seed=9), np.zeros((1, 5))])
+    model = ReferenceModel(
+        ("gate", lambda x: tape.sigmoid(tape.dense(x, W1))), ("head", lambda x: tape.dense(x, W2))
+    )
+    found = LRP(composite=Composite(dense=Epsilon(0.1)))(model, x, 1)
+    for row, values in zip(x, found.values, strict=True):
+        z = row @ W1
+        a = 1 / (1 + np.exp(-z))
+        at_gate = epsilon(0.1)(a, W2, np.zeros(4))[:, 1] * (a @ W2)[1]
+        # tanh(z / 2) / 2 is sigmoid(z) - 1 / 2, with all its digits.
+        at_sum = at_gate * np.tanh(z / 2) / 2 / a
+        np.testing.assert_allclose(
+            values, epsilon(0.1)(row, W1, np.zeros(6)) @ at_sum, atol=1e-15, rtol=1e-6
+        )
+
+
+@closed_form("lrp")
+@pytest.mark.parametrize("spelling", ["quotient", "product"])
+def test_a_divisor_counts_as_a_constant(spelling: str) -> None:
+    x = random(6, 5, seed=9)
+
+    def divided(i):
+        size = functions.sum(i * i, axis=1, keepdims=True) + 1.0
+        return tape.dense(i / size if spelling == "quotient" else i * (1.0 / size), W1)
+
+    found = LRP(composite=Composite(dense=Epsilon(0.1)))(ReferenceModel(("net", divided)), x, 1)
+    for row, values in zip(x, found.values, strict=True):
+        y = row / (row @ row + 1)
+        expected = epsilon(0.1)(y, W1, np.zeros(6))[:, 1] * (y @ W1)[1]
+        np.testing.assert_allclose(values, expected, **CLOSE)
+
+
+@closed_form("lrp")
 def test_factors_share_relevance_equally() -> None:
     x = random(6, 5, seed=9)
     model = ReferenceModel(("gate", lambda x: tape.dense(x, W1) * tape.dense(x, W1[:, ::-1])))
