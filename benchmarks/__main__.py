@@ -14,6 +14,11 @@ def main() -> None:
     print("Library time / bare-loop time", flush=True)
     for framework in FRAMEWORKS:
         run("overhead", framework)
+    print("\nTechniques with rules: time / bare forward and input gradient", flush=True)
+    for framework in FRAMEWORKS:
+        run("rules", framework)
+    print("\nDeepLIFT's summation on the nets of keras.applications", flush=True)
+    run("summation", "tensorflow")
     print("\nIntegrated gradients at equal completeness error", flush=True)
     run("completeness")
     print("\nPeak memory of integrated gradients", flush=True)
