@@ -39,6 +39,16 @@ class Application(ABC):
     reference: "Application | None"
     parts: "tuple[Application, ...]"
 
+    @property
+    def kind(self) -> Kind:
+        """What the operation computes."""
+        return self.operation.kind
+
+    @property
+    def name(self) -> str:
+        """Where in the model it is."""
+        return self.operation.name
+
     @abstractmethod
     def vjp(
         self,
