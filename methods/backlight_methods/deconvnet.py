@@ -7,14 +7,12 @@ R_in = 1[R_out > 0] R_out.
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
-from backlight.errors import require
-from backlight_methods.rectifiers import DeconvnetRules
+from backlight_methods.rectifiers import DeconvnetRules, RectifierTechnique
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Deconvnet(Method):
+class Deconvnet(RectifierTechnique):
     """What a deconvolutional net reconstructs from the score.
 
     Args:
@@ -25,16 +23,6 @@ class Deconvnet(Method):
     Cost: one forward and one backward pass.
     """
 
-    all_rectifiers: bool = False
-
-    def __post_init__(self) -> None:
-        known = isinstance(self.all_rectifiers, bool)
-        require(known, self, "all_rectifiers", "True or False")
-
     @property
     def rules(self) -> DeconvnetRules:
         return DeconvnetRules("Deconvnet", self.all_rectifiers)
-
-    def attribute(self, objective: Objective) -> Evidence:
-        found = objective.ruled(self.rules)
-        return Evidence(found.gradient, found.score, warnings=self.rules.notes(found.operations))

@@ -51,7 +51,7 @@ class DeepLIFTRules(Rules):
         return Rescale() if known is None and operation.kind in UNARY else known
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
-        closed = [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
+        closed = self._closed(operations)
         if not closed or self.allow_gradient:
             return None
         return (
@@ -61,7 +61,7 @@ class DeepLIFTRules(Rules):
         )
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
-        closed = [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
+        closed = self._closed(operations)
         averaged = [one for one in operations if one.kind is Kind.OTHER and one not in closed]
         found = []
         if closed:
@@ -72,6 +72,10 @@ class DeepLIFTRules(Rules):
                 "the way from the baseline there, and the gap shows how far the sum is off."
             )
         return tuple(found)
+
+    def _closed(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Those without a multiplier: they would have to be run again, and cannot be."""
+        return [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
 
 
 @final
@@ -108,15 +112,13 @@ class DeepLIFT(Method):
         return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
 
     def attribute(self, objective: Objective) -> Evidence:
-        parts, starts = [], []
-        notes: tuple[str, ...] = ()
+        rules, parts, starts = self.rules, [], []
         for reference in objective.references(self.baseline):
-            found = objective.ruled(self.rules, reference)
+            found = objective.ruled(rules, reference)
             parts.append(
                 map_leaves(lambda x, b, m: (x - b) * m, found.value, reference, found.gradient)
             )
             starts.append(found.reference_score)
-            notes = self.rules.notes(found.operations)
         values = map_leaves(lambda *shares: mean(list(shares)), *parts)
         start = mean([one for one in starts if one is not None])
-        return Evidence(values, found.score, start, notes)
+        return Evidence(values, found.score, start, rules.notes(found.operations))

@@ -7,14 +7,12 @@ Springenberg, Dosovitskiy, Brox, Riedmiller, "Striving for Simplicity: The All C
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
-from backlight.errors import require
-from backlight_methods.rectifiers import GuidedRules
+from backlight_methods.rectifiers import GuidedRules, RectifierTechnique
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GuidedBackprop(Method):
+class GuidedBackprop(RectifierTechnique):
     """The gradient that only ways of positive gradient through active rectifiers let through.
 
     Args:
@@ -29,16 +27,6 @@ class GuidedBackprop(Method):
     maps hardly depend on the upper layers' weights.
     """
 
-    all_rectifiers: bool = False
-
-    def __post_init__(self) -> None:
-        known = isinstance(self.all_rectifiers, bool)
-        require(known, self, "all_rectifiers", "True or False")
-
     @property
     def rules(self) -> GuidedRules:
         return GuidedRules("Guided backprop", self.all_rectifiers)
-
-    def attribute(self, objective: Objective) -> Evidence:
-        found = objective.ruled(self.rules)
-        return Evidence(found.gradient, found.score, warnings=self.rules.notes(found.operations))

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from backlight import Evidence, Method, Objective
 from backlight.arrays import Array
+from backlight.errors import require
 from backlight.operations import AFFINE, PIECEWISE_LINEAR, SMOOTH_RECTIFIERS, UNARY, Kind, Operation
 from backlight.rules import Application, Incoming, Rule, Rules, Treatment, places
 from backlight_methods.signs import positive
@@ -121,3 +123,27 @@ class DeconvnetRules(RectifierRules):
     @property
     def rule(self) -> Rule:
         return RectifiedGradients()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RectifierTechnique(Method):
+    """The gradient by one rule at all rectifiers; each technique brings its `rules`.
+
+    Args:
+        all_rectifiers: whether the rule also acts where the paper defines nothing.
+    """
+
+    all_rectifiers: bool = False
+
+    def __post_init__(self) -> None:
+        known = isinstance(self.all_rectifiers, bool)
+        require(known, self, "all_rectifiers", "True or False")
+
+    @property
+    @abstractmethod
+    def rules(self) -> RectifierRules: ...
+
+    def attribute(self, objective: Objective) -> Evidence:
+        rules = self.rules
+        found = objective.ruled(rules)
+        return Evidence(found.gradient, found.score, warnings=rules.notes(found.operations))
