@@ -8,7 +8,7 @@ from jax.extend.core import Literal
 from backlight.operations import Kind
 from backlight_jax.flow import Flow
 from backlight_jax.program import Node, Operand
-from backlight_jax.structure import described
+from backlight_jax.structure import same
 from backlight_jax.units import Unit
 
 INVISIBLE = {"abs", "sign"}
@@ -36,7 +36,7 @@ def softmax(flow: Flow, position: int) -> Unit | None:
     node = flow.nodes[position]
     above, below = node.inputs
     total = summed_exponential(flow, below)
-    if total is None or not same(flow, total.inputs[0], above):
+    if total is None or not same(flow.producer, total.inputs[0], above):
         return None
     exponential = flow.producer(above)
     assert exponential is not None
@@ -55,9 +55,13 @@ def log_softmax(flow: Flow, position: int) -> Unit | None:
     x, peeled = peel(flow, z, axes)
     y, other = peel(flow, inside, axes)
     if shift is None:
-        if not same(flow, inside, z):
+        if not same(flow.producer, inside, z):
             return None
-    elif other is None or not same(flow, z, y) or not same(flow, behind(flow, shift), other):
+    elif (
+        other is None
+        or not same(flow.producer, z, y)
+        or not same(flow.producer, behind(flow, shift), other)
+    ):
         return None
     else:
         x, peeled = y, other
@@ -75,7 +79,7 @@ def logsumexp(flow: Flow, position: int) -> Unit | None:
     if shift is None:
         return unit(flow, Kind.LOGSUMEXP, position, inside, axes, peeling=False)
     x, other = peel(flow, inside, axes)
-    if other is None or not same(flow, behind(flow, shift), other):
+    if other is None or not same(flow.producer, behind(flow, shift), other):
         return None
     return unit(flow, Kind.LOGSUMEXP, position, x, axes, peeling=False)
 
@@ -183,25 +187,3 @@ def behind(flow: Flow, operand: Operand) -> Operand:
 def primitive(flow: Flow, operand: Operand) -> str:
     node = flow.producer(operand)
     return "" if node is None else node.primitive
-
-
-def same(flow: Flow, one: Operand, other: Operand, depth: int = 4) -> bool:
-    """Whether two operands are equal by construction."""
-    if isinstance(one, Literal) or isinstance(other, Literal):
-        return (
-            isinstance(one, Literal) and isinstance(other, Literal) and bool(one.val == other.val)
-        )
-    if one == other:
-        return True
-    first, second = flow.producer(one), flow.producer(other)
-    return (
-        depth > 0
-        and first is not None
-        and second is not None
-        and first.primitive == second.primitive
-        and len(first.inputs) == len(second.inputs)
-        and described(first.params) == described(second.params)
-        and all(
-            same(flow, a, b, depth - 1) for a, b in zip(first.inputs, second.inputs, strict=True)
-        )
-    )

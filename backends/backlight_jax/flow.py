@@ -9,7 +9,7 @@ from jax.extend.core import Literal
 from backlight_jax import pointwise
 from backlight_jax.circuit import Circuit, is_floating
 from backlight_jax.program import Node, Operand
-from backlight_jax.structure import LAYOUT
+from backlight_jax.structure import LAYOUT, behind_layout
 
 UNIFORM = 4096
 """How large a closed-over array may be that is looked at for being one number throughout."""
@@ -104,11 +104,7 @@ class Flow:
 
     def behind_layout(self, operand: Operand) -> Operand:
         """What an operand was before it was moved and repeated."""
-        node = self.producer(operand)
-        while node is not None and node.primitive in LAYOUT:
-            operand = node.inputs[0]
-            node = self.producer(operand)
-        return operand
+        return behind_layout(self.producer, operand)
 
     def region(
         self, entry: int, sink: int, stops: Collection[int] = (), most: int = 400

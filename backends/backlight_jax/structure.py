@@ -1,8 +1,8 @@
 """What a program shows about the net: what depends on the examples, poolings, softmax, channels."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from jax.extend.core import Literal
 
@@ -23,6 +23,9 @@ SAME_VALUE = {
 
 LAYOUT = SAME_VALUE | {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose"}
 """Equations that only move or repeat numbers."""
+
+Producer: TypeAlias = Callable[[Operand], Node | None]
+"""What computed an operand."""
 
 
 @final
@@ -123,11 +126,7 @@ class Structure:
         return tuple(node.params["permutation"])
 
     def _behind_layout(self, operand: Operand) -> Operand:
-        node = self._producer(operand)
-        while node is not None and node.primitive in LAYOUT:
-            operand = node.inputs[0]
-            node = self._producer(operand)
-        return operand
+        return behind_layout(self._producer, operand)
 
     def _exponential_of_sum(self, operand: Operand, axis: int) -> Operand | None:
         """e, where the operand is the sum of e along the axis, and e an exponential."""
@@ -180,29 +179,40 @@ class Structure:
         node = self._producer(operand)
         return "" if node is None else node.primitive
 
-    def _same(self, one: Operand, other: Operand, depth: int = 4) -> bool:
-        """Whether two operands are equal by construction: `exp(x)` may be written twice."""
-        if isinstance(one, Literal) or isinstance(other, Literal):
-            return (
-                isinstance(one, Literal)
-                and isinstance(other, Literal)
-                and bool(one.val == other.val)
-            )
-        if one == other:
-            return True
-        first, second = self._producer(one), self._producer(other)
+    def _same(self, one: Operand, other: Operand) -> bool:
+        return same(self._producer, one, other)
+
+
+def behind_layout(producer: Producer, operand: Operand) -> Operand:
+    """What an operand was before it was moved and repeated."""
+    node = producer(operand)
+    while node is not None and node.primitive in LAYOUT:
+        operand = node.inputs[0]
+        node = producer(operand)
+    return operand
+
+
+def same(producer: Producer, one: Operand, other: Operand, depth: int = 4) -> bool:
+    """Whether two operands are equal by construction: `exp(x)` may be written twice."""
+    if isinstance(one, Literal) or isinstance(other, Literal):
         return (
-            depth > 0
-            and first is not None
-            and second is not None
-            and first.primitive == second.primitive
-            and len(first.inputs) == len(second.inputs)
-            and described(first.params) == described(second.params)
-            and all(
-                self._same(a, b, depth - 1)
-                for a, b in zip(first.inputs, second.inputs, strict=True)
-            )
+            isinstance(one, Literal) and isinstance(other, Literal) and bool(one.val == other.val)
         )
+    if one == other:
+        return True
+    first, second = producer(one), producer(other)
+    return (
+        depth > 0
+        and first is not None
+        and second is not None
+        and first.primitive == second.primitive
+        and len(first.inputs) == len(second.inputs)
+        and described(first.params) == described(second.params)
+        and all(
+            same(producer, a, b, depth - 1)
+            for a, b in zip(first.inputs, second.inputs, strict=True)
+        )
+    )
 
 
 def ends(node: Node) -> tuple[int, int]:
