@@ -491,6 +491,13 @@ def test_a_score_has_operations_too() -> None:
     assert found == again.operations
 
 
+def test_a_softmax_whose_exponential_is_written_twice_is_one_operation() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    model = wrap(lambda z: jnp.exp(z) / jnp.exp(z).sum(1, keepdims=True))
+    (found,) = model.operations(x, rules=by_kind({Kind.SOFTMAX: Native()}))
+    assert (found.kind, found.axes) == (Kind.SOFTMAX, (1,))
+
+
 def test_nothing_is_ignored() -> None:
     @jax.custom_vjp
     def odd(x: Any) -> Any:
