@@ -7,7 +7,7 @@ from backlight.examples import Examples
 from backlight.hooks import hookimpl
 from backlight.inputs import Inputs, Shared
 from backlight.method import Evidence, Method
-from backlight.model import Gradient, Model, Options, Site
+from backlight.model import Connection, Cut, Gradient, Model, Options, Site
 from backlight.objective import Objective
 from backlight.operations import Kind, Operation
 from backlight.registry import explain, methods
@@ -31,6 +31,8 @@ __all__ = [
     "BacklightError",
     "BacklightWarning",
     "Class",
+    "Connection",
+    "Cut",
     "Evidence",
     "Examples",
     "Function",

@@ -31,6 +31,10 @@ class Attribution:
         score: what was explained, per example, float64, shape (N,).
         baseline_score: the same for the baseline, where the technique has one; else None.
         gap: |sum of values - (score - baseline_score)| per example, where completeness is a law.
+        error: estimated relative L1 error of each example's values, float64, shape (N,), where the
+            technique approximates a limit and can tell how far it is; else None.
+        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
+            draws samples; else None.
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
@@ -59,6 +63,8 @@ class Attribution:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     version: str = __version__
+    error: NDArray[np.float64] | None = None
+    standard_error: NDArray[np.float64] | None = None
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:
@@ -81,7 +87,7 @@ class Attribution:
             f"values/{name}": np.asarray(leaf)
             for name, leaf in zip(names(values), leaves(values), strict=True)
         }
-        for name in ("score", "baseline_score", "gap", "classes"):
+        for name in COLUMNS:
             column = getattr(self, name)
             if column is not None:
                 arrays[name] = column
@@ -136,6 +142,9 @@ class Attribution:
         return cast(str, drawn) if drawn is not None else f"<pre>{self!r}</pre>"
 
 
+COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes")
+"""What is stored as an array with one row per example."""
+
 NOTES = (
     "method",
     "target",
@@ -175,7 +184,7 @@ def restored(stored: Mapping[str, NDArray[np.generic]], about: dict[str, Any]) -
     }
     ordered = tuple(parts.values())
     values = {"dict": parts, "tuple": ordered}.get(about["structure"], ordered[0])
-    columns = {name: stored.get(name) for name in ("score", "baseline_score", "gap", "classes")}
+    columns = {name: stored.get(name) for name in COLUMNS}
     notes = {name: about[name] for name in NOTES}
     return Attribution(
         values=values,

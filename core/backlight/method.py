@@ -3,7 +3,7 @@
 import time
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, final
 
 import numpy as np
@@ -34,12 +34,20 @@ class Evidence:
         score: of each example, shape (N,), if the technique came across it; else it is computed.
         baseline_score: of each example, shape (N,), where completeness is a law of the technique:
             the values of an example then sum to score - baseline score, and the gap is measured.
+        error: estimated relative L1 error of each example's values, float64, shape (N,), where the
+            technique approximates a limit and can tell how far it is.
+        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
+            draws samples.
+        advice: what to do about a large gap, as a sentence; None where a gap is no fault.
         warnings: sentences for the user.
     """
 
     values: Tree
     score: Array | None = None
     baseline_score: Array | None = None
+    error: NDArray[np.float64] | None = None
+    standard_error: NDArray[np.float64] | None = None
+    advice: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -116,6 +124,8 @@ class Method(ABC):
             score=np.concatenate([one.score for one in found]),
             baseline_score=joined([one.baseline_score for one in found]),
             gap=joined([one.gap for one in found]),
+            error=joined([one.error for one in found]),
+            standard_error=joined([one.standard_error for one in found]),
             method=repr(self),
             target=repr(score),
             classes=score.classes,
@@ -135,13 +145,19 @@ class Method(ABC):
         score = evidence.score if evidence.score is not None else objective.score()
         host = numbers(objective.model, score)
         check_finite(self, objective, evidence.values, host)
+        found = Finding(
+            evidence.values,
+            host,
+            error=evidence.error,
+            standard_error=evidence.standard_error,
+            warnings=evidence.warnings,
+        )
         if evidence.baseline_score is None:
-            return Finding(evidence.values, host, None, None, evidence.warnings)
+            return found
         baseline = numbers(objective.model, evidence.baseline_score)
         total = numbers(objective.model, sum_per_example(evidence.values, objective.arrays))
-        return Finding(
-            evidence.values, host, baseline, np.abs(total - (host - baseline)), evidence.warnings
-        )
+        gap = np.abs(total - (host - baseline))
+        return replace(found, baseline_score=baseline, gap=gap)
 
 
 @final
@@ -151,9 +167,11 @@ class Finding:
 
     values: Tree
     score: NDArray[np.float64]
-    baseline_score: NDArray[np.float64] | None
-    gap: NDArray[np.float64] | None
-    warnings: tuple[str, ...]
+    baseline_score: NDArray[np.float64] | None = None
+    gap: NDArray[np.float64] | None = None
+    error: NDArray[np.float64] | None = None
+    standard_error: NDArray[np.float64] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def blocks_of(count: int, batch_size: int) -> list[NDArray[np.int64]]:

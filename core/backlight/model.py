@@ -56,6 +56,41 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Where a way from the explained value to the score lets no derivative pass, though numbers pass.
+
+    Attributes:
+        name: where in the model it is: a module's path, a layer's name, or the nearest that the
+            framework knows; empty where nothing is known.
+        type: what happens there, in the framework's own words: `cast to int64`, `stop_gradient`.
+    """
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Which ways derivatives can take from the explained value to the score.
+
+    Attributes:
+        reached: for each leaf of the value, whether a derivative can pass from the score to it at all.
+        depends: for each leaf of the value, whether the score depends on it in any way, also through
+            a cut.
+        cuts: where ways from the value to the score are cut, in the order in which they are computed:
+            casts to integers, stopped gradients, roundings, and whatever else has no derivative or
+            none but zeros everywhere. Comparisons, and what is found by them, count where they are
+            the only way from a leaf that is not reached; elsewhere they are parts of rectifiers and
+            masks. What only makes numbers safe (the largest one that a softmax takes away) is left
+            out.
+    """
+
+    reached: tuple[bool, ...]
+    depends: tuple[bool, ...]
+    cuts: tuple[Cut, ...] = ()
+
+
+@dataclass(frozen=True)
 class Options:
     """What the user may say about a model that a backend would otherwise find out by itself.
 
@@ -148,6 +183,13 @@ class Model(ABC):
     ) -> tuple[Operation, ...]:
         """The operations between the attributed inputs (or the site) and the score (or, without one,
         the outputs), in the order in which they are computed, as these rules would see them."""
+
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        """Which ways derivatives can take from the attributed inputs (or the value at the site) to the
+        score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
+        raise NotImplementedError
 
     @abstractmethod
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

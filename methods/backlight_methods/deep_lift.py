@@ -121,4 +121,4 @@ class DeepLIFT(Method):
             starts.append(found.reference_score)
         values = map_leaves(lambda *shares: mean(list(shares)), *parts)
         start = mean([one for one in starts if one is not None])
-        return Evidence(values, found.score, start, rules.notes(found.operations))
+        return Evidence(values, found.score, start, warnings=rules.notes(found.operations))

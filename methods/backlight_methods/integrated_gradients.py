@@ -89,7 +89,7 @@ class IntegratedGradients(Method):
                 f"{'s' if len(unfinished) > 1 else ''} {', '.join(map(str, unfinished[:10]))} to "
                 f"{self.tolerance:g}; raise maximum_steps, or see relative_gap for what was reached.",
             )
-        return Evidence(values, score, start, warnings)
+        return Evidence(values, score, start, warnings=warnings)
 
     def _path(
         self, objective: Objective, baseline: Tree, change: Array, allowed: Numbers | None
