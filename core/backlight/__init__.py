@@ -3,10 +3,11 @@
 from backlight.attribution import Attribution
 from backlight.baselines import Several
 from backlight.errors import BacklightError, BacklightWarning
+from backlight.evidence import Evidence
 from backlight.examples import Examples
 from backlight.hooks import hookimpl
 from backlight.inputs import Inputs, Shared
-from backlight.method import Evidence, Method
+from backlight.method import Method
 from backlight.model import Connection, Cut, Gradient, Model, Options, Site
 from backlight.objective import Objective
 from backlight.operations import Kind, Operation

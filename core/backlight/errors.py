@@ -50,6 +50,14 @@ class CoverageError(BacklightError, ValueError):
     """A technique whose rules do not cover this model: its result would be meaningless."""
 
 
+class NoGradientError(BacklightError, ValueError):
+    """No gradient of the score reaches what is explained: every value would be 0."""
+
+
+class EvidenceError(BacklightError, TypeError):
+    """A technique returned what cannot be a result for the examples that it was given."""
+
+
 class NonFiniteError(BacklightError, ArithmeticError):
     """An attribution came out as NaN or infinite."""
 

@@ -3,7 +3,6 @@
 import time
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
 from typing import cast, final
 
 import numpy as np
@@ -11,7 +10,10 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.attribution import Attribution
+from backlight.connection import zero_notes
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
+from backlight.evidence import Evidence, check_evidence
+from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
 from backlight.model import Model
@@ -20,35 +22,8 @@ from backlight.rules import Rules
 from backlight.scores import Target
 from backlight.spatial import last_feature_map
 from backlight.targets import check_differentiable, resolve
-from backlight.tree import Tree, concat, leaves, map_leaves, sum_per_example
+from backlight.tree import Tree, leaves, map_leaves
 from backlight.wrapping import wrap
-
-
-@final
-@dataclass(frozen=True)
-class Evidence:
-    """What a technique finds for the examples of one objective.
-
-    Attributes:
-        values: native, axis 0 the examples.
-        score: of each example, shape (N,), if the technique came across it; else it is computed.
-        baseline_score: of each example, shape (N,), where completeness is a law of the technique:
-            the values of an example then sum to score - baseline score, and the gap is measured.
-        error: estimated relative L1 error of each example's values, float64, shape (N,), where the
-            technique approximates a limit and can tell how far it is.
-        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
-            draws samples.
-        advice: what to do about a large gap, as a sentence; None where a gap is no fault.
-        warnings: sentences for the user.
-    """
-
-    values: Tree
-    score: Array | None = None
-    baseline_score: Array | None = None
-    error: NDArray[np.float64] | None = None
-    standard_error: NDArray[np.float64] | None = None
-    advice: str | None = None
-    warnings: tuple[str, ...] = ()
 
 
 class Method(ABC):
@@ -116,16 +91,25 @@ class Method(ABC):
         if at is None and self.spatial:
             whole = whole.placed(last_feature_map(whole.take(blocks[0])))
         found = [self._explain(whole.take(rows)) for rows in blocks]
-        notes = tuple(dict.fromkeys(note for one in found for note in one.warnings))
+        result = joined(found, wrapped)
+        notes = tuple(
+            dict.fromkeys(
+                (
+                    *result.warnings,
+                    *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),
+                    *result.gap_notes(),
+                )
+            )
+        )
         for note in notes:
             warnings.warn(note, BacklightWarning, stacklevel=2)
         return Attribution(
-            values=returned_like(x, concat([one.values for one in found], wrapped.arrays), wrapped),
-            score=np.concatenate([one.score for one in found]),
-            baseline_score=joined([one.baseline_score for one in found]),
-            gap=joined([one.gap for one in found]),
-            error=joined([one.error for one in found]),
-            standard_error=joined([one.standard_error for one in found]),
+            values=returned_like(x, result.values, wrapped),
+            score=result.score,
+            baseline_score=result.baseline_score,
+            gap=result.gap,
+            error=result.error,
+            standard_error=result.standard_error,
             method=repr(self),
             target=repr(score),
             classes=score.classes,
@@ -139,39 +123,13 @@ class Method(ABC):
         )
 
     @final
-    def _explain(self, objective: Objective) -> "Finding":
-        """One block, with its numbers on the host and its completeness measured."""
+    def _explain(self, objective: Objective) -> Finding:
+        """One block, checked, with its numbers on the host and its completeness measured."""
         evidence = self.attribute(objective)
+        check_evidence(self, objective, evidence)
         score = evidence.score if evidence.score is not None else objective.score()
-        host = numbers(objective.model, score)
-        check_finite(self, objective, evidence.values, host)
-        found = Finding(
-            evidence.values,
-            host,
-            error=evidence.error,
-            standard_error=evidence.standard_error,
-            warnings=evidence.warnings,
-        )
-        if evidence.baseline_score is None:
-            return found
-        baseline = numbers(objective.model, evidence.baseline_score)
-        total = numbers(objective.model, sum_per_example(evidence.values, objective.arrays))
-        gap = np.abs(total - (host - baseline))
-        return replace(found, baseline_score=baseline, gap=gap)
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Evidence for one block of the batch, its numbers as float64 on the host."""
-
-    values: Tree
-    score: NDArray[np.float64]
-    baseline_score: NDArray[np.float64] | None = None
-    gap: NDArray[np.float64] | None = None
-    error: NDArray[np.float64] | None = None
-    standard_error: NDArray[np.float64] | None = None
-    warnings: tuple[str, ...] = ()
+        check_finite(self, objective, evidence.values, numbers(objective.model, score))
+        return finding(objective, evidence, score)
 
 
 def blocks_of(count: int, batch_size: int) -> list[NDArray[np.int64]]:
@@ -180,15 +138,6 @@ def blocks_of(count: int, batch_size: int) -> list[NDArray[np.int64]]:
         block.astype(np.int64)
         for block in np.array_split(np.arange(count), -(-count // batch_size))
     ]
-
-
-def numbers(model: Model, array: Array) -> NDArray[np.float64]:
-    return model.to_numpy(array).astype(np.float64)
-
-
-def joined(columns: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
-    present = [column for column in columns if column is not None]
-    return np.concatenate(present) if len(present) == len(columns) else None
 
 
 def returned_like(x: object, values: Tree, model: Model) -> object:

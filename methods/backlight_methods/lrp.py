@@ -158,4 +158,10 @@ class LRP(Method):
         if not any(rules.composite.reaches_input(one) for one in found.operations):
             values = map_leaves(lambda x, m: x * m, found.value, found.gradient)
         nothing = objective.arrays.zeros_like(found.score)
-        return Evidence(values, found.score, nothing, warnings=rules.notes(found.operations))
+        return Evidence(
+            values,
+            found.score,
+            nothing,
+            advice=None,  # what biases keep is no fault: `gap` says how much
+            warnings=rules.notes(found.operations),
+        )

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import final
 
-from backlight import Method, methods
+from backlight import Connection, Method, methods
+from backlight.connection import (
+    connection_of,
+    cuts_listed,
+    named_parts,
+    unreached_notes,
+    unreached_objection,
+)
 from backlight.errors import InputError
 from backlight.operations import Kind, Operation
 from backlight.rules import NoRules, Rule, Rules, Treatment
@@ -89,6 +96,8 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     operations = subject.model.operations(
         subject.inputs, score=subject.score, at=place, rules=rules
     )
+    objective = subject.objective(place)
+    connection = connection_of(objective)
     return Check(
         technique.name,
         title,
@@ -96,8 +105,20 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
         gradient=True,
         ruled=not isinstance(rules, NoRules),
         rows=rows(rules, operations),
-        notes=rules.notes(operations),
-        objection=rules.objection(operations),
+        notes=(*cut_notes(connection, named_parts(objective)), *rules.notes(operations)),
+        objection=unreached_objection(connection, named_parts(objective))
+        or rules.objection(operations),
+    )
+
+
+def cut_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said about ways to the score that no derivative passes, where others are open."""
+    if not connection.cuts or not any(connection.reached):
+        return unreached_notes(connection, what)
+    return (
+        *unreached_notes(connection, what),
+        f"No derivative passes where ways from {' and '.join(what)} are cut{cuts_listed(connection.cuts)}: "
+        "what only goes there has values of 0.",
     )
 
 

@@ -192,6 +192,7 @@ def masked(x, mask):
 MASK = np.array([[1, 0, 1], [0, 1, 1]])
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_inputs_and_extra_together_are_not_ignored(batch_size: int) -> None:
     """An `Inputs` that was prepared, and extra arguments beside it."""
@@ -201,6 +202,7 @@ def test_inputs_and_extra_together_are_not_ignored(batch_size: int) -> None:
     np.testing.assert_allclose(np.asarray(found.values)[:, 0], MASK[:, 0], rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_inputs_made_by_the_user_are_cut_into_blocks_with_their_extras(batch_size: int) -> None:
     model = ReferenceModel(("head", masked))

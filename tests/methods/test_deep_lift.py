@@ -12,9 +12,11 @@ from backlight.errors import CoverageError, HyperParameterError
 from backlight.operations import Kind
 from backlight_methods import DeepLIFT, InputXGradient
 from tests import tape
-from tests.methods.judges import closed_form
+from tests.methods.judges import any_numbers, closed_form
 from tests.reference import ReferenceModel
 from tests.tape import arrays as functions
+
+pytestmark = any_numbers
 
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
@@ -109,11 +111,14 @@ def test_a_kink_near_the_baseline_is_not_smoothed(at: float) -> None:
         np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-22)
 
 
-def test_where_nothing_moved_there_is_no_attribution_and_no_warning() -> None:
+def test_where_nothing_moved_there_is_no_attribution_and_no_more_is_said() -> None:
     x = random(3, 4)
     for function, _ in UNARY.values():
         found = explained(lambda i, f=function: functions.sum(f(i), axis=1), x, x)
         np.testing.assert_array_equal(found.values, np.zeros_like(x))
+        assert [note.partition(":")[0] for note in found.warnings] == [
+            "Every value is exactly 0 for examples 0, 1, 2"
+        ]
 
 
 # Products, quotients, maxima, softmax

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from backlight import BacklightWarning, Method, Several, Shared
 from backlight_methods import METHODS, ExpectedGradients, Gradient, IntegratedGradients, Smooth
+from tests.methods.judges import any_numbers
 from tests.reference import ReferenceModel, polynomial
 from tests.tape import arrays as functions
+
+pytestmark = any_numbers
 
 few = settings(max_examples=4, deadline=None, derandomize=True)
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

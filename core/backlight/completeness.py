@@ -1,0 +1,100 @@
+"""How far attributions are from summing to the change of the score, and when that deserves a word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+LARGE = 0.1
+"""The relative gap above which a sum is called off."""
+
+STANDARD_ERRORS = 3.0
+"""How far chance may take the sum of a sampled technique, in standard errors."""
+
+HARDLY = 0.01
+"""A change of the score below this share of the values' absolute sum is next to nothing: what speaks
+for the score and what speaks against it cancel."""
+
+ROUNDING = 1000.0
+"""How many units in the last place of the values' absolute sum a sum may be off by rounding alone."""
+
+
+@final
+@dataclass(frozen=True)
+class Sums:
+    """What completeness is measured by, one number per example, shape (N,) each.
+
+    Attributes:
+        gap: |sum of values - change|.
+        change: |score - baseline score|.
+        size: sum of |values|.
+        precision: the distance from 1 to the next number of the values' dtype.
+        standard_error: of the sum, where samples were drawn.
+    """
+
+    gap: Numbers
+    change: Numbers
+    size: Numbers
+    precision: float
+    standard_error: Numbers | None = None
+
+
+def incomplete(sums: Sums) -> NDArray[np.bool_]:
+    """Which examples' values are off by more than a tenth of the change, or, of a sampled technique,
+    by more than chance explains; what rounding alone can do does not count."""
+    rounding = ROUNDING * sums.precision * (sums.size + sums.change)
+    if sums.standard_error is None:
+        allowed = LARGE * sums.change
+    else:
+        allowed = STANDARD_ERRORS * sums.standard_error
+    return np.asarray(sums.gap > np.maximum(allowed, rounding))
+
+
+def gap_notes(sums: Sums, advice: str | None) -> tuple[str, ...]:
+    """A sentence for examples whose sums are off, and one for those where nothing was to be summed
+    up to. None where the technique gives no advice: a gap is no fault of it then."""
+    if advice is None:
+        return ()
+    off = incomplete(sums)
+    hardly = off & (sums.change < HARDLY * sums.size)
+    notes = []
+    if (off & ~hardly).any():
+        rows = np.flatnonzero(off & ~hardly)
+        if sums.standard_error is None:
+            told = [f"{share:.2g}" for share in sums.gap[rows] / sums.change[rows]]
+            how = "the gap, relative to that change, is"
+        else:
+            errors = np.maximum(sums.standard_error[rows], np.finfo(np.float64).tiny)
+            told = [f"{share:.2g}" for share in sums.gap[rows] / errors]
+            how = "the gap, in standard errors, is"
+        notes.append(
+            f"The values of {examples(rows)} do not sum to the change of the score from the baseline: "
+            f"{how} {listed(told)}. {advice}"
+        )
+    if hardly.any():
+        rows = np.flatnonzero(hardly)
+        notes.append(
+            f"The score of {examples(rows)} hardly differs from the baseline's (by "
+            f"{listed([f'{one:.2g}' for one in sums.change[rows]])}), so that a relative gap says "
+            f"little; the values, of the absolute sum {listed([f'{one:.2g}' for one in sums.size[rows]])}"
+            f", are off by {listed([f'{one:.2g}' for one in sums.gap[rows]])} in all. {advice}"
+        )
+    return tuple(notes)
+
+
+MOST = 5
+
+
+def examples(rows: Sequence[int] | NDArray[np.int64], most: int = MOST) -> str:
+    """`example 3`, `examples 3, 5`, `examples 3, 5, 7, 9, 11 and 12 more`."""
+    return f"example{'s' if len(rows) > 1 else ''} {listed([str(row) for row in rows], most)}"
+
+
+def listed(texts: Sequence[str], most: int = MOST) -> str:
+    """The first few, `and N more`."""
+    shown = ", ".join(texts[:most])
+    return f"{shown} and {len(texts) - most} more" if len(texts) > most else shown

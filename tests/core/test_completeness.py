@@ -1,0 +1,115 @@
+"""When a sum that is off deserves a word: the figures in the sentence, and when there is none."""
+
+import re
+from dataclasses import dataclass
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+
+from backlight import BacklightWarning, Evidence, Method
+from backlight.completeness import Sums, examples, gap_notes, incomplete
+from backlight.tree import map_leaves
+from backlight_methods import LRP, DeepLIFT, IntegratedGradients
+from tests.reference import ReferenceModel
+from tests.tape import arrays as functions
+
+DOUBLE = 2.0**-52
+
+
+def sums(gap, change, size, precision=DOUBLE, standard_error=None) -> Sums:
+    columns = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (gap, change, size)]
+    error = None if standard_error is None else np.atleast_1d(np.float64(standard_error))
+    return Sums(*columns, precision, error)
+
+
+@pytest.mark.parametrize(
+    ("gap", "change", "size", "expected"),
+    [
+        (0.09, 1.0, 2.0, False),
+        (0.11, 1.0, 2.0, True),
+        (24.0, 1.0, 30.0, True),
+        (1e-13, 0.0, 1.0, False),  # of rounding
+        (1e-9, 0.0, 1.0, True),
+        (0.0, 0.0, 0.0, False),
+    ],
+)
+def test_a_tenth_of_the_change_is_too_much_and_rounding_is_not(gap, change, size, expected) -> None:
+    assert incomplete(sums(gap, change, size)).tolist() == [expected]
+
+
+def test_rounding_is_that_of_the_values_dtype() -> None:
+    assert incomplete(sums(1e-5, 0.0, 1.0)).all()
+    assert not incomplete(sums(1e-5, 0.0, 1.0, precision=2.0**-23)).any()
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(0.29, False), (0.31, True)])
+def test_samples_may_be_off_by_three_standard_errors(gap: float, expected: bool) -> None:
+    measured = sums(gap, 1.0, 2.0, standard_error=0.1)
+    assert incomplete(measured).tolist() == [expected]
+    notes = gap_notes(measured, "Take more.")
+    assert len(notes) == expected
+    if expected:
+        assert notes[0].endswith("the gap, in standard errors, is 3.1. Take more.")
+
+
+def test_the_sentence_names_examples_and_figures() -> None:
+    (note,) = gap_notes(sums([0.5, 0.0, 2.2], [1.0, 1.0, 2.0], [3.0, 3.0, 3.0]), "Do this.")
+    assert note == (
+        "The values of examples 0, 2 do not sum to the change of the score from the baseline: the "
+        "gap, relative to that change, is 0.5, 1.1. Do this."
+    )
+
+
+def test_next_to_no_change_is_said_without_a_percentage() -> None:
+    (note,) = gap_notes(sums(0.04, 0.001, 2.0), "Do this.")
+    assert "The score of example 0 hardly differs from the baseline's (by 0.001)" in note
+    assert "of the absolute sum 2, are off by 0.04 in all. Do this." in note
+
+
+def test_no_advice_no_fault() -> None:
+    assert gap_notes(sums(5.0, 1.0, 2.0), None) == ()
+
+
+def test_long_lists_are_cut() -> None:
+    assert examples([3]) == "example 3"
+    assert examples(list(range(12))) == "examples 0, 1, 2, 3, 4 and 7 more"
+
+
+def cubed(x):
+    return functions.sum(functions.reshape(x, (x.shape[0], -1)) ** 3, axis=1, keepdims=True)
+
+
+def test_a_coarse_integral_is_warned_of_and_a_fine_one_is_not() -> None:
+    x = np.array([[1.0, 2.0]])
+    model = ReferenceModel(("out", cubed))
+    # By one left point: 0 of 9.
+    with pytest.warns(BacklightWarning, match=r"example 0 .* relative to that change, is 1\."):
+        IntegratedGradients(steps=1, rule="left")(model, x, 0)
+    assert IntegratedGradients(steps=2)(model, x, 0).warnings == ()
+
+
+def test_relevance_that_biases_keep_is_no_fault() -> None:
+    def biased(x):
+        return x @ strict.asarray([[1.0], [2.0]]) + 100.0
+
+    found = LRP(composite="epsilon")(ReferenceModel(("out", biased)), np.array([[1.0, 1.0]]), 0)
+    np.testing.assert_allclose(found.gap, 100.0, rtol=1e-6)
+    assert found.warnings == ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubled(Method):
+    """DeepLIFT with a planted fault: each value twice."""
+
+    def attribute(self, objective):
+        found = DeepLIFT().attribute(objective)
+        twice = map_leaves(lambda leaf: 2 * leaf, found.values)
+        return Evidence(twice, found.score, found.baseline_score)
+
+
+def test_a_technique_of_someone_else_is_held_to_its_sum() -> None:
+    x = np.array([[1.0, 2.0], [0.5, 0.1]])
+    with pytest.warns(BacklightWarning, match=re.escape("is 1, 1. Another baseline may help")):
+        found = Doubled()(ReferenceModel(("out", cubed)), x, 0)
+    np.testing.assert_allclose(found.relative_gap, 1.0)
