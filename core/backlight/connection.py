@@ -1,21 +1,13 @@
-"""Whether derivatives reach what is explained: zeros that mean nothing are never shown in silence."""
+"""Whether derivatives reach what is explained, and what is said where they do not."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import final
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
-from backlight.arrays import Array, precision, shape_of
-from backlight.completeness import examples, listed
-from backlight.errors import NoGradientError
+from backlight.arrays import shape_of
+from backlight.completeness import listed
 from backlight.model import Connection, Cut, Model
 from backlight.objective import Objective
-from backlight.tree import Tree, leaves, names, rebuild
-
-Flags = NDArray[np.bool_]
+from backlight.tree import leaves, names
 
 ADVICE = (
     "A technique without gradients, such as occlusion, sees what is behind a cut; so does any "
@@ -43,22 +35,23 @@ def unreached_objection(connection: Connection, what: Sequence[str]) -> str | No
     together = " and ".join(what)
     if not any(connection.depends):
         return f"The score does not depend on {together}: there is nothing to attribute."
+    place = cuts_listed(connection.cuts)
     return (
-        f"No gradient of the score reaches {together}: each way is cut{cuts_listed(connection.cuts)}. Any "
+        f"No gradient of the score reaches {together}: each way is cut{place}. Any "
         f"attribution by gradients would be 0. {ADVICE}"
     )
 
 
 def unreached_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each leaf of the value that no gradient reaches, where others are reached."""
-    found = []
+    found, place = [], cuts_listed(connection.cuts)
     for name, reached, depends in zip(what, connection.reached, connection.depends, strict=True):
         if not depends:
             found.append(f"The score does not depend on {name}: its values are all 0.")
         elif not reached:
             found.append(
                 f"No gradient reaches {name}, though the score depends on it: each way is cut"
-                f"{cuts_listed(connection.cuts)}. Its values are 0, whatever it does. {ADVICE}"
+                f"{place}. Its values are 0, whatever it does. {ADVICE}"
             )
     return tuple(found)
 
@@ -77,159 +70,3 @@ def named_parts(objective: Objective) -> list[str]:
     if len(leaves(value)) == 1:
         return ["the input"]
     return [f"input {name!r}" for name in names(value)]
-
-
-@final
-@dataclass(frozen=True)
-class NonZero:
-    """Where an attribution is not exactly 0.
-
-    Attributes:
-        examples: for each example and leaf, whether any of its values is not; shape (N, leaves).
-        elements: for each leaf, whether the value there is not 0 in some example; shape (...) each.
-    """
-
-    examples: Flags
-    elements: tuple[Flags, ...]
-
-    @staticmethod
-    def of(values: Tree, model: Model) -> "NonZero":
-        sizes = [model.arrays.abs(leaf) for leaf in leaves(values)]
-        flags = [largest(size, tuple(range(1, size.ndim)), model) for size in sizes]
-        return NonZero(np.stack(flags, axis=1), tuple(largest(size, 0, model) for size in sizes))
-
-    @staticmethod
-    def joined(parts: "Sequence[NonZero]") -> "NonZero":
-        """Of one batch, from those of its blocks."""
-        columns = zip(*(part.elements for part in parts), strict=True)
-        return NonZero(
-            np.concatenate([part.examples for part in parts]),
-            tuple(np.logical_or.reduce(column) for column in columns),
-        )
-
-
-def largest(sizes: Array, axis: int | tuple[int, ...], model: Model) -> Flags:
-    """Whether any of these sizes along the axes is above 0."""
-    if axis != () and 0 not in shape_of(sizes):
-        sizes = model.arrays.max(sizes, axis=axis)
-    return model.to_numpy(sizes).astype(np.float64) > 0
-
-
-def zero_notes(
-    objective: Objective, block: NDArray[np.int64], nonzero: NonZero, differentiates: bool
-) -> tuple[str, ...]:
-    """What is to be said about the zeros of an attribution.
-
-    Args:
-        objective: of the whole batch.
-        block: rows that go through the model together.
-        nonzero: where the attribution is not 0.
-        differentiates: whether it was made by gradients with respect to the objective's value.
-
-    Raises:
-        NoGradientError: no gradient reaches anything of what is explained.
-    """
-    found: tuple[str, ...] = ()
-    cuts: tuple[Cut, ...] = ()
-    if differentiates and not all(one.all() for one in nonzero.elements):
-        part = objective.take(block)
-        connection = connection_of(part)
-        refused = unreached_objection(connection, named_parts(part))
-        if refused is not None:
-            raise NoGradientError(refused)
-        cuts = connection.cuts
-        found = unreached_notes(connection, named_parts(part))
-        if cuts:
-            found += cut_elements(part, connection, nonzero)
-    nothing = np.flatnonzero(~nonzero.examples.any(axis=1))
-    if not len(nothing):
-        return found
-    if not differentiates:
-        return (
-            *found,
-            f"Every value is exactly 0 for {examples(nothing)}: nothing that the technique covered or "
-            "changed there changes the score.",
-        )
-    return found + zero_examples(objective, nothing, len(block), cuts)
-
-
-def zero_examples(
-    objective: Objective, rows: NDArray[np.int64], most: int, cuts: Sequence[Cut]
-) -> tuple[str, ...]:
-    """Why these examples, of which at most `most` go through the model together, have nothing but 0."""
-    flat, left = [], []
-    for start in range(0, len(rows), most):
-        some = rows[start : start + most]
-        gradient = objective.take(some).gradient().gradient
-        slopes = NonZero.of(gradient, objective.model).examples.any(axis=1)
-        left += some[slopes].tolist()
-        flat += some[~slopes].tolist()
-    found = []
-    if flat:
-        beside = f"; some ways are cut{cuts_listed(cuts)}" if cuts else ""
-        found.append(
-            f"Every value is exactly 0 for {examples(flat)}: the gradient of the score is 0 there, as "
-            f"behind a rectifier that is off or at a saturated output{beside}. Explain the value before "
-            "it, or use a technique that looks further, such as occlusion."
-        )
-    if left:
-        found.append(
-            f"Every value is exactly 0 for {examples(left)}: the gradient of the score is not, but the "
-            "technique leaves nothing of it: the input may be 0 or equal to its baseline, or a rule or "
-            "an option takes the rest."
-        )
-    return tuple(found)
-
-
-def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero) -> tuple[str, ...]:
-    """A sentence for each leaf of which parts have no gradient in any example though the score
-    depends on them: a column that is cast to an index, say."""
-    value = leaves(objective.value)
-    if [shape_of(leaf)[1:] for leaf in value] != [one.shape for one in nonzero.elements]:
-        return ()
-    slopes = NonZero.of(objective.gradient().gradient, objective.model).elements
-    found = []
-    for position, (name, reached) in enumerate(
-        zip(named_parts(objective), connection.reached, strict=True)
-    ):
-        still = ~nonzero.elements[position] & ~slopes[position]
-        if reached and still.any() and matters(objective, position, still):
-            found.append(
-                f"No gradient reaches {parts(still)} of {name}, though the score depends on "
-                f"{'it' if still.sum() == 1 else 'them'}: the way is cut{cuts_listed(connection.cuts)}. The "
-                f"values there are 0 in every example. {ADVICE}"
-            )
-    return tuple(found)
-
-
-def matters(objective: Objective, position: int, still: Flags) -> bool:
-    """Whether the score changes where these elements of a leaf take another example's values, or 0."""
-    model, arrays = objective.model, objective.arrays
-    tree = objective.value
-    value = leaves(tree)
-    leaf = value[position]
-    shape = shape_of(leaf)
-    mask = model.asarray(still[None])
-    order = model.asarray(np.roll(np.arange(objective.count), 1))
-    others = [arrays.take(leaf, order, axis=0), arrays.zeros_like(leaf)]
-    before = model.to_numpy(objective.score()).astype(np.float64)
-    for other in others:
-        moved = list(value)
-        moved[position] = arrays.where(arrays.broadcast_to(mask, shape), other, leaf)
-        points = rebuild(tree, [one[None, ...] for one in moved])
-        score = objective.score(points)[0, ...]
-        after = model.to_numpy(score).astype(np.float64)
-        noise = 100 * precision(score) * np.abs(before).max(initial=0.0)
-        if (np.abs(after - before) > noise).any():
-            return True
-    return False
-
-
-def parts(flags: Flags) -> str:
-    """`columns 1, 5` of a table's row; `12 of the 784 numbers (the first at index (0, 3))` elsewhere."""
-    where = np.argwhere(flags)
-    if flags.ndim == 1:
-        columns = [str(int(column)) for (column,) in where]
-        return f"column{'s' if len(columns) > 1 else ''} {listed(columns)}"
-    first = tuple(int(place) for place in where[0])
-    return f"{len(where)} of the {flags.size} numbers (the first at index {first})"

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, precision
 from backlight.completeness import Sums, gap_notes
-from backlight.connection import NonZero
 from backlight.evidence import Evidence
 from backlight.model import Model
 from backlight.objective import Objective
 from backlight.tree import Tree, concat, leaves, map_leaves, sum_per_example
+from backlight.zeros import NonZero
 
 Numbers = NDArray[np.float64]
 

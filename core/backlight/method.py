@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.attribution import Attribution
-from backlight.connection import zero_notes
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
@@ -24,6 +23,7 @@ from backlight.spatial import last_feature_map
 from backlight.targets import check_differentiable, resolve
 from backlight.tree import Tree, leaves, map_leaves
 from backlight.wrapping import wrap
+from backlight.zeros import zero_notes
 
 
 class Method(ABC):

@@ -113,13 +113,13 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
 
 def cut_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     """What is to be said about ways to the score that no derivative passes, where others are open."""
-    if not connection.cuts or not any(connection.reached):
-        return unreached_notes(connection, what)
-    return (
-        *unreached_notes(connection, what),
-        f"No derivative passes where ways from {' and '.join(what)} are cut{cuts_listed(connection.cuts)}: "
-        "what only goes there has values of 0.",
-    )
+    found = unreached_notes(connection, what)
+    if connection.cuts and any(connection.reached):
+        found += (
+            f"Some ways from {' and '.join(what)} are cut{cuts_listed(connection.cuts)}: what goes "
+            "there alone has values of 0.",
+        )
+    return found
 
 
 def site(subject: Subject, method: Method, at: str | None) -> str | None:
