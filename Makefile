@@ -1,10 +1,11 @@
 # Everything a newcomer runs. Needs Python 3.11 or later and make; all else goes into .venv.
 
 PYTHON ?= python3
-FRAMEWORK ?= torch
+FRAMEWORK ?= jax
 BIN := .venv/bin
 PACKAGES := core backends methods plugins
 INSTALLED := .venv/installed
+DEMO := .venv-demo-$(FRAMEWORK)
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,8 +21,14 @@ $(INSTALLED): requirements/development.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: $(INSTALLED)  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=torch, tensorflow or jax
-	$(BIN)/backlight demo --framework $(FRAMEWORK)
+$(DEMO)/installed: requirements/demo.txt requirements/demo-$(FRAMEWORK).txt pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --no-compile --requirement requirements/demo-$(FRAMEWORK).txt
+	$(DEMO)/bin/python -m pip install --quiet --no-compile --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(DEMO)/installed  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=jax, tensorflow or torch
+	$(DEMO)/bin/backlight demo --framework $(FRAMEWORK)
 
 test: $(INSTALLED)  ## Run every test, on all three frameworks
 	$(BIN)/python -m pytest
@@ -44,4 +51,4 @@ benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Capt
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove the environment and everything built
-	rm -rf .venv build dist backlight-report backlight-demo backlight-demo-photos .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-demo-* build dist backlight-report backlight-demo backlight-demo-photos .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,10 +1,18 @@
-"""What all tests share: one thread per framework, and torch imported before TensorFlow."""
+"""What all tests share: one thread per framework, and torch imported before TensorFlow.
+
+Triton, which comes with torch's CUDA build and which torch.compile imports, ends the process where
+TensorFlow was imported before it.
+"""
 
 import os
+from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import torch
+
+if find_spec("triton") is not None:
+    import triton  # noqa: F401
 
 torch.set_num_threads(1)
