@@ -7,7 +7,7 @@ from typing import Any, final
 import jax
 import jax.numpy as jnp
 from jax.core import ShapedArray
-from jax.extend.core import Literal
+from jax.extend.core import ClosedJaxpr, Literal
 
 from backlight.scores import Score
 from backlight_jax import passes
@@ -53,11 +53,7 @@ class Circuit:
 
 
 def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
-    program = Program()
-    program.inputs = [program.fresh(variable.aval) for variable in trace.jaxpr.jaxpr.invars]
-    flattener = Flattener(program, inside)
-    closed = trace.jaxpr
-    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
+    program, flattener = opened(trace.jaxpr)
     end = len(program.nodes)
     signature = trace.signature
     first = len(signature.weights)
@@ -102,6 +98,22 @@ def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
         tuple(targets),
         (*rows, *operands),
     )
+
+
+def whole(trace: Trace, closed: ClosedJaxpr) -> Circuit:
+    """A function that the net calls, by itself: from its arguments to its results."""
+    program, _ = opened(closed)
+    inputs, outputs = tuple(program.inputs), tuple(program.outputs)
+    return Circuit(trace, program, inputs, 0, len(program.nodes), (), (), outputs, ())
+
+
+def opened(closed: ClosedJaxpr) -> tuple[Program, Flattener]:
+    """The program of a function, and what puts more equations behind it."""
+    program = Program()
+    program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
+    flattener = Flattener(program, inside)
+    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
+    return program, flattener
 
 
 def operand_avals(score: Score) -> list[Any]:

@@ -17,8 +17,11 @@ def namer(trace: Trace) -> Callable[[Unit, Flow], str]:
     read = weights_read(trace.structure, trace.weights)
     names: dict[int, str] = {}
     known: list[Flow] = []
+    whole = {node.path for node in trace.whole.nodes}
     loops: dict[Path, str] = {
-        path: label for (path, _), label in reversed(trace.labels.items()) if len(path) == 1
+        path: label
+        for (path, _), label in reversed(trace.labels.items())
+        if len(path) == 1 and path in whole
     }
 
     def label_of(node: Node) -> str:

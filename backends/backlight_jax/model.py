@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.inputs import Inputs
-from backlight.model import Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
 from backlight_jax import passes, references, ruled_passes
+from backlight_jax.connection import connection
 from backlight_jax.naming import Place
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
@@ -132,6 +133,15 @@ class JaxModel(Model):
         return trace.compiled(
             ("operations", score and score.recipe, place and place.key, obeyed),
             lambda: references.recognised(trace, score, place, obeyed).operations,
+        )
+
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        _, place, _, trace, _ = self._placed(inputs, at, None)
+        return trace.compiled(
+            ("connection", score.recipe, place and place.key),
+            lambda: connection(trace, score, place, at),
         )
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

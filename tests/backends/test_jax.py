@@ -1133,6 +1133,7 @@ def test_keras_on_jax() -> None:
         import backlight
         from backlight import Class, Options
         from backlight.errors import ModelError
+        from backlight.model import Connection, Cut
         from backlight_jax import plugin
 
         keras.utils.set_random_seed(0)
@@ -1194,6 +1195,13 @@ def test_keras_on_jax() -> None:
         weights = np.asarray(joined.layers[-1].kernel)
         found = model.gradient(pair, Class(1).bind(model.outputs(pair), 3))
         np.testing.assert_allclose(found.gradient["b"], np.tile(weights[3:, 1], (3, 1)), rtol=1e-6)
+
+        stop = layers.Lambda(keras.ops.stop_gradient, name="frozen")
+        h = layers.Dense(2, name="body")(a)
+        cut = backlight.wrap(keras.Model(a, layers.Dense(2, activation="softmax")(stop(h))))
+        score = Class(1).bind(cut.outputs(pair["a"]), 3)
+        expected = Connection((False,), (True,), (Cut("frozen", "stop_gradient"),))
+        assert cut.connection(pair["a"], score) == expected
 
         unbuilt = keras.Sequential([layers.Dense(2)])
         try:
