@@ -164,7 +164,7 @@ def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
 
 
 def magnitudes_pass(trace: Trace, score: Score, sites: Sequence[Place]) -> Pass:
-    """For each site, |d score / d value| summed over the value's last axis, all in one pass."""
+    """For each site, |d score / d value| summed over its last axis, all in one pass."""
     program, neuron = scored_program(trace, score, *sites)
     numbers = [number_of(program, site) for site in sites]
 
@@ -181,7 +181,7 @@ def magnitudes_pass(trace: Trace, score: Score, sites: Sequence[Place]) -> Pass:
         found, pullback = jax.vjp(scores, still)
         (gradients,) = pullback(jnp.ones_like(found))
         return [
-            jnp.abs(shown(gradients[number], site)).sum(-1)
+            jnp.abs(shown(gradients[number], site)).sum(-1, keepdims=True)
             for number, site in zip(numbers, sites, strict=True)
         ]
 

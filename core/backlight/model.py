@@ -195,7 +195,7 @@ class Model(ABC):
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
     ) -> Callable[[str], Array]:
         """How much the score depends on each place of some sites: a function of a site's name that
-        gives |d score / d value| summed over the value's last axis.
+        gives |d score / d value| there, summed over its last axis, which stays with length 1.
 
         By default each site costs a pass of its own when it is asked for; a backend to which each
         pass is dear does them all in one.
@@ -203,7 +203,7 @@ class Model(ABC):
 
         def magnitude(name: str) -> Array:
             (gradient,) = leaves(self.gradient(inputs, score, at=name).gradient)
-            return self.arrays.sum(self.arrays.abs(gradient), axis=-1)
+            return self.arrays.sum(self.arrays.abs(gradient), axis=-1, keepdims=True)
 
         return magnitude
 

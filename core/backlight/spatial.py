@@ -3,10 +3,10 @@
 import re
 from bisect import bisect_left
 from collections.abc import Hashable
-from typing import TypeAlias
+from math import prod
 from weakref import WeakKeyDictionary
 
-from backlight.arrays import shape_of
+from backlight.arrays import Array, shape_of
 from backlight.errors import SiteError
 from backlight.layout import site_layout
 from backlight.model import Model
@@ -15,9 +15,6 @@ from backlight.tree import leaves
 
 PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
 """Kinds of site that only add an edge, which would shift the map: ZeroPadding2D, ZeroPad2d, pad."""
-
-Tokens: TypeAlias = tuple[str, int]
-"""A site that holds a sequence of tokens, and how many of them come before its grid."""
 
 _found: WeakKeyDictionary[Model, dict[Hashable, str]] = WeakKeyDictionary()
 
@@ -49,12 +46,12 @@ def _search(objective: Objective) -> str:
     names = [site.name for site in sites]
     if objective.target.site in names:  # what comes after a neuron does not tell its value
         sites = sites[: names.index(objective.target.site) + 1]
-    tokens: list[Tokens] = []
+    tokens: list[str] = []
     image = () if layout is None else layout.grid
     for site in reversed(sites):
         place = site_layout(site.shape, image, model.channels, objective.count) if image else None
         if place is not None and place.tokens:
-            tokens.insert(0, (site.name, place.prefix))
+            tokens.insert(0, site.name)
         elif place is not None and not site.pooled and not PADDING.search(site.kind):
             return _last_that_matters(objective, tokens) or site.name
     listed = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
@@ -67,17 +64,20 @@ def _search(objective: Objective) -> str:
     return found
 
 
-def _last_that_matters(objective: Objective, tokens: list[Tokens]) -> str | None:
+def _last_that_matters(objective: Objective, names: list[str]) -> str | None:
     """The last of these token sites whose tokens tell the score, found by bisection: up to the last
     attention they do, after it they do not, and each look at a site may cost a pass."""
-    model = objective.model
-    names = [name for name, _ in tokens]
-    magnitude = model.magnitudes(objective.inputs, objective.target, names)
-
-    def tells_nothing(site: Tokens) -> bool:
-        name, prefix = site
-        share = model.to_numpy(magnitude(name))[:, prefix:]
-        return not (share != 0).mean() > 0.5
-
-    count = bisect_left(tokens, True, key=tells_nothing)
+    magnitude = objective.model.magnitudes(objective.inputs, objective.target, names)
+    count = bisect_left(
+        names, True, key=lambda name: not _tokens_matter(objective.placed(name), magnitude(name))
+    )
     return names[count - 1] if count else None
+
+
+def _tokens_matter(objective: Objective, magnitudes: Array) -> bool:
+    """Whether most places tell the score, where the gradient's magnitudes there are (N, tokens, 1)."""
+    layout = objective.layout_of(magnitudes)
+    if layout is None:
+        return False
+    share = objective.model.to_numpy(layout.channels_last(magnitudes, objective.arrays))
+    return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)
