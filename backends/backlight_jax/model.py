@@ -1,8 +1,9 @@
 """A JAX net as a Backlight model."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from threading import RLock
 from typing import Any, cast, final
 
@@ -143,6 +144,20 @@ class JaxModel(Model):
             ("connection", score.recipe, place and place.key),
             lambda: connection(trace, score, place, at),
         )
+
+    def magnitudes(
+        self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
+    ) -> Callable[[str], Array]:
+        trace, arrays = self._traced(self.prepare(inputs))
+
+        @cache
+        def all_sites() -> dict[str, Array]:
+            # What this gives is remembered by who asks: the pass itself is not needed again.
+            places = [trace.place(name) for name in sites]
+            found = passes.magnitudes_pass(trace, score, places)(arrays, score.operands())
+            return dict(zip(sites, found, strict=True))
+
+        return lambda name: all_sites()[name]
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         _, place, _, trace, arrays = self._placed(inputs, at, None)

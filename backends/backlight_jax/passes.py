@@ -163,10 +163,37 @@ def site_gradient_pass(trace: Trace, score: Score, at: Place) -> Pass:
     return compiled(gradients, trace, program)
 
 
-def scored_program(trace: Trace, score: Score, at: Place | None) -> tuple[Program, Place | None]:
-    """The program in which the site and the scored neuron can be seen, and where the neuron is."""
+def magnitudes_pass(trace: Trace, score: Score, sites: Sequence[Place]) -> Pass:
+    """For each site, |d score / d value| summed over its last axis, all in one pass."""
+    program, neuron = scored_program(trace, score, *sites)
+    numbers = [number_of(program, site) for site in sites]
+
+    def magnitudes(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+        def scores(moves: dict[int, Any]) -> Any:
+            values = start(program, constants, arrays)
+            for node in program.nodes:
+                run([node], values)
+                for number in moves.keys() & set(node.outputs):
+                    values[number] = values[number] + moves[number]
+            return evaluated(trace, score, neuron, scored(program, neuron, values), operands)
+
+        still = {number: jnp.zeros_like(program.avals[number]) for number in numbers}
+        found, pullback = jax.vjp(scores, still)
+        (gradients,) = pullback(jnp.ones_like(found))
+        return [
+            jnp.abs(shown(gradients[number], site)).sum(-1, keepdims=True)
+            for number, site in zip(numbers, sites, strict=True)
+        ]
+
+    return compiled(magnitudes, trace, program)
+
+
+def scored_program(
+    trace: Trace, score: Score, *sites: Place | None
+) -> tuple[Program, Place | None]:
+    """The program in which sites and the scored neuron can be seen, and where the neuron is."""
     neuron = None if score.site is None else trace.place(score.site)
-    return trace.program([place.key for place in (at, neuron) if place is not None]), neuron
+    return trace.program([place.key for place in (*sites, neuron) if place is not None]), neuron
 
 
 def scored(program: Program, neuron: Place | None, values: dict[int, Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -190,6 +190,22 @@ class Model(ABC):
         """Which ways derivatives can take from the attributed inputs (or the value at the site) to the
         score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
         raise NotImplementedError
+
+    def magnitudes(
+        self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
+    ) -> Callable[[str], Array]:
+        """How much the score depends on each place of some sites: a function of a site's name that
+        gives |d score / d value| there, summed over its last axis, which stays with length 1.
+
+        By default each site costs a pass of its own when it is asked for; a backend to which each
+        pass is dear does them all in one.
+        """
+
+        def magnitude(name: str) -> Array:
+            (gradient,) = leaves(self.gradient(inputs, score, at=name).gradient)
+            return self.arrays.sum(self.arrays.abs(gradient), axis=-1, keepdims=True)
+
+        return magnitude
 
     @abstractmethod
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

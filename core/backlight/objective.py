@@ -183,10 +183,13 @@ class Objective:
     def chunks(self, samples: int) -> Iterator[range]:
         """Ranges that together cover `samples` points per example, each within `batch_size` rows.
 
-        They are of nearly equal length, so that a compiled model sees at most two batch sizes.
+        They are of equal length where at most half as many again allow it, else of nearly equal length:
+        a compiled model sees one batch size, or two.
         """
         most = max(1, self.batch_size // self.count)
-        pieces = -(-samples // most)
+        fewest = -(-samples // most)
+        equal = (pieces for pieces in range(fewest, fewest * 3 // 2 + 1) if samples % pieces == 0)
+        pieces = next(equal, fewest)
         for piece in range(pieces):
             yield range(samples * piece // pieces, samples * (piece + 1) // pieces)
 

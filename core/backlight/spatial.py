@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from math import prod
 from weakref import WeakKeyDictionary
 
-from backlight.arrays import shape_of
+from backlight.arrays import Array, shape_of
 from backlight.errors import SiteError
 from backlight.layout import site_layout
 from backlight.model import Model
@@ -66,16 +66,18 @@ def _search(objective: Objective) -> str:
 
 def _last_that_matters(objective: Objective, names: list[str]) -> str | None:
     """The last of these token sites whose tokens tell the score, found by bisection: up to the last
-    attention they do, after it they do not, and each look at a site may cost a compilation."""
-    count = bisect_left(names, True, key=lambda name: not _tokens_matter(objective.placed(name)))
+    attention they do, after it they do not, and each look at a site may cost a pass."""
+    magnitude = objective.model.magnitudes(objective.inputs, objective.target, names)
+    count = bisect_left(
+        names, True, key=lambda name: not _tokens_matter(objective.placed(name), magnitude(name))
+    )
     return names[count - 1] if count else None
 
 
-def _tokens_matter(objective: Objective) -> bool:
-    (gradient,) = leaves(objective.gradient().gradient)
-    layout = objective.layout_of(gradient)
+def _tokens_matter(objective: Objective, magnitudes: Array) -> bool:
+    """Whether most places tell the score, where the gradient's magnitudes there are (N, tokens, 1)."""
+    layout = objective.layout_of(magnitudes)
     if layout is None:
         return False
-    places = layout.channels_last(gradient, objective.arrays)
-    share = objective.model.to_numpy(objective.arrays.sum(objective.arrays.abs(places), axis=-1))
+    share = objective.model.to_numpy(layout.channels_last(magnitudes, objective.arrays))
     return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import equinox as eqx
@@ -31,6 +31,7 @@ from backlight import (
 )
 from backlight.errors import InputTypeError, ModelError, SiteError, TargetError, UnknownNameError
 from backlight.inputs import PerExample, Shared
+from backlight.model import Model
 from backlight.objective import Objective
 from backlight.outputs import OutputSpec
 from backlight.spatial import last_feature_map
@@ -601,6 +602,42 @@ def test_the_last_feature_map_is_after_the_activation_and_before_the_pooling() -
             assert model.site(x, found).shape == (3, 8, 8, 4)
         else:
             assert found == name
+
+
+def two_blocks(x: Any) -> Any:
+    """Attention twice over 2 x 2 patches and a class token, whose own row is read."""
+    tokens = conv(x, of(KERNELS["first"], x))[:, ::4, ::4].reshape(len(x), 4, 4)
+    tokens = jnp.concatenate([jnp.ones_like(tokens[:, :1]), tokens], 1)
+    for number in range(2):
+        with jax.named_scope(f"block{number}"):
+            weights = jax.nn.softmax(tokens @ tokens.swapaxes(1, 2))
+            tokens = tokens + weights @ jnp.tanh(tokens)
+            tokens = tokens + jax.nn.relu(tokens @ of(KERNELS["second"][0, 0], x))
+    return tokens[:, 0]
+
+
+def test_token_sites_are_looked_at_in_one_pass(
+    double: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = jnp.asarray(normal(3, 8, 8, 2))
+    model = wrap(two_blocks)
+    score = bound(model, x, 0)
+    sites = [site.name for site in model.sites(x) if site.shape[:2] == (3, 5)]
+    assert len(sites) > 10
+    magnitude = model.magnitudes(x, score, sites)
+    for name in sites[::6]:
+        direct = jnp.abs(model.gradient(x, score, at=name).gradient).sum(-1, keepdims=True)
+        np.testing.assert_allclose(magnitude(name), direct, rtol=1e-12)
+
+    objective = Objective(model, model.prepare(x), score, None, 8, np.arange(3), 3)
+    (trace,) = [trace for trace in model._traces.values() if trace.signature.count == 3]
+    passes = len(trace._compiled)
+    found = last_feature_map(objective)
+    assert (magnitude(found)[:, 1:] > 0).all()
+    assert len(trace._compiled) == passes
+    backlight.forget()
+    monkeypatch.setattr(type(model), "magnitudes", Model.magnitudes)
+    assert last_feature_map(replace(objective, model=wrap(two_blocks))) == found
 
 
 def test_scopes_name_their_last_value_and_each_use() -> None:

@@ -4,7 +4,7 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Inputs, Shared
+from backlight import Class, Inputs, Shared
 from backlight.errors import (
     HyperParameterError,
     InputError,
@@ -13,7 +13,7 @@ from backlight.errors import (
     UnknownNameError,
 )
 from backlight.inputs import PerExample
-from backlight.objective import default_batch_size, take_rows
+from backlight.objective import Objective, default_batch_size, take_rows
 from backlight.tree import (
     concat,
     leaves,
@@ -235,3 +235,24 @@ def test_each_error_is_also_a_builtin_one() -> None:
     }
     for error, builtin in pairs.items():
         assert issubclass(error, builtin)
+
+
+@pytest.mark.parametrize(
+    ("count", "samples", "lengths"),
+    [
+        (1, 50, [50]),
+        (7, 50, [25, 25]),  # at most 36
+        (32, 50, [5] * 10),  # at most 8: 7 ranges would be of two lengths
+        (16, 53, [13, 13, 13, 14]),  # 53 is prime
+        (300, 3, [1, 1, 1]),
+    ],
+)
+def test_samples_are_sent_in_equal_ranges_where_few_more_allow_it(
+    count: int, samples: int, lengths: list[int]
+) -> None:
+    inputs = MODEL.prepare(strict.ones((count, 3)))
+    score = Class(0).bind(MODEL.outputs(inputs), count)
+    objective = Objective(MODEL, inputs, score, None, 256, np.arange(count), count)
+    ranges = list(objective.chunks(samples))
+    assert [len(each) for each in ranges] == lengths
+    assert [sample for each in ranges for sample in each] == list(range(samples))
