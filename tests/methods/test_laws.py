@@ -125,6 +125,13 @@ def test_the_result_does_not_depend_on_the_batch_size(
     if whole.gap is not None:
         np.testing.assert_allclose(cut.gap, whole.gap, **EXACT)
         np.testing.assert_allclose(cut.baseline_score, whole.baseline_score, **EXACT)
+    for ours, theirs in (
+        (cut.error, whole.error),
+        (cut.standard_error, whole.standard_error),
+    ):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-11)
 
 
 @every_technique
