@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.attribution import Attribution
+from backlight.by_value import ByValue
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
@@ -51,7 +52,7 @@ class Evidence:
     warnings: tuple[str, ...] = ()
 
 
-class Method(ABC):
+class Method(ByValue, ABC):
     """A technique. Implementations are final, frozen, keyword-only dataclasses."""
 
     @property

@@ -11,8 +11,8 @@ from typing import Literal, final
 
 from backlight import Evidence, Gradient, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.baselines import Baseline
-from backlight.errors import require
+from backlight.baselines import Baseline, require_baseline
+from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules, places
 from backlight.tree import Tree, leaves, map_leaves, rebuild
@@ -112,9 +112,10 @@ class DeepLIFT(Method):
     allow_gradient: bool = False
 
     def __post_init__(self) -> None:
-        known = self.rule in ("rescale", "reveal_cancel")
+        known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
+        require_baseline(self)
 
     @property
     def rules(self) -> DeepLIFTRules:

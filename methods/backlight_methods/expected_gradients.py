@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from backlight import Evidence, Method, Objective
-from backlight.baselines import Baseline
+from backlight.baselines import Baseline, require_baseline
 from backlight.errors import is_whole, require
 from backlight.noise import choice, uniform
 from backlight.tree import Tree, map_leaves
@@ -40,6 +40,7 @@ class ExpectedGradients(Method):
     def __post_init__(self) -> None:
         require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
+        require_baseline(self)
 
     def attribute(self, objective: Objective) -> Evidence:
         references = objective.references(self.baseline)

@@ -12,8 +12,8 @@ import numpy as np
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.baselines import Baseline
-from backlight.errors import is_real, is_whole, require
+from backlight.baselines import Baseline, require_baseline
+from backlight.errors import is_one_of, is_real, is_whole, require
 from backlight.tree import Tree, leaves, map_leaves, sum_per_example
 from backlight_methods.per_example import chooser, named, norms, relative, replace_rows
 from backlight_methods.quadrature import (
@@ -60,11 +60,14 @@ class IntegratedGradients(Method):
     maximum_steps: int = 3200
 
     def __post_init__(self) -> None:
-        require(self.rule in (None, *NODES), self, "rule", f"one of {', '.join(map(repr, NODES))}")
+        known = self.rule is None or is_one_of(self.rule, NODES)
+        require(known, self, "rule", f"one of {', '.join(map(repr, NODES))}")
         least = 2 if self.used_rule == "trapezoid" else 1
         whole = is_whole(self.steps) and self.steps >= least
         require(whole, self, "steps", f"at least {least}")
-        require(is_whole(self.maximum_steps), self, "maximum_steps", "a whole number")
+        limit = is_whole(self.maximum_steps) and self.maximum_steps >= 1
+        require(limit, self, "maximum_steps", "at least 1")
+        require_baseline(self)
         if self.tolerance is not None:
             positive = is_real(self.tolerance) and self.tolerance > 0
             require(positive, self, "tolerance", "greater than 0")

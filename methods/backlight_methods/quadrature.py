@@ -152,5 +152,5 @@ def estimated(norms: Numbers) -> Numbers:
     if not len(norms):
         return np.full(norms.shape[1], np.inf)
     smooth, first, smallest = norms[0], norms[1], norms[1:].min(axis=0)
-    jumping: Numbers = np.where(smallest < first / 8, smallest, first)
-    return np.hypot(smooth, jumping)
+    jumping = np.where(smallest < first / 8, smallest, first)
+    return np.asarray(np.hypot(smooth, jumping), dtype=np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.errors import InputTypeError, is_real, is_whole, require
+from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
 from backlight.layout import input_layout
 from backlight.noise import normal
 from backlight.rules import Rules
@@ -56,8 +56,11 @@ class Smooth(Method):
         require(isinstance(self.relative, bool), self, "relative", "True or False")
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         known = ("mean", "square", "variance")
-        require(self.statistic in known, self, "statistic", "'mean', 'square' or 'variance'")
-        require(self.where in ("input", "site"), self, "where", "'input' or 'site'")
+        require(
+            is_one_of(self.statistic, known), self, "statistic", "'mean', 'square' or 'variance'"
+        )
+        places = ("input", "site")
+        require(is_one_of(self.where, places), self, "where", "'input' or 'site'")
 
     @property
     def spatial(self) -> bool:

@@ -760,7 +760,8 @@ def cam_by_hand(name: str, activation: np.ndarray, gradient: np.ndarray) -> np.n
         x_grad = sum(g[p] * a[p] for p in places) / sum(a[p] for p in places)
         plus_plus = 0.0
         for p in places:
-            below = 2 * g[p] ** 2 + sum(a[q] for q in places) * g[p] ** 3
+            total = sum(max(a[q], 0.0) for q in places)
+            below = 2 * g[p] ** 2 + total * g[p] ** 3
             plus_plus += g[p] ** 2 / below * max(g[p], 0.0)
         for p in places:
             weight = {
