@@ -20,10 +20,12 @@ def norms(objective: Objective, values: Tree) -> Numbers:
 
 
 def relative(spread: Numbers, size: Numbers, objective: Objective) -> Numbers:
-    """spread / size, no smaller than rounding; 0 where both are 0."""
-    ratio = np.divide(spread, size, out=np.where(spread > 0, np.inf, 0.0), where=size > 0)
-    least = precision(leaves(objective.value)[0])
-    return np.where(size > 0, np.maximum(ratio, least), ratio)
+    """spread / size, no smaller than rounding; 0 where both are 0, infinite where only size is, or where
+    it is not finite."""
+    some = np.isfinite(size) & (size > 0)
+    nothing = (size == 0) & (spread == 0)
+    ratio = np.divide(spread, size, out=np.where(nothing, 0.0, np.inf), where=some)
+    return np.where(some, np.maximum(ratio, precision(leaves(objective.value)[0])), ratio)
 
 
 def named(objective: Objective, rows: NDArray[np.int64]) -> str:
