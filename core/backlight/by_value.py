@@ -81,8 +81,8 @@ def dtype_of(array: object) -> str:
 def numbers_of(value: object) -> Hashable:
     """What makes it equal to another, arrays as bytes."""
     if isinstance(value, ByValue):
-        named = tuple(numbers_of(getattr(value, one.name)) for one in fields(value))
-        return type(value), named
+        names = (one.name for one in fields(value))  # type: ignore[arg-type]
+        return type(value), tuple(numbers_of(getattr(value, name)) for name in names)
     if is_array(value):
         host = np.ascontiguousarray(on_host(value))
         return dtype_of(value), host.shape, host.tobytes()
@@ -90,4 +90,4 @@ def numbers_of(value: object) -> Hashable:
         return frozenset((key, numbers_of(one)) for key, one in value.items())
     if isinstance(value, (tuple, list)):
         return type(value), tuple(map(numbers_of, value))
-    return value  # type: ignore[return-value]
+    return value
