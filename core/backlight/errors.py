@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from math import isfinite
 from numbers import Integral, Real
 
+from backlight.by_value import shown
+
 
 class BacklightError(Exception):
     """Base of all errors that Backlight raises on purpose."""
@@ -80,6 +82,11 @@ def is_real(number: object) -> bool:
     return not isinstance(number, bool) and isinstance(number, Real) and isfinite(number)
 
 
+def is_one_of(name: object, names: Iterable[str]) -> bool:
+    """Whether it is a string among these."""
+    return isinstance(name, str) and name in set(names)
+
+
 def require(condition: bool, owner: object, field: str, rule: str) -> None:
     """Raise `HyperParameterError` unless `condition` holds for `owner.field`.
 
@@ -88,4 +95,6 @@ def require(condition: bool, owner: object, field: str, rule: str) -> None:
     """
     if not condition:
         seen = getattr(owner, field)
-        raise HyperParameterError(f"{type(owner).__name__}.{field} must be {rule}, got {seen!r}.")
+        raise HyperParameterError(
+            f"{type(owner).__name__}.{field} must be {rule}, got {shown(seen)}."
+        )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array
 from backlight.attribution import Attribution
+from backlight.by_value import ByValue
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
@@ -26,7 +27,7 @@ from backlight.wrapping import wrap
 from backlight.zeros import zero_notes
 
 
-class Method(ABC):
+class Method(ByValue, ABC):
     """A technique. Implementations are final, frozen, keyword-only dataclasses."""
 
     @property

@@ -14,7 +14,7 @@ from typing import Literal
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, Arrays, shape_of
-from backlight.errors import SiteError, require
+from backlight.errors import SiteError, is_one_of, require
 from backlight.resize import resize
 from backlight.rules import Rules
 from backlight.tree import leaves
@@ -44,9 +44,16 @@ class ClassActivationMap(Method):
     def __post_init__(self) -> None:
         known = ("bilinear", "nearest", "none")
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
-        require(self.upsample in known, self, "upsample", "'bilinear', 'nearest' or 'none'")
+        require(
+            is_one_of(self.upsample, known), self, "upsample", "'bilinear', 'nearest' or 'none'"
+        )
         ways = ("gradient", *BACKWARD)
-        require(self.backward in ways, self, "backward", "'gradient', 'guided_backprop' or 'lrp'")
+        require(
+            is_one_of(self.backward, ways),
+            self,
+            "backward",
+            "'gradient', 'guided_backprop' or 'lrp'",
+        )
 
     @property
     def spatial(self) -> bool:

@@ -1,10 +1,11 @@
 """Which LRP rule acts at which layer, as data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import final
 
+from backlight.errors import require
 from backlight.operations import LINEAR, Kind, Operation
 from backlight.rules import Rule
 from backlight_methods.lrp_rules import (
@@ -40,6 +41,25 @@ class Composite:
     dense: Rule = EPSILON
     convolution: Rule = EPSILON
 
+    def __post_init__(self) -> None:
+        for field in ("first", "last", "dense", "convolution"):
+            rule = getattr(self, field)
+            optional = field in ("first", "last")
+            fits = isinstance(rule, Rule) or (optional and rule is None)
+            wanted = "a rule, such as Epsilon()" + (", or None" if optional else "")
+            require(fits, self, field, wanted)
+        pairs = isinstance(self.named, tuple) and all(map(is_named_rule, self.named))
+        require(pairs, self, "named", "a tuple of pairs of a pattern and a rule")
+
+    def unused(self, operations: Sequence[Operation]) -> tuple[str, ...]:
+        """The patterns of `named` that fit the name of no linear operation."""
+        names = [one.name for one in operations if one.kind in LINEAR]
+        return tuple(
+            pattern
+            for pattern, _ in self.named
+            if not any(fnmatchcase(name, pattern) for name in names)
+        )
+
     def choose(self, operation: Operation) -> Rule | None:
         """The rule for a linear operation; None for any other."""
         if operation.kind not in LINEAR:
@@ -56,6 +76,14 @@ class Composite:
     def reaches_input(self, operation: Operation) -> bool:
         """Whether relevance itself, not a multiplier, comes out of it."""
         return isinstance(self.choose(operation), InputRule)
+
+
+def is_named_rule(pair: object) -> bool:
+    """Whether it is a pattern and a rule."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        return False
+    pattern, rule = pair
+    return isinstance(pattern, str) and isinstance(rule, Rule)
 
 
 COMPOSITES: Mapping[str, Composite] = {

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Evidence, Method, Objective
-from backlight.baselines import Baseline
-from backlight.errors import require
+from backlight import Evidence, Gradient, Method, Objective
+from backlight.arrays import Array, shape_of
+from backlight.baselines import Baseline, require_baseline
+from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules, places
-from backlight.tree import map_leaves
+from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift_rules import RULES, Rescale
-from backlight_methods.integrated_gradients import mean
 from backlight_methods.reveal_cancel import RevealCancel
 
 
@@ -73,6 +73,15 @@ class DeepLIFTRules(Rules):
             )
         return tuple(found)
 
+    def advice(self, operations: Sequence[Operation]) -> str:
+        """What to do about a large gap."""
+        inexact = [
+            one for one in operations if one.kind is Kind.OTHER or one in self._closed(operations)
+        ]
+        if not inexact:
+            return "Compare with another baseline, or compute in float64."
+        return f"What has no closed form is {places(inexact)}; another baseline may close the gap."
+
     def _closed(self, operations: Sequence[Operation]) -> list[Operation]:
         """Those without a multiplier: they would have to be run again, and cannot be."""
         return [one for one in operations if one.kind not in AFFINE and self.choose(one) is None]
@@ -103,22 +112,61 @@ class DeepLIFT(Method):
     allow_gradient: bool = False
 
     def __post_init__(self) -> None:
-        known = self.rule in ("rescale", "reveal_cancel")
+        known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
+        require_baseline(self)
 
     @property
     def rules(self) -> DeepLIFTRules:
         return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
 
     def attribute(self, objective: Objective) -> Evidence:
-        rules, parts, starts = self.rules, [], []
-        for reference in objective.references(self.baseline):
-            found = objective.ruled(rules, reference)
-            parts.append(
-                map_leaves(lambda x, b, m: (x - b) * m, found.value, reference, found.gradient)
+        rules, arrays = self.rules, objective.arrays
+        references = objective.references(self.baseline)
+        passes: list[Gradient] = []
+
+        def part(chunk: range) -> Tree:
+            starts = objective.stacked([references[number] for number in chunk])
+            found = objective.repeated(len(chunk)).ruled(
+                rules, rows_of(starts, objective, len(chunk))
             )
-            starts.append(found.reference_score)
-        values = map_leaves(lambda *shares: mean(list(shares)), *parts)
-        start = mean([one for one in starts if one is not None])
-        return Evidence(values, found.score, start, warnings=rules.notes(found.operations))
+            passes[:] = [found]
+
+            def fold(leaf: Array) -> Array:
+                return arrays.reshape(leaf, (len(chunk), objective.count, *shape_of(leaf)[1:]))
+
+            shares = map_leaves(
+                lambda x, b, m: arrays.sum((fold(x) - b) * fold(m), axis=0),
+                found.value,
+                starts,
+                found.gradient,
+            )
+            if found.reference_score is None:
+                raise AssertionError("unreachable: a reference was given")
+            return *leaves(shares), arrays.sum(fold(found.reference_score), axis=0)
+
+        *shares, start = leaves(objective.summed(len(references), part))
+        (found,) = passes
+        values = rebuild(found.value, [share / len(references) for share in shares])
+        return Evidence(
+            values,
+            found.score[: objective.count],
+            start / len(references),
+            advice=rules.advice(found.operations),
+            warnings=rules.notes(found.operations),
+        )
+
+
+def rows_of(starts: Tree, objective: Objective, samples: int) -> Tree:
+    """References (samples, 1 or N, ...) as a pass takes them: (1, ...) or (samples x N, ...)."""
+    if samples == 1:
+        return map_leaves(lambda leaf: leaf[0, ...], starts)
+    rows = (samples, objective.count)
+
+    def flat(leaf: Array) -> Array:
+        row = shape_of(leaf)[2:]
+        spread = objective.arrays.broadcast_to(leaf, (*rows, *row))
+        return objective.arrays.reshape(spread, (samples * objective.count, *row))
+
+    return map_leaves(flat, starts)

@@ -10,12 +10,12 @@ from typing import final
 import numpy as np
 
 from backlight import Evidence, Method, Objective
-from backlight.arrays import Array
-from backlight.baselines import Baseline
+from backlight.baselines import Baseline, require_baseline
 from backlight.errors import is_whole, require
 from backlight.noise import choice, uniform
 from backlight.tree import Tree, map_leaves
-from backlight_methods.integrated_gradients import mean, score_at
+from backlight_methods.integrated_gradients import mean_score
+from backlight_methods.samples import Samples
 
 
 @final
@@ -40,30 +40,33 @@ class ExpectedGradients(Method):
     def __post_init__(self) -> None:
         require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
+        require_baseline(self)
 
     def attribute(self, objective: Objective) -> Evidence:
-        baselines = objective.baselines(self.baseline)
-        drawn = [choice(self.seed, sample, len(baselines)) for sample in range(self.samples)]
+        references = objective.references(self.baseline)
+        drawn = [choice(self.seed, sample, len(references)) for sample in range(self.samples)]
+        found: Samples | None = None
+        for chunk in objective.chunks(self.samples):
+            starts = objective.stacked([references[drawn[sample]] for sample in chunk])
+            more = Samples.of(objective, self._draws(objective, starts, chunk))
+            found = more if found is None else found.joined(more)
+        if found is None:
+            raise AssertionError("unreachable: samples is at least 1")
+        used, times = np.unique(drawn, return_counts=True)
+        start = mean_score(objective, [references[one] for one in used], times / self.samples)
+        return Evidence(
+            found.mean,
+            baseline_score=start,
+            error=found.error(),
+            standard_error=found.standard_error(),
+            advice="Raise samples: the gap shrinks as 1 / sqrt(samples).",
+        )
 
-        def part(chunk: range) -> Tree:
-            return self._chunk(objective, [baselines[drawn[sample]] for sample in chunk], chunk)
-
-        total = objective.summed(self.samples, part)
-        values = map_leaves(lambda leaf: leaf / self.samples, total)
-        starts = {number: score_at(objective, baselines[number]) for number in sorted(set(drawn))}
-        return Evidence(values, baseline_score=mean([starts[number] for number in drawn]))
-
-    def _chunk(self, objective: Objective, baselines: list[Tree], chunk: range) -> Tree:
-        arrays = objective.arrays
+    def _draws(self, objective: Objective, starts: Tree, chunk: range) -> Tree:
+        """(x - x') times the gradient for each sample of the chunk, shape (samples, N, ...)."""
         places = np.array([uniform(self.seed, sample) for sample in chunk])
-
-        def stacked(*ones: Array) -> Array:
-            return arrays.concat([one[None, ...] for one in ones], axis=0)
-
-        starts = map_leaves(stacked, *baselines)
         way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
         points = map_leaves(
-            lambda b, w: b + objective.column(places, like=b[0, ...]) * w, starts, way
+            lambda b, w: b + objective.column(places, like=w[0, ...]) * w, starts, way
         )
-        gradient = objective.gradient(points).gradient
-        return map_leaves(lambda w, g: arrays.sum(w * g, axis=0), way, gradient)
+        return map_leaves(lambda w, g: w * g, way, objective.gradient(points).gradient)

@@ -1,6 +1,8 @@
 """Grad-CAM++: weight_c = sum over places of alpha_c max(g_c, 0), alpha_c = g^2 / (2 g^2 + sum A_c g^3).
 
 Chattopadhay et al., "Grad-CAM++" (2018), equations 7 and 19 (of exp(score), whose factor is left out).
+For maps that are nowhere negative, as behind a rectifier; where one is, its sum could make the
+denominator 0 or negative and a weight as large as it likes, so what is negative counts as 0 there.
 """
 
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from typing import final
 
 from backlight.arrays import Array, Arrays
 from backlight_methods.class_activation_map import ClassActivationMap
+from backlight_methods.signs import positive
 
 
 @final
@@ -25,12 +28,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     """
 
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
-        square = gradient * gradient
-        cube = arrays.sum(activation, axis=1, keepdims=True) * (square * gradient)
-        below = 2 * square + cube
-        # No gradient, no share: 0 / 0 is meant to be 0 there.
-        some = arrays.abs(below) > 0
-        nothing = arrays.zeros_like(below)
-        alpha = arrays.where(some, square / arrays.where(some, below, nothing + 1), nothing)
-        positive = arrays.maximum(gradient, nothing)
-        return arrays.sum(alpha * positive, axis=1, keepdims=True)
+        # alpha is 1 / (2 + sum A_c g); where g is not positive, it does not matter.
+        upper = positive(gradient, arrays)
+        total = arrays.sum(positive(activation, arrays), axis=1, keepdims=True)
+        return arrays.sum(upper / (2.0 + total * upper), axis=1, keepdims=True)

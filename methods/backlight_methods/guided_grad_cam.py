@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from backlight import Evidence, Method, Objective
-from backlight.errors import InputError, require
+from backlight.errors import InputError, is_one_of, require
 from backlight.tree import leaves, rebuild
 from backlight_methods.grad_cam import GradCAM
 from backlight_methods.guided_backprop import GuidedBackprop
@@ -35,7 +35,7 @@ class GuidedGradCAM(Method):
 
     def __post_init__(self) -> None:
         known = ("bilinear", "nearest")
-        require(self.upsample in known, self, "upsample", "'bilinear' or 'nearest'")
+        require(is_one_of(self.upsample, known), self, "upsample", "'bilinear' or 'nearest'")
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         switch = isinstance(self.all_rectifiers, bool)
         require(switch, self, "all_rectifiers", "True or False")

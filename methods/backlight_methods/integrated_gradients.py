@@ -4,22 +4,27 @@ Sundararajan, Taly, Yan, "Axiomatic Attribution for Deep Networks" (2017), equat
 baselines x' are averaged.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight import Evidence, Method, Objective
-from backlight.arrays import Array
-from backlight.baselines import Baseline
-from backlight.errors import is_real, is_whole, require
-from backlight.tree import Tree, map_leaves, sum_per_example
-
-Rule: TypeAlias = Literal["gauss_legendre", "midpoint", "trapezoid", "left", "right"]
-Numbers: TypeAlias = NDArray[np.float64]
+from backlight.arrays import Array, shape_of
+from backlight.baselines import Baseline, require_baseline
+from backlight.errors import is_one_of, is_real, is_whole, require
+from backlight.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight_methods.per_example import chooser, named, norms, relative, replace_rows
+from backlight_methods.quadrature import (
+    CLOSED,
+    NODES,
+    Numbers,
+    Rule,
+    error_weights,
+    estimated,
+    refined,
+)
 
 
 @final
@@ -31,14 +36,19 @@ class IntegratedGradients(Method):
         steps: gradients per example (and baseline), at least 1; 2 for the trapezoid. The paper finds
             20 to 300 enough.
         rule: how the integral is approximated; "gauss_legendre" where nothing is said. With
-            `tolerance` it must be one whose steps can be reused, and is "trapezoid" by default.
+            `tolerance` it must be one whose steps can be reused, and is "trapezoid" by default. Where
+            the gradient is not finite at an end of the path (a square root of 0), rules with a node
+            there give way to "midpoint", with a warning.
         baseline: a number, an array, one for each example, or `Several`.
-        tolerance: adds steps, for the examples that need them, until the relative gap
-            |sum - (score - baseline score)| / |score - baseline score| of each is at most this.
+        tolerance: adds steps, for the examples that need them, until of each the estimated `error` and
+            the relative gap, |sum - (score - baseline score)| / |score - baseline score|, are both at
+            most this.
         maximum_steps: where `tolerance` gives up, with a warning.
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported
-        (completeness, the paper's proposition 1).
+        (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
+        input may be too little at another. `error` estimates that, from the same gradients: on nets
+        with rectifiers it falls like 1 / steps whatever the rule.
     Cost: `steps` forward and backward passes per baseline, and a forward pass for each end. A
         tolerance doubles the steps (triples, with "midpoint"), computing only the new ones.
     """
@@ -50,11 +60,14 @@ class IntegratedGradients(Method):
     maximum_steps: int = 3200
 
     def __post_init__(self) -> None:
-        require(self.rule in (None, *NODES), self, "rule", f"one of {', '.join(map(repr, NODES))}")
+        known = self.rule is None or is_one_of(self.rule, NODES)
+        require(known, self, "rule", f"one of {', '.join(map(repr, NODES))}")
         least = 2 if self.used_rule == "trapezoid" else 1
         whole = is_whole(self.steps) and self.steps >= least
         require(whole, self, "steps", f"at least {least}")
-        require(is_whole(self.maximum_steps), self, "maximum_steps", "a whole number")
+        limit = is_whole(self.maximum_steps) and self.maximum_steps >= 1
+        require(limit, self, "maximum_steps", "at least 1")
+        require_baseline(self)
         if self.tolerance is not None:
             positive = is_real(self.tolerance) and self.tolerance > 0
             require(positive, self, "tolerance", "greater than 0")
@@ -68,166 +81,145 @@ class IntegratedGradients(Method):
         return self.rule or ("gauss_legendre" if self.tolerance is None else "trapezoid")
 
     def attribute(self, objective: Objective) -> Evidence:
-        baselines = objective.baselines(self.baseline)
-        score = objective.score()
-        starts = [score_at(objective, baseline) for baseline in baselines]
-        start = mean(starts)
-        allowed = None
-        if self.tolerance is not None:
-            change = objective.model.to_numpy(score - start).astype(np.float64)
-            allowed = self.tolerance * np.abs(change)
-        found = [
-            self._path(objective, baseline, score - start, allowed)
-            for baseline, start in zip(baselines, starts, strict=True)
-        ]
-        values = map_leaves(lambda *shares: mean(list(shares)), *(value for value, _ in found))
-        unfinished = sorted({row for _, rows in found for row in rows})
-        warnings: tuple[str, ...] = ()
-        if unfinished:
-            warnings = (
-                f"{self.maximum_steps} steps did not bring the relative gap of example"
-                f"{'s' if len(unfinished) > 1 else ''} {', '.join(map(str, unfinished[:10]))} to "
-                f"{self.tolerance:g}; raise maximum_steps, or see relative_gap for what was reached.",
-            )
-        return Evidence(values, score, start, warnings=warnings)
+        references = objective.references(self.baseline)
+        share = np.full(len(references), 1 / len(references))
+        score, start = objective.score(), mean_score(objective, references, share)
+        change = objective.model.to_numpy(score - start).astype(np.float64)
+        found = self._integral(objective, change, self.used_rule)
+        known = self.steps > 1 or self.tolerance is not None
+        more = "steps, or name a tolerance=" if self.tolerance is None else "maximum_steps"
+        return Evidence(
+            found.values,
+            score,
+            start,
+            error=found.error if known else None,
+            advice=f"Raise {more}, or compare with another baseline.",
+            warnings=found.warnings,
+        )
 
-    def _path(
-        self, objective: Objective, baseline: Tree, change: Array, allowed: Numbers | None
-    ) -> tuple[Tree, list[int]]:
-        """Values for one baseline, and which examples of the batch stayed above what is allowed."""
-        way = map_leaves(lambda x, b: x - b, objective.value, baseline)
-        average = average_gradient(objective, baseline, way, *NODES[self.used_rule](self.steps))
-        values = map_leaves(lambda w, g: w * g, way, average)
-        if allowed is None:
-            return values, []
-        intervals = self.steps - 1 if self.used_rule == "trapezoid" else self.steps
-        target = objective.model.to_numpy(change).astype(np.float64)
-        while True:
-            total = sum_per_example(values, objective.arrays)
-            gaps = np.abs(objective.model.to_numpy(total).astype(np.float64) - target)
-            pending = np.flatnonzero(gaps > allowed)
-            nodes, kept, finer = refined(self.used_rule, intervals)
-            if not len(pending) or finer > self.maximum_steps:
-                return values, objective.rows[pending].tolist()
-            part = objective.take(pending)
-            chosen = chooser(objective, pending)
-            more = average_gradient(
-                part,
-                map_leaves(chosen, baseline),
-                map_leaves(chosen, way),
-                nodes,
-                np.full(len(nodes), 1 / len(nodes)),
+    def _integral(self, objective: Objective, change: Numbers, rule: Rule) -> "Integral":
+        """The values by this rule, to the tolerance if there is one."""
+        intervals = self.steps - 1 if rule == "trapezoid" else self.steps
+        values, spread = self._sums(objective, rule, intervals, *NODES[rule](self.steps))
+        size = norms(objective, values)
+        error, notes = relative(spread, size, objective), list[str]()
+        ends = np.flatnonzero(~np.isfinite(size)) if rule in CLOSED else np.arange(0)
+        if len(ends):
+            notes.append(
+                f"The gradient is not finite at an end of the path of {named(objective, ends)}, where "
+                f"the {rule} rule has a node: midpoints are used instead."
             )
+            inner = self._integral(objective.take(ends), change[ends], "midpoint")
+            values = replace_rows(objective, values, inner.values, ends)
+            error[ends] = inner.error
+            notes += inner.warnings
+        while self.tolerance is not None:
+            gap = relative_gap(objective, values, change)
+            far = (gap > self.tolerance) | (error > self.tolerance)
+            pending = np.setdiff1d(np.flatnonzero(far), ends)
+            nodes, kept, finer = refined(rule, intervals)
+            if not len(pending):
+                break
+            if finer > self.maximum_steps:
+                notes.append(
+                    f"{self.maximum_steps} steps did not bring relative_gap and error of "
+                    f"{named(objective, pending)} to {self.tolerance:g}: the relative gap is up to "
+                    f"{gap[pending].max():.2g}, the estimated error of the values up to "
+                    f"{error[pending].max():.2g}. Raise maximum_steps or tolerance."
+                )
+                break
+            part, chosen = objective.take(pending), chooser(objective, pending)
+            even = np.full(len(nodes), 1 / len(nodes))
+            more, spread = self._sums(part, rule, finer, nodes, even)
             better = map_leaves(
-                lambda old, new, w: kept * old + (1 - kept) * (w * new),  # noqa: B023
+                lambda old, new: kept * old + (1 - kept) * new,  # noqa: B023
                 map_leaves(chosen, values),
                 more,
-                map_leaves(chosen, way),
             )
             values = replace_rows(objective, values, better, pending)
+            error[pending] = relative(spread, norms(part, better), part)
             intervals = finer
+        return Integral(values, error, tuple(notes))
+
+    def _sums(
+        self, objective: Objective, rule: Rule, intervals: int, nodes: Numbers, weights: Numbers
+    ) -> tuple[Tree, Numbers]:
+        """The values by these nodes, and the size (N,) of the error of a rule that has them."""
+        rows = np.vstack([weights, error_weights(rule, nodes, intervals)])
+        sums = path_sums(objective, objective.references(self.baseline), nodes, rows)
+        parts = [map_leaves(lambda leaf: leaf[row, ...], sums) for row in range(len(rows))]  # noqa: B023
+        sizes = [norms(objective, part) for part in parts[1:]]
+        return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
 
 
-def average_gradient(
-    objective: Objective, baseline: Tree, way: Tree, nodes: Numbers, weights: Numbers
+@final
+@dataclass(frozen=True)
+class Integral:
+    """Values (N, ...), their estimated relative error (N,), and what to tell the user."""
+
+    values: Tree
+    error: Numbers
+    warnings: tuple[str, ...] = ()
+
+
+def path_sums(
+    objective: Objective, references: Sequence[Tree], nodes: Numbers, weights: Numbers
 ) -> Tree:
-    """sum_i weights_i * gradient(baseline + nodes_i * way), shaped like the value (N, ...)."""
+    """For each row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x - b)), the
+    mean over the references b, shape (rows, N, ...)."""
+    arrays, steps = objective.arrays, len(nodes)
+    shares = weights / len(references)
+
+    def part(chunk: range) -> Tree:
+        starts = objective.stacked([references[sample // steps] for sample in chunk])
+        step = np.array(chunk) % steps
+        way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
+        points = map_leaves(
+            lambda b, w: b + objective.column(nodes[step], like=w[0, ...]) * w, starts, way
+        )
+        gradient = objective.gradient(points).gradient
+
+        def weighted(w: Array, g: Array) -> Array:
+            term = w * g
+            columns = [objective.column(share[step], like=term[0, ...]) for share in shares]
+            sums = [arrays.sum(column * term, axis=0) for column in columns]
+            return arrays.concat([one[None, ...] for one in sums], axis=0)
+
+        return map_leaves(weighted, way, gradient)
+
+    return objective.summed(len(references) * steps, part)
+
+
+def mean_score(objective: Objective, references: Sequence[Tree], shares: Numbers) -> Array:
+    """The scores of the references, each times its share, summed: shape (N,)."""
     arrays = objective.arrays
 
     def part(chunk: range) -> Tree:
-        at, share = nodes[chunk.start : chunk.stop], weights[chunk.start : chunk.stop]
+        starts = objective.stacked([references[number] for number in chunk])
         points = map_leaves(
-            lambda b, w: b[None, ...] + objective.column(at, like=b) * w[None, ...], baseline, way
+            lambda b, x: arrays.broadcast_to(b, (len(chunk), *shape_of(x))), starts, objective.value
         )
-        gradient = objective.gradient(points).gradient
-        return map_leaves(
-            lambda g: arrays.sum(objective.column(share, like=g[0, ...]) * g, axis=0), gradient
-        )
+        scores = objective.score(points)
+        share = shares[chunk.start : chunk.stop]
+        return arrays.sum(objective.column(share, like=scores[0, ...]) * scores, axis=0)
 
-    return objective.summed(len(nodes), part)
-
-
-def score_at(objective: Objective, value: Tree) -> Array:
-    """The score at one point per example, shape (N,)."""
-    return objective.score(map_leaves(lambda leaf: leaf[None, ...], value))[0, ...]
+    (total,) = leaves(objective.summed(len(references), part))
+    return total
 
 
-def mean(arrays: list[Array]) -> Array:
-    total = arrays[0]
-    for more in arrays[1:]:
-        total = total + more
-    return total / len(arrays) if len(arrays) > 1 else total
+def mean(arrays: Sequence[Array]) -> Array:
+    """The mean, added up in halves, so that of a thousand arrays no digits are lost."""
+
+    def total(ones: Sequence[Array]) -> Array:
+        half = len(ones) // 2
+        return total(ones[:half]) + total(ones[half:]) if half else ones[0]
+
+    return total(arrays) / len(arrays) if len(arrays) > 1 else arrays[0]
 
 
-def refined(rule: Rule, intervals: int) -> tuple[Numbers, float, int]:
-    """The nodes that refine a rule, the weight its old result keeps, and the new interval count.
-
-    Halving the intervals of the trapezoid, left or right rule adds their midpoints; thirding those of
-    the midpoint rule adds the midpoints of the outer thirds.
-    """
-    first = np.arange(intervals)
-    if rule == "midpoint":
-        nodes = np.sort(np.concatenate([first + 1 / 6, first + 5 / 6])) / intervals
-        return nodes, 1 / 3, 3 * intervals
-    return (first + 0.5) / intervals, 1 / 2, 2 * intervals
-
-
-def chooser(objective: Objective, rows: NDArray[np.int64]) -> Callable[[Array], Array]:
-    """A function that picks these rows of an array."""
-    index = objective.model.asarray(rows)
-    return lambda leaf: objective.arrays.take(leaf, index, axis=0)
-
-
-def replace_rows(objective: Objective, old: Tree, new: Tree, rows: NDArray[np.int64]) -> Tree:
-    """`old` with its `rows` taken from `new`, without writing into either."""
-    index = np.arange(objective.count)
-    index[rows] = objective.count + np.arange(len(rows))
-    choose = chooser(objective, index)
-    joined = map_leaves(lambda a, b: objective.arrays.concat([a, b], axis=0), old, new)
-    return map_leaves(choose, joined)
-
-
-@cache
-def gauss_legendre(steps: int) -> tuple[Numbers, Numbers]:
-    """Nodes at the roots of the Legendre polynomial P of degree `steps`, found by Newton's method.
-
-    The weights are 2 / ((1 - x^2) P'(x)^2) (Abramowitz, Stegun, 25.4.29). NumPy's own function takes
-    the eigenvalues of a matrix, which for 2,000 steps costs more than the gradients do.
-    """
-    x = np.cos(np.pi * (np.arange(steps, 0, -1) - 0.25) / (steps + 0.5))
-    slope = np.ones_like(x)
-    for _ in range(6):  # quadratic convergence from a guess that is off by about 1 / steps^2
-        before, value = np.ones_like(x), x
-        for degree in range(2, steps + 1):
-            before, value = value, ((2 * degree - 1) * x * value - (degree - 1) * before) / degree
-        slope = steps * (x * value - before) / (x * x - 1)
-        x = x - value / slope
-    return (x + 1) / 2, 1 / ((1 - x * x) * slope * slope)
-
-
-def midpoint(steps: int) -> tuple[Numbers, Numbers]:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-
-
-def trapezoid(steps: int) -> tuple[Numbers, Numbers]:
-    weights = np.full(steps, 1 / (steps - 1))
-    weights[[0, -1]] /= 2
-    return np.linspace(0, 1, steps), weights
-
-
-def left(steps: int) -> tuple[Numbers, Numbers]:
-    return np.arange(steps) / steps, np.full(steps, 1 / steps)
-
-
-def right(steps: int) -> tuple[Numbers, Numbers]:
-    return np.arange(1, steps + 1) / steps, np.full(steps, 1 / steps)
-
-
-NODES: dict[str, Callable[[int], tuple[Numbers, Numbers]]] = {
-    "gauss_legendre": gauss_legendre,
-    "midpoint": midpoint,
-    "trapezoid": trapezoid,
-    "left": left,
-    "right": right,
-}
-"""Nodes in [0, 1] and weights that sum to 1, by rule."""
+def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
+    """|sum of values - change| / |change| of each example; 0 where both are 0."""
+    total = objective.model.to_numpy(sum_per_example(values, objective.arrays))
+    gap = np.abs(total.astype(np.float64) - change)
+    size = np.abs(change)
+    return np.divide(gap, size, out=np.where(gap > 0, np.inf, 0.0), where=size > 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from backlight import Evidence, Method, Objective
-from backlight.errors import require
+from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, LINEAR, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules, Treatment, places
 from backlight.tree import map_leaves
@@ -105,11 +105,20 @@ class LRPRules(Rules):
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
         left = [one for one in operations if self.treatment(one) is Treatment.FALLBACK]
-        if not left:
-            return ()
-        return (
-            f"{self.technique} has no rule for {places(left)}: the plain gradient is used there.",
-        )
+        unused = self.composite.unused(operations)
+        found = []
+        if left:
+            found.append(
+                f"{self.technique} has no rule for {places(left)}: the plain gradient is used there."
+            )
+        if unused:
+            linear = dict.fromkeys(one.name for one in operations if one.kind in LINEAR)
+            found.append(
+                f"No linear operation has a name that fits {', '.join(map(repr, unused))} of "
+                f"Composite.named; there are {', '.join(list(linear)[:10]) or 'none'}"
+                f"{' ...' if len(linear) > 10 else ''}."
+            )
+        return tuple(found)
 
 
 @final
@@ -141,7 +150,7 @@ class LRP(Method):
     composite: str | Composite = "epsilon_plus"
 
     def __post_init__(self) -> None:
-        known = isinstance(self.composite, Composite) or self.composite in COMPOSITES
+        known = isinstance(self.composite, Composite) or is_one_of(self.composite, COMPOSITES)
         listed = ", ".join(map(repr, COMPOSITES))
         require(known, self, "composite", f"a Composite or one of {listed}")
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backlight.arrays import Array, Arrays, precision
+from backlight.errors import is_real, require
 from backlight.rules import Application, Incoming, Rule
 from backlight_methods.signs import negative, positive, quotient, stabilised, tiny
 
@@ -46,6 +47,13 @@ def shared(relevance: Array, total: Array, epsilon: float, arrays: Arrays) -> Ar
     return quotient(relevance, moved, arrays)
 
 
+def require_at_least_0(rule: Rule, *fields: str) -> None:
+    """Raise `HyperParameterError` unless each of these fields is a number of at least 0."""
+    for field in fields:
+        given = getattr(rule, field)
+        require(is_real(given) and given >= 0, rule, field, "a finite number, at least 0")
+
+
 @final
 @dataclass(frozen=True)
 class Epsilon(Incoming):
@@ -58,6 +66,9 @@ class Epsilon(Incoming):
 
     epsilon: float = 1e-6
     needs: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    def __post_init__(self) -> None:
+        require_at_least_0(self, "epsilon")
 
     def incoming(self, op: Application, grad: Array) -> Array:
         if not self.epsilon:
@@ -75,12 +86,15 @@ class Gamma(Rule):
     and a positive z; contributions of the sign of z_j are favoured in general.
 
     Attributes:
-        gamma: at least 0; 0 is LRP-0, infinity is z-plus.
+        gamma: at least 0; 0 is LRP-0, and the larger, the nearer to z-plus.
         epsilon: as of `Epsilon`, for the favoured sums.
     """
 
     gamma: float = 0.25
     epsilon: float = 1e-9
+
+    def __post_init__(self) -> None:
+        require_at_least_0(self, "gamma", "epsilon")
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
@@ -119,6 +133,12 @@ class AlphaBeta(Rule):
     beta: float = 0.0
     bias: bool = True
     epsilon: float = 1e-9
+
+    def __post_init__(self) -> None:
+        require_at_least_0(self, "alpha", "beta", "epsilon")
+        apart = abs(self.alpha - self.beta - 1)
+        require(apart < 1e-6, self, "alpha", f"1 more than beta, which is {self.beta!r}")
+        require(isinstance(self.bias, bool), self, "bias", "True or False")
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
@@ -186,6 +206,14 @@ class ZBox(InputRule):
     low: float | None = None
     high: float | None = None
     epsilon: float = 1e-9
+
+    def __post_init__(self) -> None:
+        require_at_least_0(self, "epsilon")
+        for field in ("low", "high"):
+            given = getattr(self, field)
+            require(given is None or is_real(given), self, field, "None or a finite number")
+        if self.low is not None and self.high is not None:
+            require(self.low < self.high, self, "low", f"below high, which is {self.high!r}")
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
@@ -267,6 +295,9 @@ class HalfEpsilon(Incoming):
     epsilon: float = 1e-6
     needs: ClassVar[frozenset[str]] = frozenset({"output"})
 
+    def __post_init__(self) -> None:
+        require_at_least_0(self, "epsilon")
+
     def incoming(self, op: Application, grad: Array) -> Array:
         return Epsilon(self.epsilon).incoming(op, grad) * 0.5
 
@@ -281,6 +312,9 @@ class Numerator(Rule):
     """
 
     divisor: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.divisor in (0, 1), self, "divisor", "0 or 1")
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         found = [*op.vjp(grad)]

@@ -101,7 +101,7 @@ class RectifierRules(Rules):
         if not left:
             return ()
         return (
-            f"{self.technique} has no rule for {places(left)}: the plain gradient is used there.",
+            f"{self.technique} has no rule for {places(left, 1)}: the plain gradient is used there.",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Literal, final
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array
-from backlight.errors import InputError, require
+from backlight.errors import InputError, is_one_of, require
 from backlight.tree import map_leaves
 
 
@@ -29,9 +29,8 @@ class Saliency(Method):
     channels: Literal["keep", "max", "mean"] = "keep"
 
     def __post_init__(self) -> None:
-        require(
-            self.channels in ("keep", "max", "mean"), self, "channels", "'keep', 'max' or 'mean'"
-        )
+        known = is_one_of(self.channels, ("keep", "max", "mean"))
+        require(known, self, "channels", "'keep', 'max' or 'mean'")
 
     def attribute(self, objective: Objective) -> Evidence:
         found = objective.gradient()

@@ -12,12 +12,13 @@ import numpy as np
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.errors import InputTypeError, is_real, is_whole, require
+from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
 from backlight.layout import input_layout
 from backlight.noise import normal
 from backlight.rules import Rules
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradient import Gradient
+from backlight_methods.samples import Samples
 
 
 @final
@@ -55,8 +56,11 @@ class Smooth(Method):
         require(isinstance(self.relative, bool), self, "relative", "True or False")
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         known = ("mean", "square", "variance")
-        require(self.statistic in known, self, "statistic", "'mean', 'square' or 'variance'")
-        require(self.where in ("input", "site"), self, "where", "'input' or 'site'")
+        require(
+            is_one_of(self.statistic, known), self, "statistic", "'mean', 'square' or 'variance'"
+        )
+        places = ("input", "site")
+        require(is_one_of(self.where, places), self, "where", "'input' or 'site'")
 
     @property
     def spatial(self) -> bool:
@@ -74,7 +78,7 @@ class Smooth(Method):
                 "Noise cannot be added to integers; use Smooth(where='site') to add it to the "
                 "value at the site instead."
             )
-        seen, mean, spread = 0, None, None
+        samples: Samples | None = None
         warnings: tuple[str, ...] = ()
         for chunk in objective.chunks(self.samples):
             points = self._noisy(objective, value, chunk, noisy_input)
@@ -85,19 +89,25 @@ class Smooth(Method):
                 lambda leaf: fold(leaf, len(chunk), objective),  # noqa: B023
                 evidence.values,
             )
-            mean, spread = combine(objective, mean, spread, seen, folded, len(chunk))
-            seen += len(chunk)
-        if mean is None or spread is None:
+            chunked = Samples.of(objective, folded)
+            samples = chunked if samples is None else samples.joined(chunked)
+        if samples is None:
             raise AssertionError("unreachable: samples is at least 1")
-        return Evidence(self._statistic(mean, spread), warnings=tuple(dict.fromkeys(warnings)))
+        is_mean = self.statistic == "mean"
+        return Evidence(
+            self._statistic(samples),
+            error=samples.error() if is_mean else None,
+            standard_error=samples.standard_error() if is_mean else None,
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
 
-    def _statistic(self, mean: Tree, spread: Tree) -> Tree:
+    def _statistic(self, samples: Samples) -> Tree:
         if self.statistic == "mean":
-            return mean
-        variance = map_leaves(lambda s: s / self.samples, spread)
+            return samples.mean
+        variance = map_leaves(lambda s: s / self.samples, samples.spread)
         if self.statistic == "variance":
             return variance
-        return map_leaves(lambda v, m: v + m * m, variance, mean)
+        return map_leaves(lambda v, m: v + m * m, variance, samples.mean)
 
     def _noisy(self, objective: Objective, value: Tree, chunk: range, is_input: bool) -> Tree:
         """Noisy copies of the value, shape (samples, N, ...)."""
@@ -126,30 +136,3 @@ def value_range(leaf: Array, objective: Objective) -> Array:
 
 def fold(leaf: Array, samples: int, objective: Objective) -> Array:
     return objective.arrays.reshape(leaf, (samples, objective.count, *shape_of(leaf)[1:]))
-
-
-def combine(
-    objective: Objective,
-    mean: Tree | None,
-    spread: Tree | None,
-    seen: int,
-    new: Tree,
-    count: int,
-) -> tuple[Tree, Tree]:
-    """Mean and sum of squared deviations of `seen` samples joined with `count` new ones.
-
-    Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
-    (1979): no difference of large sums, so that float32 keeps its digits.
-    """
-    arrays = objective.arrays
-    new_mean = map_leaves(lambda leaf: arrays.mean(leaf, axis=0), new)
-    new_spread = map_leaves(
-        lambda leaf, m: arrays.sum((leaf - m[None, ...]) ** 2, axis=0), new, new_mean
-    )
-    if mean is None or spread is None:
-        return new_mean, new_spread
-    share = count / (seen + count)
-    step = map_leaves(lambda a, b: b - a, mean, new_mean)
-    joined = map_leaves(lambda m, d: m + d * share, mean, step)
-    spread = map_leaves(lambda s, n, d: s + n + d * d * (seen * share), spread, new_spread, step)
-    return joined, spread

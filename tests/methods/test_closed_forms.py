@@ -27,6 +27,7 @@ from backlight_methods import (
     Smooth,
     XGradCAM,
 )
+from backlight_methods.quadrature import error_weights, estimated, refined
 from tests.methods.judges import any_numbers, closed_form
 from tests.reference import ReferenceModel, polynomial
 
@@ -395,13 +396,19 @@ MIXED = np.array([[1.0, 0.0], [0.1, 2.0], [1.0, 0.6], [0.5, 0.0]])
 
 
 def steps_needed(rule: str, steps: int, tolerance: float, x: np.ndarray) -> int:
-    """Refine by hand until the plain rule is within the tolerance."""
+    """Refine by hand until the plain rule's gap and estimated error are within the tolerance."""
     change = value_of(STEEP, 0, x)
+    intervals = steps - (rule == "trapezoid")
+    nodes = np.array([node for node, _ in textbook(rule, steps)])
     while True:
         values = integrated(STEEP, 0, x, np.zeros(2), rule, steps)
-        if abs(values.sum() - change) <= tolerance * abs(change):
+        slopes = np.stack([x * slope_of(STEEP, 0, node * x) for node in nodes])
+        sizes = np.abs(error_weights(rule, nodes, intervals) @ slopes).sum(1)
+        (error,) = estimated(sizes[:, None]) / np.abs(values).sum()
+        if abs(values.sum() - change) <= tolerance * abs(change) and error <= tolerance:
             return steps
-        steps = {"trapezoid": 2 * steps - 1, "midpoint": 3 * steps}.get(rule, 2 * steps)
+        nodes, _, intervals = refined(rule, intervals)
+        steps = intervals + (rule == "trapezoid")
 
 
 @closed_form("integrated_gradients")
@@ -416,6 +423,7 @@ def test_a_tolerance_adds_steps_only_where_they_are_needed(rule: str, batch_size
     technique = IntegratedGradients(steps=5, rule=rule, tolerance=1e-2)
     found = technique(model, MIXED, 0, batch_size=batch_size)
     assert found.relative_gap.max() <= 1e-2
+    assert found.error.max() <= 1e-2
     assert model.rows == sum(needed), "each example has its own steps, and no node is repeated"
     for row, steps in enumerate(needed):
         plain = integrated(STEEP, 0, MIXED[row], np.zeros(2), used, steps)
@@ -754,7 +762,8 @@ def cam_by_hand(name: str, activation: np.ndarray, gradient: np.ndarray) -> np.n
         x_grad = sum(g[p] * a[p] for p in places) / sum(a[p] for p in places)
         plus_plus = 0.0
         for p in places:
-            below = 2 * g[p] ** 2 + sum(a[q] for q in places) * g[p] ** 3
+            total = sum(max(a[q], 0.0) for q in places)
+            below = 2 * g[p] ** 2 + total * g[p] ** 3
             plus_plus += g[p] ** 2 / below * max(g[p], 0.0)
         for p in places:
             weight = {

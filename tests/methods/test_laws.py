@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backlight import BacklightWarning, Method, Several, Shared
-from backlight_methods import METHODS, ExpectedGradients, Gradient, IntegratedGradients, Smooth
+from backlight_methods import (
+    METHODS,
+    ExpectedGradients,
+    GradCAMPlusPlus,
+    Gradient,
+    IntegratedGradients,
+    Smooth,
+)
 from tests.methods.judges import any_numbers
 from tests.reference import ReferenceModel, polynomial
 from tests.tape import arrays as functions
@@ -128,6 +135,13 @@ def test_the_result_does_not_depend_on_the_batch_size(
     if whole.gap is not None:
         np.testing.assert_allclose(cut.gap, whole.gap, **EXACT)
         np.testing.assert_allclose(cut.baseline_score, whole.baseline_score, **EXACT)
+    for ours, theirs in (
+        (cut.error, whole.error),
+        (cut.standard_error, whole.standard_error),
+    ):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-11)
 
 
 @every_technique
@@ -370,6 +384,19 @@ def test_expected_gradients_close_their_gap_with_samples(
     # A single draw's sum spreads by at most the steepest slope times the longest way.
     spread = 3 * (np.abs(weights[0]).max() + 4 * np.abs(weights[1]).max()) * 3
     assert gap <= 4 * spread / np.sqrt(500) + 1e-7
+
+
+@few
+@given(activation=arrays(2, 4, 3), gradient=arrays(2, 4, 3))
+def test_the_weights_of_grad_cam_plus_plus_are_at_least_0_on_maps_of_any_sign(
+    activation: np.ndarray, gradient: np.ndarray
+) -> None:
+    given_to = strict.asarray(10 * activation), strict.asarray(gradient)
+    weights = np.asarray(GradCAMPlusPlus().weights(*given_to, functions))
+    assert (weights >= 0).all()
+    assert (weights <= np.maximum(gradient, 0).sum(1, keepdims=True) / 2 + 1e-12).all()
+    nowhere = (gradient <= 0).all(axis=1, keepdims=True)
+    np.testing.assert_array_equal(weights[nowhere], 0.0)
 
 
 LINEAR_COMPLETE = ["deep_lift", "integrated_gradients", "expected_gradients", "occlusion"]

@@ -1,0 +1,93 @@
+"""Frozen dataclasses whose fields may hold arrays: short to show, and equal where their numbers are."""
+
+from collections.abc import Hashable
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEW = 6
+"""How many numbers or things are shown one by one."""
+
+
+class ByValue:
+    """Gives the dataclasses that inherit it a `repr`, an `==` and a `hash` that know arrays.
+
+    Arrays, NumPy's or a framework's, are shown as `array(float32, (1, 28, 28), mean 0.13)`, and are
+    equal where their dtype, shape and numbers are.
+    """
+
+    def __init_subclass__(cls) -> None:
+        # Into the class itself: what `dataclass` finds there it leaves.
+        super().__init_subclass__()
+        for name in ("__repr__", "__eq__", "__hash__"):
+            if name not in cls.__dict__:
+                setattr(cls, name, getattr(ByValue, name))
+
+    def __repr__(self) -> str:
+        shares = (f"{one.name}={shown(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__qualname__}({', '.join(shares)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return numbers_of(self) == numbers_of(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), numbers_of(self)))
+
+
+def is_array(value: object) -> bool:
+    """Whether it is an array, NumPy's or a framework's; a single number of NumPy's is none."""
+    named = all(hasattr(value, name) for name in ("shape", "dtype", "ndim"))
+    return named and not isinstance(value, np.generic)
+
+
+def on_host(array: object) -> NDArray[np.generic]:
+    """The numbers of an array of any framework."""
+    detach = getattr(array, "detach", None)
+    if detach is None:
+        return np.asarray(array)
+    tensor = detach().cpu()
+    # NumPy has no bfloat16 of its own.
+    return np.asarray(tensor.float() if "bfloat16" in str(tensor.dtype) else tensor)
+
+
+def shown(value: object) -> str:
+    """As `repr`, but short where there are arrays or many things."""
+    if is_array(value):
+        host = on_host(value)
+        name = dtype_of(value)
+        if host.size <= FEW:
+            return f"array({name}, {host.tolist()})"
+        mean = host.astype(np.float64).mean() if host.dtype.kind not in "OSUMm" else float("nan")
+        return f"array({name}, {host.shape}, mean {mean:.2g})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {shown(one)}' for key, one in value.items())}}}"
+    if isinstance(value, (tuple, list)):
+        listed = [shown(one) for one in value[:FEW]]
+        listed += [f"... {len(value)} in all"] if len(value) > FEW else []
+        listed += [""] if isinstance(value, tuple) and len(value) == 1 else []
+        inside = ", ".join(listed).rstrip(" ")
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    return repr(value)
+
+
+def dtype_of(array: object) -> str:
+    dtype = array.dtype  # type: ignore[attr-defined]
+    return getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+
+
+def numbers_of(value: object) -> Hashable:
+    """What makes it equal to another, arrays as bytes."""
+    if isinstance(value, ByValue):
+        names = (one.name for one in fields(value))  # type: ignore[arg-type]
+        return type(value), tuple(numbers_of(getattr(value, name)) for name in names)
+    if is_array(value):
+        host = np.ascontiguousarray(on_host(value))
+        return dtype_of(value), host.shape, host.tobytes()
+    if isinstance(value, dict):
+        return frozenset((key, numbers_of(one)) for key, one in value.items())
+    if isinstance(value, (tuple, list)):
+        return type(value), tuple(map(numbers_of, value))
+    return value
