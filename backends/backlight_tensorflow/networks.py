@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import tensorflow as tf
 
 from backlight.arrays import Channels
-from backlight.errors import BacklightError, ModelError
+from backlight.errors import BacklightError, ModelError, TargetError
+from backlight.scores import ONE_EACH, Score
 from backlight_tensorflow.calls import Request, plain_call, signature_call
 from backlight_tensorflow.ownership import is_keras
+from backlight_tensorflow.programs import SCORE
 
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Recorder
@@ -45,8 +47,9 @@ class Network:
     wanted: str | None
 
     @contextmanager
-    def explained(self, request: Request) -> Iterator[None]:
-        """Errors from inside come out as ModelError, with what the network was called with."""
+    def explained(self, request: Request, score: Score | None = None) -> Iterator[None]:
+        """Errors from inside come out as ModelError, with what the network was called with; those of
+        the score's own operations as TargetError."""
         try:
             yield
         except BacklightError:
@@ -54,6 +57,11 @@ class Network:
         except Exception as error:
             wants = f"; it wants {self.wanted}" if self.wanted else ""
             said = COLOURS.sub("", str(error)).strip()
+            if score is not None and SCORE in said:
+                raise TargetError(
+                    f"{score!r} raised {type(error).__name__} when the network was called with shapes "
+                    f"{request.described()}. {ONE_EACH} It said: {said}"
+                ) from error
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with shapes "
                 f"{request.described()}{wants}: {said}"

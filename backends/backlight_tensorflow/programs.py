@@ -59,10 +59,15 @@ def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
     return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
 
 
+SCORE = "score_of_the_target"
+"""What the operations of a score are called in graphs: an error at one is not the network's."""
+
+
 def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tensor:
     """The score of each example, from outputs and operands of a graph that is being built."""
     given = cast(Sequence[Array], operands)
-    found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
+    with tf.name_scope(SCORE):
+        found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
     # A score of integers, an argmax say, is a score that does not depend on the value.
     return found if found.dtype.is_floating else tf.cast(found, tf.float32)
 

@@ -285,7 +285,7 @@ class Objective:
         """A baseline in the dtype of a value of integers, which it must fit without being changed."""
         host = self.model.to_numpy(baseline)
         with np.errstate(invalid="ignore"):
-            whole = host.astype(self.model.to_numpy(leaf[:1]).dtype)
+            whole = host.astype(self.model.to_numpy(leaf[:1, ...]).dtype)
         if not np.array_equal(whole, host):
             raise InputError(
                 f"The value to explain holds integers, {whole.dtype}, such as token ids or raw "

@@ -250,7 +250,7 @@ class Output(Score):
 
     Args:
         path: where the array is among several outputs: a key (the net's own name of the output), a
-            field, a position, or a tuple of them.
+            field, a position (JAX sorts the keys of a dict), or a tuple of them.
         index: indexes the axes after the batch: an integer, a slice, `...` or a tuple of them. The
             axes that remain are summed: `Output("out", index=(3,))` of a (N, classes, H, W)
             segmentation is the evidence for class 3 in the whole picture,
@@ -278,6 +278,11 @@ class Output(Score):
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
         return pick(array_at(outputs, self.path), self.index, operands, arrays)
+
+    def __repr__(self) -> str:
+        parts = [] if self.path is None else [repr(self.path)]
+        parts += [] if self.index == () else [f"index={self.index!r}"]
+        return f"Output({', '.join(parts)})"
 
 
 @final
@@ -369,8 +374,7 @@ class Function(Score):
         except Exception as error:  # the user's own code may fail in any way
             raise TargetError(
                 f"{self!r} raised {type(error).__name__} for outputs {describe(specified(outputs))}: "
-                f"{error} "
-                f"{ONE_EACH}"
+                f"{str(error).rstrip('. ')}. {ONE_EACH}"
             ) from error
         self._check(found, outputs)
         return found

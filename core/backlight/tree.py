@@ -68,10 +68,10 @@ def children(outputs: object) -> Mapping[object, object] | None:
     Mappings, tuples, lists, named tuples and dataclasses (Hugging Face's outputs are two of these)
     have parts.
     """
-    if hasattr(outputs, "shape"):
-        return None
     if isinstance(outputs, Mapping):
         return outputs
+    if hasattr(outputs, "shape"):
+        return None
     if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
         return dict(zip(outputs._fields, outputs, strict=True))
     if isinstance(outputs, (tuple, list)):
