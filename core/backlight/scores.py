@@ -188,7 +188,8 @@ def the_output(k: Classes, path: Path, count: int) -> "Output":
     """What class `k` of one output of unknown meaning is: the output for 0, and else refused."""
     rows_of(k, count, 2, "classes")
     if np.ndim(k) > 0 or np.asarray(k) not in (0, -1):
-        raise TargetError(f"Which number is that of class {brief(k)}? {UNKNOWN_MEANING}")
+        each = " for each example" if np.ndim(k) else ""
+        raise TargetError(f"Class {brief(k)}{each} was asked for. {UNKNOWN_MEANING}")
     return Output(path)
 
 

@@ -58,26 +58,29 @@ def _search(objective: Objective) -> str:
             return _last_that_matters(objective, tokens) or site.name
     found = _last_that_matters(objective, tokens)
     if found is None:
-        readable = [site for site, place in places if place is not None and not place.tokens]
-        advice = _advice(objective, ", ".join(f"{site.name} {site.shape}" for site in readable))
         seen = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
         raise SiteError(
-            f"No feature map found for inputs of shape {shape}. {advice} Sites seen: {seen}."
+            f"No feature map found for inputs of shape {shape}. {advice(objective)} Sites seen: {seen}."
         )
     return found
 
 
-def _advice(objective: Objective, readable: str) -> str:
-    """What to do where there is no feature map: sites are named only if they can be read."""
-    (first, *_) = leaves(objective.inputs.attributed)
+def advice(objective: Objective) -> str:
+    """What to do where a site is no feature map: other sites are named only if they can be read."""
     if objective.input_layout is None:
         return (
             "Class activation maps need inputs with places, such as pictures (N, C, H, W) or "
             "(N, H, W, C): explain the input itself, with integrated_gradients for example."
         )
+    readable = [
+        f"{site.name} {site.shape}"
+        for site in objective.model.sites(objective.inputs)
+        if (place := objective.inner_layout(site.shape)) is not None and not place.tokens
+    ]
     if readable:
-        return f"Name a site with at=... that is laid out over the input: {readable}."
-    return objective.guess(first) or (
+        return f"Laid out over the input, and so good for at=..., are: {', '.join(readable)}."
+    (first, *_) = leaves(objective.inputs.attributed)
+    return objective.placed(None).guess(first) or (
         "None of the sites is laid out over the input: explain the input itself, with "
         "integrated_gradients for example."
     )

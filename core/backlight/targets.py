@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, shape_of
-from backlight.errors import InputTypeError, TargetError
+from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
 from backlight.objective import take_rows
@@ -179,8 +179,15 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
         for name, leaf in zip(names(inputs.attributed), leaves(inputs.attributed), strict=True)
         if not model.is_floating(leaf)
     ]
-    if integer:
-        raise InputTypeError(
-            f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
-            "point; for token ids attribute at the embedding, with at='the embedding's name'."
-        )
+    if not integer:
+        return
+    whole = [shape_of(leaf) for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    try:
+        sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in whole]
+    except BacklightError:
+        sites = []
+    named = f": at={sites[0]!r}" if sites else " (model.sites(x) lists the names for at=...)"
+    raise InputTypeError(
+        f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
+        f"point; for token ids attribute at the embedding{named}."
+    )

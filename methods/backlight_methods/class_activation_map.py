@@ -17,6 +17,7 @@ from backlight.arrays import Array, Arrays, shape_of
 from backlight.errors import SiteError, require
 from backlight.resize import resize
 from backlight.rules import Rules
+from backlight.spatial import advice
 from backlight.tree import leaves
 from backlight_methods.guided_backprop import GuidedBackprop
 from backlight_methods.lrp import LRP
@@ -68,7 +69,8 @@ class ClassActivationMap(Method):
         if layout is None or target is None:
             raise SiteError(
                 f"The site {objective.at!r} of shape {shape_of(value)} is not laid out over the input; "
-                "a class activation map needs a feature map or a grid of tokens."
+                "a class activation map needs a feature map or a grid of tokens. "
+                f"{advice(objective)}"
             )
         arrays = objective.arrays
         flat = (objective.count, prod(layout.grid), -1)
