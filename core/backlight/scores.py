@@ -282,7 +282,9 @@ class Output(Score):
 
     def __repr__(self) -> str:
         parts = [] if self.path is None else [repr(self.path)]
-        parts += [] if self.index == () else [f"index={self.index!r}"]
+        parts += (
+            [] if isinstance(self.index, tuple) and not self.index else [f"index={self.index!r}"]
+        )
         return f"Output({', '.join(parts)})"
 
 
@@ -394,7 +396,7 @@ class Function(Score):
         raise TargetError(f"{self!r} gave {gave} for outputs {describe(given)}. {ONE_EACH}")
 
     def __repr__(self) -> str:
-        name = getattr(self.function, "__qualname__", None) or repr(self.function)
+        name = getattr(self.function, "__name__", None) or repr(self.function)
         shapes = [str(np.shape(one)) for one in self.given]
         return f"Function({', '.join([name, *shapes])})"
 

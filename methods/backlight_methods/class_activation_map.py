@@ -83,4 +83,5 @@ class ClassActivationMap(Method):
         if self.upsample != "none":
             maps = resize(maps, target.grid, self.upsample, objective.model)
         notes = rules.notes(found.operations) if rules is not None else ()
-        return Evidence(maps, found.score, warnings=notes)
+        guess = objective.placed(None).guess(leaves(objective.inputs.attributed)[0])
+        return Evidence(maps, found.score, warnings=(*notes, *([guess] if guess else [])))

@@ -63,4 +63,5 @@ class GuidedGradCAM(Method):
         axis = layout.channel_axis
         weight = maps if axis is None else objective.arrays.expand_dims(maps, axis=axis)
         values = rebuild(guided.gradient, [gradient * weight])
-        return Evidence(values, guided.score, warnings=self.rules.notes(guided.operations))
+        notes = (*cam.warnings, *self.rules.notes(guided.operations))
+        return Evidence(values, guided.score, warnings=notes)
