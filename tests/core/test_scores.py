@@ -637,7 +637,10 @@ def test_an_error_of_the_function_names_it() -> None:
 
     with pytest.raises(TargetError) as caught:
         Gradient()(model(), X, broken)
-    for fragment in ("Function(broken) raised IndexError for outputs (5, 4)", "Function(f, labels, masks)"):
+    for fragment in (
+        "Function(broken) raised IndexError for outputs (5, 4)",
+        "Function(f, labels, masks)",
+    ):
         assert fragment in str(caught.value)
     assert isinstance(caught.value.__cause__, IndexError)
 
