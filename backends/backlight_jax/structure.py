@@ -58,11 +58,23 @@ class Structure:
     @cached_property
     def channels(self) -> Channels | None:
         """Where the first convolution has the channels; None if there is none."""
+        if self._convolution is None:
+            return None
+        return "first" if self._convolution[1] == 1 else "last"
+
+    @property
+    def signals(self) -> bool:
+        """Whether the first convolution is along one axis."""
+        return self._convolution is not None and len(self._convolution) == 3
+
+    @cached_property
+    def _convolution(self) -> tuple[int, ...] | None:
+        """Where the operand of the first convolution has examples, channels and places."""
         for node in self.active_nodes:
             if node.primitive == "conv_general_dilated":
                 operand, specification = node.inputs[0], node.params["dimension_numbers"].lhs_spec
                 if isinstance(operand, int) and operand in self.active:
-                    return "first" if specification[1] == 1 else "last"
+                    return tuple(specification)
         return None
 
     @cached_property

@@ -52,6 +52,7 @@ class TensorFlowModel(Model):
         self._network: Network = network(net)
         self._kind = options.outputs
         self.channels: Channels = options.channels or self._network.channels
+        self.signals = self._network.signals
         self._traces: OrderedDict[Hashable, Trace] = OrderedDict()
         self._of_one_size: set[Hashable] = set()
 

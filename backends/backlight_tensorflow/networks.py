@@ -35,6 +35,7 @@ class Network:
         call: runs it in inference mode.
         recorder: watches its layers, if it has any.
         channels: where it has the channels of images.
+        signals: as of `Model`.
         dtype: what floating-point numbers from NumPy become; None: they stay as they are.
         wanted: the inputs it was made for, where it says so.
     """
@@ -45,6 +46,7 @@ class Network:
     channels: Channels
     dtype: tf.DType | None
     wanted: str | None
+    signals: bool = False
 
     @contextmanager
     def explained(self, request: Request, score: Score | None = None) -> Iterator[None]:
@@ -80,6 +82,7 @@ def network(net: Any) -> Network:
             keras_models.channels_of(net),
             keras_models.dtype_of(net),
             keras_models.wanted_inputs(net),
+            keras_models.takes_signals(net),
         )
     return Network(net, callable_of(net), None, "last", floating_dtype(net), None)
 

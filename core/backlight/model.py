@@ -122,6 +122,9 @@ class Model(ABC):
     """What the user said the outputs hold, to `wrap`."""
     channels: Channels
     """Where this model has the channels of images and feature maps, where shapes do not tell."""
+    signals: bool = False
+    """Whether the net is known to take signals with channels: its first layer that looks at neighbours
+    looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
     declared_channels: InputChannels | None = None
     """What the user said about the channels of the inputs, to `wrap`."""
 

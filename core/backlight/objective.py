@@ -110,9 +110,8 @@ class Objective:
         """What to say where only a guess tells which axes of this input are places; else None."""
         shape = shape_of(value)
         layout = self.layout_of(value)
-        if self.at is not None or layout is None:
-            return None
-        if not guessed(shape, self.model.declared_channels):
+        known = self.at is not None or layout is None or self.model.signals
+        if known or layout is None or not guessed(shape, self.model.declared_channels):
             return None
         return (
             f"An input of shape {shape} may be signals or pictures without channels; it was taken for "
