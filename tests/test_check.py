@@ -14,6 +14,7 @@ from PIL import Image
 from backlight import Evidence, Examples, Kind, Method, Objective, Operation, Rules
 from backlight.command_line import main
 from backlight.errors import InputError, InputTypeError
+from backlight.outputs import OutputSpec
 from backlight_check.checks import called, check, named, rows, ruled_techniques
 from backlight_check.input_source import Reading, in_code, load_input
 from backlight_check.subject import Subject, subject
@@ -80,7 +81,19 @@ class Pair(Known):
         self.stages = (("sum", lambda a, b: a + b), *self.stages)
 
 
+class Heads(Known):
+    """Two outputs."""
+
+    def predict(self, inputs: Any) -> Any:
+        found = super().predict(inputs)
+        return {"logits": found, "twice": 2 * found}
+
+    def outputs(self, inputs: Any) -> Any:
+        return {name: OutputSpec(one.shape) for name, one in self.predict(inputs).items()}
+
+
 pair = Pair()
+heads = Heads(RESNET)
 array = np.ones((3, 1, 4, 4), dtype=np.float32)
 native = strict.asarray(np.ones((3, 1, 4, 4)))
 two = (np.ones((3, 1, 4, 4)), np.ones((3, 1, 4, 4)))
@@ -261,6 +274,21 @@ def test_an_objection_is_told_by_the_exit_code(capsys: pytest.CaptureFixture[str
     assert run(capsys, f"{HERE}:smooth", f"{HERE}:array", "-m", allowed)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("target", "score"), [("twice:3", "3, path='twice'"), ("0:-1", "3, path='logits'")]
+)
+def test_a_target_may_be_of_one_of_several_outputs(
+    target: str, score: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(
+        capsys, f"{HERE}:heads", f"{HERE}:array", "-m", "lrp", "--json", "--target", target
+    )
+    assert code == 0
+    assert json.loads(out)[0]["target"] == f"Class({score})"
+    code, _, err = run(capsys, f"{HERE}:heads", f"{HERE}:array", "-m", "lrp", "--target", "3")
+    assert (code, "by its path: 'logits', 'twice'" in " ".join(err.split())) == (2, True)
+
+
 def test_json_holds_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(
         capsys, f"{HERE}:smooth", "shape:1x1x4x4", "--json", "--target", 1,
@@ -381,6 +409,8 @@ REFUSED = {
     "an empty shape": (["{model}", "shape:1x0"], "written shape:1x3x224x224"),
     "a huge shape": (["{model}", "shape:1x99999999x99999999x99999999"], "too large"),
     "no such class": (["{model}", "{array}", "--target", "9"], "9"),
+    "no class": (["{model}", "{array}", "--target", "cat"], "OUTPUT:CLASS .*'cat'"),
+    "no such output": (["{model}", "{array}", "--target", "logits:3"], "no way on at 'logits'"),
     "no such site": (["{model}", "{array}", "-m", "grad_cam:at=featur"], "Nearest: feature"),
     "a size for code": (["{model}", "{array}", "--size", "8"], "--size can be said for stored"),
     "a mean for a shape": (["{model}", "shape:1x4", "--mean", "0"], "--mean can be said for stored"),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from backlight import Attribution
 from backlight.errors import HyperParameterError, InputError
+from backlight.layout import Layout
 from backlight_pictures.colour_bar import colour_bar, ticks
 from backlight_pictures.colours import heat, overlay, ramp
 from backlight_pictures.maps import resized, to_maps
@@ -159,6 +160,40 @@ def test_maps_need_places() -> None:
         to_maps(np.zeros((2, 3)), "first")
     with pytest.raises(HyperParameterError, match="'median'"):
         to_maps(np.zeros((1, 3, 4, 4)), "first", "median")  # type: ignore[arg-type]
+
+
+def test_maps_follow_the_layout_where_it_is_known() -> None:
+    values = np.arange(2.0 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(to_maps(values, Layout(1, (4, 5))), values.sum(1))
+    np.testing.assert_array_equal(to_maps(values, Layout(3, (3, 4))), values.sum(3))
+    tokens = np.arange(2.0 * 7 * 3).reshape(2, 7, 3)
+    grid = tokens[:, 1:].reshape(2, 2, 3, 3).sum(3)
+    np.testing.assert_array_equal(to_maps(tokens, Layout(2, (2, 3), 1, tokens=True)), grid)
+    np.testing.assert_array_equal(to_maps(values[0], Layout(None, (4, 5))), values[0])
+    with pytest.raises(InputError, match="without channels are no maps"):
+        to_maps(values, Layout(None, (3, 4, 5)))
+
+
+@pytest.mark.parametrize(("axis", "framework"), [(1, "jax"), (3, "torch")])
+def test_a_snippet_draws_channels_where_the_attribution_has_them(axis: int, framework: str) -> None:
+    """Not where the framework has them by custom: 8 channels look like any side."""
+    values = np.zeros((1, 8, 8, 8))
+    np.moveaxis(values, axis, 1)[0, :, 2, 5] = 1.0  # one place, in all of its channels
+    layout = Layout(axis, (8, 8))
+    html = snippet(attribution(values, framework=framework, layouts=(layout,)))
+    place = np.zeros((1, 8, 8))
+    place[0, 2, 5] = 8.0
+    same = snippet(attribution(place, framework=framework, layouts=(Layout(None, (8, 8)),)))
+    assert [picture.tolist() for picture in pictures_in(html)] == [
+        picture.tolist() for picture in pictures_in(same)
+    ]
+    assert snippet(attribution(values, layouts=(Layout(None, (8, 8, 8)),))) is None
+
+
+def test_a_snippet_names_classes() -> None:
+    names = ("cat", "dog", "cow", "<b>")
+    assert "class 3 (&lt;b&gt;)" in snippet(attribution(np.ones((2, 4, 4)), class_names=names))
+    assert "class 3," in snippet(attribution(np.ones((2, 4, 4))))
 
 
 def test_small_maps_are_brought_to_the_picture() -> None:

@@ -82,10 +82,11 @@ def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
         def evaluated(values: Sequence[Any], classes: Sequence[Any]) -> Any:
             return passes.evaluated(trace, score, neuron, values, classes)
 
-        closed = jax.make_jaxpr(evaluated)(
-            [aval_of(program, value) for value in scored],
-            [program.avals[operand] for operand in operands],
-        )
+        with passes.failures():
+            closed = jax.make_jaxpr(evaluated)(
+                [aval_of(program, value) for value in scored],
+                [program.avals[operand] for operand in operands],
+            )
         targets = list(flattener.body(closed.jaxpr, closed.consts, [*scored, *operands], SCORE, ()))
     return Circuit(
         trace,

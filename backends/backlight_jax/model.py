@@ -253,6 +253,7 @@ class JaxModel(Model):
         trace.signature = replace(signature, net=self._net.settled(signature.net))
         if self._options.channels is None and trace.structure.channels is not None:
             self.channels = trace.structure.channels
+        self.signals = trace.structure.signals
         return trace
 
     def _placed(

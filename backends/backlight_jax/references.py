@@ -7,7 +7,7 @@ from typing import Any, final
 import jax.numpy as jnp
 import numpy as np
 
-from backlight.errors import ModelError
+from backlight.errors import ModelError, TargetError
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight_jax import passes
@@ -133,7 +133,7 @@ def paired(
     try:
         single = trace.sibling(signature.of_count(1))
         other = recognised(single, score.take(np.zeros(1, dtype=np.int64)), at, rules)
-    except (ModelError, AssertionError, KeyError):  # a net for one number of examples only
+    except (ModelError, TargetError, AssertionError, KeyError):  # for one number of examples only
         return None
     mine, theirs = (
         [unit for unit in each.units if unit.nodes[-1].path[:1] != SCORE] for each in (found, other)

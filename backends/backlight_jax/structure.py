@@ -24,6 +24,9 @@ SAME_VALUE = {
 LAYOUT = SAME_VALUE | {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose"}
 """Equations that only move or repeat numbers."""
 
+PICKED = {"dynamic_slice", "gather", "slice"}
+"""Equations whose result is some of the numbers of their first operand."""
+
 Producer: TypeAlias = Callable[[Operand], Node | None]
 """What computed an operand."""
 
@@ -55,11 +58,23 @@ class Structure:
     @cached_property
     def channels(self) -> Channels | None:
         """Where the first convolution has the channels; None if there is none."""
+        if self._convolution is None:
+            return None
+        return "first" if self._convolution[1] == 1 else "last"
+
+    @property
+    def signals(self) -> bool:
+        """Whether the first convolution is along one axis."""
+        return self._convolution is not None and len(self._convolution) == 3
+
+    @cached_property
+    def _convolution(self) -> tuple[int, ...] | None:
+        """Where the operand of the first convolution has examples, channels and places."""
         for node in self.active_nodes:
             if node.primitive == "conv_general_dilated":
                 operand, specification = node.inputs[0], node.params["dimension_numbers"].lhs_spec
                 if isinstance(operand, int) and operand in self.active:
-                    return "first" if specification[1] == 1 else "last"
+                    return tuple(specification)
         return None
 
     @cached_property
@@ -95,11 +110,11 @@ class Structure:
 
     def kind(self, output: Operand, axis: int = 1) -> OutputKind:
         """What an output holds, by the operations that made it."""
+        if self._is_sigmoid(output):
+            return "sigmoid"
         node, axis = self._origin(output, axis)
         if node is None:
             return "logits"
-        if node.primitive == "logistic":
-            return "sigmoid"
         if node.primitive == "div" and self._is_softmax(node, axis):
             return "probabilities"
         if node.primitive == "sub" and self._is_log_softmax(node, axis):
@@ -109,6 +124,13 @@ class Structure:
         if node.primitive == "log" and self.kind(node.inputs[0], axis) == "probabilities":
             return "log_probabilities"
         return "logits"
+
+    def _is_sigmoid(self, output: Operand) -> bool:
+        """Whether each number is a sigmoid's, wherever it stands."""
+        node = self._producer(output)
+        while node is not None and node.primitive in LAYOUT | PICKED:
+            node = self._producer(node.inputs[0])
+        return node is not None and node.primitive == "logistic"
 
     def _producer(self, operand: Operand) -> Node | None:
         return None if isinstance(operand, Literal) else self.producers.get(operand, (None,))[0]

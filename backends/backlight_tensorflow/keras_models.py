@@ -50,6 +50,15 @@ def channels_of(net: keras.Layer) -> Channels:
     return "first" if found == "channels_first" else "last"
 
 
+def takes_signals(net: keras.Layer) -> bool:
+    """Whether the first layer that looks at neighbours looks along one axis."""
+    ranks = (
+        1 if isinstance(layer, keras.layers.RNN) else getattr(layer, "rank", None)
+        for layer in net._flatten_layers()
+    )
+    return next((rank for rank in ranks if rank), None) == 1
+
+
 def dtype_of(net: keras.Layer) -> tf.DType | None:
     """What floating-point NumPy inputs become: the dtype of the first variable, or of the first
     layer of a model that is not built; None for a mixed policy, where they stay as they are."""

@@ -25,9 +25,15 @@ SHAPE_ONLY = {"ZerosLike", "OnesLike", "Shape", "ShapeN", "Rank", "Size"}
 LAST: dict[str, OutputKind] = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
 
 
+MOVED = {"ExpandDims", "GatherV2", "Reshape", "Slice", "Squeeze", "StridedSlice", "Transpose"}
+"""Operations whose result holds numbers of their first operand, wherever they are now."""
+
+
 def kind_of(value: Value) -> OutputKind:
     """`probabilities` after a softmax over axis 1, the classes, `log_probabilities` likewise;
     `sigmoid` after one."""
+    if is_sigmoid(value):
+        return "sigmoid"
     rank = value.tensor.shape.rank
     axis = 1
     while value.node is not None:
@@ -41,12 +47,18 @@ def kind_of(value: Value) -> OutputKind:
                 break
             axis = int(order[axis])
             value = node.inputs[0]
-        elif node.op.type == "Sigmoid":  # of each number by itself, whatever the axis
-            return "sigmoid"
         else:
             over_classes = rank is not None and axis == rank - 1
             return LAST.get(node.op.type, "logits") if over_classes else "logits"
     return "logits"
+
+
+def is_sigmoid(value: Value) -> bool:
+    """Whether each number is a sigmoid's, wherever it stands."""
+    while value.node is not None and value.node.op.type in SAME_VALUE | MOVED:
+        same = value.node.op.type in SAME_VALUE
+        value = value.node.inputs[value.node.outputs.index(value) if same else 0]
+    return value.node is not None and value.node.op.type == "Sigmoid"
 
 
 def constant(value: Value) -> NDArray[np.generic] | None:

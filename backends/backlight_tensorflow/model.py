@@ -52,6 +52,7 @@ class TensorFlowModel(Model):
         self._network: Network = network(net)
         self._kind = options.outputs
         self.channels: Channels = options.channels or self._network.channels
+        self.signals = self._network.signals
         self._traces: OrderedDict[Hashable, Trace] = OrderedDict()
         self._of_one_size: set[Hashable] = set()
 
@@ -166,7 +167,7 @@ class TensorFlowModel(Model):
         given = None if value is None else leaves(value)
         explained = Explained(traced, request, score, at, given)
         starts = None if reference is None else leaves(reference)
-        with self._network.explained(request):
+        with self._network.explained(request, score):
             found = explained.gradient(rules, starts)
         if at is None:
             place, gradient = inputs.attributed, rebuild(inputs.attributed, found.gradients)
@@ -250,7 +251,7 @@ class TensorFlowModel(Model):
             width=request.width,
             arguments=len(request.tensors),
         )
-        scores, gradients, activation = self._run(request, traced, key, build, more, specs)
+        scores, gradients, activation = self._run(request, traced, key, build, more, specs, score)
         if activation:
             require_examples(site, shape_of(activation[0]), request)
             value = activation[0]
@@ -264,7 +265,8 @@ class TensorFlowModel(Model):
         build: Callable[..., object],
         more: Sequence[Tensor] = (),
         specs: Sequence[tf.TensorSpec] = (),
+        score: Score | None = None,
     ) -> Any:
         program = traced.program(key, build, [*request.specs(traced.count), *specs])
-        with self._network.explained(request):
+        with self._network.explained(request, score):
             return program(*request.tensors, *more)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import tensorflow as tf
 
 from backlight.arrays import Channels
-from backlight.errors import BacklightError, ModelError
+from backlight.errors import BacklightError, ModelError, TargetError
+from backlight.scores import ONE_EACH, Score
 from backlight_tensorflow.calls import Request, plain_call, signature_call
 from backlight_tensorflow.ownership import is_keras
+from backlight_tensorflow.programs import SCORE
 
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Recorder
@@ -33,6 +35,7 @@ class Network:
         call: runs it in inference mode.
         recorder: watches its layers, if it has any.
         channels: where it has the channels of images.
+        signals: as of `Model`.
         dtype: what floating-point numbers from NumPy become; None: they stay as they are.
         wanted: the inputs it was made for, where it says so.
     """
@@ -43,10 +46,12 @@ class Network:
     channels: Channels
     dtype: tf.DType | None
     wanted: str | None
+    signals: bool = False
 
     @contextmanager
-    def explained(self, request: Request) -> Iterator[None]:
-        """Errors from inside come out as ModelError, with what the network was called with."""
+    def explained(self, request: Request, score: Score | None = None) -> Iterator[None]:
+        """Errors from inside come out as ModelError, with what the network was called with; those of
+        the score's own operations as TargetError."""
         try:
             yield
         except BacklightError:
@@ -54,6 +59,11 @@ class Network:
         except Exception as error:
             wants = f"; it wants {self.wanted}" if self.wanted else ""
             said = COLOURS.sub("", str(error)).strip()
+            if score is not None and SCORE in said:
+                raise TargetError(
+                    f"{score!r} raised {type(error).__name__} when the network was called with shapes "
+                    f"{request.described()}. {ONE_EACH} It said: {said}"
+                ) from error
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with shapes "
                 f"{request.described()}{wants}: {said}"
@@ -72,6 +82,7 @@ def network(net: Any) -> Network:
             keras_models.channels_of(net),
             keras_models.dtype_of(net),
             keras_models.wanted_inputs(net),
+            keras_models.takes_signals(net),
         )
     return Network(net, callable_of(net), None, "last", floating_dtype(net), None)
 

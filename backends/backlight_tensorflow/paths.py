@@ -3,18 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight.arrays import Array, Arrays
 from backlight.scores import Score
-from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, extend
 from backlight_tensorflow.kinds import SHAPE_ONLY
 from backlight_tensorflow.operators import STOPS
 from backlight_tensorflow.passes import carries_numbers
+from backlight_tensorflow.programs import scores_of
 from backlight_tensorflow.tracing import Trace
 
 
@@ -158,9 +156,7 @@ def path_to_score(
 
         entered = enter(scored) if scored is not None else entering(traced, enter)
         arguments = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in operands]
-        given = cast(Sequence[Array], arguments)
-        found = score.evaluate(entered, given, cast(Arrays, array_functions))
-        scores = tf.identity(tf.convert_to_tensor(found))
+        scores = tf.identity(scores_of(score, entered, arguments))
     captures = list(graph.captures)
     graph.inputs = [*outputs.values(), *arguments, *(inside for _, inside in captures)]
     flat = Flat([])

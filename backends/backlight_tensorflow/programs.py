@@ -48,9 +48,7 @@ class Evaluation:
                 places = activation = [tf.identity(copy.tensor(self.at))]
             copy.replace(self.at, places[0])
         outputs = self.traced.results(copy) if self.scored is None else copy.tensor(self.scored)
-        scores = self.score.evaluate(
-            outputs, cast(Sequence[Array], rest), cast(Arrays, array_functions)
-        )
+        scores = scores_of(self.score, outputs, rest)
         gradients = gradients_of(scores, places) if self.differentiated else []
         return scores, gradients, activation
 
@@ -59,6 +57,19 @@ def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
     """The operands of a score as arguments of a program."""
     tensors = [tf.constant(operand) for operand in score.operands()]
     return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
+
+
+SCORE = "score_of_the_target"
+"""What the operations of a score are called in graphs: an error at one is not the network's."""
+
+
+def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tensor:
+    """The score of each example, from outputs and operands of a graph that is being built."""
+    given = cast(Sequence[Array], operands)
+    with tf.name_scope(SCORE):
+        found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
+    # A score of integers, an argmax say, is a score that does not depend on the value.
+    return found if found.dtype.is_floating else tf.cast(found, tf.float32)
 
 
 def gradients_of(scores: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

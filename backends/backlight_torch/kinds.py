@@ -32,6 +32,16 @@ SAME = {
 }
 """Operations whose result is their operand, where it has the same shape."""
 
+MOVED = SAME | {
+    aten.permute,
+    aten.select,
+    aten.squeeze,
+    aten.t,
+    aten.transpose,
+    aten.unsqueeze,
+}
+"""Operations whose result holds numbers of their operand, wherever they are now."""
+
 
 @final
 class SoftmaxWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -53,8 +63,8 @@ class SoftmaxWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if packet in SOFTMAX:
             if result.ndim > 1 and args[1] % result.ndim == 1:
                 self._remember(result, SOFTMAX[packet])
-        elif packet in SIGMOID:
-            self._remember(result, "sigmoid")
+        elif packet in SIGMOID or (packet in MOVED and self.kind(args[0]) == "sigmoid"):
+            self._remember(result, "sigmoid")  # of each number by itself, wherever it stands
         elif packet in SAME and result.shape == args[0].shape and result.is_floating_point():
             kind = self.kind(args[0])
             if kind != "logits":

@@ -48,6 +48,7 @@ class TorchModel(Model):
         self.net = net
         self.options = options
         self.channels = options.channels or net.channels
+        self.signals = net.signals
         self._passes = Passes(net, self.arrays, self.sites)
         self._remembered: dict[Hashable, Any] = {}
 

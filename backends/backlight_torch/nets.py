@@ -24,6 +24,7 @@ class Net(ABC):
     """A callable and the modules in it."""
 
     channels: Channels = "first"
+    signals: bool = False
     rows: int | None = None
     """The only number of examples it can be called with, where there is only one."""
 
@@ -72,6 +73,9 @@ def wanted(module: nn.Module) -> str:
 SEQUENTIAL = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding)
 """A net that begins with one of these has its features last: (N, steps, features)."""
 
+NEIGHBOURS = (nn.RNNBase, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Modules that look at neighbours along one axis or several."""
+
 
 @final
 class ModuleNet(Net):
@@ -82,6 +86,8 @@ class ModuleNet(Net):
         first = next((inner for inner in module.modules() if not inner._modules), module)
         if isinstance(first, SEQUENTIAL):
             self.channels = "last"
+        looking = (one for one in module.modules() if isinstance(one, NEIGHBOURS))
+        self.signals = isinstance(next(looking, None), (nn.RNNBase, nn.Conv1d))
 
     def roots(self) -> list[nn.Module]:
         return [self.module]

@@ -180,7 +180,10 @@ class Passes:
         example = first_array(outputs)
         device = None if example is None else example.device
         operands = [torch.as_tensor(operand, device=device) for operand in score.operands()]
-        return cast(torch.Tensor, score.evaluate(outputs, cast(list[Array], operands), self.arrays))
+        given = cast(list[Array], operands)
+        found = cast(torch.Tensor, score.evaluate(outputs, given, self.arrays))
+        # A score of integers, an argmax say, is a score that does not depend on the value.
+        return found if found.is_floating_point() else found.to(torch.get_default_dtype())
 
     def backward(
         self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]

@@ -5,8 +5,8 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.layout import Layout
 from backlight.tree import Tree, leaves, map_leaves, names
 from backlight.version import __version__
 
@@ -46,6 +47,9 @@ class Attribution:
         version: Backlight's version.
         warnings: what deserves a second look.
         seconds: how long it took.
+        layouts: of each array of the values, in order: where it has its channels and its places; None
+            where that is not known.
+        class_names: of the net's outputs in their order, where they were given.
     """
 
     values: object
@@ -65,6 +69,8 @@ class Attribution:
     version: str = __version__
     error: NDArray[np.float64] | None = None
     standard_error: NDArray[np.float64] | None = None
+    layouts: tuple[Layout | None, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:
@@ -94,8 +100,9 @@ class Attribution:
         structure = (
             "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
         )
-        notes = {name: getattr(self, name) for name in NOTES}
-        about = {"format": FORMAT, "structure": structure, **notes}
+        notes = {name: getattr(self, name) for name in (*NOTES, "class_names")}
+        places = [None if layout is None else asdict(layout) for layout in self.layouts]
+        about = {"format": FORMAT, "structure": structure, "layouts": places, **notes}
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
@@ -190,7 +197,34 @@ def restored(stored: Mapping[str, NDArray[np.generic]], about: dict[str, Any]) -
         values=values,
         **cast(dict[str, Any], columns),
         **{**notes, "warnings": tuple(notes["warnings"])},
+        layouts=tuple(map(stored_layout, about.get("layouts", ()))),
+        class_names=checked_names(about.get("class_names"), None),
     )
+
+
+def stored_layout(stored: dict[str, Any] | None) -> Layout | None:
+    """A layout as JSON has it; files of earlier versions have none."""
+    return None if stored is None else Layout(**{**stored, "grid": tuple(stored["grid"])})
+
+
+def checked_names(
+    names: Sequence[str] | None, classes: NDArray[np.int64] | None
+) -> tuple[str, ...] | None:
+    """Class names as a tuple, if there is one for each of these classes.
+
+    Raises:
+        InputError: they are no texts, or too few.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"class_names must be a list of texts, one per class; got {names!r}.")
+    if classes is not None and classes.max() >= len(names):
+        raise InputError(
+            f"There are {len(names)} class_names, but class {classes.max()} was explained: give one "
+            "for each of the net's classes, in their order."
+        )
+    return tuple(names)
 
 
 def host_array(leaf: object) -> NDArray[np.generic]:

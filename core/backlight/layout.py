@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from math import inf, isqrt, log, prod
-from typing import final
+from typing import Literal, TypeAlias, final
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
+
+InputChannels: TypeAlias = Literal["first", "last", "none"]
+"""Where inputs have their channels. `none`: an input is all places, (N, L), (N, H, W) or
+(N, D, H, W), and the net makes channels by itself if it needs them."""
 
 COLOURS = (1, 3, 4)
 MOST_COLOURS = 4
@@ -18,24 +22,26 @@ class Layout:
     """How a value of shape (N, ...) covers the input's space.
 
     Attributes:
-        channel_axis: the axis that holds a vector per place.
+        channel_axis: the axis that holds a vector per place; None where each place is one number.
         grid: the number of places along each axis of space, such as (7, 7).
         prefix: for token sequences, how many tokens before the grid belong to no place.
         tokens: whether the grid is laid out along one axis, as a sequence of tokens.
     """
 
-    channel_axis: int
+    channel_axis: int | None
     grid: tuple[int, ...]
     prefix: int = 0
     tokens: bool = False
 
     @property
     def channels(self) -> Channels:
-        """Which side the channels are on."""
+        """Which side the channels are on; where there are none, they would come last."""
         return "first" if self.channel_axis == 1 else "last"
 
     def channels_last(self, value: Array, arrays: Arrays) -> Array:
         """The value as (N, *grid, channels), tokens that belong to no place left out."""
+        if self.channel_axis is None:
+            return arrays.expand_dims(value, axis=value.ndim)
         if self.channels == "first":
             value = arrays.permute_dims(value, (0, *range(2, value.ndim), 1))
         if self.tokens:
@@ -45,18 +51,28 @@ class Layout:
         return value
 
 
-def input_layout(shape: tuple[int, ...], channels: Channels) -> Layout | None:
+def input_layout(
+    shape: tuple[int, ...], channels: Channels, said: InputChannels | None = None
+) -> Layout | None:
     """The layout of an input: signals (N, C, L), images (N, C, H, W), volumes, or channels last.
 
-    The channels are on the model's side, unless only the other side can be a number of colours.
-    None for inputs without space, such as (N, features).
+    The channels are where the user has said, if they have; else on the model's side, unless only the
+    other side can be a number of colours. None for inputs without space, such as (N, features).
     """
+    if said == "none":
+        return Layout(None, shape[1:]) if len(shape) > 1 else None
     if len(shape) < 3:
         return None
     sides = (1, len(shape) - 1)
-    own, other = sides if channels == "first" else sides[::-1]
-    swapped = shape[own] > MOST_COLOURS and shape[other] in COLOURS
+    own, other = sides if (said or channels) == "first" else sides[::-1]
+    swapped = said is None and shape[own] > MOST_COLOURS and shape[other] in COLOURS
     return layout_with(shape, other if swapped else own)
+
+
+def guessed(shape: tuple[int, ...], said: InputChannels | None) -> bool:
+    """Whether an input of three axes may as well be pictures without channels, (N, H, W), as signals
+    with channels on one side."""
+    return said is None and len(shape) == 3 and min(shape[1:]) > MOST_COLOURS
 
 
 def layout_with(shape: tuple[int, ...], channel_axis: int) -> Layout:

@@ -3,13 +3,14 @@
 import time
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array
-from backlight.attribution import Attribution
+from backlight.attribution import Attribution, checked_names
 from backlight.by_value import ByValue
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.evidence import Evidence, check_evidence
@@ -20,7 +21,7 @@ from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
 from backlight.scores import Target
-from backlight.spatial import last_feature_map
+from backlight.spatial import last_feature_map, layouts
 from backlight.targets import check_differentiable, resolve
 from backlight.tree import Tree, leaves, map_leaves
 from backlight.wrapping import wrap
@@ -59,6 +60,7 @@ class Method(ByValue, ABC):
         at: str | None = None,
         batch_size: int | None = None,
         extra: Extra = (),
+        class_names: Sequence[str] | None = None,
     ) -> Attribution:
         """Explain why the model gives `x` the score `target`.
 
@@ -70,6 +72,7 @@ class Method(ByValue, ABC):
             at: an inner site to attribute to (`model.sites(x)` lists them); None for the input.
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
+            class_names: of the net's outputs in their order, for captions; the attribution keeps them.
 
         Raises:
             BacklightError: a subclass that says what was wrong and what is accepted.
@@ -121,6 +124,8 @@ class Method(ByValue, ABC):
             framework_version=wrapped.version,
             warnings=notes,
             seconds=time.perf_counter() - started,
+            layouts=layouts(whole, found[0].values, self.spatial),
+            class_names=checked_names(class_names, score.classes),
         )
 
     @final

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
 from backlight.inputs import Extra, Inputs, PerExample, Shared
+from backlight.layout import InputChannels, Layout, input_layout
 from backlight.operations import Operation
 from backlight.outputs import OutputKind, Outputs
 from backlight.rules import Rules
@@ -121,6 +122,11 @@ class Model(ABC):
     """What the user said the outputs hold, to `wrap`."""
     channels: Channels
     """Where this model has the channels of images and feature maps, where shapes do not tell."""
+    signals: bool = False
+    """Whether the net is known to take signals with channels: its first layer that looks at neighbours
+    looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
+    declared_channels: InputChannels | None = None
+    """What the user said about the channels of the inputs, to `wrap`."""
 
     @abstractmethod
     def predict(self, inputs: Inputs | Tree) -> object:
@@ -243,6 +249,11 @@ class Model(ABC):
     @abstractmethod
     def is_floating(self, array: Array) -> bool:
         """Whether the array holds floating-point numbers, which can be differentiated."""
+
+    @final
+    def input_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """Where an input of this shape has its channels and its places; None if it has no space."""
+        return input_layout(shape, self.channels, self.declared_channels)
 
     @final
     def site(self, inputs: Inputs | Tree, name: str) -> Site:

@@ -13,7 +13,7 @@ from backlight.arrays import Array, Arrays, shape_of
 from backlight.baselines import Baseline, Several
 from backlight.errors import CoverageError, InputError, TargetError
 from backlight.inputs import Inputs
-from backlight.layout import Layout, input_layout, site_layout
+from backlight.layout import Layout, guessed, site_layout
 from backlight.model import Gradient, Model
 from backlight.rules import Rules
 from backlight.scores import Score
@@ -90,16 +90,34 @@ class Objective:
     @property
     def input_layout(self) -> Layout | None:
         """Where the (first) input has its channels and places; None if it has no space."""
-        return input_layout(shape_of(leaves(self.inputs.attributed)[0]), self.model.channels)
+        return self.model.input_layout(shape_of(leaves(self.inputs.attributed)[0]))
 
     def layout_of(self, value: Array) -> Layout | None:
         """Where this value (the input's, or the site's) has its channels and places, if it has any."""
-        if self.at is None:
-            return input_layout(shape_of(value), self.model.channels)
+        shape = shape_of(value)
+        return self.model.input_layout(shape) if self.at is None else self.inner_layout(shape)
+
+    def inner_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """The layout of an inner value of this shape over the (first) input, if it has one."""
         layout = self.input_layout
         if layout is None:
             return None
-        return site_layout(shape_of(value), layout.grid, self.model.channels, self.count)
+        if layout.channel_axis is None and shape[1:] == layout.grid:
+            return layout
+        return site_layout(shape, layout.grid, self.model.channels, self.count)
+
+    def guess(self, value: Array) -> str | None:
+        """What to say where only a guess tells which axes of this input are places; else None."""
+        shape = shape_of(value)
+        layout = self.layout_of(value)
+        known = self.at is not None or layout is None or self.model.signals
+        if known or layout is None or not guessed(shape, self.model.declared_channels):
+            return None
+        return (
+            f"An input of shape {shape} may be signals or pictures without channels; it was taken for "
+            f"signals with the channels on axis {layout.channel_axis}. Say which it is: "
+            "backlight.wrap(net, channels='none') for pictures (N, H, W), 'first' or 'last' for signals."
+        )
 
     def gradient(self, points: Tree | None = None) -> Gradient:
         """Score and gradient at the value itself, or at points of shape (samples, N, ...).
@@ -281,6 +299,8 @@ class Objective:
             # Whole numbers are as good as any where the value is not of integers itself.
             host = host.astype(np.float64) if self.model.is_floating(leaf) else host
             array = self.model.asarray(host, like=leaf)
+        if not self.model.is_floating(leaf):
+            array = self._whole(array, leaf)
         shape, wanted = shape_of(array), shape_of(leaf)
         shared = (1, *wanted[1:])
         if array.ndim == 0:
@@ -296,6 +316,20 @@ class Objective:
                 "For several baselines per example use Several([...])."
             )
         return array
+
+    def _whole(self, baseline: Array, leaf: Array) -> Array:
+        """A baseline in the dtype of a value of integers, which it must fit without being changed."""
+        host = self.model.to_numpy(baseline)
+        with np.errstate(invalid="ignore"):
+            whole = host.astype(self.model.to_numpy(leaf[:1, ...]).dtype)
+        if not np.array_equal(whole, host):
+            raise InputError(
+                f"The value to explain holds integers, {whole.dtype}, such as token ids or raw "
+                f"pictures: its baseline must be of whole numbers that {whole.dtype} has, got "
+                f"{host.flat[np.flatnonzero(whole != host)[0]]}. For token ids say the id of the "
+                "padding or mask token, baseline=0 for example."
+            )
+        return self.model.asarray(whole, like=leaf)
 
     def _flat(self, points: Tree) -> Tree:
         return map_leaves(lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points)

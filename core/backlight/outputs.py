@@ -1,11 +1,12 @@
 """What a model's outputs look like: shapes and what the numbers mean, in the outputs' own nesting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from backlight.arrays import Array
 from backlight.errors import TargetError, UnknownNameError
+from backlight.tree import children, map_nested
 
 OutputKind: TypeAlias = Literal["logits", "probabilities", "log_probabilities", "sigmoid"]
 """What an output holds: `probabilities` after a softmax, `log_probabilities` after a log-softmax,
@@ -27,32 +28,82 @@ Outputs: TypeAlias = "OutputSpec | tuple[Outputs, ...] | dict[str, Outputs]"
 
 
 def follow(outputs: object, path: Path) -> object:
-    """The part of nested outputs that `path` leads to: keys of mappings, positions in tuples."""
-    steps = () if path is None else path if isinstance(path, tuple) else (path,)
-    for step in steps:
-        if isinstance(outputs, Mapping):
-            if step not in outputs:
-                raise UnknownNameError("output", step, [str(key) for key in outputs])
-            outputs = outputs[step]
-        elif isinstance(outputs, (tuple, list)):
-            if not isinstance(step, int) or not -len(outputs) <= step < len(outputs):
-                known = [str(position) for position in range(len(outputs))]
-                raise UnknownNameError("output", step, known)
-            outputs = outputs[step]
-        else:
+    """The part of nested outputs that `path` leads to: keys of mappings, fields, positions; a number
+    that is no key of a mapping is a position in its order."""
+    for step in steps_of(path):
+        parts = children(outputs)
+        if parts is None:
             raise TargetError(f"The outputs hold nothing at {path!r}: no way on at {step!r}.")
+        outputs = parts[key_of(parts, step)]
     return outputs
 
 
+def steps_of(path: Path) -> tuple[str | int, ...]:
+    return () if path is None else path if isinstance(path, tuple) else (path,)
+
+
+def key_of(parts: Mapping[object, object], step: str | int) -> str | int:
+    """The key of the part that a step of a path means."""
+    if step in parts:
+        return step
+    if isinstance(step, int) and -len(parts) <= step < len(parts):
+        return cast("str | int", list(parts)[step])
+    raise UnknownNameError("output", step, [str(key) for key in parts])
+
+
+def located(outputs: Outputs, path: Path) -> Path:
+    """The whole path, by the outputs' own names, of the one array that there is at `path`.
+
+    Raises:
+        UnknownNameError: the path leads nowhere; with the names that there are.
+        TargetError: there are several arrays, or none; with their paths.
+    """
+    found = cast(Outputs, follow(outputs, path))
+    named: list[str | int] = []
+    for step in steps_of(path):
+        parts = children(follow(outputs, tuple(named))) or {}
+        named.append(key_of(parts, step))
+    arrays = [(*named, *below) for below in paths(found)]
+    if len(arrays) == 1:
+        (whole,) = arrays
+        return shortest(whole)
+    if not arrays:
+        raise TargetError(f"The model returns nothing to explain: {describe(outputs)}.")
+    which = ", ".join(repr(shortest(one)) for one in arrays[:20])
+    raise TargetError(
+        f"The model returns several outputs, {describe(outputs)}; say which one to explain by its "
+        f"path: {which}{', ...' if len(arrays) > 20 else ''}. For example "
+        f"target=Output({shortest(arrays[0])!r}, index=3) or "
+        f"target=Probability(3, path={shortest(arrays[0])!r})."
+    )
+
+
+def paths(outputs: Outputs) -> Iterator[tuple[str | int, ...]]:
+    """The way to each array."""
+    if isinstance(outputs, OutputSpec):
+        yield ()
+    for key, part in (children(outputs) or {}).items():
+        for below in paths(cast(Outputs, part)):
+            yield (cast("str | int", key), *below)
+
+
+def shortest(path: tuple[str | int, ...]) -> Path:
+    """A path as a user would write it."""
+    return None if not path else path[0] if len(path) == 1 else path
+
+
 def single(outputs: Outputs, path: Path) -> OutputSpec:
-    """The one output that `path` leads to, or an error that shows what there is."""
-    found = follow(outputs, path)
-    if not isinstance(found, OutputSpec):
-        raise TargetError(
-            f"The model returns several outputs, {describe(outputs)}; say which one to explain, "
-            "for example target=Output(0, index=3) or target=Probability(3, path='logits')."
-        )
-    return found
+    """The one array at `path`, or an error that shows what there is (see `located`)."""
+    return cast(OutputSpec, follow(outputs, located(outputs, path)))
+
+
+def specified(outputs: object) -> Outputs:
+    """The shapes of a model's real outputs; what they mean is left out."""
+
+    def specification(part: object) -> object:
+        return OutputSpec(tuple(part.shape)) if hasattr(part, "shape") else ()
+
+    return cast(Outputs, map_nested(specification, outputs))
 
 
 def describe(outputs: Outputs) -> str:

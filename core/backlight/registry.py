@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from backlight.attribution import Attribution
@@ -76,16 +76,20 @@ def explain(
     at: str | None = None,
     batch_size: int | None = None,
     extra: Extra = (),
+    class_names: Sequence[str] | None = None,
     **hyper_parameters: object,
 ) -> Attribution:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
-        model, x, target, at, batch_size, extra: as of a technique's call, see `Method.__call__`.
+        model, x, target, at, batch_size, extra, class_names: as of a technique's call, see
+            `Method.__call__`.
         method: a technique, or the name of an installed one (`backlight methods` lists them).
         **hyper_parameters: of the technique named: `steps=128`, `baseline=0.5` ...
 
     >>> backlight.explain(net, pictures, target=labels, method="grad_cam")
     """
     technique = make_method(method, hyper_parameters)
-    return technique(model, x, target, at=at, batch_size=batch_size, extra=extra)
+    return technique(
+        model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
+    )

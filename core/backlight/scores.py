@@ -10,14 +10,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from types import EllipsisType
-from typing import Literal, Self, TypeAlias, final
+from typing import Any, Literal, Self, TypeAlias, cast, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from backlight.arrays import Array, Arrays, log_softmax, softmax
-from backlight.errors import TargetError
-from backlight.outputs import OutputKind, Outputs, Path, array_at, describe, single
+from backlight.errors import BacklightError, TargetError
+from backlight.outputs import (
+    OutputKind,
+    Outputs,
+    OutputSpec,
+    Path,
+    array_at,
+    describe,
+    follow,
+    located,
+    paths,
+    single,
+    specified,
+)
 
 Classes: TypeAlias = int | Sequence[int] | NDArray[np.integer]
 ElementIndex: TypeAlias = int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]
@@ -44,8 +56,8 @@ class Score(ABC):
         """
 
     @abstractmethod
-    def operands(self) -> tuple[NDArray[np.int64], ...]:
-        """Integer arrays with one row per example, shapes (N,) or (N, 1). Only of a bound score."""
+    def operands(self) -> tuple[NDArray[np.generic], ...]:
+        """Arrays of numbers with one row per example, shapes (N, ...). Only of a bound score."""
 
     @abstractmethod
     def take(self, rows: NDArray[np.int64]) -> "Score":
@@ -76,33 +88,44 @@ class ClassScore(Score):
     path: Path
     scale: Scale
     kind: OutputKind | None = None
+    binary: bool = False
 
     @property
     def recipe(self) -> Hashable:
-        return (type(self), self.path, self.scale, self.kind, self.versus is None)
+        return (type(self), self.path, self.scale, self.kind, self.versus is None, self.binary)
 
-    def bind(self, outputs: Outputs, count: int) -> Self:
-        """See `Score.bind`; a contrast must be between two classes in at least one example."""
-        output = single(outputs, self.path)
-        columns = output.shape[1] if len(output.shape) == 2 else None
-        if len(output.shape) == 1 and self.scale == "output":
-            columns = 1  # a one-output model: class 0 is the output
+    def bind(self, outputs: Outputs, count: int) -> Score:
+        """See `Score.bind`; a contrast must be between two classes in at least one example.
+
+        One output, of shape (N,) or (N, 1), is that of a binary net: a probability p after a sigmoid
+        is that of class 1, and 1 - p that of class 0; of a number z of unknown meaning, which is
+        asked for a probability or a margin, z is the logit of class 1 over class 0. Only where the
+        output itself is asked for and may be no class at all, a regression's value say, is class 0 the
+        output as it is (see `Class`), and the bound score is an `Output`.
+        """
+        path = located(outputs, self.path)
+        output = single(outputs, path)
+        binary = len(output.shape) in (1, 2) and output.shape[1:] in ((), (1,))
+        columns = 2 if binary else output.shape[1] if len(output.shape) == 2 else None
         if columns is None:
             raise TargetError(
                 f"A class needs an output of shape (N, classes), got {describe(output)}. "
                 "Use Output(path, index=...) for an element, a channel or a region."
             )
-        softmax_of_one = columns == 1 and output.kind == "logits"
-        if softmax_of_one and self.scale in ("probability", "log_probability"):
+        if binary and output.kind in ("probabilities", "log_probabilities"):
             raise TargetError(
-                "One output has no softmax: its only class would have probability 1. Use target=0, "
-                "which explains the output as it is, or a function of it."
+                "A softmax over one output gives 1 whatever goes in: there is nothing to explain. If "
+                "the output is a sigmoid's, say backlight.wrap(net, outputs='sigmoid')."
             )
-        k = rows_of(self.k, count, columns)
-        versus = None if self.versus is None else rows_of(self.versus, count, columns)
+        if binary and self.scale == "output" and output.kind == "logits":
+            return the_output(self.k, path, count).bind(outputs, count)
+        kind: OutputKind = "probabilities" if binary and output.kind == "sigmoid" else output.kind
+        what = "classes" if binary else "outputs"
+        k = rows_of(self.k, count, columns, what)
+        versus = None if self.versus is None else rows_of(self.versus, count, columns, what)
         if versus is not None and (k == versus).all():
             raise TargetError(f"Margin needs two classes, got {brief(k)} versus itself.")
-        return replace(self, k=k, versus=versus, kind=output.kind)
+        return replace(self, k=k, versus=versus, path=path, kind=kind, binary=binary)
 
     def operands(self) -> tuple[NDArray[np.int64], ...]:
         k = np.asarray(self.k, dtype=np.int64)
@@ -114,8 +137,8 @@ class ClassScore(Score):
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
         values = array_at(outputs, self.path)
-        if values.ndim == 1:
-            values = values[:, None]
+        if self.binary:
+            values = two_columns(values, self.kind, arrays)
         values = self.scaled(values, arrays)
         scores = [
             arrays.take_along_axis(values, classes[:, None], axis=1)[:, 0] for classes in operands
@@ -152,8 +175,40 @@ class ClassScore(Score):
         return f"{name or self.scale.capitalize()}({', '.join(parts)})"
 
 
+def two_columns(values: Array, kind: OutputKind | None, arrays: Arrays) -> Array:
+    """The one output of a binary net, (N,) or (N, 1), as those of a net with two classes: (N, 2)."""
+    column = arrays.reshape(values, (-1, 1))
+    if kind == "probabilities":
+        return arrays.concat([1 - column, column], axis=1)
+    # Logits are known but for what they have in common: half of it on each side, none of it 0.
+    return arrays.concat([-0.5 * column, 0.5 * column], axis=1)
+
+
+def the_output(k: Classes, path: Path, count: int) -> "Output":
+    """What class `k` of one output of unknown meaning is: the output for 0, and else refused."""
+    rows_of(k, count, 2, "classes")
+    if np.ndim(k) > 0 or np.asarray(k) not in (0, -1):
+        each = " for each example" if np.ndim(k) else ""
+        raise TargetError(f"Class {brief(k)}{each} was asked for. {UNKNOWN_MEANING}")
+    return Output(path)
+
+
+UNKNOWN_MEANING = (
+    "The model has one output, and its last operation does not show what it means. The output as it is "
+    "is target=0 or Output(). If it is the logit of a binary net, Margin(1, versus=0) is the evidence "
+    "for class 1 and Margin(0, versus=1) that for class 0, with arrays too; if it is a probability, "
+    "say backlight.wrap(net, outputs='sigmoid'), and Class(1), Class(0) are p and 1 - p."
+)
+
+
 def Class(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """The model's output for class `k`, as it is; the meaning of an integer target.
+
+    Of a net with one output that ends in a sigmoid, `Class(1)` is the output p and `Class(0)` is
+    1 - p. Of one with one output of unknown meaning (a regression's value, a binary net's logit)
+    `Class(0)` is the output as it is, the attribution's target says `Output()`, and no other class
+    is accepted: for a binary net's logit z say `Margin(1, versus=0)`, which is z, or
+    `Margin(0, versus=1)`, which is -z.
 
     Args:
         k: one class for the whole batch, or one per example, shape (N,).
@@ -165,7 +220,9 @@ def Class(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
 def Probability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """The probability of class `k`: softmax of logits, or the output of a net that ends in one.
 
-    Of a net that ends in sigmoids, one per label, it is the output too.
+    Of a net that ends in sigmoids, one per label, it is the output too. A net with one output is
+    binary: classes 1 and 0 have the probabilities p and 1 - p, p being the output after a sigmoid, or
+    else the sigmoid of the output.
     """
     return ClassScore(k, None, path, "probability")
 
@@ -178,7 +235,9 @@ def LogProbability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
 def Margin(k: Classes, versus: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """Why `k` rather than `versus`: the difference of their logits.
 
-    It is computed as log p_k - log p_versus where the net ends in a softmax; the two are equal.
+    It is computed as log p_k - log p_versus where the net ends in a softmax; the two are equal. Of a
+    binary net with one output, `Margin(1, versus=0)` is the logit: the output, or log p - log(1 - p) of
+    one that is a probability.
     """
     if np.array_equal(np.asarray(k), np.asarray(versus)):
         raise TargetError(f"Margin needs two classes, got {k!r} versus itself.")
@@ -191,7 +250,8 @@ class Output(Score):
     """An element, a channel or a region of an output of any shape; what is left is summed.
 
     Args:
-        path: where the array is among several outputs: a key, a position, or a tuple of them.
+        path: where the array is among several outputs: a key (the net's own name of the output), a
+            field, a position (JAX sorts the keys of a dict), or a tuple of them.
         index: indexes the axes after the batch: an integer, a slice, `...` or a tuple of them. The
             axes that remain are summed: `Output("out", index=(3,))` of a (N, classes, H, W)
             segmentation is the evidence for class 3 in the whole picture,
@@ -207,8 +267,9 @@ class Output(Score):
         return (Output, self.path, shape_of_index(self.index))
 
     def bind(self, outputs: Outputs, count: int) -> "Output":
-        check_index(self.index, single(outputs, self.path).shape, "output")
-        return replace(self, rows=count)
+        path = located(outputs, self.path)
+        check_index(self.index, single(outputs, path).shape, "output")
+        return replace(self, path=path, rows=count)
 
     def operands(self) -> tuple[NDArray[np.int64], ...]:
         return index_operands(self.index, self.rows)
@@ -218,6 +279,13 @@ class Output(Score):
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
         return pick(array_at(outputs, self.path), self.index, operands, arrays)
+
+    def __repr__(self) -> str:
+        parts = [] if self.path is None else [repr(self.path)]
+        parts += (
+            [] if isinstance(self.index, tuple) and not self.index else [f"index={self.index!r}"]
+        )
+        return f"Output({', '.join(parts)})"
 
 
 @final
@@ -258,34 +326,89 @@ class Neuron(Score):
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class Function(Score):
-    """A score of the user's own: `(outputs, arrays) -> (N,)`, each row from its own example.
+    """A score of the user's own: `(outputs, arrays, *operands) -> (N,)`, each row from its own example.
+
+    The batch is cut and repeated on the way, so the function sees any rows of it: what belongs to each
+    example, such as labels or masks, is given as an operand, and comes with the same rows. What all
+    examples share the function may close over.
 
     The function is compiled once per function object on the frameworks that compile, so pass the
-    same object again rather than a new lambda.
+    same object again rather than a new lambda, and other numbers as operands.
+
+    Args:
+        function: of the model's outputs, array functions, and the operands' rows; it is traced on the
+            frameworks that compile.
+        operands: arrays of numbers with one row per example, shapes (N, ...), NumPy's or the
+            framework's own. Floating-point numbers of NumPy's take the model's dtype.
     """
 
-    function: Callable[[object, Arrays], Array]
+    def __init__(self, function: Callable[..., Array], *operands: ArrayLike | Array) -> None:
+        self.function = function
+        self.given = cast(tuple[ArrayLike, ...], operands)
 
     @property
     def recipe(self) -> Hashable:
-        return (Function, self.function)
+        forms = [np.asarray(one) for one in self.given]
+        return (Function, self.function, *((one.shape[1:], one.dtype.str) for one in forms))
 
     def bind(self, outputs: Outputs, count: int) -> "Function":
-        return self
+        operands = [np.asarray(one) for one in self.given]
+        for one in operands:
+            if one.shape[:1] != (count,) or one.dtype.kind in "OSUmM":
+                raise TargetError(
+                    f"An operand of {self!r} must be numbers with one row for each of the {count} "
+                    f"examples, shape ({count}, ...); got {one.dtype} of shape {one.shape}. What all "
+                    "examples share the function may close over."
+                )
+        return Function(self.function, *operands)
 
-    def operands(self) -> tuple[NDArray[np.int64], ...]:
-        return ()
+    def operands(self) -> tuple[NDArray[np.generic], ...]:
+        return tuple(np.asarray(one) for one in self.given)
 
     def take(self, rows: NDArray[np.int64]) -> "Function":
-        return self
+        return Function(self.function, *(one[rows] for one in self.operands()))
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
-        return self.function(outputs, arrays)
+        try:
+            found = self.function(outputs, arrays, *operands)
+        except (BacklightError, MemoryError):
+            raise
+        except Exception as error:  # the user's own code may fail in any way
+            raise TargetError(
+                f"{self!r} raised {type(error).__name__} for outputs {describe(specified(outputs))}: "
+                f"{str(error).rstrip('. ')}. {ONE_EACH}"
+            ) from error
+        self._check(found, outputs)
+        return found
+
+    def _check(self, found: object, outputs: object) -> None:
+        """One number per example, as far as shapes are known while the function is traced."""
+        shape: Any = getattr(found, "shape", None)
+        if shape is not None and getattr(shape, "rank", 0) is None:  # TensorFlow's word for unknown
+            return
+        given = specified(outputs)
+        counts = {cast(OutputSpec, follow(given, path)).shape[:1] for path in paths(given)}
+        one_each = shape is not None and len(shape) == 1
+        if one_each and (not counts or counts & {tuple(shape), (None,)} or None in tuple(shape)):
+            return
+        gave = f"a {type(found).__name__}" if shape is None else f"shape {tuple(shape)}"
+        raise TargetError(f"{self!r} gave {gave} for outputs {describe(given)}. {ONE_EACH}")
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", None) or repr(self.function)
+        shapes = [str(np.shape(one)) for one in self.given]
+        return f"Function({', '.join([name, *shapes])})"
 
 
-def rows_of(classes: Classes, count: int, columns: int) -> NDArray[np.int64]:
+ONE_EACH = (
+    "A target function gives one number per example, shape (N,), for whichever rows of the batch it is "
+    "shown. What belongs to each example, such as labels or masks, is passed as "
+    "Function(f, labels, masks), and comes with the same rows as f(outputs, arrays, labels, masks)."
+)
+
+
+def rows_of(classes: Classes, count: int, columns: int, what: str = "outputs") -> NDArray[np.int64]:
     """One class per example, checked against the number of classes; negatives count from the end."""
     array = np.asarray(classes)
     if array.dtype.kind not in "iu":
@@ -298,9 +421,7 @@ def rows_of(classes: Classes, count: int, columns: int) -> NDArray[np.int64]:
     outside = (array < -columns) | (array >= columns)
     if outside.any():
         worst = array[outside].flat[0] if array.ndim else array
-        raise TargetError(
-            f"The model has {columns} outputs, 0 to {columns - 1}; got class {worst}."
-        )
+        raise TargetError(f"The model has {columns} {what}, 0 to {columns - 1}; got class {worst}.")
     return np.broadcast_to(np.where(array < 0, array + columns, array), (count,)).astype(np.int64)
 
 

@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 
 from backlight.arrays import Array, shape_of
 from backlight.errors import SiteError
-from backlight.layout import site_layout
+from backlight.layout import Layout
 from backlight.model import Model
 from backlight.objective import Objective
-from backlight.tree import leaves
+from backlight.tree import Tree, leaves
 
 PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
 """Kinds of site that only add an edge, which would shift the map: ZeroPadding2D, ZeroPad2d, pad."""
@@ -23,11 +23,12 @@ def last_feature_map(objective: Objective) -> str:
     """The name of the last site whose places still mean places of the input.
 
     Going back from the output, it is the first site that is laid out over the input (see
-    `site_layout`), is not the result of a pooling, and whose places all can tell the score: after a
-    vision transformer's last attention only the class token does, and its patches get no gradient.
+    `Objective.inner_layout`), is not the result of a pooling, and whose places all can tell the
+    score: after a vision transformer's last attention only the class token does, and its patches get
+    no gradient.
 
     Raises:
-        SiteError: no such site; the message lists the sites.
+        SiteError: no such site; the message names those that can be read instead, if there are any.
     """
     inputs, model = objective.inputs, objective.model
     shape = shape_of(leaves(inputs.attributed)[0])
@@ -40,28 +41,49 @@ def last_feature_map(objective: Objective) -> str:
 
 
 def _search(objective: Objective) -> str:
-    model, layout = objective.model, objective.input_layout
+    model = objective.model
     shape = shape_of(leaves(objective.inputs.attributed)[0])
     sites = list(model.sites(objective.inputs))
     names = [site.name for site in sites]
     if objective.target.site in names:  # what comes after a neuron does not tell its value
         sites = sites[: names.index(objective.target.site) + 1]
+    places = [(site, objective.inner_layout(site.shape)) for site in sites]
     tokens: list[str] = []
-    image = () if layout is None else layout.grid
-    for site in reversed(sites):
-        place = site_layout(site.shape, image, model.channels, objective.count) if image else None
-        if place is not None and place.tokens:
+    for site, place in reversed(places):
+        if place is None or place.channel_axis is None:
+            continue
+        if place.tokens:
             tokens.insert(0, site.name)
-        elif place is not None and not site.pooled and not PADDING.search(site.kind):
+        elif not site.pooled and not PADDING.search(site.kind):
             return _last_that_matters(objective, tokens) or site.name
-    listed = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
     found = _last_that_matters(objective, tokens)
     if found is None:
+        seen = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
         raise SiteError(
-            f"No feature map found for inputs of shape {shape}: name a site with at=... . "
-            f"Sites: {listed}."
+            f"No feature map found for inputs of shape {shape}. {advice(objective)} Sites seen: {seen}."
         )
     return found
+
+
+def advice(objective: Objective) -> str:
+    """What to do where a site is no feature map: other sites are named only if they can be read."""
+    if objective.input_layout is None:
+        return (
+            "Class activation maps need inputs with places, such as pictures (N, C, H, W) or "
+            "(N, H, W, C): explain the input itself, with integrated_gradients for example."
+        )
+    readable = [
+        f"{site.name} {site.shape}"
+        for site in objective.model.sites(objective.inputs)
+        if (place := objective.inner_layout(site.shape)) is not None and not place.tokens
+    ]
+    if readable:
+        return f"Laid out over the input, and so good for at=..., are: {', '.join(readable)}."
+    (first, *_) = leaves(objective.inputs.attributed)
+    return objective.placed(None).guess(first) or (
+        "None of the sites is laid out over the input: explain the input itself, with "
+        "integrated_gradients for example."
+    )
 
 
 def _last_that_matters(objective: Objective, names: list[str]) -> str | None:
@@ -81,3 +103,39 @@ def _tokens_matter(objective: Objective, magnitudes: Array) -> bool:
         return False
     share = objective.model.to_numpy(layout.channels_last(magnitudes, objective.arrays))
     return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)
+
+
+def layouts(objective: Objective, values: Tree, maps: bool) -> tuple[Layout | None, ...]:
+    """Where each array of a technique's values has its channels and places; None where unknown.
+
+    Args:
+        objective: what was explained.
+        values: what the technique found, shaped like the value explained, like the input, or one number
+            for each place.
+        maps: whether the technique gives class activation maps.
+    """
+    inputs = leaves(objective.inputs.attributed)
+    found = leaves(values)
+    likes = inputs if len(found) == len(inputs) else inputs[:1] * len(found)
+    return tuple(
+        _layout(objective, leaf, like, maps) for leaf, like in zip(found, likes, strict=True)
+    )
+
+
+def _layout(objective: Objective, values: Array, like: Array, maps: bool) -> Layout | None:
+    shape, given = shape_of(values), objective.placed(None)
+    layout = None if given.guess(like) else given.layout_of(like)
+    if layout is None:
+        return None
+    if shape[1:] == shape_of(like)[1:]:
+        return layout
+    if maps or shape[1:] == layout.grid:
+        return Layout(None, shape[1:])
+    sites = {site.name: site.shape for site in objective.model.sites(objective.inputs)}
+    own = sites.get(objective.at or "")
+    if own is None:
+        return None
+    inner = objective.inner_layout(own)
+    if inner is None or shape[1:] == own[1:]:
+        return inner
+    return Layout(None, shape[1:]) if len(shape) == len(own) - 1 else None

@@ -9,12 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, shape_of
-from backlight.errors import InputTypeError, TargetError
+from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
 from backlight.objective import take_rows
-from backlight.outputs import OutputKind, Outputs, OutputSpec, array_at, describe, single
-from backlight.scores import Class, Classes, ClassScore, Neuron, Output, Score, Target, as_score
+from backlight.outputs import (
+    OutputKind,
+    Outputs,
+    OutputSpec,
+    Path,
+    array_at,
+    describe,
+    located,
+    single,
+)
+from backlight.scores import (
+    ONE_EACH,
+    Class,
+    Classes,
+    ClassScore,
+    Function,
+    Neuron,
+    Output,
+    Score,
+    Target,
+    as_score,
+)
 from backlight.tree import leaves, names
 
 
@@ -37,10 +57,46 @@ def resolve(
         return predicted_score(model, inputs, blocks, outputs)
     if model.owns(target):
         target = cast(Classes, model.to_numpy(cast(Array, target)))
-    score = as_score(cast(Score | Classes, target)).bind(outputs, inputs.count)
+    score = as_score(cast(Score | Classes, target))
+    if isinstance(score, Function):
+        score = Function(score.function, *(on_host(model, one) for one in score.given))
+    score = score.bind(outputs, inputs.count)
+    if isinstance(score, Function) and len(blocks) > 1:
+        check_rows(model, inputs, blocks[0], score)
     if isinstance(score, ClassScore) and score.kind == "logits" and score.scale != "output":
         score = replace(score, kind=kind_by_values(model, inputs, blocks, score))
     return score, False
+
+
+def on_host(model: Model, operand: object) -> NDArray[np.generic]:
+    """An operand of a function as NumPy has it, in a dtype that goes with the model's outputs."""
+    if model.owns(operand):
+        return model.to_numpy(cast(Array, operand))
+    array = np.asarray(operand)
+    return model.to_numpy(model.asarray(array)) if array.dtype.kind in "fiub" else array
+
+
+def check_rows(model: Model, inputs: Inputs, block: NDArray[np.int64], score: Function) -> None:
+    """Raise TargetError if a function gives examples other scores when their rows come in another
+    order: then it reads something of the batch as it was, and would be given other examples' parts
+    of it. Costs two forward passes of one block.
+    """
+    rows = block if len(block) > 1 else np.arange(2)
+
+    def scores(order: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = model.score(take_rows(model, inputs, order), score.take(order))
+        return model.to_numpy(found).astype(np.float64)
+
+    def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+        size = float(np.abs(one).max(initial=0.0))
+        return one.shape == other.shape and np.allclose(one, other, 1e-3, 1e-4 * size, True)
+
+    forwards, backwards = scores(rows), scores(rows[::-1])[::-1]
+    if not same(forwards, backwards) and same(forwards, scores(rows)):
+        raise TargetError(
+            f"{score!r} gives examples other scores when their rows come in another order, and the "
+            f"batch of {inputs.count} is cut into blocks. {ONE_EACH}"
+        )
 
 
 ROWS_LOOKED_AT = 32
@@ -63,7 +119,13 @@ def kind_by_values(
     if key not in known:
         outputs = model.predict(take_rows(model, inputs, blocks[0][:ROWS_LOOKED_AT]))
         values = model.to_numpy(array_at(outputs, score.path)).astype(np.float64)
-        known[key] = kind_of_numbers(values)
+        if score.binary and ((values >= 0) & (values <= 1)).all():
+            raise TargetError(
+                "The model has one output, and its last operation does not show whether it is a "
+                "probability or a logit; the numbers seen, all between 0 and 1, may be either. Say "
+                "backlight.wrap(net, outputs='sigmoid') or backlight.wrap(net, outputs='logits')."
+            )
+        known[key] = "logits" if score.binary else kind_of_numbers(values)
     return known[key]
 
 
@@ -84,31 +146,30 @@ def predicted_score(
     model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], outputs: Outputs
 ) -> tuple[Score, bool]:
     """The output of a one-output model, else the class with the highest output of each example."""
-    output = single(outputs, None)
-    width = output.shape[1:]
+    path = located(outputs, None)
+    width = single(outputs, path).shape[1:]
     if width in ((), (1,)):
-        return Output().bind(outputs, inputs.count), False
+        return Output(path).bind(outputs, inputs.count), False
     if len(width) != 1:
         raise TargetError(
             "Without a target the output must be one number or one row of class scores per "
             f"example, got {describe(outputs)}. "
             "Say target=Output(index=...), a class score or a function."
         )
-    return Class(predict_classes(model, inputs, blocks)).bind(outputs, inputs.count), True
+    classes = predict_classes(model, inputs, blocks, path)
+    return Class(classes, path).bind(outputs, inputs.count), True
 
 
 def predict_classes(
-    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]]
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], path: Path = None
 ) -> NDArray[np.int64]:
-    """The class with the highest output for each example, shape (N,)."""
-    return np.concatenate(
-        [
-            model.to_numpy(cast(Array, model.predict(take_rows(model, inputs, rows)))).argmax(
-                axis=1
-            )
-            for rows in blocks
-        ]
-    ).astype(np.int64)
+    """The class with the highest output for each example, shape (N,), of the array at `path`."""
+
+    def highest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        scores = array_at(model.predict(take_rows(model, inputs, rows)), path)
+        return np.asarray(model.to_numpy(scores).argmax(axis=1), dtype=np.int64)
+
+    return np.concatenate([highest(rows) for rows in blocks])
 
 
 def check_differentiable(model: Model, inputs: Inputs) -> None:
@@ -118,8 +179,15 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
         for name, leaf in zip(names(inputs.attributed), leaves(inputs.attributed), strict=True)
         if not model.is_floating(leaf)
     ]
-    if integer:
-        raise InputTypeError(
-            f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
-            "point; for token ids attribute at the embedding, with at='the embedding's name'."
-        )
+    if not integer:
+        return
+    whole = [shape_of(leaf) for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    try:
+        sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in whole]
+    except BacklightError:
+        sites = []
+    named = f": at={sites[0]!r}" if sites else " (model.sites(x) lists the names for at=...)"
+    raise InputTypeError(
+        f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
+        f"point; for token ids attribute at the embedding{named}."
+    )

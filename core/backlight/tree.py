@@ -1,6 +1,7 @@
 """One array, a tuple of arrays or a dict of arrays: what models take and techniques return."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TypeAlias, cast
 
 from backlight.arrays import Array, Arrays, shape_of
@@ -61,10 +62,31 @@ def sum_per_example(tree: Tree, arrays: Arrays) -> Array:
     return total
 
 
-def map_nested(function: Callable[[Array], object], outputs: object) -> object:
-    """Apply `function` to every array in a model's outputs: nested mappings, tuples and lists."""
+def children(outputs: object) -> Mapping[object, object] | None:
+    """The parts of a model's outputs by key, field or position; None for an array, or for nothing.
+
+    Mappings, tuples, lists, named tuples and dataclasses (Hugging Face's outputs are two of these)
+    have parts.
+    """
     if isinstance(outputs, Mapping):
-        return {key: map_nested(function, value) for key, value in outputs.items()}
+        return outputs
+    if hasattr(outputs, "shape"):
+        return None
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return dict(zip(outputs._fields, outputs, strict=True))
     if isinstance(outputs, (tuple, list)):
-        return tuple(map_nested(function, value) for value in outputs)
-    return function(cast(Array, outputs))
+        return dict(enumerate(outputs))
+    if is_dataclass(outputs) and not isinstance(outputs, type):
+        return {field.name: getattr(outputs, field.name) for field in fields(outputs)}
+    return None
+
+
+def map_nested(function: Callable[[Array], object], outputs: object) -> object:
+    """Apply `function` to everything in a model's outputs that has no parts: dicts where parts have
+    names, tuples where they have positions."""
+    parts = children(outputs)
+    if parts is None:
+        return function(cast(Array, outputs))
+    mapped = {key: map_nested(function, part) for key, part in parts.items()}
+    positions = isinstance(outputs, (tuple, list)) and not hasattr(outputs, "_fields")
+    return tuple(mapped.values()) if positions else mapped

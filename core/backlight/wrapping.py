@@ -2,16 +2,16 @@
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 from threading import Lock
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 
-from backlight.arrays import Channels
-from backlight.errors import NoBackendError
+from backlight.errors import HyperParameterError, NoBackendError
 from backlight.inputs import Inputs
+from backlight.layout import InputChannels
 from backlight.model import Model, Options
 from backlight.outputs import OutputKind
 from backlight.plugins import plugins
@@ -30,7 +30,7 @@ def wrap(
     *,
     inputs: object = None,
     outputs: OutputKind | None = None,
-    channels: Channels | None = None,
+    channels: InputChannels | None = None,
 ) -> Model:
     """A model from a network of any installed framework.
 
@@ -44,16 +44,26 @@ def wrap(
             only where `inputs` are not the framework's own arrays.
         inputs: what the net will be called with, to tell a plain function's framework by.
         outputs: what the net's outputs hold, where its last operation does not show it.
-        channels: where images have their channels, where neither framework nor shapes tell.
+        channels: where inputs have their channels, and feature maps where neither framework nor shapes
+            tell: "first" or "last". "none": inputs have none, pictures (N, H, W) for example, and
+            feature maps have them where the framework does.
 
     Raises:
         NoBackendError: no installed backend takes it.
+        HyperParameterError: no such `outputs` or `channels`, or others than a model was wrapped with.
     """
+    check_said("outputs", outputs, get_args(OutputKind))
+    check_said("channels", channels, get_args(InputChannels))
     if isinstance(net, Model):
+        if outputs not in (None, net.declared) or channels not in (None, net.declared_channels):
+            raise HyperParameterError(
+                "This is a model that was wrapped before: say outputs and channels where the net "
+                "itself is wrapped."
+            )
         return net
-    options = Options(outputs, channels)
+    options = Options(outputs, None if channels == "none" else channels)
     parts, names = parts_of(net)
-    key = (type(net), tuple(map(id, parts)), names, framework, options)
+    key = (type(net), tuple(map(id, parts)), names, framework, outputs, channels)
     with _lock:
         known = _recent.get(key)
         if known is not None and takes(known[1], inputs):
@@ -64,12 +74,18 @@ def wrap(
     )
     if model is None:
         raise NoBackendError(no_backend(net, inputs, framework))
-    model.declared = outputs
+    model.declared, model.declared_channels = outputs, channels
     with _lock:
         _recent[key] = (parts, model)  # which keeps the parts, and so their ids, alive
         while len(_recent) > KEPT:
             _recent.popitem(last=False)
     return model
+
+
+def check_said(name: str, said: str | None, known: Sequence[str]) -> None:
+    if said is not None and said not in known:
+        accepted = ", ".join(map(repr, known))
+        raise HyperParameterError(f"wrap: {name} must be one of {accepted}, got {said!r}.")
 
 
 def forget() -> None:

@@ -17,6 +17,7 @@ from backlight.arrays import Array, Arrays, shape_of
 from backlight.errors import SiteError, is_one_of, require
 from backlight.resize import resize
 from backlight.rules import Rules
+from backlight.spatial import advice
 from backlight.tree import leaves
 from backlight_methods.guided_backprop import GuidedBackprop
 from backlight_methods.lrp import LRP
@@ -75,7 +76,8 @@ class ClassActivationMap(Method):
         if layout is None or target is None:
             raise SiteError(
                 f"The site {objective.at!r} of shape {shape_of(value)} is not laid out over the input; "
-                "a class activation map needs a feature map or a grid of tokens."
+                "a class activation map needs a feature map or a grid of tokens. "
+                f"{advice(objective)}"
             )
         arrays = objective.arrays
         flat = (objective.count, prod(layout.grid), -1)
@@ -88,4 +90,5 @@ class ClassActivationMap(Method):
         if self.upsample != "none":
             maps = resize(maps, target.grid, self.upsample, objective.model)
         notes = rules.notes(found.operations) if rules is not None else ()
-        return Evidence(maps, found.score, warnings=notes)
+        guess = objective.placed(None).guess(leaves(objective.inputs.attributed)[0])
+        return Evidence(maps, found.score, warnings=(*notes, *([guess] if guess else [])))

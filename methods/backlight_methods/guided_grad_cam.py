@@ -60,6 +60,8 @@ class GuidedGradCAM(Method):
         layout = objective.input_layout
         if layout is None:
             raise AssertionError("unreachable: Grad-CAM needs an input that has space")
-        weight = objective.arrays.expand_dims(maps, axis=layout.channel_axis)
+        axis = layout.channel_axis
+        weight = maps if axis is None else objective.arrays.expand_dims(maps, axis=axis)
         values = rebuild(guided.gradient, [gradient * weight])
-        return Evidence(values, guided.score, warnings=self.rules.notes(guided.operations))
+        notes = (*cam.warnings, *self.rules.notes(guided.operations))
+        return Evidence(values, guided.score, warnings=notes)

@@ -10,7 +10,7 @@ from typing import Literal, final
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array
 from backlight.errors import InputError, is_one_of, require
-from backlight.tree import map_leaves
+from backlight.tree import leaves, map_leaves
 
 
 @final
@@ -20,7 +20,8 @@ class Saliency(Method):
 
     Args:
         channels: "keep" one value per input number; "max" or "mean" reduce the channels of an image,
-            signal or feature map to one value per place, shape (N, *places).
+            signal or feature map to one value per place, shape (N, *places). Where a place is one
+            number it stays as it is.
 
     Law: values are at least 0, and equal |weight| for a model that is linear in x.
     Cost: one forward and one backward pass.
@@ -35,9 +36,11 @@ class Saliency(Method):
     def attribute(self, objective: Objective) -> Evidence:
         found = objective.gradient()
         values = map_leaves(objective.arrays.abs, found.gradient)
-        if self.channels != "keep":
-            values = map_leaves(lambda leaf: self._reduced(leaf, objective), values)
-        return Evidence(values, found.score)
+        if self.channels == "keep":
+            return Evidence(values, found.score)
+        guesses = [guess for leaf in leaves(values) if (guess := objective.guess(leaf))]
+        values = map_leaves(lambda leaf: self._reduced(leaf, objective), values)
+        return Evidence(values, found.score, warnings=tuple(guesses))
 
     def _reduced(self, values: Array, objective: Objective) -> Array:
         layout = objective.layout_of(values)
@@ -46,5 +49,7 @@ class Saliency(Method):
                 f"Saliency(channels={self.channels!r}) needs images, signals or feature maps; "
                 "use channels='keep' for inputs without channels."
             )
+        if layout.channel_axis is None:
+            return values
         reduce = objective.arrays.max if self.channels == "max" else objective.arrays.mean
         return reduce(values, axis=layout.channel_axis)

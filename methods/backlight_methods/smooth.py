@@ -13,7 +13,6 @@ import numpy as np
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
 from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
-from backlight.layout import input_layout
 from backlight.noise import normal
 from backlight.rules import Rules
 from backlight.tree import Tree, leaves, map_leaves, rebuild
@@ -114,11 +113,7 @@ class Smooth(Method):
         parts = []
         for number, leaf in enumerate(leaves(value)):
             shape = shape_of(leaf)
-            layout = (
-                input_layout(shape, objective.model.channels)
-                if is_input
-                else objective.layout_of(leaf)
-            )
+            layout = objective.model.input_layout(shape) if is_input else objective.layout_of(leaf)
             channels = layout.channels if layout else "last"
             drawn = [normal(self.seed, sample, number, shape[1:], channels) for sample in chunk]
             noise = objective.model.asarray(self.noise * np.stack(drawn)[:, None], like=leaf)

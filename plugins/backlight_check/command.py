@@ -42,10 +42,11 @@ def check_command(
     ] = None,
     framework: Framework = None,
     target: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            metavar="CLASS",
-            help="The number of the class whose score is explained; by default the predicted one.",
+            metavar="[OUTPUT:]CLASS",
+            help="The number of the class whose score is explained; by default the predicted one. Of a "
+            "model with several outputs, after the output's name or position: logits:3.",
         ),
     ] = None,
     at: Annotated[
@@ -107,15 +108,16 @@ def check_command(
 
     from backlight_check.checks import check, ruled_techniques
     from backlight_check.input_source import Reading
-    from backlight_check.subject import load_subject
+    from backlight_check.subject import load_subject, target_of
     from backlight_check.table import plain, show, wide_console
     from backlight_report.command_arguments import preprocessing_of, size_of
     from backlight_report.techniques import techniques
 
+    score = target_of(target)
     chosen = techniques(method or ruled_techniques())  # a mistyped name is said before all else
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     reading = Reading(size_of(size), colour.value if colour else None, preprocessing)
-    subject = load_subject(model, data, reading, framework, target)
+    subject = load_subject(model, data, reading, framework, score)
     checks = [check(subject, one, at) for one in chosen]
     if as_json:
         print(json.dumps([plain(one, subject) for one in checks], indent=2))

@@ -5,10 +5,12 @@ from typing import cast, final
 
 import numpy as np
 
-from backlight import Examples, Model, Objective, Score, wrap
+from backlight import Class, Examples, Model, Objective, Score, wrap
 from backlight.arrays import shape_of
+from backlight.errors import TargetError
 from backlight.inputs import Inputs
 from backlight.objective import take_rows
+from backlight.scores import ClassScore, Target
 from backlight.spatial import last_feature_map
 from backlight.targets import resolve
 from backlight.tree import Tree, leaves, names
@@ -52,16 +54,32 @@ class Subject:
         return last_feature_map(self.objective())
 
 
-def subject(model: object, x: object, target: int | None = None) -> Subject:
-    """The first example of `x`, and the score of this class or of the predicted one."""
+def subject(model: object, x: object, target: Target = None) -> Subject:
+    """The first example of `x`, and the score of this target or of the predicted class."""
     wrapped = wrap(model, inputs=x)
     inputs = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), FIRST)
     score, predicted = resolve(wrapped, inputs, [FIRST], target)
     return Subject(wrapped, inputs, score, predicted)
 
 
+def target_of(text: str | None) -> ClassScore | None:
+    """The class that `3` or `logits:3` names on the command line, the latter of one of several outputs;
+    `decoder:logits:3` of a nested one. A number for an output is its position.
+
+    Raises:
+        TargetError: it ends in no class.
+    """
+    if text is None:
+        return None
+    *steps, k = text.split(":")
+    if not k.lstrip("-").isdecimal():
+        raise TargetError(f"--target is a class, or OUTPUT:CLASS such as logits:3; got {text!r}.")
+    path = tuple(int(step) if step.isdecimal() else step for step in steps)
+    return Class(int(k), path or None)
+
+
 def load_subject(
-    model: str, data: str, reading: Reading, framework: str | None, target: int | None
+    model: str, data: str, reading: Reading, framework: str | None, target: Target
 ) -> Subject:
     """From what the command line names.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Channels
 from backlight.errors import HyperParameterError, InputError
-from backlight.layout import input_layout
+from backlight.layout import Layout, input_layout
 from backlight.resize import resize_matrix
 
 Reduction: TypeAlias = Literal["sum", "mean", "maximum"]
@@ -16,27 +16,34 @@ values add up to), their mean, or the value with the largest size."""
 
 
 def to_maps(
-    values: NDArray[Any], channels: Channels, reduction: Reduction = "sum"
+    values: NDArray[Any], layout: Layout | Channels, reduction: Reduction = "sum"
 ) -> NDArray[np.float64]:
     """One map per example, shape (N, H, W).
 
     Args:
-        values: (N, H, W), (N, C, H, W) or (N, H, W, C).
-        channels: where the channels are if the shape does not tell: an axis of 1, 3 or 4 does.
+        values: (N, H, W), (N, C, H, W), (N, H, W, C), or a grid of tokens (N, T, C) with its layout;
+            signals (N, C, L) are taken for maps.
+        layout: as of `Attribution.layouts`; or where the channels are if the shape does not tell: an
+            axis of 1, 3 or 4 does.
         reduction: of the channels.
 
     Raises:
         InputError: values of another shape.
     """
     wide = values.astype(np.float64)
+    if isinstance(layout, Layout) and layout.tokens:
+        wide = wide[:, layout.prefix :].reshape(len(wide), *layout.grid, -1)
+        layout = Layout(3, layout.grid)
     if wide.ndim == 3:
         return wide
-    layout = input_layout(wide.shape, channels) if wide.ndim == 4 else None
-    if layout is None:
+    if wide.ndim != 4:
         raise InputError(
             f"Maps are drawn of values (N, H, W), (N, C, H, W) or (N, H, W, C), got {values.shape}."
         )
-    axis = layout.channel_axis
+    found = layout if isinstance(layout, Layout) else input_layout(wide.shape, layout)
+    if found is None or found.channel_axis is None:
+        raise InputError(f"Values of shape {values.shape} without channels are no maps.")
+    axis = found.channel_axis
     if reduction == "sum":
         return np.asarray(wide.sum(axis=axis))
     if reduction == "mean":

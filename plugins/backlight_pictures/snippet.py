@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution
+from backlight.arrays import Channels
+from backlight.layout import Layout
 from backlight.tree import Tree, leaves, names
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.colours import heat
@@ -27,9 +29,12 @@ def snippet(attribution: Attribution) -> str | None:
     """Self-contained HTML, or None if the values are neither maps nor rows of features."""
     values = cast(Tree, attribution.numpy())
     arrays = [np.asarray(leaf) for leaf in leaves(values)]
-    if not all(drawable(array) for array in arrays):
+    places = attribution.layouts or (None,) * len(arrays)
+    if not all(map(drawable, arrays, places)):
         return None
-    parts = [drawn(array, attribution) for array in arrays]
+    parts = [
+        drawn(array, attribution, layout) for array, layout in zip(arrays, places, strict=True)
+    ]
     if len(parts) > 1:
         titled = zip(names(values), parts, strict=True)
         parts = [f"<h4>{escape(name)}</h4>{part}" for name, part in titled]
@@ -38,9 +43,10 @@ def snippet(attribution: Attribution) -> str | None:
     )
 
 
-def drawable(array: NDArray[Any]) -> bool:
+def drawable(array: NDArray[Any], layout: Layout | None = None) -> bool:
     """Whether there is a drawing for it; what is not a number is never drawn."""
-    kinds = array.ndim in (2, 3, 4) and array.dtype.kind in "fiu" and array.size > 0
+    volume = array.ndim == 4 and layout is not None and layout.channel_axis is None
+    kinds = array.ndim in (2, 3, 4) and array.dtype.kind in "fiu" and array.size > 0 and not volume
     return kinds and bool(np.isfinite(array).all())
 
 
@@ -59,20 +65,22 @@ def caption(attribution: Attribution, row: int) -> str:
     """What the numbers say of one example."""
     parts = [f"score {number(float(attribution.score[row]))}"]
     if attribution.classes is not None:
-        parts.insert(0, f"class {attribution.classes[row]}")
+        k, names = int(attribution.classes[row]), attribution.class_names
+        parts.insert(0, f"class {k}" if names is None else f"class {k} ({names[k]})")
     relative = attribution.relative_gap
     if attribution.gap is not None and relative is not None:
         parts.append(f"gap {number(float(attribution.gap[row]))} ({relative[row]:.1%})")
     return escape(f"{row}: {', '.join(parts)}")
 
 
-def drawn(array: NDArray[Any], attribution: Attribution) -> str:
+def drawn(array: NDArray[Any], attribution: Attribution, layout: Layout | None) -> str:
     """The first examples of one array, all on one scale, and how many there are."""
     scale, total = scale_of([array[:SHOWN]]), len(array)
     if array.ndim == 2:
         figures = [bars(row, scale) for row in array[:SHOWN].astype(np.float64)]
     else:
-        maps = to_maps(array[:SHOWN], "first" if attribution.framework == "torch" else "last")
+        side: Channels = "first" if attribution.framework == "torch" else "last"  # if not known
+        maps = to_maps(array[:SHOWN], layout or side)
         scale = scale_of([maps])
         figures = [image(one, scale) for one in maps]
     shown = "".join(

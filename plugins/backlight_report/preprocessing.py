@@ -131,7 +131,7 @@ def channel_axis(x: Values, channels: Channels) -> int:
     channels last, unless only the other side can be a number of colours.
     """
     layout = input_layout(x.shape, channels if x.dtype.kind == "f" else "last")
-    return layout.channel_axis if layout else x.ndim - 1
+    return layout.channel_axis if layout and layout.channel_axis else x.ndim - 1
 
 
 def listed(numbers: tuple[float, ...]) -> str:

@@ -753,7 +753,9 @@ def ends(last: Callable[[Any], Any]) -> Model:
         (lambda x: tf.stop_gradient(tf.cast(tf.identity(tf.sigmoid(x)), tf.float64)), "sigmoid"),
         (lambda x: tf.transpose(tf.sigmoid(tf.transpose(x))), "sigmoid"),
         (lambda x: tf.sigmoid(x) * 2, "logits"),
-        (lambda x: tf.sigmoid(x)[:, 0], "logits"),
+        (lambda x: tf.sigmoid(x)[:, 0], "sigmoid"),
+        (lambda x: tf.reshape(tf.squeeze(tf.sigmoid(x[:, :1]), 1), [-1]), "sigmoid"),
+        (lambda x: tf.reduce_mean(tf.sigmoid(x), axis=1), "logits"),
         (lambda x: tf.grad_pass_through(tf.nn.softmax)(x), "probabilities"),
     ],
 )

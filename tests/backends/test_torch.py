@@ -25,7 +25,6 @@ from backlight.errors import (
     ModelError,
     NoBackendError,
     SiteError,
-    TargetError,
     UnknownNameError,
 )
 from backlight.model import Model
@@ -1201,6 +1200,3 @@ def test_sigmoids_are_independent_probabilities() -> None:
     ):
         found = backlight.explain(net, x, target, "gradient")
         np.testing.assert_allclose(found.score, expected, rtol=1e-9)
-    one = nn.Linear(6, 1)
-    with pytest.raises(TargetError, match="One output has no softmax"):
-        backlight.explain(one, x.float(), Probability(0), "gradient")

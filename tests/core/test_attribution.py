@@ -11,11 +11,13 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Attribution, __version__
+import backlight
+from backlight import Attribution, Method, __version__
 from backlight.attribution import COLUMNS, NOTES
 from backlight.errors import InputError
+from backlight.layout import Layout
 from backlight.tree import leaves, names
-from backlight_methods import Gradient, IntegratedGradients, Smooth
+from backlight_methods import GradCAM, Gradient, IntegratedGradients, Saliency, Smooth
 from tests.reference import ReferenceModel, polynomial
 
 X = np.random.default_rng(0).normal(size=(3, 2))
@@ -137,7 +139,7 @@ def test_native_values_are_saved_as_numpy(tmp_path: Path) -> None:
 
 def test_every_field_is_saved() -> None:
     fields = set(Attribution.__dataclass_fields__)
-    assert fields == {*NOTES, *COLUMNS, "values"}
+    assert fields == {*NOTES, *COLUMNS, "values", "layouts", "class_names"}
 
 
 def content(**changes: object) -> bytes:
@@ -240,3 +242,85 @@ def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: P
     Gradient()(MODEL, X, 0).save(path)
     assert Attribution.load(path).method == "Gradient()"
     assert [one.name for one in tmp_path.iterdir()] == ["it.npz"]
+
+
+# Where the values have their channels, and what the classes are called
+
+
+def half(x):
+    """(N, C, H, W) with both sides halved by picking."""
+    return x[:, :, ::2, ::2]
+
+
+PICTURES = ReferenceModel(
+    ("double", lambda x: strict.concat([x, 2 * x], axis=1)),
+    ("half", half),
+    ("head", polynomial(np.random.default_rng(2).normal(size=(24, 2)))),
+)
+
+
+@pytest.mark.parametrize(
+    ("technique", "at", "layout", "shape"),
+    [
+        (Gradient(), None, Layout(1, (4, 4)), (2, 3, 4, 4)),
+        (Gradient(), "half", Layout(1, (2, 2)), (2, 6, 2, 2)),
+        (Saliency(channels="max"), None, Layout(None, (4, 4)), (2, 4, 4)),
+        (Saliency(channels="max"), "half", Layout(None, (2, 2)), (2, 2, 2)),
+        (GradCAM(), None, Layout(None, (4, 4)), (2, 4, 4)),
+        (GradCAM(upsample="none"), "half", Layout(None, (2, 2)), (2, 2, 2)),
+        (Gradient(), "head", None, (2, 2)),
+    ],
+)
+def test_it_knows_where_its_values_have_their_channels(
+    technique: Method, at: str | None, layout: Layout | None, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    x = np.random.default_rng(3).normal(size=(2, 3, 4, 4))
+    found = technique(PICTURES, x, 1, at=at, class_names=["cat", "dog"])
+    assert found.values.shape == shape
+    assert found.layouts == (layout,)
+    assert found.class_names == ("cat", "dog")
+    found.save(tmp_path / "a.npz")
+    again = Attribution.load(tmp_path / "a.npz")
+    assert (again.layouts, again.class_names) == (found.layouts, found.class_names)
+
+
+def test_each_of_several_inputs_has_a_layout() -> None:
+    weight = np.random.default_rng(4).normal(size=(16, 2))
+    net = ReferenceModel(("head", lambda a, b: polynomial(weight)(a) * strict.sum(b)))
+    x = (np.ones((2, 1, 4, 4)), np.ones((2, 3)))
+    assert Gradient()(net, x, 1).layouts == (Layout(1, (4, 4)), None)
+
+
+def test_a_layout_that_is_a_guess_is_not_known() -> None:
+    net = ReferenceModel(("head", polynomial(np.ones((30, 2)))))
+    x = np.ones((2, 5, 6))
+    assert Gradient()(net, x, 1).layouts == (None,)
+    net.declared_channels = "none"
+    assert Gradient()(net, x, 1).layouts == (Layout(None, (5, 6)),)
+
+
+def test_a_file_of_an_earlier_version_has_no_layout(tmp_path: Path) -> None:
+    made().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        stored = dict(file)
+    about = json.loads(str(stored["about"]))
+    for name in ("layouts", "class_names"):
+        del about[name]
+    np.savez(tmp_path / "b.npz", **{**stored, "about": np.array(json.dumps(about))})
+    found = Attribution.load(tmp_path / "b.npz")
+    assert (found.layouts, found.class_names) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("names", "fragment"),
+    [(["cat"], "1 class_names, but class 1"), ("cat", "a list of texts"), ([1, 2], "[1, 2]")],
+)
+def test_class_names_are_one_for_each_class(names: object, fragment: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Gradient()(MODEL, X, 1, class_names=names)
+    assert fragment in str(caught.value)
+
+
+def test_explain_passes_class_names_on() -> None:
+    found = backlight.explain(MODEL, X, 1, method="gradient", class_names=("cat", "dog"))
+    assert found.class_names == ("cat", "dog")

@@ -108,12 +108,23 @@ def test_inputs_that_cannot_be_are_refused(
         assert fragment in str(caught.value)
 
 
+def embedded(ids, x):
+    table = strict.asarray(np.random.default_rng(0).normal(size=(5, 2)))
+    picked = strict.take(table, strict.reshape(ids, (-1,)), axis=0)
+    return strict.reshape(picked, (*ids.shape, 2))
+
+
+TEXT = ReferenceModel(("embed", embedded), ("head", polynomial(np.ones((6, 2)))))
+
+
 @pytest.mark.parametrize("technique", [Gradient(), IntegratedGradients()])
 def test_integers_have_no_gradient(technique: object) -> None:
     with pytest.raises(InputTypeError) as caught:
-        technique(MODEL, {"ids": np.array([[1, 2, 0]]), "x": np.zeros((1, 3))}, 0)
+        technique(TEXT, {"ids": np.array([[1, 2, 0]]), "x": np.zeros((1, 3))}, 0)
     assert "Inputs ['ids'] hold integers" in str(caught.value)
-    assert "at=" in str(caught.value)
+    assert "attribute at the embedding: at='embed'." in str(caught.value)
+    found = technique(TEXT, {"ids": np.array([[1, 2, 0]]), "x": np.zeros((1, 3))}, 0, at="embed")
+    assert np.shape(found.values) == (1, 3, 2)
 
 
 def test_occlusion_needs_no_gradient_and_covers_integers() -> None:
@@ -125,8 +136,34 @@ def test_occlusion_needs_no_gradient_and_covers_integers() -> None:
         return strict.sum(strict.reshape(picked, (*ids.shape, 2)), axis=1)
 
     ids = np.array([[1, 4, 3], [2, 2, 0]])
-    found = Occlusion(baseline=0)(ReferenceModel(("head", embed)), ids, 1)
-    np.testing.assert_allclose(found.values, table[ids, 1] - table[0, 1], rtol=1e-12, atol=1e-12)
+    for start in (0, 0.0, np.zeros(3), np.zeros((2, 3), np.int8)):
+        found = Occlusion(baseline=start)(ReferenceModel(("head", embed)), ids, 1)
+        np.testing.assert_allclose(
+            found.values, table[ids, 1] - table[0, 1], rtol=1e-12, atol=1e-12
+        )
+    default = Occlusion()(ReferenceModel(("head", embed)), ids, 1)
+    np.testing.assert_array_equal(default.values, found.values)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "baseline", "shown"),
+    [
+        (np.int64, 0.5, "0.5"),
+        (np.int64, np.nan, "nan"),
+        (np.uint8, -1, "-1"),
+        (np.uint8, 256, "256"),
+        (np.int32, 2.5, "2.5"),
+    ],
+)
+def test_a_baseline_of_integers_is_of_whole_numbers(
+    dtype: type, baseline: object, shown: str
+) -> None:
+    ids = np.array([[1, 4, 3]], dtype)
+    with pytest.raises(InputError) as caught:
+        Occlusion(baseline=baseline)(TEXT, {"ids": ids, "x": np.zeros((1, 3))}, 1)
+    assert np.dtype(dtype).name in str(caught.value)
+    assert f"got {shown}." in str(caught.value)
+    assert "the id of the padding" in str(caught.value)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])

@@ -1,12 +1,14 @@
 """Where arrays have their channels and places, and which site is the last feature map."""
 
+from dataclasses import replace
+
 import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Neuron
+from backlight import BacklightWarning, Neuron
 from backlight.errors import SiteError
-from backlight.layout import Layout, input_layout, site_layout
+from backlight.layout import Layout, guessed, input_layout, site_layout
 from backlight_methods import GradCAM, HiResCAM
 from tests.reference import ReferenceModel, polynomial
 
@@ -31,6 +33,71 @@ from tests.reference import ReferenceModel, polynomial
 )
 def test_the_layout_of_an_input(shape: tuple, channels: str, axis: int, grid: tuple) -> None:
     assert input_layout(shape, channels) == Layout(axis, grid)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said", "axis", "grid"),
+    [
+        ((2, 28, 28), "none", None, (28, 28)),
+        ((2, 50), "none", None, (50,)),
+        ((2, 4, 5, 3), "none", None, (4, 5, 3)),
+        ((2, 28, 20), "first", 1, (20,)),
+        ((2, 28, 20), "last", 2, (28,)),
+        ((2, 16, 4, 4), "first", 1, (4, 4)),  # what was said counts, not what looks like colours
+        ((2, 3, 8, 9), "last", 3, (3, 8)),
+    ],
+)
+@pytest.mark.parametrize("own", ["first", "last"])
+def test_what_is_said_of_an_inputs_channels_counts(
+    shape: tuple, said: str, axis: int | None, grid: tuple, own: str
+) -> None:
+    assert input_layout(shape, own, said) == Layout(axis, grid)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said", "expected"),
+    [
+        ((2, 28, 28), None, True),
+        ((2, 12, 1000), None, True),
+        ((2, 3, 1000), None, False),
+        ((2, 1000, 2), None, False),
+        ((2, 28, 28), "none", False),
+        ((2, 28, 28), "first", False),
+        ((2, 3, 28, 28), None, False),
+        ((2, 28), None, False),
+    ],
+)
+def test_three_axes_are_a_guess_where_no_side_is_short(
+    shape: tuple, said: str | None, expected: bool
+) -> None:
+    assert guessed(shape, said) == expected
+
+
+def test_class_activation_maps_of_pictures_without_channels() -> None:
+    """The net makes channels itself; the site of the picture's own shape is no feature map of tokens."""
+    weight = RNG.normal(size=(2 * 14 * 14, 3))
+    guessing, model = (
+        ReferenceModel(
+            ("scaled", lambda x: x * 2.0),
+            ("features", lambda x: halved(strict.stack([x, x**2], axis=1), "first")),
+            ("head", polynomial(weight)),
+        )
+        for _ in range(2)
+    )
+    x = RNG.normal(size=(2, 28, 28))
+    with pytest.warns(BacklightWarning, match=r"channels='none'"):
+        assert GradCAM()(guessing, x, 1).values.shape == (2, 28)
+    model.declared_channels = "none"
+    found = GradCAM(upsample="none")(model, x, 1)
+    assert found.at == "features"
+    features = np.stack([2 * x, 4 * x**2], axis=1).reshape(2, 2, 14, 2, 14, 2).mean((3, 5))
+    slopes = weight[:, 1].reshape(2, 14, 14).mean((1, 2))
+    np.testing.assert_allclose(found.values, np.einsum("c,nchw->nhw", slopes, features), rtol=1e-6)
+    assert GradCAM()(model, x, 1).values.shape == x.shape
+    one = GradCAM()(
+        model, x, 1, at="scaled"
+    ).values  # one channel: its mean slope times the picture
+    np.testing.assert_allclose(one / (2 * x), np.broadcast_to((one / x)[:, :1, :1] / 2, x.shape))
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 5)])
@@ -170,14 +237,37 @@ def test_without_a_feature_map_the_error_lists_the_sites() -> None:
     )
     with pytest.raises(SiteError) as caught:
         GradCAM()(model, RNG.normal(size=(2, 2, 4, 4)), 1)
-    for fragment in ("(2, 2, 4, 4)", "at=...", "mean (2, 2)", "head (2, 3)"):
+    for fragment in ("(2, 2, 4, 4)", "None of the sites", "mean (2, 2)", "head (2, 3)"):
         assert fragment in str(caught.value)
+    assert "at=" not in str(caught.value)
+
+
+def test_the_sites_that_an_error_names_can_be_used() -> None:
+    """A pooled map is not taken by itself, but it can be asked for; vectors cannot."""
+
+    class Pooling(ReferenceModel):
+        def sites(self, inputs):
+            listed = super().sites(inputs)
+            return tuple(replace(one, pooled=one.name == "pool") for one in listed)
+
+    model = Pooling(
+        ("pool", lambda x: halved(x, "first")),
+        ("mean", lambda x: strict.mean(x, axis=(2, 3))),
+        ("head", polynomial(np.ones((2, 3)))),
+    )
+    x = RNG.normal(size=(2, 2, 4, 4))
+    for at in (None, "mean"):
+        with pytest.raises(SiteError, match=r"good for at=\.\.\., are: pool \(2, 2, 2, 2\)\."):
+            GradCAM()(model, x, 1, at=at)
+    assert GradCAM()(model, x, 1, at="pool").values.shape == (2, 4, 4)
 
 
 def test_a_table_has_no_feature_map() -> None:
     model = ReferenceModel(("head", polynomial(np.ones((4, 3)))))
-    with pytest.raises(SiteError, match="No feature map"):
+    with pytest.raises(SiteError, match="No feature map") as caught:
         GradCAM()(model, RNG.normal(size=(2, 4)), 1)
+    assert "need inputs with places" in str(caught.value)
+    assert "at=" not in str(caught.value)
 
 
 def picture_model() -> ReferenceModel:

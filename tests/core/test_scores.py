@@ -1,5 +1,8 @@
 """Scores: what each means, on every kind of output, and what is refused."""
 
+from collections import namedtuple
+from dataclasses import dataclass
+
 import array_api_strict as strict
 import numpy as np
 import pytest
@@ -18,7 +21,8 @@ from backlight import (
 from backlight.arrays import log_softmax, softmax
 from backlight.errors import TargetError, UnknownNameError
 from backlight.outputs import OutputSpec
-from backlight_methods import Gradient
+from backlight.tree import map_nested
+from backlight_methods import Gradient, IntegratedGradients, Occlusion
 from tests.reference import ReferenceModel, polynomial
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-7}
@@ -60,13 +64,9 @@ class Nested(ReferenceModel):
 
     def outputs(self, inputs):
         def described(part):
-            if isinstance(part, dict):
-                return {name: described(one) for name, one in part.items()}
-            if isinstance(part, (tuple, list)):
-                return tuple(described(one) for one in part)
-            return OutputSpec(tuple(part.shape), self.kind)
+            return OutputSpec(tuple(part.shape), self.kind) if hasattr(part, "shape") else ()
 
-        return described(self.predict(inputs))
+        return map_nested(described, self.predict(inputs))
 
 
 # Classes
@@ -222,11 +222,108 @@ def test_without_a_target_the_predicted_class_is_explained(kind: str, batch_size
     np.testing.assert_allclose(found.score, explained(predicted, kind).score, **EXACT)
 
 
-@pytest.mark.parametrize("target", [Probability(0), LogProbability(0)])
-def test_a_vector_of_outputs_is_no_row_of_classes(target: Score) -> None:
-    one = ReferenceModel(("head", lambda x: x[:, 0]))
-    with pytest.raises(TargetError, match=r"shape \(N, classes\), got \(5,\)"):
-        Gradient()(one, X, target)
+def binary(width: str, last: object = lambda x: x) -> object:
+    """One output per example: the second of the logits, and what comes after it."""
+
+    def head(x):
+        column = last(logits(x)[:, 1:2])
+        return column if width == "(N, 1)" else column[:, 0]
+
+    return head
+
+
+def sigmoid(x):
+    return 1 / (1 + strict.exp(-x))
+
+
+Z = LOGITS[:, 1]
+P = 1 / (1 + np.exp(-Z))
+ZEROS_AND_ONES = np.array([0, 1, 1, 0, 1])
+SIGNS = 2 * ZEROS_AND_ONES - 1
+BINARY = [
+    (Probability(1), P),
+    (Probability(0), 1 - P),
+    (Probability(-1), P),
+    (Probability(ZEROS_AND_ONES), np.where(ZEROS_AND_ONES, P, 1 - P)),
+    (LogProbability(1), np.log(P)),
+    (LogProbability(0), np.log(1 - P)),
+    (Margin(1, versus=0), Z),
+    (Margin(0, versus=1), -Z),
+    (Margin(ZEROS_AND_ONES, versus=1 - ZEROS_AND_ONES), Z * SIGNS),
+    (Margin(ZEROS_AND_ONES, versus=0), Z * ZEROS_AND_ONES),
+]
+
+
+@pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
+@pytest.mark.parametrize("kind", ["sigmoid", "logits"])
+@pytest.mark.parametrize(("target", "expected"), BINARY, ids=lambda value: repr(value)[:30])
+def test_one_output_is_that_of_a_binary_net(
+    kind: str, width: str, target: Score, expected: np.ndarray
+) -> None:
+    net = ReferenceModel(
+        ("head", binary(width, sigmoid if kind == "sigmoid" else lambda x: x)), kind=kind
+    )
+    found = Gradient()(net, X, target, batch_size=2)
+    np.testing.assert_allclose(found.score, expected, rtol=1e-10, atol=1e-12)
+    two = ReferenceModel(("head", lambda x: strict.concat([0 * x[:, :1], x[:, :1]], axis=1)))
+    by_two = Gradient()(two, Z[:, None], target).values
+    slope = WEIGHTS[0][:, 1] + 2 * X * WEIGHTS[1][:, 1]
+    np.testing.assert_allclose(found.values, by_two * slope, **CLOSE)
+    np.testing.assert_array_equal(found.classes, np.broadcast_to(target.k, 5) % 2)
+
+
+@pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [(1, P), (0, 1 - P), (-1, P), (ZEROS_AND_ONES, np.where(ZEROS_AND_ONES, P, 1 - P)), (None, P)],
+)
+def test_the_classes_of_a_net_that_ends_in_one_sigmoid(
+    width: str, target: object, expected: np.ndarray
+) -> None:
+    found = Gradient()(ReferenceModel(("head", binary(width, sigmoid)), kind="sigmoid"), X, target)
+    np.testing.assert_allclose(found.score, expected, **EXACT)
+    assert (found.classes is None) == (target is None)
+
+
+@pytest.mark.parametrize("target", [0, Class(0), -1])
+def test_class_0_of_an_output_of_unknown_meaning_is_the_output_and_says_so(target: object) -> None:
+    found = Gradient()(ReferenceModel(("head", binary("(N, 1)"))), X, target)
+    assert (found.target, found.classes) == ("Output()", None)
+
+
+@pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
+@pytest.mark.parametrize("target", [1, Class(1), [0] * 5, ZEROS_AND_ONES, [1] * 5])
+def test_other_classes_of_an_output_of_unknown_meaning_are_refused(
+    width: str, target: object
+) -> None:
+    """Labels most of all: that of class 0 would be explained as that of class 1."""
+    with pytest.raises(TargetError) as caught:
+        Gradient()(ReferenceModel(("head", binary(width))), X, target)
+    for way in ("Output()", "Margin(1, versus=0)", "Margin(0, versus=1)", "outputs='sigmoid'"):
+        assert way in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [Probability(1), LogProbability(0), Margin(1, 0)])
+def test_numbers_that_may_be_probabilities_or_logits_are_asked_about(target: Score) -> None:
+    """Behind a sigmoid there may be something that hides it, a mean over several nets for example."""
+    net = ReferenceModel(("head", binary("(N, 1)", sigmoid)), kind="logits")
+    with pytest.raises(TargetError, match="wrap\\(net, outputs='sigmoid'\\)"):
+        Gradient()(net, X, target)
+    net.declared = "logits"
+    assert Gradient()(net, X, target).score.shape == (5,)
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "log_probabilities"])
+def test_a_softmax_over_one_output_has_nothing_to_explain(kind: str) -> None:
+    net = ReferenceModel(("head", binary("(N, 1)")), kind=kind)
+    with pytest.raises(TargetError, match="A softmax over one output"):
+        Gradient()(net, X, Probability(0))
+
+
+@pytest.mark.parametrize("target", [2, Probability(2), Margin(-3, 1)])
+def test_one_output_has_two_classes(target: object) -> None:
+    with pytest.raises(TargetError, match="2 classes, 0 to 1; got class"):
+        Gradient()(ReferenceModel(("head", binary("(N,)"))), X, target)
 
 
 # Outputs and indices
@@ -294,11 +391,27 @@ def test_an_index_that_does_not_fit_is_refused(make: type, what: str, index: obj
     assert f"does not fit the {what} of shape (5, 2, 4, 5)" in str(caught.value)
 
 
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+@dataclass
+class Fields:
+    logits: object
+    hidden: object = None
+
+
 NESTS = [
     (lambda out: {"logits": out, "twice": 2 * out}, "logits", "twice"),
     (lambda out: (out, 2 * out), 0, 1),
     (lambda out: [{"a": out}, (2 * out, out)], (0, "a"), (1, 0)),
     (lambda out: (out, 2 * out), -2, -1),
+    (lambda out: {"logits": out, "twice": 2 * out}, 0, 1),
+    (lambda out: {"logits": out, "twice": 2 * out}, -2, "twice"),
+    (lambda out: Pair(out, 2 * out), "first", "second"),
+    (lambda out: Pair(out, 2 * out), 0, -1),
+    (lambda out: Fields(out, (None, 2 * out)), "logits", ("hidden", 1)),
+    (lambda out: Fields(out, (None, 2 * out)), 0, "hidden"),
+    (lambda out: {0: out, 1: 2 * out}, 0, 1),
 ]
 
 
@@ -324,7 +437,57 @@ def test_several_outputs_need_a_path(target: object) -> None:
     with pytest.raises(TargetError) as caught:
         Gradient()(net, X, target)
     assert "{'logits': (5, 4), 'twice': (5, 4)}" in str(caught.value)
-    assert "path=" in str(caught.value)
+    assert "path='logits'" in str(caught.value)
+
+
+ALONE = [
+    (lambda out: {"logits": out}, "'logits'"),
+    (lambda out: {"loss": None, "logits": out, "hidden": ()}, "'logits'"),
+    (lambda out: (out,), "0"),
+    (lambda out: [None, out], "1"),
+    (lambda out: Pair(None, out), "'second'"),
+    (lambda out: Fields(out), "'logits'"),
+    (lambda out: {"head": {"flag": True, "logits": out}}, "('head', 'logits')"),
+]
+
+
+@pytest.mark.parametrize(("nest", "path"), ALONE)
+def test_one_array_among_the_outputs_is_the_output(nest: object, path: str) -> None:
+    net = Nested(nest, ("head", logits))
+    for target, expected in [
+        (3, LOGITS[:, 3]),
+        (EACH, LOGITS[np.arange(5), EACH]),
+        (Probability(1), ODDS[:, 1]),
+        (Output(index=2), LOGITS[:, 2]),
+    ]:
+        found = Gradient()(net, X, target, batch_size=2)
+        np.testing.assert_allclose(found.score, expected, **EXACT)
+        assert path in found.target
+    predicted = Gradient()(net, X, batch_size=2)
+    np.testing.assert_array_equal(predicted.classes, LOGITS.argmax(1))
+    assert predicted.predicted
+    one = Nested(nest, ("head", lambda x: logits(x)[:, :1]))
+    np.testing.assert_allclose(Gradient()(one, X).score, LOGITS[:, 0], **EXACT)
+
+
+def test_what_is_no_array_is_no_output() -> None:
+    with pytest.raises(TargetError, match="returns nothing to explain"):
+        Gradient()(Nested(lambda out: {"loss": None, "rest": ()}, ("head", logits)), X, 1)
+
+
+def test_a_scalar_for_the_whole_batch_has_no_classes() -> None:
+    with pytest.raises(TargetError, match=r"shape \(N, classes\), got \(\)"):
+        Gradient()(ReferenceModel(("head", lambda x: strict.sum(x))), X, 0)
+
+
+def test_several_outputs_are_named_with_paths_that_can_be_used() -> None:
+    net = Nested(lambda out: {"a": (out, 2 * out), "b": out}, ("head", logits))
+    with pytest.raises(TargetError) as caught:
+        Gradient()(net, X, 1)
+    assert "by its path: ('a', 0), ('a', 1), 'b'." in str(caught.value)
+    for path, factor in ((("a", 0), 1), (("a", 1), 2), ("b", 1)):
+        found = Gradient()(net, X, Output(path, index=3))
+        np.testing.assert_allclose(found.score, factor * LOGITS[:, 3], **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -381,19 +544,107 @@ def test_a_function_of_the_outputs(wrapped: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "shape"),
+    ("function", "gave"),
     [
-        (lambda out, xp: out, "(5, 4)"),
-        (lambda out, xp: xp.sum(out), "()"),
-        (lambda out, xp: xp.sum(out, axis=0), "(4,)"),
-        (lambda out, xp: out[:2, 0], "(2,)"),
+        (lambda out, xp: out, "shape (5, 4)"),
+        (lambda out, xp: xp.sum(out), "shape ()"),
+        (lambda out, xp: xp.sum(out, axis=0), "shape (4,)"),
+        (lambda out, xp: out[:2, 0], "shape (2,)"),
+        (lambda out, xp: 1.5, "a float"),
+        (lambda out, xp: None, "a NoneType"),
     ],
 )
-def test_a_function_must_give_one_number_per_example(function: object, shape: str) -> None:
+def test_a_function_must_give_one_number_per_example(function: object, gave: str) -> None:
     with pytest.raises(TargetError) as caught:
         Gradient()(model(), X, function)
     assert "one number per example" in str(caught.value)
-    assert shape in str(caught.value)
+    assert f"Function(<lambda>) gave {gave} for outputs (5, 4)" in str(caught.value)
+    assert "Function(f, labels" in str(caught.value)
+
+
+MASKS = RNG.normal(size=(5, 4))
+
+
+def of_its_own(out, xp, label, mask):
+    own = xp.take_along_axis(out, label[:, None], axis=1)[:, 0]
+    return own + xp.sum(out * mask, axis=1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 256])
+@pytest.mark.parametrize("technique", [Gradient(), IntegratedGradients(steps=3), Occlusion()])
+@pytest.mark.parametrize("native", [True, False])
+def test_the_operands_of_a_function_come_with_their_examples(
+    native: bool, technique: object, batch_size: int
+) -> None:
+    labels = np.array(EACH) % 4
+    given = (strict.asarray(labels), strict.asarray(MASKS)) if native else (labels.tolist(), MASKS)
+    found = technique(model(), X, Function(of_its_own, *given), batch_size=batch_size)
+    expected = LOGITS[np.arange(5), labels] + (LOGITS * MASKS).sum(1)
+    np.testing.assert_allclose(found.score, expected, **EXACT)
+    mixed = np.eye(4)[labels] + MASKS
+    if isinstance(technique, Gradient):
+        slopes = WEIGHTS[0] + 2 * X[:, :, None] * WEIGHTS[1]
+        np.testing.assert_allclose(found.values, np.einsum("nik,nk->ni", slopes, mixed), **CLOSE)
+    else:  # each feature's part of a sum of functions of one feature
+        parts = X[:, :, None] * WEIGHTS[0] + X[:, :, None] ** 2 * WEIGHTS[1]
+        np.testing.assert_allclose(
+            found.values, np.einsum("nik,nk->ni", parts, mixed), rtol=1e-6, atol=1e-7
+        )
+    assert found.target == "Function(of_its_own, (5,), (5, 4))"
+
+
+@pytest.mark.parametrize(
+    ("operand", "seen"),
+    [
+        (np.zeros(4), "float64 of shape (4,)"),
+        (3, "int64 of shape ()"),
+        (["a"] * 5, "<U1 of shape (5,)"),
+        (np.zeros((1, 5)), "float64 of shape (1, 5)"),
+    ],
+)
+def test_an_operand_has_a_row_for_each_example(operand: object, seen: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        Gradient()(model(), X, Function(of_its_own, operand))
+    assert seen in str(caught.value)
+    assert "shape (5, ...)" in str(caught.value)
+
+
+def test_a_function_that_keeps_its_batchs_labels_is_found_out() -> None:
+    """It would be shown the second block, and take the first one's labels."""
+    labels = np.array(EACH) % 4
+
+    def own(out, xp):
+        rows = strict.asarray(labels[: out.shape[0]])
+        return xp.take_along_axis(out, rows[:, None], axis=1)[:, 0]
+
+    expected = LOGITS[np.arange(5), labels]
+    np.testing.assert_allclose(Gradient()(model(), X, own).score, expected, **EXACT)
+    for batch_size in (1, 2, 3, 4):
+        with pytest.raises(TargetError, match=r"Function\(own\) gives examples other scores"):
+            Gradient()(model(), X, own, batch_size=batch_size)
+    # Points of several steps are more rows than labels: as many numbers as there are labels.
+    with pytest.raises(TargetError, match=r"own\) raised IndexError for outputs \(20, 4\)"):
+        IntegratedGradients(steps=4)(model(), X, own)
+
+
+def test_a_net_that_is_not_the_same_twice_is_not_taken_for_such_a_function() -> None:
+    noise = np.random.default_rng(0)
+    net = ReferenceModel(("head", lambda x: logits(x) + noise.normal()))
+    assert Gradient()(net, X, lambda out, xp: out[:, 0], batch_size=2).score.shape == (5,)
+
+
+def test_an_error_of_the_function_names_it() -> None:
+    def broken(out, xp):
+        return out[:, 0] / [][0]
+
+    with pytest.raises(TargetError) as caught:
+        Gradient()(model(), X, broken)
+    for fragment in (
+        "Function(broken) raised IndexError for outputs (5, 4)",
+        "Function(f, labels, masks)",
+    ):
+        assert fragment in str(caught.value)
+    assert isinstance(caught.value.__cause__, IndexError)
 
 
 # Recipes: what is compiled anew
@@ -416,6 +667,11 @@ def test_a_function_must_give_one_number_per_example(function: object, shape: st
         (Neuron("a", 1), Neuron("a", 2), True),
         (Function(abs), Function(abs), True),
         (Function(abs), Function(min), False),
+        (Function(abs, [1, 2]), Function(abs, [3, 4]), True),
+        (Function(abs, [1, 2, 3]), Function(abs, [3, 4]), True),
+        (Function(abs, [1, 2]), Function(abs, [1.0, 2.0]), False),
+        (Function(abs, [[1], [2]]), Function(abs, [1, 2]), False),
+        (Function(abs, [1, 2]), Function(abs), False),
     ],
 )
 def test_a_recipe_is_all_but_the_classes(one: Score, other: Score, equal: bool) -> None:
@@ -449,11 +705,20 @@ def test_a_bound_score_computes_for_any_operands() -> None:
         )
 
 
-@pytest.mark.parametrize("target", [Class(EACH), Margin(EACH, 1), Output(index=2), Function(abs)])
+@pytest.mark.parametrize(
+    "target",
+    [
+        Class(EACH),
+        Margin(EACH, 1),
+        Output(index=2),
+        Function(abs),
+        Function(abs, EACH, MASKS, MASKS > 0),
+    ],
+)
 def test_a_bound_score_can_be_cut_and_repeated(target: Score) -> None:
     bound = target.bind(model().outputs(X), 5)
     rows = np.array([4, 0, 0])
     for whole, part in zip(bound.operands(), bound.take(rows).operands(), strict=True):
-        assert whole.dtype == np.int64
+        assert whole.dtype == part.dtype
         np.testing.assert_array_equal(part, whole[rows])
     assert bound.take(rows).recipe == bound.recipe

@@ -10,7 +10,8 @@ import pytest
 
 import backlight
 from backlight import forget, hookimpl, wrap
-from backlight.errors import NoBackendError
+from backlight.errors import HyperParameterError, NoBackendError
+from backlight.layout import Layout
 from backlight.wrapping import KEPT
 from tests.reference import ReferenceModel
 
@@ -59,6 +60,33 @@ def test_other_options_give_another_model(calls: list) -> None:
     assert wrap(net, "mine") is not plain
     assert calls[-2]["options"].channels == "last"
     assert calls[-1]["framework"] == "mine"
+
+
+def test_inputs_without_channels_are_the_cores_to_know(calls: list) -> None:
+    """A backend is asked where feature maps have theirs, which its framework knows."""
+    net = Net()
+    model = wrap(net, channels="none")
+    assert calls[-1]["options"].channels is None
+    assert model.declared_channels == "none"
+    assert model.input_layout((2, 5, 6)) == Layout(None, (5, 6))
+    assert wrap(net, channels="none") is model
+    assert wrap(net) is not model
+    assert wrap(net).declared_channels is None
+
+
+@pytest.mark.parametrize("said", [{"channels": "second"}, {"outputs": "odds"}])
+def test_what_cannot_be_said_is_refused(said: dict, calls: list) -> None:
+    (name,) = said
+    with pytest.raises(HyperParameterError, match=f"wrap: {name} must be one of '.*, got '"):
+        wrap(Net(), **said)
+
+
+def test_a_model_that_is_wrapped_is_not_told_something_else(calls: list) -> None:
+    model = wrap(Net(), channels="none", outputs="sigmoid")
+    assert wrap(model, channels="none", outputs="sigmoid") is model
+    for said in ({"channels": "first"}, {"outputs": "logits"}):
+        with pytest.raises(HyperParameterError, match="wrapped before"):
+            wrap(model, **said)
 
 
 def test_a_plain_function_fed_with_another_frameworks_arrays_is_wrapped_anew(calls: list) -> None:

@@ -980,7 +980,7 @@ def occlusion_case(shape: tuple[int, ...], **options: object) -> tuple:
         ((2, 3, 5, 4), "first", 0, 2, 2, (2, 2), (2, 2)),  # last row of windows cut off
         ((2, 3, 5, 4), "first", 0, 3, 1, (3, 3), (1, 1)),  # overlap
         ((2, 5, 4, 3), "last", 2, (3, 2), (2, 1), (3, 2), (2, 1)),
-        ((2, 2, 6, 6), "first", 0, 1, 3, (1, 1), (3, 3)),  # places that no window covers
+        ((2, 2, 6, 6), "first", 0, 4, 4, (4, 4), (4, 4)),  # side by side, the last cut off
         ((2, 2, 7), "first", 0, 3, 2, (3,), (2,)),
         ((2, 7, 2), "last", 1, (3,), 3, (3,), (3,)),
         ((2, 5), "first", None, None, None, (1,), (1,)),  # a table: one feature at a time
@@ -1008,6 +1008,88 @@ def test_occlusion(
     assert found.values.shape == shape
     np.testing.assert_allclose(found.values, expected, rtol=1e-9, atol=1e-9)
     assert found.gap is None
+
+
+@closed_form("occlusion")
+@pytest.mark.parametrize("channels", ["first", "last"])
+@pytest.mark.parametrize("way", ["axes", "said"])
+def test_occlusion_of_pictures_without_channels(way: str, channels: str) -> None:
+    """Windows of 2 x 3 pixels, wherever the framework would have the channels of other inputs."""
+    model, x, score = occlusion_case((2, 7, 6), channels=channels)
+    if way == "said":
+        model.declared_channels = "none"
+    technique = Occlusion(window=(2, 3), stride=(1, 2), axes=(1, 2) if way == "axes" else None)
+    expected = [occluded(one, np.zeros((7, 6)), None, (2, 3), (1, 2), score) for one in x]
+    np.testing.assert_allclose(technique(model, x, 1).values, expected, rtol=1e-9, atol=1e-9)
+
+
+@closed_form("occlusion")
+@pytest.mark.parametrize(("channels", "axis"), [("first", 0), ("last", 1)])
+def test_occlusion_warns_where_three_axes_are_a_guess(channels: str, axis: int) -> None:
+    model, x, score = occlusion_case((2, 7, 6), channels=channels)
+    with pytest.warns(BacklightWarning, match=r"channels='none'.*Occlusion\(axes=") as seen:
+        found = Occlusion(window=2, stride=1)(model, x, 1)
+    assert len(seen) == 1
+    assert f"on axis {axis + 1}." in found.warnings[0]
+    expected = [occluded(one, np.zeros((7, 6)), axis, (2,), (1,), score) for one in x]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-9, atol=1e-9)
+    model.declared_channels = channels
+    np.testing.assert_array_equal(Occlusion(window=2, stride=1)(model, x, 1).values, found.values)
+
+
+@closed_form("occlusion")
+@pytest.mark.parametrize(("axes", "axis"), [((1,), 1), ((2,), 0)])
+def test_occlusion_along_one_axis_covers_all_of_the_others(axes: tuple, axis: int) -> None:
+    model, x, score = occlusion_case((2, 7, 6))
+    found = Occlusion(window=2, stride=1, axes=axes)(model, x, 1)
+    expected = [occluded(one, np.zeros((7, 6)), axis, (2,), (1,), score) for one in x]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("features_first", [True, False])
+def test_occlusion_covers_whole_tokens_wherever_their_features_are(features_first: bool) -> None:
+    """The ids are (N, 7): the axis of an inner value with 7 places is that of the tokens."""
+    table, weight = random(5, 6), random(42, 2)
+
+    def embed(ids):
+        found = strict.take(strict.asarray(table), strict.reshape(ids, (-1,)), axis=0)
+        found = strict.reshape(found, (*ids.shape, 6))
+        return strict.permute_dims(found, (0, 2, 1)) if features_first else found
+
+    model = ReferenceModel(("embed", embed), ("head", polynomial(weight)))
+    ids = np.array([[0, 3, 1, 1, 4, 2, 0]])
+    found = Occlusion()(model, ids, 1, at="embed").values[0]
+    shape = (6, 7) if features_first else (7, 6)
+    value = table[ids[0]].T if features_first else table[ids[0]]
+    axis = 0 if features_first else 1
+    whole = (value * weight[:, 1].reshape(shape)).sum(axis, keepdims=True)
+    np.testing.assert_allclose(found, np.broadcast_to(whole, shape), rtol=1e-9, atol=1e-9)
+
+
+def test_occlusion_warns_where_the_features_of_an_inner_value_are_a_guess() -> None:
+    model = ReferenceModel(
+        ("mix", lambda x: strict.reshape(strict.concat([x, x], axis=1), (x.shape[0], 3, 4))),
+        ("head", polynomial(random(12, 2))),
+    )
+    with pytest.warns(BacklightWarning, match="taken for a sequence with features on axis 2"):
+        assert Occlusion()(model, random(2, 6), 1, at="mix").values.shape == (2, 3, 4)
+    with pytest.raises(InputError, match=r"nothing to cover in a value of shape \(2, 0\)"):
+        Occlusion()(
+            ReferenceModel(("head", lambda x: strict.ones((x.shape[0], 2)))), np.ones((2, 0)), 1
+        )
+
+
+@closed_form("saliency")
+@pytest.mark.parametrize("channels", ["first", "last"])
+def test_saliency_of_pictures_without_channels_has_none_to_reduce(channels: str) -> None:
+    weights, x = cubic(42, degree=2), random(2, 7, 6)
+    model = model_of(weights, channels=channels)
+    with pytest.warns(BacklightWarning, match="channels='none'"):
+        guess = Saliency(channels="max")(model, x, 1).values
+    assert guess.shape == ((2, 6) if channels == "first" else (2, 7))
+    model.declared_channels = "none"
+    absolute = np.abs(slope_of(weights, 1, first(x))).reshape(x.shape)
+    np.testing.assert_allclose(Saliency(channels="max")(model, x, 1).values, absolute, **CLOSE)
 
 
 @closed_form("occlusion")
@@ -1105,6 +1187,16 @@ def test_occlusion_of_several_inputs_covers_one_at_a_time() -> None:
         ({"stride": (1, 0)}, "Occlusion.stride must be at least 1"),
         ({"window": 5}, "at most (5, 4); got 5."),
         ({"window": (1, 1, 1)}, "at most (5, 4); got (1, 1, 1)."),
+        ({"stride": (1, 1, 1)}, "at most (5, 4); got (1, 1, 1)."),
+        (
+            {"window": (2, 1), "stride": (2, 3)},
+            "at most the window's sides (2, 1), got (2, 3): along axis 3, places 1 to 2 of every 3",
+        ),
+        ({"axes": ()}, "Occlusion.axes must be a tuple of different axes"),
+        ({"axes": (0, 1)}, "Occlusion.axes must be a tuple of different axes"),
+        ({"axes": (1, 1)}, "Occlusion.axes must be a tuple of different axes"),
+        ({"axes": 1}, "Occlusion.axes must be a tuple of different axes"),
+        ({"axes": (2, 4)}, "axes of the value, of shape (2, 3, 5, 4); got (2, 4)."),
     ],
 )
 def test_occlusion_refuses_windows_that_do_not_fit(fields: dict, fragment: str) -> None:
