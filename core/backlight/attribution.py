@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -135,11 +136,11 @@ class Attribution:
         return f"Attribution({', '.join(parts)}, {self.framework} {self.framework_version})"
 
     def _repr_html_(self) -> str:
-        """The picture a notebook shows; drawn by the first plugin that can draw these values."""
+        """The picture a notebook shows; drawn by the plugin that can draw these values."""
         from backlight.plugins import plugins
 
-        drawn = plugins().manager.hook.backlight_render(attribution=self)
-        return cast(str, drawn) if drawn is not None else f"<pre>{self!r}</pre>"
+        drawn = plugins().first("backlight_render", str, attribution=self)
+        return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
 
 
 COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes")

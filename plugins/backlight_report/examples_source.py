@@ -48,7 +48,7 @@ def load_examples(
             f"No such data: {text}. Give a folder with a sub-folder of pictures per class, an .npz "
             "file with x and y, or file.py:name or package.module:name of backlight.Examples."
         )
-    offered: Examples | None = plugins().manager.hook.backlight_load_examples(path=path)
+    offered = plugins().first("backlight_load_examples", Examples, path=path)
     if offered is not None:
         refuse(options, text)
         return replace(offered, classes=classes or offered.classes)
@@ -57,9 +57,10 @@ def load_examples(
     if path.suffix == ".npz":
         refuse(options, text)
         return read_npz(path, classes)
+    said = (f"No installed plugin reads {path} as data.", *plugins().left_out)
     raise InputError(
-        f"No installed plugin reads {path} as data. Give a folder with a sub-folder of pictures per "
-        "class, or an .npz file with x and y."
+        f"{' '.join(said)} Give a folder with a sub-folder of pictures per class, or an .npz file with "
+        "x and y."
     )
 
 
