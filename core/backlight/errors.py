@@ -9,8 +9,10 @@ from typing import Any, cast
 
 
 class BacklightError(Exception):
-    """Base of all errors that Backlight raises on purpose. Copies and pickles keep the message, whatever
-    a subclass is made from."""
+    """Base of all errors that Backlight raises on purpose.
+
+    Copies and pickles keep the message and the attributes, whatever a subclass is made from.
+    """
 
     def __reduce__(self) -> tuple[object, ...]:
         kind, arguments, *state = cast(tuple[object, ...], super().__reduce__())
@@ -78,8 +80,7 @@ class PluginError(BacklightError, RuntimeError):
 
 
 class BacklightWarning(UserWarning):
-    """A result that is valid but deserves a second look, which `Attribution.warnings` has too; or a
-    plugin that is left out."""
+    """What deserves a second look: a valid result (in `Attribution.warnings` too), a failing plugin."""
 
 
 def reason(error: BaseException) -> str:

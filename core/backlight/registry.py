@@ -112,7 +112,8 @@ def made(name: str, make: Maker, hyper_parameters: Mapping[str, object]) -> Meth
     except BacklightError:
         raise
     except (TypeError, ValueError) as error:
-        raise HyperParameterError(f"{name} cannot be made like this: {reason(error)}.") from error
+        given = ", ".join(f"{key}={shown(value)}" for key, value in hyper_parameters.items())
+        raise HyperParameterError(f"{name}({given}) cannot be made: {reason(error)}.") from error
     except (Exception, SystemExit) as error:  # a foreign technique may fail in any way
         raise PluginError(
             f"The technique {name} failed when it was made: {reason(error)}."
