@@ -1,24 +1,16 @@
 """The result: values and everything needed to read them."""
 
-import json
 import os
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError
-from backlight.tree import Tree, leaves, map_leaves, names
+from backlight.saving import read, write
+from backlight.tree import Tree, leaves, map_leaves
 from backlight.version import __version__
-
-FORMAT = 1
 
 
 @final
@@ -78,53 +70,22 @@ class Attribution:
         )
 
     def numpy(self) -> object:
-        """The values as NumPy arrays, in the structure of the inputs."""
+        """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
         return map_leaves(host_array, cast(Tree, self.values))  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        values = cast(Tree, self.numpy())
-        arrays: dict[str, NDArray[np.generic]] = {
-            f"values/{name}": np.asarray(leaf)
-            for name, leaf in zip(names(values), leaves(values), strict=True)
-        }
-        for name in COLUMNS:
-            column = getattr(self, name)
-            if column is not None:
-                arrays[name] = column
-        structure = (
-            "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
-        )
-        notes = {name: getattr(self, name) for name in NOTES}
-        about = {"format": FORMAT, "structure": structure, **notes}
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write(path, cast(Tree, self.numpy()), vars(self))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Attribution":
         """Read what `save` wrote; the values are NumPy arrays.
 
         Raises:
-            InputError: not such a file, or one of a later format.
+            FileNotFoundError: there is no such file.
+            InputError: it is not such a file, is damaged, cannot be opened, or is of a later format.
         """
-        try:
-            with Path(path).open("rb") as file:  # NumPy leaves a file open that it cannot read
-                stored: Mapping[str, NDArray[np.generic]] = dict(np.load(file, allow_pickle=False))
-            about = json.loads(str(stored["about"]))
-            if about["format"] > FORMAT:
-                raise InputError(
-                    f"{os.fspath(path)} was written by Backlight {about['version']} in format "
-                    f"{about['format']}; this is {__version__}, which reads up to format {FORMAT}."
-                )
-            return restored(stored, about)
-        except NOT_OURS as error:
-            raise InputError(f"{os.fspath(path)} is not a saved attribution: {error!r}.") from error
+        return Attribution(**read(path))
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(cast(Tree, self.values)))  # type: ignore[attr-defined]
@@ -143,58 +104,10 @@ class Attribution:
         return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
 
 
-COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes")
-"""What is stored as an array with one row per example."""
-
-NOTES = (
-    "method",
-    "target",
-    "predicted",
-    "at",
-    "seed",
-    "framework",
-    "framework_version",
-    "warnings",
-    "seconds",
-    "version",
-)
-
-
-NOT_OURS = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What NumPy, zip and JSON raise over a file that is cut off, damaged or of another kind."""
-
-
-def restored(stored: Mapping[str, NDArray[np.generic]], about: dict[str, Any]) -> Attribution:
-    """An attribution from the arrays and notes in its file."""
-    parts = {
-        name.removeprefix("values/"): array
-        for name, array in stored.items()
-        if name.startswith("values/")
-    }
-    ordered = tuple(parts.values())
-    values = {"dict": parts, "tuple": ordered}.get(about["structure"], ordered[0])
-    columns = {name: stored.get(name) for name in COLUMNS}
-    notes = {name: about[name] for name in NOTES}
-    return Attribution(
-        values=values,
-        **cast(dict[str, Any], columns),
-        **{**notes, "warnings": tuple(notes["warnings"])},
-    )
-
-
 def host_array(leaf: object) -> NDArray[np.generic]:
     """A native array on the host: torch, TensorFlow and JAX each offer one of these."""
     detach = getattr(leaf, "detach", None)
-    return np.asarray(leaf if detach is None else detach().cpu())
+    host: Any = leaf if detach is None else detach().cpu()
+    if "bfloat16" in str(getattr(host, "dtype", "")):  # which NumPy does not have
+        return np.asarray(host.float()) if detach else np.asarray(host).astype(np.float32)
+    return np.asarray(host)

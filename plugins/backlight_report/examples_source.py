@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples
-from backlight.attribution import NOT_OURS
 from backlight.errors import InputError
 from backlight.plugins import plugins
+from backlight.saving import NOT_OURS
 from backlight_report.picture_folder import Colour, Size, Tick, read_folder
 from backlight_report.reference import is_reference, load_reference, made
 
