@@ -51,6 +51,11 @@ class Plugin:
         """The installed package without its version."""
         return self.distribution.partition(" ")[0]
 
+    @property
+    def foreign(self) -> bool:
+        """Whether another package than Backlight's own brought it."""
+        return self.package != "backlight"
+
 
 Offers = Sequence[tuple[Plugin, Answer]]
 """What several plugins have under one name."""
@@ -74,12 +79,12 @@ class Plugins:
     def broken(self) -> tuple[Plugin, ...]:
         return tuple(plugin for plugin in self.found if plugin.error)
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """A sentence for each plugin, or hook of one, that something may be missing for."""
+    def left_out(self, hook: str) -> tuple[str, ...]:
+        """A sentence for each plugin for which an answer to this hook may be missing."""
+        failed = [(plugin, why) for (plugin, one), why in self.failures.items() if one == hook]
         return (
             *(one.sentence for one in self.found if one.sentence),
-            *(left_out(plugin, hook, why) for (plugin, hook), why in self.failures.items()),
+            *(left_out(plugin, hook, why) for plugin, why in failed),
         )
 
     def each(
@@ -93,7 +98,9 @@ class Plugins:
         for plugin, function in self._implementations(hook):
             try:
                 answers.append((plugin, ask(function)))
-            except (Exception, SystemExit) as error:  # a foreign plugin may fail in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a foreign plugin may fail in any way
                 self._failed(plugin, hook, reason(error))
         return answers
 
@@ -120,7 +127,9 @@ class Plugins:
                     self._failed(plugin, hook, f"it gave a {type(answer).__qualname__}")
             except BacklightError as error:
                 refusals.append((plugin, error))
-            except (Exception, SystemExit) as error:  # a foreign plugin may fail in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a foreign plugin may fail in any way
                 self._failed(plugin, hook, reason(error))
         if refusals and not answers:
             raise signed(refusals)
@@ -179,8 +188,8 @@ def meant(name: str, plugins: Iterable[Plugin]) -> list[Plugin]:
 
 def clash(what: str, name: str, plugins: Sequence[Plugin]) -> str:
     """Who offers the same, and how to choose."""
-    one, *others = plugins
-    told = one.package if all(one.package != other.package for other in others) else one.name
+    one = next((plugin for plugin in plugins if not plugin.foreign), plugins[0])
+    told = one.package if len(meant(one.package, plugins)) == 1 else one.name
     choice = f"{normalised(name.removeprefix('backlight_'))}={told}"
     return (
         f"{what} {name} is offered by {' and '.join(map(str, plugins))}. Choose one with "
@@ -192,7 +201,7 @@ def clash(what: str, name: str, plugins: Sequence[Plugin]) -> str:
 def signed(refusals: Sequence[tuple[Plugin, BacklightError]]) -> BacklightError:
     """The first of these errors, with a note of who raised it where that is a foreign plugin."""
     (plugin, first), *others = refusals
-    if normalised(plugin.package) != "backlight":
+    if plugin.foreign:
         first.add_note(f"(Said by the plugin {plugin}.)")
     for other, error in others:
         first.add_note(f"(The plugin {other} says: {reason(error)})")

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     an interruption, both with one line on the error stream."""
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = partial(show_warning, warnings.showwarning)
+            warnings.showwarning = partial(show_warning, warnings.showwarning, set())
             run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while plugins and frameworks are imported, or errors are told
         print(STOPPED, file=sys.stderr)
@@ -57,13 +57,18 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def show_warning(
-    otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any
+    otherwise: Callable[..., None],
+    told: set[str],
+    message: Warning | str,
+    category: type[Warning],
+    *where: Any,
 ) -> None:
-    """Ours in one line, as errors are; the others with the place in the code that they come from."""
-    if issubclass(category, BacklightWarning):
-        print(f"Warning: {one_line(message)}", file=sys.stderr)
-    else:
+    """Ours once, in one line, as errors are; the others with the place that they come from."""
+    if not issubclass(category, BacklightWarning):
         otherwise(message, category, *where)
+    elif str(message) not in told:
+        told.add(str(message))
+        print(f"Warning: {one_line(message)}", file=sys.stderr)
 
 
 def choose(arguments: Sequence[str]) -> None:

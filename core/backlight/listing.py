@@ -73,7 +73,8 @@ def show_methods() -> None:
     console = Console()
     print_line = partial(console.print, soft_wrap=not console.is_terminal)
     known = offered()
-    for plugin in dict.fromkeys(plugin for offers in known.values() for plugin, _ in offers):
+    offering = {plugin for offers in known.values() for plugin, _ in offers}
+    for plugin in sorted(offering, key=lambda plugin: (plugin.foreign, str(plugin))):
         print_line(f"[magenta]From the plugin {escape(str(plugin))}:[/magenta]\n")
         for name, offers in known.items():
             for _, make in (offer for offer in offers if offer[0] == plugin):
@@ -89,7 +90,9 @@ def parameters(make: Maker) -> str:
     """The hyper-parameters of a technique with their defaults, or why they cannot be told."""
     try:
         return ", ".join(f"{name}={value}" for name, value in defaults(make))
-    except Exception as error:  # a foreign technique may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a foreign technique may fail in any way
         return f"(hyper-parameters cannot be told: {reason(error)})"
 
 

@@ -62,7 +62,9 @@ def register(manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint) -
         check_api(getattr(module, "backlight_api", hooks.API))
         manager.register(module, name=str(plugin))
         manager.check_pending()
-    except (Exception, SystemExit) as error:  # a foreign plugin may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a foreign plugin may fail in any way
         if module is not None and manager.get_plugin(str(plugin)) is module:
             manager.unregister(name=str(plugin))
         return reason(error)

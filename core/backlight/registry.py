@@ -99,22 +99,26 @@ def make_method(method: str | Method, hyper_parameters: Mapping[str, object]) ->
     known = offered()
     name = normalised(method)
     if name not in known:
-        raise UnknownNameError("method", method, known, " ".join(plugins().left_out))
+        raise UnknownNameError(
+            "method", method, known, " ".join(plugins().left_out("backlight_methods"))
+        )
     make = plugins().choose("The technique", name, known[name])
     return made(name, make, hyper_parameters)
 
 
 def made(name: str, make: Maker, hyper_parameters: Mapping[str, object]) -> Method:
     """A technique; whatever its constructor refuses is an error that names the technique."""
-    check_parameters(name, inspect.signature(make).parameters, hyper_parameters)
     try:
+        check_parameters(name, inspect.signature(make).parameters, hyper_parameters)
         technique = make(**hyper_parameters)
     except BacklightError:
         raise
     except (TypeError, ValueError) as error:
         given = ", ".join(f"{key}={shown(value)}" for key, value in hyper_parameters.items())
         raise HyperParameterError(f"{name}({given}) cannot be made: {reason(error)}.") from error
-    except (Exception, SystemExit) as error:  # a foreign technique may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a foreign technique may fail in any way
         raise PluginError(
             f"The technique {name} failed when it was made: {reason(error)}."
         ) from error

@@ -108,7 +108,7 @@ def no_backend(net: object, inputs: object, framework: str | None) -> str:
     fed = "" if inputs is None else f" fed with a {type(inputs).__module__}.{type(inputs).__name__}"
     asked = "" if framework is None else f" (framework={framework!r})"
     loaded = ", ".join(plugin.name for plugin in found.found if plugin.sentence is None)
-    said = " ".join((f"No backend takes a {kind}{fed}{asked}.", *found.left_out))
+    said = " ".join((f"No backend takes a {kind}{fed}{asked}.", *found.left_out("backlight_wrap")))
     return (
         f"{said} Plugins installed: {loaded}. "
         "For a plain function say framework='torch', 'tensorflow' or 'jax', or feed it that "

@@ -57,10 +57,10 @@ def load_examples(
     if path.suffix == ".npz":
         refuse(options, text)
         return read_npz(path, classes)
-    said = (f"No installed plugin reads {path} as data.", *plugins().left_out)
+    reasons = plugins().left_out("backlight_load_examples")
     raise InputError(
-        f"{' '.join(said)} Give a folder with a sub-folder of pictures per class, or an .npz file with "
-        "x and y."
+        f"{' '.join((f'No installed plugin reads {path} as data.', *reasons))} Give a folder with a "
+        "sub-folder of pictures per class, or an .npz file with x and y."
     )
 
 

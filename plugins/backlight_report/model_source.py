@@ -33,8 +33,10 @@ def load_net(text: str) -> object:
             if path.suffix == ".py"
             else "Write a function that returns it, and give file.py:function."
         )
-        said = (f"No installed plugin loads {path} as a model.", *found.left_out, advice)
-        raise InputError(" ".join(said))
+        reasons = found.left_out("backlight_load_model")
+        raise InputError(
+            " ".join((f"No installed plugin loads {path} as a model.", *reasons, advice))
+        )
     return loaded
 
 

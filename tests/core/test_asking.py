@@ -36,6 +36,7 @@ class MuteError(Exception):
 FAULTS = {
     "raises": (RuntimeError("no\n luck"), "RuntimeError: no luck"),
     "leaves": (SystemExit(3), "SystemExit: 3"),
+    "panics": (BaseException("at the disco"), "BaseException: at the disco"),
     "is mute": (MuteError(), "MuteError"),
     "number": (3, "it gave a int"),
     "bytes": (b"<b>", "it gave a bytes"),
@@ -54,7 +55,7 @@ def test_a_hook_that_fails_costs_its_plugin_alone(fault: str, install: Callable)
         for name in ("zzz", "aaa")
     ]
     assert [str(one.message) for one in told] == sentences
-    assert list(found.left_out) == sentences
+    assert list(found.left_out("backlight_render")) == sentences
 
 
 def test_a_failure_is_forgotten_when_the_hook_works_again(install: Callable) -> None:
@@ -69,9 +70,9 @@ def test_a_failure_is_forgotten_when_the_hook_works_again(install: Callable) -> 
     found = install(one={"backlight_render": backlight_render})
     with pytest.warns(BacklightWarning, match="RuntimeError: once"):
         assert found.first("backlight_render", str, attribution=3) is None
-    assert len(found.left_out) == 1
+    assert len(found.left_out("backlight_render")) == 1
     assert found.first("backlight_render", str, attribution=3) is None
-    assert found.left_out == ()
+    assert found.left_out("backlight_render") == ()
 
 
 def test_an_interruption_passes(install: Callable) -> None:

@@ -25,7 +25,7 @@ def test_a_good_plugin_is_registered(install: Callable) -> None:
     assert [(plugin.name, plugin.error) for plugin in found.found] == [("pictures", None)]
     assert [str(plugin) for plugin in found.found] == ["pictures (pictures-package 1.0)"]
     assert found.broken == ()
-    assert found.left_out == ()
+    assert found.left_out("backlight_render") == ()
     assert found.first("backlight_render", str, attribution=3) == "<b>3</b>"
 
 
@@ -43,7 +43,7 @@ def test_an_entry_point_that_fails_is_reported_and_skipped(install: Callable) ->
     assert by_name["missing"].module == "no_such_module_anywhere.plugin"
     assert by_name["nameless"].error.startswith("AttributeError")
     assert found.first("backlight_render", str, attribution=3) == "<b>3</b>"
-    assert [str(one.message) for one in told] == list(found.left_out)
+    assert [str(one.message) for one in told] == list(found.left_out("backlight_render"))
     assert str(told[0].message).startswith(
         "The plugin missing (missing-package 1.0) could not be loaded: ModuleNotFoundError"
     )
@@ -53,6 +53,7 @@ FAULTS = {
     "1 / 0": "ZeroDivisionError: division by zero",
     "raise SystemExit(0)": "SystemExit: 0",
     "raise Exception": "Exception",
+    "raise BaseException('odd')": "BaseException: odd",
     "class Mute(Exception):\n    __str__ = None\nraise Mute": "Mute",
     "x = (": "SyntaxError: '(' was never closed (plugin_with_a_fault.py, line 1)",
 }
@@ -138,7 +139,9 @@ def test_a_plugin_that_is_switched_off_is_not_imported(
     found = install(one=GOOD, two="no_such_module_anywhere")
     assert [plugin.disabled for plugin in found.found] == [False, True]
     assert found.broken == ()
-    assert found.left_out == ("The plugin two (two-package 1.0) is switched off.",)
+    assert found.left_out("backlight_render") == (
+        "The plugin two (two-package 1.0) is switched off.",
+    )
     assert found.first("backlight_render", str, attribution=3) == "<b>3</b>"
 
 
