@@ -124,7 +124,9 @@ class Plugins:
                 if isinstance(answer, kind):
                     answers.append((plugin, answer))
                 elif answer is not None:
-                    self._failed(plugin, hook, f"it gave a {type(answer).__qualname__}")
+                    self._failed(
+                        plugin, hook, f"it gave something of type {type(answer).__qualname__}"
+                    )
             except BacklightError as error:
                 refusals.append((plugin, error))
             except KeyboardInterrupt:

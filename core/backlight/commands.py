@@ -38,7 +38,9 @@ def commands_of(hook: Callable[..., object]) -> dict[str, typer.Typer]:
     app = typer.Typer()
     answer = hook(app=app)
     if answer is not None:
-        raise PluginError(f"it gave a {type(answer).__qualname__}, where nothing is wanted")
+        raise PluginError(
+            f"it gave something of type {type(answer).__qualname__}, where nothing is wanted"
+        )
     if app.registered_callback is not None:
         raise PluginError("it may add commands only, not a callback of the whole command line")
     found = dict(separated(app))

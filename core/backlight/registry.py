@@ -4,7 +4,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from backlight.asking import Offers, Plugin
 from backlight.attribution import Attribution
@@ -55,7 +55,9 @@ def techniques_of(hook: Callable[..., object]) -> dict[str, Maker]:
     """What a plugin offers, by names in one spelling; PluginError where that is no set of techniques."""
     answer = hook()
     if not isinstance(answer, Mapping):
-        raise PluginError(f"it gave a {type(answer).__qualname__}, not a mapping of techniques")
+        raise PluginError(
+            f"it gave something of type {type(answer).__qualname__}, not a mapping of techniques"
+        )
     found: dict[str, Maker] = {}
     for name, make in answer.items():
         key = normalised(name) if isinstance(name, str) else ""
@@ -64,16 +66,30 @@ def techniques_of(hook: Callable[..., object]) -> dict[str, Maker]:
                 f"it names a technique {shown(name)}; a name has letters, digits and _, and is another "
                 "for each technique in any spelling"
             )
-        if not (issubclass(make, Method) if isinstance(make, type) else callable(make)):
-            kind = make.__qualname__ if isinstance(make, type) else f"a {type(make).__qualname__}"
-            raise PluginError(f"its technique {name} is {kind}, {EXPECTED}")
+        if not is_maker(make):
+            kind = (
+                make.__qualname__
+                if isinstance(make, type)
+                else f"of type {type(make).__qualname__}"
+            )
+            raise PluginError(
+                f"its technique {name} is {kind}, neither a subclass of backlight.Method nor a function "
+                "with named hyper-parameters that makes one"
+            )
         if isinstance(make, Method):
             raise PluginError(f"its technique {name} is made already; offer {type(make).__name__}")
         found[key] = make
     return found
 
 
-EXPECTED = "neither a subclass of backlight.Method nor a function that makes one"
+def is_maker(make: object) -> bool:
+    if isinstance(make, type):
+        return issubclass(make, Method)
+    try:
+        inspect.signature(cast(Maker, make))
+    except (TypeError, ValueError):  # not callable, or written in C without a signature
+        return False
+    return True
 
 
 def make_method(method: str | Method, hyper_parameters: Mapping[str, object]) -> Method:
@@ -124,7 +140,8 @@ def made(name: str, make: Maker, hyper_parameters: Mapping[str, object]) -> Meth
         ) from error
     if not isinstance(technique, Method):
         raise PluginError(
-            f"The technique {name} made a {type(technique).__qualname__}, not a backlight.Method."
+            f"The technique {name} made something of type {type(technique).__qualname__}, not a "
+            "backlight.Method."
         )
     return technique
 

@@ -38,9 +38,9 @@ FAULTS = {
     "leaves": (SystemExit(3), "SystemExit: 3"),
     "panics": (BaseException("at the disco"), "BaseException: at the disco"),
     "is mute": (MuteError(), "MuteError"),
-    "number": (3, "it gave a int"),
-    "bytes": (b"<b>", "it gave a bytes"),
-    "truth": (False, "it gave a bool"),
+    "number": (3, "it gave something of type int"),
+    "bytes": (b"<b>", "it gave something of type bytes"),
+    "truth": (False, "it gave something of type bool"),
 }
 
 

@@ -141,8 +141,8 @@ def failing() -> Method:
 
 
 NONSENSE = {
-    "nothing": (None, "it gave a NoneType, not a mapping"),
-    "list": (["gradient"], "it gave a list, not a mapping"),
+    "nothing": (None, "it gave something of type NoneType, not a mapping"),
+    "list": (["gradient"], "it gave something of type list, not a mapping"),
     "error": (RuntimeError("no such file"), "RuntimeError: no such file"),
     "exit": (SystemExit(0), "SystemExit: 0"),
     "purpose": (HyperParameterError("no licence"), "failed: no licence"),
@@ -150,7 +150,14 @@ NONSENSE = {
     "no name": ({" ": Gradient}, "it names a technique ' '"),
     "sign in a name": ({"a:b": Gradient}, "it names a technique 'a:b'"),
     "one name in two spellings": ({"My-Own": Gradient, "my_own": Gradient}, "technique 'my_own'"),
-    "value": ({"mine": 3}, "its technique mine is a int, neither a subclass of backlight.Method"),
+    "value": (
+        {"mine": 3},
+        "its technique mine is of type int, neither a subclass of backlight.Method",
+    ),
+    "function in C": (
+        {"mine": max},
+        "its technique mine is of type builtin_function_or_method, neither",
+    ),
     "foreign class": ({"mine": dict}, "its technique mine is dict, neither a subclass"),
     "instance": ({"mine": Gradient()}, "its technique mine is made already; offer Gradient"),
 }
@@ -204,10 +211,13 @@ def test_a_name_with_capitals_is_reached_in_any_spelling(said: str, install: Cal
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (no_technique, "The technique mine made a int, not a backlight.Method"),
+        (no_technique, "The technique mine made something of type int, not a backlight.Method"),
         (failing, "The technique mine failed when it was made: SystemExit: 3"),
         (lambda: {}["x"], "The technique mine failed when it was made: KeyError: 'x'"),
-        (lambda: Gradient, "The technique mine made a ABCMeta, not a backlight.Method"),
+        (
+            lambda: Gradient,
+            "The technique mine made something of type ABCMeta, not a backlight.Method",
+        ),
     ],
 )
 def test_what_makes_no_technique_is_named(make: object, why: str, install: Callable) -> None:
