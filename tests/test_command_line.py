@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.metadata import EntryPoint
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,9 +17,10 @@ from typer.testing import CliRunner
 
 import backlight
 from backlight import command_line
-from backlight.command_line import add_commands, application, defaults, main
+from backlight.command_line import application, main
 from backlight.errors import InputError
-from backlight.plugins import Plugins, load, plugins
+from backlight.listing import defaults, parameters
+from backlight.plugins import plugins
 
 BACKLIGHT = [sys.executable, "-c", "from backlight.command_line import main; main()"]
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
@@ -79,44 +79,164 @@ def test_plugins_lists_all_of_them(runner: CliRunner) -> None:
         assert "loaded" in rows[name]
 
 
-def test_broken_plugins_are_shown_with_the_reason(
-    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = load([EntryPoint("unlucky", "no_such_module_anywhere", "backlight")])
-    monkeypatch.setattr(command_line, "installed_plugins", lambda: found)
-    result = runner.invoke(application(), ["plugins"])
-    assert result.exit_code == 0
-    assert re.search(r"unlucky.*ModuleNotFoundError.*no_such_module_anywhere", result.output)
-    with pytest.raises(SystemExit) as ended:
-        main(["unlucky-command"])
-    assert ended.value.code == 2
-    assert "Plugin unlucky could not be loaded" in capsys.readouterr().err
+STRANGER = """
+import backlight, typer
+
+SAY = {say!r}
+
+@backlight.hookimpl
+def backlight_commands(app: typer.Typer) -> None:
+    app.command("stranger")(lambda: print(SAY))
+    exec({code!r})
+
+@backlight.hookimpl
+def backlight_methods():
+    from backlight_methods import Gradient
+    return {{"saliency": Gradient, "strange": Gradient}}
+"""
 
 
-def module_with(name: str, **hooks: Any) -> ModuleType:
-    module = ModuleType(name)
-    vars(module).update(hooks)
-    return module
+@pytest.fixture
+def stranger(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Installs a package with a plugin into a folder; gives the environment in which it is found."""
+
+    def installed(name: str, code: str = "", say: str = "", module: str = "") -> dict[str, str]:
+        about = tmp_path / f"{name}-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[backlight]\n{name} = {name}_module\n")
+        text = module or STRANGER.format(code=code, say=say)
+        (tmp_path / f"{name}_module.py").write_text(text)
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    return installed
 
 
-def test_a_plugin_that_fails_to_add_commands_is_skipped(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    @backlight.hookimpl
-    def failing(app: typer.Typer) -> None:
-        raise RuntimeError("no luck")
+def test_broken_plugins_are_shown_with_the_reason(stranger: Callable) -> None:
+    environment = stranger("unlucky", module="import no_such_module_anywhere")
+    why = "ModuleNotFoundError: No module named 'no_such_module_anywhere'"
+    said = f"Warning: The plugin unlucky (unlucky 1.0) could not be loaded: {why}.\n"
+    result = started("plugins", env=environment)
+    assert (result.returncode, result.stderr) == (0, said)
+    (line,) = [line for line in result.stdout.splitlines() if line.split()[0] == "unlucky"]
+    assert line.split(maxsplit=3)[:3] == ["unlucky", "unlucky_module", "unlucky"]
+    assert why in line
+    result = started("unlucky-command", env=environment)
+    assert result.returncode == 2
+    assert result.stderr.startswith(said)
+    result = started("--disable", "unlucky", "plugins", env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "switched off" in result.stdout
 
-    @backlight.hookimpl
-    def working(app: typer.Typer) -> None:
-        app.command("hello")(lambda: None)
 
-    found: Plugins = load([])
-    found.manager.register(module_with("a", backlight_commands=failing), name="a")
-    found.manager.register(module_with("b", backlight_commands=working), name="b")
-    app = typer.Typer()
-    add_commands(app, found)
-    assert [command.name for command in app.registered_commands] == ["hello"]
-    assert "Plugin a could not add its commands: RuntimeError: no luck" in capsys.readouterr().err
+COMMAND_FAULTS = {
+    "raise RuntimeError('no luck')": "RuntimeError: no luck",
+    "import sys; sys.exit(3)": "SystemExit: 3",
+    "raise backlight.BacklightError('no licence')": "no licence",
+    "app.callback()(lambda: None)": "it may add commands only, not a callback of the whole command line",
+    "app.command('plugins')(lambda: None)": "it adds a command plugins, which is Backlight's own",
+    "def odd(x: list[list[int]]): pass\napp.command('odd')(odd)": (
+        "AssertionError: List types with complex sub-types are not currently supported"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", COMMAND_FAULTS)
+def test_a_plugin_that_fails_to_add_commands_costs_itself(code: str, stranger: Callable) -> None:
+    result = started("--version", env=stranger("bad", code))
+    assert (result.returncode, result.stdout) == (0, f"backlight {backlight.__version__}\n")
+    assert result.stderr == (
+        "Warning: The plugin bad (bad 1.0) is left out, since its backlight_commands failed: "
+        f"{COMMAND_FAULTS[code]}.\n"
+    )
+    help = started("--help", env=stranger("good", say="hello")).stdout
+    assert "stranger" in help
+
+
+def test_commands_of_all_kinds_are_added(stranger: Callable) -> None:
+    environment = stranger(
+        "good",
+        "inner = typer.Typer(); inner.command('one')(lambda: print(1))\n"
+        "inner.command('two')(lambda: print(2))\n"
+        "app.add_typer(inner, name='named'); app.add_typer(inner)",
+        say="hello",
+    )
+    for words, said in (
+        (["stranger"], "hello"),
+        (["named", "two"], "2"),
+        (["one"], "1"),
+        (["two"], "2"),
+    ):
+        result = started(*words, env=environment)
+        assert (result.returncode, result.stdout, result.stderr) == (0, f"{said}\n", "")
+
+
+def test_a_command_that_two_plugins_add_is_an_error_where_it_is_used(stranger: Callable) -> None:
+    environment = stranger("one", say="from one")
+    environment = stranger("two", say="from two")
+    result = started("stranger", "--any", "thing", env=environment)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "Error: The command stranger is offered by one (one 1.0) and two (two 1.0). Choose one with"
+    )
+    result = started("--version", env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    for choice in (
+        ["--prefer", "stranger=two"],
+        ["--prefer=Stranger=two"],
+        ["--disable", "one"],
+        ["--prefer", "other=one", "--disable=one"],
+    ):
+        result = started(*choice, "stranger", env=environment)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "from two\n", "")
+    for variable, value in (("BACKLIGHT_PREFER", "stranger=one"), ("BACKLIGHT_DISABLE", "two")):
+        result = started("stranger", env={**environment, variable: value})
+        assert (result.returncode, result.stdout, result.stderr) == (0, "from one\n", "")
+
+
+def test_clashes_are_shown_in_the_lists(stranger: Callable) -> None:
+    environment = {**stranger("one"), "COLUMNS": "60"}
+    clash = "The technique saliency is offered by methods (backlight 0.1.0) and one (one 1.0)."
+    for command in ("plugins", "methods"):
+        result = started(command, env=environment)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[-1].startswith(clash)
+        result = started("--prefer", "saliency=one", command, env=environment)
+        assert clash not in result.stdout
+    listed = started("methods", env=environment).stdout
+    first, second = listed.split("From the plugin one (one 1.0):")
+    assert first.startswith("From the plugin methods (backlight 0.1.0):\n\ndeconvnet  all_rect")
+    assert "\nsaliency  channels='keep'\n" in first
+    assert second.startswith("\n\nsaliency  \n    The gradient of the score.\nstrange  \n")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--prefer", "saliency", "plugins"], "A preference is written NAME=PLUGIN"),
+        (["--disable", "plugins"], "Missing command"),
+        (["plugins", "--disable", "x"], "No such option"),
+    ],
+)
+def test_choices_that_cannot_be_followed(words: list[str], why: str) -> None:
+    result = started(*words)
+    assert result.returncode == 2
+    assert why in result.stderr
+
+
+def test_a_choice_that_names_no_plugin_is_told() -> None:
+    result = started("--disable", "nobody", "plugins")
+    assert result.returncode == 0
+    assert result.stderr.startswith("Warning: No plugin is called 'nobody'")
+
+
+def test_hyper_parameters_that_cannot_be_told_are_said_to_be() -> None:
+    class Odd:
+        __signature__ = 3
+
+    assert parameters(Odd).startswith("(hyper-parameters cannot be told: TypeError")
+    assert len(parameters(lambda values=list(range(9_999)): None)) < 150
 
 
 def test_methods_show_hyper_parameters_and_a_sentence(runner: CliRunner) -> None:

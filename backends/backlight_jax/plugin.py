@@ -8,6 +8,8 @@ from backlight.hooks import hookimpl
 from backlight.inputs import Inputs
 from backlight.model import Model, Options
 
+backlight_api = 1
+
 
 @hookimpl
 def backlight_wrap(

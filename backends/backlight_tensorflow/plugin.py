@@ -10,6 +10,8 @@ from backlight.errors import ModelError
 from backlight.model import Model, Options
 from backlight_tensorflow.ownership import holds_tensors, is_keras, is_tensorflow, keras_backend
 
+backlight_api = 1
+
 KERAS_FILES = {".keras", ".h5", ".hdf5"}
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from backlight.hooks import hookimpl
 from backlight.model import Model, Options
 
+backlight_api = 1
+
 
 @hookimpl
 def backlight_wrap(

@@ -1,13 +1,9 @@
 """The result: values and everything needed to read them."""
 
-import json
 import os
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import Any, cast, final
 
 import numpy as np
@@ -15,10 +11,9 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight.layout import Layout
-from backlight.tree import Tree, leaves, map_leaves, names
+from backlight.saving import read, write
+from backlight.tree import Tree, leaves, map_leaves
 from backlight.version import __version__
-
-FORMAT = 1
 
 
 @final
@@ -83,54 +78,22 @@ class Attribution:
         )
 
     def numpy(self) -> object:
-        """The values as NumPy arrays, in the structure of the inputs."""
+        """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
         return map_leaves(host_array, cast(Tree, self.values))  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        values = cast(Tree, self.numpy())
-        arrays: dict[str, NDArray[np.generic]] = {
-            f"values/{name}": np.asarray(leaf)
-            for name, leaf in zip(names(values), leaves(values), strict=True)
-        }
-        for name in COLUMNS:
-            column = getattr(self, name)
-            if column is not None:
-                arrays[name] = column
-        structure = (
-            "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
-        )
-        notes = {name: getattr(self, name) for name in (*NOTES, "class_names")}
-        places = [None if layout is None else asdict(layout) for layout in self.layouts]
-        about = {"format": FORMAT, "structure": structure, "layouts": places, **notes}
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write(path, cast(Tree, self.numpy()), vars(self))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Attribution":
         """Read what `save` wrote; the values are NumPy arrays.
 
         Raises:
-            InputError: not such a file, or one of a later format.
+            FileNotFoundError: there is no such file.
+            InputError: it is not such a file, is damaged, cannot be opened, or is of a later format.
         """
-        try:
-            with Path(path).open("rb") as file:  # NumPy leaves a file open that it cannot read
-                stored: Mapping[str, NDArray[np.generic]] = dict(np.load(file, allow_pickle=False))
-            about = json.loads(str(stored["about"]))
-            if about["format"] > FORMAT:
-                raise InputError(
-                    f"{os.fspath(path)} was written by Backlight {about['version']} in format "
-                    f"{about['format']}; this is {__version__}, which reads up to format {FORMAT}."
-                )
-            return restored(stored, about)
-        except NOT_OURS as error:
-            raise InputError(f"{os.fspath(path)} is not a saved attribution: {error!r}.") from error
+        return Attribution(**read(path))
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(cast(Tree, self.values)))  # type: ignore[attr-defined]
@@ -142,69 +105,11 @@ class Attribution:
         return f"Attribution({', '.join(parts)}, {self.framework} {self.framework_version})"
 
     def _repr_html_(self) -> str:
-        """The picture a notebook shows; drawn by the first plugin that can draw these values."""
+        """The picture a notebook shows; drawn by the plugin that can draw these values."""
         from backlight.plugins import plugins
 
-        drawn = plugins().manager.hook.backlight_render(attribution=self)
-        return cast(str, drawn) if drawn is not None else f"<pre>{self!r}</pre>"
-
-
-COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes")
-"""What is stored as an array with one row per example."""
-
-NOTES = (
-    "method",
-    "target",
-    "predicted",
-    "at",
-    "seed",
-    "framework",
-    "framework_version",
-    "warnings",
-    "seconds",
-    "version",
-)
-
-
-NOT_OURS = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What NumPy, zip and JSON raise over a file that is cut off, damaged or of another kind."""
-
-
-def restored(stored: Mapping[str, NDArray[np.generic]], about: dict[str, Any]) -> Attribution:
-    """An attribution from the arrays and notes in its file."""
-    parts = {
-        name.removeprefix("values/"): array
-        for name, array in stored.items()
-        if name.startswith("values/")
-    }
-    ordered = tuple(parts.values())
-    values = {"dict": parts, "tuple": ordered}.get(about["structure"], ordered[0])
-    columns = {name: stored.get(name) for name in COLUMNS}
-    notes = {name: about[name] for name in NOTES}
-    return Attribution(
-        values=values,
-        **cast(dict[str, Any], columns),
-        **{**notes, "warnings": tuple(notes["warnings"])},
-        layouts=tuple(map(stored_layout, about.get("layouts", ()))),
-        class_names=checked_names(about.get("class_names"), None),
-    )
-
-
-def stored_layout(stored: dict[str, Any] | None) -> Layout | None:
-    """A layout as JSON has it; files of earlier versions have none."""
-    return None if stored is None else Layout(**{**stored, "grid": tuple(stored["grid"])})
+        drawn = plugins().first("backlight_render", str, attribution=self)
+        return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
 
 
 def checked_names(
@@ -230,4 +135,7 @@ def checked_names(
 def host_array(leaf: object) -> NDArray[np.generic]:
     """A native array on the host: torch, TensorFlow and JAX each offer one of these."""
     detach = getattr(leaf, "detach", None)
-    return np.asarray(leaf if detach is None else detach().cpu())
+    host: Any = leaf if detach is None else detach().cpu()
+    if "bfloat16" in str(getattr(host, "dtype", "")):  # which NumPy does not have
+        return np.asarray(host.float()) if detach else np.asarray(host).astype(np.float32)
+    return np.asarray(host)

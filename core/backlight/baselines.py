@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array
-from backlight.by_value import ByValue, is_array, on_host, shown
+from backlight.by_value import ByValue, is_array, on_host, short_repr
 from backlight.errors import HyperParameterError, is_real, require
 
 OneBaseline: TypeAlias = (
@@ -40,7 +40,7 @@ class Several(ByValue):
             raise HyperParameterError("Several needs at least one baseline, got none.")
         for one in (self.values,) if rows else self.values:
             if not is_one_baseline(one):
-                raise HyperParameterError(f"Each of Several must be {ACCEPTED}; got {shown(one)}.")
+                raise HyperParameterError(f"Each of Several must be {ACCEPTED}; got {short_repr(one)}.")
 
 
 Baseline: TypeAlias = OneBaseline | Several

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEW = 6
-"""How many numbers or things are shown one by one."""
+"""How many numbers or things are short_repr one by one."""
 
 
 class ByValue:
     """Gives the dataclasses that inherit it a `repr`, an `==` and a `hash` that know arrays.
 
-    Arrays, NumPy's or a framework's, are shown as `array(float32, (1, 28, 28), mean 0.13)`, and are
+    Arrays, NumPy's or a framework's, are short_repr as `array(float32, (1, 28, 28), mean 0.13)`, and are
     equal where their dtype, shape and numbers are.
     """
 
@@ -25,7 +25,7 @@ class ByValue:
                 setattr(cls, name, getattr(ByValue, name))
 
     def __repr__(self) -> str:
-        shares = (f"{one.name}={shown(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
+        shares = (f"{one.name}={short_repr(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
         return f"{type(self).__qualname__}({', '.join(shares)})"
 
     def __eq__(self, other: object) -> bool:
@@ -53,7 +53,7 @@ def on_host(array: object) -> NDArray[np.generic]:
     return np.asarray(tensor.float() if "bfloat16" in str(tensor.dtype) else tensor)
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """As `repr`, but short where there are arrays or many things."""
     if is_array(value):
         host = on_host(value)
@@ -63,9 +63,9 @@ def shown(value: object) -> str:
         mean = host.astype(np.float64).mean() if host.dtype.kind not in "OSUMm" else float("nan")
         return f"array({name}, {host.shape}, mean {mean:.2g})"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key!r}: {shown(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{key!r}: {short_repr(one)}' for key, one in value.items())}}}"
     if isinstance(value, (tuple, list)):
-        listed = [shown(one) for one in value[:FEW]]
+        listed = [short_repr(one) for one in value[:FEW]]
         listed += [f"... {len(value)} in all"] if len(value) > FEW else []
         listed += [""] if isinstance(value, tuple) and len(value) == 1 else []
         inside = ", ".join(listed).rstrip(" ")

@@ -1,21 +1,18 @@
 """The console command `backlight`: what is installed, and the commands that plugins add."""
 
-import dataclasses
-import inspect
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
-from backlight.errors import BacklightError
-from backlight.plugins import Plugins
-from backlight.plugins import plugins as installed_plugins
-from backlight.registry import methods as installed_methods
+from backlight.choices import remember
+from backlight.commands import add_commands
+from backlight.errors import BacklightError, BacklightWarning
+from backlight.listing import show_methods, show_plugins
+from backlight.plugins import plugins
 from backlight.version import __version__
 
 BAD_INPUT = 2
@@ -38,24 +35,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 2 for what the user can put right, 130 for
     an interruption, both with one line on the error stream."""
     try:
-        run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(show_warning, warnings.showwarning, set())
+            run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # while plugins and frameworks are imported, or errors are told
         print(STOPPED, file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def run(arguments: Sequence[str] | None) -> None:
+def run(arguments: Sequence[str]) -> None:
     try:
+        choose(arguments)
         application()(args=arguments, prog_name="backlight")
     except BacklightError as error:
-        print(f"Error: {one_line(error)}", file=sys.stderr)
+        print(f"Error: {one_line(error, *getattr(error, '__notes__', ()))}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
             print(STOPPED, file=sys.stderr)
-        if ending.code == BAD_INPUT:
-            report_broken(installed_plugins())
         raise
+
+
+def show_warning(
+    otherwise: Callable[..., None],
+    told: set[str],
+    message: Warning | str,
+    category: type[Warning],
+    *where: Any,
+) -> None:
+    """Ours once, in one line, as errors are; the others with the place that they come from."""
+    if not issubclass(category, BacklightWarning):
+        otherwise(message, category, *where)
+    elif str(message) not in told:
+        told.add(str(message))
+        print(f"Warning: {one_line(message)}", file=sys.stderr)
+
+
+def choose(arguments: Sequence[str]) -> None:
+    """Follow `--prefer` and `--disable`: which commands there are depends on them."""
+    said: dict[str, list[str]] = {"--prefer": [], "--disable": []}
+    rest = iter(arguments)
+    for argument in rest:
+        option, sign, value = argument.partition("=")
+        if not argument.startswith("-"):
+            break
+        if option in said:
+            said[option].append(value if sign else next(rest, ""))
+    if any(said.values()):
+        remember(said["--prefer"], said["--disable"])
+        plugins.cache_clear()
 
 
 def application() -> typer.Typer:
@@ -71,31 +99,8 @@ def application() -> typer.Typer:
     app.callback()(options)
     app.command("plugins")(show_plugins)
     app.command("methods")(show_methods)
-    add_commands(app, installed_plugins())
+    add_commands(app)
     return app
-
-
-def add_commands(app: typer.Typer, found: Plugins) -> None:
-    """Let each plugin add its commands; one that fails is named on the error stream and skipped."""
-    manager = found.manager
-    everyone = manager.get_plugins()
-    for name, plugin in sorted(manager.list_name_plugin(), key=lambda pair: pair[0]):
-        if plugin is None:  # blocked by name
-            continue
-        only = manager.subset_hook_caller("backlight_commands", everyone - {plugin})
-        try:
-            only(app=app)
-        except Exception as error:  # a foreign plugin may fail in any way; it is reported by name
-            reason = f"{type(error).__name__}: {error}"
-            print(f"Plugin {name} could not add its commands: {one_line(reason)}", file=sys.stderr)
-
-
-def report_broken(found: Plugins) -> None:
-    """Name the plugins that did not load: a command may be missing for that reason."""
-    for plugin in found.broken:
-        print(
-            f"Plugin {plugin.name} could not be loaded: {one_line(plugin.error)}", file=sys.stderr
-        )
 
 
 def show_version(asked: bool) -> None:
@@ -111,68 +116,24 @@ def options(
             "--version", callback=show_version, is_eager=True, help="Show the version and stop."
         ),
     ] = False,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PLUGIN",
+            help="Of several plugins that offer a technique or a command of this name, use this one's; "
+            "may be repeated.",
+        ),
+    ] = None,
+    disable: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLUGIN",
+            help="Switch a plugin off, by its own name or its package's; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
-    """What can be said before any command."""
+    """What can be said before any command; `choose` has followed the choices of plugins by then."""
 
 
-def show_plugins() -> None:
-    """List what is installed: each plugin, where it comes from and whether it loads.
-
-    A plugin that cannot be loaded is shown with the reason and left out; the others work on.
-
-    Example: `backlight plugins`
-    """
-    console = Console()
-    if not console.is_terminal:
-        # A file or another program reads whole lines; only a person needs them to fit a screen.
-        console = Console(width=10_000)
-    table = Table(box=None, header_style="bold")
-    for heading in ("name", "module", "distribution", "state"):
-        table.add_column(heading, overflow="fold")
-    for plugin in installed_plugins().found:
-        broken = plugin.error is not None
-        state = Text(one_line(plugin.error), "bold red") if broken else Text("loaded", "green")
-        table.add_row(*map(Text, (plugin.name, plugin.module, plugin.distribution)), state)
-    console.print(table)
-
-
-def one_line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
-def show_methods() -> None:
-    """List the techniques, each with its hyper-parameters and their defaults.
-
-    Example: `backlight methods`, and then a technique from the list by its name, with
-    hyper-parameters of your choice: `backlight report net.py:net pictures/ --method
-    integrated_gradients:steps=100`
-    """
-    console = Console()
-    for name, make in installed_methods().items():
-        parameters = ", ".join(f"{key}={value}" for key, value in defaults(make))
-        title = f"[bold]{escape(name)}[/bold]  [cyan]{escape(parameters)}[/cyan]"
-        console.print(title, soft_wrap=not console.is_terminal)
-        first = (inspect.getdoc(make) or "").partition("\n")[0]
-        console.print(f"    {escape(first)}", soft_wrap=not console.is_terminal)
-
-
-def defaults(make: Callable[..., object]) -> list[tuple[str, str]]:
-    """The hyper-parameters of a technique with their defaults as text; `required` where none is."""
-    factories = (
-        {
-            field.name: field.default_factory
-            for field in dataclasses.fields(make)
-            if field.default_factory is not dataclasses.MISSING
-        }
-        if dataclasses.is_dataclass(make)
-        else {}
-    )
-    found = []
-    for name, parameter in inspect.signature(make).parameters.items():
-        if name in factories:
-            shown = repr(factories[name]())
-        else:
-            missing = parameter.default is inspect.Parameter.empty
-            shown = "required" if missing else repr(parameter.default)
-        found.append((name, shown))
-    return found
+def one_line(*texts: object) -> str:
+    return " ".join(" ".join(map(str, texts)).split())

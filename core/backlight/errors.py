@@ -1,15 +1,32 @@
 """The errors a user can meet: each says what was seen, what is accepted and what to do next."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any, cast
 
-from backlight.by_value import shown
+from backlight.by_value import short_repr
 
 
 class BacklightError(Exception):
-    """Base of all errors that Backlight raises on purpose."""
+    """Base of all errors that Backlight raises on purpose.
+
+    Copies and pickles keep the message and the attributes, whatever a subclass is made from.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        kind, arguments, *state = cast(tuple[object, ...], super().__reduce__())
+        return remade, (kind, arguments), *state
+
+
+def remade(kind: type[BacklightError], arguments: tuple[object, ...]) -> BacklightError:
+    """An error with these arguments, without its own constructor, which may take others."""
+    error = kind.__new__(kind, *arguments)
+    builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    builtin.__init__(error, *arguments)
+    return error
 
 
 class UnknownNameError(BacklightError, LookupError):
@@ -20,7 +37,7 @@ class UnknownNameError(BacklightError, LookupError):
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
         nearest = f" Nearest: {', '.join(near)}." if near else ""
         listed = ", ".join(names[:40]) + (f" ... ({len(names)} in all)" if len(names) > 40 else "")
-        message = f"Unknown {what} {name!r}.{nearest} Known: {listed or 'none'}."
+        message = f"Unknown {what} {shown(name)}.{nearest} Known: {listed or 'none'}."
         super().__init__(f"{message} {advice}".rstrip())
 
 
@@ -68,8 +85,30 @@ class ModelError(BacklightError, RuntimeError):
     """The model raised an error when it was called, or is in a state in which it cannot be explained."""
 
 
+class PluginError(BacklightError, RuntimeError):
+    """A plugin cannot give what was asked of it: it fails, or another offers the same."""
+
+
 class BacklightWarning(UserWarning):
-    """A result that is valid but deserves a second look; also stored in `Attribution.warnings`."""
+    """What deserves a second look: a valid result (in `Attribution.warnings` too), a failing plugin."""
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line; with its type where it was not raised on purpose."""
+    try:
+        text = " ".join(str(error).split()).removesuffix(".")
+    except Exception:  # a foreign error may be unable to say anything
+        text = ""
+    if isinstance(error, BacklightError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shown(value: object, most: int = 120) -> str:
+    """Its repr on one line, arrays in short, cut in the middle beyond `most` characters."""
+    text = re.sub(r"\s*\n\s*", " ", short_repr(value))
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
 def is_whole(number: object) -> bool:

@@ -1,72 +1,105 @@
 """Finding plugins: entry points of the group `backlight`, each a module with hook functions."""
 
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import final
+from typing import cast
 
 import pluggy
 
 from backlight import hooks
+from backlight.asking import Plugin, Plugins, meant
+from backlight.choices import DISABLE, PREFER, Choices, chosen
+from backlight.errors import BacklightWarning, InputError, PluginError, is_whole, reason
+from backlight.version import __version__
 
 GROUP = "backlight"
 
 
-@final
-@dataclass(frozen=True)
-class Plugin:
-    """An entry point that was found.
+def load(points: Iterable[EntryPoint], choices: Choices | None = None) -> Plugins:
+    """Register the plugins of these entry points; one that fails is recorded and skipped.
 
-    Attributes:
-        name: of the entry point.
-        module: where it points.
-        distribution: the installed package it came with, and its version.
-        error: why it could not be loaded; None if it was.
+    Raises:
+        InputError: the name of a plugin to be switched off is that of several packages' plugins.
     """
-
-    name: str
-    module: str
-    distribution: str
-    error: str | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Plugins:
-    """The plugin manager, and what was found on the way."""
-
-    manager: pluggy.PluginManager
-    found: tuple[Plugin, ...]
-
-    @property
-    def broken(self) -> tuple[Plugin, ...]:
-        return tuple(plugin for plugin in self.found if plugin.error)
-
-
-def load(points: list[EntryPoint]) -> Plugins:
-    """Register the plugins of these entry points; one that fails is recorded and skipped."""
+    choices = choices or Choices()
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks)
-    found = [_register(manager, point) for point in sorted(points, key=lambda point: point.name)]
-    return Plugins(manager, tuple(found))
+    named = sorted(((described(point), point) for point in points), key=lambda pair: str(pair[0]))
+    everyone = [plugin for plugin, _ in named]
+    disabled = {plugin for name in choices.disable for plugin in of_one_package(name, everyone)}
+    found = [
+        replace(plugin, disabled=True)
+        if plugin in disabled
+        else replace(plugin, error=register(manager, plugin, point))
+        for plugin, point in named
+    ]
+    return Plugins(manager, tuple(found), choices)
 
 
-def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
+def described(point: EntryPoint) -> Plugin:
     distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
-    name = f"{point.name} ({distribution})"
+    return Plugin(point.name, point.value, distribution)
+
+
+def of_one_package(name: str, plugins: Sequence[Plugin]) -> list[Plugin]:
+    found = meant(name, plugins)
+    if len({plugin.package for plugin in found}) > 1:
+        raise InputError(
+            f"{name!r} (in {DISABLE}) is the name of {' and '.join(map(str, found))}; say a package."
+        )
+    return found
+
+
+def register(manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint) -> str | None:
+    """Load a plugin; if that fails, leave the manager as it was and say why."""
     module = None
     try:
         module = point.load()
-        manager.register(module, name=name)
+        check_api(getattr(module, "backlight_api", hooks.API))
+        manager.register(module, name=str(plugin))
         manager.check_pending()
-    except (Exception, SystemExit) as error:  # a foreign plugin may fail in any way
-        if module is not None and manager.get_plugin(name) is module:
-            manager.unregister(name=name)
-        return Plugin(point.name, point.value, distribution, f"{type(error).__name__}: {error}")
-    return Plugin(point.name, point.value, distribution)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a foreign plugin may fail in any way
+        if module is not None and manager.get_plugin(str(plugin)) is module:
+            manager.unregister(name=str(plugin))
+        return reason(error)
+    return None
+
+
+def check_api(stated: object) -> None:
+    if stated == hooks.API and is_whole(stated):
+        return
+    newer = is_whole(stated) and cast(int, stated) > hooks.API
+    raise PluginError(
+        f"it was made for API {stated!r} of Backlight, and this Backlight {__version__} has API "
+        f"{hooks.API}; install {'a newer Backlight' if newer else 'a newer version of the plugin'}"
+    )
 
 
 @cache
 def plugins() -> Plugins:
-    """The installed plugins, loaded once per process."""
-    return load(list(entry_points(group=GROUP)))
+    """The installed plugins, loaded once per process; what could not be loaded is named in a warning.
+
+    Raises:
+        InputError: the user's choices in the environment cannot be followed.
+    """
+    found = load(entry_points(group=GROUP), chosen(os.environ))
+    for sentence in (*(plugin.sentence for plugin in found.broken), *unmet(found)):
+        warnings.warn(str(sentence), BacklightWarning, stacklevel=2)
+    return found
+
+
+def unmet(found: Plugins) -> list[str]:
+    """Sentences about choices that name no plugin at all."""
+    said = [(name, DISABLE) for name in found.choices.disable]
+    said += [(name, PREFER) for name in found.choices.prefer.values()]
+    return [
+        f"No plugin is called {name!r}, which {variable} names; `backlight plugins` lists them."
+        for name, variable in said
+        if not meant(name, found.found)
+    ]

@@ -51,6 +51,7 @@ def wrap(
     Raises:
         NoBackendError: no installed backend takes it.
         HyperParameterError: no such `outputs` or `channels`, or others than a model was wrapped with.
+        PluginError: backends of several packages take it, and the user prefers none of them.
     """
     check_said("outputs", outputs, get_args(OutputKind))
     check_said("channels", channels, get_args(InputChannels))
@@ -69,8 +70,13 @@ def wrap(
         if known is not None and takes(known[1], inputs):
             _recent.move_to_end(key)
             return known[1]
-    model: Model | None = plugins().manager.hook.backlight_wrap(
-        net=net, inputs=inputs, framework=framework, options=options
+    model = plugins().first(
+        "backlight_wrap",
+        Model,  # type: ignore[type-abstract]
+        net=net,
+        inputs=inputs,
+        framework=framework,
+        options=options,
     )
     if model is None:
         raise NoBackendError(no_backend(net, inputs, framework))
@@ -117,10 +123,10 @@ def no_backend(net: object, inputs: object, framework: str | None) -> str:
     kind = f"{type(net).__module__}.{type(net).__qualname__}"
     fed = "" if inputs is None else f" fed with a {type(inputs).__module__}.{type(inputs).__name__}"
     asked = "" if framework is None else f" (framework={framework!r})"
-    broken = "".join(f" Plugin {plugin.name} failed: {plugin.error}." for plugin in found.broken)
+    loaded = ", ".join(plugin.name for plugin in found.found if plugin.sentence is None)
+    said = " ".join((f"No backend takes a {kind}{fed}{asked}.", *found.left_out("backlight_wrap")))
     return (
-        f"No backend takes a {kind}{fed}{asked}. Plugins installed: "
-        f"{', '.join(plugin.name for plugin in found.found if not plugin.error)}.{broken} "
+        f"{said} Plugins installed: {loaded}. "
         "For a plain function say framework='torch', 'tensorflow' or 'jax', or feed it that "
         "framework's own arrays; check that the framework is installed "
         "(pip install 'backlight[torch]')."

@@ -7,6 +7,8 @@ from typing import final
 from backlight import Evidence, Method, Objective, hookimpl
 from backlight.tree import map_leaves
 
+backlight_api = 1
+
 
 @final
 @dataclass(frozen=True, kw_only=True)

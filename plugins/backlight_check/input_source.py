@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples, Model
-from backlight.attribution import NOT_OURS
 from backlight.errors import InputError
+from backlight.saving import NOT_OURS
 from backlight_report.command_arguments import wanted_picture
 from backlight_report.examples_source import load_examples, refuse
 from backlight_report.judged import preparation

@@ -2,6 +2,8 @@
 
 from backlight import Attribution, hookimpl
 
+backlight_api = 1
+
 
 @hookimpl
 def backlight_render(attribution: Attribution) -> str | None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples
-from backlight.attribution import NOT_OURS
 from backlight.errors import InputError
 from backlight.plugins import plugins
+from backlight.saving import NOT_OURS
 from backlight_report.picture_folder import Colour, Size, Tick, read_folder
 from backlight_report.reference import is_reference, load_reference, made
 
@@ -48,7 +48,7 @@ def load_examples(
             f"No such data: {text}. Give a folder with a sub-folder of pictures per class, an .npz "
             "file with x and y, or file.py:name or package.module:name of backlight.Examples."
         )
-    offered: Examples | None = plugins().manager.hook.backlight_load_examples(path=path)
+    offered = plugins().first("backlight_load_examples", Examples, path=path)
     if offered is not None:
         refuse(options, text)
         return replace(offered, classes=classes or offered.classes)
@@ -57,9 +57,10 @@ def load_examples(
     if path.suffix == ".npz":
         refuse(options, text)
         return read_npz(path, classes)
+    reasons = plugins().left_out("backlight_load_examples")
     raise InputError(
-        f"No installed plugin reads {path} as data. Give a folder with a sub-folder of pictures per "
-        "class, or an .npz file with x and y."
+        f"{' '.join((f'No installed plugin reads {path} as data.', *reasons))} Give a folder with a "
+        "sub-folder of pictures per class, or an .npz file with x and y."
     )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backlight.errors import BacklightError, InputError
+from backlight.errors import InputError
 from backlight.plugins import plugins
 from backlight_report.reference import is_reference, load_reference, made
 
@@ -25,18 +25,17 @@ def load_net(text: str) -> object:
             f"No such model: {text}. Give a saved model's path, or file.py:name or "
             "package.module:name of a model in code."
         )
-    try:
-        loaded: object | None = plugins().manager.hook.backlight_load_model(path=path)
-    except BacklightError:
-        raise
-    except Exception as error:  # a foreign format's reader may fail in any way
-        raise InputError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    found = plugins()
+    loaded = found.first("backlight_load_model", object, path=path)
     if loaded is None:
-        raise InputError(
-            f"No installed plugin loads {path} as a model. For a model in code write {path}:name."
+        advice = (
+            f"For a model in code write {path}:name."
             if path.suffix == ".py"
-            else f"No installed plugin loads {path} as a model; write a function that returns it, and "
-            "give file.py:function."
+            else "Write a function that returns it, and give file.py:function."
+        )
+        reasons = found.left_out("backlight_load_model")
+        raise InputError(
+            " ".join((f"No installed plugin loads {path} as a model.", *reasons, advice))
         )
     return loaded
 

@@ -4,6 +4,8 @@ import typer
 
 from backlight import hookimpl
 
+backlight_api = 1
+
 
 @hookimpl
 def backlight_commands(app: typer.Typer) -> None:

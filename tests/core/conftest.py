@@ -1,31 +1,57 @@
 """Plugins that exist for one test."""
 
 import sys
-from collections.abc import Callable
-from importlib.metadata import EntryPoint
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, EntryPoint, SimplePath
 from types import ModuleType
 
 import pytest
 
-from backlight import forget, registry, wrapping
-from backlight.plugins import GROUP, Plugins, load
+import backlight.plugins
+from backlight import forget
+from backlight.asking import Plugins
+from backlight.plugins import GROUP, plugins
+
+
+class Package(Distribution):
+    """An installed package with entry points, without any files."""
+
+    def __init__(self, name: str, points: dict[str, str]) -> None:
+        lines = [f"[{GROUP}]", *(f"{point} = {module}" for point, module in points.items())]
+        self._texts = {
+            "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+            "entry_points.txt": "\n".join(lines),
+        }
+
+    def read_text(self, filename: str) -> str | None:
+        return self._texts.get(filename)
+
+    def locate_file(self, path: object) -> SimplePath:
+        raise FileNotFoundError(path)
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plugins]:
-    """`install(name={"backlight_wrap": function, ...})` makes these the only plugins."""
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Plugins]]:
+    """`install(name={"backlight_wrap": function, ...})` makes these the only plugins, each from a
+    package of its own, `name-package 1.0`; `__` in a name sets an entry point apart from its package:
+    `one__torch` is the entry point `torch` of `one-package`. A string is a module to import."""
 
-    def installed(**plugins: dict[str, object]) -> Plugins:
-        points = []
-        for name, contents in plugins.items():
-            module = ModuleType(f"plugin_of_a_test_{name}")
-            vars(module).update(contents)
-            monkeypatch.setitem(sys.modules, module.__name__, module)
-            points.append(EntryPoint(name, module.__name__, GROUP))
-        found = load(points)
-        monkeypatch.setattr(wrapping, "plugins", lambda: found)
-        monkeypatch.setattr(registry, "plugins", lambda: found)
+    def installed(**contents: dict[str, object] | str) -> Plugins:
+        points: list[EntryPoint] = []
+        for key, content in contents.items():
+            owner, _, name = key.partition("__")
+            module = ModuleType(f"plugin_of_a_test_{key}")
+            if isinstance(content, dict):
+                vars(module).update(content)
+                monkeypatch.setitem(sys.modules, module.__name__, module)
+            place = module.__name__ if isinstance(content, dict) else content
+            points += Package(f"{owner}-package", {name or owner: place}).entry_points
+        monkeypatch.setattr(backlight.plugins, "entry_points", lambda group: points)
+        plugins.cache_clear()
         forget()
-        return found
+        return plugins()
 
-    return installed
+    yield installed
+    monkeypatch.undo()
+    plugins.cache_clear()
+    forget()

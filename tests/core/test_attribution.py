@@ -2,20 +2,23 @@
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import array_api_strict as strict
+import ml_dtypes
 import numpy as np
 import pytest
+import torch
 
 import backlight
 from backlight import Attribution, Method, __version__
-from backlight.attribution import COLUMNS, NOTES
 from backlight.errors import InputError
 from backlight.layout import Layout
+from backlight.saving import COLUMNS, NOTES
 from backlight.tree import leaves, names
 from backlight_methods import GradCAM, Gradient, IntegratedGradients, Saliency, Smooth
 from tests.reference import ReferenceModel, polynomial
@@ -105,17 +108,30 @@ VALUES = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
-    saved = replace(made(), values=VALUES[name], warnings=("a", "b"), at="mix", seed=3)
+    saved = replace(
+        made(),
+        values=VALUES[name],
+        warnings=("a", "b"),
+        at="mix",
+        seed=3,
+        error=np.array([0.0, 0.5, np.inf]),
+        standard_error=np.array([0.0, 0.25, 1e300]),
+    )
     saved.save(tmp_path / "it.npz")
     loaded = Attribution.load(tmp_path / "it.npz")
+    check_equal(loaded, saved)
+
+
+def check_equal(loaded: Attribution, saved: Attribution) -> None:
     assert type(loaded.values) is type(saved.values)
     assert names(loaded.values) == names(saved.values)
     for one, other in zip(leaves(loaded.values), leaves(saved.values), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
-    for column in ("score", "baseline_score", "gap", "classes"):
-        np.testing.assert_array_equal(getattr(loaded, column), getattr(saved, column))
-        assert getattr(loaded, column).dtype == getattr(saved, column).dtype
+    for name in COLUMNS:
+        one, other = getattr(loaded, name), getattr(saved, name)
+        np.testing.assert_array_equal(one, other)
+        assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
     for note in NOTES:
         assert getattr(loaded, note) == getattr(saved, note)
         assert type(getattr(loaded, note)) is type(getattr(saved, note))
@@ -137,18 +153,48 @@ def test_native_values_are_saved_as_numpy(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.values, saved.numpy())
 
 
+@pytest.mark.parametrize("native", ["numpy", "torch"])
+def test_bfloat16_which_numpy_does_not_have_is_saved_as_float32(
+    native: str, tmp_path: Path
+) -> None:
+    rounded = X.astype(ml_dtypes.bfloat16)  # the type that JAX's and TensorFlow's arrays turn into
+    values = rounded if native == "numpy" else torch.tensor(X).to(torch.bfloat16)
+    replace(made(), values=values).save(tmp_path / "it.npz")
+    loaded = Attribution.load(tmp_path / "it.npz")
+    assert loaded.values.dtype == np.float32
+    np.testing.assert_array_equal(loaded.values, rounded.astype(np.float32))
+
+
 def test_every_field_is_saved() -> None:
     fields = set(Attribution.__dataclass_fields__)
-    assert fields == {*NOTES, *COLUMNS, "values", "layouts", "class_names"}
+    assert fields == {*NOTES, *COLUMNS, "values"}
 
 
-def content(**changes: object) -> bytes:
-    """A saved file whose notes are changed; None leaves one out."""
+ABOUT = {
+    "format": 1,
+    "structure": "",
+    "method": "Gradient()",
+    "target": "Class(0)",
+    "predicted": False,
+    "at": None,
+    "seed": None,
+    "framework": "reference",
+    "framework_version": "1",
+    "warnings": [],
+    "seconds": 0.5,
+    "version": "0.1.0",
+}
+"""What the first files said of the whole; later ones list their arrays as well."""
+
+ARRAYS = {"score": np.zeros(3), "classes": np.zeros(3, np.int64), "values/x": X}
+
+
+def content(arrays: dict[str, object] | None = None, **changes: object) -> bytes:
+    """A saved file with some notes and arrays changed; None leaves one out."""
     file = io.BytesIO()
-    about: dict[str, object] = {"format": 1, "structure": "", **dict.fromkeys(NOTES, "")}
-    about.update(changes)
-    kept = {name: value for name, value in about.items() if value is not None}
-    np.savez(file, about=np.array(json.dumps(kept)), score=np.zeros(3), **{"values/x": X})
+    about = {key: value for key, value in (ABOUT | changes).items() if value is not ...}
+    whole = {"about": np.array(json.dumps(about)), **ARRAYS, **(arrays or {})}
+    np.savez(file, **{key: value for key, value in whole.items() if value is not None})
     return file.getvalue()
 
 
@@ -177,33 +223,171 @@ def flipped() -> bytes:
     return bytes(damaged)
 
 
+def twice() -> bytes:
+    file = io.BytesIO(content())
+    with zipfile.ZipFile(file, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile's own, over a name that is there already
+        archive.writestr("score.npy", archive.read("score.npy"))
+    return file.getvalue()
+
+
+def packed(method: int) -> bytes:
+    """A file compressed in another way, its first member damaged in the middle."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content())) as whole, zipfile.ZipFile(file, "w", method) as one:
+        for name in whole.namelist():
+            one.writestr(name, whole.read(name))
+        middle = one.infolist()[0].compress_size // 2
+    damaged = bytearray(file.getvalue())
+    damaged[middle : middle + 40] = bytes(40)
+    return bytes(damaged)
+
+
+def of_method(method: int) -> bytes:
+    """A file that says of its first member that it is compressed in another way than it is."""
+    damaged = bytearray(content())
+    damaged[damaged.find(b"PK\x01\x02") + 10] = method
+    return bytes(damaged)
+
+
 CORRUPT = {
-    "empty": lambda: b"",
-    "text": lambda: b"hello",
-    "cut off": lambda: saved_bytes()[:-40],
-    "cut in half": lambda: saved_bytes()[: len(saved_bytes()) // 2],
-    "damaged": flipped,
-    "another zip file": zip_bytes,
-    "a single array": array_bytes,
-    "no notes": lambda: content(structure=None),
-    "no format": lambda: content(format=None),
-    "a note is missing": lambda: content(method=None),
+    "empty": (lambda: b"", "not a zip file"),
+    "text": (lambda: b"hello", "not a zip file"),
+    "cut off": (lambda: saved_bytes()[:-40], ""),
+    "cut in half": (lambda: saved_bytes()[: len(saved_bytes()) // 2], "not a zip file"),
+    "damaged": (flipped, "CRC"),
+    "deflated": (lambda: packed(zipfile.ZIP_DEFLATED), ""),
+    "bzip2": (lambda: packed(zipfile.ZIP_BZIP2), "Error"),
+    "lzma": (lambda: packed(zipfile.ZIP_LZMA), "Error"),
+    "not bzip2": (lambda: of_method(zipfile.ZIP_BZIP2), "OSError"),
+    "not lzma": (lambda: of_method(zipfile.ZIP_LZMA), ""),
+    "unknown compression": (lambda: of_method(77), "NotImplementedError"),
+    "another zip file": (zip_bytes, "magic"),
+    "a name twice": (twice, "it has 'score' twice"),
+    "a single array": (array_bytes, "not a zip file"),
+    "no notes": (lambda: content({"about": None}), "it has no notes"),
+    "notes are a number": (lambda: content({"about": 3}), "its notes name no format"),
+    "notes are no JSON": (lambda: content({"about": "{"}), "JSONDecodeError"),
+    "deep notes": (lambda: content({"about": "[" * 99_999}), "RecursionError"),
+    "no structure": (lambda: content(structure=...), "structure None"),
+    "unknown structure": (
+        lambda: content(structure="list"),
+        "1 values are not of a structure 'list'",
+    ),
+    "structure without values": (lambda: content({"values/x": None}), "its 0 values are not"),
+    "two values in one array": (
+        lambda: content({"values/y": X}),
+        "2 values are not of a structure ''",
+    ),
+    "no format": (lambda: content(format=...), "no format"),
+    "format -1": (lambda: content(format=-1), "no format"),
+    "format NaN": (lambda: content(format=float("nan")), "no format"),
+    "format 1.5": (lambda: content(format=1.5), "no format"),
+    "format true": (lambda: content(format=True), "no format"),
+    "no score": (lambda: content({"score": None}), "it has no score"),
+    "no examples": (lambda: content({"score": np.zeros(0)}), "score must be some numbers"),
+    "score is one number": (lambda: content({"score": 3.0}), "score must be 1 numbers"),
+    "score is text": (lambda: content({"score": np.array(["a"] * 3)}), "dtype <U1"),
+    "score is NaN": (lambda: content({"score": np.array([0, np.nan, 0])}), "score must be no NaN"),
+    "gap is negative": (lambda: content({"gap": -np.ones(3)}), "gap must be at least 0"),
+    "gap is NaN": (lambda: content({"gap": np.full(3, np.nan)}), "gap must be at least 0"),
+    "error is negative": (lambda: content({"error": -np.ones(3)}), "error must be at least 0"),
+    "classes are negative": (lambda: content({"classes": -np.ones(3, int)}), "classes must be"),
+    "classes are floats": (lambda: content({"classes": np.zeros(3)}), "classes must be 3 numbers"),
+    "lengths disagree": (lambda: content({"gap": np.zeros(2)}), "gap must be 3 numbers"),
+    "rows disagree": (
+        lambda: content({"values/x": X[:2]}),
+        "values x must be numbers for 3 examples",
+    ),
+    "values are text": (lambda: content({"values/x": np.array(["a"] * 3)}), "dtype <U1"),
+    "values are one number": (lambda: content({"values/x": 3.0}), "shape ()"),
+    "values are NaN": (lambda: content({"values/x": X * np.nan}), "values x must be finite"),
+    "values are objects": (lambda: content({"values/x": np.array([None] * 3)}), "Object arrays"),
+    "warnings are a text": (
+        lambda: content(warnings="ab"),
+        "warnings must be a list of texts, got 'ab'",
+    ),
+    "warnings are numbers": (lambda: content(warnings=[1]), "warnings must be a list of texts"),
+    "seconds are negative": (
+        lambda: content(seconds=-1),
+        "seconds must be a number from 0, got -1",
+    ),
+    "seconds are NaN": (lambda: content(seconds=float("nan")), "seconds must be a number from 0"),
+    "predicted is a text": (lambda: content(predicted="no"), "predicted must be true or false"),
+    "seed is a text": (lambda: content(seed="1"), "seed must be a whole number or null"),
+    "at is a number": (lambda: content(at=1), "at must be a text or null"),
+    **{
+        f"{name} is missing": (lambda name=name: content(**{name: ...}), f"its {name} must be")
+        for name, note in NOTES.items()
+        if note.before is ...
+    },
 }
 
 
 @pytest.mark.parametrize("name", CORRUPT)
 def test_a_corrupt_file_is_named_in_the_error(name: str, tmp_path: Path) -> None:
+    make, why = CORRUPT[name]
     path = tmp_path / "broken.npz"
-    path.write_bytes(CORRUPT[name]())
-    with pytest.raises(InputError, match=r"broken\.npz is not a saved attribution"):
+    path.write_bytes(make())
+    with pytest.raises(InputError, match=r"broken\.npz is not a saved attribution: ") as caught:
         Attribution.load(path)
+    assert why in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "old.npz").write_bytes(content())
+    loaded = Attribution.load(tmp_path / "old.npz")
+    assert (loaded.error, loaded.standard_error, loaded.gap) == (None, None, None)
+    np.testing.assert_array_equal(loaded.values, X)
+
+
+@pytest.mark.parametrize("lost", ["gap", "values/x", "classes"])
+def test_an_array_that_is_lost_is_missed(lost: str, tmp_path: Path) -> None:
+    made().save(tmp_path / "it.npz")
+    less = tmp_path / "less.npz"
+    with zipfile.ZipFile(tmp_path / "it.npz") as whole, zipfile.ZipFile(less, "w") as archive:
+        for name in whole.namelist():
+            if name != f"{lost}.npy":
+                archive.writestr(name, whole.read(name))
+    with pytest.raises(InputError, match=f"it lacks {lost}"):
+        Attribution.load(less)
+
+
+def test_any_byte_changed_and_any_end_cut_off_is_seen_or_harmless(tmp_path: Path) -> None:
+    saved = replace(made(), values=(X, np.arange(6.0).reshape(3, 2)), warnings=("a",))
+    path = tmp_path / "it.npz"
+    saved.save(path)
+    whole = path.read_bytes()
+    directory = whole.find(b"PK\x01\x02")  # which no checksum protects: every byte of it is tried
+    random = np.random.default_rng(0)
+    damaged = [whole[:end] for end in range(0, len(whole), 16)]
+    for place in (*range(0, directory, 16), *range(directory, len(whole))):
+        changed = bytearray(whole)
+        changed[place] ^= random.integers(1, 256)
+        damaged.append(bytes(changed))
+    seen = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            loaded = Attribution.load(path)
+        except InputError:
+            seen += 1
+        else:
+            check_equal(loaded, saved)
+    assert seen > len(damaged) / 2
+
+
+def test_what_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a saved attribution: IsADirectoryError"):
+        Attribution.load(tmp_path)
 
 
 def test_a_file_of_a_later_format_says_so(tmp_path: Path) -> None:
     (tmp_path / "new.npz").write_bytes(content(format=99, version="9.0"))
     with pytest.raises(InputError) as caught:
         Attribution.load(tmp_path / "new.npz")
-    for fragment in ("new.npz", "Backlight 9.0 in format 99", __version__, "format 1"):
+    for fragment in ("new.npz", "Backlight '9.0' in format 99", __version__, "format 1"):
         assert fragment in str(caught.value)
 
 

@@ -254,6 +254,7 @@ BINARY = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of a class against itself
 @pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
 @pytest.mark.parametrize("kind", ["sigmoid", "logits"])
 @pytest.mark.parametrize(("target", "expected"), BINARY, ids=lambda value: repr(value)[:30])

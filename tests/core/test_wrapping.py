@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import backlight
-from backlight import forget, hookimpl, wrap
+from backlight import BacklightWarning, forget, hookimpl, wrap
 from backlight.errors import HyperParameterError, NoBackendError
 from backlight.layout import Layout
 from backlight.wrapping import KEPT
@@ -148,8 +148,9 @@ def test_a_plugin_that_is_broken_is_named_too(install: Callable) -> None:
     def backlight_no_such_hook() -> None:
         """Not a hook."""
 
-    install(bad={"backlight_no_such_hook": backlight_no_such_hook})
-    with pytest.raises(NoBackendError, match="Plugin bad failed: PluginValidationError"):
+    with pytest.warns(BacklightWarning, match="bad-package"):
+        install(bad={"backlight_no_such_hook": backlight_no_such_hook})
+    with pytest.raises(NoBackendError, match="could not be loaded: PluginValidationError"):
         wrap(3)
 
 

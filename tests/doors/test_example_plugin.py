@@ -1,12 +1,15 @@
 """The example of a third-party plugin: built, installed, found and used."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from backlight.hooks import API
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "example_plugin"
@@ -41,7 +44,7 @@ def run(*arguments: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder into which the example's wheel was installed."""
+    """The import path with a folder into which the example's wheel was installed."""
     folder = tmp_path_factory.mktemp("example")
     source = shutil.copytree(EXAMPLE, folder / "source")
     run("-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder / "dist"), str(source))
@@ -49,7 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert wheel.name == "backlight_squared_gradient-0.1.0-py3-none-any.whl"
     target = folder / "site"
     run("-m", "pip", "install", "--no-deps", "--no-index", "--target", str(target), str(wheel))
-    return str(target)
+    return os.pathsep.join(filter(None, (str(target), os.environ.get("PYTHONPATH"))))
 
 
 def test_it_is_not_there_before() -> None:
@@ -69,11 +72,31 @@ def test_the_command_line_lists_it(installed: str) -> None:
         for line in run("-c", code.format("plugins"), **wide).splitlines()
         if line.split()[:1] == ["squared_gradient"]
     ]
-    for part in ("backlight_squared_gradient", "backlight-squared-gradient 0.1.0", "loaded"):
+    for part in (
+        "backlight_squared_gradient",
+        "backlight-squared-gradient 0.1.0",
+        "methods",
+        "loaded",
+    ):
         assert part in line
     listed = run("-c", code.format("methods"), **wide)
-    assert "squared_gradient" in listed
+    _, listed = listed.split("From the plugin squared_gradient (backlight-squared-gradient 0.1.0):")
+    assert listed.startswith("\n\nsquared_gradient  \n")
     assert "The square of the gradient of the score." in listed
+
+
+def test_it_can_be_switched_off(installed: str) -> None:
+    code = "import backlight; print('squared_gradient' in backlight.methods())"
+    off = {"PYTHONPATH": installed, "BACKLIGHT_DISABLE": "backlight-squared-gradient"}
+    assert run("-c", code, **off) == "False\n"
+
+
+def test_it_states_the_api_that_it_was_written_for() -> None:
+    for text in (
+        (EXAMPLE / "backlight_squared_gradient.py").read_text(),
+        (ROOT / "README.md").read_text(),
+    ):
+        assert re.search(rf"^backlight_api = {API}\b", text, re.MULTILINE)
 
 
 def test_its_readme_names_what_it_is_made_of() -> None:

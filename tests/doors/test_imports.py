@@ -107,6 +107,7 @@ def test_every_entry_point_of_the_project_loads_and_implements_a_hook(name: str)
     assert found.error is None
     known = {hook for hook in vars(hooks) if hook.startswith("backlight_")}
     assert known & set(vars(sys.modules[point.value]))
+    assert sys.modules[point.value].backlight_api == hooks.API
 
 
 def test_the_version_is_said_once() -> None:

@@ -1,0 +1,106 @@
+"""Errors: what they say, and that they survive copying and the way to another process."""
+
+import copy
+import importlib
+import multiprocessing
+import pickle
+import pkgutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backlight.errors import BacklightError, InputError, UnknownNameError, reason, shown
+from backlight.registry import make_method
+from backlight_check.watched import Asked
+from backlight_demo.installed import NotInstalledError
+from backlight_jax.passes import FromScoreError
+
+ROOT = Path(__file__).parents[2]
+
+
+def exceptions() -> Iterator[type[BaseException]]:
+    """Every exception and warning that a module of the project defines."""
+    for source in ("core", "backends", "methods", "plugins"):
+        for module in pkgutil.walk_packages([str(ROOT / source)]):
+            imported = importlib.import_module(module.name)
+            for one in vars(imported).values():
+                raised = isinstance(one, type) and issubclass(one, BaseException)
+                if raised and one.__module__ == module.name:
+                    yield one
+
+
+MADE = {
+    UnknownNameError: partial(UnknownNameError, "site", "stem", ["stem.0"], "Say another."),
+    NotInstalledError: partial(NotInstalledError, "It is missing.", name="skimage"),
+    Asked: partial(Asked, "layer4.1"),
+    FromScoreError: partial(FromScoreError, ValueError("of the score")),
+}
+"""How to make those that take more, or other things, than a sentence."""
+
+
+def test_every_error_survives_copying_and_pickling() -> None:
+    found = set(exceptions())
+    assert MADE.keys() <= found
+    assert len(found) > 15
+    for kind in found:
+        error = MADE.get(kind, partial(kind, "what was seen"))()
+        error.add_note("a note")
+        error.more = 3
+        for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+            assert type(again) is kind
+            assert str(again) == str(error)
+            assert repr(again) == repr(error)
+            assert repr(vars(again)) == repr(vars(error))
+            for name in ("name", "path", "msg", "at"):
+                assert getattr(again, name, None) == getattr(error, name, None)
+
+
+class ForeignError(BacklightError, OSError):
+    """An error whose constructor takes what its arguments do not tell."""
+
+    def __init__(self, *, place: Path, advice: str) -> None:
+        super().__init__(f"{place} is odd. {advice}")
+        self.place = place
+
+
+def test_a_foreign_error_survives_too() -> None:
+    error = ForeignError(place=Path("x"), advice="Say another.")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.place, again.args) == (str(error), Path("x"), error.args)
+
+
+def test_a_mistyped_method_in_a_process_pool_is_an_error_there() -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        error = pool.submit(make_method, "gradiant", {}).exception(timeout=60)
+    assert type(error) is UnknownNameError
+    assert str(error).startswith("Unknown method 'gradiant'. Nearest: gradient")
+
+
+def test_an_unknown_name_is_short_however_long_it_is() -> None:
+    assert len(str(UnknownNameError("site", "x" * 10_000, ["a"]))) < 250
+
+
+def test_a_value_is_shown_on_one_line() -> None:
+    assert shown("two\nlines") == repr("two\nlines")
+    assert shown(np.zeros((2, 2))) == "array([[0., 0.], [0., 0.]])"
+    assert len(shown(np.zeros((99, 99)))) <= 130
+    text = shown(list(range(1_000)))
+    assert len(text) <= 130
+    assert text.startswith("[0, 1, 2,")
+    assert text.endswith(", 998, 999]")
+
+
+def test_a_reason_is_one_line_with_the_type_of_what_was_not_meant() -> None:
+    assert reason(InputError("one.\n two.")) == "one. two"
+    assert reason(KeyError("x")) == "KeyError: 'x'"
+    assert reason(SystemExit()) == "SystemExit"
+
+
+@pytest.mark.parametrize("known", [[], [str(n) for n in range(50)]])
+def test_an_unknown_name_lists_the_known(known: list[str]) -> None:
+    text = str(UnknownNameError("class", "none", known))
+    assert ("Known: none." in text) if not known else text.endswith("39 ... (50 in all).")
