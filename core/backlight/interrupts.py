@@ -9,6 +9,7 @@ while something is set up or put back comes again a millisecond later, every oth
 import _signal  # type: ignore[import-not-found]
 import ast
 import contextlib
+import gc
 import linecache
 import signal
 import sys
@@ -17,16 +18,19 @@ import time
 from _thread import interrupt_main, start_new_thread
 from collections.abc import Callable
 from functools import cache, wraps
-from types import FrameType
+from types import CodeType, FrameType
 from typing import ParamSpec, TypeVar, final
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., object])
 
 INTERRUPT = int(signal.SIGINT)
 
 NAMES = {"__enter__", "__exit__", "remove", "_remove", "__del__"}
-"""Functions that set up or put back; what is raised in finalisers, and as weak references die, is lost."""
+"""Functions that set up or put back. What is raised as objects and weak references die is lost."""
+
+UNBROKEN: set[CodeType] = set()
 
 LATER = 0.001
 """Seconds until an interrupt is tried again."""
@@ -60,14 +64,13 @@ def interruptible(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-def unbroken(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, after which an interrupt comes that came in it."""
+def unbroken(function: Function) -> Function:
+    """The same function, noted as one that is not broken off: an interrupt comes after it.
 
-    @wraps(function)
-    def whole(*args: P.args, **kwargs: P.kwargs) -> T:
-        return function(*args, **kwargs)
-
-    return whole
+    It may be a framework's own function, in which an interrupt would leave something half made.
+    """
+    UNBROKEN.add(function.__code__)  # type: ignore[attr-defined]
+    return function
 
 
 @final
@@ -128,8 +131,7 @@ class Handler:
                 interrupt_main()
 
 
-DOOR = interruptible(len).__code__
-WHOLE = unbroken(len).__code__
+DOOR = interruptible(len).__code__  # type: ignore[attr-defined]
 
 
 def is_altering(frame: FrameType | None) -> bool:
@@ -142,13 +144,16 @@ def is_altering(frame: FrameType | None) -> bool:
 
 
 def alters(frame: FrameType) -> bool:
+    """Whether an interrupt here would leave something altered or half made, or be lost."""
     code = frame.f_code
-    if code is WHOLE or code.co_name in NAMES:
+    if code in UNBROKEN or code.co_name in NAMES:
         return True
     if code.co_filename == contextlib.__file__:
         return code.co_name != "inner"  # which runs a function that a context manager decorates
     if code.co_filename.startswith("<frozen importlib"):
         return True  # not every module can be imported a second time after half a first
+    if any(getattr(one, "__code__", None) is code for one in gc.callbacks):
+        return True
     return bool(code.co_exceptiontable) and frame.f_lineno in lines_of_finally(code.co_filename)
 
 
