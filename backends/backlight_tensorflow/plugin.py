@@ -57,14 +57,19 @@ def _load_keras(path: Path) -> object | None:
 
     if keras.backend.backend() != "tensorflow":
         return None
+    from backlight_tensorflow.safety import danger_in_keras
+
     try:
-        loaded: object = keras.models.load_model(path, compile=False)
+        danger = danger_in_keras(path)
+        loaded: object = None if danger else keras.models.load_model(path, compile=False)
     except Exception as error:
         raise ModelError(
             f"Keras could not load {path}: {error} If the model has layers of your own, name a "
             "Python file that builds or loads it instead, as file.py:name. A file of weights alone "
             "is no model: build the model and call load_weights."
         ) from error
+    if danger is not None:
+        raise ModelError(f"{path} {danger}")
     return loaded
 
 
@@ -73,11 +78,16 @@ def _load_saved_model(path: Path) -> object | None:
         return None
     import tensorflow as tf
 
+    from backlight_tensorflow.safety import danger_in_saved_model
+
     try:
-        loaded: object = tf.saved_model.load(path)
+        danger = danger_in_saved_model(path)
+        loaded: object = None if danger else tf.saved_model.load(path)
     except Exception as error:
         raise ModelError(
             f"TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
             "TensorFlow, or name a Python file that builds it, as file.py:name."
         ) from error
+    if danger is not None:
+        raise ModelError(f"{path} {danger}")
     return loaded

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 
 from backlight.errors import ModelError
+from backlight_torch.safety import UNPICKLED, danger_in_exported, danger_in_script
 
 ADVICE = (
     "Write a function that builds the model and loads these weights, and pass it as file.py:name."
@@ -19,21 +20,28 @@ def load(path: Path) -> object:
 
     Raises:
         ModelError: the file holds something else. Weights alone are no model, and a pickled module
-            is not unpickled, since that could run any code.
+            is not unpickled, since that could run any code; nor is anything loaded that would do more
+            than compute.
     """
     if path.suffix == ".pt2":
         try:
-            return torch.export.load(path).module()
-        except (RuntimeError, ValueError, OSError, zipfile.BadZipFile) as error:
+            danger = danger_in_exported(path)
+            if danger is None:
+                return torch.export.load(path).module()
+        except Exception as error:  # each part of such a file may be broken in a way of its own
             raise ModelError(
                 f"{path} could not be loaded as an exported program "
                 f"(torch.export.save writes them): {error}"
             ) from error
+        raise ModelError(f"{path} {danger}")
     if is_script(path):
         try:
-            return cast(object, torch.jit.load(path))  # type: ignore[no-untyped-call]
+            danger = danger_in_script(path)
+            if danger is None:
+                return cast(object, torch.jit.load(path))  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             raise ModelError(f"{path} could not be loaded as TorchScript: {error}") from error
+        raise ModelError(f"{path} {danger}")
     raise ModelError(f"{path} {holding(path)} {ADVICE}")
 
 
@@ -51,10 +59,7 @@ def holding(path: Path) -> str:
     try:
         torch.load(path, map_location="meta", weights_only=True)
     except pickle.UnpicklingError:
-        return (
-            "holds a pickled module, which is not loaded: unpickling needs the module's own code, and "
-            "would run any code that the file names."
-        )
+        return f"holds a pickled module, {UNPICKLED}"
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         return f"is not a file of PyTorch's ({error})."
     return "holds weights only (a state dict), and nothing on how to compute with them."

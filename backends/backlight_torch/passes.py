@@ -8,6 +8,7 @@ import torch
 from backlight.arrays import Array, Arrays
 from backlight.errors import BacklightError, ModelError, UnknownNameError
 from backlight.inputs import Inputs
+from backlight.interrupts import interruptible
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
@@ -134,6 +135,7 @@ class Passes:
             opens=opens,
         )
 
+    @interruptible
     def call(
         self, arguments: Inputs, visitor: Visitor | None = None, passage: Passage | None = None
     ) -> object:
@@ -170,6 +172,7 @@ class Passes:
             block, score, outputs if passage is None else passage.read_from(outputs)
         )
 
+    @interruptible
     def evaluate(self, block: Block, score: Score, outputs: object) -> torch.Tensor:
         """The score from the outputs, or from the value at the site that it reads; None if the net
         did not come across that."""

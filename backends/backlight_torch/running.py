@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from backlight.interrupts import unbroken
+
 _lock = Lock()
 _held: dict[int, list[Any]] = {}
 """By id: a module whose training flag is held down, and by how many calls."""
@@ -59,6 +61,7 @@ def running(roots: Iterable[nn.Module], *, graph: bool, hooked: bool) -> Iterato
         restore(census.lowered)
 
 
+@unbroken
 def lower(roots: Iterable[nn.Module], census: Census) -> None:
     """Set every training flag to False, counting who needs it so."""
     with _lock:

@@ -40,7 +40,9 @@ class Several(ByValue):
             raise HyperParameterError("Several needs at least one baseline, got none.")
         for one in (self.values,) if rows else self.values:
             if not is_one_baseline(one):
-                raise HyperParameterError(f"Each of Several must be {ACCEPTED}; got {short_repr(one)}.")
+                raise HyperParameterError(
+                    f"Each of Several must be {ACCEPTED}; got {short_repr(one)}."
+                )
 
 
 Baseline: TypeAlias = OneBaseline | Several

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
 from backlight.inputs import Extra, Inputs, PerExample, Shared
+from backlight.interrupts import interruptible
 from backlight.layout import InputChannels, Layout, input_layout
 from backlight.operations import Operation
 from backlight.outputs import OutputKind, Outputs
@@ -104,13 +105,33 @@ class Options:
     channels: Channels | None = None
 
 
+VERBS = (
+    "predict",
+    "outputs",
+    "score",
+    "gradient",
+    "operations",
+    "connection",
+    "activation",
+    "asarray",
+    "sites",
+)
+"""What runs or traces the user's net."""
+
+
 class Model(ABC):
     """A differentiable function of a batch: axis 0 of every input and output is the examples'.
 
     `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
-    are native arrays. No verb changes the user's model, also when it raises, and threads may call
-    verbs of one model at once. A verb runs the model in inference mode.
+    are native arrays. No verb changes the user's model, also when it raises or is interrupted, and
+    threads may call verbs of one model at once. A verb runs the model in inference mode.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for verb in VERBS:
+            if verb in vars(cls):
+                setattr(cls, verb, interruptible(vars(cls)[verb]))
 
     framework: str
     """`torch`, `tensorflow`, `jax` ..."""

@@ -106,7 +106,9 @@ def contents(folder: Path) -> tuple[list[Path], list[str]]:
 
 def read(file: Path, size: Size | None) -> Image.Image:
     """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
-    with Image.open(file) as opened:
+    Image.init()
+    # Those of Encapsulated PostScript are programs, which Pillow hands to Ghostscript.
+    with Image.open(file, formats=[name for name in Image.OPEN if name != "EPS"]) as opened:
         picture = ImageOps.exif_transpose(opened)
         grey = picture.mode in GREY_MODES
         if picture.mode.startswith("I;16"):
