@@ -19,7 +19,7 @@ from backlight_tensorflow.plans import Plan
 from backlight_tensorflow.programs import score_arguments
 from backlight_tensorflow.ruled_programs import Feeding, RuledEvaluation
 from backlight_tensorflow.sites import named_site, replacement, require_examples
-from backlight_tensorflow.tracing import Trace, inferred, shape_for
+from backlight_tensorflow.tracing import Trace, shape_for
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,9 @@ class Explained:
             return [run.tensor(value) for value in values]
 
         given = [*self._request.tensors, *self._operands]
-        found = inferred(compute, given)
-        if found is None:
-            specs = [*self._request.specs(self._traced.count), *self._operand_specs]
-            key = ("ruled shapes", self._key, rules)
-            measure = lambda *tensors: list(map(tf.shape, compute(*tensors)))  # noqa: E731
-            run = self._traced.program(key, measure, specs)
-            found = [tuple(shape.numpy().tolist()) for shape in run(*given)]
+        specs = [*self._request.specs(self._traced.count), *self._operand_specs]
+        key = ("ruled shapes", self._key, rules)
+        found = self._traced.measured(key, compute, given, specs)
         shapes = dict(zip(values, found, strict=True))
         plan.seen = count, shapes
         return shapes

@@ -129,6 +129,22 @@ class Trace:
 
         return self.kept(key, make)
 
+    def measured(
+        self,
+        key: Hashable,
+        compute: Callable[..., Sequence[Tensor]],
+        given: Sequence[Tensor],
+        specs: Sequence[tf.TensorSpec],
+    ) -> list[tuple[int, ...]]:
+        """The shapes of what is computed from the given tensors; it is run to find out where they do
+        not follow from theirs."""
+        found = inferred(compute, given)
+        if found is None:
+            measure = lambda *tensors: list(map(tf.shape, compute(*tensors)))  # noqa: E731
+            run = self.program(key, measure, specs)
+            found = [tuple(shape.numpy().tolist()) for shape in run(*given)]
+        return found
+
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""
         known = self._kept.get(key)
@@ -165,12 +181,11 @@ class Trace:
             if None not in expected:
                 return cast(list[tuple[int, ...]], expected)
 
-        def build(*tensors: Tensor) -> list[Tensor]:
-            copy = self.copy(tensors)
-            return [tf.shape(copy.tensor(value)) for value in values]
+        def compute(*tensors: Tensor) -> list[Tensor]:
+            return self.copy(tensors).tensors(values)
 
-        run = self.program(("shapes", what), build, request.specs(self.count))
-        found = [tuple(shape.numpy().tolist()) for shape in run(*request.tensors)]
+        key, specs = ("shapes", what), request.specs(self.count)
+        found = self.measured(key, compute, request.tensors, specs)
         self._lengths[what] = request.count, found
         return found
 
