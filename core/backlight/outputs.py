@@ -35,8 +35,10 @@ def follow(outputs: object, path: Path) -> object:
                 raise UnknownNameError("output", step, [str(key) for key in outputs])
             outputs = outputs[step]
         elif isinstance(outputs, (tuple, list)):
+            fields = getattr(outputs, "_fields", ())
+            step = fields.index(step) if step in fields else step
             if not isinstance(step, int) or not -len(outputs) <= step < len(outputs):
-                known = [str(position) for position in range(len(outputs))]
+                known = [*fields, *(str(position) for position in range(len(outputs)))]
                 raise UnknownNameError("output", step, known)
             outputs = outputs[step]
         else:

@@ -66,5 +66,6 @@ def map_nested(function: Callable[[Array], object], outputs: object) -> object:
     if isinstance(outputs, Mapping):
         return {key: map_nested(function, value) for key, value in outputs.items()}
     if isinstance(outputs, (tuple, list)):
-        return tuple(map_nested(function, value) for value in outputs)
+        parts = [map_nested(function, value) for value in outputs]
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)  # type: ignore[arg-type]
     return function(cast(Array, outputs))
