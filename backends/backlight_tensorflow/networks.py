@@ -96,7 +96,7 @@ def callable_of(net: Any) -> Call:
 
 def as_signed(serve: Callable[..., object], signatures: Any) -> Callable[..., object]:
     """The endpoint of a SavedModel, a list of whose outputs goes by the names of the signature."""
-    signed = signatures["serving_default"] if "serving_default" in signatures else None
+    signed = signatures.get("serving_default")
     names = [] if signed is None else [f"output_{at}" for at in range(len(signed.outputs))]
     if signed is None or set(names) != set(signed.structured_outputs):
         return serve

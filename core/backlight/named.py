@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 
@@ -41,6 +42,7 @@ def fields_of(names: tuple[str, ...]) -> Any:
         return f"Outputs({', '.join(f'{k}={v!r}' for k, v in zip(names, self, strict=True))})"
 
     members = {
+        **{name: property(itemgetter(at)) for at, name in enumerate(names)},
         "__slots__": (),
         "__new__": new,
         "__repr__": represented,
