@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast, final
 import jax
 
 from backlight.errors import ModelError
+from backlight.named import named_by_keras
 from backlight_jax.fingerprint import Fingerprint, Watched
 
 Leaves: TypeAlias = Sequence[Any]
@@ -251,7 +252,7 @@ class KerasNet(Net):
             *arguments,
             **{"training": False, **keywords},
         )
-        return outputs
+        return named_by_keras(self.layer, outputs)
 
     def wanted(self) -> str:
         shape = getattr(self.layer, "input_shape", None)

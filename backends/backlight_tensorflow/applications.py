@@ -11,6 +11,7 @@ from backlight.operations import LINEAR, Operation
 from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
+from backlight_tensorflow.copying import CONTROL_FLOW
 from backlight_tensorflow.flattening import Tensor
 from backlight_tensorflow.linear_units import Params, pull_linear, replay_linear
 from backlight_tensorflow.passes import Pass, pull
@@ -78,6 +79,38 @@ class TensorFlowApplication(Application):
         return tuple(
             tf.zeros_like(x) if each is None else each for x, each in zip(given, found, strict=True)
         )
+
+    def vjp_along(
+        self,
+        grad: Array,
+        starts: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> tuple[Array, ...]:
+        if self._unit.types.isdisjoint(CONTROL_FLOW):
+            return super().vjp_along(grad, starts, nodes, weights)
+        # Building a loop and its gradient takes longer than running them: here it is done once.
+        ends = cast(Sequence[Tensor], self.inputs)
+        begins = cast(Sequence[Tensor], starts)
+        places, shares = tf.constant(nodes, tf.float64), tf.constant(weights, tf.float64)
+
+        def step(at: Tensor, *total: Tensor) -> tuple[Tensor, ...]:
+            points = [
+                begin + (end - begin) * tf.cast(places[at], end.dtype)
+                for end, begin in zip(ends, begins, strict=True)
+            ]
+            found = cast(Sequence[Tensor], self.vjp(grad, inputs=points))
+            more = [
+                before + part * tf.cast(shares[at], part.dtype)
+                for before, part in zip(total, found, strict=True)
+            ]
+            for each, end in zip(more, ends, strict=True):
+                each.set_shape(end.shape)
+            return at + 1, *more
+
+        start = (tf.constant(0), *(tf.zeros_like(end) for end in ends))
+        _, *found = tf.while_loop(lambda at, *_: at < len(nodes), step, start)
+        return tuple(found)
 
     def replay(
         self,

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from backlight.arrays import Channels
+from backlight.named import named_by_keras
 from backlight_tensorflow.calls import takes
 from backlight_tensorflow.recording import functional
 
@@ -16,7 +17,8 @@ def keras_call(net: keras.Layer) -> Callable[[Any, Any, Any], object]:
     switch = {"training": False} if takes(net.call, "training") else {}
 
     def call(attributed: Any, positional: Any, keyword: Any) -> object:
-        return net(structured(net, attributed), *positional, **{**switch, **keyword})
+        found = net(structured(net, attributed), *positional, **{**switch, **keyword})
+        return named_by_keras(net, found)
 
     return call
 

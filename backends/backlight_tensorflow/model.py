@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputTypeError
 from backlight.inputs import Inputs
-from backlight.model import Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
 from backlight.outputs import Outputs
 from backlight.rules import NoRules, Rules
@@ -116,6 +116,13 @@ class TensorFlowModel(Model):
         explained = Explained(traced, request, score, at, None)
         with self._network.explained(request):
             return explained.operations(rules or NoRules())
+
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        request, traced = self._traced(inputs)
+        with self._network.explained(request):
+            return Explained(traced, request, score, at, None).connection()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)

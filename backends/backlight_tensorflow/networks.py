@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from backlight.arrays import Channels
 from backlight.errors import BacklightError, ModelError, TargetError
+from backlight.named import named
 from backlight.scores import ONE_EACH, Score
 from backlight_tensorflow.calls import Request, plain_call, signature_call
 from backlight_tensorflow.ownership import is_keras
@@ -92,7 +94,7 @@ def callable_of(net: Any) -> Call:
     if callable(net):
         return plain_call(net)
     if hasattr(net, "serve"):
-        return plain_call(net.serve)
+        return plain_call(as_signed(net.serve, net.signatures))
     signatures = net.signatures
     if "serving_default" in signatures:
         return signature_call(signatures["serving_default"])
@@ -101,6 +103,22 @@ def callable_of(net: Any) -> Call:
         f"`serving_default`. It has: {', '.join(signatures) or 'no signatures'}. "
         "Wrap the one to explain: backlight.wrap(loaded.signatures['name'])."
     )
+
+
+def as_signed(serve: Callable[..., object], signatures: Any) -> Callable[..., object]:
+    """The endpoint of a SavedModel, a list of whose outputs goes by the names of the signature."""
+    signed = signatures.get("serving_default")
+    names = [] if signed is None else [f"output_{at}" for at in range(len(signed.outputs))]
+    if signed is None or set(names) != set(signed.structured_outputs):
+        return serve
+
+    @wraps(serve)
+    def call(*positional: Any, **keyword: Any) -> object:
+        found = serve(*positional, **keyword)
+        listed = isinstance(found, (list, tuple)) and len(found) == len(names)
+        return named(found, names) if listed else found  # type: ignore[arg-type]
+
+    return call
 
 
 def floating_dtype(net: Any) -> tf.DType:

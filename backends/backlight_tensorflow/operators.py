@@ -87,6 +87,23 @@ TESTS = {
 }
 """Tests of each number by itself."""
 
+FINDERS = {
+    *(
+        "ArgMax",
+        "ArgMin",
+        "TopK",
+        "TopKV2",
+        "Bucketize",
+        "Where",
+        "Unique",
+        "UniqueV2",
+        "LowerBound",
+    ),
+    *("UpperBound", "InTopK", "InTopKV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4"),
+    *("NonMaxSuppressionV5", "CombinedNonMaxSuppression"),
+}
+"""Operations that find places by comparing numbers."""
+
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
 
 EACH_BY_ITSELF = {

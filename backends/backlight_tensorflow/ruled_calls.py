@@ -9,17 +9,19 @@ import tensorflow as tf
 
 from backlight.arrays import Array, shape_of
 from backlight.errors import InputError
+from backlight.model import Connection
 from backlight.operations import Operation
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight_tensorflow.calls import Request
+from backlight_tensorflow.connection import connection_of
 from backlight_tensorflow.flattening import Tensor, Value
 from backlight_tensorflow.paths import Path, path_to_outputs, path_to_score
 from backlight_tensorflow.plans import Plan
 from backlight_tensorflow.programs import score_arguments
 from backlight_tensorflow.ruled_programs import Feeding, RuledEvaluation
 from backlight_tensorflow.sites import named_site, replacement, require_examples
-from backlight_tensorflow.tracing import Trace, inferred, shape_for
+from backlight_tensorflow.tracing import Trace, shape_for
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ class Explained:
         found = plan.operations(self._shapes(plan, rules))
         return tuple(found[unit] for unit in plan.units)
 
+    def connection(self) -> Connection:
+        return self._traced.kept(("connection", self._key), lambda: connection_of(self._path()))
+
     def gradient(self, rules: Rules, reference: Sequence[object] | None) -> Found:
         plan = self._plan(rules)
         shapes = self._shapes(plan, rules)
@@ -101,11 +106,14 @@ class Explained:
         scored = None if score.site is None else named_site(traced, self._request, score.site).value
         return path_to_score(traced, places, score, scored, self._operand_specs)
 
+    def _path(self) -> Path:
+        return self._traced.kept(("path", self._key), self._make_path)
+
     def _plan(self, rules: Rules) -> Plan:
         return self._traced.kept(("plan", self._key, rules), self._make_plan(rules))
 
     def _make_plan(self, rules: Rules) -> Callable[[], Plan]:
-        return lambda: Plan(self._traced.kept(("path", self._key), self._make_path), rules)
+        return lambda: Plan(self._path(), rules)
 
     def _feeding(self, plan: Plan, replaced: bool) -> Feeding:
         request = self._request
@@ -132,13 +140,9 @@ class Explained:
             return [run.tensor(value) for value in values]
 
         given = [*self._request.tensors, *self._operands]
-        found = inferred(compute, given)
-        if found is None:
-            specs = [*self._request.specs(self._traced.count), *self._operand_specs]
-            key = ("ruled shapes", self._key, rules)
-            measure = lambda *tensors: list(map(tf.shape, compute(*tensors)))  # noqa: E731
-            run = self._traced.program(key, measure, specs)
-            found = [tuple(shape.numpy().tolist()) for shape in run(*given)]
+        specs = [*self._request.specs(self._traced.count), *self._operand_specs]
+        key = ("ruled shapes", self._key, rules)
+        found = self._traced.measured(key, compute, given, specs)
         shapes = dict(zip(values, found, strict=True))
         plan.seen = count, shapes
         return shapes

@@ -3,7 +3,7 @@
 The user's code runs once per kind of inputs. Every program is made from the trace, not from the code.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import RLock
@@ -19,12 +19,13 @@ from backlight.tree import map_nested
 from backlight_tensorflow.calls import Request
 from backlight_tensorflow.copying import Copy
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
-from backlight_tensorflow.kinds import SAME_VALUE, SHAPE_ONLY, kind_of
+from backlight_tensorflow.kinds import kind_of
+from backlight_tensorflow.naming import name_layers, name_operations
 
 Kept = TypeVar("Kept")
 
 if TYPE_CHECKING:
-    from backlight_tensorflow.recording import Call, Record, Recorder
+    from backlight_tensorflow.recording import Call, Recorder
 
 unbroken(tensorflow_ops.Graph._create_op_internal)  # else operations without results are left
 
@@ -106,7 +107,9 @@ class Trace:
     def place(self, node: Node) -> str:
         """The layer, by its name as a site, that an operation is in; the operation's own name where
         sites are operations."""
-        return self._places.get(node, "") if self.by_operation else self._layer(node)
+        if not self.by_operation:
+            return self._layer(node)
+        return self._places.get(node, node.op.name if self.depends(node) else "")
 
     def note_calls(self, calls: dict["Call", str]) -> None:
         """Remember which operations of which graph the calls of layers made, inner ones first."""
@@ -132,6 +135,22 @@ class Trace:
             return concrete
 
         return self.kept(key, make)
+
+    def measured(
+        self,
+        key: Hashable,
+        compute: Callable[..., Sequence[Tensor]],
+        given: Sequence[Tensor],
+        specs: Sequence[tf.TensorSpec],
+    ) -> list[tuple[int, ...]]:
+        """The shapes of what is computed from the given tensors; it is run to find out where they do
+        not follow from theirs."""
+        found = inferred(compute, given)
+        if found is None:
+            measure = lambda *tensors: list(map(tf.shape, compute(*tensors)))  # noqa: E731
+            run = self.program(key, measure, specs)
+            found = [tuple(shape.numpy().tolist()) for shape in run(*given)]
+        return found
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""
@@ -169,12 +188,11 @@ class Trace:
             if None not in expected:
                 return cast(list[tuple[int, ...]], expected)
 
-        def build(*tensors: Tensor) -> list[Tensor]:
-            copy = self.copy(tensors)
-            return [tf.shape(copy.tensor(value)) for value in values]
+        def compute(*tensors: Tensor) -> list[Tensor]:
+            return self.copy(tensors).tensors(values)
 
-        run = self.program(("shapes", what), build, request.specs(self.count))
-        found = [tuple(shape.numpy().tolist()) for shape in run(*request.tensors)]
+        key, specs = ("shapes", what), request.specs(self.count)
+        found = self.measured(key, compute, request.tensors, specs)
         self._lengths[what] = request.count, found
         return found
 
@@ -254,40 +272,3 @@ def trace(
             break  # else the first call has made layers that were not there to be watched
     name_layers(made, recorder.records)
     return made
-
-
-def name_layers(made: Trace, records: Sequence["Record"]) -> None:
-    """Name the results of layers: a path, `:2` for the second call, `[0]` for one of several.
-
-    What a loop's body computes is not among the values of the flat graph. And a layer may be called
-    for nothing, by Keras to see the shape of its results; such calls do not count.
-    """
-    needed = set(made.flat.needed(without=SHAPE_ONLY))
-    calls: dict[str, list[Call]] = {}
-    extents: dict[Call, str] = {}
-    for record in records:
-        found = [value for value in made.flat.of(record.tensor) if value.node in needed]
-        if not found:
-            continue
-        counted = calls.setdefault(record.path, [])
-        if record.call not in counted:
-            counted.append(record.call)
-        name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
-        extents[record.call] = name
-        name += "" if record.position is None else f"[{record.position}]"
-        made.name(name, found[0], record.kind, record.pooled)
-    made.note_calls(extents)
-
-
-def name_operations(made: Trace) -> None:
-    """Name the results of operations, in a network that is no Keras model, as the graph does."""
-    made.by_operation = True
-    seen: Counter[str] = Counter()
-    for node in made.flat.needed():
-        if node.op.type in SAME_VALUE or not made.depends(node):
-            continue
-        seen[node.op.name] += 1
-        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
-        for position, value in enumerate(node.outputs):
-            several = f"[{position}]" if len(node.outputs) > 1 else ""
-            made.name(name + several, value, node.op.type, "Pool" in node.op.type)

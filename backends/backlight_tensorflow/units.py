@@ -66,6 +66,10 @@ class Unit:
     def last(self) -> Node:
         return self.nodes[-1]
 
+    @property
+    def types(self) -> set[str]:
+        return {node.op.type for node in self.nodes}
+
 
 def number(path: Path, value: Value) -> float | None:
     """The one number that a value holds everywhere, where the graph says so."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
+from backlight.named import named_by_keras
 from backlight_torch import functions
 from backlight_torch.running import unlisted_lowered
 from backlight_torch.visits import Place, Visitor
@@ -169,9 +170,9 @@ class KerasNet(Net):
         keyword = {name: unwrapped(value) for name, value in inputs.keyword.items()}
         keyword.setdefault("training", False)
         if visitor is None:
-            return self.layer(inputs.attributed, *positional, **keyword)
+            return named_by_keras(self.layer, self.layer(inputs.attributed, *positional, **keyword))
         with visited(modules_by_name({"": self.layer}), visitor, only):
-            return self.layer(inputs.attributed, *positional, **keyword)
+            return named_by_keras(self.layer, self.layer(inputs.attributed, *positional, **keyword))
 
     def wants(self) -> str:
         shape = getattr(self.layer, "input_shape", None) if self.layer.built else None

@@ -243,15 +243,7 @@ class PathIntegral(Rule):
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         starts = reference_of(op).inputs
-        total: list[Array] = []
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            points = [
-                start + (x - start) * float(node)
-                for x, start in zip(op.inputs, starts, strict=True)
-            ]
-            found = [part * float(weight) for part in op.vjp(grad, inputs=points)]
-            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
-        return total
+        return op.vjp_along(grad, starts, ((nodes + 1) / 2).tolist(), (weights / 2).tolist())
 
 
 RULES: dict[Kind, Rule] = {

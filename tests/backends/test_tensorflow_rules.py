@@ -1,7 +1,7 @@
 """Rules on TensorFlow and Keras nets, judged by algebra and by slow NumPy references."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from backlight.operations import Kind, Operation
 from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
 from backlight.scores import LogProbability, Neuron, Probability, Score, as_score
+from backlight_tensorflow.copying import CONTROL_FLOW
 from tests.rules import (
     COMPLETE,
     EPSILON,
@@ -293,6 +294,44 @@ def test_multipliers_of_differences_sum_up(name: str) -> None:
     np.testing.assert_allclose(host(found.reference_score), rows, rtol=1e-12)
     repeated = model.gradient(x, score, rules=SUMMING, reference=np.repeat(start, len(x), 0))
     np.testing.assert_allclose(host(found.gradient), host(repeated.gradient), atol=1e-13)
+
+
+@dataclass(frozen=True)
+class Along(Rule):
+    """As `Way(6)`, in the words that a backend may say otherwise."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        assert op.reference is not None
+        nodes, weights = np.polynomial.legendre.leggauss(6)
+        starts = op.reference.inputs
+        return op.vjp_along(grad, starts, ((nodes + 1) / 2).tolist(), (weights / 2).tolist())
+
+
+@pytest.mark.parametrize("name", ["recurrent", "branches"])
+def test_what_takes_long_to_build_is_built_once_for_a_whole_way(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, x, start = shared("recurrent") if name == "recurrent" else (branches, *BRANCHED)
+    model = wrap(net)
+    score = bound(model, x, 0)
+    one_by_one = model.gradient(x, score, rules=by_kind({Kind.OTHER: Way(6)}), reference=start)
+    built = []
+
+    def counting(make: Any) -> Any:
+        return lambda *given: built.append(given) or make(*given)
+
+    for type_, make in list(CONTROL_FLOW.items()):
+        monkeypatch.setitem(CONTROL_FLOW, type_, counting(make))
+    found = model.gradient(x, score, rules=by_kind({Kind.OTHER: Along()}), reference=start)
+    np.testing.assert_array_equal(host(found.gradient), host(one_by_one.gradient))
+    assert len(built) <= 5  # twice to see the shapes; the value's, the reference's, the way's
+
+
+def branches(x: Any) -> Any:
+    return tf.cond(tf.shape(x)[1] > 2, lambda: tf.tanh(x) * x, lambda: x)
+
+
+BRANCHED = numbers(3, 4), numbers(1, 4, seed=9)
 
 
 @pytest.mark.parametrize("rules", [GUIDED, EPSILON_FOLDED, POSITIVE], ids=["g", "e", "p"])
