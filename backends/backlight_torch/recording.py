@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.operations import Kind
 from backlight_torch.kernels import WITH_PLACES
-from backlight_torch.recognising import COMPARISONS, Condition, Recognised, recognised
+from backlight_torch.recognised import COMPARISONS, Condition, Recognised
+from backlight_torch.recognising import recognised
 from backlight_torch.records import Node, Operand, Record, View
 
 Keeps: TypeAlias = Callable[["Record"], frozenset[str]]
@@ -44,6 +45,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._conditions: dict[int, Condition] = {}
         self._decided: dict[int, torch.Tensor] = {}
         """By id: masks and indices that depend on the explained value."""
+        self._written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        """By id: a copy in place of a lazy conjugate or negative, which autograd never sees; of what."""
 
     def start(self, leaf: torch.Tensor) -> None:
         """From now on, what depends on this leaf is recorded."""
@@ -67,6 +70,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._kept,
             self._conditions,
             self._decided,
+            self._written_out,
         ):
             kept.clear()
 
@@ -123,6 +127,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if mutable:
             self._protect(args, kwargs)
         result = func(*args, **kwargs)
+        if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
+            self._written_out[id(result)] = (result, args[0])
         if active:
             first = result[0] if isinstance(result, (tuple, list)) and len(result) else result
             if is_tensor(first):
@@ -191,9 +197,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _stand_in(self, value: Any, operands: list[Operand]) -> Any:
         if isinstance(value, torch.Tensor):
-            node = value.grad_fn
+            _, seen = self._written_out.get(id(value), (value, value))
+            seen = value if value.grad_fn is not None else seen
+            node = seen.grad_fn
             active = node is not None and self.is_active(node)
-            edge = (node, value.output_nr) if active else None
+            edge = (node, seen.output_nr) if active else None
             operand = Operand(value, active, edge, tuple(value.shape))
             operands.append(operand)
             return operand

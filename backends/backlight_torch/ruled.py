@@ -10,7 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from backlight.arrays import Array
-from backlight.errors import CoverageError, ModelError
+from backlight.errors import CoverageError, ModelError, SiteError
 from backlight.inputs import Inputs, PerExample
 from backlight.model import Gradient
 from backlight.operations import Operation
@@ -118,8 +118,10 @@ def recorded(
         without_compilation() if compiled else nullcontext(),
         torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
     ):
-        passage = passes.passage(block, task.score, task.at, task.value)
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
+        passage = passes.passage(block, task.score, task.at, task.value)
+        if passage is not None:
+            passage.rows = given.count  # a shared reference runs alone
         arguments, starts = fed(given, differentiated=task.at is None)
         recorder = Recorder(keeps_for(task.rules), places)
         plan: Plan | None = None
@@ -159,7 +161,7 @@ def referred(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterato
     examples into another axis, so that what it computes for one does not broadcast.
     """
     whole = expanded(reference, task.block.inputs.count)
-    shared = any(
+    shared = all(
         array.shape[0] != task.block.inputs.count
         for array in cast(list[torch.Tensor], leaves(reference))
     )
@@ -167,7 +169,7 @@ def referred(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterato
         try:
             opened = at_reference(passes, task, run, reference)
             found = opened.__enter__()
-        except (ModelError, MismatchError):
+        except (ModelError, SiteError, MismatchError):
             pass
         else:
             try:
