@@ -134,7 +134,7 @@ def hypotenuse(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]
 
 
 def logarithm_of_sum(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
-    both = torch.broadcast_tensors(given["self"], given["other"])
+    both = torch.broadcast_tensors(given["self"], given["other"])  # type: ignore[no-untyped-call]
     return [torch.stack(both).logsumexp(0)]
 
 

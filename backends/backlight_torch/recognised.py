@@ -64,3 +64,25 @@ class Condition:
 
 
 COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
+
+
+@final
+@dataclass(frozen=True)
+class Decided:
+    """A mask or an index that depends on the explained value, or what is made of such alone.
+
+    Attributes:
+        array: it.
+        operation: what decided, as in `cut_at`.
+        place: where in the model.
+    """
+
+    array: torch.Tensor
+    operation: str
+    place: str
+
+
+def cut_at(name: str, result: torch.Tensor) -> str:
+    """What an operation is called whose result has no derivative: `cast to int64`, `argmax`."""
+    casts = name in ("_to_copy", "copy", "to") or name.startswith("quantize")
+    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name

@@ -130,7 +130,7 @@ def recorded(
                 for start in starts:
                     if start.requires_grad:
                         recorder.start(start)
-            visitor = None if passage is None else starting(passage, recorder)
+            visitor = None if passage is None else starting(passage, recorder.start)
             with recorder:
                 outputs = passes.call(arguments, visitor, passage)
                 if passage is not None:
@@ -233,14 +233,14 @@ def compare(plan: Plan, other: Plan) -> None:
         raise MismatchError(f"{len(units)} operations here and {len(others)} there.")
 
 
-def starting(passage: Passage, recorder: Recorder) -> Visitor:
-    """The passage, telling the recorder of the start that it makes."""
+def starting(passage: Passage, start: Callable[[torch.Tensor], None]) -> Visitor:
+    """The passage, telling of the start that it makes."""
 
     def visit(place: Place, value: object) -> object:
         known = passage.leaf
         result = passage(place, value)
         if passage.leaf is not None and passage.leaf is not known:
-            recorder.start(passage.leaf)
+            start(passage.leaf)
         return result
 
     return visit
