@@ -332,8 +332,10 @@ def silent(
 
         return leaving
 
-    handles = [node.register_hook(watch(node)) for node in tracer.functions]
+    handles = []
     try:
+        for node in tracer.functions:
+            handles.append(node.register_hook(watch(node)))
         backward()
     finally:
         for handle in handles:

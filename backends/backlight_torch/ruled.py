@@ -87,8 +87,10 @@ def ruled_operations(passes: "Passes", task: Task) -> tuple[Operation, ...]:
 
 def _backward(passes: "Passes", task: Task, run: Run, reference: Plan | None) -> list[torch.Tensor]:
     assert run.scores is not None
-    handles = run.plan.install(reference)
+    handles = []
     try:
+        for handle in run.plan.install(reference):
+            handles.append(handle)  # one by one: an error may come in between
         return passes.backward(task.block, run.scores, run.starts)
     finally:
         for handle in handles:

@@ -1,6 +1,7 @@
 """Values under rules in PyTorch, against closed forms and the same thing written by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -10,10 +11,17 @@ from torch import nn
 from torch.nn import functional
 
 import backlight
-from backlight import Neuron
+from backlight import Class, Neuron
+from backlight import Function as FunctionScore
+from backlight.arrays import Array
 from backlight.baselines import Several
+from backlight.errors import ModelError
+from backlight.operations import Kind
+from backlight.rules import Application, Rule
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
+from backlight_torch.hooks import Hooks
 from tests.methods.test_deep_lift import revealed
+from tests.rules import by_kind
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -261,3 +269,51 @@ def test_the_norm_of_nothing(name: str) -> None:
     assert far.gap.max() < 1e-11
     if name in ("norm", "vector_norm", "std"):  # whose own derivative is 0 there
         assert not Deconvnet()(net, x, 1).values[1].any()
+
+
+# After errors
+
+
+@dataclass(frozen=True)
+class Breaking(Rule):
+    """A rule with a fault in it."""
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        raise ArithmeticError("a rule's own")
+
+
+def everything(net: nn.Module, x: torch.Tensor) -> list[Any]:
+    return [
+        *((id(one), one.training) for one in net.modules()),
+        *(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in net.modules()),
+        *((one.requires_grad, one.grad, one.grad_fn) for one in net.parameters()),
+        (x.requires_grad, x.grad_fn, x.is_leaf),
+        torch.is_grad_enabled(),
+    ]
+
+
+@pytest.mark.parametrize("at", [None, "0"])
+@pytest.mark.parametrize("fault", ["rule", "rule inside", "score", "installing"])
+def test_errors_leave_the_model_as_it_was(
+    fault: str, at: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 3)).train()
+    x, rules = torch.randn(4, 5), by_kind({Kind.RELU: Breaking()})
+    if fault == "rule inside":
+        rules = by_kind({Kind.RSQRT: Breaking()})
+
+    def score(outputs: object, arrays: object) -> Any:
+        raise ArithmeticError("a score's own")
+
+    if fault == "installing":
+        monkeypatch.setattr(Hooks, "install", lambda self: 1 / 0)
+    target = FunctionScore(score) if fault == "score" else Class(1)
+    model = backlight.wrap(net)
+    before = everything(net, x)
+    with pytest.raises((ArithmeticError, ModelError)):
+        model.gradient(x, target.bind(model.outputs(x), 4), rules=rules, at=at)
+    assert everything(net, x) == before
+    if fault == "score":
+        with pytest.raises(ArithmeticError):
+            model.connection(x, target.bind(model.outputs(x), 4), at=at)
+        assert everything(net, x) == before
