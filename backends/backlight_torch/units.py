@@ -202,7 +202,10 @@ def _neuron(circuit: Circuit, unit: Unit) -> Unit | None:
         return None
     if len(following.active) != 1 or unit.record.view is not None:
         return None
-    before = replace(unit, linear=unit.linear.through(moves))
+    moved = unit.linear.through(moves)
+    if moves and not moved.axes:
+        return None
+    before = replace(unit, linear=moved)
     after = Unit(following.found.kind, following, following, _entries(circuit, following))
     return Unit(Kind.NEURON, unit.record, following, unit.entries, parts=(before, after))
 
