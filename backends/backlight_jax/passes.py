@@ -222,7 +222,7 @@ def evaluated(
     except Exception as error:
         raise FromScoreError(error) from error
     # A score of integers, an argmax say, is a score that does not depend on the value.
-    return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
+    return found if jnp.issubdtype(found.dtype, jnp.inexact) else found.astype(float)
 
 
 def start(program: Program, constants: Sequence[Any], arrays: Sequence[Any]) -> dict[int, Any]:

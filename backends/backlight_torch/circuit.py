@@ -7,7 +7,7 @@ import torch
 
 from backlight.operations import Kind
 from backlight_torch.kernels import MOVING_NODES
-from backlight_torch.recognising import Recognised
+from backlight_torch.recognised import Recognised
 from backlight_torch.recording import Recorder
 from backlight_torch.records import Node, Record
 

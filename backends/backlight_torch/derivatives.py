@@ -7,7 +7,7 @@ import torch
 from backlight.operations import Kind
 from backlight_torch.applications import Backward, Params
 from backlight_torch.kernels import WITH_PLACES
-from backlight_torch.recognising import Slope
+from backlight_torch.recognised import Slope
 from backlight_torch.records import Record
 
 

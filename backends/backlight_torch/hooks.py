@@ -1,5 +1,6 @@
 """What acts at the nodes of autograd's graph in the backward pass."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast, final
 
 import torch
@@ -24,16 +25,16 @@ class Hooks:
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
 
-    def install(self) -> list[Any]:
+    def install(self) -> Iterator[Any]:
         unit, end = self.unit, self.unit.end
         if isinstance(self.rule, Incoming) and not has_closed_form(unit):
-            return [end.node.register_prehook(self._incoming)]
-        handles = [end.node.register_prehook(self._arriving)]
+            yield end.node.register_prehook(self._incoming)
+            return
+        yield end.node.register_prehook(self._arriving)
         nodes = {node: None for node, _, _ in unit.entries}
         nodes.update({node: None for node, _ in unit.spare})
         for node in nodes:
-            handles.append(node.register_hook(Leaving(self, node)))
-        return handles
+            yield node.register_hook(Leaving(self, node))
 
     def _incoming(self, grads: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if grads[0] is None:
@@ -107,9 +108,10 @@ class Opening:
         self.inner = inner
         self.grads: tuple[Any, ...] = ()
 
-    def install(self) -> list[Any]:
+    def install(self) -> Iterator[Any]:
         node = self.unit.end.node
-        return [node.register_prehook(self._arriving), node.register_hook(self._leaving)]
+        yield node.register_prehook(self._arriving)
+        yield node.register_hook(self._leaving)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.unit.end.view

@@ -44,7 +44,9 @@ MOVES = named(
     "replication_pad2d replication_pad3d pixel_shuffle pixel_unshuffle channel_shuffle "
     "native_channel_shuffle movedim tril triu embedding masked_select where dropout "
     "_fused_dropout_eval _nested_view_from_buffer rot90 "
-    "swapaxes ravel flatten unflatten empty_like zeros_like ones_like set_data mul_mask"
+    "swapaxes ravel flatten unflatten empty_like zeros_like ones_like set_data mul_mask "
+    "view_as_real view_as_complex complex real imag conj _conj conj_physical _conj_physical "
+    "resolve_conj resolve_neg _neg_view block_diag put"
 )
 """Operations that move, copy, drop or repeat numbers: they have no kind."""
 
@@ -53,7 +55,8 @@ MOVING_NODES = named(
     "PermuteBackward0 ExpandBackward0 SliceBackward0 SelectBackward0 SqueezeBackward0 "
     "SqueezeBackward1 SqueezeBackward2 UnsqueezeBackward0 SplitBackward0 SplitWithSizesBackward0 "
     "UnbindBackward0 UnfoldBackward0 DiagonalBackward0 ReshapeAliasBackward0 UnsafeViewBackward0 "
-    "CopyBackwards CopySlices AccumulateGrad ToCopyBackward0"
+    "CopyBackwards CopySlices AccumulateGrad ToCopyBackward0 ConjBackward0 ViewAsRealBackward0 "
+    "ViewAsComplexBackward0 NegViewBackward0"
 )
 """Nodes of the graph that autograd may make by itself, for views that were written into."""
 
@@ -63,7 +66,8 @@ SUMS = named(
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
     "_upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
     "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im "
-    "trace grid_sampler_2d grid_sampler_3d"
+    "trace grid_sampler_2d grid_sampler_3d affine_grid_generator unfold_backward _fft_r2c _fft_c2r "
+    "_fft_c2c"
 )
 """Fixed linear maps, of one operand that depends on the explained value."""
 
@@ -79,8 +83,17 @@ WITH_PLACES = "max_pool2d_with_indices"
 PRODUCTS = named("mm bmm mv dot vdot linear matmul")
 """Matrix products of two operands."""
 
-SHIFTED_PRODUCTS = named("addmm baddbmm addmv")
-"""Matrix products of the second and third operand that the first is added to."""
+SHIFTED_PRODUCTS = named("addmm baddbmm addmv addbmm addr")
+"""Products of the second and third operand that the first is added to."""
+
+WITH_SHIFT = named("addcmul addcdiv lerp")
+"""Products and quotients, number by number, that the first operand is added to."""
+
+PLACED_SUMS = named("index_add scatter_add index_reduce scatter_reduce")
+"""The last operand is added to the first in places that an array of indices names."""
+
+BILINEAR = named("linalg_cross _trilinear _embedding_bag")
+"""Other products: linear in each of two operands."""
 
 CONVOLUTIONS = named(
     "convolution _convolution convolution_overrideable mkldnn_convolution cudnn_convolution "
@@ -108,7 +121,10 @@ ATTENTIONS = named(
     "_scaled_dot_product_fused_attention_overrideable"
 )
 
-OPENED = ATTENTIONS | named("glu linalg_vector_norm var std var_mean mkldnn_rnn_layer")
+OPENED = ATTENTIONS | named(
+    "glu linalg_vector_norm norm dist _cdist_forward _euclidean_dist var std var_mean hypot "
+    "logaddexp polar mkldnn_rnn_layer"
+)
 """Operations that rules see as the arithmetic they consist of."""
 
 RANDOM = named("native_dropout bernoulli multinomial normal rrelu _fused_dropout")

@@ -1,7 +1,7 @@
 """Whether a net ends in a softmax: told by the operations that it runs, whatever called them."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
@@ -88,20 +88,3 @@ def kinds_watched() -> Iterator[SoftmaxWatch]:
     compiled = "torch._dynamo" in sys.modules
     with without_compilation() if compiled else nullcontext(), SoftmaxWatch() as watch:
         yield watch
-
-
-@final
-class GradientWatch(torch.overrides.TorchFunctionMode):
-    """Notices a net that switches gradients off."""
-
-    off = False
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        self.off |= not torch.is_grad_enabled()
-        return func(*args, **(kwargs or {}))

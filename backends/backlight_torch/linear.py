@@ -89,16 +89,14 @@ class Linear:
             result = result + bias.reshape(self._bias_shape(bias))
         return self._moved(result)
 
-    def through(self, moves: Sequence[Move]) -> "Linear | None":
-        """The same, with its result moved; None if it is not known where the channels then are."""
+    def through(self, moves: Sequence[Move]) -> "Linear":
+        """The same, with its result moved."""
         shape, axes = self.shape, self.axes
         for move in moves:
             if move.axes:
                 axes = tuple(move.axes.index(axis) for axis in axes)
-            else:
+            elif axes:
                 axes = last_axes(shape, axes, move.shape)
-            if not axes:
-                return None
             shape = move.shape
         moved = Linear(self.record, list(self.folded), [*self.moves, *moves])
         moved.shape, moved.axes, moved._constants = shape, axes, list(self._constants)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays
 from backlight.errors import InputTypeError
 from backlight.inputs import Inputs
-from backlight.model import Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, map_leaves, map_nested
+from backlight_torch.connection import connection
 from backlight_torch.feeding import Block, blocks, joined, joined_outputs, joined_trees, signature
 from backlight_torch.kinds import kinds_watched
 from backlight_torch.nets import Net
@@ -111,6 +112,12 @@ class TorchModel(Model):
         block = blocks(prepared, self.net.rows)[0]
         found = ruled_operations(self._passes, Task(block, score, at, None, rules or NoRules()))
         return resized_operations(found, block, prepared.count)
+
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        block = blocks(self.prepare(inputs), self.net.rows)[0]
+        return connection(self._passes, block, score, at)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         kept = blocks(self.prepare(inputs), self.net.rows)

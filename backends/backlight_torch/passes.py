@@ -13,7 +13,6 @@ from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
 from backlight_torch.feeding import Block, described, fed, first_array
-from backlight_torch.kinds import GradientWatch
 from backlight_torch.nets import Net
 from backlight_torch.running import running
 from backlight_torch.scripts import Unoptimised
@@ -196,7 +195,6 @@ class Passes:
         if not wanted:
             return [torch.zeros_like(start) for start in starts]
         if not scores.requires_grad:
-            self._check_gradients_on(block)
             return [torch.zeros_like(start) for start in starts]
         try:
             found = torch.autograd.grad(
@@ -209,24 +207,11 @@ class Passes:
                 f"The model ran on {described(block.inputs)}, but its backward pass raised "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if all(gradient is None for gradient in found):
-            self._check_gradients_on(block)  # weights behind a part without gradients have some
         gradients = dict(zip(map(id, wanted), found, strict=True))
         return [
             torch.zeros_like(start) if (gradient := gradients.get(id(start))) is None else gradient
             for start in starts
         ]
-
-    def _check_gradients_on(self, block: Block) -> None:
-        """A score without any graph is a constant, or else the net switched gradients off."""
-        arguments, _ = fed(block.inputs, differentiated=True)
-        with GradientWatch() as watch:
-            self.call(arguments)
-        if watch.off:
-            raise ModelError(
-                "The model runs with gradients switched off: it, or a function in it, uses "
-                "torch.no_grad() or torch.inference_mode(). Pass the net without them."
-            )
 
     def unknown(self, name: str, block: Block) -> BacklightError:
         """The error for a site that the net did not come across."""

@@ -94,22 +94,22 @@ class Plan:
             replayable=record.found.replayable or unit.region is not None,
         )
 
-    def install(self, reference: "Plan | None") -> list[Any]:
-        """Hooks on the nodes; gives their handles."""
-        handles: list[Any] = []
+    def install(self, reference: "Plan | None") -> Iterator[Any]:
+        """Hooks on the nodes; gives the handle of each as soon as it is there."""
         for number, unit in enumerate(self.units):
             if unit.inner is not None:
+                if all(one.rule is None for one in unit.inner.plan.flat()):
+                    continue  # nothing acts inside: autograd's own derivative knows its conventions
                 start = None if reference is None else reference.units[number].inner
-                handles += unit.inner.plan.install(None if start is None else start.plan)
-                handles += Opening(unit, unit.inner).install()
+                yield from unit.inner.plan.install(None if start is None else start.plan)
+                yield from Opening(unit, unit.inner).install()
                 continue
             if unit.rule is None:
                 continue
             application = unit.application(self.arrays)
             if reference is not None:
                 pair(application, reference.units[number].application(self.arrays))
-            handles += Hooks(unit, application).install()
-        return handles
+            yield from Hooks(unit, application).install()
 
 
 def opened(unit: Unit, rules: Rules, arrays: Arrays) -> Inner | None:

@@ -1,70 +1,14 @@
 """What an ATen operation computes, given which of its operands depend on the explained value."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
-from backlight.operations import Kind
+from backlight.operations import AFFINE, Kind
 from backlight_torch import kernels
-
-Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-"""The derivative of a function of each number by itself."""
-
-
-@final
-@dataclass
-class Recognised:
-    """What an operation computes.
-
-    Attributes:
-        kind: of operation.
-        type: the framework's word for it.
-        weight, bias: which operands these are, of a linear operation.
-        slope: the derivative where autograd's own takes another side at a kink.
-        axes: that it sums, or takes a maximum, over.
-        replayable: whether it gives the same when it runs again.
-        opened: whether it is always shown as what it consists of.
-        condition: what it chooses by, if that is a comparison of one value.
-    """
-
-    kind: Kind
-    type: str = ""
-    weight: int | None = None
-    bias: int | None = None
-    slope: Slope | None = None
-    axes: tuple[int, ...] = ()
-    replayable: bool = True
-    opened: bool = False
-    condition: "Condition | None" = None
-
-
-@final
-@dataclass(frozen=True)
-class Condition:
-    """A comparison of a value with a number: its result, which value, how, with what."""
-
-    result: torch.Tensor
-    edge: tuple[Any, int]
-    comparison: str
-    level: float
-
-    @property
-    def above(self) -> bool:
-        """Whether it holds above 0."""
-        return self.comparison in ("gt", "ge") and self.level == 0
-
-    @property
-    def below(self) -> bool:
-        return self.comparison in ("lt", "le") and self.level == 0
-
-    def holds(self, x: torch.Tensor) -> torch.Tensor:
-        held: torch.Tensor = getattr(torch, self.comparison)(x, self.level)
-        return held
-
-
-COMPARISONS = frozenset({"gt", "ge", "lt", "le"})
+from backlight_torch.complex_numbers import COMPLEX_PARTS
+from backlight_torch.recognised import Condition, Recognised, Slope
 
 
 def positive(x: torch.Tensor) -> torch.Tensor:
@@ -95,12 +39,27 @@ def recognised(
     """
     if func.namespace not in ("aten", "prims"):
         return Recognised(Kind.OTHER, replayable=not func._schema.is_mutable)
+    found = _recognised(func, name, args, kwargs, operands, given, conditions)
+    if found is not None and any(operand.tensor.is_complex() for operand in operands):
+        return of_complex(found, name, given)
+    return found
+
+
+def _recognised(
+    func: Any,
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    operands: Sequence[Any],
+    given: Sequence[Any],
+    conditions: Sequence[Condition | None],
+) -> Recognised | None:
     active = [operand.active for operand in operands]
     count = sum(active)
     one = _activation(name, args, kwargs, given, conditions, count)
     if one is not None:
         return one
-    if name in kernels.MOVES:
+    if name in kernels.MOVES or name.removesuffix("_copy") in kernels.MOVES:
         return None
     if name in kernels.SUMS:
         return Recognised(Kind.SUM) if active[0] and count == 1 else Recognised(Kind.OTHER)
@@ -117,10 +76,26 @@ def recognised(
         training = len(given) < 3 or given[2] is not False
         return Recognised(Kind.OTHER, replayable=False) if training else None
     if name in kernels.OPENED:
-        return Recognised(Kind.OTHER, opened=True)
+        return opened()
     if torch.Tag.pointwise in func.tags and count == 1:
         return Recognised(Kind.ELEMENTWISE)
     return Recognised(Kind.OTHER, replayable="out" not in kwargs)
+
+
+def opened() -> Recognised:
+    """An operation that is always shown as what it consists of."""
+    return Recognised(Kind.OTHER, opened=True)
+
+
+def of_complex(found: Recognised, name: str, given: Sequence[Any]) -> Recognised:
+    """What an operation computes that has complex operands, from what it would be of real ones."""
+    if found.kind in (Kind.ADD, Kind.MUL, Kind.MATMUL):
+        return found
+    if found.kind in AFFINE:
+        return Recognised(Kind.SUM)
+    if found.opened or (name in COMPLEX_PARTS and (name != "pow" or given[1] == 2)):
+        return opened()
+    return Recognised(Kind.OTHER, replayable=found.replayable)
 
 
 def _activation(
@@ -207,6 +182,12 @@ def _arithmetic(
     count = sum(active)
     if name in ("add", "sub", "rsub", "_foreach_add"):
         return Recognised(Kind.ADD if count > 1 else Kind.SHIFT)
+    if name in kernels.PLACED_SUMS:
+        if given[4:] and given[4] not in ("sum", "mean"):
+            return Recognised(Kind.OTHER)
+        if count > 1:
+            return Recognised(Kind.ADD)
+        return Recognised(Kind.SHIFT if active[0] and not given[4:] else Kind.SUM)
     if name == "neg":
         return Recognised(Kind.SCALE)
     if name == "mul":
@@ -223,10 +204,10 @@ def _arithmetic(
         return Recognised(Kind.POW if is_active(args[0]) else Kind.ELEMENTWISE)
     if name in ("maximum", "minimum"):  # of two active operands
         return Recognised(Kind.MAX if name == "maximum" else Kind.MIN)
-    if name == "lerp" and active[:2] == [True, True] and count == 2:
-        return Recognised(Kind.ADD)
-    if name in ("addcmul", "addcdiv", "scatter_add", "index_add", "index_reduce", "scatter_reduce"):
-        return Recognised(Kind.SHIFT if active[0] and count == 1 else Kind.OTHER)
+    if name == "lerp" and not is_active(args[2]):
+        return Recognised(Kind.ADD if count > 1 else Kind.SUM)
+    if name in kernels.WITH_SHIFT:
+        return Recognised(Kind.SHIFT) if active[0] and count == 1 else opened()
     return None
 
 
@@ -235,20 +216,26 @@ def _linear(
 ) -> Recognised | None:
     """Products and convolutions with constant weights, or of two active operands."""
     if name in kernels.PRODUCTS or name in kernels.CONVOLUTIONS:
-        if active[0] and active[1] and not any(active[2:]):
+        if any(active[2:]):
+            return opened()
+        if active[0] and active[1]:
             return Recognised(Kind.MATMUL)
-        if sum(active) != 1 or any(active[2:]):
-            return Recognised(Kind.OTHER)
         kind = Kind.DENSE if name in kernels.PRODUCTS else Kind.CONVOLUTION
         bias = 2 if len(operands) > 2 else None
         return Recognised(kind, weight=active.index(False), bias=bias)
     if name in kernels.SHIFTED_PRODUCTS:
         if active[0]:
-            return Recognised(Kind.OTHER)
+            return opened() if any(active[1:]) else Recognised(Kind.SHIFT)
         if active[1] and active[2]:
             return Recognised(Kind.MATMUL)
         return Recognised(Kind.DENSE, weight=2 if active[1] else 1, bias=0)
+    if name in kernels.BILINEAR and sum(active) < 3 and not is_maximum_of_bag(name, args):
+        return Recognised(Kind.SUM if sum(active) == 1 else Kind.MATMUL)
     return None
+
+
+def is_maximum_of_bag(name: str, given: Sequence[Any]) -> bool:
+    return name == "_embedding_bag" and given[4] == 2
 
 
 def _reduction(

@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.operations import Kind
 from backlight_torch.kernels import WITH_PLACES
-from backlight_torch.recognising import COMPARISONS, Condition, Recognised, recognised
+from backlight_torch.recognised import COMPARISONS, Condition, Decided, Recognised, cut_at
+from backlight_torch.recognising import recognised
 from backlight_torch.records import Node, Operand, Record, View
 
 Keeps: TypeAlias = Callable[["Record"], frozenset[str]]
@@ -42,8 +43,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._pending: list[_Pending] = []
         self._kept: dict[int, list[Operand | Record]] = {}
         self._conditions: dict[int, Condition] = {}
-        self._decided: dict[int, torch.Tensor] = {}
-        """By id: masks and indices that depend on the explained value."""
+        self._decided: dict[int, Decided] = {}
+        """By id."""
+        self._written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        """By id: a copy in place of a lazy conjugate or negative, which autograd never sees; of what."""
 
     def start(self, leaf: torch.Tensor) -> None:
         """From now on, what depends on this leaf is recorded."""
@@ -67,6 +70,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._kept,
             self._conditions,
             self._decided,
+            self._written_out,
         ):
             kept.clear()
 
@@ -123,6 +127,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if mutable:
             self._protect(args, kwargs)
         result = func(*args, **kwargs)
+        if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
+            self._written_out[id(result)] = (result, args[0])
         if active:
             first = result[0] if isinstance(result, (tuple, list)) and len(result) else result
             if is_tensor(first):
@@ -131,7 +137,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     if record is not None and record.name == WITH_PLACES and record.needs:
                         record.places = result[1]
                 else:
-                    self._decided[id(first)] = first
+                    name = func.overloadpacket.__name__
+                    cut = cut_at(name.rstrip("_") if mutable else name, first)
+                    self._decided[id(first)] = Decided(first, cut, self._place())
                     self._note_condition(func, args, first)
         elif self._decided and any(id(value) in self._decided for value in args):
             self._note_derived(func, args, result)
@@ -150,17 +158,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._conditions.get(id(value)) if is_tensor(value) else None for value in args
         ]
         found = recognised(func, name, stands, named, operands, args, conditions)
-        if any(id(value) in self._decided for value in flat(args)) and (
-            found is None or found.slope is None
-        ):
+        place = self._place()
+        chosen = [self._decided[id(value)] for value in flat(args) if id(value) in self._decided]
+        if chosen and (found is None or found.slope is None) and not is_added(found, chosen):
             # Which numbers go where depends on the values: the decision is not made again.
-            chosen = conditions[0] if name == "where" else None
-            found = Recognised(Kind.OTHER, replayable=False, condition=chosen)
+            condition = conditions[0] if name == "where" else None
+            found = Recognised(Kind.OTHER, replayable=False, condition=condition)
+            cast = next((one for one in chosen if one.operation.startswith("cast to int")), None)
+            if cast is not None:
+                found.type, place = cast.operation, cast.place
         if found is None:
             return None
         namespace = func.namespace
-        record = Record(func, name, stands, named, operands, found, self._place())
-        record.found.type = f"{namespace}.{name}"
+        record = Record(func, name, stands, named, operands, found, place)
+        found.type = found.type or f"{namespace}.{name}"
         return record
 
     def _after(self, record: Record | None, result: torch.Tensor, before: Node) -> None:
@@ -191,9 +202,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _stand_in(self, value: Any, operands: list[Operand]) -> Any:
         if isinstance(value, torch.Tensor):
-            node = value.grad_fn
+            _, seen = self._written_out.get(id(value), (value, value))
+            seen = value if value.grad_fn is not None else seen
+            node = seen.grad_fn
             active = node is not None and self.is_active(node)
-            edge = (node, value.output_nr) if active else None
+            edge = (node, seen.output_nr) if active else None
             operand = Operand(value, active, edge, tuple(value.shape))
             operands.append(operand)
             return operand
@@ -231,7 +244,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note_derived(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """What is made of masks and indices alone: another dtype, the opposite, a product."""
         if is_tensor(result):
-            self._decided[id(result)] = result
+            before = next(self._decided[id(value)] for value in args if id(value) in self._decided)
+            self._decided[id(result)] = replace(before, array=result)
             condition = self._conditions.get(id(args[0]))
             if condition is not None and func.overloadpacket.__name__ in ("_to_copy", "to"):
                 self._conditions[id(result)] = replace(condition, result=result)
@@ -266,6 +280,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             else:
                 record.node = node
         self._pending = left
+
+
+def is_added(found: Recognised | None, chosen: Iterable[Decided]) -> bool:
+    """Whether what was chosen is only put beside, or added to, what depends on the explained value:
+    derivatives of that are what they would be beside any other constant."""
+    sums = found is None or found.kind in (Kind.ADD, Kind.SHIFT)
+    return sums and all(one.array.is_floating_point() for one in chosen)
 
 
 def flat(values: Iterable[Any]) -> Iterable[Any]:

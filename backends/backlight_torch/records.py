@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, final
 
 import torch
 
-from backlight_torch.recognising import Recognised
+from backlight_torch.recognised import Recognised
 
 Node: TypeAlias = Any
 """A node of autograd's graph."""

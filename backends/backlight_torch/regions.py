@@ -8,7 +8,7 @@ import torch
 
 from backlight.operations import UNARY, Kind
 from backlight_torch.circuit import Circuit
-from backlight_torch.recognising import Condition
+from backlight_torch.recognised import Condition
 from backlight_torch.records import Operand, Record
 
 SPELLED = frozenset({Kind.SOFTMAX, Kind.LOG_SOFTMAX, Kind.NORMALIZATION})

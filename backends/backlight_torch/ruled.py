@@ -10,7 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from backlight.arrays import Array
-from backlight.errors import CoverageError, ModelError
+from backlight.errors import CoverageError, ModelError, SiteError
 from backlight.inputs import Inputs, PerExample
 from backlight.model import Gradient
 from backlight.operations import Operation
@@ -87,8 +87,10 @@ def ruled_operations(passes: "Passes", task: Task) -> tuple[Operation, ...]:
 
 def _backward(passes: "Passes", task: Task, run: Run, reference: Plan | None) -> list[torch.Tensor]:
     assert run.scores is not None
-    handles = run.plan.install(reference)
+    handles = []
     try:
+        for handle in run.plan.install(reference):
+            handles.append(handle)  # one by one: an error may come in between
         return passes.backward(task.block, run.scores, run.starts)
     finally:
         for handle in handles:
@@ -118,8 +120,10 @@ def recorded(
         without_compilation() if compiled else nullcontext(),
         torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
     ):
-        passage = passes.passage(block, task.score, task.at, task.value)
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
+        passage = passes.passage(block, task.score, task.at, task.value)
+        if passage is not None:
+            passage.rows = given.count  # a shared reference runs alone
         arguments, starts = fed(given, differentiated=task.at is None)
         recorder = Recorder(keeps_for(task.rules), places)
         plan: Plan | None = None
@@ -128,7 +132,7 @@ def recorded(
                 for start in starts:
                     if start.requires_grad:
                         recorder.start(start)
-            visitor = None if passage is None else starting(passage, recorder)
+            visitor = None if passage is None else starting(passage, recorder.start)
             with recorder:
                 outputs = passes.call(arguments, visitor, passage)
                 if passage is not None:
@@ -159,7 +163,7 @@ def referred(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterato
     examples into another axis, so that what it computes for one does not broadcast.
     """
     whole = expanded(reference, task.block.inputs.count)
-    shared = any(
+    shared = all(
         array.shape[0] != task.block.inputs.count
         for array in cast(list[torch.Tensor], leaves(reference))
     )
@@ -167,7 +171,7 @@ def referred(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterato
         try:
             opened = at_reference(passes, task, run, reference)
             found = opened.__enter__()
-        except (ModelError, MismatchError):
+        except (ModelError, SiteError, MismatchError):
             pass
         else:
             try:
@@ -231,14 +235,14 @@ def compare(plan: Plan, other: Plan) -> None:
         raise MismatchError(f"{len(units)} operations here and {len(others)} there.")
 
 
-def starting(passage: Passage, recorder: Recorder) -> Visitor:
-    """The passage, telling the recorder of the start that it makes."""
+def starting(passage: Passage, start: Callable[[torch.Tensor], None]) -> Visitor:
+    """The passage, telling of the start that it makes."""
 
     def visit(place: Place, value: object) -> object:
         known = passage.leaf
         result = passage(place, value)
         if passage.leaf is not None and passage.leaf is not known:
-            recorder.start(passage.leaf)
+            start(passage.leaf)
         return result
 
     return visit

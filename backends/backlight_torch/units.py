@@ -171,7 +171,7 @@ def _unit(circuit: Circuit, record: Record, rules: Rules) -> Unit:
         while True:
             following, moves = _only_user(circuit, linear.end)
             moved = linear.through(moves)
-            if following is None or moved is None or not moved.foldable(following, not rules.folds):
+            if following is None or not moved.foldable(following, not rules.folds):
                 break
             moved.fold(following)
             linear = moved
@@ -202,8 +202,8 @@ def _neuron(circuit: Circuit, unit: Unit) -> Unit | None:
         return None
     if len(following.active) != 1 or unit.record.view is not None:
         return None
-    moved = unit.linear.through(moves) if moves else unit.linear
-    if moved is None:
+    moved = unit.linear.through(moves)
+    if moves and not moved.axes:
         return None
     before = replace(unit, linear=moved)
     after = Unit(following.found.kind, following, following, _entries(circuit, following))

@@ -126,8 +126,7 @@ class Objective:
         """
         if points is None:
             found = self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
-            self._check_count(found.score)
-            return found
+            return replace(found, score=self._numbers(found.score))
         flat = self.at_points(points)
         found = flat.gradient()
         samples = samples_of(points)
@@ -155,18 +154,21 @@ class Objective:
             rules=rules,
             reference=reference,
         )
-        self._check_count(found.score)
         objection = rules.objection(found.operations)
         if objection is not None:
             raise CoverageError(objection)
-        return found
+        start = found.reference_score
+        return replace(
+            found,
+            score=self._numbers(found.score),
+            reference_score=None if start is None else self._numbers(start),
+        )
 
     def score(self, points: Tree | None = None) -> Array:
         """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
         if points is None:
             score = self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
-            self._check_count(score)
-            return score
+            return self._numbers(score)
         return self._fold(self.at_points(points).score(), samples_of(points))
 
     def at_points(self, points: Tree) -> "Objective":
@@ -271,12 +273,24 @@ class Objective:
         of the value `like` (N, ...)."""
         return self.model.asarray(numbers.reshape(-1, *(1,) * like.ndim), like=like)
 
-    def _check_count(self, score: Array) -> None:
+    def _numbers(self, score: Array) -> Array:
+        """A score as it came, checked; integers and truth values, which have no differences and means
+        of their own, as floating-point numbers."""
         if shape_of(score) != (self.count,):
             raise TargetError(
                 f"A score must be one number per example, shape ({self.count},), got "
                 f"{shape_of(score)} from {self.target!r}."
             )
+        if self.model.is_floating(score):
+            return score
+        host = self.model.to_numpy(score)
+        if host.dtype.kind not in "biu":
+            raise TargetError(
+                f"A score must be real numbers, got {host.dtype} from {self.target!r}. Of complex "
+                "numbers, score the magnitude or a part."
+            )
+        floating = (leaf for leaf in leaves(self.value) if self.model.is_floating(leaf))
+        return self.model.asarray(host.astype(np.float64), like=next(floating, None))
 
     def _baseline(self, baseline: object) -> Tree:
         value = self.value

@@ -52,7 +52,8 @@ class Rescale(Rule):
 
     As dx goes to 0 the quotient loses its digits while the mean of the two end slopes, off by
     dx^2 f''' / 12, gains them: the two cross where dx is about the cube root of the rounding error.
-    That mean is taken below, unless the slopes differ as they do around a kink.
+    That mean is taken below, unless the slopes differ as they do around a kink. Where dx = 0 and the
+    slope is infinite, as that of the square root in the norm of a zero vector, the multiplier is 0.
     """
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
@@ -69,6 +70,7 @@ class Rescale(Rule):
         distance, nothing = arrays.abs(way), arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
         mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
+        mean = arrays.where(arrays.isfinite(mean), mean, way)  # 0 there; not a number stays one
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
@@ -168,9 +170,16 @@ class Extremum(Rule):
 
 
 def log_sum_exp(x: Array, axes: tuple[int, ...], arrays: Arrays) -> Array:
-    """log sum exp(x) along the axes, which are kept with length 1."""
+    """log sum exp(x) along the axes, which are kept with length 1; 0 where all x are -infinity, as
+    the scores of a row of attention that may look nowhere."""
     highest = arrays.max(x, axis=axes, keepdims=True)
-    return highest + arrays.log(arrays.sum(arrays.exp(x - highest), axis=axes, keepdims=True))
+    nothing = arrays.zeros_like(highest)
+    some = arrays.isfinite(highest)
+    highest = arrays.where(some, highest, nothing)
+    total = arrays.sum(arrays.exp(x - highest), axis=axes, keepdims=True)
+    return arrays.where(
+        some, highest + arrays.log(arrays.where(some, total, nothing + 1.0)), nothing
+    )
 
 
 def shares(op: Application) -> tuple[Array, Array]:

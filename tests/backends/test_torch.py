@@ -230,19 +230,6 @@ def test_a_constant_score_and_integer_inputs_have_gradient_zero() -> None:
     same(found.score, torch.ones(3))
 
 
-def test_a_net_that_switches_gradients_off_is_refused() -> None:
-    net = nn.Linear(4, 2)
-
-    @torch.no_grad()
-    def silent(x: torch.Tensor) -> torch.Tensor:
-        return cast(torch.Tensor, net(x))
-
-    model = backlight.wrap(silent, "torch")
-    x = torch.randn(3, 4)
-    with pytest.raises(ModelError, match="gradients switched off"):
-        model.gradient(x, bound(model, x, Class(1)))
-
-
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_the_callers_gradient_mode_does_not_matter(mode: Any) -> None:
     net, x = convolutional(), images()
@@ -1086,24 +1073,6 @@ def test_a_technique_runs_at_the_input_and_inside() -> None:
         np.testing.assert_allclose(found.values, x * (weights[1] @ weights[0])[1], rtol=1e-12)
         found = Line()(net, x, 1, at="0", batch_size=batch_size)
         np.testing.assert_allclose(found.values, hidden * weights[1][1], rtol=1e-12)
-
-
-def test_a_part_without_gradients_behind_trainable_weights_is_told(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    class Frozen(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = nn.Linear(6, 5), nn.Linear(5, 4)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                features = torch.tanh(self.body(x))
-            return cast(torch.Tensor, self.head(features))
-
-    model = backlight.wrap(Frozen())
-    with pytest.raises(ModelError, match="gradients switched off"):
-        model.gradient(torch.randn(3, 6), Class(1).bind(OutputSpec((3, 4)), 3))
 
 
 def test_an_edited_net_is_explained_as_it_is_now() -> None:
