@@ -15,6 +15,7 @@ from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import (
     Class,
     Function,
+    Logit,
     LogProbability,
     Margin,
     Neuron,
@@ -41,6 +42,7 @@ __all__ = [
     "Inputs",
     "Kind",
     "LogProbability",
+    "Logit",
     "Margin",
     "Method",
     "Model",

@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, log_softmax, softmax
+from backlight.arrays import Array, Arrays, log_softmax, precision, smallest, softmax
 from backlight.errors import TargetError
 from backlight.outputs import OutputKind, Outputs, Path, array_at, describe, single
 
@@ -64,7 +64,7 @@ class Score(ABC):
         return None
 
 
-Scale: TypeAlias = Literal["output", "probability", "log_probability", "margin"]
+Scale: TypeAlias = Literal["output", "probability", "log_probability", "logit", "margin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +126,17 @@ class ClassScore(Score):
         """The model's values on the scale that is asked for."""
         match self.scale, self.kind:
             case "margin" | "log_probability", "probabilities":
-                return arrays.log(values)
+                return logarithm(values, arrays)
             case "log_probability", "sigmoid":
-                return arrays.log(values)
-            case "margin", "sigmoid":
-                return arrays.log(values) - arrays.log(1 - values)
+                return logarithm(values, arrays)
+            case "logit", "probabilities":
+                return centred(logarithm(values, arrays), arrays)
+            case "logit", "log_probabilities":
+                return centred(values, arrays)
+            case "margin" | "logit", "sigmoid":
+                # A sigmoid of 1 is one that was rounded: what is missing is below the precision.
+                rest = 1 - values + precision(values) / 4
+                return logarithm(values, arrays) - arrays.log(rest)
             case "log_probability", "logits":
                 return log_softmax(values, arrays)
             case "probability", "log_probabilities":
@@ -150,6 +156,19 @@ class ClassScore(Score):
         parts += [] if self.versus is None else [f"versus={brief(self.versus)}"]
         parts += [] if self.path is None else [f"path={self.path!r}"]
         return f"{name or self.scale.capitalize()}({', '.join(parts)})"
+
+
+def logarithm(probabilities: Array, arrays: Arrays) -> Array:
+    """Their logarithm; one of 0 counts as a number near the smallest positive one.
+
+    A sum and not a maximum, which rules for the backward pass would take for a rectifier.
+    """
+    return arrays.log(probabilities + smallest(probabilities))
+
+
+def centred(logarithms: Array, arrays: Arrays) -> Array:
+    """Values (N, classes) minus their mean in each row."""
+    return logarithms - arrays.mean(logarithms, axis=1, keepdims=True)
 
 
 def Class(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
@@ -173,6 +192,18 @@ def Probability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
 def LogProbability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """The logarithm of the probability of class `k`."""
     return ClassScore(k, None, path, "log_probability")
+
+
+def Logit(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
+    """The value of class `k` before the softmax or the sigmoid, as far as the outputs tell it.
+
+    Logits are taken as they are. A softmax forgets what all its inputs have in common: of
+    probabilities, or of their logarithms, it is log p_k minus the mean of log p over all classes, which
+    is the logit minus the mean of the logits; a probability of 0 counts as one near the smallest
+    positive number. Of independent sigmoids it is log p_k - log(1 - p_k). `Margin(k, j)` is
+    `Logit(k)` - `Logit(j)` in each case.
+    """
+    return ClassScore(k, None, path, "logit")
 
 
 def Margin(k: Classes, versus: Classes, path: Path = None) -> ClassScore:  # noqa: N802
