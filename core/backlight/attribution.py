@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.partial import abandoned, hidden
 from backlight.tree import Tree, leaves, map_leaves, names
 from backlight.version import __version__
 
@@ -38,6 +39,7 @@ class Attribution:
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
+        rivals: the class that each of these is held against, int64, shape (N,), in a contrast.
         predicted: whether the classes are those that the model predicted, no target being given.
         at: the inner site; None for the input.
         seed: of the technique's noise, if it has any.
@@ -65,6 +67,7 @@ class Attribution:
     version: str = __version__
     error: NDArray[np.float64] | None = None
     standard_error: NDArray[np.float64] | None = None
+    rivals: NDArray[np.int64] | None = None
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:
@@ -97,7 +100,9 @@ class Attribution:
         notes = {name: getattr(self, name) for name in NOTES}
         about = {"format": FORMAT, "structure": structure, **notes}
         target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        for left in abandoned(target, "partial"):
+            left.unlink(missing_ok=True)
+        partial = hidden(target, "partial")
         try:
             with partial.open("wb") as file:
                 np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
@@ -142,7 +147,7 @@ class Attribution:
         return cast(str, drawn) if drawn is not None else f"<pre>{self!r}</pre>"
 
 
-COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes")
+COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error", "classes", "rivals")
 """What is stored as an array with one row per example."""
 
 NOTES = (

@@ -129,6 +129,7 @@ class Method(ABC):
             method=repr(self),
             target=repr(score),
             classes=score.classes,
+            rivals=score.rivals,
             predicted=predicted,
             at=whole.at,
             seed=getattr(self, "seed", None),

@@ -63,6 +63,11 @@ class Score(ABC):
         """The class explained for each example, shape (N,), where the score has one."""
         return None
 
+    @property
+    def rivals(self) -> NDArray[np.int64] | None:
+        """The class that each is held against, shape (N,), in a contrast."""
+        return None
+
 
 Scale: TypeAlias = Literal["output", "probability", "log_probability", "logit", "margin"]
 
@@ -134,9 +139,7 @@ class ClassScore(Score):
             case "logit", "log_probabilities":
                 return centred(values, arrays)
             case "margin" | "logit", "sigmoid":
-                # A sigmoid of 1 is one that was rounded: what is missing is below the precision.
-                rest = 1 - values + precision(values) / 4
-                return logarithm(values, arrays) - arrays.log(rest)
+                return log_odds(values, arrays)
             case "log_probability", "logits":
                 return log_softmax(values, arrays)
             case "probability", "log_probabilities":
@@ -149,6 +152,10 @@ class ClassScore(Score):
     @property
     def classes(self) -> NDArray[np.int64]:
         return np.asarray(self.k, dtype=np.int64)
+
+    @property
+    def rivals(self) -> NDArray[np.int64] | None:
+        return None if self.versus is None else np.asarray(self.versus, dtype=np.int64)
 
     def __repr__(self) -> str:
         name = {"output": "Class", "log_probability": "LogProbability"}.get(self.scale)
@@ -164,6 +171,12 @@ def logarithm(probabilities: Array, arrays: Arrays) -> Array:
     A sum and not a maximum, which rules for the backward pass would take for a rectifier.
     """
     return arrays.log(probabilities + smallest(probabilities))
+
+
+def log_odds(probabilities: Array, arrays: Arrays) -> Array:
+    """log p - log(1 - p): what a sigmoid was given; one of 1 was rounded by less than the precision."""
+    rest = 1 - probabilities + precision(probabilities) / 4
+    return logarithm(probabilities, arrays) - arrays.log(rest)
 
 
 def centred(logarithms: Array, arrays: Arrays) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 
 from backlight import Examples, Model, Objective, Score, wrap
 from backlight.arrays import shape_of
+from backlight.errors import InputError
 from backlight.inputs import Inputs
 from backlight.objective import take_rows
 from backlight.spatial import last_feature_map
@@ -71,4 +72,8 @@ def load_subject(
     found = in_code(data)  # first: its arrays may tell which framework a plain function is of
     net = load_net(model)
     wrapped = wrap(net, framework, inputs=None if isinstance(found, Examples) else found)
-    return subject(wrapped, load_input(data, found, net, wrapped, reading), target)
+    x = load_input(data, found, net, wrapped, reading)
+    try:
+        return subject(wrapped, x, target)
+    except SystemExit as error:  # it is the user's network
+        raise InputError(f"{model} tried to end the program: SystemExit: {error}.") from error

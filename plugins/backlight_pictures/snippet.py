@@ -59,10 +59,15 @@ def caption(attribution: Attribution, row: int) -> str:
     """What the numbers say of one example."""
     parts = [f"score {number(float(attribution.score[row]))}"]
     if attribution.classes is not None:
-        parts.insert(0, f"class {attribution.classes[row]}")
+        rather = "" if attribution.rivals is None else f" rather than {attribution.rivals[row]}"
+        parts.insert(0, f"class {attribution.classes[row]}{rather}")
     relative = attribution.relative_gap
     if attribution.gap is not None and relative is not None:
         parts.append(f"gap {number(float(attribution.gap[row]))} ({relative[row]:.1%})")
+    if attribution.error is not None:
+        parts.append(f"estimated error {attribution.error[row]:.1%}")
+    if attribution.standard_error is not None:
+        parts.append(f"standard error {number(float(attribution.standard_error[row]))}")
     return escape(f"{row}: {', '.join(parts)}")
 
 
