@@ -158,7 +158,6 @@ def report_command(
     from backlight_report.model_source import load_net, note_on, wanted_shape
     from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
-    from backlight_report.selection import class_numbers
     from backlight_report.techniques import techniques
 
     claim(directory)
@@ -166,9 +165,8 @@ def report_command(
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
-    known = names or class_names_of(data)
-    for said in (true, predicted):
-        class_numbers(said, known) if known else ()
+    if true or predicted:
+        check_classes([*(true or ()), *(predicted or ())], names or class_names_of(data))
     net = load_net(model)
     wrapped = wrap(net, framework)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
@@ -209,6 +207,14 @@ def report_command(
             progress=progress,
         )
     show(made, examples.skipped)
+
+
+def check_classes(said: Sequence[str], names: Sequence[str]) -> None:
+    """Raise UnknownNameError for a mistyped class, where the names are known before all is read."""
+    from backlight_report.selection import class_numbers
+
+    if names:
+        class_numbers(said, names)
 
 
 MOST_WARNINGS = 5

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from backlight import Attribution, __version__
-from backlight.attribution import NOTES
+from backlight.attribution import COLUMNS, NOTES
 from backlight.errors import InputError
 from backlight.tree import leaves, names
 from backlight_methods import Gradient, IntegratedGradients, Smooth
@@ -137,7 +137,7 @@ def test_native_values_are_saved_as_numpy(tmp_path: Path) -> None:
 
 def test_every_field_is_saved() -> None:
     fields = set(Attribution.__dataclass_fields__)
-    assert fields == {*NOTES, "values", "score", "baseline_score", "gap", "classes"}
+    assert fields == {*NOTES, "values", *COLUMNS}
 
 
 def content(**changes: object) -> bytes:
