@@ -40,8 +40,8 @@ def replacing(directory: Path) -> Iterator[Path]:
         made = []
     except OSError as error:
         raise InputError(
-            f"The report could not be written to {directory}: {error.strerror or error}. All there is "
-            "as it was before."
+            f"The report could not be written to {directory}: {reason(error)}. All there is as it was "
+            "before."
         ) from error
     finally:
         if partial is not None:
@@ -76,16 +76,25 @@ def claim(directory: Path) -> None:
 
 
 def begun(final: Path) -> Path:
-    """An empty folder to write into: beside the final one, or in it where nothing can be beside it."""
-    partial = hidden(final, "partial")
-    try:
-        partial.mkdir(parents=True)
-    except OSError:
-        if not final.is_dir():
-            raise
-        partial = hidden(final / INSIDE, "partial")
-        partial.mkdir()
+    """An empty folder to write into: beside the final one, or in it where that one stays."""
+    if not final.is_mount():
+        try:
+            partial = hidden(final, "partial")
+            partial.mkdir(parents=True)
+            return partial
+        except OSError:
+            if not final.is_dir():
+                raise
+    partial = hidden(final / INSIDE, "partial")
+    partial.mkdir()
     return partial
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in the system's words; of a copy, the first of what may be many."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def exchange(partial: Path, final: Path) -> None:

@@ -80,6 +80,38 @@ def test_so_is_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert set(content(folder).values()) == {"new", MARK}
 
 
+def test_a_mount_point_is_written_into_from_the_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == folder)
+    fails(monkeypatch, errno.EBUSY, lambda source, target: folder in (source, target))
+    with replacing(folder) as partial:
+        assert partial.parent == folder
+        write(partial, "new")
+    assert set(content(folder).values()) == {"new", MARK}
+
+
+def test_a_disk_that_is_full_while_the_report_is_copied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made on another disk, since nobody could know that the folder cannot be moved."""
+    before = content(folder)
+    fails(monkeypatch, errno.EXDEV, lambda source, _: source == folder)
+
+    def full(source: Path, target: Path) -> None:
+        raise shutil.Error([(str(source), str(target), "[Errno 28] No space left on device")] * 9)
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with (
+        pytest.raises(InputError, match=r"\[Errno 28\] No space left on device") as caught,
+        replacing(folder) as partial,
+    ):
+        write(partial, "new")
+    assert str(caught.value).count("No space") == 1
+    assert content(folder) == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
 def test_nothing_may_be_written_beside_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A volume in a container whose own files are read-only."""
     mkdir = Path.mkdir
