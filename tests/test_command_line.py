@@ -321,8 +321,17 @@ def test_wrong_options_from_a_shell() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_control_c_from_a_shell(tmp_path: Path) -> None:
-    """The interruption comes while the model is asked; the folder does not appear."""
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 130, "Stopped from the keyboard.\n"),
+        (signal.SIGTERM, 143, "Stopped by the system or another program (SIGTERM).\n"),
+    ],
+)
+def test_interruptions_from_a_shell(
+    number: signal.Signals, code: int, said: str, tmp_path: Path
+) -> None:
+    """The interruption comes while the model is made; the folder does not appear."""
     net = tmp_path / "net.py"
     net.write_text(
         "import time\n\ndef net():\n    print('ready', flush=True)\n    time.sleep(60)\n"
@@ -337,10 +346,10 @@ def test_control_c_from_a_shell(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err == "Stopped from the keyboard.\n"
+    assert process.returncode == code
+    assert err == said
     assert list(tmp_path.iterdir()) == [net]
 
 

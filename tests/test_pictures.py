@@ -299,3 +299,17 @@ def test_snippet_escapes_names() -> None:
 def test_notebooks_draw_through_the_hook() -> None:
     assert "data:image/png" in attribution(np.ones((1, 4, 4)))._repr_html_()
     assert attribution(np.ones(3), score=np.ones(3))._repr_html_().startswith("<pre>")
+
+
+def test_a_caption_names_both_classes_of_a_contrast_and_estimated_errors() -> None:
+    made = attribution(
+        np.ones((2, 3, 4, 4)),
+        rivals=np.array([5, 6]),
+        error=np.array([0.125, 0.5]),
+        standard_error=np.array([0.25, 1.0]),
+    )
+    html = snippet(made)
+    assert html is not None
+    assert "0: class 3 rather than 5, score 1, gap 0.25 (25.0%), estimated error 12.5%" in html
+    assert "1: class 3 rather than 6, " in html
+    assert "estimated error 50.0%, standard error 1" in html

@@ -16,6 +16,7 @@ from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import (
     Class,
     Function,
+    Logit,
     LogProbability,
     Margin,
     Neuron,
@@ -42,6 +43,7 @@ __all__ = [
     "Inputs",
     "Kind",
     "LogProbability",
+    "Logit",
     "Margin",
     "Method",
     "Model",

@@ -81,6 +81,14 @@ def precision(x: Array) -> float:
     return next((step for dtype, step in digits.items() if dtype in name), 2.0**-23)
 
 
+def smallest(x: Array) -> float:
+    """A number near the smallest positive one of the array's floating-point dtype, whose inverse is
+    finite."""
+    name = str(x.dtype)
+    numbers = {"float64": 2.0**-1022, "bfloat16": 2.0**-126, "float16": 2.0**-15}
+    return next((number for dtype, number in numbers.items() if dtype in name), 2.0**-126)
+
+
 def softmax(x: Array, arrays: Arrays) -> Array:
     """exp(x_k) / sum_j exp(x_j) along axis 1, shifted by the maximum so that nothing overflows."""
     exponential = arrays.exp(x - arrays.max(x, axis=1, keepdims=True))

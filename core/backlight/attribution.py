@@ -34,6 +34,7 @@ class Attribution:
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
+        rivals: the class that each of these is held against, int64, shape (N,), in a contrast.
         predicted: whether the classes are those that the model predicted, no target being given.
         at: the inner site; None for the input.
         seed: of the technique's noise, if it has any.
@@ -66,6 +67,7 @@ class Attribution:
     standard_error: NDArray[np.float64] | None = None
     layouts: tuple[Layout | None, ...] = ()
     class_names: tuple[str, ...] | None = None
+    rivals: NDArray[np.int64] | None = None
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:

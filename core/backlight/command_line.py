@@ -1,9 +1,13 @@
 """The console command `backlight`: what is installed, and the commands that plugins add."""
 
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +21,9 @@ from backlight.version import __version__
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+ENDED = 143
 STOPPED = "Stopped from the keyboard."
+TERMINATED = "Stopped by the system or another program (SIGTERM)."
 
 ABOUT = """Which part of this input made the model say that, and why did it get this one wrong?
 
@@ -33,14 +39,44 @@ Then on your own: a model and a folder with one sub-folder of pictures per class
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 2 for what the user can put right, 130 for
-    an interruption, both with one line on the error stream."""
+    an interruption, 143 where the system ends it (SIGTERM), each with one line on the error stream."""
+    with terminable() as terminated:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = partial(show_warning, warnings.showwarning, set())
+                run(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:  # while plugins and frameworks are imported, or errors are told
+            stopped = True
+        except SystemExit as ending:
+            stopped = ending.code == INTERRUPTED
+            if not stopped:
+                raise
+        if stopped:
+            print(TERMINATED if terminated else STOPPED, file=sys.stderr)
+            sys.exit(ENDED if terminated else INTERRUPTED)
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """SIGTERM does what Ctrl-C does meanwhile, so that all is put back; the list then has the signal."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen  # signals are the main thread's
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        if callable(on_interrupt):
+            on_interrupt(signal.SIGINT, frame)
+        else:  # Ctrl-C is switched off, as in the background of a script
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = partial(show_warning, warnings.showwarning, set())
-            run(sys.argv[1:] if arguments is None else arguments)
-    except KeyboardInterrupt:  # while plugins and frameworks are imported, or errors are told
-        print(STOPPED, file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        yield seen
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -50,10 +86,6 @@ def run(arguments: Sequence[str]) -> None:
     except BacklightError as error:
         print(f"Error: {one_line(error, *getattr(error, '__notes__', ()))}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except SystemExit as ending:
-        if ending.code == INTERRUPTED:
-            print(STOPPED, file=sys.stderr)
-        raise
 
 
 def show_warning(

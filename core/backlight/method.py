@@ -117,6 +117,7 @@ class Method(ByValue, ABC):
             method=repr(self),
             target=repr(score),
             classes=score.classes,
+            rivals=score.rivals,
             predicted=predicted,
             at=whole.at,
             seed=getattr(self, "seed", None),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, is_real, is_whole, reason, shown
 from backlight.layout import Layout
+from backlight.partial import abandoned, hidden
 from backlight.tree import Tree, leaves, names
 from backlight.version import __version__
 
@@ -114,6 +115,7 @@ COLUMNS = {
     "error": Column(np.float64, least=0),
     "standard_error": Column(np.float64, least=0),
     "classes": Column(np.int64, least=0),
+    "rivals": Column(np.int64, least=0),
 }
 """The fields of an attribution that are stored as arrays; the values have names of their own."""
 
@@ -150,7 +152,9 @@ def write(path: str | os.PathLike[str], values: Tree, known: Mapping[str, Any]) 
     about = {"format": FORMAT, "structure": structure, "arrays": list(arrays)}
     about |= {name: known[name] for name in NOTES}
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    for left in abandoned(target, "partial"):
+        left.unlink(missing_ok=True)
+    partial = hidden(target, "partial")
     try:
         with partial.open("wb") as file:
             np.savez_compressed(file, about=np.array(json.dumps(about, default=asdict)), **arrays)  # type: ignore[arg-type]

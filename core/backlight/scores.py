@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backlight.arrays import Array, Arrays, log_softmax, softmax
+from backlight.arrays import Array, Arrays, log_softmax, precision, smallest, softmax
 from backlight.errors import BacklightError, TargetError
 from backlight.outputs import (
     OutputKind,
@@ -75,8 +75,13 @@ class Score(ABC):
         """The class explained for each example, shape (N,), where the score has one."""
         return None
 
+    @property
+    def rivals(self) -> NDArray[np.int64] | None:
+        """The class that each is held against, shape (N,), in a contrast."""
+        return None
 
-Scale: TypeAlias = Literal["output", "probability", "log_probability", "margin"]
+
+Scale: TypeAlias = Literal["output", "probability", "log_probability", "logit", "margin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +154,15 @@ class ClassScore(Score):
         """The model's values on the scale that is asked for."""
         match self.scale, self.kind:
             case "margin" | "log_probability", "probabilities":
-                return arrays.log(values)
+                return logarithm(values, arrays)
             case "log_probability", "sigmoid":
-                return arrays.log(values)
-            case "margin", "sigmoid":
-                return arrays.log(values) - arrays.log(1 - values)
+                return logarithm(values, arrays)
+            case "logit", "probabilities":
+                return centred(logarithm(values, arrays), arrays)
+            case "logit", "log_probabilities":
+                return centred(values, arrays)
+            case "margin" | "logit", "sigmoid":
+                return log_odds(values, arrays)
             case "log_probability", "logits":
                 return log_softmax(values, arrays)
             case "probability", "log_probabilities":
@@ -166,6 +175,10 @@ class ClassScore(Score):
     @property
     def classes(self) -> NDArray[np.int64]:
         return np.asarray(self.k, dtype=np.int64)
+
+    @property
+    def rivals(self) -> NDArray[np.int64] | None:
+        return None if self.versus is None else np.asarray(self.versus, dtype=np.int64)
 
     def __repr__(self) -> str:
         name = {"output": "Class", "log_probability": "LogProbability"}.get(self.scale)
@@ -201,6 +214,25 @@ UNKNOWN_MEANING = (
 )
 
 
+def logarithm(probabilities: Array, arrays: Arrays) -> Array:
+    """Their logarithm; one of 0 counts as a number near the smallest positive one.
+
+    A sum and not a maximum, which rules for the backward pass would take for a rectifier.
+    """
+    return arrays.log(probabilities + smallest(probabilities))
+
+
+def log_odds(probabilities: Array, arrays: Arrays) -> Array:
+    """log p - log(1 - p): what a sigmoid was given; one of 1 was rounded by less than the precision."""
+    rest = 1 - probabilities + precision(probabilities) / 4
+    return logarithm(probabilities, arrays) - arrays.log(rest)
+
+
+def centred(logarithms: Array, arrays: Arrays) -> Array:
+    """Values (N, classes) minus their mean in each row."""
+    return logarithms - arrays.mean(logarithms, axis=1, keepdims=True)
+
+
 def Class(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """The model's output for class `k`, as it is; the meaning of an integer target.
 
@@ -230,6 +262,18 @@ def Probability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
 def LogProbability(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     """The logarithm of the probability of class `k`."""
     return ClassScore(k, None, path, "log_probability")
+
+
+def Logit(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
+    """The value of class `k` before the softmax or the sigmoid, as far as the outputs tell it.
+
+    Logits are taken as they are. A softmax forgets what all its inputs have in common: of
+    probabilities, or of their logarithms, it is log p_k minus the mean of log p over all classes, which
+    is the logit minus the mean of the logits; a probability of 0 counts as one near the smallest
+    positive number. Of independent sigmoids it is log p_k - log(1 - p_k). `Margin(k, j)` is
+    `Logit(k)` - `Logit(j)` in each case.
+    """
+    return ClassScore(k, None, path, "logit")
 
 
 def Margin(k: Classes, versus: Classes, path: Path = None) -> ClassScore:  # noqa: N802

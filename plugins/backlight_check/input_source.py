@@ -18,7 +18,7 @@ from backlight_report.judged import preparation
 from backlight_report.model_source import wanted_shape
 from backlight_report.picture_folder import UNREADABLE, Colour, Size, read, stacked
 from backlight_report.preprocessing import Preprocessing
-from backlight_report.reference import is_reference, load_reference, made
+from backlight_report.reference import is_reference, is_there, load_reference, made
 
 SHAPE = "shape:"
 ACCEPTED = (
@@ -106,7 +106,7 @@ def load_input(
         refuse_all(reading, text)
         return found
     path = Path(text)
-    if found is None and not path.exists():
+    if found is None and not is_there(path):
         raise InputError(f"No such input: {text}. {ACCEPTED}")
     prepared = preparation(net, model, reading.preprocessing)
     if isinstance(found, Examples):

@@ -7,7 +7,7 @@ import numpy as np
 
 from backlight import Class, Examples, Model, Objective, Score, wrap
 from backlight.arrays import shape_of
-from backlight.errors import TargetError
+from backlight.errors import InputError, TargetError
 from backlight.inputs import Inputs
 from backlight.objective import take_rows
 from backlight.scores import ClassScore, Target
@@ -89,4 +89,8 @@ def load_subject(
     found = in_code(data)  # first: its arrays may tell which framework a plain function is of
     net = load_net(model)
     wrapped = wrap(net, framework, inputs=None if isinstance(found, Examples) else found)
-    return subject(wrapped, load_input(data, found, net, wrapped, reading), target)
+    x = load_input(data, found, net, wrapped, reading)
+    try:
+        return subject(wrapped, x, target)
+    except SystemExit as error:  # it is the user's network
+        raise InputError(f"{model} tried to end the program: SystemExit: {error}.") from error

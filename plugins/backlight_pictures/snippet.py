@@ -1,5 +1,6 @@
 """An attribution as a piece of HTML: maps for values with places, bars for values without."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any, cast
 
@@ -66,11 +67,21 @@ def caption(attribution: Attribution, row: int) -> str:
     parts = [f"score {number(float(attribution.score[row]))}"]
     if attribution.classes is not None:
         k, names = int(attribution.classes[row]), attribution.class_names
-        parts.insert(0, f"class {k}" if names is None else f"class {k} ({names[k]})")
+        parts.insert(0, class_named(k, names))
+        if attribution.rivals is not None:
+            parts[0] += f" rather than {class_named(int(attribution.rivals[row]), names)}"
     relative = attribution.relative_gap
     if attribution.gap is not None and relative is not None:
         parts.append(f"gap {number(float(attribution.gap[row]))} ({relative[row]:.1%})")
+    if attribution.error is not None:
+        parts.append(f"estimated error {attribution.error[row]:.1%}")
+    if attribution.standard_error is not None:
+        parts.append(f"standard error {number(float(attribution.standard_error[row]))}")
     return escape(f"{row}: {', '.join(parts)}")
+
+
+def class_named(k: int, names: Sequence[str] | None) -> str:
+    return f"class {k}" if names is None else f"class {k} ({names[k]})"
 
 
 def drawn(array: NDArray[Any], attribution: Attribution, layout: Layout | None) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
-from backlight_report.explanations import Question, Row, case_of, explain_case
+from backlight_report.explanations import Row, explain_case
 from backlight_report.judged import Judged
 from backlight_report.pictures import PictureFiles, plain, shown
 from backlight_report.predictions import Progress
+from backlight_report.questions import Question, case_of
 from backlight_report.results import Record, case_record, row_record
 from backlight_report.techniques import Technique
 

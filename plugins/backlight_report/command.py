@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from backlight_report.door import Report
+from backlight_report.legible import legible
 from backlight_report.options import DivideBy, Framework, Mean, Preprocess, Std
 from backlight_report.techniques import DEFAULT
 
@@ -41,8 +42,8 @@ def report_command(
         str,
         typer.Argument(
             help="Labelled pictures: a folder with one sub-folder of pictures per class (their sorted "
-            "names are the classes); an .npz file with x (or images), y (or labels) and perhaps "
-            "classes; or file.py:name of backlight.Examples."
+            "names are the classes, and must be in the model's order: see --classes); an .npz file with "
+            "x (or images), y (or labels) and perhaps classes; or file.py:name of backlight.Examples."
         ),
     ],
     directory: Annotated[
@@ -67,12 +68,19 @@ def report_command(
         ),
     ] = None,
     true: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="Only pictures of this class, by name or number."),
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Only pictures of this class, by name or number; say it again for more classes.",
+        ),
     ] = None,
     predicted: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="Only pictures that the model calls this."),
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Only pictures that the model calls this; say it again for more classes. With --true: "
+            "only pictures that fit both.",
+        ),
     ] = None,
     limit: Annotated[
         int,
@@ -100,7 +108,8 @@ def report_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="All class names in the model's order, one a line, where the data does not have all.",
+            help="All class names in the model's order, one a line: where the data does not have all of "
+            "them, or not in this order. The order matters: line 1 names the model's first output.",
         ),
     ] = None,
     divide_by: DivideBy = None,
@@ -138,32 +147,46 @@ def report_command(
         size_of,
         wanted_picture,
     )
-    from backlight_report.directory import check_directory
     from backlight_report.door import report
-    from backlight_report.examples_source import load_examples, read_classes
-    from backlight_report.model_source import load_net, wanted_shape
+    from backlight_report.examples_source import (
+        class_names_of,
+        is_folder,
+        load_examples,
+        read_classes,
+    )
+    from backlight_report.judged import check, preparation, trial
+    from backlight_report.model_source import load_net, note_on, wanted_shape
     from backlight_report.progress_bar import progress_bar
+    from backlight_report.replacing import claim
     from backlight_report.techniques import techniques
 
-    check_directory(directory)
-    techniques(method or (), seed)  # a mistyped name is said before anything is loaded
+    claim(directory)
+    chosen = techniques(method or (), seed)  # a mistyped name is said before anything is loaded
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
+    if true or predicted:
+        check_classes([*(true or ()), *(predicted or ())], names or class_names_of(data))
     net = load_net(model)
     wrapped = wrap(net, framework)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
     read_size = asked_size or wanted[0]
     read_colour = colour.value if colour else wanted[1]
+    given = [name for name, option in (("--size", size), ("--colour", colour)) if option]
     with progress_bar() as progress:
+        if is_folder(data):  # what the model refuses is said before all pictures are read
+            first = load_examples(data, read_size, read_colour, names, most=1)
+            check(first)
+            trial(wrapped, first, preparation(net, wrapped, preprocessing), chosen)
         examples = load_examples(
             data,
             read_size,
             read_colour,
             names,
             lambda done, total: progress("Reading pictures", done, total),
-            [name for name, given in (("--size", size), ("--colour", colour)) if given],
+            given,
         )
+        note = note_on(model)
         made = report(
             net,
             examples,
@@ -179,26 +202,46 @@ def report_command(
             batch_size=batch_size,
             model_name=model,
             data_name=data,
-            reading=reading_of(examples, Path(data).is_dir(), read_size),
+            reading=reading_of(examples, is_folder(data), read_size),
+            notes=(note,) if note else (),
             progress=progress,
         )
     show(made, examples.skipped)
 
 
+def check_classes(said: Sequence[str], names: Sequence[str]) -> None:
+    """Raise UnknownNameError for a mistyped class, where the names are known before all is read."""
+    from backlight_report.selection import class_numbers
+
+    if names:
+        class_numbers(said, names)
+
+
+MOST_WARNINGS = 5
+"""How many warnings of techniques the terminal shows; the page has all."""
+
+
 def show(made: Report, skipped: Sequence[str]) -> None:
     """Say what was found, what went wrong, and where the page is."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
+    for line in made.notes:
+        console.print(f"Note: {escape(line)}", style="bold red")
     for line in skipped[:5]:
-        console.print(f"Skipped {escape(line)}", style="yellow")
+        console.print(f"Skipped {escape(legible(line))}", style="yellow")
     if skipped:
         console.print(f"{len(skipped)} unreadable in all, left out.", style="yellow")
     for line in made.errors:
         console.print(f"No maps from {escape(line)}", style="yellow")
-    wrong = made.count - made.correct
+    for line in made.warnings[:MOST_WARNINGS]:
+        console.print(f"Warning: {escape(line)}", style="yellow")
+    if len(made.warnings) > MOST_WARNINGS:
+        left = len(made.warnings) - MOST_WARNINGS
+        console.print(f"{left} more warnings are on the page.", style="yellow")
+    wrong, page = made.count - made.correct, legible(str(made.page))
     print(
         f"{made.correct:,} of {made.count:,} right ({made.correct / made.count:.1%}), {wrong:,} wrong."
     )
     if made.explained:
-        print(f"{made.explained} explained in {made.page}")
+        print(f"{made.explained} explained in {page}")
     else:
-        print(f"None of the pictures asked for is there to explain; the rest is in {made.page}")
+        print(f"None of the pictures asked for is there to explain; the rest is in {page}")

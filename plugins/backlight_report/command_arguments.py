@@ -8,6 +8,9 @@ from backlight_report.picture_folder import Colour, Size
 from backlight_report.preprocessing import Preprocessing
 from backlight_report.reference import load_reference
 
+MOST_PIXELS = 2**27
+"""More than any picture that a classifier sees; far more do not fit into memory."""
+
 Wanted: TypeAlias = tuple[Size | None, Colour | None]
 
 
@@ -39,7 +42,13 @@ def size_of(text: str | None) -> Size | None:
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--size takes height and width, like 224x224; got {text!r}.")
-    return int(parts[0]), int(parts[-1])
+    height, width = int(parts[0]), int(parts[-1])
+    if height * width > MOST_PIXELS:
+        raise InputError(
+            f"--size takes pictures of at most {MOST_PIXELS:,} pixels, which is 9,000x9,000 and more; "
+            f"got {text!r}."
+        )
+    return height, width
 
 
 def wanted_picture(shape: tuple[int | None, ...] | None, channels: str) -> Wanted:

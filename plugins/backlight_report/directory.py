@@ -1,14 +1,11 @@
-"""A folder that is written as a whole: either the new one is there complete, or all is as before."""
+"""The folder of a report: whose files are in it, and whether a report may be written there."""
 
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from backlight.errors import InputError
+from backlight.partial import is_hidden
 from backlight_report.pictures import FOLDER
 
 MARK = "results.json"
@@ -16,6 +13,12 @@ MARK = "results.json"
 
 PAGE = "report.html"
 """The file to open."""
+
+CLASSES = "classes.txt"
+"""The class names in the order that fits the model, where the given one does not."""
+
+INSIDE = "report"
+"""What a report is called that is written inside of its own folder until it is complete."""
 
 
 def check_directory(directory: Path) -> None:
@@ -35,16 +38,19 @@ def check_directory(directory: Path) -> None:
 
 def first_foreign(directory: Path) -> str | None:
     """The first entry that no report wrote; None in an empty folder and in one that is a report."""
-    entries = sorted(directory.iterdir())
+    unfinished = directory / INSIDE
+    entries = [one for one in sorted(directory.iterdir()) if not is_hidden(one, unfinished)]
     if not entries:
         return None
     for entry in entries:
         ours = entry.is_dir() if entry.name == FOLDER else entry.is_file()
-        if entry.name not in (PAGE, MARK, FOLDER) or not ours:
+        if entry.name not in (PAGE, MARK, CLASSES, FOLDER) or not ours:
             return entry.name
     texts = texts_of_report(directory / MARK)
     if texts is None:  # a file of that name alone says nothing: other programs write one as well
         return MARK if (directory / MARK).exists() else entries[0].name
+    if CLASSES not in texts and (directory / CLASSES).exists():
+        return CLASSES
     pictures = directory / FOLDER
     for entry in sorted(pictures.iterdir()) if pictures.exists() else ():
         path = f"{FOLDER}/{entry.name}"
@@ -54,7 +60,8 @@ def first_foreign(directory: Path) -> str | None:
 
 
 def texts_of_report(file: Path) -> set[str] | None:
-    """All texts of a report's cases, the paths of its pictures among them; None if it is none."""
+    """All texts of a report's cases and of its order of classes, the paths of its files among them;
+    None if it is none."""
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -62,7 +69,7 @@ def texts_of_report(file: Path) -> set[str] | None:
     versions = results.get("versions") if isinstance(results, dict) else None
     if not isinstance(versions, dict) or "backlight" not in versions or "cases" not in results:
         return None
-    return set(texts_in(results["cases"]))
+    return set(texts_in([results["cases"], results.get("order")]))
 
 
 def texts_in(value: object) -> Iterator[str]:
@@ -71,36 +78,3 @@ def texts_in(value: object) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             yield from texts_in(part)
-
-
-@contextmanager
-def replacing(directory: Path) -> Iterator[Path]:
-    """A new folder beside `directory`, which takes its place when the block ends without an error."""
-    check_directory(directory)
-    final = directory.resolve()
-    token = f"{os.getpid()}-{secrets.token_hex(4)}"
-    partial = final.with_name(f".{final.name}.{token}.partial")
-    before = final.with_name(f".{final.name}.{token}.before")
-    made = [parent for parent in partial.parents if not parent.exists()]
-    try:
-        try:
-            partial.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"The folder {directory} cannot be made: {error}.") from error
-        yield partial
-        check_directory(directory)  # someone may have put files there meanwhile
-        try:
-            if final.exists():
-                final.rename(before)
-            partial.rename(final)
-        except BaseException:
-            if before.exists() and not final.exists():
-                before.rename(final)
-            raise
-        made = []
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
-        for parent in made:  # the innermost first; only those made here, and empty again
-            if parent.exists():
-                parent.rmdir()

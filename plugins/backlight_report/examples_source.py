@@ -12,8 +12,17 @@ from backlight import Examples
 from backlight.errors import InputError
 from backlight.plugins import plugins
 from backlight.saving import NOT_OURS
-from backlight_report.picture_folder import Colour, Size, Tick, read_folder
-from backlight_report.reference import is_reference, load_reference, made
+from backlight_report.legible import legible
+from backlight_report.picture_folder import (
+    Colour,
+    Size,
+    Tick,
+    class_folders,
+    folder_names,
+    read_folder,
+)
+from backlight_report.reference import is_reference, is_there, load_reference, made
+from backlight_report.selection import named
 
 
 def load_examples(
@@ -41,9 +50,9 @@ def load_examples(
                 f"{text} is a {type(found).__module__}.{type(found).__qualname__}; it must be "
                 "backlight.Examples, or a function without required arguments that returns them."
             )
-        return replace(found, classes=classes or found.classes)
+        return renamed(found, classes, text)
     path = Path(text)
-    if not path.exists():
+    if not is_there(path):
         raise InputError(
             f"No such data: {text}. Give a folder with a sub-folder of pictures per class, an .npz "
             "file with x and y, or file.py:name or package.module:name of backlight.Examples."
@@ -51,17 +60,33 @@ def load_examples(
     offered = plugins().first("backlight_load_examples", Examples, path=path)
     if offered is not None:
         refuse(options, text)
-        return replace(offered, classes=classes or offered.classes)
+        return renamed(offered, classes, text)
     if path.is_dir():
         return read_folder(path, size, colour, classes, tick, most)
     if path.suffix == ".npz":
         refuse(options, text)
-        return read_npz(path, classes)
+        return renamed(read_npz(path), classes, text)
     reasons = plugins().left_out("backlight_load_examples")
     raise InputError(
         f"{' '.join((f'No installed plugin reads {path} as data.', *reasons))} Give a folder with a "
         "sub-folder of pictures per class, or an .npz file with x and y."
     )
+
+
+def is_folder(text: str) -> bool:
+    """Whether this names a folder of class folders, and nothing that a plugin or code gives."""
+    path = Path(text)
+    return (
+        not is_reference(text)
+        and is_there(path)
+        and path.is_dir()
+        and plugins().manager.hook.backlight_load_examples(path=path) is None
+    )
+
+
+def class_names_of(text: str) -> tuple[str, ...]:
+    """The names of the class folders, where it is a folder of these; else none."""
+    return folder_names(class_folders(Path(text))) if is_folder(text) else ()
 
 
 def refuse(options: Sequence[str], text: str) -> None:
@@ -73,7 +98,35 @@ def refuse(options: Sequence[str], text: str) -> None:
         )
 
 
-def read_npz(path: Path, classes: tuple[str, ...] = ()) -> Examples:
+def renamed(examples: Examples, classes: tuple[str, ...], text: str) -> Examples:
+    """The examples with these classes, in the model's order.
+
+    Labels of examples whose classes have the same names go with the names; others are numbers that
+    stay as they are.
+
+    Raises:
+        InputError: only some of the examples' classes are among them.
+    """
+    if not classes or not len(examples.classes):
+        return replace(examples, classes=classes or examples.classes)
+    places = [named(legible(str(name)), classes) for name in examples.classes]
+    used = [k for k in np.unique(examples.labels).tolist() if 0 <= k < len(places)]
+    if not any(places):
+        return replace(examples, classes=classes)
+    for k in used:
+        if len(places[k]) != 1:
+            count = "no" if not places[k] else "more than one"
+            raise InputError(
+                f"The class {examples.classes[k]!r} of {text} has {count} line in --classes that is "
+                "called so. Give all names as the data has them, or other names for all."
+            )
+    found = np.array([place[0] if len(place) == 1 else -1 for place in places])
+    fits = (examples.labels >= 0) & (examples.labels < len(found))
+    labels = np.where(fits, found[np.where(fits, examples.labels, 0)], examples.labels)
+    return replace(examples, labels=labels.astype(np.int64), classes=classes)
+
+
+def read_npz(path: Path) -> Examples:
     """Arrays `x` (or `images`) and `y` (or `labels`), and `classes` if it has names for them."""
     arrays = arrays_in(path)
     x = next((arrays[name] for name in ("x", "images") if name in arrays), None)
@@ -95,8 +148,7 @@ def read_npz(path: Path, classes: tuple[str, ...] = ()) -> Examples:
         raise InputError(
             f"The classes in {path} must be a list of names, got an array of shape {stored.shape}."
         )
-    named = classes or tuple(str(name) for name in stored)
-    return Examples(x, y.astype(np.int64), named)
+    return Examples(x, y.astype(np.int64), tuple(str(name) for name in stored))
 
 
 def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
@@ -117,12 +169,12 @@ def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names in the model's order, one a line."""
+    """Class names in the model's order, one a line; some may have the same."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The class names in {path} could not be read: {error}.") from error
     names = tuple(line.strip() for line in lines if line.strip())
-    if len(set(names)) < len(names) or not names:
-        raise InputError(f"{path} must hold a different class name on each line.")
+    if not names:
+        raise InputError(f"{path} must hold a class name on each line, and holds none.")
     return names

@@ -3,47 +3,17 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Attribution, BacklightError, BacklightWarning, Margin, Model
+from backlight import Attribution, BacklightError, BacklightWarning, Model
 from backlight.errors import InputError
-from backlight.scores import Target
 from backlight_pictures.maps import Reduction, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
-from backlight_report.predictions import Predictions
+from backlight_report.questions import Case, Question
 from backlight_report.techniques import Technique
-
-Question: TypeAlias = Literal["predicted", "true", "contrast"]
-
-
-@final
-@dataclass(frozen=True)
-class Case:
-    """An example to explain.
-
-    Attributes:
-        row: its number among the examples.
-        true, predicted: its classes.
-        rival: what the predicted class is held against: the true class, or the second most probable
-            one where the prediction is right.
-    """
-
-    row: int
-    true: int
-    predicted: int
-    rival: int
-
-    @property
-    def questions(self) -> dict[Question, Target]:
-        """Why the predicted class, why the true one, and why the one rather than the other."""
-        asked: dict[Question, Target] = {"predicted": self.predicted}
-        if self.true != self.predicted:
-            asked["true"] = self.true
-        asked["contrast"] = Margin(self.predicted, versus=self.rival)
-        return asked
 
 
 @final
@@ -68,15 +38,6 @@ class Row:
     error: str | None = None
 
 
-def case_of(predictions: Predictions, row: int) -> Case:
-    true, predicted = int(predictions.labels[row]), int(predictions.classes[row])
-    if true != predicted:
-        return Case(row, true, predicted, true)
-    others = predictions.probabilities[row].copy()
-    others[predicted] = -np.inf
-    return Case(row, true, predicted, int(others.argmax()))
-
-
 def explain_case(
     model: Model,
     x: NDArray[Any],
@@ -98,7 +59,7 @@ def explain_case(
             row = explained(model, x, case, technique, batch_size)
         except BacklightError as error:
             row = failed(technique, str(error))
-        except Exception as error:  # a foreign technique may fail in any way; the others go on
+        except (Exception, SystemExit) as error:  # of a foreign technique or net; the others go on
             row = failed(technique, f"{type(error).__name__}: {' '.join(str(error).split())}")
         yield row
 
@@ -169,9 +130,3 @@ def probable(probabilities: NDArray[np.float64], most: int = 5) -> list[tuple[in
     """The most probable classes with their probabilities, the highest first."""
     order = np.argsort(-probabilities, kind="stable")[:most]
     return [(int(k), float(probabilities[k])) for k in order]
-
-
-def joined_warnings(row: Row) -> list[str]:
-    """The warnings of a row's attributions, each once."""
-    notes = [note for one in row.attributions.values() for note in cast(tuple[str], one.warnings)]
-    return list(dict.fromkeys(notes))

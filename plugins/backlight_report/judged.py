@@ -1,6 +1,6 @@
 """A model and the examples it is judged on, checked against each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Model
 from backlight.errors import InputError
+from backlight.layout import MOST_COLOURS, input_layout
 from backlight_report.model_source import wanted_shape
-from backlight_report.predictions import Predictions
+from backlight_report.predictions import (
+    Predictions,
+    answered,
+    check_classifier,
+    kind_of_outputs,
+)
 from backlight_report.preprocessing import Preprocessing
+from backlight_report.techniques import Technique
 
 Prepared: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """From stored examples to the model's input."""
@@ -43,6 +50,7 @@ def check(examples: Examples) -> None:
             "A report is about pictures: x of shape (N, H, W), (N, C, H, W) or (N, H, W, C); got "
             f"{x.shape}. backlight.explain explains inputs of any shape."
         )
+    check_places(x.shape)
     if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
         raise InputError(
             f"There must be one label, a whole number, for each of the {len(x)} examples; got an "
@@ -50,7 +58,24 @@ def check(examples: Examples) -> None:
         )
     if len(examples.names) not in (0, len(x)):
         raise InputError(f"There are {len(x)} examples, but {len(examples.names)} names for them.")
-    check_labels(labels, len(examples.classes) or None, examples)
+    names = len(examples.classes)
+    check_labels(labels, (2 if names == 1 else names) or None, examples)
+
+
+def check_places(shape: tuple[int, ...]) -> None:
+    """Raise InputError for series and the like, which a page of pictures would draw as thin lines."""
+    if len(shape) == 3 and min(shape[1:]) <= MOST_COLOURS:
+        raise InputError(
+            f"Examples of shape {shape[1:]} are series, not pictures, and a report cannot draw them yet. "
+            "backlight.explain explains them; channels of a picture need an axis of their own, (N, C, H, "
+            "W) or (N, H, W, C)."
+        )
+    layout = input_layout(shape, "last")
+    if len(shape) == 4 and layout is not None and min(layout.grid) == 1:
+        raise InputError(
+            f"Examples of shape {shape[1:]} are pictures of one pixel's height or width: a report cannot "
+            "draw series yet. backlight.explain explains them."
+        )
 
 
 def check_labels(labels: NDArray[Any], count: int | None, examples: Examples) -> None:
@@ -90,7 +115,33 @@ def said(shape: tuple[int | None, ...]) -> str:
 
 
 def class_names(examples: Examples, predictions: Predictions) -> list[str]:
-    """The names of all classes of the model: the examples' own, or their numbers."""
+    """The names of all classes of the model: the examples' own, or their numbers. One name is enough
+    for one output, which is for it or against it."""
     count = predictions.probabilities.shape[1]
     check_labels(np.asarray(examples.labels), count, examples)
-    return [str(name) for name in examples.classes] or [f"class {k}" for k in range(count)]
+    names = [str(name) for name in examples.classes]
+    if len(names) == 1:
+        names = [f"not {names[0]}", *names]
+    return names or [f"class {k}" for k in range(count)]
+
+
+def told_of_pictures(model: Model, sample: NDArray[Any]) -> Model:
+    """The model, told that inputs of three axes are pictures without channels, (N, H, W)."""
+    return model
+
+
+def trial(
+    model: Model, examples: Examples, prepared: Prepared, chosen: Sequence[Technique]
+) -> None:
+    """Run the model on the first example, and look for the inner sites that techniques are told.
+
+    Raises:
+        BacklightError: the model cannot take it, or has no such site.
+    """
+    x = prepared(examples.x[:1])
+    outputs = answered(model, x)
+    kind_of_outputs(model, x)
+    check_classifier(outputs, 1, examples.classes)
+    for technique in chosen:
+        if technique.at is not None:
+            model.activation(model.prepare(x), technique.at)  # type: ignore[arg-type]

@@ -1,10 +1,11 @@
 """The model that the command line names: a thing in code, or a saved file."""
 
+import inspect
 from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.plugins import plugins
-from backlight_report.reference import is_reference, load_reference, made
+from backlight_report.reference import is_reference, is_there, load_reference, made
 
 
 def load_net(text: str) -> object:
@@ -20,7 +21,7 @@ def load_net(text: str) -> object:
     if is_reference(text):
         return made(load_reference(text), text)
     path = Path(text)
-    if not path.exists():
+    if not is_there(path):
         raise InputError(
             f"No such model: {text}. Give a saved model's path, or file.py:name or "
             "package.module:name of a model in code."
@@ -38,6 +39,16 @@ def load_net(text: str) -> object:
             " ".join((f"No installed plugin loads {path} as a model.", *reasons, advice))
         )
     return loaded
+
+
+def note_on(text: str) -> str | None:
+    """What is to be said of the model that this text names, after it was loaded."""
+    if not is_reference(text) or not inspect.isclass(load_reference(text)):
+        return None
+    return (
+        f"{text} is a class: the model was made by calling it, and its weights are as its constructor "
+        "left them. If they are to be trained ones, give a function that loads them, or a trained model."
+    )
 
 
 def wanted_shape(net: object) -> tuple[int | None, ...] | None:

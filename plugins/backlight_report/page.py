@@ -12,6 +12,7 @@ from backlight_pictures.colour_bar import ticks
 from backlight_pictures.colours import ramp
 from backlight_pictures.png import data_uri, png
 from backlight_pictures.scale import PERCENTILE, Scale, number
+from backlight_report.order_record import order_examples, order_finding
 from backlight_report.results import Record
 
 SHOWN_CLASSES = 24
@@ -27,6 +28,12 @@ KINDS = {
     "sigmoid": "independent ones, one per class, as the model gives them; they need not add up to 1",
 }
 
+KINDS_OF_ONE = {
+    "logits": "the model gives one number, whose sigmoid is shown as that of {}",
+    "log_probabilities": "the model gives the logarithm of that of {}",
+}
+"""The same for models with one output; otherwise it is the probability itself."""
+
 
 def page(results: Record, pictures: Mapping[str, bytes], about: Mapping[str, str]) -> str:
     """The page of these results.
@@ -36,7 +43,10 @@ def page(results: Record, pictures: Mapping[str, bytes], about: Mapping[str, str
         pictures: the picture files by the paths that the results give them.
         about: a sentence on each technique, by name.
     """
-    cases = [case_view(case, place, pictures) for place, case in enumerate(results["cases"], 1)]
+    cases = [
+        case_view(case, place, pictures, results["one_output"])
+        for place, case in enumerate(results["cases"], 1)
+    ]
     accuracy = results["accuracy"]
     return template().render(
         results=results,
@@ -48,9 +58,19 @@ def page(results: Record, pictures: Mapping[str, bytes], about: Mapping[str, str
         percentile=f"{PERCENTILE:g}",
         wrong=accuracy["count"] - accuracy["correct"],
         selection=selection_sentence(results),
-        kind=KINDS[results["outputs"]],
+        kind=kind_sentence(results),
+        finding=order_finding(results) if results["order"] else "",
+        moved=order_examples(results["order"]) if results["order"] else "",
         methods=[{**one, "about": about[one["name"]]} for one in results["methods"]],
     )
+
+
+def kind_sentence(results: Record) -> str:
+    """Where the probabilities come from."""
+    if not results["one_output"]:
+        return KINDS[results["outputs"]]
+    said = KINDS_OF_ONE.get(results["outputs"], "the model gives that of {}")
+    return said.format(short(results["classes"][1]))
 
 
 @cache
@@ -81,24 +101,33 @@ def case_id(place: int) -> str:
     return f"case-{place}"
 
 
-def case_view(case: Record, place: int, pictures: Mapping[str, bytes]) -> Record:
+def case_view(case: Record, place: int, pictures: Mapping[str, bytes], one_output: bool) -> Record:
     """What the template shows of a case."""
     return {
         **case,
         "id": case_id(place),
         "wrong": case["true"]["class"] != case["predicted"]["class"],
         "picture": data_uri(pictures[case["input"]]),
-        "rows": [row_view(row, case, pictures) for row in case["explanations"]],
+        "rows": [row_view(row, titles(case, one_output), pictures) for row in case["explanations"]],
     }
 
 
-def row_view(row: Record, case: Record, pictures: Mapping[str, bytes]) -> Record:
+def titles(case: Record, one_output: bool) -> dict[str, str]:
+    """What stands below the map of each question."""
     predicted, true, rival = (short(case[key]["name"]) for key in ("predicted", "true", "rival"))
-    titles = {
+    if one_output:
+        return {
+            "predicted": f"why {predicted} rather than {rival}",
+            "true": f"why {true} rather than {predicted}",
+        }
+    return {
         "predicted": f"why {predicted}",
         "true": f"why {true}",
         "contrast": f"why {predicted} rather than {rival}",
     }
+
+
+def row_view(row: Record, titles: Mapping[str, str], pictures: Mapping[str, bytes]) -> Record:
     targets: dict[str, Any] = row["targets"]
     scale = Scale(row["limit"], row["signed"])
     return {
@@ -185,10 +214,10 @@ def selection_sentence(results: Record) -> str:
         "correct": "rightly classified pictures",
         "all": "pictures",
     }[asked["only"]]
-    if asked["true"] is not None:
-        what += f" of class {short(names[asked['true']])}"
-    if asked["predicted"] is not None:
-        what += f" called {short(names[asked['predicted']])}"
+    if asked["true"]:
+        what += f" of class {' or '.join(short(names[k]) for k in asked['true'])}"
+    if asked["predicted"]:
+        what += f" called {' or '.join(short(names[k]) for k in asked['predicted'])}"
     found, explained = asked["found"], len(results["cases"])
     if found == 0:
         return f"There are no {what}."

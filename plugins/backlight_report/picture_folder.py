@@ -1,6 +1,6 @@
 """Pictures in a folder with one sub-folder per class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 
 from backlight import Examples
 from backlight.errors import InputError, UnknownNameError
+from backlight_report.legible import legible
+from backlight_report.selection import listed, named
 
 Colour: TypeAlias = Literal["grey", "rgb"]
 Size: TypeAlias = tuple[int, int]
@@ -29,7 +31,7 @@ def read_folder(
     tick: Tick = lambda done, total: None,
     most: int | None = None,
 ) -> Examples:
-    """Every picture of the sub-folders, whose sorted names are the classes.
+    """Every picture of the sub-folders, whose names are the classes, in sorted order.
 
     Args:
         folder: it holds a sub-folder per class.
@@ -40,28 +42,20 @@ def read_folder(
         most: stop after so many pictures; None reads all.
 
     Raises:
-        InputError: no class folders, no readable picture, or pictures of several sizes and no `size`.
+        InputError: no class folders, no readable picture, or pictures of several sizes and no `size`;
+            or a folder that is named after several of the classes.
+        UnknownNameError: a folder that is named after none of them.
     """
-    try:
-        folders = sorted(entry for entry in folder.iterdir() if is_class_folder(entry))
-    except OSError as error:
-        raise InputError(f"The folder {folder} could not be read: {error}.") from error
-    if not folders:
-        raise InputError(
-            f"{folder} has no class folders: put the pictures of each class into a sub-folder that "
-            "has the class's name."
-        )
-    names = classes or tuple(entry.name for entry in folders)
-    for entry in folders:
-        if entry.name not in names:
-            raise UnknownNameError("class", entry.name, names, "It is the name of a sub-folder.")
+    folders = class_folders(folder)
+    names = classes or folder_names(folders)
+    numbers = [folder_class(entry, names) for entry in folders]
     pictures: list[Image.Image] = []
     labels, titles = [], []
     files: list[tuple[Path, int]] = []
     skipped: list[str] = []
-    for entry in folders:
+    for entry, number in zip(folders, numbers, strict=True):
         found, left_out = contents(entry)
-        files += [(file, names.index(entry.name)) for file in found]
+        files += [(file, number) for file in found]
         skipped += left_out
     for done, (file, label) in enumerate(files, start=1):
         if len(pictures) == most:
@@ -73,7 +67,7 @@ def read_folder(
             titles.append(title)
         except UNREADABLE as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            skipped.append(f"{title}: {reason.replace(str(file), 'it')}")
+            skipped.append(f"{title}: {reason.replace(str(file), file.name)}")
         tick(done, len(files))
     if not pictures:
         seen = f"; the first of {len(skipped)} files: {skipped[0]}" if skipped else ""
@@ -86,6 +80,39 @@ def read_folder(
         titles,
         skipped,
     )
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The sub-folders of a folder in sorted order; InputError where there are none."""
+    try:
+        folders = sorted(entry for entry in folder.iterdir() if is_class_folder(entry))
+    except OSError as error:
+        raise InputError(f"The folder {folder} could not be read: {error}.") from error
+    if not folders:
+        raise InputError(
+            f"{folder} has no class folders: put the pictures of each class into a sub-folder that "
+            "has the class's name."
+        )
+    return folders
+
+
+def folder_names(folders: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(legible(entry.name) for entry in folders)
+
+
+def folder_class(folder: Path, classes: Sequence[str]) -> int:
+    """The class that a folder is named after, by all of its name or the first of its synonyms."""
+    name = legible(folder.name)
+    found = named(name, classes)
+    if len(found) > 1:
+        raise InputError(
+            f"The folder {name} may be one of several classes: lines {listed([k + 1 for k in found])} of "
+            "the class names are called so. Give these lines names of their own, and the folder the one "
+            "that is meant."
+        )
+    if not found:
+        raise UnknownNameError("class", name, classes, "It is the name of a sub-folder.")
+    return found[0]
 
 
 def is_class_folder(entry: Path) -> bool:
@@ -136,5 +163,11 @@ def stacked(pictures: list[Image.Image], titles: list[str]) -> NDArray[np.uint8]
                 f"{picture.height}x{picture.width} (height x width). Say which one the model wants: "
                 "--size HxW."
             )
-    together = np.stack([np.asarray(picture) for picture in pictures])
+    try:
+        together = np.stack([np.asarray(picture) for picture in pictures])
+    except MemoryError as error:
+        raise InputError(
+            f"{len(pictures)} pictures of {first[1]}x{first[0]} do not fit into memory: say a smaller "
+            "--size, or give fewer."
+        ) from error
     return together[..., None] if together.ndim == 3 else together

@@ -10,13 +10,15 @@ from backlight.arrays import Channels
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.colours import overlay
 from backlight_pictures.png import enlarged, png
-from backlight_report.explanations import Question, Row
+from backlight_report.explanations import Row
+from backlight_report.legible import legible
 from backlight_report.preprocessing import channel_axis
+from backlight_report.questions import Question
 
 FOLDER = "pictures"
 
 LONGEST = 60
-"""How many characters a name may give to a file's name."""
+"""How many bytes a name may give to a file's name."""
 
 
 def shown(x: NDArray[Any], channels: Channels, extremes: tuple[float, float]) -> NDArray[np.uint8]:
@@ -57,8 +59,8 @@ class PictureFiles:
         """An overlay; the file notes method, target, and which value has the strongest colour."""
         attribution = row.attributions[question]
         notes = {
-            "method": attribution.method,
-            "target": attribution.target,
+            "method": legible(attribution.method),
+            "target": legible(attribution.target),
             "limit": repr(row.scale.limit),
             "signed": repr(row.scale.signed),
         }
@@ -81,5 +83,7 @@ def plain(name: str) -> str:
 
     The end of a long one stays, where names that begin alike differ.
     """
-    made = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name)
-    return made if len(made) <= LONGEST else made[: LONGEST - 20] + made[-20:]
+    made = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name).encode()
+    if len(made) > LONGEST:
+        made = made[: LONGEST - 20] + made[-20:]
+    return made.decode(errors="ignore")  # a character may have been cut in two

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from backlight import Examples, Model
 from backlight.arrays import Array
 from backlight.errors import BacklightError, InputError, TargetError
-from backlight.outputs import OutputSpec, describe
+from backlight.outputs import OutputKind, OutputSpec, describe
+from backlight.targets import kind_of_numbers
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -21,11 +22,19 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 @final
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities (N, classes), the true classes, and what the outputs hold."""
+    """What is known of all examples.
+
+    Attributes:
+        probabilities: (N, classes), float64.
+        labels: the true classes, (N,).
+        kind: what the outputs hold.
+        single: whether the model has one output, that of class 1 of two.
+    """
 
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64]
-    kind: str
+    kind: OutputKind
+    single: bool = False
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
@@ -57,33 +66,46 @@ def predict(
         TargetError: its outputs are not a classifier's, or not of the examples' classes.
     """
     count = len(examples.x)
-    found, kind = [], "logits"
+    found = []
+    kind: OutputKind = "logits"
     for start in range(0, count, batch_size):
         progress("Asking the model", start, count)
         batch = prepared(examples.x[start : start + batch_size])
-        outputs = answered(model, batch, first=start == 0)
+        outputs = answered(model, batch, start)
         if start == 0:
             kind = kind_of_outputs(model, batch)
             check_classifier(outputs, len(batch), examples.classes)
         values = model.to_numpy(cast(Array, outputs)).astype(np.float64)
+        values = values.reshape(len(batch), -1)
         check_finite(values, kind, batch, examples, start)
-        found.append(probabilities(values, kind))
+        found.append(values)
     progress("Asking the model", count, count)
-    return Predictions(np.concatenate(found), examples.labels, kind)
+    together = np.concatenate(found)
+    single = together.shape[1] == 1
+    if kind == "logits" and model.declared is None:
+        kind = kind_of_one(together) if single else kind_of_numbers(together)
+    if single and kind == "probabilities" and (together == 1).all():
+        raise TargetError(
+            "The model's one output is 1 for every example, as of a softmax over one number. A net with "
+            "one output needs a sigmoid there, or nothing."
+        )
+    odds = odds_of_one(together, kind) if single else probabilities(together, kind)
+    return Predictions(odds, examples.labels, kind, single)
 
 
-def answered(model: Model, batch: NDArray[Any], first: bool) -> object:
+def answered(model: Model, batch: NDArray[Any], start: int = 0) -> object:
+    """The outputs for the examples from number `start` on; whatever the user's network raises, calls
+    to end the program included, is an InputError."""
     try:
         return model.predict(model.prepare(batch))  # type: ignore[arg-type]
     except BacklightError as error:
-        seen = str(error)
-        cause = error
-    except Exception as error:  # the user's network, which may fail in any way
-        if not first:
-            raise
-        seen = f"{type(error).__name__}: {error}"
-        cause = error  # type: ignore[assignment]
+        seen, cause = str(error), cast(BaseException, error)
+    except (Exception, SystemExit) as error:
+        seen, cause = f"{type(error).__name__}: {error}", error
     said = " ".join(seen.split())[:400].rstrip(".")
+    if start:
+        last = start + len(batch) - 1
+        raise InputError(f"The model failed for examples {start} to {last}: {said}.") from cause
     raise InputError(
         f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
         "Pictures are read with the size and colours that --size and --colour say; --preprocess "
@@ -91,7 +113,7 @@ def answered(model: Model, batch: NDArray[Any], first: bool) -> object:
     ) from cause
 
 
-def kind_of_outputs(model: Model, batch: NDArray[Any]) -> str:
+def kind_of_outputs(model: Model, batch: NDArray[Any]) -> OutputKind:
     outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
     if not isinstance(outputs, OutputSpec):
         raise TargetError(
@@ -101,20 +123,36 @@ def kind_of_outputs(model: Model, batch: NDArray[Any]) -> str:
     return outputs.kind
 
 
+def kind_of_one(values: NDArray[np.float64]) -> OutputKind:
+    """What one output holds whose last operation does not tell: a probability, if it always is between
+    0 and 1; as a logit it would speak for class 1 without exception."""
+    return "sigmoid" if bool(((values >= 0) & (values <= 1)).all()) else "logits"
+
+
 def check_classifier(outputs: object, rows: int, classes: Sequence[str]) -> None:
     shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    if shape in ((rows,), (rows, 1)):
+        if len(classes) > 2:
+            raise TargetError(
+                f"The data has {len(classes)} classes ({listed(classes)}), the model one output: that is "
+                "enough for two, of which the output is for the second."
+            )
+        return
     if len(shape) != 2 or shape[0] != rows or shape[1] < 2:
         raise TargetError(
-            f"A report needs a classifier's outputs, (N, classes) with two classes or more; for "
+            "A report needs a classifier's outputs, (N, classes), or (N, 1) or (N,) for two classes; for "
             f"{rows} examples this model gives {shape}."
         )
     if classes and len(classes) != shape[1]:
-        names = ", ".join(classes[:6]) + (" ..." if len(classes) > 6 else "")
         raise TargetError(
-            f"The data has {len(classes)} classes ({names}), the model {shape[1]} outputs: they must "
-            "be as many. If the data shows only some of the model's classes, name all of them with "
-            "--classes FILE (one a line, in the model's order)."
+            f"The data has {len(classes)} classes ({listed(classes)}), the model {shape[1]} outputs: "
+            "they must be as many. If the data shows only some of the model's classes, name all of them "
+            "with --classes FILE (one a line, in the model's order)."
         )
+
+
+def listed(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:6]) + (" ..." if len(classes) > 6 else "")
 
 
 def check_finite(
@@ -145,3 +183,11 @@ def probabilities(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]
         return np.exp(values)
     exponential = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(exponential / exponential.sum(axis=1, keepdims=True))
+
+
+def odds_of_one(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """The probabilities of class 0 and class 1 from one output (N, 1), that of class 1."""
+    if kind == "logits":
+        return probabilities(np.concatenate([np.zeros_like(values), values], axis=1), "logits")
+    first = probabilities(values, kind)
+    return np.concatenate([1 - first, first], axis=1)

@@ -91,7 +91,7 @@ class Preprocessing:
             return np.asarray(self.function(x) if self.function else x)
         except BacklightError:
             raise
-        except Exception as error:  # it is the user's code, which may fail in any way
+        except (Exception, SystemExit) as error:  # it is the user's code, which may fail in any way
             raise InputError(f"{self.said} raised {type(error).__name__}: {error}") from error
 
     def factor(self, x: Values) -> float:

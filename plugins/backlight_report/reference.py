@@ -14,7 +14,15 @@ def is_reference(text: str) -> bool:
     """Whether the text has the form of a reference; a path that exists is a path."""
     place, colon, name = text.rpartition(":")
     named = bool(colon and place) and all(part.isidentifier() for part in name.split("."))
-    return named and not Path(text).exists()
+    return named and not is_there(Path(text))
+
+
+def is_there(path: Path) -> bool:
+    """Whether the path exists; one that is too long for the system, or is no path, does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def load_reference(text: str) -> object:
@@ -62,7 +70,7 @@ def needs_arguments(function: object) -> bool:
 
 def from_file(path: Path) -> ModuleType:
     """A Python file as a module; its folder can be imported from, as when the file is run."""
-    if not path.is_file():
+    if not is_there(path) or not path.is_file():
         raise InputError(f"No such file: {path}.")
     full = path.resolve()
     make_importable(full.parent)

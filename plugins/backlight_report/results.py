@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from backlight import Attribution, Model, __version__
-from backlight_report.explanations import Case, Question, Row, probable
+from backlight_report.explanations import Row, probable
 from backlight_report.predictions import Predictions
+from backlight_report.questions import Case, Question, quantity
 from backlight_report.selection import ORDER, Selection
 from backlight_report.techniques import Technique
 
-FORMAT = 1
+FORMAT = 2
 
 Record = dict[str, Any]
 
@@ -45,6 +46,8 @@ def header(
         "versions": versions(model),
         "framework": model.framework,
         "outputs": predictions.kind,
+        "one_output": predictions.single,
+        "quantity": quantity(predictions, classes),
         **about,
         "classes": classes,
         "methods": [
@@ -61,8 +64,8 @@ def header(
         ],
         "selection": {
             "only": selection.only,
-            "true": selection.true,
-            "predicted": selection.predicted,
+            "true": list(selection.true),
+            "predicted": list(selection.predicted),
             "limit": selection.limit,
             "found": selection.found,
             "order": ORDER,
@@ -119,6 +122,8 @@ def target_record(attribution: Attribution, file: str) -> Record:
         "baseline_score": first(attribution.baseline_score),
         "gap": first(attribution.gap),
         "relative_gap": first(attribution.relative_gap),
+        "error": first(attribution.error),
+        "standard_error": first(attribution.standard_error),
         "warnings": list(attribution.warnings),
         "seed": attribution.seed,
         "seconds": round(attribution.seconds, 3),

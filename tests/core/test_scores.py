@@ -11,6 +11,7 @@ from backlight import (
     Attribution,
     Class,
     Function,
+    Logit,
     LogProbability,
     Margin,
     Neuron,
@@ -137,6 +138,45 @@ def test_the_gradient_of_a_probability_by_hand() -> None:
     )
 
 
+CENTRED = LOGITS - LOGITS.mean(1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("logits", LOGITS), ("probabilities", CENTRED), ("log_probabilities", CENTRED)],
+)
+def test_a_logit_is_the_value_before_the_softmax(kind: str, expected: np.ndarray) -> None:
+    """But for what a softmax forgets: the mean of all logits."""
+    slopes = WEIGHTS[0] + 2 * X[:, :, None] * WEIGHTS[1]
+    slopes = slopes if kind == "logits" else slopes - slopes.mean(2, keepdims=True)
+    found = explained(Logit(1), kind)
+    np.testing.assert_allclose(found.score, expected[:, 1], rtol=1e-10)
+    np.testing.assert_allclose(found.values, slopes[:, :, 1], **CLOSE)
+    each = explained(Logit(EACH), kind)
+    np.testing.assert_allclose(each.score, expected[np.arange(5), EACH], rtol=1e-10)
+    np.testing.assert_array_equal(each.classes, [3, 0, 2, 1, 3])
+
+
+@KINDS
+def test_a_margin_is_the_difference_of_two_logits(kind: str) -> None:
+    margin, k, j = (explained(one, kind) for one in (Margin(1, 3), Logit(1), Logit(3)))
+    np.testing.assert_allclose(margin.score, k.score - j.score, rtol=1e-12)
+    np.testing.assert_allclose(margin.values, k.values - j.values, rtol=1e-6, atol=1e-9)
+
+
+def test_a_probability_of_0_has_a_logit_and_leaves_those_of_the_others_finite() -> None:
+    """log of 0 would be minus infinity, and its derivative NaN for the other classes as well."""
+    sure = ReferenceModel(
+        ("head", lambda x: softmax(logits(x) * 1000.0, strict)), kind="probabilities"
+    )
+    assert (np.asarray(sure.predict(X)) == 0).any()
+    lowest = np.log(2.0**-1022)
+    for target in (Logit(0), LogProbability(0), Margin(0, 1)):
+        found = Gradient()(sure, X, target)
+        assert np.isfinite(found.score).all()
+        assert np.abs(found.score).max() <= -lowest
+
+
 @pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of saturated ones
 def test_large_logits_do_not_overflow() -> None:
     big = ReferenceModel(("head", lambda x: x * 1000.0))
@@ -155,6 +195,7 @@ def test_large_logits_do_not_overflow() -> None:
         (Class(range(8)), "Class([0, 1, 2, 3, 4, 5, ...])"),
         (Probability(1, path="out"), "Probability(1, path='out')"),
         (LogProbability(1), "LogProbability(1)"),
+        (Logit(1), "Logit(1)"),
         (Margin(1, 2), "Margin(1, versus=2)"),
     ],
 )

@@ -1,0 +1,31 @@
+"""Texts that can be written and shown anywhere: names of files may be no UTF-8."""
+
+import os
+from typing import TypeVar, cast
+
+Value = TypeVar("Value")
+
+
+def legible(text: str) -> str:
+    """The text, with bytes that are no UTF-8 written as `\\xe9`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        return text
+    try:
+        return os.fsencode(text).decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # it does not come from a file's name
+        return text.encode(errors="backslashreplace").decode()
+
+
+def all_legible(value: Value) -> Value:
+    """The same lists and dicts with legible texts."""
+    if isinstance(value, str):
+        return cast(Value, legible(value))
+    if isinstance(value, dict):
+        return cast(Value, {all_legible(key): all_legible(one) for key, one in value.items()})
+    if isinstance(value, list | tuple):
+        return cast(Value, type(value)(all_legible(one) for one in value))
+    return value
