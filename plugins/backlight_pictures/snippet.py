@@ -66,10 +66,10 @@ def caption(attribution: Attribution, row: int) -> str:
     """What the numbers say of one example."""
     parts = [f"score {number(float(attribution.score[row]))}"]
     if attribution.classes is not None:
-        k, names = int(attribution.classes[row]), attribution.class_names
-        parts.insert(0, class_named(k, names))
-        if attribution.rivals is not None:
-            parts[0] += f" rather than {class_named(int(attribution.rivals[row]), names)}"
+        names = attribution.class_names
+        held = () if attribution.rivals is None else (attribution.rivals[row],)
+        told = [class_named(int(k), names) for k in (attribution.classes[row], *held)]
+        parts.insert(0, f"class {' rather than '.join(told)}")
     relative = attribution.relative_gap
     if attribution.gap is not None and relative is not None:
         parts.append(f"gap {number(float(attribution.gap[row]))} ({relative[row]:.1%})")
@@ -81,7 +81,7 @@ def caption(attribution: Attribution, row: int) -> str:
 
 
 def class_named(k: int, names: Sequence[str] | None) -> str:
-    return f"class {k}" if names is None else f"class {k} ({names[k]})"
+    return str(k) if names is None else f"{k} ({names[k]})"
 
 
 def drawn(array: NDArray[Any], attribution: Attribution, layout: Layout | None) -> str:

@@ -86,12 +86,12 @@ def test_an_unknown_name_is_short_however_long_it_is() -> None:
 
 def test_a_value_is_shown_on_one_line() -> None:
     assert shown("two\nlines") == repr("two\nlines")
-    assert shown(np.zeros((2, 2))) == "array([[0., 0.], [0., 0.]])"
-    assert len(shown(np.zeros((99, 99)))) <= 130
-    text = shown(list(range(1_000)))
+    assert shown(np.zeros((2, 2))) == "array(float64, [[0.0, 0.0], [0.0, 0.0]])"
+    assert shown(np.zeros((99, 99))) == "array(float64, (99, 99), mean 0)"
+    text = shown({k: k for k in range(1_000)})
     assert len(text) <= 130
-    assert text.startswith("[0, 1, 2,")
-    assert text.endswith(", 998, 999]")
+    assert text.startswith("{0: 0, 1: 1,")
+    assert text.endswith(", 999: 999}")
 
 
 def test_a_reason_is_one_line_with_the_type_of_what_was_not_meant() -> None:

@@ -164,6 +164,7 @@ def test_a_margin_is_the_difference_of_two_logits(kind: str) -> None:
     np.testing.assert_allclose(margin.values, k.values - j.values, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of saturated ones
 def test_a_probability_of_0_has_a_logit_and_leaves_those_of_the_others_finite() -> None:
     """log of 0 would be minus infinity, and its derivative NaN for the other classes as well."""
     sure = ReferenceModel(

@@ -24,9 +24,9 @@ Net = Callable[..., Any]
 
 WORDS = {
     "cast": {"torch": r"int64", "tensorflow": r"int32", "jax": r"int32"},
-    "stop": {"torch": r"detach", "tensorflow": r"(?i)stop.?gradient", "jax": "stop_gradient"},
-    "round": {"torch": r"round", "tensorflow": r"(?i)round|rint", "jax": r"round"},
-    "compare": {"torch": r"gt", "tensorflow": r"(?i)greater", "jax": r"gt"},
+    "stop": {"torch": r"detach", "tensorflow": r"[Ss]top_?[Gg]radient", "jax": "stop_gradient"},
+    "round": {"torch": r"round", "tensorflow": "[Rr]ound|Rint", "jax": r"round"},
+    "compare": {"torch": r"gt", "tensorflow": "Greater", "jax": r"gt"},
 }
 
 

@@ -23,7 +23,7 @@ from backlight import (
     Output,
     Probability,
 )
-from backlight.errors import TargetError
+from backlight.errors import NoGradientError, TargetError
 from backlight.layout import Layout
 from backlight_methods import (
     DeepLIFT,
@@ -158,15 +158,17 @@ def test_what_is_not_one_number_per_example_is_refused(
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_score_of_integers_depends_on_nothing(framework: str) -> None:
+def test_a_score_of_integers_has_no_gradient_but_can_be_covered(framework: str) -> None:
     def highest(out, xp):
         return xp.argmax(out, axis=1)
 
     model = net(framework, same)
-    found = InputXGradient()(model, X, highest)
-    np.testing.assert_array_equal(found.score, LOGITS.argmax(1))
-    np.testing.assert_array_equal(found.values, np.zeros_like(X))
-    falls = Occlusion()(model, X, highest).values
+    with pytest.raises(NoGradientError, match=r"each way is cut, at (?i:argmax)"):
+        InputXGradient()(model, X, highest)
+    with pytest.warns(BacklightWarning, match="exactly 0 for examples 0, 2: nothing that"):
+        covering = Occlusion()(model, X, highest)
+    np.testing.assert_array_equal(covering.score, LOGITS.argmax(1))
+    falls = covering.values
     for feature in range(3):
         covered = X.astype(np.float64) * (np.arange(3) != feature)
         fall = LOGITS.argmax(1) - (covered @ WEIGHT).argmax(1)
