@@ -89,6 +89,7 @@ class Method(ByValue, ABC):
         batch_size = batch_size or default_batch_size(inputs)
         blocks = blocks_of(inputs.count, batch_size)
         score, predicted = resolve(wrapped, inputs, blocks, target)
+        names = checked_names(class_names, score.classes)
         whole = Objective(
             wrapped, inputs, score, at, batch_size, np.arange(inputs.count), inputs.count
         )
@@ -125,8 +126,8 @@ class Method(ByValue, ABC):
             framework_version=wrapped.version,
             warnings=notes,
             seconds=time.perf_counter() - started,
-            layouts=layouts(whole, found[0].values, self.spatial),
-            class_names=checked_names(class_names, score.classes),
+            layouts=layouts(whole.take(blocks[0]), found[0].values, self.spatial),
+            class_names=names,
         )
 
     @final

@@ -112,11 +112,11 @@ def describe(outputs: Outputs) -> str:
         return str(outputs.shape)
     if not outputs and not isinstance(outputs, dict):
         return "nothing"
-    if isinstance(outputs, dict):
-        return (
-            "{" + ", ".join(f"{key!r}: {describe(value)}" for key, value in outputs.items()) + "}"
-        )
-    return "(" + ", ".join(describe(value) for value in outputs) + ")"
+    parts = children(outputs) or {}
+    if isinstance(outputs, dict) or hasattr(outputs, "_fields"):
+        named = [f"{key!r}: {describe(cast(Outputs, part))}" for key, part in parts.items()]
+        return f"{{{', '.join(named)}}}"
+    return f"({', '.join(describe(cast(Outputs, part)) for part in parts.values())})"
 
 
 def array_at(outputs: object, path: Path) -> Array:

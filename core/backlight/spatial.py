@@ -109,7 +109,7 @@ def layouts(objective: Objective, values: Tree, maps: bool) -> tuple[Layout | No
     """Where each array of a technique's values has its channels and places; None where unknown.
 
     Args:
-        objective: what was explained.
+        objective: what was explained, of the examples that the values are of.
         values: what the technique found, shaped like the value explained, like the input, or one number
             for each place.
         maps: whether the technique gives class activation maps.
@@ -131,11 +131,13 @@ def _layout(objective: Objective, values: Array, like: Array, maps: bool) -> Lay
         return layout
     if maps or shape[1:] == layout.grid:
         return Layout(None, shape[1:])
-    sites = {site.name: site.shape for site in objective.model.sites(objective.inputs)}
-    own = sites.get(objective.at or "")
-    if own is None:
-        return None
-    inner = objective.inner_layout(own)
-    if inner is None or shape[1:] == own[1:]:
+    inner = objective.inner_layout(shape)
+    if len(shape) < 3 or (inner is not None and not inner.tokens):
         return inner
-    return Layout(None, shape[1:]) if len(shape) == len(own) - 1 else None
+    # A row of tokens, or a feature map whose channels the technique has summed up.
+    sites = {site.name: site.shape for site in objective.model.sites(objective.inputs)}
+    own = sites.get(objective.at or "", ())
+    if shape[1:] == own[1:]:
+        return inner
+    summed = objective.inner_layout(own) is not None and len(shape) == len(own) - 1
+    return Layout(None, shape[1:]) if summed else None

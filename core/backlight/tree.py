@@ -82,11 +82,12 @@ def children(outputs: object) -> Mapping[object, object] | None:
 
 
 def map_nested(function: Callable[[Array], object], outputs: object) -> object:
-    """Apply `function` to everything in a model's outputs that has no parts: dicts where parts have
-    names, tuples where they have positions."""
+    """Apply `function` to everything in a model's outputs that has no parts. Named tuples stay what
+    they are; else parts with names come in a dict, those with positions in a tuple."""
     parts = children(outputs)
     if parts is None:
         return function(cast(Array, outputs))
     mapped = {key: map_nested(function, part) for key, part in parts.items()}
-    positions = isinstance(outputs, (tuple, list)) and not hasattr(outputs, "_fields")
-    return tuple(mapped.values()) if positions else mapped
+    if hasattr(outputs, "_fields"):
+        return type(outputs)(*mapped.values())
+    return tuple(mapped.values()) if isinstance(outputs, (tuple, list)) else mapped

@@ -1427,8 +1427,7 @@ def test_none_among_the_outputs() -> None:
     assert wrap(lambda x: (x, None), outputs="logits").outputs(x) == (OutputSpec((3, 5)), ())
     score = Output(0, index=1).bind(model.outputs(x), 3)
     np.testing.assert_allclose(model.score(x, score), (x @ of(SKIP, x))[:, 1], rtol=1e-6)
-    with pytest.raises(TargetError, match="several outputs"):
-        bound(model, x, 0)
+    assert bound(model, x, 0).path == 0
 
 
 def test_failures_while_running_or_differentiating_are_the_models() -> None:
@@ -1459,7 +1458,7 @@ def test_failures_while_running_or_differentiating_are_the_models() -> None:
 
     with pytest.raises(ModelError, match="not today"):
         wrap(failing).predict(x)
-    with pytest.raises(KeyError, match="not today"):
+    with pytest.raises(TargetError, match=r"Function\(<lambda>\) raised KeyError.*not today"):
         wrap(two_layers).gradient(x, backlight.Function(lambda y, arrays: refused(y)))
 
 

@@ -528,6 +528,9 @@ def test_several_outputs_are_named_with_paths_that_can_be_used() -> None:
     with pytest.raises(TargetError) as caught:
         Gradient()(net, X, 1)
     assert "by its path: ('a', 0), ('a', 1), 'b'." in str(caught.value)
+    pair = Nested(lambda out: Pair(out, out), ("head", logits))
+    with pytest.raises(TargetError, match=r"\{'first': \(5, 4\), 'second': \(5, 4\)\}"):
+        Gradient()(pair, X, 1)
     for path, factor in ((("a", 0), 1), (("a", 1), 2), ("b", 1)):
         found = Gradient()(net, X, Output(path, index=3))
         np.testing.assert_allclose(found.score, factor * LOGITS[:, 3], **EXACT)
