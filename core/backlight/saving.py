@@ -125,7 +125,8 @@ def write(path: str | os.PathLike[str], values: Tree, fields: Mapping[str, Any])
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+            text = json.dumps(about, default=int)  # NumPy's integers, as a seed may be one
+            np.savez_compressed(file, about=np.array(text), **arrays)  # type: ignore[arg-type]
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
