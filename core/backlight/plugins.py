@@ -13,7 +13,7 @@ import pluggy
 from backlight import hooks
 from backlight.asking import Plugin, Plugins, meant
 from backlight.choices import DISABLE, PREFER, Choices, chosen
-from backlight.errors import BacklightWarning, InputError, PluginError, is_whole, reason
+from backlight.errors import BacklightWarning, InputError, PluginError, is_whole, reason, shown
 from backlight.version import __version__
 
 GROUP = "backlight"
@@ -76,7 +76,7 @@ def check_api(stated: object) -> None:
         return
     newer = is_whole(stated) and cast(int, stated) > hooks.API
     raise PluginError(
-        f"it was made for API {stated!r} of Backlight, and this Backlight {__version__} has API "
+        f"it was made for API {shown(stated)} of Backlight, and this Backlight {__version__} has API "
         f"{hooks.API}; install {'a newer Backlight' if newer else 'a newer version of the plugin'}"
     )
 

@@ -8,7 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from math import inf
 from pathlib import Path
 from typing import Any, final
@@ -141,6 +141,11 @@ NOTES = {
 """The other fields."""
 
 
+def plain(value: Any) -> object:
+    """What JSON does not know: NumPy's integers, as a seed may be one, and layouts."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else int(value)
+
+
 def write(path: str | os.PathLike[str], values: Tree, known: Mapping[str, Any]) -> None:
     """Write the file whole or not at all; `values` are NumPy arrays."""
     arrays: dict[str, NDArray[np.generic]] = {
@@ -157,7 +162,8 @@ def write(path: str | os.PathLike[str], values: Tree, known: Mapping[str, Any]) 
     partial = hidden(target, "partial")
     try:
         with partial.open("wb") as file:
-            np.savez_compressed(file, about=np.array(json.dumps(about, default=asdict)), **arrays)  # type: ignore[arg-type]
+            text = json.dumps(about, default=plain)
+            np.savez_compressed(file, about=np.array(text), **arrays)  # type: ignore[arg-type]
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

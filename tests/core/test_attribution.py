@@ -165,6 +165,11 @@ def test_bfloat16_which_numpy_does_not_have_is_saved_as_float32(
     np.testing.assert_array_equal(loaded.values, rounded.astype(np.float32))
 
 
+def test_a_seed_may_be_numpys(tmp_path: Path) -> None:
+    Smooth(samples=2, seed=np.int64(7))(MODEL, X, 0).save(tmp_path / "it.npz")
+    assert Attribution.load(tmp_path / "it.npz").seed == 7
+
+
 def test_every_field_is_saved() -> None:
     fields = set(Attribution.__dataclass_fields__)
     assert fields == {*NOTES, *COLUMNS, "values"}
