@@ -21,6 +21,8 @@ def main() -> None:
     run("summation", "tensorflow")
     print("\nIntegrated gradients at equal completeness error", flush=True)
     run("completeness")
+    print("\nIntegrated gradients' estimate of their error", flush=True)
+    run("error_estimate")
     print("\nPeak memory of integrated gradients", flush=True)
     for kind in (*FRAMEWORKS, "captum"):
         for steps in ("20", "200", "2000"):

@@ -1,7 +1,8 @@
 """Integrated gradients and Captum's at equal completeness error: gradients spent, and time.
 
-Ours is asked for a tolerance. Captum has none: its steps are doubled until every example is within the
-tolerance, and only the last run is timed, which is to its advantage.
+Ours is asked for a tolerance, which bounds the estimated error of the values as well. Captum has none:
+its steps are doubled until every example's gap is within the tolerance, and only the last run is timed,
+which is to its advantage.
 """
 
 from time import process_time

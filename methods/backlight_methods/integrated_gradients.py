@@ -48,7 +48,8 @@ class IntegratedGradients(Method):
     Law: the values of an example sum to score - baseline score, up to the gap that is reported
         (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
         input may be too little at another. `error` estimates that, from the same gradients: on nets
-        with rectifiers it falls like 1 / steps whatever the rule.
+        with rectifiers it falls like 1 / steps whatever the rule. On smooth nets Gauss-Legendre may be
+        much better than it says.
     Cost: `steps` forward and backward passes per baseline, and a forward pass for each end. A
         tolerance doubles the steps (triples, with "midpoint"), computing only the new ones.
     """

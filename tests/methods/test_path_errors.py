@@ -16,10 +16,12 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from backlight import Attribution, BacklightWarning, Method, Several
+from backlight import Attribution, BacklightWarning, Kind, Method, Objective, Operation, Several
+from backlight.targets import resolve
 from backlight_demo import fashion, fashion_jax, fashion_torch
 from backlight_methods import DeepLIFT, ExpectedGradients, IntegratedGradients, Occlusion, Smooth
 from backlight_methods.quadrature import NODES
+from tests.reference import ReferenceModel, polynomial
 
 Numbers = NDArray[np.float64]
 RULES = tuple(NODES)
@@ -255,7 +257,54 @@ def test_squares_and_variances_say_no_error_of_a_mean() -> None:
     assert found.standard_error is None
 
 
+# What to do about a gap
+
+
+def test_deep_lift_names_what_has_no_closed_form() -> None:
+    rules = DeepLIFT(allow_gradient=True).rules
+    relu = Operation(Kind.RELU, "act", "aten.relu", (1, 3))
+    sort = Operation(Kind.OTHER, "sorted", "aten.sort", (1, 3))
+    closed = Operation(Kind.MAX_POOL, "pool", "aten.max_pool", (1, 3), replayable=False)
+    assert rules.advice([relu]) == "Compare with another baseline, or compute in float64."
+    assert rules.advice([relu, sort, closed]) == (
+        "What has no closed form is aten.sort at sorted; max_pool at pool; another baseline may close "
+        "the gap."
+    )
+
+
+def test_integrated_gradients_say_what_would_close_the_gap() -> None:
+    model = ReferenceModel(("head", polynomial([[0.3]], [[-0.2]])))
+    inputs = model.prepare(np.ones((2, 1)))
+    rows = np.arange(2)
+    score, _ = resolve(model, inputs, [rows], 0)
+    objective = Objective(model, inputs, score, None, 8, rows, 2)
+    plain = IntegratedGradients().attribute(objective).advice
+    assert plain == "Raise steps, or name a tolerance=, or compare with another baseline."
+    refined = IntegratedGradients(tolerance=0.1).attribute(objective).advice
+    assert refined == "Raise maximum_steps, or compare with another baseline."
+    sampled = ExpectedGradients(samples=3).attribute(objective).advice
+    assert sampled == "Raise samples: the gap shrinks as 1 / sqrt(samples)."
+
+
 # Many baselines
+
+
+@pytest.mark.parametrize(
+    ("technique", "points"),
+    [(DeepLIFT(), 1), (IntegratedGradients(steps=3), 3), (ExpectedGradients(samples=100), 1)],
+)
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_baselines_share_passes_up_to_the_batch_size(
+    technique: Method, points: int, count: int
+) -> None:
+    model = ReferenceModel(("head", polynomial([[0.3]], [[-0.2]])))
+    starts = Several(list(np.linspace(-1, 1, 100)))
+    replace(technique, baseline=starts)(model, np.ones((count, 1)), 0, batch_size=64)
+    assert model.largest <= 64
+    together, scores = (-(-100 * each // (64 // count)) for each in (points, 1))
+    # The reference model takes a gradient by three passes; the examples' own score is one more.
+    assert model.passes <= 3 * (together + 1) + scores + 1
+
 
 NUMBERS = np.random.default_rng(1)
 IN, OUT = NUMBERS.normal(size=(30, 24)) / 5, NUMBERS.normal(size=(24, 3)) / 5

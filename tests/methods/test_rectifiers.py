@@ -118,6 +118,22 @@ def test_a_mixed_net_is_explained_with_a_warning() -> None:
     assert "silu at second" in found.warnings[0]
 
 
+def test_many_gates_are_one_short_line() -> None:
+    def gated(x: tape.Traced) -> tape.Traced:
+        return tape.sigmoid(tape.relu(tape.dense(x, np.eye(5) / 2)))
+
+    net = ReferenceModel(
+        *((f"gate{number}", gated) for number in range(30)),
+        ("head", lambda x: tape.dense(x, W1)),
+    )
+    with pytest.warns(UserWarning, match="no rule for sigmoid") as caught:
+        GuidedBackprop()(net, random(2, 5), 1)
+    (said,) = caught
+    assert str(said.message) == (
+        "Guided backprop has no rule for sigmoid at gate0 and 29 more: the plain gradient is used there."
+    )
+
+
 def test_at_a_site_only_rectifiers_behind_it_count() -> None:
     x = random(4, 5, seed=9)
     z2 = rectified(x @ W1 + B1) @ W2 + B2
