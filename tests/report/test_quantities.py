@@ -227,3 +227,24 @@ def test_estimated_errors_are_shown(tmp_path: Path) -> None:
     }
     assert '<span class="bad">error 25' in text
     assert "standard error 0.5" in text
+
+
+# Keras 3.15 saves and loads TensorFlow variables in a way that NumPy 2 frowns upon.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+def test_a_keras_net_that_takes_pictures_without_channels(tmp_path: Path) -> None:
+    """As in many tutorials: bytes (N, H, W) are given to it as they lie."""
+    import keras
+
+    net = keras.Sequential(
+        [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    )
+    net.layers[-1].set_weights([WEIGHT, np.zeros(3, np.float32)])
+    made = report(net, DATA, directory=tmp_path / "out", methods=["gradient"], limit=1)
+    found = json.loads((made.directory / "results.json").read_text())
+    assert found["input"]["shape"] == [8, 8]
+    (case,) = found["cases"]
+    (row,) = case["explanations"]
+    centred = WEIGHT - WEIGHT.mean(axis=1, keepdims=True)
+    maps = [centred[:, case[one]["class"]] for one in ("predicted", "true")]
+    maps.append(maps[0] - maps[1])
+    assert row["limit"] == pytest.approx(np.percentile(np.abs(maps), 99), rel=1e-4)
