@@ -42,6 +42,7 @@ class Report:
         notes: what should be known before anything is believed: that the classes seem to be in another
             order than the model's, for example.
         warnings: of techniques, each once.
+        estimates: how far techniques say that their values may be off.
     """
 
     directory: Path
@@ -51,6 +52,7 @@ class Report:
     errors: tuple[str, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    estimates: tuple[str, ...] = ()
 
     @property
     def page(self) -> Path:
@@ -107,7 +109,7 @@ def report(
     from backlight_report.page import page
     from backlight_report.pictures import PictureFiles
     from backlight_report.replacing import claim, replacing
-    from backlight_report.results import header, written
+    from backlight_report.results import estimates, header, written
 
     target = Path(directory)
     claim(target)
@@ -179,6 +181,7 @@ def report(
             for one in row["targets"].values()
             for warning in one["warnings"]
         ),
+        estimates(results["cases"]),
     )
 
 
