@@ -237,6 +237,8 @@ def show(made: Report, skipped: Sequence[str]) -> None:
     if len(made.warnings) > MOST_WARNINGS:
         left = len(made.warnings) - MOST_WARNINGS
         console.print(f"{left} more warnings are on the page.", style="yellow")
+    for line in made.estimates:
+        console.print(escape(line))
     wrong, page = made.count - made.correct, legible(str(made.page))
     print(
         f"{made.correct:,} of {made.count:,} right ({made.correct / made.count:.1%}), {wrong:,} wrong."

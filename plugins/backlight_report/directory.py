@@ -6,13 +6,15 @@ from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.partial import is_hidden
-from backlight_report.pictures import FOLDER
 
 MARK = "results.json"
 """The file that tells a report's folder from others."""
 
 PAGE = "report.html"
 """The file to open."""
+
+FOLDER = "pictures"
+"""The folder of all pictures."""
 
 CLASSES = "classes.txt"
 """The class names in the order that fits the model, where the given one does not."""

@@ -14,7 +14,6 @@ from backlight_report.judged import (
     check,
     class_names,
     preparation,
-    told_of_pictures,
     trial,
 )
 from backlight_report.legible import all_legible
@@ -43,6 +42,7 @@ class Report:
         notes: what should be known before anything is believed: that the classes seem to be in another
             order than the model's, for example.
         warnings: of techniques, each once.
+        estimates: how far techniques say that their values may be off.
     """
 
     directory: Path
@@ -52,6 +52,7 @@ class Report:
     errors: tuple[str, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    estimates: tuple[str, ...] = ()
 
     @property
     def page(self) -> Path:
@@ -108,7 +109,7 @@ def report(
     from backlight_report.page import page
     from backlight_report.pictures import PictureFiles
     from backlight_report.replacing import claim, replacing
-    from backlight_report.results import header, written
+    from backlight_report.results import estimates, header, written
 
     target = Path(directory)
     claim(target)
@@ -122,7 +123,6 @@ def report(
     wrapped = wrap(model, framework)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     sample = prepared(examples.x[:1])
-    wrapped = told_of_pictures(wrapped, sample)
     trial(wrapped, examples, prepared, chosen)
     predictions = predict(wrapped, examples, prepared, batch_size or BATCH, progress)
     classes = class_names(examples, predictions)
@@ -181,6 +181,7 @@ def report(
             for one in row["targets"].values()
             for warning in one["warnings"]
         ),
+        estimates(results["cases"]),
     )
 
 

@@ -125,11 +125,6 @@ def class_names(examples: Examples, predictions: Predictions) -> list[str]:
     return names or [f"class {k}" for k in range(count)]
 
 
-def told_of_pictures(model: Model, sample: NDArray[Any]) -> Model:
-    """The model, told that inputs of three axes are pictures without channels, (N, H, W)."""
-    return model
-
-
 def trial(
     model: Model, examples: Examples, prepared: Prepared, chosen: Sequence[Technique]
 ) -> None:

@@ -10,12 +10,11 @@ from backlight.arrays import Channels
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.colours import overlay
 from backlight_pictures.png import enlarged, png
+from backlight_report.directory import FOLDER
 from backlight_report.explanations import Row
 from backlight_report.legible import legible
 from backlight_report.preprocessing import channel_axis
 from backlight_report.questions import Question
-
-FOLDER = "pictures"
 
 LONGEST = 60
 """How many bytes a name may give to a file's name."""

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.partial import abandoned, hidden
-from backlight_report.directory import CLASSES, INSIDE, MARK, PAGE, check_directory
-from backlight_report.pictures import FOLDER
+from backlight_report.directory import CLASSES, FOLDER, INSIDE, MARK, PAGE, check_directory
 
 ENTRIES = (FOLDER, CLASSES, PAGE, MARK)
 """What a report's folder holds. The mark comes last: with it, the report is complete."""

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -129,6 +129,24 @@ def target_record(attribution: Attribution, file: str) -> Record:
         "seconds": round(attribution.seconds, 3),
         "file": file,
     }
+
+
+def estimates(cases: Sequence[Record]) -> tuple[str, ...]:
+    """A sentence for each technique that says how far its values may be off."""
+    worst: dict[str, dict[str, float]] = {}
+    for row in (row for case in cases for row in case["explanations"]):
+        for one in row["targets"].values():
+            for kind in ("error", "standard_error"):
+                if one[kind] is not None:
+                    known = worst.setdefault(row["name"], {})
+                    known[kind] = max(known.get(kind, 0.0), one[kind])
+    said = []
+    for name, known in worst.items():
+        parts = [f"estimated error of a map up to {known['error']:.1%}"] if "error" in known else []
+        if "standard_error" in known:
+            parts.append(f"standard error of a map's sum up to {known['standard_error']:.3g}")
+        said.append(f"{name}: {', '.join(parts)}")
+    return tuple(said)
 
 
 def written(results: Record) -> str:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from backlight import Evidence, Examples, Method, Objective
 from backlight.errors import InputError, TargetError
 from backlight_report import report
+from backlight_report.command import show
 from backlight_report.predictions import odds_of_one
+from backlight_report.results import estimates
 from tests.report.shared import parsed, picture
 
 WEIGHT = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32) / 4
@@ -219,11 +221,39 @@ class Estimated(Method):
         )
 
 
-def test_estimated_errors_are_shown(tmp_path: Path) -> None:
+def test_estimated_errors_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = torch_net(WEIGHT, None)
+    shown = report(net, DATA, directory=tmp_path / "shown", methods=[Estimated()], limit=1)
+    show(shown, ())
+    assert "Estimated: estimated error of a map up to 25.0%" in capsys.readouterr().err
     found, text = made("torch", tmp_path, None, methods=[Estimated()], limit=1)
     (row,) = found["cases"][0]["explanations"]
     assert {(one["error"], one["standard_error"]) for one in row["targets"].values()} == {
         (0.25, 0.5)
     }
     assert '<span class="bad">error 25' in text
+    assert estimates(found["cases"]) == (
+        "Estimated: estimated error of a map up to 25.0%, standard error of a map's sum up to 0.5",
+    )
     assert "standard error 0.5" in text
+
+
+# Keras 3.15 saves and loads TensorFlow variables in a way that NumPy 2 frowns upon.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+def test_a_keras_net_that_takes_pictures_without_channels(tmp_path: Path) -> None:
+    """As in many tutorials: bytes (N, H, W) are given to it as they lie."""
+    import keras
+
+    net = keras.Sequential(
+        [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    )
+    net.layers[-1].set_weights([WEIGHT, np.zeros(3, np.float32)])
+    made = report(net, DATA, directory=tmp_path / "out", methods=["gradient"], limit=1)
+    found = json.loads((made.directory / "results.json").read_text())
+    assert found["input"]["shape"] == [8, 8]
+    (case,) = found["cases"]
+    (row,) = case["explanations"]
+    centred = WEIGHT - WEIGHT.mean(axis=1, keepdims=True)
+    maps = [centred[:, case[one]["class"]] for one in ("predicted", "true")]
+    maps.append(maps[0] - maps[1])
+    assert row["limit"] == pytest.approx(np.percentile(np.abs(maps), 99), rel=1e-4)
