@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import backlight
 from backlight import BacklightError, Evidence, Examples, Method, Objective
@@ -737,6 +737,20 @@ def test_pictures_of_several_sizes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a/1\.png is 5x4, a/2\.png 7x6 .*--size HxW"):
         read_folder(tmp_path, None, None)
     assert read_folder(tmp_path, (4, 4), None).x.shape == (2, 4, 4, 1)
+
+
+def test_pictures_that_are_programs_are_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cat").mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "cat" / "a.png")
+    Image.new("L", (2, 2)).save(tmp_path / "cat" / "b.png", format="EPS")
+    ran = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given, **_: ran.append(given))
+    found = read_folder(tmp_path, None, None)
+    assert found.names == ["cat/a.png"]
+    assert [one.partition(":")[0] for one in found.skipped] == ["cat/b.png"]
+    assert ran == []
 
 
 def test_no_picture_at_all(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def danger_in_keras(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             stored = archive.read("config.json")
     else:
-        import h5py
+        import h5py  # type: ignore[import-untyped]
 
         with h5py.File(path) as file:
             stored = file.attrs.get("model_config", "{}")

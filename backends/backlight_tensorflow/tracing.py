@@ -10,10 +10,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
-from tensorflow.python.framework import ops as tensorflow_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight.interrupts import unbroken
+from backlight.interrupts import unbroken_package
 from backlight.outputs import OutputKind, Outputs, OutputSpec
 from backlight.tree import map_nested
 from backlight_tensorflow.calls import Request
@@ -27,7 +26,7 @@ Kept = TypeVar("Kept")
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Call, Recorder
 
-unbroken(tensorflow_ops.Graph._create_op_internal)  # else operations without results are left
+unbroken_package(tf)  # its C++ code does not expect errors from all the Python code that it calls
 
 LOCK = RLock()
 """Held while anything is traced, never while anything runs."""

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import gc
 import linecache
+import os
 import signal
 import sys
 import threading
@@ -18,7 +19,8 @@ import time
 from _thread import interrupt_main, start_new_thread
 from collections.abc import Callable
 from functools import cache, wraps
-from types import CodeType, FrameType
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
 from typing import ParamSpec, TypeVar, final
 
 P = ParamSpec("P")
@@ -31,6 +33,10 @@ NAMES = {"__enter__", "__exit__", "remove", "_remove", "__del__"}
 """Functions that set up or put back. What is raised as objects and weak references die is lost."""
 
 UNBROKEN: set[CodeType] = set()
+PACKAGES: set[str] = set()
+"""The folders of packages whose functions are not broken off."""
+LIBRARY = str(Path(contextlib.__file__).parent) + os.sep
+"""The folder of the standard library."""
 
 LATER = 0.001
 """Seconds until an interrupt is tried again."""
@@ -65,12 +71,14 @@ def interruptible(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def unbroken(function: Function) -> Function:
-    """The same function, noted as one that is not broken off: an interrupt comes after it.
-
-    It may be a framework's own function, in which an interrupt would leave something half made.
-    """
-    UNBROKEN.add(function.__code__)  # type: ignore[attr-defined]
+    """The same function, noted as one that is not broken off: an interrupt comes after it."""
+    UNBROKEN.add(function.__code__)
     return function
+
+
+def unbroken_package(package: ModuleType) -> None:
+    """Note that a package's own functions are not broken off; what they call of others' may be."""
+    PACKAGES.add(str(Path(package.__file__ or "").parent) + os.sep)
 
 
 @final
@@ -131,16 +139,28 @@ class Handler:
                 interrupt_main()
 
 
-DOOR = interruptible(len).__code__  # type: ignore[attr-defined]
+DOOR = interruptible(len).__code__
 
 
 def is_altering(frame: FrameType | None) -> bool:
     """Whether something is being set up or put back, up to the nearest interruptible function."""
+    if caller(frame).startswith(tuple(PACKAGES)):
+        return True
     while frame is not None and frame.f_code is not DOOR:
         if alters(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def caller(frame: FrameType | None) -> str:
+    """The file of the function that runs, or that has called what runs of the standard library."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(LIBRARY) or "site-packages" in file:
+            return file
+        frame = frame.f_back
+    return ""
 
 
 def alters(frame: FrameType) -> bool:
