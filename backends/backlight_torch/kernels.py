@@ -80,7 +80,10 @@ MAX_POOLS = named(
 WITH_PLACES = "max_pool2d_with_indices"
 """One that says where each maximum is."""
 
-PRODUCTS = named("mm bmm mv dot vdot linear matmul")
+GROUPED = named("_grouped_mm")
+"""Matrix products of rows in groups; the third operand says where these end."""
+
+PRODUCTS = named("mm bmm mv dot vdot linear matmul") | GROUPED
 """Matrix products of two operands."""
 
 SHIFTED_PRODUCTS = named("addmm baddbmm addmv addbmm addr")

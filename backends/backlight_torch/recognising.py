@@ -221,7 +221,7 @@ def _linear(
         if active[0] and active[1]:
             return Recognised(Kind.MATMUL)
         kind = Kind.DENSE if name in kernels.PRODUCTS else Kind.CONVOLUTION
-        bias = 2 if len(operands) > 2 else None
+        bias = 2 if len(operands) > 2 and name not in kernels.GROUPED else None
         return Recognised(kind, weight=active.index(False), bias=bias)
     if name in kernels.SHIFTED_PRODUCTS:
         if active[0]:

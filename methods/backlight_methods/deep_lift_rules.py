@@ -25,6 +25,13 @@ def reference_of(op: Application) -> Application:
     return op.reference
 
 
+def settled(multiplier: Array, way: Array, arrays: Arrays) -> Array:
+    """A multiplier, 0 where it is infinite over a way of 0."""
+    moved = arrays.abs(way) > 0.0
+    still = arrays.where(arrays.isfinite(multiplier), multiplier, way)  # which may not be a number
+    return arrays.where(moved, multiplier, still)
+
+
 @final
 @dataclass(frozen=True)
 class RectifierRescale(Rule):
@@ -70,7 +77,7 @@ class Rescale(Rule):
         distance, nothing = arrays.abs(way), arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
         mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
-        mean = arrays.where(arrays.isfinite(mean), mean, way)  # 0 there; not a number stays one
+        mean = settled(mean, way, arrays)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
@@ -245,14 +252,17 @@ class LogSumExpRescale(Rule):
 @dataclass(frozen=True)
 class PathIntegral(Rule):
     """The derivative averaged over the straight way from x' to x, by Gauss and Legendre's rule: for
-    operations without a closed form. Complete up to that rule's error."""
+    operations without a closed form. Complete up to that rule's error. An infinite one counts as 0
+    where x = x', as in `Rescale`."""
 
     steps: int = 16
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         starts = reference_of(op).inputs
-        return op.vjp_along(grad, starts, ((nodes + 1) / 2).tolist(), (weights / 2).tolist())
+        total = op.vjp_along(grad, starts, ((nodes + 1) / 2).tolist(), (weights / 2).tolist())
+        ways = [x - start for x, start in zip(op.inputs, starts, strict=True)]
+        return [settled(one, way, op.arrays) for one, way in zip(total, ways, strict=True)]
 
 
 RULES: dict[Kind, Rule] = {

@@ -201,3 +201,21 @@ def test_an_operation_is_known_and_complete(name: str) -> None:
         between = [kind for kind in between if kind is not SCALE]
         kinds = [*kinds, SUM]
     assert between == kinds
+
+
+def test_products_of_groups_of_rows_are_linear() -> None:
+    """As experts have them; there is none in float64."""
+    ends, weight = torch.tensor([3, 6], dtype=torch.int32), numbers(2, 8, 4, seed=2).float()
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(torch.nn.functional.grouped_mm(x, weight, offs=ends)).sum(1)
+
+    x = numbers(6, 8).float()
+    found = DeepLIFT(baseline=x.flip(0))(net, x)
+    z = torch.cat([x[:3] @ weight[0], x[3:] @ weight[1]])
+    start = torch.cat([x.flip(0)[:3] @ weight[0], x.flip(0)[3:] @ weight[1]])
+    slope = (z.relu() - start.relu()) / (z - start)
+    back = torch.cat([slope[:3] @ weight[0].T, slope[3:] @ weight[1].T])
+    torch.testing.assert_close(found.values, back * (x - x.flip(0)), rtol=1e-4, atol=1e-5)
+    for composite in ("epsilon", "epsilon_plus"):
+        LRP(composite=composite)(net, x)  # type: ignore[arg-type]
