@@ -121,12 +121,13 @@ class Plugins:
                 continue
             try:
                 answer = function(**arguments)
+                if answer is None:
+                    continue
                 if isinstance(answer, kind):
                     answers.append((plugin, answer))
-                elif answer is not None:
-                    self._failed(
-                        plugin, hook, f"it gave something of type {type(answer).__qualname__}"
-                    )
+                else:
+                    what = type(answer).__qualname__
+                    self._failed(plugin, hook, f"it gave something of type {what}")
             except BacklightError as error:
                 refusals.append((plugin, error))
             except KeyboardInterrupt:

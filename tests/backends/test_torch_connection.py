@@ -265,13 +265,25 @@ def test_other_forms_of_nets() -> None:
     x, net = table(), Indexed().eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript and this quantisation are on their way out
-        forms = [torch.jit.trace(net, x), torch.export.export(net, (x,)), torch.compile(net)]
+        forms = [
+            torch.jit.trace(net, x),
+            torch.export.export(net, (x,)),
+            torch.compile(net, backend="eager"),
+        ]
         whole = quantised()
     for form in forms:
         found = connection(form, x)
         assert (found.reached, found.depends) == ((True,), (True,))
         assert [one.type for one in found.cuts] == ["cast to int64"]
     assert connection(whole, x) == Connection((False,), (True,), (Cut("0", "cast to quint8"),))
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao", "ignore:.*autograd kernel was not registered")
+def test_quantised_weights_let_no_derivative_pass() -> None:
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3)).eval()
+    whole = cast(Any, torch.ao.quantization.quantize_dynamic)(net, {nn.Linear}, dtype=torch.qint8)
+    cuts = tuple(Cut(name, "quantized.linear_dynamic") for name in ("0", "2"))
+    assert connection(whole, table()) == Connection((False,), (True,), cuts)
 
 
 def test_deep_lift_deals_out_what_is_beside_a_cut() -> None:

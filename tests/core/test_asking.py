@@ -122,6 +122,13 @@ def test_the_one_answer_counts(install: Callable) -> None:
     assert install(a=rendering(None)).first("backlight_render", str, attribution=3) is None
 
 
+def test_a_file_is_loaded_by_the_plugin_that_knows_it(install: Callable) -> None:
+    """Models of files are of any type; None is no model, from whichever plugin of the package."""
+    plugins = {"same__a": rendering("<b>"), "same__b": rendering(None), "two": rendering(None)}
+    assert install(**plugins).first("backlight_render", object, attribution=3) == "<b>"
+    assert install(a=rendering(None)).first("backlight_render", object, attribution=3) is None
+
+
 def test_a_package_orders_its_own_plugins_and_asks_no_further(install: Callable) -> None:
     asked = []
 

@@ -306,6 +306,19 @@ def test_baselines_share_passes_up_to_the_batch_size(
     assert model.passes <= 3 * (together + 1) + scores + 1
 
 
+def test_a_sum_over_many_chunks_keeps_its_digits() -> None:
+    model = ReferenceModel(("head", polynomial([[0.3]])))
+    inputs, rows = model.prepare(np.ones((1, 1))), np.arange(1)
+    score, _ = resolve(model, inputs, [rows], 0)
+    objective = Objective(model, inputs, score, None, 1, rows, 1)
+    numbers = np.random.default_rng(0).uniform(size=(20000, 1)).astype(np.float32)
+    total = objective.summed(len(numbers), lambda chunk: model.arrays.asarray(numbers[chunk.start]))
+    exact_sum = numbers.astype(np.float64).sum()
+    assert abs(float(total[0]) / exact_sum - 1) < 6e-8
+    one_by_one = np.add.accumulate(numbers, axis=0)[-1, 0]
+    assert abs(float(one_by_one) / exact_sum - 1) > 2e-7
+
+
 NUMBERS = np.random.default_rng(1)
 IN, OUT = NUMBERS.normal(size=(30, 24)) / 5, NUMBERS.normal(size=(24, 3)) / 5
 BACKGROUND = NUMBERS.normal(size=(1000, 30))
