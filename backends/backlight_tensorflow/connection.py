@@ -12,7 +12,7 @@ from backlight_tensorflow.gradients import Part
 from backlight_tensorflow.kinds import SHAPE_ONLY
 from backlight_tensorflow.operators import FINDERS, STOPS
 from backlight_tensorflow.passes import carries_numbers
-from backlight_tensorflow.paths import Path
+from backlight_tensorflow.paths import Path, centres
 from backlight_tensorflow.recognition import has_users_gradient
 
 
@@ -136,7 +136,8 @@ class Ways:
     ) -> Spread:
         """Through a function whose arguments at these positions are touched and active."""
         if flat not in self._parts:
-            self._parts[flat] = Part(flat.needed(), flat.outputs)
+            nodes = flat.needed()
+            self._parts[flat] = Part(nodes, flat.outputs, centres(nodes))
         arguments = flat.inputs
         spread = Spread(
             {arguments[at] for at in touched}, {arguments[at] for at in active}, found.cuts

@@ -45,7 +45,7 @@ class Path:
         self.position = {node: at for at, node in enumerate(self.needed)}
         self.active: set[Value] = {value for value in self.places if carries_numbers(value.tensor)}
         self.touched: set[Value] = set(self.places)
-        self.transparent = {node for node in self.needed if self._is_centre(node)}
+        self.transparent = centres(self.needed)
         for node in self.needed:
             if node.op.type in SHAPE_ONLY:
                 continue
@@ -120,19 +120,24 @@ class Path:
             return node.outputs[:1]
         return [value for value in node.outputs if carries_numbers(value.tensor)]
 
-    def _is_centre(self, node: Node) -> bool:
-        """Whether it holds constant the mean that a variance is taken around: the derivative by that
-        mean is zero, so that nothing is lost where it counts as depending on the values."""
-        if node.op.type not in STOPS:
-            return False
-        mean = node.inputs[0].node
-        if mean is None or mean.op.type != "Mean":
-            return False
-        return all(
-            user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
-            for user in self.needed
-            if node.outputs[0] in user.inputs
+
+def centres(nodes: Sequence[Node]) -> set[Node]:
+    """Those of the nodes that hold constant the mean that a variance is taken around: the derivative by
+    that mean is zero, so that nothing is lost where it counts as depending on the values."""
+
+    def is_centre(node: Node) -> bool:
+        mean = node.inputs[0].node if node.op.type in STOPS else None
+        return (
+            mean is not None
+            and mean.op.type == "Mean"
+            and all(
+                user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
+                for user in nodes
+                if node.outputs[0] in user.inputs
+            )
         )
+
+    return {node for node in nodes if is_centre(node)}
 
 
 def path_to_score(
