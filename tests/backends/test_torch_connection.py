@@ -286,6 +286,7 @@ def test_quantised_weights_let_no_derivative_pass() -> None:
     assert connection(whole, table()) == Connection((False,), (True,), cuts)
 
 
+@pytest.mark.filterwarnings("ignore:No gradient reaches", "ignore:The values of")
 def test_deep_lift_deals_out_what_is_beside_a_cut() -> None:
     net, x = Indexed().double().eval(), table().double()
     found = DeepLIFT()(net, x, 1)

@@ -203,6 +203,7 @@ def test_an_operation_is_known_and_complete(name: str) -> None:
     assert between == kinds
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 def test_products_of_groups_of_rows_are_linear() -> None:
     """As experts have them; there is none in float64."""
     ends, weight = torch.tensor([3, 6], dtype=torch.int32), numbers(2, 8, 4, seed=2).float()

@@ -42,6 +42,7 @@ def nets(framework: str) -> tuple[list[Callable[[Any], Any]], Any]:
     ], tf.constant(INPUTS)
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 @pytest.mark.parametrize("spelling", [0, 1])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_norm_of_nothing_has_the_multiplier_0(framework: str, spelling: int) -> None:
@@ -103,6 +104,7 @@ def largest(outputs: Any, arrays: Any) -> Any:
     return arrays.argmax(outputs, axis=1)
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 @pytest.mark.parametrize("name", ["integers", "truth"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_scores_that_are_integers_fall_like_any_other(framework: str, name: str) -> None:
@@ -119,6 +121,7 @@ def test_scores_that_are_integers_fall_like_any_other(framework: str, name: str)
     np.testing.assert_array_equal(found.score, score(BITS))
 
 
+@pytest.mark.filterwarnings("ignore:Every value is exactly 0")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_score_functions_may_return_integers(framework: str) -> None:
     steps = STEPS.astype(np.float32)
