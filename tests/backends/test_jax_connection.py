@@ -37,7 +37,7 @@ def connection(net: Any, x: Any = X, at: str | None = None) -> Connection:
 
 def slope(net: Any) -> Values:
     """JAX's own gradient of the first class."""
-    return jax.grad(lambda x: net(x)[:, 0].sum())(X)
+    return jax.jit(jax.grad(lambda x: net(x)[:, 0].sum()))(X)
 
 
 @jax.custom_vjp
