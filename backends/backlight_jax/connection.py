@@ -15,6 +15,7 @@ from backlight_jax.flow import Flow
 from backlight_jax.labels import namer
 from backlight_jax.naming import Place
 from backlight_jax.program import Node, body_of, called
+from backlight_jax.safeguards import safeguards
 from backlight_jax.trace import Trace
 from backlight_jax.units import Unit
 from backlight_jax.ways import NOWHERE, End, Places, Ways, chosen, looped, tested, union
@@ -30,7 +31,10 @@ RULED = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 """Calls with a derivative of their own."""
 
 
-def connection(trace: Trace, score: Score, at: Place | None, at_name: str | None) -> Connection:
+def connection(
+    trace: Trace, score: Score, at: Place | None, at_name: str | None, arrays: Sequence[Any]
+) -> Connection:
+    """The ways from the attributed inputs, or the site of that name, to the score."""
     built = circuit(trace, score, at)
     flow = Flow(built)
     first = len(trace.signature.weights)
@@ -50,12 +54,27 @@ def connection(trace: Trace, score: Score, at: Place | None, at_name: str | None
     def cut(end: End) -> Cut:
         return Cut(name(end.position), end.type)
 
-    shown = [end for end in found.ends if not end.compares or only_way(end, passing, found.ends)]
+    candidates = sorted(
+        {end.position for end in found.ends if end.before <= passing and can_move(flow, end)}
+    )
+    safe = safeguards(flow, arrays, score.operands(), candidates) if candidates else ()
+    shown = [
+        end
+        for end in found.ends
+        if end.position not in safe and (not end.compares or only_way(end, passing, found.ends))
+    ]
     return Connection(
         tuple(leaf in passing for leaf in range(len(sources))),
         tuple(leaf in depending for leaf in range(len(sources))),
         tuple(dict.fromkeys(map(cut, shown))),
     )
+
+
+def can_move(flow: Flow, end: End) -> bool:
+    """Whether ways end at an equation with one floating-point result, which can be given another."""
+    node = flow.nodes[end.position]
+    single = len(node.outputs) == 1 and (node.primitive in FLAT or node.primitive in RULED)
+    return single and is_floating(flow.avals[node.outputs[0]])
 
 
 def only_way(end: End, reached: frozenset[int], ends: tuple[End, ...]) -> bool:
@@ -154,6 +173,8 @@ def equation_ways(circuit: Circuit, node: Node) -> Ways:
         return chosen([body_ways(circuit, branch) for branch in params["branches"]])
     if name in RULED:
         return ruled_ways(circuit, node)
+    if name == "custom_linear_solve":
+        return solved_ways(node)
     called_body = body_of(node.equation)
     if called_body is not None and len(called_body.jaxpr.invars) == len(node.inputs):
         return body_ways(circuit, called_body)
@@ -183,6 +204,17 @@ def plain_ways(node: Node) -> Ways:
 def gives_booleans(node: Node) -> bool:
     results: list[Any] = [variable.aval for variable in node.equation.outvars]
     return all(aval.dtype == bool for aval in results)
+
+
+def solved_ways(node: Node) -> Ways:
+    """Of the solution of a linear system: what only helps to find it has no derivative of its own."""
+    lengths = node.params["const_lengths"]
+    helping = range(
+        lengths.matvec, lengths.matvec + lengths.vecmat + lengths.solve + lengths.transpose_solve
+    )
+    operands = frozenset(range(len(node.inputs))) - frozenset(helping)
+    count = len(node.outputs)
+    return Ways((operands & floating_operands(node),) * count, (operands,) * count)
 
 
 def word(node: Node) -> str:

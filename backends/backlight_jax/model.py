@@ -139,11 +139,9 @@ class JaxModel(Model):
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
-        _, place, _, trace, _ = self._placed(inputs, at, None)
-        return trace.compiled(
-            ("connection", score.recipe, place and place.key),
-            lambda: connection(trace, score, place, at),
-        )
+        _, place, _, trace, arrays = self._placed(inputs, at, None)
+        with passes.failures():
+            return connection(trace, score, place, at, arrays)
 
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]

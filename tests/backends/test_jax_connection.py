@@ -37,7 +37,7 @@ def connection(net: Any, x: Any = X, at: str | None = None) -> Connection:
 
 def slope(net: Any) -> Values:
     """JAX's own gradient of the first class."""
-    return jax.grad(lambda x: net(x)[:, 0].sum())(X)
+    return jax.jit(jax.grad(lambda x: net(x)[:, 0].sum()))(X)
 
 
 @jax.custom_vjp
@@ -151,11 +151,42 @@ def test_what_cuts_is_named(name: str) -> None:
         assert not slope(net).any()
 
 
+def shifted(x: Values) -> Values:
+    return jnp.exp(x - stop(x.max(1, keepdims=True)))
+
+
+def weighted(x: Values) -> Values:
+    """A softmax times W, the division last."""
+    terms = shifted(x)
+    return (terms @ W[:3]) / terms.sum(1, keepdims=True)
+
+
+def running(x: Values) -> Values:
+    """A softmax over the columns, one after another, by the largest so far."""
+
+    def step(held: Any, column: Values) -> Any:
+        largest, total, weighed = held
+        larger = stop(jnp.maximum(largest, column))
+        kept, term = jnp.exp(largest - larger), jnp.exp(column - larger)
+        return (larger, kept * total + term, kept * weighed + term * column), None
+
+    start = (jnp.full(4, -1e9), jnp.zeros(4), jnp.zeros(4))
+    (_, total, weighed), _ = jax.lax.scan(step, start, x.T)
+    return (weighed / total)[:, None] * W[0]
+
+
 WHOLE: dict[str, Callable[[Values], Values]] = {
     "rectifiers": lambda x: jnp.where(x > 0, x, 0) @ W + jax.nn.relu(x) @ W + jnp.clip(x, 0, 1) @ W,
     "softmax": lambda x: jax.nn.softmax(x @ W) + jax.nn.log_softmax(x @ W),
     "logsumexp": lambda x: x @ W - jax.nn.logsumexp(x @ W, axis=1, keepdims=True),
     "in a loop": looped(lambda h: h - jax.nn.softmax(h) / 5000, 5000),
+    "attention": lambda x: jax.nn.dot_product_attention(*[x.reshape(4, 3, 1, 2)] * 3)[:, 0, 0] + 1,
+    "attention by hand": lambda x: weighted(x @ W),
+    "attention in a loop": running,
+    "masked logsumexp": lambda x: x @ W - jax.nn.logsumexp(x, 1, where=x < 2, keepdims=True),
+    "written twice": lambda x: shifted(x) / shifted(x).sum(1, keepdims=True) @ W,
+    "inverse": lambda x: jnp.linalg.solve(jnp.eye(3) + x[:, :3, None] * x[:, None, 3:], W[0]),
+    "sinc": lambda x: jnp.sinc(x) @ W,
     "variance": lambda x: (x - x.mean(1, keepdims=True)) / jnp.std(x, 1, keepdims=True) @ W,
     "norm": lambda x: x / jnp.linalg.norm(x, axis=1, keepdims=True) @ W,
     "sorted": lambda x: jnp.sort(x, 1) @ W + jax.lax.top_k(x, 3)[0],
@@ -178,7 +209,7 @@ PARTLY = {
     "cast": (embedded, ("cast to int32",)),
     "fraction": (lambda x: (x - jnp.floor(x)) @ W, ("floor",)),
     "beside": (lambda x: (jnp.tanh(x) + stop(jnp.tanh(x))) @ W, ("stop_gradient",)),
-    "one branch": (branches(lambda x: x, jnp.floor), ("floor",)),
+    "one branch": (lambda x: branches(jnp.floor, jnp.sin)(x) + x @ W, ("floor",)),
     "in order": (lambda x: stop(x) @ W + jnp.round(x) @ W + x @ W, ("stop_gradient", "round")),
 }
 """Nets with a cut and a way around it."""
