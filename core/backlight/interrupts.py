@@ -18,7 +18,7 @@ import threading
 import time
 from _thread import interrupt_main, start_new_thread
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import ParamSpec, TypeVar, final
@@ -129,14 +129,15 @@ class Handler:
             set_handler(INTERRUPT, self._before)
 
     def _try_again(self) -> None:
+        press: Callable[[], None] = interrupt_main
+        if hasattr(signal, "pthread_kill"):  # which also wakes what sleeps
+            press = partial(signal.pthread_kill, threading.main_thread().ident or 0, INTERRUPT)
         while True:
             time.sleep(LATER)
+            # Nothing is called in between, so that no other thread can deliver it meanwhile.
             if not (self._waiting and _current is self):
                 return
-            if hasattr(signal, "pthread_kill"):  # which also wakes what sleeps
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            else:
-                interrupt_main()
+            press()
 
 
 DOOR = interruptible(len).__code__
