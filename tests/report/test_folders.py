@@ -222,6 +222,24 @@ def test_a_run_that_was_killed_while_it_exchanged_entries(
     assert len(list(folder.iterdir())) == 3
 
 
+@pytest.mark.parametrize("old", [True, False])
+def test_nothing_of_a_new_report_stays_that_was_not_completed(
+    old: bool, folder: Path, killed: Callable[[Path, str], Path]
+) -> None:
+    """The file of classes has nothing that it replaces, and an empty folder has nothing at all."""
+    before, new = killed(folder / "report", "before"), killed(folder / "report", "partial")
+    was = content(folder) if old else {}
+    before.mkdir()
+    for entry in list(folder.iterdir()):
+        if entry not in (before, new):
+            entry.rename(before / entry.name) if old else module.remove(entry)
+    write(folder, "new")
+    (folder / "results.json").unlink()
+    (folder / "classes.txt").write_text("new")
+    claim(folder)
+    assert content(folder) == was
+
+
 def test_the_file_of_classes_is_a_reports_own(folder: Path) -> None:
     (folder / "classes.txt").write_text("my own")
     with pytest.raises(InputError, match=r"\(classes.txt\), and is left alone"):
