@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, shape_of
-from backlight.baselines import Baseline
+from backlight.baselines import Baseline, require_baseline
 from backlight.errors import HyperParameterError, InputError, is_whole, require
 from backlight.tree import leaves, rebuild
 from backlight_methods.integrated_gradients import mean
@@ -60,6 +60,7 @@ class Occlusion(Method):
         rule = "a tuple of different axes, each at least 1, such as (1, 2)"
         numbers = isinstance(axes, tuple) and all(is_whole(axis) and axis >= 1 for axis in axes)
         require(numbers and 0 < len(set(axes)) == len(axes), self, "axes", rule)
+        require_baseline(self)
 
     @property
     def differentiates(self) -> bool:

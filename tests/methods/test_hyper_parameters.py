@@ -112,6 +112,7 @@ PROBES: dict[str, list[object]] = {
     ],
     "window": [0, -1, 1.5, NAN, "3", True, (0, 1), (1, True), (1, "a"), np.ones(2)],
     "stride": [0, -1, 1.5, NAN, "3", True, (0, 1), (1, True), (1, "a"), np.ones(2)],
+    "axes": [0, 1, (), (0, 1), (1, 1), (1.5,), (True,), "12", [1, 2], np.array([1, 2])],
     "inner": [None, "gradient", METHODS["gradient"], 3],
     "composite": [None, "nonsense", 3, ["epsilon"], Epsilon(), Composite],
     **dict.fromkeys(["rectify", "relative", "all_rectifiers", "allow_gradient"], SWITCH),
@@ -125,7 +126,6 @@ CASES = [
     for name, make in METHODS.items()
     for field in dataclasses.fields(make)
     for value in (RULES if field.name == "rule" else PROBES[field.name])
-    if not (name == "occlusion" and field.name == "baseline")
 ]
 
 
