@@ -139,8 +139,16 @@ def factors(node: Node) -> list[Value]:
     return node.inputs[:2]
 
 
+JOINS = {"ConcatV2", "Pack"}
+"""Moves that put several operands side by side."""
+
+
 def kind_of_node(path: Path, node: Node, inputs: Sequence[Value]) -> Kind | None:
     kind = kind_by_type(path, node, inputs)
+    if (
+        node.op.type in JOINS
+    ):  # what no gradient goes back to is beside the rest, and changes none of it
+        return kind
     # What a test or an index that depends on the value chooses is not linear.
     linear = {None, Kind.SCALE, Kind.SHIFT, Kind.SUM, Kind.DENSE, Kind.CONVOLUTION, Kind.BATCH_NORM}
     if kind in linear and node not in path.transparent and depends_otherwise(path, node, inputs):

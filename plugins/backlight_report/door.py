@@ -14,6 +14,7 @@ from backlight_report.judged import (
     check,
     class_names,
     preparation,
+    told_of_pictures,
     trial,
 )
 from backlight_report.legible import all_legible
@@ -123,6 +124,7 @@ def report(
     wrapped = wrap(model, framework)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     sample = prepared(examples.x[:1])
+    wrapped = told_of_pictures(model, framework, wrapped, sample)
     trial(wrapped, examples, prepared, chosen)
     predictions = predict(wrapped, examples, prepared, batch_size or BATCH, progress)
     classes = class_names(examples, predictions)

@@ -80,7 +80,7 @@ def is_folder(text: str) -> bool:
         not is_reference(text)
         and is_there(path)
         and path.is_dir()
-        and plugins().manager.hook.backlight_load_examples(path=path) is None
+        and plugins().first("backlight_load_examples", Examples, path=path) is None
     )
 
 

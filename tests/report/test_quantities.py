@@ -210,6 +210,25 @@ def test_pictures_without_an_axis_for_channels(framework: str, tmp_path: Path) -
     assert case["explanations"][0]["reduction"] == "sum"
 
 
+@pytest.mark.parametrize("framework", NETS)
+def test_windows_cover_both_axes_of_pictures_without_channels(
+    framework: str, tmp_path: Path
+) -> None:
+    """A window of one place takes away what that place adds to the score, and no column or row."""
+    ready = Examples(DATA.x.astype(np.float32) / 255, DATA.labels)
+    net, one = NETS[framework](WEIGHT, None), ["occlusion:window=1,stride=1"]
+    made = report(net, ready, directory=tmp_path / "out", framework=framework, methods=one, limit=1)
+    found = json.loads((made.directory / "results.json").read_text())
+    (case,) = found["cases"]
+    (row,) = case["explanations"]
+    assert row["error"] is None
+    falls = [WEIGHT[:, k].reshape(8, 8) * ready.x[case["row"]] for k in (
+        case["predicted"]["class"], case["true"]["class"])]  # fmt: skip
+    falls.append(falls[0] - falls[1])
+    assert row["limit"] == pytest.approx(np.percentile(np.abs(falls), 99), rel=1e-4)
+    assert not any(one["warnings"] for one in row["targets"].values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimated(Method):
     """Says how far it may be off."""
