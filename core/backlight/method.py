@@ -14,6 +14,7 @@ from backlight.attribution import Attribution
 from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
+from backlight.interrupts import interruptible
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
@@ -74,6 +75,7 @@ class Method(ABC):
         """Explain one objective. Rows of the result must not depend on one another."""
 
     @final
+    @interruptible
     def __call__(
         self,
         model: object,
@@ -118,7 +120,7 @@ class Method(ABC):
         found = [self._explain(whole.take(rows)) for rows in blocks]
         notes = tuple(dict.fromkeys(note for one in found for note in one.warnings))
         for note in notes:
-            warnings.warn(note, BacklightWarning, stacklevel=2)
+            warnings.warn(note, BacklightWarning, stacklevel=3)
         return Attribution(
             values=returned_like(x, concat([one.values for one in found], wrapped.arrays), wrapped),
             score=np.concatenate([one.score for one in found]),
