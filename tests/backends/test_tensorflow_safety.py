@@ -42,7 +42,7 @@ def ordinary() -> keras.Model:
     """What Keras files have: nested models, names of functions, compiled losses of one's own."""
     inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu")])
     x = keras.Input((4,))
-    y = keras.layers.Dense(2, kernel_regularizer="l2")(keras.ops.tanh(inner(x)))
+    y = keras.layers.Dense(2, kernel_regularizer="l2")(keras.layers.Activation("tanh")(inner(x)))
     net = keras.Model(x, y)
     net.compile(loss=own_loss)
     return net
