@@ -17,6 +17,7 @@ from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
+from backlight.interrupts import interruptible
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
@@ -51,6 +52,7 @@ class Method(ByValue, ABC):
         """Explain one objective. Rows of the result must not depend on one another."""
 
     @final
+    @interruptible
     def __call__(
         self,
         model: object,
@@ -107,7 +109,7 @@ class Method(ByValue, ABC):
             )
         )
         for note in notes:
-            warnings.warn(note, BacklightWarning, stacklevel=2)
+            warnings.warn(note, BacklightWarning, stacklevel=3)
         return Attribution(
             values=returned_like(x, result.values, wrapped),
             score=result.score,
