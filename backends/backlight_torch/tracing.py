@@ -28,6 +28,12 @@ COMPARING = kernels.named(
 
 MAXIMA = kernels.named("max min amax amin aminmax")
 
+SHAPED = kernels.named(
+    "empty_like zeros_like ones_like full_like rand_like randn_like randint_like new_empty "
+    "new_empty_strided new_zeros new_ones new_full"
+)
+"""Operations that take no more than its shape from an array."""
+
 STEPS = kernels.named("round floor ceil trunc sign sgn heaviside floor_divide bernoulli")
 """Operations whose derivative is 0 wherever there is one."""
 
@@ -136,9 +142,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         readings = [self.read(one) for one in given]
         result = func(*args, **kwargs)
         depends = NONE.union(*(one.depends for one in readings))
-        if not depends:
-            return result
         name = func.overloadpacket.__name__
+        if not depends or name in SHAPED:
+            return result
         mutable = func._schema.is_mutable
         name = name[:-1] if mutable and name.endswith("_") else name
         if func.namespace == "aten" and name in ("sub", "rsub", "add"):
