@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from backlight.errors import ModelError, SiteError, UnknownNameError
+from backlight.interrupts import unbroken_package
 from backlight.outputs import Outputs, OutputSpec
 from backlight.tree import map_nested
 from backlight_jax.naming import Place, Sites, find_sites, labels
@@ -17,6 +18,8 @@ from backlight_jax.nets import Net
 from backlight_jax.program import Key, Path, Program, flatten
 from backlight_jax.signature import Signature
 from backlight_jax.structure import Structure
+
+unbroken_package(jax)  # else a later step of its own may fail on what an earlier one left
 
 T = TypeVar("T")
 
