@@ -69,7 +69,8 @@ def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tens
     with tf.name_scope(SCORE):
         found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
     # A score of integers, an argmax say, is a score that does not depend on the value.
-    return found if found.dtype.is_floating else tf.cast(found, tf.float32)
+    kept = found.dtype.is_floating or found.dtype.is_complex
+    return found if kept else tf.cast(found, tf.float32)
 
 
 def gradients_of(scores: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

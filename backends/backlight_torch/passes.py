@@ -185,7 +185,8 @@ class Passes:
         given = cast(list[Array], operands)
         found = cast(torch.Tensor, score.evaluate(outputs, given, self.arrays))
         # A score of integers, an argmax say, is a score that does not depend on the value.
-        return found if found.is_floating_point() else found.to(torch.get_default_dtype())
+        kept = found.is_floating_point() or found.is_complex()
+        return found if kept else found.to(torch.get_default_dtype())
 
     def backward(
         self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]
