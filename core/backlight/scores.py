@@ -141,18 +141,28 @@ class ClassScore(Score):
         return replace(self, k=k, versus=versus[0] if versus else None)
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
-        values = array_at(outputs, self.path)
+        values, kind = array_at(outputs, self.path), self.kind
         if self.binary:
-            values = two_columns(values, self.kind, arrays)
-        values = self.scaled(values, arrays)
+            values, kind = self.two_columns(values, arrays)
+        values = self.scaled(values, kind, arrays)
         scores = [
             arrays.take_along_axis(values, classes[:, None], axis=1)[:, 0] for classes in operands
         ]
         return scores[0] if len(scores) == 1 else scores[0] - scores[1]
 
-    def scaled(self, values: Array, arrays: Arrays) -> Array:
+    def two_columns(self, values: Array, arrays: Arrays) -> tuple[Array, OutputKind]:
+        """The one output of a binary net, (N,) or (N, 1), as those of a net with two classes: (N, 2)."""
+        column = arrays.reshape(values, (-1, 1))
+        if self.kind == "probabilities" and self.scale not in ("margin", "logit"):
+            return arrays.concat([1 - column, column], axis=1), "probabilities"
+        if self.kind == "probabilities":  # not by way of 1 - p, which is 0 for a p that rounds to 1
+            column = log_odds(column, arrays)
+        # Logits are known but for what they have in common: half of it on each side, none of it 0.
+        return arrays.concat([-0.5 * column, 0.5 * column], axis=1), "logits"
+
+    def scaled(self, values: Array, kind: OutputKind | None, arrays: Arrays) -> Array:
         """The model's values on the scale that is asked for."""
-        match self.scale, self.kind:
+        match self.scale, kind:
             case "margin" | "log_probability", "probabilities":
                 return logarithm(values, arrays)
             case "log_probability", "sigmoid":
@@ -186,15 +196,6 @@ class ClassScore(Score):
         parts += [] if self.versus is None else [f"versus={brief(self.versus)}"]
         parts += [] if self.path is None else [f"path={self.path!r}"]
         return f"{name or self.scale.capitalize()}({', '.join(parts)})"
-
-
-def two_columns(values: Array, kind: OutputKind | None, arrays: Arrays) -> Array:
-    """The one output of a binary net, (N,) or (N, 1), as those of a net with two classes: (N, 2)."""
-    column = arrays.reshape(values, (-1, 1))
-    if kind == "probabilities":
-        return arrays.concat([1 - column, column], axis=1)
-    # Logits are known but for what they have in common: half of it on each side, none of it 0.
-    return arrays.concat([-0.5 * column, 0.5 * column], axis=1)
 
 
 def the_output(k: Classes, path: Path, count: int) -> "Output":
@@ -270,7 +271,8 @@ def Logit(k: Classes, path: Path = None) -> ClassScore:  # noqa: N802
     Logits are taken as they are. A softmax forgets what all its inputs have in common: of
     probabilities, or of their logarithms, it is log p_k minus the mean of log p over all classes, which
     is the logit minus the mean of the logits; a probability of 0 counts as one near the smallest
-    positive number. Of independent sigmoids it is log p_k - log(1 - p_k). `Margin(k, j)` is
+    positive number. Of independent sigmoids it is log p_k - log(1 - p_k). Of a binary net with one
+    output it is half of the logit for class 1, and minus that for class 0. `Margin(k, j)` is
     `Logit(k)` - `Logit(j)` in each case.
     """
     return ClassScore(k, None, path, "logit")

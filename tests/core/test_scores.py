@@ -296,6 +296,29 @@ BINARY = [
 ]
 
 
+def test_the_logit_of_a_saturated_sigmoid_is_next_to_what_float32_knows() -> None:
+    """1 - p is 0 in float32 from a logit of about 17 on: the margin stays there, and does not jump."""
+
+    def saturated(x):
+        return strict.astype(x * 0.0, strict.float32) + 1.0
+
+    model = ReferenceModel(("head", saturated), kind="sigmoid")
+    score = Margin(1, versus=0).bind(model.outputs(X[:, :1]), len(X))
+    found = np.asarray(model.score(X[:, :1], score))
+    np.testing.assert_allclose(found, np.log(4 * 2.0**23), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "logits"])
+def test_the_two_classes_of_one_output_have_half_of_the_logit_each(kind: str) -> None:
+    squash = sigmoid if kind == "sigmoid" else lambda x: x
+    net = ReferenceModel(("head", binary("(N, 1)", squash)), kind=kind)
+    slope = WEIGHTS[0][:, 1] + 2 * X * WEIGHTS[1][:, 1]
+    for target, share in ((Logit(1), 0.5), (Logit(0), -0.5)):
+        found = Gradient()(net, X, target)
+        np.testing.assert_allclose(found.score, share * Z, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found.values, share * slope, **CLOSE)
+
+
 @pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of a class against itself
 @pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
 @pytest.mark.parametrize("kind", ["sigmoid", "logits"])
