@@ -15,6 +15,7 @@ from backlight.spatial import last_feature_map
 from backlight.targets import resolve
 from backlight.tree import Tree, leaves, names
 from backlight_check.input_source import Reading, in_code, load_input
+from backlight_report.command_arguments import output_path
 from backlight_report.model_source import load_net
 
 FIRST = np.arange(1)
@@ -71,11 +72,10 @@ def target_of(text: str | None) -> ClassScore | None:
     """
     if text is None:
         return None
-    *steps, k = text.split(":")
+    path, _, k = text.rpartition(":")
     if not k.lstrip("-").isdecimal():
         raise TargetError(f"--target is a class, or OUTPUT:CLASS such as logits:3; got {text!r}.")
-    path = tuple(int(step) if step.isdecimal() else step for step in steps)
-    return Class(int(k), path or None)
+    return Class(int(k), output_path(path or None))
 
 
 def load_subject(

@@ -112,6 +112,14 @@ def report_command(
             "them, or not in this order. The order matters: line 1 names the model's first output.",
         ),
     ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which of a model's several outputs holds the class scores: its name or position; "
+            "outer:inner where outputs are nested.",
+        ),
+    ] = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,
@@ -142,6 +150,7 @@ def report_command(
     # Here and not above: the other commands need none of it.
     from backlight import wrap
     from backlight_report.command_arguments import (
+        output_path,
         preprocessing_of,
         reading_of,
         size_of,
@@ -177,7 +186,8 @@ def report_command(
         if is_folder(data):  # what the model refuses is said before all pictures are read
             first = load_examples(data, read_size, read_colour, names, most=1)
             check(first)
-            trial(wrapped, first, preparation(net, wrapped, preprocessing), chosen)
+            prepared = preparation(net, wrapped, preprocessing)
+            trial(wrapped, first, prepared, chosen, output_path(scores))
         examples = load_examples(
             data,
             read_size,
@@ -197,6 +207,7 @@ def report_command(
             predicted=predicted,
             limit=limit,
             framework=framework,
+            scores=output_path(scores),
             preprocessing=preprocessing,
             seed=seed,
             batch_size=batch_size,

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from backlight import Examples
 from backlight.errors import InputError
+from backlight.outputs import Path as OutputPath
 from backlight_report.picture_folder import Colour, Size
 from backlight_report.preprocessing import Preprocessing
 from backlight_report.reference import load_reference
@@ -49,6 +50,13 @@ def size_of(text: str | None) -> Size | None:
             f"got {text!r}."
         )
     return height, width
+
+
+def output_path(text: str | None) -> OutputPath:
+    """`logits`, or `1`, or `decoder:logits` of nested outputs. A number is a position."""
+    if text is None:
+        return None
+    return tuple(int(step) if step.isdecimal() else step for step in text.split(":"))
 
 
 def wanted_picture(shape: tuple[int | None, ...] | None, channels: str) -> Wanted:

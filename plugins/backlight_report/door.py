@@ -8,6 +8,7 @@ from typing import final
 
 from backlight import Examples, Method, wrap
 from backlight.errors import InputError
+from backlight.outputs import Path as OutputPath
 from backlight_report.directory import CLASSES, MARK, PAGE
 from backlight_report.judged import (
     Judged,
@@ -72,6 +73,7 @@ def report(
     predicted: Said = None,
     limit: int = 24,
     framework: str | None = None,
+    scores: OutputPath = None,
     preprocessing: Preprocessing | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
@@ -95,6 +97,8 @@ def report(
             by name or number; "all" of them are explained where both are said.
         limit: explain at most so many; wrong ones before right ones, the most confident first.
         framework: of a model that is a plain function.
+        scores: which of several outputs holds the class scores: its name or position, or a tuple of
+            these where outputs are nested.
         preprocessing: from the examples to the model's input; bytes are divided by 255 by default.
         seed: for techniques with noise.
         batch_size: most rows in one pass.
@@ -125,8 +129,8 @@ def report(
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     sample = prepared(examples.x[:1])
     wrapped = told_of_pictures(model, framework, wrapped, sample)
-    trial(wrapped, examples, prepared, chosen)
-    predictions = predict(wrapped, examples, prepared, batch_size or BATCH, progress)
+    trial(wrapped, examples, prepared, chosen, scores)
+    predictions = predict(wrapped, examples, prepared, batch_size or BATCH, progress, scores)
     classes = class_names(examples, predictions)
     selection = select(
         predictions,

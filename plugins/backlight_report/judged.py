@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from backlight import Examples, Model, wrap
 from backlight.errors import InputError
 from backlight.layout import MOST_COLOURS, input_layout
+from backlight.outputs import Path as OutputPath
+from backlight.outputs import array_at
 from backlight_report.model_source import wanted_shape
 from backlight_report.predictions import (
     Predictions,
     answered,
     check_classifier,
-    kind_of_outputs,
+    class_scores,
 )
 from backlight_report.preprocessing import Preprocessing
 from backlight_report.techniques import Technique
@@ -135,7 +137,11 @@ def told_of_pictures(
 
 
 def trial(
-    model: Model, examples: Examples, prepared: Prepared, chosen: Sequence[Technique]
+    model: Model,
+    examples: Examples,
+    prepared: Prepared,
+    chosen: Sequence[Technique],
+    scores: OutputPath = None,
 ) -> None:
     """Run the model on the first example, and look for the inner sites that techniques are told.
 
@@ -144,8 +150,8 @@ def trial(
     """
     x = prepared(examples.x[:1])
     outputs = answered(model, x)
-    kind_of_outputs(model, x)
-    check_classifier(outputs, 1, examples.classes)
+    path, _ = class_scores(model, x, scores)
+    check_classifier(array_at(outputs, path), 1, examples.classes)
     for technique in chosen:
         if technique.at is not None:
             model.activation(model.prepare(x), technique.at)  # type: ignore[arg-type]

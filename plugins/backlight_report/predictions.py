@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples, Model
-from backlight.arrays import Array
 from backlight.errors import BacklightError, InputError, TargetError
-from backlight.outputs import OutputKind, OutputSpec, describe
+from backlight.outputs import OutputKind, Path, array_at, describe, located, paths, single
 from backlight.targets import kind_of_numbers
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -29,12 +28,14 @@ class Predictions:
         labels: the true classes, (N,).
         kind: what the outputs hold.
         single: whether the model has one output, that of class 1 of two.
+        path: where it is among several outputs.
     """
 
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64]
     kind: OutputKind
     single: bool = False
+    path: Path = None
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
@@ -58,8 +59,9 @@ def predict(
     prepared: Callable[[NDArray[Any]], NDArray[Any]],
     batch_size: int,
     progress: Progress,
+    path: Path = None,
 ) -> Predictions:
-    """Ask the model about every example, batch by batch.
+    """Ask the model about every example, batch by batch; of several outputs, about the one at `path`.
 
     Raises:
         InputError: the model cannot take such inputs.
@@ -73,24 +75,24 @@ def predict(
         batch = prepared(examples.x[start : start + batch_size])
         outputs = answered(model, batch, start)
         if start == 0:
-            kind = kind_of_outputs(model, batch)
-            check_classifier(outputs, len(batch), examples.classes)
-        values = model.to_numpy(cast(Array, outputs)).astype(np.float64)
+            path, kind = class_scores(model, batch, path)
+            check_classifier(array_at(outputs, path), len(batch), examples.classes)
+        values = model.to_numpy(array_at(outputs, path)).astype(np.float64)
         values = values.reshape(len(batch), -1)
         check_finite(values, kind, batch, examples, start)
         found.append(values)
     progress("Asking the model", count, count)
     together = np.concatenate(found)
-    single = together.shape[1] == 1
+    alone = together.shape[1] == 1
     if kind == "logits" and model.declared is None:
-        kind = kind_of_one(together) if single else kind_of_numbers(together)
-    if single and kind == "probabilities" and (together == 1).all():
+        kind = kind_of_one(together) if alone else kind_of_numbers(together)
+    if alone and kind == "probabilities" and (together == 1).all():
         raise TargetError(
             "The model's one output is 1 for every example, as of a softmax over one number. A net with "
             "one output needs a sigmoid there, or nothing."
         )
-    odds = odds_of_one(together, kind) if single else probabilities(together, kind)
-    return Predictions(odds, examples.labels, kind, single)
+    odds = odds_of_one(together, kind) if alone else probabilities(together, kind)
+    return Predictions(odds, examples.labels, kind, alone, path)
 
 
 def answered(model: Model, batch: NDArray[Any], start: int = 0) -> object:
@@ -113,14 +115,16 @@ def answered(model: Model, batch: NDArray[Any], start: int = 0) -> object:
     ) from cause
 
 
-def kind_of_outputs(model: Model, batch: NDArray[Any]) -> OutputKind:
+def class_scores(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputKind]:
+    """Where the class scores are among the outputs, and what they hold."""
     outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
-    if not isinstance(outputs, OutputSpec):
+    if path is None and len(list(paths(outputs))) > 1:
         raise TargetError(
-            f"The model returns several outputs, {describe(outputs)}; a report needs one of shape "
-            "(N, classes). Give a model, or a function, that returns the class scores alone."
+            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
+            "scores, by its name or position, with --scores (scores= in Python)."
         )
-    return outputs.kind
+    whole = located(outputs, path)
+    return whole, single(outputs, whole).kind
 
 
 def kind_of_one(values: NDArray[np.float64]) -> OutputKind:

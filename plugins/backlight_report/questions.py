@@ -2,13 +2,13 @@
 the other. All in one quantity, so that the answers share a scale."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast, final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 
-from backlight import Function, Logit, Margin
+from backlight import Class, Function, Logit, Margin
 from backlight.arrays import Array, Arrays
-from backlight.outputs import OutputKind
+from backlight.outputs import OutputKind, Path, array_at
 from backlight.scores import Target, log_odds
 from backlight_report.predictions import Predictions
 
@@ -39,6 +39,7 @@ class Case:
             one where the prediction is right.
         kind: what the outputs hold.
         single: whether the model has one output, for class 1 and against class 0.
+        path: where the class scores are among several outputs.
     """
 
     row: int
@@ -47,6 +48,7 @@ class Case:
     rival: int
     kind: OutputKind = "logits"
     single: bool = False
+    path: Path = None
 
     @property
     def questions(self) -> dict[Question, Target]:
@@ -55,13 +57,13 @@ class Case:
         if self.true != self.predicted:
             asked["true"] = self.target(self.true)
         if not self.single:
-            asked["contrast"] = Margin(self.predicted, versus=self.rival)
+            asked["contrast"] = Margin(self.predicted, versus=self.rival, path=self.path)
         return asked
 
     def target(self, k: int) -> Target:
         if self.single:
-            return Function(OneOutput(k, self.kind))
-        return k if self.kind == "logits" else Logit(k)
+            return Function(OneOutput(k, self.kind, self.path))
+        return (Class if self.kind == "logits" else Logit)(k, self.path)
 
 
 @final
@@ -71,9 +73,10 @@ class OneOutput:
 
     k: int
     kind: OutputKind
+    path: Path = None
 
     def __call__(self, outputs: object, arrays: Arrays) -> Array:
-        values = arrays.reshape(cast(Array, outputs), (-1,))
+        values = arrays.reshape(array_at(outputs, self.path), (-1,))
         if self.kind == "log_probabilities":
             values = arrays.exp(values)
         logits = values if self.kind == "logits" else log_odds(values, arrays)
@@ -87,7 +90,7 @@ def case_of(predictions: Predictions, row: int) -> Case:
         others = predictions.probabilities[row].copy()
         others[predicted] = -np.inf
         rival = int(others.argmax())
-    return Case(row, true, predicted, rival, predictions.kind, predictions.single)
+    return Case(row, true, predicted, rival, predictions.kind, predictions.single, predictions.path)
 
 
 def quantity(predictions: Predictions, classes: list[str]) -> str:
