@@ -5,6 +5,7 @@ TensorFlow was imported before it.
 """
 
 import os
+import signal
 from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,3 +17,5 @@ if find_spec("triton") is not None:
     import triton  # noqa: F401
 
 torch.set_num_threads(1)
+# A shell ignores interrupts for what it starts in the background, and what is started there inherits it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

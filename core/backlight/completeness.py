@@ -19,8 +19,9 @@ HARDLY = 0.01
 """A change of the score below this share of the values' absolute sum is next to nothing: what speaks
 for the score and what speaks against it cancel."""
 
-ROUNDING = 1000.0
-"""How many units in the last place of the values' absolute sum a sum may be off by rounding alone."""
+ROUNDING = 8.0
+"""How many units in the last place of the values' absolute sum a sum may be off by rounding alone: it
+matters for numbers of 16 bits."""
 
 
 @final
@@ -45,13 +46,14 @@ class Sums:
 
 def incomplete(sums: Sums) -> NDArray[np.bool_]:
     """Which examples' values are off by more than a tenth of the change, or, of a sampled technique,
-    by more than chance explains; what rounding alone can do does not count."""
-    rounding = ROUNDING * sums.precision * (sums.size + sums.change)
+    by more than chance explains. Where next to nothing was to be summed up to, a change of a hundredth
+    of the values' absolute sum is taken instead; what rounding alone can do does not count."""
+    least = LARGE * HARDLY * sums.size + ROUNDING * sums.precision * (sums.size + sums.change)
     if sums.standard_error is None:
         allowed = LARGE * sums.change
     else:
         allowed = STANDARD_ERRORS * sums.standard_error
-    return np.asarray(sums.gap > np.maximum(allowed, rounding))
+    return np.asarray(sums.gap > np.maximum(allowed, least))
 
 
 def gap_notes(sums: Sums, advice: str | None) -> tuple[str, ...]:
@@ -68,8 +70,9 @@ def gap_notes(sums: Sums, advice: str | None) -> tuple[str, ...]:
             told = [f"{share:.2g}" for share in sums.gap[rows] / sums.change[rows]]
             how = "the gap, relative to that change, is"
         else:
-            errors = np.maximum(sums.standard_error[rows], np.finfo(np.float64).tiny)
-            told = [f"{share:.2g}" for share in sums.gap[rows] / errors]
+            errors, infinite = sums.standard_error[rows], np.full(len(rows), np.inf)
+            shares = np.divide(sums.gap[rows], errors, out=infinite, where=errors > 0)
+            told = [f"{share:.2g}" for share in shares]
             how = "the gap, in standard errors, is"
         notes.append(
             f"The values of {examples(rows)} do not sum to the change of the score from the baseline: "

@@ -30,7 +30,8 @@ def sums(gap, change, size, precision=DOUBLE, standard_error=None) -> Sums:
         (0.11, 1.0, 2.0, True),
         (24.0, 1.0, 30.0, True),
         (1e-13, 0.0, 1.0, False),  # of rounding
-        (1e-9, 0.0, 1.0, True),
+        (0.0009, 0.001, 1.0, False),  # next to nothing, beside what cancels
+        (0.0011, 0.001, 1.0, True),
         (0.0, 0.0, 0.0, False),
     ],
 )
@@ -39,8 +40,8 @@ def test_a_tenth_of_the_change_is_too_much_and_rounding_is_not(gap, change, size
 
 
 def test_rounding_is_that_of_the_values_dtype() -> None:
-    assert incomplete(sums(1e-5, 0.0, 1.0)).all()
-    assert not incomplete(sums(1e-5, 0.0, 1.0, precision=2.0**-23)).any()
+    assert incomplete(sums(0.5, 1.0, 10.0)).all()
+    assert not incomplete(sums(0.5, 1.0, 10.0, precision=2.0**-7)).any()
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.29, False), (0.31, True)])

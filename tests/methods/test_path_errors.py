@@ -21,7 +21,10 @@ from backlight.targets import resolve
 from backlight_demo import fashion, fashion_jax, fashion_torch
 from backlight_methods import DeepLIFT, ExpectedGradients, IntegratedGradients, Occlusion, Smooth
 from backlight_methods.quadrature import NODES
+from tests.methods.judges import any_numbers
 from tests.reference import ReferenceModel, polynomial
+
+pytestmark = any_numbers
 
 Numbers = NDArray[np.float64]
 RULES = tuple(NODES)

@@ -50,6 +50,7 @@ def test_input_x_gradient(net: torch.nn.Module, x: torch.Tensor) -> None:
     assert_equal(InputXGradient()(net, x, LABELS).values, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.* sum to the change of the score")  # of few steps
 @pytest.mark.parametrize(
     ("rule", "method"),
     [
