@@ -8,7 +8,10 @@ import pytest
 from backlight import Method, Several
 from backlight_demo import fashion
 from backlight_methods import METHODS, ExpectedGradients, Gradient, IntegratedGradients, Smooth
+from tests.methods.judges import any_numbers
 from tests.parity.measure import FRAMEWORKS, Values, explained, model, precision, spread
+
+pytestmark = any_numbers
 
 SMALLER: dict[str, dict[str, object]] = {
     "integrated_gradients": {"steps": 6},
