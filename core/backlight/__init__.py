@@ -2,6 +2,7 @@
 
 from backlight.attribution import Attribution
 from backlight.baselines import Several
+from backlight.class_scores import Class, Logit, LogProbability, Margin, Probability
 from backlight.errors import BacklightError, BacklightWarning
 from backlight.evidence import Evidence
 from backlight.examples import Examples
@@ -13,17 +14,7 @@ from backlight.objective import Objective
 from backlight.operations import Kind, Operation
 from backlight.registry import explain, methods
 from backlight.rules import Application, Incoming, Rule, Rules
-from backlight.scores import (
-    Class,
-    Function,
-    Logit,
-    LogProbability,
-    Margin,
-    Neuron,
-    Output,
-    Probability,
-    Score,
-)
+from backlight.scores import Function, Neuron, Output, Score
 from backlight.version import __version__
 from backlight.wrapping import forget, wrap
 

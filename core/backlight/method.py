@@ -21,9 +21,8 @@ from backlight.interrupts import interruptible
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
-from backlight.scores import Target
 from backlight.spatial import last_feature_map, layouts
-from backlight.targets import check_differentiable, resolve
+from backlight.targets import Target, check_differentiable, resolve
 from backlight.tree import Tree, leaves, map_leaves
 from backlight.wrapping import wrap
 from backlight.zeros import zero_notes

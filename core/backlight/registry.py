@@ -21,7 +21,7 @@ from backlight.errors import (
 from backlight.inputs import Extra
 from backlight.method import Method
 from backlight.plugins import plugins
-from backlight.scores import Target
+from backlight.targets import Target
 
 Maker: TypeAlias = Callable[..., Method]
 """A technique's class, or a function that makes one from hyper-parameters."""

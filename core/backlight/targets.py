@@ -1,14 +1,15 @@
 """From what the user said for `target` to a bound score."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, shape_of
+from backlight.arrays import Array, Arrays, shape_of
+from backlight.class_scores import Class, ClassScore
 from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
@@ -23,19 +24,20 @@ from backlight.outputs import (
     located,
     single,
 )
-from backlight.scores import (
-    ONE_EACH,
-    Class,
-    Classes,
-    ClassScore,
-    Function,
-    Neuron,
-    Output,
-    Score,
-    Target,
-    as_score,
-)
+from backlight.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
 from backlight.tree import leaves, names
+
+Target: TypeAlias = Score | Classes | Array | Callable[[object, Arrays], Array] | None
+"""What users may say for `target`; None is resolved by looking at the model's outputs."""
+
+
+def as_score(target: Score | Classes | Callable[[object, Arrays], Array]) -> Score:
+    """A target as a score: integers mean `Class`, a callable means `Function`."""
+    if isinstance(target, Score):
+        return target
+    if callable(target):
+        return Function(target)
+    return Class(target)
 
 
 def resolve(

@@ -7,12 +7,12 @@ import numpy as np
 
 from backlight import Class, Examples, Model, Objective, Score, wrap
 from backlight.arrays import shape_of
+from backlight.class_scores import ClassScore
 from backlight.errors import InputError, TargetError
 from backlight.inputs import Inputs
 from backlight.objective import take_rows
-from backlight.scores import ClassScore, Target
 from backlight.spatial import last_feature_map
-from backlight.targets import resolve
+from backlight.targets import Target, resolve
 from backlight.tree import Tree, leaves, names
 from backlight_check.input_source import Reading, in_code, load_input
 from backlight_report.command_arguments import output_path

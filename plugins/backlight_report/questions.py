@@ -8,8 +8,9 @@ import numpy as np
 
 from backlight import Class, Function, Logit, Margin
 from backlight.arrays import Array, Arrays
+from backlight.class_scores import log_odds
 from backlight.outputs import OutputKind, Path, array_at
-from backlight.scores import Target, log_odds
+from backlight.targets import Target
 from backlight_report.predictions import Predictions
 
 Question: TypeAlias = Literal["predicted", "true", "contrast"]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight.arrays import Arrays
+from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import (
     InputError,
     InputTypeError,
@@ -30,15 +31,8 @@ from backlight.errors import (
 from backlight.inputs import Inputs, PerExample, Shared
 from backlight.model import Model
 from backlight.outputs import OutputSpec
-from backlight.scores import (
-    LogProbability,
-    Margin,
-    Neuron,
-    Output,
-    Probability,
-    Score,
-    as_score,
-)
+from backlight.scores import Neuron, Output, Score
+from backlight.targets import as_score
 from backlight_tensorflow import arrays as namespace
 from backlight_tensorflow import plugin
 

@@ -13,8 +13,9 @@ import tensorflow as tf
 from keras import layers, ops
 
 import backlight
+from backlight.class_scores import LogProbability, Probability
 from backlight.model import Connection, Cut
-from backlight.scores import LogProbability, Probability, Target, as_score
+from backlight.targets import Target, as_score
 
 W = tf.constant(np.random.default_rng(1).normal(size=(4, 3)))
 TABLE = tf.constant(np.random.default_rng(2).normal(size=(9, 3)))

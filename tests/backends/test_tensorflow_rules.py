@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight.arrays import Array
+from backlight.class_scores import LogProbability, Probability
 from backlight.errors import InputError
 from backlight.inputs import Inputs, PerExample
 from backlight.model import Gradient, Model
 from backlight.operations import Kind, Operation
 from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
-from backlight.scores import LogProbability, Neuron, Probability, Score, as_score
+from backlight.scores import Neuron, Score
+from backlight.targets import as_score
 from backlight_tensorflow.copying import CONTROL_FLOW
 from tests.rules import (
     COMPLETE,

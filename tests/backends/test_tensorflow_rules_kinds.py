@@ -14,10 +14,10 @@ from keras import layers
 
 import backlight
 from backlight.arrays import Array
+from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import CoverageError
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
-from backlight.scores import LogProbability, Margin, Probability
 from backlight_methods import DeepLIFT
 from tests.backends.test_tensorflow_rules import (
     COMMON,
