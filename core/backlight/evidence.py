@@ -85,11 +85,12 @@ def check_values(who: str, objective: Objective, values: Tree) -> None:
             )
         if not model.is_floating(leaf):
             raise EvidenceError(f"{who} must give floating-point values, got {described(leaf)}.")
-    shapes = [structure(tree) for tree in (objective.inputs.attributed, objective.value)]
-    if structure(values) not in (None, *shapes):
+    # Not by `objective.value`: a site's would take a pass to know, and is one array in any case.
+    inputs = structure(objective.inputs.attributed)
+    if structure(values) not in (None, inputs):
         raise EvidenceError(
             f"{who} must give one array of values, or one for each input in the inputs' own structure, "
-            f"{shapes[0]}; got {structure(values)}."
+            f"{inputs}; got {structure(values)}."
         )
 
 
