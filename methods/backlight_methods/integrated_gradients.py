@@ -167,7 +167,7 @@ def path_sums(
     objective: Objective, references: Sequence[Tree], nodes: Numbers, weights: Numbers
 ) -> Tree:
     """For each row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x - b)), the
-    mean over the references b, shape (rows, N, ...)."""
+    mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
     arrays, steps = objective.arrays, len(nodes)
     shares = weights / len(references)
 
@@ -182,9 +182,13 @@ def path_sums(
 
         def weighted(w: Array, g: Array) -> Array:
             term = w * g
-            columns = [objective.column(share[step], like=term[0, ...]) for share in shares]
-            sums = [arrays.sum(column * term, axis=0) for column in columns]
-            return arrays.concat([one[None, ...] for one in sums], axis=0)
+            column = objective.column(shares[0, step], like=term[0, ...])
+            first = arrays.sum(column * term, axis=0)
+            # The others in one product: where a device rounds its operands, it does not matter to them.
+            others = objective.model.asarray(shares[1:, step], like=term)
+            sums = others @ arrays.reshape(term, (len(chunk), -1))
+            more = arrays.reshape(sums, (len(shares) - 1, *shape_of(first)))
+            return arrays.concat([first[None, ...], more], axis=0)
 
         return map_leaves(weighted, way, gradient)
 
