@@ -139,8 +139,9 @@ def factors(node: Node) -> list[Value]:
     return node.inputs[:2]
 
 
-JOINS = {"ConcatV2", "Pack"}
-"""Moves that put several operands side by side."""
+JOINS = {"Add", "AddV2", "ConcatV2", "Pack", "Sub"}
+"""What puts operands side by side, or adds them up: what no gradient goes back to changes none of the
+rest."""
 
 
 def kind_of_node(path: Path, node: Node, inputs: Sequence[Value]) -> Kind | None:

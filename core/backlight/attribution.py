@@ -75,9 +75,10 @@ class Attribution:
         if self.gap is None or self.baseline_score is None:
             return None
         change = np.abs(self.score - self.baseline_score)
-        return np.divide(
-            self.gap, change, out=np.where(self.gap > 0, np.inf, 0.0), where=change > 0
-        )
+        with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
+            return np.divide(
+                self.gap, change, out=np.where(self.gap > 0, np.inf, 0.0), where=change > 0
+            )
 
     def numpy(self) -> object:
         """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""

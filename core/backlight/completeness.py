@@ -20,8 +20,8 @@ HARDLY = 0.01
 for the score and what speaks against it cancel."""
 
 ROUNDING = 8.0
-"""How many units in the last place of the values' absolute sum a sum may be off by rounding alone: it
-matters for numbers of 16 bits."""
+"""How many units in the last place of the scores and of the values' absolute sum a sum may be off by
+rounding alone."""
 
 
 @final
@@ -32,6 +32,7 @@ class Sums:
     Attributes:
         gap: |sum of values - change|.
         change: |score - baseline score|.
+        scores: |score| + |baseline score|, whose rounding the change has.
         size: sum of |values|.
         precision: the distance from 1 to the next number of the values' dtype.
         standard_error: of the sum, where samples were drawn.
@@ -39,6 +40,7 @@ class Sums:
 
     gap: Numbers
     change: Numbers
+    scores: Numbers
     size: Numbers
     precision: float
     standard_error: Numbers | None = None
@@ -48,7 +50,7 @@ def incomplete(sums: Sums) -> NDArray[np.bool_]:
     """Which examples' values are off by more than a tenth of the change, or, of a sampled technique,
     by more than chance explains. Where next to nothing was to be summed up to, a change of a hundredth
     of the values' absolute sum is taken instead; what rounding alone can do does not count."""
-    least = LARGE * HARDLY * sums.size + ROUNDING * sums.precision * (sums.size + sums.change)
+    least = LARGE * HARDLY * sums.size + ROUNDING * sums.precision * (sums.size + sums.scores)
     if sums.standard_error is None:
         allowed = LARGE * sums.change
     else:
@@ -61,9 +63,16 @@ def gap_notes(sums: Sums, advice: str | None) -> tuple[str, ...]:
     up to. None where the technique gives no advice: a gap is no fault of it then."""
     if advice is None:
         return ()
-    off = incomplete(sums)
+    lost = ~np.isfinite(sums.gap)
+    off = incomplete(sums) & ~lost
     hardly = off & (sums.change < HARDLY * sums.size)
     notes = []
+    if lost.any():
+        notes.append(
+            f"The score of {examples(np.flatnonzero(lost))} is not finite at the baseline: whether the "
+            "values sum to its change cannot be told, and they may mean nothing. Compare with another "
+            "baseline."
+        )
     if (off & ~hardly).any():
         rows = np.flatnonzero(off & ~hardly)
         if sums.standard_error is None:

@@ -35,7 +35,7 @@ def unreached_objection(connection: Connection, what: Sequence[str]) -> str | No
     together = " and ".join(what)
     if not any(connection.depends):
         return f"The score does not depend on {together}: there is nothing to attribute."
-    place = cuts_listed(connection.cuts)
+    place = cuts_listed(connection.cuts) or ", where the numbers leave the framework"
     return (
         f"No gradient of the score reaches {together}: each way is cut{place}. Any "
         f"attribution by gradients would be 0. {ADVICE}"

@@ -46,8 +46,10 @@ class Finding:
         if self.gap is None or self.size is None or self.baseline_score is None:
             return ()
         change = np.abs(self.score - self.baseline_score)
+        scores = np.abs(self.score) + np.abs(self.baseline_score)
         step = max(precision(leaf) for leaf in leaves(self.values))
-        return gap_notes(Sums(self.gap, change, self.size, step, self.standard_error), self.advice)
+        sums = Sums(self.gap, change, scores, self.size, step, self.standard_error)
+        return gap_notes(sums, self.advice)
 
 
 def finding(objective: Objective, evidence: Evidence, score: Array) -> Finding:

@@ -1,7 +1,8 @@
 """Zeros in an attribution: those that mean nothing are never shown in silence."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -17,7 +18,7 @@ from backlight.connection import (
     unreached_notes,
     unreached_objection,
 )
-from backlight.errors import NoGradientError
+from backlight.errors import BacklightError, NoGradientError
 from backlight.model import Connection, Cut, Model
 from backlight.objective import Objective
 from backlight.tree import Tree, leaves, rebuild
@@ -80,6 +81,8 @@ def zero_notes(
     if differentiates and not all(one.all() for one in nonzero.elements):
         part = objective.take(block)
         connection = connection_of(part)
+        if not any(connection.reached):
+            connection = replace(connection, depends=tried(part, connection))
         refused = unreached_objection(connection, named_parts(part))
         if refused is not None:
             raise NoGradientError(refused)
@@ -129,46 +132,73 @@ def zero_examples(
 
 def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero) -> tuple[str, ...]:
     """A sentence for each leaf of which parts have no gradient in any example though the score
-    depends on them: a column that is cast to an index, say."""
+    depends on them: a column that is cast to an index, say.
+
+    A rectifier that is off lets nothing pass either, but does elsewhere: what has a gradient where the
+    value is another one is not cut off.
+    """
     value = leaves(objective.value)
     if [shape_of(leaf)[1:] for leaf in value] != [one.shape for one in nonzero.elements]:
         return ()
-    slopes = NonZero.of(objective.gradient().gradient, objective.model).elements
+    here = NonZero.of(objective.gradient().gradient, objective.model).elements
+    still = [~known & ~slope for known, slope in zip(nonzero.elements, here, strict=True)]
     found, place = [], cuts_listed(connection.cuts)
     for position, (name, reached) in enumerate(
         zip(named_parts(objective), connection.reached, strict=True)
     ):
-        still = ~nonzero.elements[position] & ~slopes[position]
-        if reached and still.any() and matters(objective, position, still):
+        cut, moves = still[position], False
+        for points in elsewhere(objective, position, cut) if reached and cut.any() else ():
+            moved = objective.at_points(points)
+            try:
+                moves = moves or differs(objective, moved)
+                slopes = NonZero.of(moved.gradient().gradient, objective.model).elements
+            except BacklightError:  # an index that no row has, say: such a value says nothing
+                continue
+            cut = cut & ~slopes[position]
+        if moves and cut.any():
             found.append(
-                f"No gradient reaches {parts(still)} of {name}, though the score depends on "
-                f"{'it' if still.sum() == 1 else 'them'}: the way is cut{place}. The "
+                f"No gradient reaches {parts(cut)} of {name}, though the score depends on "
+                f"{'it' if cut.sum() == 1 else 'them'}: the way is cut{place}. The "
                 f"values there are 0 in every example. {ADVICE}"
             )
     return tuple(found)
 
 
-def matters(objective: Objective, position: int, still: Flags) -> bool:
-    """Whether the score changes where these elements of a leaf take another example's values, or 0."""
-    model, arrays = objective.model, objective.arrays
-    tree = objective.value
+def tried(objective: Objective, connection: Connection) -> tuple[bool, ...]:
+    """Whether the score depends on each leaf, also where numbers leave the framework unseen."""
+    found = list(connection.depends)
+    for position, leaf in enumerate(leaves(objective.value)):
+        everything = np.ones(shape_of(leaf)[1:], dtype=np.bool_)
+        for points in () if found[position] else elsewhere(objective, position, everything):
+            with suppress(BacklightError):  # such a value says nothing
+                found[position] = found[position] or differs(objective, objective.at_points(points))
+    return tuple(found)
+
+
+def elsewhere(objective: Objective, position: int, flags: Flags) -> Iterator[Tree]:
+    """The value with these elements of a leaf set to another example's, to 0, and to their negative,
+    as points of shape (1, N, ...)."""
+    model, arrays, tree = objective.model, objective.arrays, objective.value
     value = leaves(tree)
     leaf = value[position]
-    shape = shape_of(leaf)
-    mask = model.asarray(still[None])
+    mask = arrays.broadcast_to(model.asarray(flags[None]), shape_of(leaf))
     order = model.asarray(np.roll(np.arange(objective.count), 1))
-    others = [arrays.take(leaf, order, axis=0), arrays.zeros_like(leaf)]
-    before = model.to_numpy(objective.score()).astype(np.float64)
-    for other in others:
+    for other in (arrays.take(leaf, order, axis=0), arrays.zeros_like(leaf), -leaf):
         moved = list(value)
-        moved[position] = arrays.where(arrays.broadcast_to(mask, shape), other, leaf)
-        points = rebuild(tree, [one[None, ...] for one in moved])
-        score = objective.score(points)[0, ...]
-        after = model.to_numpy(score).astype(np.float64)
-        noise = 100 * precision(score) * np.abs(before).max(initial=0.0)
-        if (np.abs(after - before) > noise).any():
-            return True
-    return False
+        moved[position] = arrays.where(mask, other, leaf)
+        yield rebuild(tree, [one[None, ...] for one in moved])
+
+
+def differs(objective: Objective, moved: Objective) -> bool:
+    """Whether the score of any example is another one there."""
+    before, score = numbers_of(objective), moved.score()
+    after = objective.model.to_numpy(score).astype(np.float64)
+    noise = 100 * precision(score) * np.abs(before).max(initial=0.0)
+    return bool((np.abs(after - before) > noise).any())
+
+
+def numbers_of(objective: Objective) -> NDArray[np.float64]:
+    return objective.model.to_numpy(objective.score()).astype(np.float64)
 
 
 def parts(flags: Flags) -> str:

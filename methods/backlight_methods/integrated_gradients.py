@@ -26,6 +26,14 @@ from backlight_methods.quadrature import (
     refined,
 )
 
+EXACT = 0.01
+"""The estimated error below which more steps would change next to nothing."""
+
+JUMPS = (
+    "More steps would not help, as the integral is as good as exact: the score jumps on the way, or part "
+    "of it lets no gradient pass. Compare with another baseline, or with occlusion."
+)
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +96,14 @@ class IntegratedGradients(Method):
         change = objective.model.to_numpy(score - start).astype(np.float64)
         found = self._integral(objective, change, self.used_rule)
         known = self.steps > 1 or self.tolerance is not None
+        exact = known and bool((found.error < EXACT).all())
         more = "steps, or name a tolerance=" if self.tolerance is None else "maximum_steps"
         return Evidence(
             found.values,
             score,
             start,
             error=found.error if known else None,
-            advice=f"Raise {more}, or compare with another baseline.",
+            advice=JUMPS if exact else f"Raise {more}, or compare with another baseline.",
             warnings=found.warnings,
         )
 
@@ -116,7 +125,8 @@ class IntegratedGradients(Method):
             notes += inner.warnings
         while self.tolerance is not None:
             gap = relative_gap(objective, values, change)
-            far = (gap > self.tolerance) | (error > self.tolerance)
+            met = (gap <= self.tolerance) & (error <= self.tolerance)  # NaN is not
+            far = ~met
             pending = np.setdiff1d(np.flatnonzero(far), ends)
             nodes, kept, finer = refined(rule, intervals)
             if not len(pending):
@@ -137,6 +147,11 @@ class IntegratedGradients(Method):
                 map_leaves(chosen, values),
                 more,
             )
+            if rule in CLOSED:
+                # The new nodes are inner ones: what the nodes at the ends do, whose share halves with the
+                # intervals, shows in how far the values moved.
+                moved = map_leaves(lambda old, new: new - old, map_leaves(chosen, values), better)
+                spread = np.maximum(spread, norms(part, moved))
             values = replace_rows(objective, values, better, pending)
             error[pending] = relative(spread, norms(part, better), part)
             intervals = finer
@@ -225,6 +240,6 @@ def mean(arrays: Sequence[Array]) -> Array:
 def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
     """|sum of values - change| / |change| of each example; 0 where both are 0."""
     total = objective.model.to_numpy(sum_per_example(values, objective.arrays))
-    gap = np.abs(total.astype(np.float64) - change)
-    size = np.abs(change)
-    return np.divide(gap, size, out=np.where(gap > 0, np.inf, 0.0), where=size > 0)
+    with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
+        gap, size = np.abs(total.astype(np.float64) - change), np.abs(change)
+        return np.divide(gap, size, out=np.where(gap > 0, np.inf, 0.0), where=size > 0)

@@ -151,7 +151,7 @@ class Occlusion(Method):
                 raise HyperParameterError(
                     f"Occlusion.axes must be axes of the value, of shape {shape}; got {self.axes}."
                 )
-            return sorted(self.axes), True
+            return list(self.axes), True
         layout = objective.layout_of(leaf)
         if layout is not None:
             channel_axis = layout.channel_axis
@@ -174,6 +174,8 @@ class Occlusion(Method):
         if given is None:
             return default
         lengths = given if isinstance(given, tuple) else (given,) * len(sides)
+        if self.axes is not None and len(lengths) == len(self.axes):  # from the user's order
+            lengths = tuple(length for _, length in sorted(zip(self.axes, lengths, strict=True)))
         fits = len(lengths) == len(sides) and all(
             length <= side for length, side in zip(lengths, sides, strict=True)
         )

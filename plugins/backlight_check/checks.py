@@ -113,8 +113,10 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
 
 def cut_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     """What is to be said about ways to the score that no derivative passes, where others are open."""
+    if not any(connection.reached):
+        return ()  # the objection says it
     found = unreached_notes(connection, what)
-    if connection.cuts and any(connection.reached):
+    if connection.cuts:
         found += (
             f"Some ways from {' and '.join(what)} are cut{cuts_listed(connection.cuts)}: what goes "
             "there alone has values of 0.",

@@ -6,9 +6,9 @@ labels mean other classes than the model does, and a report would be of mistakes
 What a class is mostly called is found on one half of its examples and tried on the other half, so that
 chance has no part in the answer, however many classes there are. The classes that would trade places are
 judged together: in the other order at least half of their examples must be right, and twice as many as
-now, each class counting the same; and that beyond chance, by `DEVIATIONS` standard deviations of a sign
-test. And with all classes, half of the examples must be right then: a model that is merely bad or not
-trained calls some classes by a wrong name most of the time.
+now, each class counting the same; and that beyond `CHANCE`, by a sign test. And with all classes, half of
+the examples must be right then: a model that is merely bad or not trained calls some classes by a wrong
+name most of the time.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from backlight_report.predictions import Predictions
 
 HALF = 0.5
-DEVIATIONS = 5.0
+CHANCE = 1e-4
+"""How likely it may be that examples gain and lose by the other order as coins fall."""
 MOST_CLASSES = 5_000
 """Beyond so many classes nothing is looked for: the time grows with their cube."""
 
@@ -92,8 +93,12 @@ class Gain:
 
     @property
     def convincing(self) -> bool:
-        much = self.then >= max(HALF, 2 * self.now)
-        return much and self.gained - self.lost >= DEVIATIONS * (self.gained + self.lost) ** 0.5 > 0
+        # Here and not above: it takes time to import, and only a report needs it.
+        from scipy.special import bdtrc
+
+        if self.gained <= self.lost or self.then < max(HALF, 2 * self.now):
+            return False
+        return bool(bdtrc(self.gained - 1, self.gained + self.lost, 0.5) < CHANCE)
 
 
 def better_order(predictions: Predictions) -> Order | None:

@@ -17,8 +17,10 @@ from tests.tape import arrays as functions
 DOUBLE = 2.0**-52
 
 
-def sums(gap, change, size, precision=DOUBLE, standard_error=None) -> Sums:
-    columns = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (gap, change, size)]
+def sums(gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0) -> Sums:
+    scores = np.broadcast_to(scores, np.shape(gap))
+    given = (gap, change, scores, size)
+    columns = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in given]
     error = None if standard_error is None else np.atleast_1d(np.float64(standard_error))
     return Sums(*columns, precision, error)
 
@@ -42,6 +44,17 @@ def test_a_tenth_of_the_change_is_too_much_and_rounding_is_not(gap, change, size
 def test_rounding_is_that_of_the_values_dtype() -> None:
     assert incomplete(sums(0.5, 1.0, 10.0)).all()
     assert not incomplete(sums(0.5, 1.0, 10.0, precision=2.0**-7)).any()
+
+
+def test_rounding_of_the_scores_is_no_gap_either() -> None:
+    assert incomplete(sums(1e-4, 1e-4, 1e-4, precision=2.0**-23)).all()
+    assert not incomplete(sums(1e-4, 1e-4, 1e-4, precision=2.0**-23, scores=600.0)).any()
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf])
+def test_a_gap_that_cannot_be_measured_is_said(gap: float) -> None:
+    (note,) = gap_notes(sums([0.0, gap], [1.0, gap], [2.0, 3.0]), "Do this.")
+    assert note.startswith("The score of example 1 is not finite at the baseline")
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.29, False), (0.31, True)])

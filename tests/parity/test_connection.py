@@ -51,6 +51,7 @@ def torch_net(kind: str) -> Net:
 
     return {
         "cast": embedded,
+        "beside": lambda x: embedded(torch.relu(x)),
         "all_cast": lambda x: table[x.long()[:, 1]] @ weight[:3],
         "stop": lambda x: hidden(x.detach()),
         "round": lambda x: hidden(torch.round(x * 4) / 4),
@@ -79,6 +80,7 @@ def tensorflow_net(kind: str) -> Net:
 
     return {
         "cast": embedded,
+        "beside": lambda x: embedded(tf.nn.relu(x)),
         "all_cast": lambda x: tf.gather(table, tf.cast(x, tf.int32)[:, 1]) @ weight[:3],
         "stop": lambda x: hidden(tf.stop_gradient(x)),
         "round": lambda x: hidden(tf.round(x * 4) / 4),
@@ -103,6 +105,7 @@ def jax_net(kind: str) -> Net:
 
     return {
         "cast": embedded,
+        "beside": lambda x: embedded(jax.nn.relu(x)),
         "all_cast": lambda x: table[x.astype("int32")[:, 1]] @ weight[:3],
         "stop": lambda x: hidden(stopped(x)),
         "round": lambda x: hidden(jnp.round(x * 4) / 4),
@@ -162,6 +165,25 @@ def test_a_column_that_becomes_an_index_is_named(framework: str, method: str) ->
         note for note in notes if note.startswith("No gradient reaches column 1 of the input")
     ]
     assert WORDS["cast"][framework] in note
+
+
+@on_each
+def test_a_rectifier_that_is_off_beside_a_cut_is_no_cut(framework: str) -> None:
+    x = np.array([[-0.5, 3.0], [-1.25, 5.0]], dtype="float32")
+    notes = warned(framework, "beside", x).warnings
+    (note,) = [note for note in notes if note.startswith("No gradient reaches")]
+    assert note.startswith("No gradient reaches column 1 of the input")
+
+
+def test_numbers_that_leave_the_framework_are_missed() -> None:
+    """PyTorch does not see them go; that the score changes with the input is seen all the same."""
+    weight = torch.tensor(WEIGHT[:2])
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(x.detach().numpy() * 2) @ weight
+
+    with pytest.raises(NoGradientError, match="each way is cut, where the numbers leave"):
+        backlight.explain(backlight.wrap(net, "torch"), X, 0, "saliency")
 
 
 @on_each
