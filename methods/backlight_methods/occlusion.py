@@ -151,7 +151,7 @@ class Occlusion(Method):
                 raise HyperParameterError(
                     f"Occlusion.axes must be axes of the value, of shape {shape}; got {self.axes}."
                 )
-            return list(self.axes), True
+            return sorted(self.axes), True
         layout = objective.layout_of(leaf)
         if layout is not None:
             channel_axis = layout.channel_axis
