@@ -157,6 +157,8 @@ def write(path: str | os.PathLike[str], values: Tree, known: Mapping[str, Any]) 
     about = {"format": FORMAT, "structure": structure, "arrays": list(arrays)}
     about |= {name: known[name] for name in NOTES}
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {target.parent} to write {target.name} into.")
     for left in abandoned(target, "partial"):
         left.unlink(missing_ok=True)
     partial = hidden(target, "partial")

@@ -170,6 +170,13 @@ def test_a_seed_may_be_numpys(tmp_path: Path) -> None:
     assert Attribution.load(tmp_path / "it.npz").seed == 7
 
 
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no folder .*nowhere to write it\.npz into"
+    ):
+        made().save(tmp_path / "nowhere" / "it.npz")
+
+
 def test_every_field_is_saved() -> None:
     fields = set(Attribution.__dataclass_fields__)
     assert fields == {*NOTES, *COLUMNS, "values"}
