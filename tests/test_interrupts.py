@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -164,6 +165,26 @@ def collected(said: list[str]) -> None:
     gc.callbacks.append(callback)
     gc.collect()
     gc.callbacks.remove(callback)
+
+
+def test_an_interrupt_that_a_callback_swallows_comes_again() -> None:
+    said: list[str] = []
+
+    def dies(reference: object) -> None:  # nothing in its name or place tells what calls it
+        press()
+        said.append("not reached")
+
+    @interruptible
+    def run() -> None:
+        thing = Log()
+        reference = weakref.ref(thing, dies)
+        del thing
+        said.append("after" if reference() is None else "alive")
+        time.sleep(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert said in (["after"], ["not reached", "after"])
 
 
 @pytest.mark.parametrize("alteration", [in_finally, whole, Dying, collected])

@@ -92,6 +92,8 @@ class Handler:
 
     def __enter__(self) -> None:
         global _current
+        self._otherwise = sys.unraisablehook
+        sys.unraisablehook = self._lost
         set_handler(INTERRUPT, self)
         _current = self
 
@@ -99,6 +101,8 @@ class Handler:
         global _current
         _current = None
         self._leave()
+        if sys.unraisablehook == self._lost:
+            sys.unraisablehook = self._otherwise
         if self._waiting:
             self._deliver(sys._getframe())
 
@@ -113,6 +117,14 @@ class Handler:
             finally:
                 self._looking = False
             self._wait() if altering else self._deliver(frame)
+
+    def _lost(self, found: "sys.UnraisableHookArgs") -> None:
+        """What is raised in a callback that Python calls on its own, as objects die say, is ignored: an
+        interrupt comes again."""
+        if isinstance(found.exc_value, KeyboardInterrupt) and _current is self:
+            self._wait()
+        else:
+            self._otherwise(found)
 
     def _wait(self) -> None:
         if not self._waiting:
