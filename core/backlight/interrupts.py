@@ -157,10 +157,13 @@ DOOR = interruptible(len).__code__
 
 def is_altering(frame: FrameType | None) -> bool:
     """Whether something is being set up or put back, up to the nearest interruptible function."""
-    if caller(frame).startswith(tuple(PACKAGES)):
+    file, packages = caller(frame), tuple(PACKAGES)
+    if file.startswith(packages):
         return True
+    own = Path(file).parent.name.partition("_")[0] == "backlight"
     while frame is not None and frame.f_code is not DOOR:
-        if alters(frame):
+        # What such a package calls of ours, to build a graph of it, is soon done.
+        if alters(frame) or (own and frame.f_code.co_filename.startswith(packages)):
             return True
         frame = frame.f_back
     return False
