@@ -167,6 +167,27 @@ def collected(said: list[str]) -> None:
     gc.callbacks.remove(callback)
 
 
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_an_interrupt_that_became_another_error_or_none_comes_at_the_end(
+    error: type[Exception] | None,
+) -> None:
+    said: list[str] = []
+
+    @interruptible
+    def run() -> None:
+        try:
+            press()
+            time.sleep(30)
+        except KeyboardInterrupt:
+            said.append("swallowed")
+        if error is not None:
+            raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert said == ["swallowed"]
+
+
 def test_an_interrupt_that_a_callback_swallows_comes_again() -> None:
     said: list[str] = []
 

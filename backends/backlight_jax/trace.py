@@ -19,7 +19,9 @@ from backlight_jax.program import Key, Path, Program, flatten
 from backlight_jax.signature import Signature
 from backlight_jax.structure import Structure
 
-unbroken_package(jax)  # else a later step of its own may fail on what an earlier one left
+# Else a later step of their own may fail on what an earlier one left.
+unbroken_package("jax")
+unbroken_package("keras")
 
 T = TypeVar("T")
 

@@ -26,7 +26,10 @@ Kept = TypeVar("Kept")
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Call, Recorder
 
-unbroken_package(tf)  # its C++ code does not expect errors from all the Python code that it calls
+# TensorFlow's C++ code does not expect errors from all the Python code that it calls; Keras puts back in
+# `finally` blocks what it has altered before them.
+unbroken_package("tensorflow")
+unbroken_package("keras")
 
 LOCK = RLock()
 """Held while anything is traced, never while anything runs."""

@@ -8,7 +8,7 @@ import torch
 from backlight.arrays import Array, Arrays
 from backlight.errors import BacklightError, ModelError, UnknownNameError
 from backlight.inputs import Inputs
-from backlight.interrupts import interruptible
+from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
@@ -17,6 +17,8 @@ from backlight_torch.nets import Net
 from backlight_torch.running import running
 from backlight_torch.scripts import Unoptimised
 from backlight_torch.visits import Passage, Point, Survey, Visitor
+
+unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 
 UNSEEN = (
     "A module is a site where it is called as a module, outside of TorchScript; where only its "

@@ -19,8 +19,9 @@ import time
 from _thread import interrupt_main, start_new_thread
 from collections.abc import Callable
 from functools import cache, partial, wraps
+from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType
 from typing import ParamSpec, TypeVar, final
 
 P = ParamSpec("P")
@@ -76,9 +77,12 @@ def unbroken(function: Function) -> Function:
     return function
 
 
-def unbroken_package(package: ModuleType) -> None:
-    """Note that a package's own functions are not broken off; what they call of others' may be."""
-    PACKAGES.add(str(Path(package.__file__ or "").parent) + os.sep)
+def unbroken_package(name: str) -> None:
+    """Note that an installed package's own functions are not broken off; what they call of others' may
+    be. It is not imported for that."""
+    found = find_spec(name)
+    if found is not None and found.origin is not None:
+        PACKAGES.add(str(Path(found.origin).parent) + os.sep)
 
 
 @final
@@ -89,6 +93,7 @@ class Handler:
         self._before = before
         self._waiting = False
         self._looking = False
+        self._delivered = False
 
     def __enter__(self) -> None:
         global _current
@@ -97,13 +102,15 @@ class Handler:
         set_handler(INTERRUPT, self)
         _current = self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         global _current
         _current = None
         self._leave()
         if sys.unraisablehook == self._lost:
             sys.unraisablehook = self._otherwise
-        if self._waiting:
+        # A framework may make another error of an interrupt, or none.
+        swallowed = self._delivered and not issubclass(kind or object, KeyboardInterrupt)
+        if self._waiting or swallowed:
             self._deliver(sys._getframe())
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -134,7 +141,11 @@ class Handler:
 
     def _deliver(self, frame: FrameType | None) -> None:
         self._waiting = False
-        self._before(signal.SIGINT, frame)
+        try:
+            self._before(signal.SIGINT, frame)
+        except KeyboardInterrupt:
+            self._delivered = True
+            raise
 
     def _leave(self) -> None:
         if get_handler(INTERRUPT) is self:  # the user's code may have installed another
