@@ -281,9 +281,14 @@ def test_integrated_gradients_say_what_would_close_the_gap() -> None:
     rows = np.arange(2)
     score, _ = resolve(model, inputs, [rows], 0)
     objective = Objective(model, inputs, score, None, 8, rows, 2)
-    plain = IntegratedGradients().attribute(objective).advice
+    coarse = {"steps": 3, "rule": "left"}
+    plain = IntegratedGradients(**coarse).attribute(objective).advice
     assert plain == "Raise steps, or name a tolerance=, or compare with another baseline."
-    refined = IntegratedGradients(tolerance=0.1).attribute(objective).advice
+    exact = IntegratedGradients().attribute(objective).advice
+    assert exact is not None
+    assert exact.startswith("More steps would not help")
+    stopped = IntegratedGradients(**coarse, tolerance=1e-9, maximum_steps=3)
+    refined = stopped.attribute(objective).advice
     assert refined == "Raise maximum_steps, or compare with another baseline."
     sampled = ExpectedGradients(samples=3).attribute(objective).advice
     assert sampled == "Raise samples: the gap shrinks as 1 / sqrt(samples)."
