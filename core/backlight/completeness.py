@@ -15,7 +15,7 @@ LARGE = 0.1
 STANDARD_ERRORS = 3.0
 """How far chance may take the sum of a sampled technique, in standard errors."""
 
-HARDLY = 0.01
+HARDLY = 0.05
 """A change of the score below this share of the values' absolute sum is next to nothing: what speaks
 for the score and what speaks against it cancel."""
 
@@ -48,8 +48,8 @@ class Sums:
 
 def incomplete(sums: Sums) -> NDArray[np.bool_]:
     """Which examples' values are off by more than a tenth of the change, or, of a sampled technique,
-    by more than chance explains. Where next to nothing was to be summed up to, a change of a hundredth
-    of the values' absolute sum is taken instead; what rounding alone can do does not count."""
+    by more than chance explains. Where next to nothing was to be summed up to, a change of `HARDLY`
+    times the values' absolute sum is taken instead; what rounding alone can do does not count."""
     least = LARGE * HARDLY * sums.size + ROUNDING * sums.precision * (sums.size + sums.scores)
     if sums.standard_error is None:
         allowed = LARGE * sums.change

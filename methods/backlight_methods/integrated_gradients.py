@@ -26,12 +26,12 @@ from backlight_methods.quadrature import (
     refined,
 )
 
-EXACT = 0.01
-"""The estimated error below which more steps would change next to nothing."""
+BEYOND = 10.0
+"""By how many times the values' estimated error a gap is not the integral's."""
 
 JUMPS = (
-    "More steps would not help, as the integral is as good as exact: the score jumps on the way, or part "
-    "of it lets no gradient pass. Compare with another baseline, or with occlusion."
+    "More steps would not help, as the gap is much larger than the integral's error: the score jumps on "
+    "the way, or part of it lets no gradient pass. Compare with another baseline, or with occlusion."
 )
 
 
@@ -96,14 +96,17 @@ class IntegratedGradients(Method):
         change = objective.model.to_numpy(score - start).astype(np.float64)
         found = self._integral(objective, change, self.used_rule)
         known = self.steps > 1 or self.tolerance is not None
-        exact = known and bool((found.error < EXACT).all())
+        gap = absolute_gap(objective, found.values, change)
+        with np.errstate(invalid="ignore"):  # an infinite error of values that are 0
+            off = found.error * norms(objective, found.values)
+        jumps = known and bool((gap > BEYOND * off).any())
         more = "steps, or name a tolerance=" if self.tolerance is None else "maximum_steps"
         return Evidence(
             found.values,
             score,
             start,
             error=found.error if known else None,
-            advice=JUMPS if exact else f"Raise {more}, or compare with another baseline.",
+            advice=JUMPS if jumps else f"Raise {more}, or compare with another baseline.",
             warnings=found.warnings,
         )
 
@@ -237,9 +240,15 @@ def mean(arrays: Sequence[Array]) -> Array:
     return total(arrays) / len(arrays) if len(arrays) > 1 else arrays[0]
 
 
-def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
-    """|sum of values - change| / |change| of each example; 0 where both are 0."""
+def absolute_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
+    """|sum of values - change| of each example."""
     total = objective.model.to_numpy(sum_per_example(values, objective.arrays))
     with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
-        gap, size = np.abs(total.astype(np.float64) - change), np.abs(change)
+        return np.asarray(np.abs(total.astype(np.float64) - change))
+
+
+def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
+    """|sum of values - change| / |change| of each example; 0 where both are 0."""
+    gap, size = absolute_gap(objective, values, change), np.abs(change)
+    with np.errstate(invalid="ignore"):
         return np.divide(gap, size, out=np.where(gap > 0, np.inf, 0.0), where=size > 0)

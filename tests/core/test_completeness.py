@@ -32,8 +32,8 @@ def sums(gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0) -
         (0.11, 1.0, 2.0, True),
         (24.0, 1.0, 30.0, True),
         (1e-13, 0.0, 1.0, False),  # of rounding
-        (0.0009, 0.001, 1.0, False),  # next to nothing, beside what cancels
-        (0.0011, 0.001, 1.0, True),
+        (0.0049, 0.001, 1.0, False),  # next to nothing, beside what cancels
+        (0.0051, 0.001, 1.0, True),
         (0.0, 0.0, 0.0, False),
     ],
 )

@@ -284,14 +284,19 @@ def test_integrated_gradients_say_what_would_close_the_gap() -> None:
     coarse = {"steps": 3, "rule": "left"}
     plain = IntegratedGradients(**coarse).attribute(objective).advice
     assert plain == "Raise steps, or name a tolerance=, or compare with another baseline."
-    exact = IntegratedGradients().attribute(objective).advice
-    assert exact is not None
-    assert exact.startswith("More steps would not help")
     stopped = IntegratedGradients(**coarse, tolerance=1e-9, maximum_steps=3)
     refined = stopped.attribute(objective).advice
     assert refined == "Raise maximum_steps, or compare with another baseline."
     sampled = ExpectedGradients(samples=3).attribute(objective).advice
     assert sampled == "Raise samples: the gap shrinks as 1 / sqrt(samples)."
+
+
+def test_a_score_that_jumps_is_no_matter_of_steps() -> None:
+    net = lambda x: torch.cat([x.sum(1, keepdim=True) + torch.round(4 * x[:, :1])], 1)  # noqa: E731
+    x = torch.tensor([[1.0, 2.0], [3.0, 0.5]])
+    for steps in (5, 100):
+        with pytest.warns(BacklightWarning, match=r"More steps would not help.*the score jumps"):
+            IntegratedGradients(steps=steps)(net, x, 0)
 
 
 # Many baselines
