@@ -1,8 +1,6 @@
 """Which ways derivatives can take from the explained value to the score, and where others are cut."""
 
-import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,10 +11,8 @@ from backlight.scores import Score
 from backlight.tree import leaves
 from backlight_torch.dependence import NONE, Reading, united
 from backlight_torch.feeding import Block, fed
-from backlight_torch.naming import named
 from backlight_torch.records import Node
-from backlight_torch.ruled import starting
-from backlight_torch.running import running, without_compilation
+from backlight_torch.ruled import starting, watched
 from backlight_torch.tracing import Tracer
 
 if TYPE_CHECKING:
@@ -26,13 +22,7 @@ if TYPE_CHECKING:
 def connection(passes: "Passes", block: Block, score: Score, at: str | None) -> Connection:
     """See `Model.connection`."""
     passes = passes.unoptimised()
-    compiled = "torch._dynamo" in sys.modules
-    with (
-        running(passes.net.roots(), graph=True, hooked=True),
-        named(passes.net) as places,
-        without_compilation() if compiled else nullcontext(),
-        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
-    ):
+    with watched(passes) as places:
         passage = passes.passage(block, score, at)
         arguments, starts = fed(block.inputs, differentiated=at is None)
         tracer = Tracer(places)

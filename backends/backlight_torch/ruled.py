@@ -98,6 +98,19 @@ def _backward(passes: "Passes", task: Task, run: Run, reference: Plan | None) ->
 
 
 @contextmanager
+def watched(passes: "Passes") -> Iterator[Callable[[], str]]:
+    """The net runs with a graph, all its operations one by one; what is given says where in the net."""
+    compiled = "torch._dynamo" in sys.modules
+    with (
+        running(passes.net.roots(), graph=True, hooked=True),
+        named(passes.net) as places,
+        without_compilation() if compiled else nullcontext(),
+        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
+    ):
+        yield places
+
+
+@contextmanager
 def recorded(
     passes: "Passes",
     task: Task,
@@ -113,13 +126,7 @@ def recorded(
         like: outputs that those of this run are to be broadcast against.
     """
     block = task.block
-    compiled = "torch._dynamo" in sys.modules
-    with (
-        running(passes.net.roots(), graph=True, hooked=True),
-        named(passes.net) as places,
-        without_compilation() if compiled else nullcontext(),
-        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
-    ):
+    with watched(passes) as places:
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
         passage = passes.passage(block, task.score, task.at, task.value)
         if passage is not None:

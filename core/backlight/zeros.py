@@ -143,6 +143,7 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
     here = NonZero.of(objective.gradient().gradient, objective.model).elements
     still = [~known & ~slope for known, slope in zip(nonzero.elements, here, strict=True)]
     found, place = [], cuts_listed(connection.cuts)
+    before = numbers(objective)
     for position, (name, reached) in enumerate(
         zip(named_parts(objective), connection.reached, strict=True)
     ):
@@ -150,7 +151,7 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
         for points in elsewhere(objective, position, cut) if reached and cut.any() else ():
             moved = objective.at_points(points)
             try:
-                moves = moves or differs(objective, moved)
+                moves = moves or differs(before, moved)
                 slopes = NonZero.of(moved.gradient().gradient, objective.model).elements
             except BacklightError:  # an index that no row has, say: such a value says nothing
                 continue
@@ -166,12 +167,12 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
 
 def tried(objective: Objective, connection: Connection) -> tuple[bool, ...]:
     """Whether the score depends on each leaf, also where numbers leave the framework unseen."""
-    found = list(connection.depends)
+    found, before = list(connection.depends), numbers(objective)
     for position, leaf in enumerate(leaves(objective.value)):
         everything = np.ones(shape_of(leaf)[1:], dtype=np.bool_)
         for points in () if found[position] else elsewhere(objective, position, everything):
             with suppress(BacklightError):  # such a value says nothing
-                found[position] = found[position] or differs(objective, objective.at_points(points))
+                found[position] = found[position] or differs(before, objective.at_points(points))
     return tuple(found)
 
 
@@ -189,15 +190,16 @@ def elsewhere(objective: Objective, position: int, flags: Flags) -> Iterator[Tre
         yield rebuild(tree, [one[None, ...] for one in moved])
 
 
-def differs(objective: Objective, moved: Objective) -> bool:
-    """Whether the score of any example is another one there."""
-    before, score = numbers_of(objective), moved.score()
-    after = objective.model.to_numpy(score).astype(np.float64)
+def differs(before: NDArray[np.float64], moved: Objective) -> bool:
+    """Whether the score of any example is another one there than before, shape (N,)."""
+    score = moved.score()
+    after = moved.model.to_numpy(score).astype(np.float64)
     noise = 100 * precision(score) * np.abs(before).max(initial=0.0)
     return bool((np.abs(after - before) > noise).any())
 
 
-def numbers_of(objective: Objective) -> NDArray[np.float64]:
+def numbers(objective: Objective) -> NDArray[np.float64]:
+    """The scores, shape (N,), on the host."""
     return objective.model.to_numpy(objective.score()).astype(np.float64)
 
 
