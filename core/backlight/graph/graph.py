@@ -1,0 +1,183 @@
+"""A net's operations and the values between them, in terms that every framework can be put in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers: TypeAlias = NDArray[Any]
+
+UNIFORM = 4096
+"""How large a constant may be that is looked at for being one number throughout."""
+
+
+@final
+class DType(StrEnum):
+    """What the numbers of a value are."""
+
+    FLOAT = "float"
+    COMPLEX = "complex"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+    """No numbers: keys of random generators, lists, handles."""
+
+    @property
+    def differentiable(self) -> bool:
+        return self in (DType.FLOAT, DType.COMPLEX)
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Value:
+    """What an operation reads or gives.
+
+    Attributes:
+        shape: of the array; -1 for a length that the backend does not know.
+        dtype: what its numbers are.
+        bits: how wide each number is.
+        number: the one number that it is throughout, where the backend or folding knows it.
+        constant: the backend's own handle of a value that nothing computes; None for none.
+        learned: whether it is a weight, or computed from weights alone, rather than made in the code.
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType = DType.FLOAT
+    bits: int = 32
+    number: float | int | bool | complex | None = None
+    constant: object = None
+    learned: bool = False
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        primitive: what it computes, a key of `backlight.graph.primitives.PRIMITIVES`.
+        operands: the values that it reads, by number, in the order that the primitive says.
+        results: the values that it gives, by number.
+        attributes: what else it computes by, under the names that the primitive says.
+        type: the framework's own word for it.
+        place: where in the model it is, as a user would say it; empty where nothing is known.
+        native: the backend's own handle.
+        replayable: whether it can be run again at other values.
+    """
+
+    primitive: str
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    type: str = ""
+    place: str = ""
+    native: object = None
+    replayable: bool = True
+
+    @property
+    def result(self) -> int:
+        return self.results[0]
+
+
+@final
+@dataclass(eq=False)
+class Graph:
+    """Operations in the order in which they run, and what is explained of them.
+
+    Attributes:
+        values: by number.
+        nodes: the operations. Some may lead nowhere: numbers are made by them.
+        sources: the values that are explained: what derivatives are taken by. A source may be the
+            result of an operation (an inner site): it then counts as given, and nothing before it as
+            depending on it.
+        targets: the values that are explained: the score, or the outputs where none was asked for.
+        rows: values that differ from example to example without depending on the sources.
+        kept: values that are looked at from outside, beside the targets: what the score reads. No
+            region may hide them.
+    """
+
+    values: list[Value] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    sources: tuple[int, ...] = ()
+    targets: tuple[int, ...] = ()
+    rows: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+
+    def value(
+        self,
+        shape: Sequence[int],
+        dtype: DType = DType.FLOAT,
+        *,
+        bits: int = 32,
+        constant: object = None,
+        learned: bool = False,
+    ) -> int:
+        """A new value, by its number."""
+        held = Value(tuple(shape), dtype, bits, None, constant, learned)
+        self.values.append(held)
+        return len(self.values) - 1
+
+    def number(self, number: float | int | bool | complex, like: DType = DType.FLOAT) -> int:
+        """A new value that is one number, without axes."""
+        self.values.append(Value((), like, number=number))
+        return len(self.values) - 1
+
+    def array(
+        self, array: Numbers, *, constant: object = None, learned: bool = False, bits: int = 32
+    ) -> int:
+        """A new constant whose numbers are known: looked at for being one number throughout."""
+        found = self.value(
+            array.shape, dtype_of(array.dtype), bits=bits, constant=constant, learned=learned
+        )
+        self.values[found].number = uniform(array)
+        return found
+
+    def node(
+        self,
+        primitive: str,
+        operands: Iterable[int],
+        results: Iterable[int],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        type: str = "",
+        place: str = "",
+        native: object = None,
+        replayable: bool = True,
+    ) -> Node:
+        """Append an operation."""
+        found = Node(
+            primitive,
+            tuple(operands),
+            tuple(results),
+            attributes or {},
+            type or primitive,
+            place,
+            native,
+            replayable,
+        )
+        self.nodes.append(found)
+        return found
+
+    def shape(self, value: int) -> tuple[int, ...]:
+        return self.values[value].shape
+
+
+def uniform(array: Numbers) -> float | int | bool | complex | None:
+    """The one number that an array is throughout; None for arrays of several, large and empty ones."""
+    if not 0 < array.size <= UNIFORM or array.dtype.kind not in "biufc":
+        return None
+    first = array.flat[0]
+    same = bool((array == first).all())
+    return first.item() if same else None
+
+
+def dtype_of(dtype: np.dtype[Any]) -> DType:
+    """What the numbers of a NumPy dtype are; those of extension dtypes (bfloat16) are floats."""
+    kinds = {"b": DType.BOOLEAN, "i": DType.INTEGER, "u": DType.INTEGER, "c": DType.COMPLEX}
+    if dtype.kind in kinds:
+        return kinds[dtype.kind]
+    floating = dtype.kind == "f" or (dtype.kind == "V" and "float" in dtype.name)
+    return DType.FLOAT if floating else DType.OTHER
