@@ -57,8 +57,9 @@ Attributes, by primitive:
                                      (output channels, input channels, *places) of the weight, in which
                                      output channels may be a pair of axes, group or input first;
                                      operands (x, weight) or (x, weight, bias), bias one number a channel
-    max_pool avg_pool                window, strides, padding (pairs), dilation: one for each axis of x,
-                                     1 along axes that are not pooled; count_padding: bool
+    max_pool min_pool avg_pool       window, strides, padding (pairs), dilation: one for each axis of x,
+                                     1 along axes that are not pooled; count_padding: bool; summed: bool,
+                                     of avg_pool: not divided by how many there are
     adaptive_max_pool                axes; lengths as the result's
     adaptive_avg_pool                axes; lengths as the result's
     resize                           axes, method: str, aligned: bool (corners on corners)
@@ -385,6 +386,7 @@ _POINTWISE: dict[str, Meaning] = {
     "hypot": _binary(np.hypot),
     "logaddexp": _binary(np.logaddexp),
     "remainder": _binary(np.remainder),
+    "fmod": _binary(np.fmod),
     "squared_difference": _binary(lambda x, y: np.square(x - y)),
     "clamp": lambda a, x, low, high: np.minimum(np.maximum(x, low), high),
     "select": lambda a, which, one, other: np.where(which, one, other),
@@ -462,6 +464,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "max": Primitive(Family.EXTREMUM, _reduced(np.max)),
     "min": Primitive(Family.EXTREMUM, _reduced(np.min)),
     "max_pool": Primitive(Family.EXTREMUM),
+    "min_pool": Primitive(Family.EXTREMUM),
     "adaptive_max_pool": Primitive(Family.EXTREMUM),
     "argmax": Primitive(Family.FIND, _argument(np.argmax)),
     "argmin": Primitive(Family.FIND, _argument(np.argmin)),
