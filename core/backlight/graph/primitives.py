@@ -72,9 +72,17 @@ Attributes, by primitive:
                                      backend where rules look inside
     call                             body: Graph: the body's sources and targets are the call's operands
                                      and results; kept whole for its derivative
-    loop                             body: Graph or None: run again and again; not looked into
+    loop                             a loop or a choice that is kept whole; `form`, where it can be looked
+                                     into: "scan" (body: Graph of constants, what is carried, and the
+                                     step's own; constants, carried: how many), "while" (test, body:
+                                     Graph of their constants and what is carried; constants: how many
+                                     each has, the test's come first) or "cond" (branches: Graphs of all
+                                     operands but the first, which chooses)
     random                           numbers that are others in each run
     other
+
+Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
+by, a frozenset; where nothing is said that is all floating-point operands, and those of a body.
 """
 
 import math
