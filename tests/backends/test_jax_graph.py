@@ -13,7 +13,7 @@ from jax.interpreters.ad import add_jaxvals
 
 from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.primitives import PRIMITIVES, body_values, evaluated
-from backlight_jax.capture import graph_of, opened
+from backlight_jax.capture.graph import graph_of, opened
 from backlight_jax.table import SAME, TABLE
 
 Values = Any
