@@ -267,9 +267,16 @@ def operated(
         axes=unit.axes,
         reciprocal=reciprocal_of(flow, unit, taken),
         replayable=unit.replayable,
+        channel_axis=channel_axis(unit),
     )
     parts = tuple(operated(flow, part, first, last, taken, name) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
+
+
+def channel_axis(unit: Unit) -> int | None:
+    linear = unit.parts[0].linear if unit.parts else unit.linear
+    axes = [axis for axis in linear.axes if axis is not None] if linear is not None else []
+    return axes[0] if len(axes) == 1 else None
 
 
 def is_linear(step: Place) -> bool:

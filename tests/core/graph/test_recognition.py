@@ -218,6 +218,7 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     assert linear.linear is not None
     assert [step.effect for step in linear.linear.steps] == ["shift", "move", "scale", "shift"]
     assert (linear.kind, rectifier.kind) == (Kind.DENSE, Kind.RELU)
+    assert (linear.described.channel_axis, rectifier.described.channel_axis) == (1, None)
     (joined,) = recognise(graph, For(frozenset({Kind.NEURON}), fold=True)).units
     assert (joined.kind, [part.kind for part in joined.parts]) == (
         Kind.NEURON,
