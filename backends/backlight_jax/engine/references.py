@@ -104,9 +104,12 @@ def one_row_reference(
             shape = built.graph.shape(value)
             after[value] = jnp.broadcast_to(read(values, one), shape)
     run_steps(found, after, score=True)
-    units = {unit.output: Applied(built.graph, unit, after) for unit in found.units}
-    for value, unit in shared.units.items():
-        units[value] = Applied(single.graph, unit, values)
+    units = {
+        unit.output: Applied(single.graph, shared.units[unit.output], values)
+        if unit.output in shared.units
+        else Applied(built.graph, unit, after)
+        for unit in found.units
+    }
     return after, units
 
 
