@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import Any, cast, final
 
@@ -25,6 +25,7 @@ from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes, ruled
+from backlight_jax.engine.safeguards import safeguards
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
 from backlight_jax.sites.names import Place
@@ -140,9 +141,12 @@ class JaxModel(Model):
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
-        _, place, _, trace, _ = self._placed(inputs, at, None)
+        _, place, _, trace, arrays = self._placed(inputs, at, None)
+        whole = scored(trace, score, place)
         with passes.failures():
-            found = connection(scored(trace, score, place).looked_into)
+            found = connection(
+                whole.looked_into, partial(safeguards, whole, arrays, score.operands())
+            )
         if at is None:
             return found
         named = (replace(cut, name=cut.name or at) for cut in found.cuts)

@@ -185,12 +185,13 @@ def highest(equation: JaxprEqn) -> Term:
 
 
 def solved(equation: JaxprEqn) -> Term:
-    """A linear system: what only helps to find the solution has no derivative of its own."""
+    """A linear system; some operands only help to find the solution."""
     lengths = equation.params["const_lengths"]
     ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve, lengths.transpose_solve])
     helping = range(int(ends[0]), int(ends[-1]))
     kept = frozenset(range(len(equation.invars))) - frozenset(helping)
-    return Term("other", {"derivatives": (kept,) * len(equation.outvars)})
+    all_kept = (kept,) * len(equation.outvars)
+    return Term("other", {"derivatives": all_kept, "dependences": all_kept})
 
 
 def pooled(primitive: str, **rest: Any) -> Put:
