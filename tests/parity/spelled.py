@@ -1,6 +1,7 @@
 """Small nets with a spelling in the middle, and what techniques say about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,19 +30,24 @@ X = normal(4, 6, seed=444)
 A, B, C = normal(6, 8, seed=12), normal(8, 8, seed=124), normal(8, 3, seed=14)
 a, b, c = normal(8, seed=15), normal(8, seed=16), normal(3, seed=17)
 TARGETS = [1, 0, 2, 1]
+CLASSES = 3
+BEFORE = ["dense", "relu", "dense"]
+AFFINE = (Kind.SCALE, Kind.SHIFT, Kind.BATCH_NORM)
 
 
-def net(framework: str, spelling: Spelling) -> Model:
-    """Dense, relu, dense, the spelling, dense."""
-    F = FUNCTIONS[framework]
+def net(framework: str, spellings: Sequence[Spelling]) -> Model:
+    """Dense, relu, dense, then for each spelling: it, dense. The classes of all of them, side by side."""
+    ops = FUNCTIONS[framework]
     with precision("float64"):
-        weights = [F.array(one) for one in (A, a, B, b, c)]
-        heads = {width: F.array(C[:width]) for width in (1, 4, 8)}
+        weights = [ops.array(one) for one in (A, a, B, b, c)]
+        heads = {width: ops.array(C[:width]) for width in (1, 4, 8)}
 
     def run(x: Any) -> Any:
         first, shift, second, offset, last = weights
-        h = spelling(F, F.relu(x @ first + shift) @ second + offset)
-        return h @ heads[int(h.shape[-1])] + last
+        h = ops.relu(x @ first + shift) @ second + offset
+        found = [spelling(ops, h) for spelling in spellings]
+        classes = [one @ heads[int(one.shape[-1])] + last for one in found]
+        return classes[0] if len(classes) == 1 else ops.concat(classes)
 
     return backlight.wrap(run, framework)
 
@@ -60,22 +66,50 @@ def reference_net(function: Callable[[Traced], Traced], folded: Any = (1.0, 0.0)
     )
 
 
-def inputs(model: Model) -> Any:
-    return X if model.framework == "reference" else FUNCTIONS[model.framework].array(X)
+def values(technique: str, model: Model, count: int = 1) -> list[Values]:
+    """Of each of so many spellings, by rows of their own."""
+    x = np.tile(X, (count, 1))
+    targets = [CLASSES * place + k for place in range(count) for k in TARGETS]
+    if model.framework != "reference":
+        x = FUNCTIONS[model.framework].array(x)
+    found = np.asarray(TECHNIQUES[technique](model, x, targets).values)
+    return list(found.reshape(count, *X.shape))
 
 
-def values(technique: str, model: Model) -> Values:
-    return np.asarray(TECHNIQUES[technique](model, inputs(model), TARGETS).values)
+def middles(model: Model) -> list[list[str]]:
+    """The kinds of each spelling, but for scales and shifts, which frameworks may count with a linear
+    operation."""
+    operations = model.operations(FUNCTIONS[model.framework].array(X))
+    assert [str(one.kind) for one in operations[:5] if one.kind not in AFFINE][:3] == BEFORE
+    found: list[list[str]] = [[]]
+    for one in operations:
+        if one.kind is Kind.DENSE and one.shape[-1] == CLASSES:
+            found.append([])
+        elif one.kind not in AFFINE:
+            found[-1].append(str(one.kind))
+    found[0] = found[0][3:]
+    return found[:-1]
 
 
-def middle(model: Model) -> list[str]:
-    """The kinds of what is between the two layers before it and the one behind it, but for scales and
-    shifts, which frameworks may count with a linear operation."""
-    kinds = [str(one.kind) for one in model.operations(inputs(model))]
-    affine = (Kind.SCALE, Kind.SHIFT, Kind.BATCH_NORM)
-    kinds = [one for one in kinds if one not in affine]
-    assert kinds[:3] == ["dense", "relu", "dense"] and kinds[-1] == "dense"
-    return kinds[3:-1]
+@dataclass(frozen=True)
+class Found:
+    """What is found of a spelling: kinds, and values by technique."""
+
+    kinds: list[str]
+    values: dict[str, Values]
+
+
+def measured(framework: str, spellings: Mapping[str, Spelling]) -> dict[str, Found]:
+    """Of each spelling, by its name. A net of many takes little longer than a net of one."""
+    with precision("float64"):
+        model = net(framework, list(spellings.values()))
+        kinds = middles(model)
+        assert len(kinds) == len(spellings)
+        found = {name: values(name, model, len(spellings)) for name in TECHNIQUES}
+    return {
+        name: Found(kinds[place], {key: one[place] for key, one in found.items()})
+        for place, name in enumerate(spellings)
+    }
 
 
 def apart(found: Values, wanted: Values) -> float:

@@ -1,7 +1,7 @@
 """Functions in all the ways that people write them: of each number by itself.
 
-Each family is one function: what it is (kinds, and a slow reference in NumPy), the frameworks' own calls, and
-spellings of it, each written once for all frameworks with what `functions` holds by one name.
+Each family is one function: what it is (kinds, and a slow reference in NumPy), the frameworks' own calls,
+and spellings of it, each written once for all frameworks with what `functions` holds by one name.
 """
 
 import math
@@ -49,6 +49,11 @@ class Family:
     tensorflow: Mapping[str, Spelling] = field(default_factory=dict)
     jax: Mapping[str, Spelling] = field(default_factory=dict)
 
+    @property
+    def alone(self) -> bool:
+        """Whether it must be the only user of the layer before it."""
+        return not isinstance(self.folded[0], float)
+
     def of(self, framework: str) -> dict[str, Spelling]:
         """All that a framework can say."""
         return {**self.spellings, **getattr(self, framework)}
@@ -86,20 +91,22 @@ def soft(x: Raw) -> Raw:
 
 def reshaped(f: Spelling) -> Spelling:
     """Through views."""
-    return lambda F, x: F.reshape(F.swapped(f(F, F.swapped(F.reshape(x, (-1, 2, 4))))), (-1, 8))
+    return lambda ops, x: ops.reshape(
+        ops.swapped(f(ops, ops.swapped(ops.reshape(x, (-1, 2, 4))))), (-1, 8)
+    )
 
 
 def written(change: Callable[[Any], Any]) -> Spelling:
     """What is written into the value itself, which some framework functions return too."""
 
-    def spelled(F: Any, x: Any) -> Any:
+    def spelled(ops: Any, x: Any) -> Any:
         change(x)
         return x
 
     return spelled
 
 
-def into_views(F: Any, x: Any) -> Any:
+def into_views(ops: Any, x: Any) -> Any:
     y = torch.zeros_like(x)
     y[:, :3] = x[:, :3].relu()
     y[:, 3:].copy_(x[:, 3:].clamp(min=0))
@@ -114,34 +121,33 @@ FAMILIES: dict[str, Family] = {
         Kind.RELU,
         lambda x: np.maximum(x, 0),
         {
-            "library": lambda F, x: F.relu(x),
-            "maximum": lambda F, x: F.maximum(x, 0.0),
-            "maximum turned": lambda F, x: F.maximum(F.zeros_like(x), x),
-            "where >": lambda F, x: F.where(x > 0, x, F.zeros_like(x)),
-            "where >=": lambda F, x: F.where(x >= 0, x, F.zeros_like(x)),
-            "where turned": lambda F, x: F.where(x <= 0, F.zeros_like(x), x),
-            "where 0 <": lambda F, x: F.where(F.zeros_like(x) < x, x, F.zeros_like(x)),
-            "absolute": lambda F, x: (x + F.abs(x)) / 2,
-            "half absolute": lambda F, x: 0.5 * F.abs(x) + 0.5 * x,
-            "mask": lambda F, x: x * F.number(x > 0),
-            "mask first": lambda F, x: F.number(x > 0) * x,
-            "stopped mask": lambda F, x: x * F.stopped(F.number(x > 0)),
-            "sign": lambda F, x: x * (1 + F.sign(x)) / 2,
-            "minimum": lambda F, x: -F.minimum(-x, 0.0),
-            "x minus minimum": lambda F, x: x - F.minimum(x, 0.0),
-            "through views": reshaped(lambda F, x: F.maximum(x, 0.0)),
-            "twice": lambda F, x: F.relu(F.relu(x)),
+            "library": lambda ops, x: ops.relu(x),
+            "maximum": lambda ops, x: ops.maximum(x, 0.0),
+            "maximum turned": lambda ops, x: ops.maximum(ops.zeros_like(x), x),
+            "where >": lambda ops, x: ops.where(x > 0, x, ops.zeros_like(x)),
+            "where >=": lambda ops, x: ops.where(x >= 0, x, ops.zeros_like(x)),
+            "where turned": lambda ops, x: ops.where(x <= 0, ops.zeros_like(x), x),
+            "where 0 <": lambda ops, x: ops.where(ops.zeros_like(x) < x, x, ops.zeros_like(x)),
+            "absolute": lambda ops, x: (x + ops.abs(x)) / 2,
+            "half absolute": lambda ops, x: 0.5 * ops.abs(x) + 0.5 * x,
+            "mask": lambda ops, x: x * ops.number(x > 0),
+            "mask first": lambda ops, x: ops.number(x > 0) * x,
+            "stopped mask": lambda ops, x: x * ops.stopped(ops.number(x > 0)),
+            "sign": lambda ops, x: x * (1 + ops.sign(x)) / 2,
+            "minimum": lambda ops, x: -ops.minimum(-x, 0.0),
+            "x minus minimum": lambda ops, x: x - ops.minimum(x, 0.0),
+            "through views": reshaped(lambda ops, x: ops.maximum(x, 0.0)),
         },
         torch={
-            "clamp": lambda F, x: torch.clamp(x, min=0),
-            "clamp_min": lambda F, x: x.clamp_min(0.0),
-            "boolean mask": lambda F, x: x * (x > 0),
-            "masked_fill": lambda F, x: x.masked_fill(x < 0, 0.0),
-            "threshold": lambda F, x: functional.threshold(x, 0.0, 0.0),
-            "leaky of 0": lambda F, x: functional.leaky_relu(x, 0.0),
-            "where number": lambda F, x: torch.where(x > 0, x, 0.0),
-            "module": lambda F, x: nn.ReLU()(x),
-            "module in place": lambda F, x: nn.ReLU(inplace=True)(x),
+            "clamp": lambda ops, x: torch.clamp(x, min=0),
+            "clamp_min": lambda ops, x: x.clamp_min(0.0),
+            "boolean mask": lambda ops, x: x * (x > 0),
+            "masked_fill": lambda ops, x: x.masked_fill(x < 0, 0.0),
+            "threshold": lambda ops, x: functional.threshold(x, 0.0, 0.0),
+            "leaky of 0": lambda ops, x: functional.leaky_relu(x, 0.0),
+            "where number": lambda ops, x: torch.where(x > 0, x, 0.0),
+            "module": lambda ops, x: nn.ReLU()(x),
+            "module in place": lambda ops, x: nn.ReLU(inplace=True)(x),
             "relu_": written(lambda x: x.relu_()),
             "clamp_": written(lambda x: x.clamp_(min=0)),
             "mul_": written(lambda x: x.mul_(x > 0)),
@@ -152,52 +158,52 @@ FAMILIES: dict[str, Family] = {
             "written into views": into_views,
         },
         tensorflow={
-            "keras.ops": lambda F, x: keras.ops.relu(x),
-            "keras.ops.maximum": lambda F, x: keras.ops.maximum(x, 0),
-            "tf.function": lambda F, x: tf.function(tf.nn.relu)(x),
-            "leaky of 0": lambda F, x: tf.nn.leaky_relu(x, 0.0),
-            "x * x > 0": lambda F, x: tf.multiply(x, tf.cast(tf.greater(x, 0.0), x.dtype)),
+            "keras.ops": lambda ops, x: keras.ops.relu(x),
+            "keras.ops.maximum": lambda ops, x: keras.ops.maximum(x, 0),
+            "tf.function": lambda ops, x: tf.function(tf.nn.relu)(x),
+            "leaky of 0": lambda ops, x: tf.nn.leaky_relu(x, 0.0),
+            "x * x > 0": lambda ops, x: tf.multiply(x, tf.cast(tf.greater(x, 0.0), x.dtype)),
         },
         jax={
-            "clip": lambda F, x: jnp.clip(x, 0),
-            "boolean mask": lambda F, x: x * (x > 0),
-            "select": lambda F, x: lax.select(x > 0, x, jnp.zeros_like(x)),
-            "jit": lambda F, x: jax.jit(lambda z: jnp.maximum(z, 0))(x),
-            "vmap": lambda F, x: jax.vmap(lambda z: jnp.where(z > 0, z, 0))(x),
-            "remat": lambda F, x: jax.checkpoint(lambda z: lax.max(z, 0.0))(x),
+            "clip": lambda ops, x: jnp.clip(x, 0),
+            "boolean mask": lambda ops, x: x * (x > 0),
+            "select": lambda ops, x: lax.select(x > 0, x, jnp.zeros_like(x)),
+            "jit": lambda ops, x: jax.jit(lambda z: jnp.maximum(z, 0))(x),
+            "vmap": lambda ops, x: jax.vmap(lambda z: jnp.where(z > 0, z, 0))(x),
+            "remat": lambda ops, x: jax.checkpoint(lambda z: lax.max(z, 0.0))(x),
         },
     ),
     "relu6": unary(
         Kind.RELU6,
         lambda x: np.clip(x, 0, 6),
         {
-            "library": lambda F, x: F.relu6(x),
-            "clip": lambda F, x: F.clip(x, 0.0, 6.0),
-            "minimum of maximum": lambda F, x: F.minimum(F.maximum(x, 0.0), 6.0),
-            "maximum of minimum": lambda F, x: F.maximum(0.0, F.minimum(6.0, x)),
-            "minimum of relu": lambda F, x: F.minimum(F.relu(x), 6.0),
-            "two relus": lambda F, x: F.relu(x) - F.relu(x - 6),
-            "where": lambda F, x: F.where(x > 6, 0 * x + 6, F.where(x > 0, x, 0 * x)),
+            "library": lambda ops, x: ops.relu6(x),
+            "clip": lambda ops, x: ops.clip(x, 0.0, 6.0),
+            "minimum of maximum": lambda ops, x: ops.minimum(ops.maximum(x, 0.0), 6.0),
+            "maximum of minimum": lambda ops, x: ops.maximum(0.0, ops.minimum(6.0, x)),
+            "minimum of relu": lambda ops, x: ops.minimum(ops.relu(x), 6.0),
+            "two relus": lambda ops, x: ops.relu(x) - ops.relu(x - 6),
+            "where": lambda ops, x: ops.where(x > 6, 0 * x + 6, ops.where(x > 0, x, 0 * x)),
         },
         torch={
-            "hardtanh": lambda F, x: functional.hardtanh(x, 0.0, 6.0),
+            "hardtanh": lambda ops, x: functional.hardtanh(x, 0.0, 6.0),
             "clamp_": written(lambda x: x.clamp_(0, 6)),
         },
-        tensorflow={"keras.ops": lambda F, x: keras.ops.relu6(x)},
+        tensorflow={"keras.ops": lambda ops, x: keras.ops.relu6(x)},
     ),
     "leaky_relu": unary(
         Kind.LEAKY_RELU,
         lambda x: np.where(x > 0, x, 0.01 * x),
         {
-            "library": lambda F, x: F.leaky_relu(x),
-            "where": lambda F, x: F.where(x > 0, x, 0.01 * x),
-            "where turned": lambda F, x: F.where(x < 0, x * 0.01, x),
-            "maximum": lambda F, x: F.maximum(x, 0.01 * x),
-            "maximum turned": lambda F, x: F.maximum(x / 100, x),
-            "two relus": lambda F, x: F.relu(x) - 0.01 * F.relu(-x),
-            "two bounds": lambda F, x: F.maximum(x, 0.0) + 0.01 * F.minimum(x, 0.0),
-            "absolute": lambda F, x: 0.505 * x + 0.495 * F.abs(x),
-            "slope by where": lambda F, x: x * F.where(x > 0, 0 * x + 1, 0 * x + 0.01),
+            "library": lambda ops, x: ops.leaky_relu(x),
+            "where": lambda ops, x: ops.where(x > 0, x, 0.01 * x),
+            "where turned": lambda ops, x: ops.where(x < 0, x * 0.01, x),
+            "maximum": lambda ops, x: ops.maximum(x, 0.01 * x),
+            "maximum turned": lambda ops, x: ops.maximum(x / 100, x),
+            "two relus": lambda ops, x: ops.relu(x) - 0.01 * ops.relu(-x),
+            "two bounds": lambda ops, x: ops.maximum(x, 0.0) + 0.01 * ops.minimum(x, 0.0),
+            "absolute": lambda ops, x: 0.505 * x + 0.495 * ops.abs(x),
+            "slope by where": lambda ops, x: x * ops.where(x > 0, 0 * x + 1, 0 * x + 0.01),
         },
         torch={"in place": written(lambda x: functional.leaky_relu_(x))},
     ),
@@ -205,25 +211,27 @@ FAMILIES: dict[str, Family] = {
         Kind.ELU,
         lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
         {
-            "library": lambda F, x: F.elu(x),
-            "where expm1": lambda F, x: F.where(x > 0, x, F.expm1(x)),
-            "where exp": lambda F, x: F.where(x > 0, x, F.exp(x) - 1),
-            "where exp minimum": lambda F, x: F.where(x > 0, x, F.exp(F.minimum(x, 0.0)) - 1),
-            "two parts": lambda F, x: F.relu(x) + F.expm1(F.minimum(x, 0.0)),
-            "less relu": lambda F, x: F.relu(x) - F.relu(1 - F.exp(x)),
+            "library": lambda ops, x: ops.elu(x),
+            "where expm1": lambda ops, x: ops.where(x > 0, x, ops.expm1(x)),
+            "where exp": lambda ops, x: ops.where(x > 0, x, ops.exp(x) - 1),
+            "where exp minimum": lambda ops, x: ops.where(
+                x > 0, x, ops.exp(ops.minimum(x, 0.0)) - 1
+            ),
+            "two parts": lambda ops, x: ops.relu(x) + ops.expm1(ops.minimum(x, 0.0)),
+            "less relu": lambda ops, x: ops.relu(x) - ops.relu(1 - ops.exp(x)),
         },
     ),
     "selu": unary(
         Kind.SELU,
         lambda x: SCALE * np.where(x > 0, x, ALPHA * np.expm1(np.minimum(x, 0))),
         {
-            "library": lambda F, x: F.selu(x),
-            "where": lambda F, x: SCALE * F.where(x > 0, x, ALPHA * F.expm1(x)),
-            "where minimum": lambda F, x: F.where(
-                x > 0, SCALE * x, SCALE * ALPHA * (F.exp(F.minimum(x, 0.0)) - 1)
+            "library": lambda ops, x: ops.selu(x),
+            "where": lambda ops, x: SCALE * ops.where(x > 0, x, ALPHA * ops.expm1(x)),
+            "where minimum": lambda ops, x: ops.where(
+                x > 0, SCALE * x, SCALE * ALPHA * (ops.exp(ops.minimum(x, 0.0)) - 1)
             ),
-            "two parts": lambda F, x: (
-                (F.maximum(x, 0.0) + F.minimum(ALPHA * (F.exp(x) - 1), 0.0)) * SCALE
+            "two parts": lambda ops, x: (
+                (ops.maximum(x, 0.0) + ops.minimum(ALPHA * (ops.exp(x) - 1), 0.0)) * SCALE
             ),
         },
     ),
@@ -231,130 +239,132 @@ FAMILIES: dict[str, Family] = {
         Kind.CELU,
         lambda x: np.where(x > 0, x, 1.7 * np.expm1(np.minimum(x, 0) / 1.7)),
         {
-            "library": lambda F, x: F.celu(x),
-            "two parts": lambda F, x: (
-                F.maximum(x, 0.0) + F.minimum(1.7 * (F.exp(x / 1.7) - 1), 0.0)
+            "library": lambda ops, x: ops.celu(x),
+            "two parts": lambda ops, x: (
+                ops.maximum(x, 0.0) + ops.minimum(1.7 * (ops.exp(x / 1.7) - 1), 0.0)
             ),
-            "where": lambda F, x: F.where(x > 0, x, 1.7 * F.expm1(x / 1.7)),
+            "where": lambda ops, x: ops.where(x > 0, x, 1.7 * ops.expm1(x / 1.7)),
         },
     ),
     "gelu": unary(
         Kind.GELU,
         lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
         {
-            "library": lambda F, x: F.gelu(x),
-            "x first": lambda F, x: x * 0.5 * (1.0 + F.erf(x / math.sqrt(2))),
-            "half first": lambda F, x: 0.5 * x * (1 + F.erf(x * math.sqrt(0.5))),
-            "distribution first": lambda F, x: (F.erf(x / 2**0.5) + 1) / 2 * x,
-            "half outside": lambda F, x: (x + x * F.erf(x / 2**0.5)) / 2,
-            "through views": reshaped(lambda F, x: x * 0.5 * (1.0 + F.erf(x / math.sqrt(2)))),
+            "library": lambda ops, x: ops.gelu(x),
+            "x first": lambda ops, x: x * 0.5 * (1.0 + ops.erf(x / math.sqrt(2))),
+            "half first": lambda ops, x: 0.5 * x * (1 + ops.erf(x * math.sqrt(0.5))),
+            "distribution first": lambda ops, x: (ops.erf(x / 2**0.5) + 1) / 2 * x,
+            "half outside": lambda ops, x: (x + x * ops.erf(x / 2**0.5)) / 2,
+            "through views": reshaped(lambda ops, x: x * 0.5 * (1.0 + ops.erf(x / math.sqrt(2)))),
         },
     ),
     "tanh_gelu": unary(
         Kind.GELU,
         lambda x: x * (1 + np.tanh(ROOT * (x + 0.044715 * x**3))) / 2,
         {
-            "library": lambda F, x: F.tanh_gelu(x),
-            "power": lambda F, x: 0.5 * x * (1 + F.tanh(ROOT * (x + 0.044715 * F.power(x, 3.0)))),
-            "cube": lambda F, x: x * 0.5 * (1 + F.tanh(ROOT * x * (1 + 0.044715 * x * x))),
-            "** 3": lambda F, x: 0.5 * x * (1 + F.tanh(ROOT * (x + 0.044715 * x**3))),
-            "sigmoid": lambda F, x: x * F.sigmoid(2 * ROOT * (x + 0.044715 * x * x * x)),
+            "library": lambda ops, x: ops.tanh_gelu(x),
+            "power": lambda ops, x: (
+                0.5 * x * (1 + ops.tanh(ROOT * (x + 0.044715 * ops.power(x, 3.0))))
+            ),
+            "cube": lambda ops, x: x * 0.5 * (1 + ops.tanh(ROOT * x * (1 + 0.044715 * x * x))),
+            "** 3": lambda ops, x: 0.5 * x * (1 + ops.tanh(ROOT * (x + 0.044715 * x**3))),
+            "sigmoid": lambda ops, x: x * ops.sigmoid(2 * ROOT * (x + 0.044715 * x * x * x)),
         },
     ),
     "quick_gelu": unary(
         Kind.GELU,
         lambda x: x * logistic(1.702 * x),
         {
-            "x first": lambda F, x: x * F.sigmoid(1.702 * x),
-            "sigmoid first": lambda F, x: F.sigmoid(x * 1.702) * x,
-            "quotient": lambda F, x: x / (1 + F.exp(-1.702 * x)),
+            "x first": lambda ops, x: x * ops.sigmoid(1.702 * x),
+            "sigmoid first": lambda ops, x: ops.sigmoid(x * 1.702) * x,
+            "quotient": lambda ops, x: x / (1 + ops.exp(-1.702 * x)),
         },
     ),
     "silu": unary(
         Kind.SILU,
         lambda x: x * logistic(x),
         {
-            "library": lambda F, x: F.silu(x),
-            "x first": lambda F, x: x * F.sigmoid(x),
-            "sigmoid first": lambda F, x: F.sigmoid(x) * x,
-            "quotient": lambda F, x: x / (1 + F.exp(-x)),
-            "exp first": lambda F, x: x / (F.exp(-x) + 1.0),
-            "times reciprocal": lambda F, x: x * (1 / (1 + F.exp(-x))),
-            "tanh": lambda F, x: x * 0.5 * (1 + F.tanh(x / 2)),
-            "tanh outside": lambda F, x: 0.5 * (x + x * F.tanh(0.5 * x)),
-            "through views": reshaped(lambda F, x: x * F.sigmoid(x)),
+            "library": lambda ops, x: ops.silu(x),
+            "x first": lambda ops, x: x * ops.sigmoid(x),
+            "sigmoid first": lambda ops, x: ops.sigmoid(x) * x,
+            "quotient": lambda ops, x: x / (1 + ops.exp(-x)),
+            "exp first": lambda ops, x: x / (ops.exp(-x) + 1.0),
+            "times reciprocal": lambda ops, x: x * (1 / (1 + ops.exp(-x))),
+            "tanh": lambda ops, x: x * 0.5 * (1 + ops.tanh(x / 2)),
+            "tanh outside": lambda ops, x: 0.5 * (x + x * ops.tanh(0.5 * x)),
+            "through views": reshaped(lambda ops, x: x * ops.sigmoid(x)),
         },
         torch={
             "in place": written(lambda x: functional.silu(x, inplace=True)),
             "mul_": written(lambda x: x.mul_(x.sigmoid())),
-            "module": lambda F, x: nn.SiLU()(x),
+            "module": lambda ops, x: nn.SiLU()(x),
         },
         tensorflow={
-            "keras.ops": lambda F, x: keras.ops.silu(x),
-            "keras.ops by hand": lambda F, x: keras.ops.multiply(x, keras.ops.sigmoid(x)),
+            "keras.ops": lambda ops, x: keras.ops.silu(x),
+            "keras.ops by hand": lambda ops, x: keras.ops.multiply(x, keras.ops.sigmoid(x)),
         },
-        jax={"jit": lambda F, x: jax.jit(lambda z: z * jax.jit(jax.nn.sigmoid)(z))(x)},
+        jax={"jit": lambda ops, x: jax.jit(lambda z: z * jax.jit(jax.nn.sigmoid)(z))(x)},
     ),
     "mish": unary(
         Kind.MISH,
         lambda x: x * np.tanh(soft(x)),
         {
-            "library": lambda F, x: F.mish(x),
-            "softplus": lambda F, x: x * F.tanh(F.softplus(x)),
-            "log1p": lambda F, x: x * F.tanh(F.log1p(F.exp(x))),
-            "log": lambda F, x: F.tanh(F.log(1 + F.exp(x))) * x,
-            "logaddexp": lambda F, x: x * F.tanh(F.logaddexp(x, 0.0 * x)),
+            "library": lambda ops, x: ops.mish(x),
+            "softplus": lambda ops, x: x * ops.tanh(ops.softplus(x)),
+            "log1p": lambda ops, x: x * ops.tanh(ops.log1p(ops.exp(x))),
+            "log": lambda ops, x: ops.tanh(ops.log(1 + ops.exp(x))) * x,
+            "logaddexp": lambda ops, x: x * ops.tanh(ops.logaddexp(x, 0.0 * x)),
         },
     ),
     "hard_swish": unary(
         Kind.HARD_SWISH,
         lambda x: x * np.clip(x + 3, 0, 6) / 6,
         {
-            "library": lambda F, x: F.hard_swish(x),
-            "relu6": lambda F, x: x * F.relu6(x + 3) / 6,
-            "sixth first": lambda F, x: x * (F.relu6(x + 3.0) * (1.0 / 6.0)),
-            "clip": lambda F, x: F.clip(x + 3, 0.0, 6.0) / 6 * x,
-            "clip to 1": lambda F, x: x * F.clip(x / 6 + 0.5, 0.0, 1.0),
-            "hard_sigmoid": lambda F, x: x * F.hard_sigmoid(x),
+            "library": lambda ops, x: ops.hard_swish(x),
+            "relu6": lambda ops, x: x * ops.relu6(x + 3) / 6,
+            "sixth first": lambda ops, x: x * (ops.relu6(x + 3.0) * (1.0 / 6.0)),
+            "clip": lambda ops, x: ops.clip(x + 3, 0.0, 6.0) / 6 * x,
+            "clip to 1": lambda ops, x: x * ops.clip(x / 6 + 0.5, 0.0, 1.0),
+            "hard_sigmoid": lambda ops, x: x * ops.hard_sigmoid(x),
         },
     ),
     "hard_sigmoid": unary(
         Kind.HARD_SIGMOID,
         lambda x: np.clip(x + 3, 0, 6) / 6,
         {
-            "library": lambda F, x: F.hard_sigmoid(x),
-            "relu6": lambda F, x: F.relu6(x + 3) / 6,
-            "clip": lambda F, x: F.clip(x + 3, 0.0, 6.0) * (1 / 6),
-            "clip to 1": lambda F, x: F.clip(x / 6 + 0.5, 0.0, 1.0),
-            "minimum": lambda F, x: F.minimum(F.maximum(x + 3, 0.0), 6.0) / 6,
+            "library": lambda ops, x: ops.hard_sigmoid(x),
+            "relu6": lambda ops, x: ops.relu6(x + 3) / 6,
+            "clip": lambda ops, x: ops.clip(x + 3, 0.0, 6.0) * (1 / 6),
+            "clip to 1": lambda ops, x: ops.clip(x / 6 + 0.5, 0.0, 1.0),
+            "minimum": lambda ops, x: ops.minimum(ops.maximum(x + 3, 0.0), 6.0) / 6,
         },
     ),
     "hard_tanh": unary(
         Kind.HARD_TANH,
         lambda x: np.clip(x, -1, 1),
         {
-            "library": lambda F, x: F.hard_tanh(x),
-            "clip": lambda F, x: F.clip(x, -1.0, 1.0),
-            "bounds": lambda F, x: F.maximum(F.minimum(x, 1.0), -1.0),
-            "absolutes": lambda F, x: (F.abs(x + 1) - F.abs(x - 1)) / 2,
+            "library": lambda ops, x: ops.hard_tanh(x),
+            "clip": lambda ops, x: ops.clip(x, -1.0, 1.0),
+            "bounds": lambda ops, x: ops.maximum(ops.minimum(x, 1.0), -1.0),
+            "absolutes": lambda ops, x: (ops.abs(x + 1) - ops.abs(x - 1)) / 2,
         },
     ),
     "sigmoid": unary(
         Kind.SIGMOID,
         logistic,
         {
-            "library": lambda F, x: F.sigmoid(x),
-            "quotient": lambda F, x: 1 / (1 + F.exp(-x)),
-            "exp first": lambda F, x: 1.0 / (F.exp(-x) + 1.0),
-            "reciprocal": lambda F, x: F.reciprocal(1 + F.exp(-x)),
-            "power": lambda F, x: (1 + F.exp(-x)) ** -1.0,
-            "tanh": lambda F, x: 0.5 * (1 + F.tanh(x / 2)),
-            "tanh first": lambda F, x: F.tanh(0.5 * x) * 0.5 + 0.5,
-            "exp over": lambda F, x: F.exp(x) / (1 + F.exp(x)),
-            "two sides": lambda F, x: F.where(
+            "library": lambda ops, x: ops.sigmoid(x),
+            "quotient": lambda ops, x: 1 / (1 + ops.exp(-x)),
+            "exp first": lambda ops, x: 1.0 / (ops.exp(-x) + 1.0),
+            "reciprocal": lambda ops, x: ops.reciprocal(1 + ops.exp(-x)),
+            "power": lambda ops, x: (1 + ops.exp(-x)) ** -1.0,
+            "tanh": lambda ops, x: 0.5 * (1 + ops.tanh(x / 2)),
+            "tanh first": lambda ops, x: ops.tanh(0.5 * x) * 0.5 + 0.5,
+            "exp over": lambda ops, x: ops.exp(x) / (1 + ops.exp(x)),
+            "two sides": lambda ops, x: ops.where(
                 x >= 0,
-                1 / (1 + F.exp(-F.abs(x))),
-                F.exp(-F.abs(x)) / (1 + F.exp(-F.abs(x))),
+                1 / (1 + ops.exp(-ops.abs(x))),
+                ops.exp(-ops.abs(x)) / (1 + ops.exp(-ops.abs(x))),
             ),
         },
         torch={"in place": written(lambda x: x.sigmoid_())},
@@ -363,55 +373,57 @@ FAMILIES: dict[str, Family] = {
         Kind.TANH,
         np.tanh,
         {
-            "library": lambda F, x: F.tanh(x),
-            "exp": lambda F, x: (F.exp(x) - F.exp(-x)) / (F.exp(x) + F.exp(-x)),
-            "exp of 2 x": lambda F, x: (F.exp(2 * x) - 1) / (F.exp(2 * x) + 1),
-            "sigmoid": lambda F, x: 2 * F.sigmoid(2 * x) - 1,
-            "quotient": lambda F, x: 1 - 2 / (1 + F.exp(2 * x)),
+            "library": lambda ops, x: ops.tanh(x),
+            "exp": lambda ops, x: (ops.exp(x) - ops.exp(-x)) / (ops.exp(x) + ops.exp(-x)),
+            "exp of 2 x": lambda ops, x: (ops.exp(2 * x) - 1) / (ops.exp(2 * x) + 1),
+            "sigmoid": lambda ops, x: 2 * ops.sigmoid(2 * x) - 1,
+            "quotient": lambda ops, x: 1 - 2 / (1 + ops.exp(2 * x)),
         },
     ),
     "softplus": unary(
         Kind.SOFTPLUS,
         soft,
         {
-            "library": lambda F, x: F.softplus(x),
-            "log": lambda F, x: F.log(1 + F.exp(x)),
-            "log1p": lambda F, x: F.log1p(F.exp(x)),
-            "logaddexp": lambda F, x: F.logaddexp(x, 0 * x),
-            "stable": lambda F, x: F.maximum(x, 0.0) + F.log1p(F.exp(-F.abs(x))),
-            "thresholded": lambda F, x: F.where(x > 20, x, F.log1p(F.exp(F.minimum(x, 20.0)))),
-            "less log_sigmoid": lambda F, x: -F.log_sigmoid(-x),
+            "library": lambda ops, x: ops.softplus(x),
+            "log": lambda ops, x: ops.log(1 + ops.exp(x)),
+            "log1p": lambda ops, x: ops.log1p(ops.exp(x)),
+            "logaddexp": lambda ops, x: ops.logaddexp(x, 0 * x),
+            "stable": lambda ops, x: ops.maximum(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x))),
+            "thresholded": lambda ops, x: ops.where(
+                x > 20, x, ops.log1p(ops.exp(ops.minimum(x, 20.0)))
+            ),
+            "less log_sigmoid": lambda ops, x: -ops.log_sigmoid(-x),
         },
     ),
     "log_sigmoid": unary(
         Kind.LOG_SIGMOID,
         lambda x: -soft(-x),
         {
-            "library": lambda F, x: F.log_sigmoid(x),
-            "log of sigmoid": lambda F, x: F.log(F.sigmoid(x)),
-            "less softplus": lambda F, x: -F.softplus(-x),
-            "log1p": lambda F, x: -F.log1p(F.exp(-x)),
-            "stable": lambda F, x: F.minimum(x, 0.0) - F.log1p(F.exp(-F.abs(x))),
+            "library": lambda ops, x: ops.log_sigmoid(x),
+            "log of sigmoid": lambda ops, x: ops.log(ops.sigmoid(x)),
+            "less softplus": lambda ops, x: -ops.softplus(-x),
+            "log1p": lambda ops, x: -ops.log1p(ops.exp(-x)),
+            "stable": lambda ops, x: ops.minimum(x, 0.0) - ops.log1p(ops.exp(-ops.abs(x))),
         },
     ),
     "softsign": unary(
         Kind.SOFTSIGN,
         lambda x: x / (1 + np.abs(x)),
         {
-            "library": lambda F, x: F.softsign(x),
-            "quotient": lambda F, x: x / (1 + F.abs(x)),
-            "times reciprocal": lambda F, x: x * (1 / (F.abs(x) + 1)),
+            "library": lambda ops, x: ops.softsign(x),
+            "quotient": lambda ops, x: x / (1 + ops.abs(x)),
+            "times reciprocal": lambda ops, x: x * (1 / (ops.abs(x) + 1)),
         },
     ),
     "abs": unary(
         Kind.ABS,
         np.abs,
         {
-            "library": lambda F, x: F.abs(x),
-            "maximum": lambda F, x: F.maximum(x, -x),
-            "where": lambda F, x: F.where(x > 0, x, -x),
-            "two relus": lambda F, x: F.relu(x) + F.relu(-x),
-            "sign": lambda F, x: x * F.sign(x),
+            "library": lambda ops, x: ops.abs(x),
+            "maximum": lambda ops, x: ops.maximum(x, -x),
+            "where": lambda ops, x: ops.where(x > 0, x, -x),
+            "two relus": lambda ops, x: ops.relu(x) + ops.relu(-x),
+            "sign": lambda ops, x: x * ops.sign(x),
         },
     ),
 }

@@ -55,70 +55,70 @@ def affine(norm: Callable[[Traced], Traced]) -> Callable[[Traced], Traced]:
     return lambda x: norm(x) * strict.asarray(GAIN) + strict.asarray(BIAS)
 
 
-def variance(F: Any, x: Any) -> Any:
-    return F.mean(F.square(x - F.mean(x)))
+def variance(ops: Any, x: Any) -> Any:
+    return ops.mean(ops.square(x - ops.mean(x)))
 
 
 CENTRED: dict[str, Spelling] = {
-    "var, sqrt": lambda F, x: (x - F.mean(x)) / F.sqrt(F.var(x) + EPSILON),
-    "var, rsqrt": lambda F, x: (x - F.mean(x)) * F.rsqrt(F.var(x) + EPSILON),
-    "rsqrt first": lambda F, x: F.rsqrt(F.var(x) + EPSILON) * (x - F.mean(x)),
-    "square, sqrt": lambda F, x: (x - F.mean(x)) / F.sqrt(variance(F, x) + EPSILON),
-    "square, rsqrt": lambda F, x: (x - F.mean(x)) * F.rsqrt(EPSILON + variance(F, x)),
-    "square less square": lambda F, x: (
-        (x - F.mean(x)) * F.rsqrt(F.mean(x * x) - F.mean(x) ** 2 + EPSILON)
+    "var, sqrt": lambda ops, x: (x - ops.mean(x)) / ops.sqrt(ops.var(x) + EPSILON),
+    "var, rsqrt": lambda ops, x: (x - ops.mean(x)) * ops.rsqrt(ops.var(x) + EPSILON),
+    "rsqrt first": lambda ops, x: ops.rsqrt(ops.var(x) + EPSILON) * (x - ops.mean(x)),
+    "square, sqrt": lambda ops, x: (x - ops.mean(x)) / ops.sqrt(variance(ops, x) + EPSILON),
+    "square, rsqrt": lambda ops, x: (x - ops.mean(x)) * ops.rsqrt(EPSILON + variance(ops, x)),
+    "square less square": lambda ops, x: (
+        (x - ops.mean(x)) * ops.rsqrt(ops.mean(x * x) - ops.mean(x) ** 2 + EPSILON)
     ),
-    "** -0.5": lambda F, x: (x - F.mean(x)) * (F.var(x) + EPSILON) ** -0.5,
-    "** 0.5": lambda F, x: (x - F.mean(x)) / (variance(F, x) + EPSILON) ** 0.5,
-    "1 / sqrt": lambda F, x: (x - F.mean(x)) * (1 / F.sqrt(variance(F, x) + EPSILON)),
-    "product": lambda F, x: (
-        (x - F.mean(x)) / F.sqrt(F.mean((x - F.mean(x)) * (x - F.mean(x))) + EPSILON)
+    "** -0.5": lambda ops, x: (x - ops.mean(x)) * (ops.var(x) + EPSILON) ** -0.5,
+    "** 0.5": lambda ops, x: (x - ops.mean(x)) / (variance(ops, x) + EPSILON) ** 0.5,
+    "1 / sqrt": lambda ops, x: (x - ops.mean(x)) * (1 / ops.sqrt(variance(ops, x) + EPSILON)),
+    "product": lambda ops, x: (
+        (x - ops.mean(x)) / ops.sqrt(ops.mean((x - ops.mean(x)) * (x - ops.mean(x))) + EPSILON)
     ),
-    "sum over count": lambda F, x: (
-        (x - F.sum(x) / 8) / F.sqrt(F.sum((x - F.sum(x) / 8) ** 2) / 8 + EPSILON)
+    "sum over count": lambda ops, x: (
+        (x - ops.sum(x) / 8) / ops.sqrt(ops.sum((x - ops.sum(x) / 8) ** 2) / 8 + EPSILON)
     ),
-    "two terms": lambda F, x: (
-        x * F.rsqrt(F.var(x) + EPSILON) - F.mean(x) * F.rsqrt(F.var(x) + EPSILON)
+    "two terms": lambda ops, x: (
+        x * ops.rsqrt(ops.var(x) + EPSILON) - ops.mean(x) * ops.rsqrt(ops.var(x) + EPSILON)
     ),
 }  # fmt: skip
 
 
 def in_groups(norm: Spelling) -> Spelling:
-    return lambda F, x: F.reshape(norm(F, F.reshape(x, (-1, 2, 4))), (-1, 8))
+    return lambda ops, x: ops.reshape(norm(ops, ops.reshape(x, (-1, 2, 4))), (-1, 8))
 
 
 def with_gain(norm: Spelling) -> Spelling:
-    return lambda F, x: norm(F, x) * F.array(GAIN) + F.array(BIAS)
+    return lambda ops, x: norm(ops, x) * ops.array(GAIN) + ops.array(BIAS)
 
 
 NORMALISATIONS: dict[str, Family] = {
     "layer_norm": Family(
         (Kind.NORMALIZATION,),
         layer_norm,
-        {"library": lambda F, x: F.layer_norm(x), **CENTRED},
+        {"library": lambda ops, x: ops.layer_norm(x), **CENTRED},
         tensorflow={
-            "moments": lambda F, x: tf.nn.batch_normalization(
+            "moments": lambda ops, x: tf.nn.batch_normalization(
                 x, *tf.nn.moments(x, [-1], keepdims=True), None, None, EPSILON
             ),
-            "keras.ops": lambda F, x: keras.ops.layer_normalization(x, epsilon=EPSILON),
+            "keras.ops": lambda ops, x: keras.ops.layer_normalization(x, epsilon=EPSILON),
         },
     ),
     "layer_norm_with_gain": Family(
         (Kind.NORMALIZATION,),
         affine(layer_norm),
         {
-            "library": with_gain(lambda F, x: F.layer_norm(x)),
+            "library": with_gain(lambda ops, x: ops.layer_norm(x)),
             "var, sqrt": with_gain(CENTRED["var, sqrt"]),
             "square, rsqrt": with_gain(CENTRED["square, rsqrt"]),
-            "gain first": lambda F, x: (
-                F.array(GAIN) * (x - F.mean(x)) / F.sqrt(F.var(x) + EPSILON) + F.array(BIAS)
+            "gain first": lambda ops, x: (
+                ops.array(GAIN) * (x - ops.mean(x)) / ops.sqrt(ops.var(x) + EPSILON) + ops.array(BIAS)
             ),
-            "gain with size": lambda F, x: (
-                (x - F.mean(x)) * (F.array(GAIN) * F.rsqrt(F.var(x) + EPSILON)) + F.array(BIAS)
+            "gain with size": lambda ops, x: (
+                (x - ops.mean(x)) * (ops.array(GAIN) * ops.rsqrt(ops.var(x) + EPSILON)) + ops.array(BIAS)
             ),
         },
         torch={
-            "parameters": lambda F, x: functional.layer_norm(
+            "parameters": lambda ops, x: functional.layer_norm(
                 x, (8,), torch.as_tensor(GAIN), torch.as_tensor(BIAS), EPSILON
             )
         },
@@ -127,21 +127,21 @@ NORMALISATIONS: dict[str, Family] = {
         (Kind.NORMALIZATION,),
         rms_norm,
         {
-            "library": lambda F, x: F.rms_norm(x),
-            "rsqrt": lambda F, x: x * F.rsqrt(F.mean(x * x) + EPSILON),
-            "rsqrt first": lambda F, x: F.rsqrt(F.mean(F.square(x)) + EPSILON) * x,
-            "sqrt": lambda F, x: x / F.sqrt(F.mean(x**2) + EPSILON),
-            "** -0.5": lambda F, x: x * (F.mean(F.square(x)) + EPSILON) ** -0.5,
-            "** 0.5": lambda F, x: x / (F.mean(F.square(x)) + EPSILON) ** 0.5,
-            "1 / sqrt": lambda F, x: x * (1 / F.sqrt(F.mean(x * x) + EPSILON)),
-            "norm": lambda F, x: x / F.sqrt(F.norm(x) ** 2 / 8 + EPSILON),
+            "library": lambda ops, x: ops.rms_norm(x),
+            "rsqrt": lambda ops, x: x * ops.rsqrt(ops.mean(x * x) + EPSILON),
+            "rsqrt first": lambda ops, x: ops.rsqrt(ops.mean(ops.square(x)) + EPSILON) * x,
+            "sqrt": lambda ops, x: x / ops.sqrt(ops.mean(x**2) + EPSILON),
+            "** -0.5": lambda ops, x: x * (ops.mean(ops.square(x)) + EPSILON) ** -0.5,
+            "** 0.5": lambda ops, x: x / (ops.mean(ops.square(x)) + EPSILON) ** 0.5,
+            "1 / sqrt": lambda ops, x: x * (1 / ops.sqrt(ops.mean(x * x) + EPSILON)),
+            "norm": lambda ops, x: x / ops.sqrt(ops.norm(x) ** 2 / 8 + EPSILON),
         },
     ),
     "group_norm": Family(
         (Kind.NORMALIZATION,),
         group_norm,
         {
-            "library": lambda F, x: F.group_norm(x),
+            "library": lambda ops, x: ops.group_norm(x),
             **{name: in_groups(CENTRED[name]) for name in ("var, sqrt", "square, rsqrt")},
         },
     ),
@@ -149,30 +149,30 @@ NORMALISATIONS: dict[str, Family] = {
         (Kind.NORMALIZATION,),
         l2_normalised,
         {
-            "library": lambda F, x: F.l2_normalised(x),
-            "norm": lambda F, x: x / F.norm(x),
-            "bounded norm": lambda F, x: x / F.maximum(F.norm(x), 1e-12),
-            "sqrt": lambda F, x: x / F.sqrt(F.sum(x * x)),
-            "rsqrt": lambda F, x: x * F.rsqrt(F.sum(F.square(x))),
-            "** -0.5": lambda F, x: x * F.sum(x**2) ** -0.5,
+            "library": lambda ops, x: ops.l2_normalised(x),
+            "norm": lambda ops, x: x / ops.norm(x),
+            "bounded norm": lambda ops, x: x / ops.maximum(ops.norm(x), 1e-12),
+            "sqrt": lambda ops, x: x / ops.sqrt(ops.sum(x * x)),
+            "rsqrt": lambda ops, x: x * ops.rsqrt(ops.sum(ops.square(x))),
+            "** -0.5": lambda ops, x: x * ops.sum(x**2) ** -0.5,
         },
     ),
     "batch_norm": Family(
         (),  # constants: part of the linear operation before it, or a scale and a shift
         lambda x: x,
         {
-            "library": lambda F, x: F.batch_norm(x, MEAN, VARIANCE, GAIN, BIAS),
-            "sqrt": lambda F, x: (
-                (x - F.array(MEAN)) / F.sqrt(F.array(VARIANCE) + EPSILON) * F.array(GAIN)
-                + F.array(BIAS)
+            "library": lambda ops, x: ops.batch_norm(x, MEAN, VARIANCE, GAIN, BIAS),
+            "sqrt": lambda ops, x: (
+                (x - ops.array(MEAN)) / ops.sqrt(ops.array(VARIANCE) + EPSILON) * ops.array(GAIN)
+                + ops.array(BIAS)
             ),
-            "rsqrt": lambda F, x: (
-                F.array(GAIN) * ((x - F.array(MEAN)) * F.rsqrt(F.array(VARIANCE) + EPSILON))
-                + F.array(BIAS)
+            "rsqrt": lambda ops, x: (
+                ops.array(GAIN) * ((x - ops.array(MEAN)) * ops.rsqrt(ops.array(VARIANCE) + EPSILON))
+                + ops.array(BIAS)
             ),
-            "** -0.5": lambda F, x: (
-                x * (F.array(GAIN) * (F.array(VARIANCE) + EPSILON) ** -0.5)
-                + F.array(BIAS - MEAN * GAIN * (VARIANCE + EPSILON) ** -0.5)
+            "** -0.5": lambda ops, x: (
+                x * (ops.array(GAIN) * (ops.array(VARIANCE) + EPSILON) ** -0.5)
+                + ops.array(BIAS - MEAN * GAIN * (VARIANCE + EPSILON) ** -0.5)
             ),
         },
         folded=(SIZED, BIAS - MEAN * SIZED),
@@ -183,8 +183,8 @@ NORMALISATIONS: dict[str, Family] = {
 # Softmax and its kin
 
 
-def off(F: Any, x: Any) -> Any:
-    return x - F.max(x)
+def off(ops: Any, x: Any) -> Any:
+    return x - ops.max(x)
 
 
 SOFTMAXES: dict[str, Family] = {
@@ -192,41 +192,41 @@ SOFTMAXES: dict[str, Family] = {
         (Kind.SOFTMAX,),
         tape.softmax,
         {
-            "library": lambda F, x: F.softmax(x),
-            "exp": lambda F, x: F.exp(x) / F.sum(F.exp(x)),
-            "off maximum": lambda F, x: F.exp(off(F, x)) / F.sum(F.exp(off(F, x))),
-            "off stopped maximum": lambda F, x: (
-                F.exp(x - F.stopped(F.max(x))) / F.sum(F.exp(x - F.stopped(F.max(x))))
+            "library": lambda ops, x: ops.softmax(x),
+            "exp": lambda ops, x: ops.exp(x) / ops.sum(ops.exp(x)),
+            "off maximum": lambda ops, x: ops.exp(off(ops, x)) / ops.sum(ops.exp(off(ops, x))),
+            "off stopped maximum": lambda ops, x: (
+                ops.exp(x - ops.stopped(ops.max(x))) / ops.sum(ops.exp(x - ops.stopped(ops.max(x))))
             ),
-            "times reciprocal": lambda F, x: F.exp(x) * (1 / F.sum(F.exp(x))),
-            "exp of log_softmax": lambda F, x: F.exp(F.log_softmax(x)),
-            "less logsumexp": lambda F, x: F.exp(x - F.logsumexp(x)),
-            "less log of sum": lambda F, x: F.exp(x - F.log(F.sum(F.exp(x)))),
+            "times reciprocal": lambda ops, x: ops.exp(x) * (1 / ops.sum(ops.exp(x))),
+            "exp of log_softmax": lambda ops, x: ops.exp(ops.log_softmax(x)),
+            "less logsumexp": lambda ops, x: ops.exp(x - ops.logsumexp(x)),
+            "less log of sum": lambda ops, x: ops.exp(x - ops.log(ops.sum(ops.exp(x)))),
         },
-        tensorflow={"keras.ops": lambda F, x: keras.ops.softmax(x)},
-        jax={"lax": lambda F, x: lax.exp(x) / lax.exp(x).sum(-1, keepdims=True)},
+        tensorflow={"keras.ops": lambda ops, x: keras.ops.softmax(x)},
+        jax={"lax": lambda ops, x: lax.exp(x) / lax.exp(x).sum(-1, keepdims=True)},
     ),
     "log_softmax": Family(
         (Kind.LOG_SOFTMAX,),
         tape.log_softmax,
         {
-            "library": lambda F, x: F.log_softmax(x),
-            "less logsumexp": lambda F, x: x - F.logsumexp(x),
-            "less log of sum": lambda F, x: x - F.log(F.sum(F.exp(x))),
-            "off maximum": lambda F, x: off(F, x) - F.log(F.sum(F.exp(off(F, x)))),
-            "log of softmax": lambda F, x: F.log(F.softmax(x)),
+            "library": lambda ops, x: ops.log_softmax(x),
+            "less logsumexp": lambda ops, x: x - ops.logsumexp(x),
+            "less log of sum": lambda ops, x: x - ops.log(ops.sum(ops.exp(x))),
+            "off maximum": lambda ops, x: off(ops, x) - ops.log(ops.sum(ops.exp(off(ops, x)))),
+            "log of softmax": lambda ops, x: ops.log(ops.softmax(x)),
         },
     ),
     "logsumexp": Family(
         (Kind.LOGSUMEXP,),
         lambda x: functions.expand_dims(tape.logsumexp(x), axis=-1),
         {
-            "library": lambda F, x: F.logsumexp(x),
-            "log": lambda F, x: F.log(F.sum(F.exp(x))),
-            "off maximum": lambda F, x: F.log(F.sum(F.exp(off(F, x)))) + F.max(x),
-            "maximum first": lambda F, x: F.max(x) + F.log(F.sum(F.exp(off(F, x)))),
-            "off stopped maximum": lambda F, x: (
-                F.log(F.sum(F.exp(x - F.stopped(F.max(x))))) + F.stopped(F.max(x))
+            "library": lambda ops, x: ops.logsumexp(x),
+            "log": lambda ops, x: ops.log(ops.sum(ops.exp(x))),
+            "off maximum": lambda ops, x: ops.log(ops.sum(ops.exp(off(ops, x)))) + ops.max(x),
+            "maximum first": lambda ops, x: ops.max(x) + ops.log(ops.sum(ops.exp(off(ops, x)))),
+            "off stopped maximum": lambda ops, x: (
+                ops.log(ops.sum(ops.exp(x - ops.stopped(ops.max(x))))) + ops.stopped(ops.max(x))
             ),
         },
     ),
@@ -236,9 +236,9 @@ SOFTMAXES: dict[str, Family] = {
 # Quotients
 
 
-def smoothed(F: Any, x: Any) -> Any:
+def smoothed(ops: Any, x: Any) -> Any:
     """What may be divided by."""
-    return 1 + F.square(x[:, 4:])
+    return 1 + ops.square(x[:, 4:])
 
 
 QUOTIENTS: dict[str, Family] = {
@@ -246,53 +246,53 @@ QUOTIENTS: dict[str, Family] = {
         (Kind.SCALE,),
         lambda x: x,
         {
-            "quotient": lambda F, x: x / F.array(DIVISOR),
-            "product": lambda F, x: x * (1 / F.array(DIVISOR)),
-            "product turned": lambda F, x: F.array(1 / DIVISOR) * x,
-            "reciprocal": lambda F, x: F.reciprocal(F.array(DIVISOR)) * x,
-            "power": lambda F, x: x * F.array(DIVISOR) ** -1,
+            "quotient": lambda ops, x: x / ops.array(DIVISOR),
+            "product": lambda ops, x: x * (1 / ops.array(DIVISOR)),
+            "product turned": lambda ops, x: ops.array(1 / DIVISOR) * x,
+            "reciprocal": lambda ops, x: ops.reciprocal(ops.array(DIVISOR)) * x,
+            "power": lambda ops, x: x * ops.array(DIVISOR) ** -1,
         },
         folded=(1 / DIVISOR, 0.0),
     ),
-    "c / x": unary(
-        Kind.POW,
-        lambda x: 2 / x,
+    "c / x": Family(
+        (Kind.POW,),
+        lambda x: 2.0 / x,
         {
-            "quotient": lambda F, x: 2 / x,
-            "reciprocal": lambda F, x: 2 * F.reciprocal(x),
-            "power": lambda F, x: 2 * x**-1.0,
-            "divided": lambda F, x: 1 / x / 0.5,
+            "quotient": lambda ops, x: 2 / x,
+            "reciprocal": lambda ops, x: 2 * ops.reciprocal(x),
+            "power": lambda ops, x: 2 * x**-1.0,
+            "divided": lambda ops, x: 1 / x / 0.5,
         },
     ),
     "x / y": Family(
         (Kind.POW, Kind.DIV),
         lambda x: x[:, :4] / (1.0 + x[:, 4:] * x[:, 4:]),
-        {"quotient": lambda F, x: x[:, :4] / smoothed(F, x)},
+        {"quotient": lambda ops, x: x[:, :4] / smoothed(ops, x)},
     ),
     "x * (1 / y)": Family(
         (Kind.POW, Kind.POW, Kind.MUL),
         lambda x: x[:, :4] * (1.0 / (1.0 + x[:, 4:] * x[:, 4:])),
         {
-            "product": lambda F, x: x[:, :4] * (1 / smoothed(F, x)),
-            "product turned": lambda F, x: 1 / smoothed(F, x) * x[:, :4],
-            "reciprocal": lambda F, x: x[:, :4] * F.reciprocal(smoothed(F, x)),
-            "power": lambda F, x: x[:, :4] * smoothed(F, x) ** -1.0,
-            "constant with it": lambda F, x: x[:, :4] * (0.5 / smoothed(F, x)) * 2,
+            "product": lambda ops, x: x[:, :4] * (1 / smoothed(ops, x)),
+            "product turned": lambda ops, x: 1 / smoothed(ops, x) * x[:, :4],
+            "reciprocal": lambda ops, x: x[:, :4] * ops.reciprocal(smoothed(ops, x)),
+            "power": lambda ops, x: x[:, :4] * smoothed(ops, x) ** -1.0,
+            "constant with it": lambda ops, x: x[:, :4] * (0.5 / smoothed(ops, x)) * 2,
         },
     ),
     "x / y of changing sign": Family(
         (Kind.DIV,),
         lambda x: x[:, :4] / x[:, 4:],
-        {"quotient": lambda F, x: x[:, :4] / x[:, 4:]},
+        {"quotient": lambda ops, x: x[:, :4] / x[:, 4:]},
     ),
     "x * (1 / y) of changing sign": Family(
         (Kind.POW, Kind.MUL),
         lambda x: x[:, :4] / x[:, 4:],
         {
-            "product": lambda F, x: x[:, :4] * (1 / x[:, 4:]),
-            "product turned": lambda F, x: F.reciprocal(x[:, 4:]) * x[:, :4],
-            "power": lambda F, x: x[:, :4] * x[:, 4:] ** -1.0,
-            "constant with it": lambda F, x: 0.5 * x[:, :4] * (2 / x[:, 4:]),
+            "product": lambda ops, x: x[:, :4] * (1 / x[:, 4:]),
+            "product turned": lambda ops, x: ops.reciprocal(x[:, 4:]) * x[:, :4],
+            "power": lambda ops, x: x[:, :4] * x[:, 4:] ** -1.0,
+            "constant with it": lambda ops, x: 0.5 * x[:, :4] * (2 / x[:, 4:]),
         },
     ),
 }  # fmt: skip
@@ -305,11 +305,16 @@ def gated(function: Callable[[Traced], Traced]) -> Callable[[Traced], Traced]:
     return lambda x: x[:, :4] * function(x[:, 4:])
 
 
+def halves(gate: Callable[[Any, Any, Any], Any]) -> Spelling:
+    """Of the functions, the value, and what the gate depends on."""
+    return lambda ops, x: gate(ops, x[:, :4], x[:, 4:])
+
+
 def both_sides(gate: Callable[[Any, Any], Any]) -> dict[str, Spelling]:
     return {
-        "gate behind": lambda F, x: x[:, :4] * gate(F, x[:, 4:]),
-        "gate first": lambda F, x: gate(F, x[:, 4:]) * x[:, :4],
-        "constants": lambda F, x: 0.25 * x[:, :4] * (gate(F, x[:, 4:]) * 4.0),
+        "gate behind": halves(lambda ops, x, y: x * gate(ops, y)),
+        "gate first": halves(lambda ops, x, y: gate(ops, y) * x),
+        "constants": halves(lambda ops, x, y: 0.25 * x * (gate(ops, y) * 4.0)),
     }
 
 
@@ -318,40 +323,36 @@ GATES: dict[str, Family] = {
         (Kind.SIGMOID, Kind.MUL),
         gated(tape.sigmoid),
         {
-            "library": lambda F, x: F.glu(x),
-            **both_sides(lambda F, y: F.sigmoid(y)),
-            "quotient": lambda F, x: x[:, :4] * (1 / (1 + F.exp(-x[:, 4:]))),
-            "tanh": lambda F, x: x[:, :4] * (0.5 * (1 + F.tanh(0.5 * x[:, 4:]))),
+            "library": lambda ops, x: ops.glu(x),
+            **both_sides(lambda ops, y: ops.sigmoid(y)),
+            "quotient": halves(lambda ops, x, y: x * (1 / (1 + ops.exp(-y)))),
+            "tanh": halves(lambda ops, x, y: x * (0.5 * (1 + ops.tanh(0.5 * y)))),
         },
     ),
     "swiglu": Family(
         (Kind.SILU, Kind.MUL),
         gated(tape.silu),
         {
-            **both_sides(lambda F, y: F.silu(y)),
-            "sigmoid": lambda F, x: x[:, :4] * (x[:, 4:] * F.sigmoid(x[:, 4:])),
-            "quotient": lambda F, x: x[:, 4:] / (1 + F.exp(-x[:, 4:])) * x[:, :4],
+            **both_sides(lambda ops, y: ops.silu(y)),
+            "sigmoid": halves(lambda ops, x, y: x * (y * ops.sigmoid(y))),
+            "quotient": halves(lambda ops, x, y: y / (1 + ops.exp(-y)) * x),
         },
     ),
     "geglu": Family(
         (Kind.GELU, Kind.MUL),
         gated(tape.gelu),
         {
-            **both_sides(lambda F, y: F.gelu(y)),
-            "erf": lambda F, x: (
-                x[:, :4] * (0.5 * x[:, 4:] * (1 + F.erf(x[:, 4:] / math.sqrt(2))))
-            ),
+            **both_sides(lambda ops, y: ops.gelu(y)),
+            "erf": halves(lambda ops, x, y: x * (0.5 * y * (1 + ops.erf(y / math.sqrt(2))))),
         },
     ),
     "hard gate": Family(
         (Kind.HARD_SIGMOID, Kind.MUL),
-        gated(unary(
-            Kind.HARD_SIGMOID, lambda x: np.clip(x + 3, 0, 6) / 6, {}
-        ).reference),
+        gated(unary(Kind.HARD_SIGMOID, lambda x: np.clip(x + 3, 0, 6) / 6, {}).reference),
         {
-            "library": lambda F, x: x[:, :4] * F.hard_sigmoid(x[:, 4:]),
-            "relu6": lambda F, x: x[:, :4] * (F.relu6(x[:, 4:] + 3) / 6),
-            "relu6 first": lambda F, x: F.relu6(x[:, 4:] + 3.0) * (1 / 6) * x[:, :4],
+            **both_sides(lambda ops, y: ops.hard_sigmoid(y)),
+            "relu6": halves(lambda ops, x, y: x * (ops.relu6(y + 3) / 6)),
+            "relu6 first": halves(lambda ops, x, y: ops.relu6(y + 3.0) * (1 / 6) * x),
         },
     ),
 }  # fmt: skip
@@ -360,19 +361,19 @@ GATES: dict[str, Family] = {
 # Attention: two tokens of width 4
 
 
-def projected(F: Any, x: Any) -> tuple[Any, Any, Any]:
-    tokens = F.reshape(x, (-1, 2, 4))
-    return tokens @ F.array(QUERY), tokens @ F.array(KEY), tokens @ F.array(VALUE)
+def projected(ops: Any, x: Any) -> tuple[Any, Any, Any]:
+    tokens = ops.reshape(x, (-1, 2, 4))
+    return tokens @ ops.array(QUERY), tokens @ ops.array(KEY), tokens @ ops.array(VALUE)
 
 
 def attention(
-    score: Callable[[Any, Any, Any], Any], softmax: Spelling = lambda F, x: F.softmax(x)
+    score: Callable[[Any, Any, Any], Any], softmax: Spelling = lambda ops, x: ops.softmax(x)
 ) -> Spelling:
     """By hand, with scores of queries and transposed keys."""
 
-    def spelled(F: Any, x: Any) -> Any:
-        query, key, value = projected(F, x)
-        return F.reshape(softmax(F, score(F, query, F.swapped(key))) @ value, (-1, 8))
+    def spelled(ops: Any, x: Any) -> Any:
+        query, key, value = projected(ops, x)
+        return ops.reshape(softmax(ops, score(ops, query, ops.swapped(key))) @ value, (-1, 8))
 
     return spelled
 
@@ -393,8 +394,8 @@ def attended(
     return net
 
 
-def masked(F: Any, scores: Any, low: float) -> Any:
-    return F.where(F.array(BEFORE), scores, F.zeros_like(scores) + low)
+def masked(ops: Any, scores: Any, low: float) -> Any:
+    return ops.where(ops.array(BEFORE), scores, ops.zeros_like(scores) + low)
 
 
 EPSILON_IN_DENSE = ("lrp_epsilon",)
@@ -407,11 +408,11 @@ ATTENTION: dict[str, Family] = {
         KINDS,
         attended(),
         {
-            "library": lambda F, x: F.reshape(F.attention(*projected(F, x)), (-1, 8)),
-            "scale on query": attention(lambda F, q, k: (q * 0.5) @ k),
-            "query divided": attention(lambda F, q, k: (q / math.sqrt(4)) @ k),
-            "scale on key": attention(lambda F, q, k: q @ (0.5 * k)),
-            "scale on both": attention(lambda F, q, k: (q * 0.5**0.5) @ (k * 0.5**0.5)),
+            "library": lambda ops, x: ops.reshape(ops.attention(*projected(ops, x)), (-1, 8)),
+            "scale on query": attention(lambda ops, q, k: (q * 0.5) @ k),
+            "query divided": attention(lambda ops, q, k: (q / math.sqrt(4)) @ k),
+            "scale on key": attention(lambda ops, q, k: q @ (0.5 * k)),
+            "scale on both": attention(lambda ops, q, k: (q * 0.5**0.5) @ (k * 0.5**0.5)),
         },
         left_out=EPSILON_IN_DENSE,
     ),
@@ -420,10 +421,10 @@ ATTENTION: dict[str, Family] = {
         KINDS,
         attended(before=1.0, behind=0.5),
         {
-            "quotient": attention(lambda F, q, k: q @ k / math.sqrt(4)),
-            "product": attention(lambda F, q, k: 0.5 * (q @ k)),
+            "quotient": attention(lambda ops, q, k: q @ k / math.sqrt(4)),
+            "product": attention(lambda ops, q, k: 0.5 * (q @ k)),
             "softmax by hand": attention(
-                lambda F, q, k: q @ k / 2, SOFTMAXES["softmax"].spellings["off maximum"]
+                lambda ops, q, k: q @ k / 2, SOFTMAXES["softmax"].spellings["off maximum"]
             ),
         },
         left_out=EPSILON_IN_DENSE,
@@ -432,22 +433,22 @@ ATTENTION: dict[str, Family] = {
         KINDS,
         attended(mask=True),
         {
-            "where -1e9": attention(lambda F, q, k: masked(F, q * 0.5 @ k, -1e9)),
-            "where -inf": attention(lambda F, q, k: masked(F, q * 0.5 @ k, -math.inf)),
-            "added -1e9": attention(lambda F, q, k: q * 0.5 @ k + F.array(np.where(BEFORE, 0, -1e9))),
+            "where -1e9": attention(lambda ops, q, k: masked(ops, q * 0.5 @ k, -1e9)),
+            "where -inf": attention(lambda ops, q, k: masked(ops, q * 0.5 @ k, -math.inf)),
+            "added -1e9": attention(lambda ops, q, k: q * 0.5 @ k + ops.array(np.where(BEFORE, 0, -1e9))),
             "added -inf": attention(
-                lambda F, q, k: q * 0.5 @ k + F.array(np.where(BEFORE, 0, -np.inf))
+                lambda ops, q, k: q * 0.5 @ k + ops.array(np.where(BEFORE, 0, -np.inf))
             ),
         },
         torch={
-            "library": lambda F, x: functional.scaled_dot_product_attention(
-                *projected(F, x), is_causal=True
+            "library": lambda ops, x: functional.scaled_dot_product_attention(
+                *projected(ops, x), is_causal=True
             ).reshape(-1, 8),
-            "library with a mask": lambda F, x: functional.scaled_dot_product_attention(
-                *projected(F, x), attn_mask=torch.as_tensor(BEFORE)
+            "library with a mask": lambda ops, x: functional.scaled_dot_product_attention(
+                *projected(ops, x), attn_mask=torch.as_tensor(BEFORE)
             ).reshape(-1, 8),
             "masked_fill": attention(
-                lambda F, q, k: (q * 0.5 @ k).masked_fill(~torch.as_tensor(BEFORE), -math.inf)
+                lambda ops, q, k: (q * 0.5 @ k).masked_fill(~torch.as_tensor(BEFORE), -math.inf)
             ),
         },
         left_out=EPSILON_IN_DENSE,
