@@ -1,5 +1,6 @@
 """Small nets with a spelling in the middle, and what techniques say about them."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 import backlight
 from backlight import Method, Model
+from backlight.errors import BacklightWarning
 from backlight.operations import Kind
 from backlight_methods import LRP, Composite, DeepLIFT, GuidedBackprop
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma
@@ -67,12 +69,17 @@ def reference_net(function: Callable[[Traced], Traced], folded: Any = (1.0, 0.0)
 
 
 def values(technique: str, model: Model, count: int = 1) -> list[Values]:
-    """Of each of so many spellings, by rows of their own."""
+    """Of each of so many spellings, by rows of their own.
+
+    Warnings say in words what the values show: rules that are missing, sums that are off.
+    """
     x = np.tile(X, (count, 1))
     targets = [CLASSES * place + k for place in range(count) for k in TARGETS]
     if model.framework != "reference":
         x = FUNCTIONS[model.framework].array(x)
-    found = np.asarray(TECHNIQUES[technique](model, x, targets).values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BacklightWarning)
+        found = np.asarray(TECHNIQUES[technique](model, x, targets).values)
     return list(found.reshape(count, *X.shape))
 
 

@@ -65,7 +65,6 @@ def wanted(family: str) -> dict[str, Values]:
     return {name: values(name, model)[0] for name in TECHNIQUES if name not in one.left_out}
 
 
-@pytest.mark.filterwarnings("ignore:.*has no rule for.*")
 @pytest.mark.parametrize(
     ("framework", "family", "spelling"),
     [
@@ -81,8 +80,6 @@ def test_a_spelling_is_what_it_computes(framework: str, family: str, spelling: s
     assert (sorted(found.kinds), wrong(found, wanted(family))) == (kinds, {})
 
 
-@pytest.mark.filterwarnings("ignore:.*has no rule for.*")
-@pytest.mark.filterwarnings("ignore:.*has no closed form for.*")
 @pytest.mark.parametrize(
     ("framework", "family", "name"),
     [
