@@ -47,8 +47,10 @@ def net(framework: str, spellings: Sequence[Spelling]) -> Model:
     def run(x: Any) -> Any:
         first, shift, second, offset, last = weights
         h = ops.relu(x @ first + shift) @ second + offset
-        found = [spelling(ops, h) for spelling in spellings]
-        classes = [one @ heads[int(one.shape[-1])] + last for one in found]
+        classes = []
+        for spelling in spellings:
+            found = spelling(ops, h)
+            classes.append(found @ heads[int(found.shape[-1])] + last)
         return classes[0] if len(classes) == 1 else ops.concat(classes)
 
     return backlight.wrap(run, framework)
