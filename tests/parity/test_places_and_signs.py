@@ -19,10 +19,9 @@ from backlight_methods import LRP, Composite, DeepLIFT, Gradient
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma
 from tests import tape
 from tests.methods.test_lrp import Share, alpha_beta, epsilon, flat, gamma
-from tests.parity.functions import EPSILON, FUNCTIONS, normal
 from tests.parity.measure import FRAMEWORKS, precision
-from tests.parity.spellings import FAMILIES
-from tests.parity.spellings_of_rows import NORMALISATIONS, SOFTMAXES
+from tests.parity.spelling.families import FAMILIES
+from tests.parity.spelling.functions import EPSILON, FUNCTIONS, normal
 from tests.reference import ReferenceModel
 from tests.tape import arrays as functions
 
@@ -173,11 +172,11 @@ REGIONS = {
     "silu": FAMILIES["silu"].spellings["quotient"],
     "gelu": FAMILIES["gelu"].spellings["x first"],
     "mask": FAMILIES["relu"].spellings["absolute"],
-    "softmax": SOFTMAXES["softmax"].spellings["off maximum"],
-    "log_softmax": SOFTMAXES["log_softmax"].spellings["off maximum"],
-    "layer_norm": NORMALISATIONS["layer_norm"].spellings["var, rsqrt"],
-    "rms_norm": NORMALISATIONS["rms_norm"].spellings["sqrt"],
-    "library layer_norm": NORMALISATIONS["layer_norm"].spellings["library"],
+    "softmax": FAMILIES["softmax"].spellings["off maximum"],
+    "log_softmax": FAMILIES["log_softmax"].spellings["off maximum"],
+    "layer_norm": FAMILIES["layer_norm"].spellings["var, rsqrt"],
+    "rms_norm": FAMILIES["rms_norm"].spellings["sqrt"],
+    "library layer_norm": FAMILIES["layer_norm"].spellings["library"],
     "batch_norm": lambda ops, x: (
         (x - ops.array(X[0, 0])) / ops.sqrt(ops.array(B[0] ** 2) + EPSILON)
     ),

@@ -10,12 +10,12 @@ import pytest
 import backlight
 from backlight.errors import BacklightError
 from backlight.operations import Kind
-from tests.parity import near_misses, spellings, spellings_of_rows
 from tests.parity.measure import FRAMEWORKS, Values
-from tests.parity.spelled import TECHNIQUES, Found, apart, measured, reference_net, values
-from tests.parity.spellings import Spelling
+from tests.parity.spelling import near_misses
+from tests.parity.spelling.families import FAMILIES
+from tests.parity.spelling.family import Spelling
+from tests.parity.spelling.nets import TECHNIQUES, Found, apart, measured, reference_net, values
 
-FAMILIES = {**spellings.FAMILIES, **spellings_of_rows.FAMILIES}
 NEAR_MISSES = {"numbers": near_misses.OF_NUMBERS, "rows": near_misses.OF_ROWS}
 
 

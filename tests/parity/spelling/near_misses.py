@@ -9,9 +9,10 @@ import numpy as np
 
 from backlight.operations import SMOOTH_RECTIFIERS, Kind
 from tests import tape
-from tests.parity.functions import EPSILON, normal
-from tests.parity.spellings import ROOT, Spelling, erf, logistic, reference
-from tests.tape import Raw, Traced
+from tests.parity.spelling.family import Spelling, logistic, reference
+from tests.parity.spelling.functions import EPSILON, normal
+from tests.parity.spelling.smooth import ROOT
+from tests.tape import Raw, Traced, erf
 from tests.tape import arrays as functions
 
 OF_ONE = ("guided_backprop", "deep_lift")

@@ -14,9 +14,9 @@ from backlight.operations import Kind
 from backlight_methods import LRP, Composite, DeepLIFT, GuidedBackprop
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma
 from tests import tape
-from tests.parity.functions import FUNCTIONS, normal
 from tests.parity.measure import Values, precision
-from tests.parity.spellings import Spelling
+from tests.parity.spelling.family import Spelling
+from tests.parity.spelling.functions import FUNCTIONS, normal
 from tests.reference import ReferenceModel
 from tests.tape import Traced
 
