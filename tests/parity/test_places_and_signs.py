@@ -1,7 +1,8 @@
 """Where operations are and what signs go through them, on each framework: first and last, negative
 inputs, divisors that change sign, sizes that are used twice, endings that were exchanged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch  # isort: skip  # before TensorFlow
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight import Logit, Model
-from backlight.operations import LINEAR
+from backlight.arrays import Array
+from backlight.operations import LINEAR, Kind
+from backlight.rules import Application, Rule
+from backlight.targets import as_score
 from backlight_methods import LRP, Composite, DeepLIFT, Gradient
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma
 from tests import tape
@@ -23,6 +27,7 @@ from tests.parity.measure import FRAMEWORKS, precision
 from tests.parity.spelling.families import FAMILIES
 from tests.parity.spelling.functions import EPSILON, FUNCTIONS, normal
 from tests.reference import ReferenceModel
+from tests.rules import by_kind
 from tests.tape import arrays as functions
 
 Values = NDArray[np.float64]
@@ -205,6 +210,32 @@ def test_all_parts_of_a_region_are_first_and_last(framework: str, region: str, r
     first, last = linear
     assert [one.first for one in found] == [n <= first for n in range(len(found))]
     assert [one.last for one in found] == [n >= last for n in range(len(found))]
+
+
+SEEN: list[tuple[bool, bool]] = []
+"""Of the linear operation of each neuron that a rule acted at: first and last."""
+
+
+@dataclass(frozen=True)
+class Noting(Rule):
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        linear = op.parts[0].operation
+        SEEN.append((linear.first, linear.last))
+        return op.vjp(grad)
+
+
+@each_framework
+def test_the_parts_of_a_neuron_are_where_it_is(framework: str) -> None:
+    def net(ops: Any, x: Any) -> Any:
+        h = ops.relu(x @ ops.array(W) + ops.array(B))
+        return ops.tanh(ops.silu(h @ ops.array(W.T)) @ ops.array(W[:, :3]))
+
+    model, x = wrapped(framework, net), native(framework)
+    inputs = model.prepare(x)
+    score = as_score(1).bind(model.outputs(inputs), inputs.count)
+    SEEN.clear()
+    model.gradient(inputs, score, rules=by_kind({Kind.NEURON: Noting()}))
+    assert SEEN == [(False, True), (False, False), (True, False)]
 
 
 @each_framework
