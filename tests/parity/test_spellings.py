@@ -14,6 +14,7 @@ from tests.parity.measure import FRAMEWORKS, Values
 from tests.parity.spelling import near_misses
 from tests.parity.spelling.families import FAMILIES
 from tests.parity.spelling.family import Spelling
+from tests.parity.spelling.functions import SINGLE
 from tests.parity.spelling.nets import TECHNIQUES, Found, apart, measured, reference_net, values
 
 NEAR_MISSES = {"numbers": near_misses.OF_NUMBERS, "rows": near_misses.OF_ROWS}
@@ -52,10 +53,10 @@ def found_of(framework: str, family: str, name: str) -> Found:
     return (shared or measured(framework, {name: spelled(framework, family)[name]}))[name]
 
 
-def wrong(found: Found, wanted: Mapping[str, Values]) -> dict[str, str]:
+def wrong(found: Found, wanted: Mapping[str, Values], close: float = 1e-9) -> dict[str, str]:
     """Techniques whose values are not the wanted ones, and by how much."""
     errors = {technique: apart(found.values[technique], one) for technique, one in wanted.items()}
-    return {technique: f"{error:.1e}" for technique, error in errors.items() if not error <= 1e-9}
+    return {technique: f"{error:.1e}" for technique, error in errors.items() if not error <= close}
 
 
 @cache
@@ -77,7 +78,8 @@ def wanted(family: str) -> dict[str, Values]:
 def test_a_spelling_is_what_it_computes(framework: str, family: str, spelling: str) -> None:
     found = found_of(framework, family, spelling)
     kinds = sorted(str(kind) for kind in FAMILIES[family].kinds if kind is not Kind.SCALE)
-    assert (sorted(found.kinds), wrong(found, wanted(family))) == (kinds, {})
+    close = 1e-7 if (framework, family) in SINGLE else 1e-9
+    assert (sorted(found.kinds), wrong(found, wanted(family), close)) == (kinds, {})
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ def attention(
     return spelled
 
 
+def library(ops: Any, x: Any) -> Any:
+    return ops.reshape(ops.attention(*projected(ops, x)), (-1, 8))
+
+
 def attended(
     mask: bool = False, before: float = 0.5, behind: float = 1.0
 ) -> Callable[[Traced], Traced]:
@@ -68,13 +72,14 @@ ATTENTION: dict[str, Family] = {
         KINDS,
         attended(),
         {
-            "library": lambda ops, x: ops.reshape(ops.attention(*projected(ops, x)), (-1, 8)),
             "scale on query": attention(lambda ops, q, k: (q * 0.5) @ k),
             "query divided": attention(lambda ops, q, k: (q / math.sqrt(4)) @ k),
             "scale on key": attention(lambda ops, q, k: q @ (0.5 * k)),
             "scale on both": attention(lambda ops, q, k: (q * 0.5**0.5) @ (k * 0.5**0.5)),
         },
         left_out=EPSILON_IN_DENSE,
+        torch={"library": library},
+        jax={"library": library},
     ),
     # Epsilon counts in units of the scores: before they are scaled, these are others.
     "attention with scaled scores": Family(
@@ -88,6 +93,7 @@ ATTENTION: dict[str, Family] = {
             ),
         },
         left_out=EPSILON_IN_DENSE,
+        tensorflow={"library": library},
     ),
     "masked attention": Family(
         KINDS,

@@ -202,6 +202,14 @@ TABLE: Mapping[str, Row] = {
     ),
 }  # fmt: skip
 
+SINGLE = frozenset(
+    {
+        *(("torch", name) for name in ("celu", "hard_sigmoid", "hard gate")),
+        *(("tensorflow", name) for name in ("leaky_relu", "gelu", "tanh_gelu", "geglu")),
+    }
+)
+"""Families of which a framework's own call, or its derivative, has constants in single precision."""
+
 FUNCTIONS: Mapping[str, SimpleNamespace] = {
     framework: SimpleNamespace(**{name: row[place] for name, row in TABLE.items()})
     for place, framework in enumerate(("torch", "tensorflow", "jax"))

@@ -245,12 +245,6 @@ OF_ROWS: Mapping[str, NearMiss] = {
         RECTIFIERS,
         lambda x: x[:, :4] * tape.sigmoid(x[:, 4:]),
     ),
-    "mask of another value": NearMiss(
-        lambda ops, x: x[:, :4] * ops.number(x[:, 4:] > 0),
-        RECTIFIERS,
-        lambda x: x[:, :4] * strict.asarray(np.asarray(x[:, 4:] > 0.0).astype(float)),
-        ("guided_backprop", "lrp_epsilon", "lrp_composite"),
-    ),
 }  # fmt: skip
 
 
