@@ -6,7 +6,7 @@ import numpy as np
 
 from backlight.operations import Kind
 from backlight_tensorflow.flattening import Node, Value
-from backlight_tensorflow.kinds import SAME_VALUE
+from backlight_tensorflow.flattening import SAME_VALUE
 from backlight_tensorflow.operators import EACH_BY_ITSELF, UNARY_TYPES
 from backlight_tensorflow.paths import Path
 from backlight_tensorflow.probing import Numbers, elu, erf, evaluate, sigmoid, softplus

@@ -9,11 +9,11 @@ from backlight.model import Connection, Cut
 from backlight_tensorflow.copying import CONTROL_FLOW
 from backlight_tensorflow.flattening import Flat, Node, Value
 from backlight_tensorflow.gradients import Part
-from backlight_tensorflow.kinds import SHAPE_ONLY
+from backlight_tensorflow.flattening import SHAPE_ONLY
 from backlight_tensorflow.operators import FINDERS, STOPS
 from backlight_tensorflow.passes import carries_numbers
 from backlight_tensorflow.paths import Path, centres
-from backlight_tensorflow.recognition import has_users_gradient
+from backlight_tensorflow.copying import has_users_gradient
 
 
 def connection_of(path: Path) -> Connection:

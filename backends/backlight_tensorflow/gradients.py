@@ -9,10 +9,10 @@ from tensorflow.python.framework import ops as tensorflow_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value
-from backlight_tensorflow.kinds import SAME_VALUE, SHAPE_ONLY
+from backlight_tensorflow.flattening import SAME_VALUE, SHAPE_ONLY
 from backlight_tensorflow.operators import MOVES, SELECTS, STOPS, SUMS
 from backlight_tensorflow.passes import carries_numbers
-from backlight_tensorflow.recognition import has_users_gradient
+from backlight_tensorflow.copying import has_users_gradient
 
 
 @dataclass(eq=False)

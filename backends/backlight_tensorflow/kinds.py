@@ -6,21 +6,7 @@ from numpy.typing import NDArray
 
 from backlight.outputs import OutputKind
 from backlight_tensorflow.copying import Copy
-from backlight_tensorflow.flattening import Value
-
-SAME_VALUE = {
-    "Identity",
-    "IdentityN",
-    "Cast",
-    "StopGradient",
-    "PreventGradient",
-    "EnsureShape",
-    "CheckNumerics",
-}
-"""Operations whose first result (or each of the results) is the operand of the same place."""
-
-SHAPE_ONLY = {"ZerosLike", "OnesLike", "Shape", "ShapeN", "Rank", "Size"}
-"""Operations that look at the shape of their operands, not at the numbers."""
+from backlight_tensorflow.flattening import SAME_VALUE, SHAPE_ONLY, Value
 
 LAST: dict[str, OutputKind] = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
 

@@ -9,7 +9,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.scores import Score
 from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, extend
-from backlight_tensorflow.kinds import SHAPE_ONLY
+from backlight_tensorflow.flattening import SHAPE_ONLY
 from backlight_tensorflow.operators import STOPS
 from backlight_tensorflow.passes import carries_numbers
 from backlight_tensorflow.programs import scores_of

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tensorflow.python.framework import ops as tensorflow_ops
-
 from backlight.operations import LINEAR, UNARY, Kind
 from backlight.rules import Rules
 from backlight_tensorflow.activations import activation, elementwise
 from backlight_tensorflow.composites import custom, normalization, softmax
-from backlight_tensorflow.copying import CONTROL_FLOW, GRADIENT
+from backlight_tensorflow.copying import CONTROL_FLOW, has_users_gradient
 from backlight_tensorflow.flattening import Node
 from backlight_tensorflow.linear_units import extend_tail
 from backlight_tensorflow.paths import Path
@@ -93,16 +91,6 @@ class Recognition:
         """Whether rules name the kind of any of these operations, taken by itself."""
         units = (single(self.path, node) for node in nodes if self.path.inputs(node))
         return any(unit is not None and unit.kind in self.rules.kinds for unit in units)
-
-
-def has_users_gradient(node: Node) -> bool:
-    if GRADIENT not in node.attributes:
-        return False
-    try:
-        tensorflow_ops.gradient_registry.lookup(node.op.get_attr(GRADIENT).decode())
-    except LookupError:
-        return False
-    return True
 
 
 def with_lists(path: Path, unit: Unit) -> None:
