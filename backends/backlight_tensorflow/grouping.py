@@ -10,10 +10,8 @@ from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Value
 from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Step, Steps
 
-LOOPS = frozenset({"While", "StatelessWhile"})
 FROM_ARRAYS, TO_ARRAYS = "TensorListFromTensor", "TensorListStack"
 """What turns arrays into the lists that loops work on, and back."""
-CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative", "Conv3D"})
 UNREPEATABLE = frozenset(
     {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule", "CudnnRNNV3"}
 )
@@ -30,7 +28,7 @@ class Group:
         inputs: what they read; `steps` count in these.
         outputs: what they give.
         steps: the primitives that they are, the last of which gives the outputs.
-        body: of a loop, and of a function with a gradient of the user's own: what is run.
+        body: of a function with a gradient of the user's own: what is run.
         replayable: whether it can be run again.
     """
 
@@ -89,33 +87,27 @@ class Surroundings:
         return value.node if alone else None
 
 
-def grouped(
-    around: Surroundings, opens: Callable[["Group"], bool]
-) -> dict[Node, list[Group]]:
-    """All operations, each with what it is, by itself or with others, by the last of them.
+def grouped(around: Surroundings, opens: Callable[[Group], bool]) -> list[Group]:
+    """All operations, by themselves or with others.
 
     Args:
         opens: whether a function with a gradient of the user's own is to be looked into.
     """
-    found: dict[Node, list[Group]] = {}
-    members: set[Node] = set()
+    found: list[Group] = []
     for node in around.nodes:
-        group = None
-        if has_users_gradient(node):
+        if has_users_gradient(node) and node.op.type == "IdentityN":
             group = function(around, node)
-            if group is not None and opens(group):
+            if group is not None and group.body is not None and opens(group):
                 group = None
-        elif node.op.type in LOOPS:
-            group = loop(around, node)
-        elif node.op.type in CONVOLUTIONS:
-            group = convolution(around, node)
+        else:
+            find = GROUPS.get(node.op.type)
+            group = None if find is None else find(around, node)
         if group is not None:
-            members.update(group.nodes)
-            found[group.nodes[-1]] = [group]
-    for node in around.nodes:
-        if node not in members:
-            found[node] = single(around, node)
-    return found
+            found.append(group)
+    members = {node for group in found for node in group.nodes}
+    return found + [
+        group for node in around.nodes if node not in members for group in single(around, node)
+    ]
 
 
 def single(around: Surroundings, node: Node) -> list[Group]:
@@ -204,8 +196,7 @@ def loop(around: Surroundings, node: Node) -> Group:
         value for value in (*inputs, *filter(around.is_used, outputs))
         if value.tensor.dtype == tf.variant and value in around.touched
     ]  # fmt: skip
-    (body,) = node.functions["body"]
-    return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), body, not lists)
+    return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), None, not lists)
 
 
 def convolution(around: Surroundings, node: Node) -> Group | None:
@@ -261,3 +252,10 @@ def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
         (low, high - crop) for low, high, crop in zip(pads[::2], pads[1::2], crops[1::2], strict=True)
     )
     return replace(step, attributes={**old, "dilation": block, "padding": padding})
+
+
+GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
+    **dict.fromkeys(("While", "StatelessWhile"), loop),
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D"), convolution),
+}
+"""What is looked for around operations of a type."""

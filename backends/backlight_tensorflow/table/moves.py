@@ -20,7 +20,10 @@ def broadcast(reading: Reading) -> Steps:
 
 
 def tile(reading: Reading) -> Steps:
-    return reading.step("tile", 0, repeats=reading.numbers(1))
+    if -1 in (*reading.shapes[0], *reading.results[0]):
+        raise UnknownError
+    pairs = zip(reading.results[0], reading.shapes[0], strict=True)
+    return reading.step("tile", 0, repeats=tuple(now // max(was, 1) for now, was in pairs))
 
 
 def pad(reading: Reading) -> Steps:

@@ -55,13 +55,12 @@ def convolution(reading: Reading, x: int = 0, weight: int = 1) -> Steps:
     places = tuple(range(rank - 2))
     incoming, outgoing = (rank - 2, rank - 1) if not transposed else (rank - 1, rank - 2)
     if depthwise:
-        output: int | tuple[int, int] = (rank - 2, rank - 1)
-        if transposed:
-            output = rank - 2
-        weight_axes: tuple[Any, ...] = (output, None, *places)
-        groups = kernel[rank - 2]
-        if transposed and kernel[rank - 1] != 1:
+        # One channel goes in by group; what comes out of a group is on the last axis.
+        groups, several = kernel[rank - 2], kernel[rank - 1] > 1
+        if transposed and several:
             raise UnknownError
+        output = (rank - 2, rank - 1) if several else rank - 2
+        weight_axes: tuple[Any, ...] = (output, None if several else rank - 1, *places)
     else:
         weight_axes = (outgoing, incoming, *places)
         channels = before[axes[1]]
