@@ -228,6 +228,23 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     assert joined.described.last
 
 
+def test_a_bias_behind_heads_that_are_taken_apart_is_one() -> None:
+    """A scale behind it, for each channel of each head, is on no axis of the weight."""
+    build = Building()
+    z = build.do("reshape", build.dense(build.input(4, 6), 8), shape=(4, 2, 4))
+    z = build.do("mul", build.do("add", z, build.weight(2, 4)), build.weight(4))
+    graph = build.between([0], [z])
+    linear, scale = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert linear.linear is not None
+    assert [step.effect for step in linear.linear.steps] == ["move", "shift"]
+    assert scale.kind is Kind.SCALE
+    build = Building()
+    z = build.do("add", build.dense(build.input(4, 6), 8), build.weight(8))
+    z = build.do("mul", build.do("reshape", z, shape=(4, 2, 4)), 0.5)
+    units = recognise(build.between([0], [z]), For(frozenset({Kind.DENSE}), fold=True)).units
+    assert [unit.kind for unit in units] == [Kind.DENSE, Kind.SCALE]
+
+
 def test_what_the_value_chooses_is_other() -> None:
     """Weights that an index of the value's picks are no constants."""
     build = Building()
