@@ -202,7 +202,7 @@ def loop(around: Surroundings, node: Node) -> Group:
 def convolution(around: Surroundings, node: Node) -> Group | None:
     """A convolution with what TensorFlow puts around it: a second place axis for signals, and rows that
     are spread over the batch instead of a dilation; None where there is nothing around it."""
-    (step,) = primitives_of(around.read(node))
+    *first, step = primitives_of(around.read(node))
     x, value, nodes = node.inputs[0], node.outputs[0], [node]
     while step.primitive == "conv":
         before, behind = around.only_for(x, nodes[0]), around.sole_user(value)
@@ -219,7 +219,8 @@ def convolution(around: Surroundings, node: Node) -> Group | None:
             break
         step, nodes = wrapped, [before, *nodes, behind]
         x, value = before.inputs[0], behind.outputs[0]
-    return Group(tuple(nodes), node, [x, node.inputs[1]], [value], [step]) if nodes[1:] else None
+    steps = [*first, step]
+    return Group(tuple(nodes), node, [x, node.inputs[1]], [value], steps) if nodes[1:] else None
 
 
 def flattened(step: Step, before: Reading, behind: Reading) -> Step | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import tensorflow as tf
 
 from backlight.graph.unit import Linear, Step
-from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.flattening import Tensor, Value
 from backlight_tensorflow.passes import Pass, pull
 from backlight_tensorflow.plans import Plan, Unit, natives_of
 
@@ -44,7 +44,7 @@ class Folding:
 
     def __init__(self, plan: Plan, run: Pass, linear: Linear) -> None:
         self._plan, self._run, self._steps = plan, run, linear.steps
-        self.weight = run.tensor(plan.captured.natives[linear.weight])
+        self.weight = self._constant(linear.weight)
         self.bias: Tensor | None = None
         self.axes = linear.axes
 
@@ -124,14 +124,25 @@ class Folding:
         return (*numbers, node.attributes["epsilon"])
 
 
+def weight_of(plan: Plan, linear: Linear) -> Value:
+    """The weight as TensorFlow has it; the operation may lay it out in another way."""
+    value, natives = linear.weight, plan.captured.natives
+    while value not in natives:
+        node = plan.recognised.flow.producer(value)
+        assert node is not None
+        (value,) = node.operands
+    return natives[value]
+
+
 def replay_linear(
     plan: Plan, run: Pass, unit: Unit, inputs: Sequence[Tensor], params: Mapping[str, Tensor]
 ) -> tuple[Pass, Tensor]:
     """The operation with other weights, and the pass in which it was made."""
     linear, natives = unit.found.linear, plan.captured.natives
     assert linear is not None
-    weight = natives[linear.weight]
-    again = run.again(unit.nodes, {**dict(zip(unit.inputs, inputs, strict=True)), weight: params["weight"]})
+    weight = weight_of(plan, linear)
+    laid = tf.reshape(params["weight"], tf.shape(run.tensor(weight)))
+    again = run.again(unit.nodes, {**dict(zip(unit.inputs, inputs, strict=True)), weight: laid})
     nodes = plan.captured.graph.nodes
     value = natives[nodes[linear.position].result]
     again.tensor(value)
@@ -152,6 +163,6 @@ def pull_linear(plan: Plan, again: Pass, unit: Unit, grad: Tensor) -> list[Tenso
     affine = {
         node for step in linear.steps if step.moves is None for node in natives_of(nodes[step.position])
     }
-    active = plan.active - {plan.captured.natives[linear.weight]}
+    active = plan.active - {weight_of(plan, linear)}
     found = pull(again, unit.nodes, {unit.output: grad}, active, transparent=affine)
     return [found[value] for value in unit.inputs]

@@ -1,9 +1,9 @@
 """What slides windows over places: convolutions, pooling, patches, resizing."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from backlight_tensorflow.table.reading import Reading, Shape, Steps, UnknownError
+from backlight_tensorflow.table.reading import BEFORE, Reading, Shape, Step, Steps, UnknownError
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -49,36 +49,37 @@ def convolution(reading: Reading, x: int = 0, weight: int = 1) -> Steps:
     strides = of_places(reading.attribute("strides"), axes)
     dilation = of_places(reading.attribute("dilations") or (1,) * rank, axes)
     before = reading.results[0] if transposed else reading.shapes[x]
-    pairs = padding(reading, tuple(before[at] for at in axes[2:]), window, strides, dilation)
+    lengths = tuple(before[at] for at in axes[2:])
+    pairs = padding(reading, lengths, window, strides, dilation)
     if len(pairs) == rank:
         pairs = tuple(pairs[at] for at in axes[2:])
     places = tuple(range(rank - 2))
     incoming, outgoing = (rank - 2, rank - 1) if not transposed else (rank - 1, rank - 2)
+    before_conv: Steps = []
+    weight_axes: tuple[int | None, ...]
     if depthwise:
-        # One channel goes in by group; what comes out of a group is on the last axis.
-        groups, several = kernel[rank - 2], kernel[rank - 1] > 1
-        if transposed and several:
+        # What comes out of each channel is on the weight's last axis: the two are put together.
+        groups, several = kernel[rank - 2], kernel[rank - 1]
+        if transposed and several > 1:
             raise UnknownError
-        output = (rank - 2, rank - 1) if several else rank - 2
-        weight_axes: tuple[Any, ...] = (output, None if several else rank - 1, *places)
+        merged = (*kernel[: rank - 2], groups * several)
+        before_conv = [Step("reshape", (weight,), {"shape": merged}, merged)]
+        weight, weight_axes = BEFORE, (rank - 2, None, *places)
     else:
         weight_axes = (outgoing, incoming, *places)
-        channels = before[axes[1]]
-        groups = max(channels // kernel[rank - 2], 1)
-    return reading.step(
-        "conv",
-        x,
-        weight,
-        strides=strides,
-        padding=pairs,
-        dilation=dilation,
-        base_dilation=(1,) * (rank - 2),
-        groups=groups,
-        transposed=transposed,
-        x_axes=axes,
-        weight_axes=weight_axes,
-        result_axes=axes,
-    )
+        groups = max(before[axes[1]] // kernel[rank - 2], 1)
+    attributes = {
+        "strides": strides,
+        "padding": pairs,
+        "dilation": dilation,
+        "base_dilation": (1,) * (rank - 2),
+        "groups": groups,
+        "transposed": transposed,
+        "x_axes": axes,
+        "weight_axes": weight_axes,
+        "result_axes": axes,
+    }
+    return [*before_conv, Step("conv", (x, weight), attributes)]
 
 
 def of_places(numbers: Sequence[int], axes: Shape) -> tuple[int, ...]:
