@@ -7,6 +7,7 @@ run. A node's `native` is the operations that run it, see `grouping`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from backlight.graph.graph import Graph
+from backlight.graph.graph import Node as CoreNode
+from backlight.graph.primitives import evaluated
+from backlight_tensorflow.asking import derivatives_of
 from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Value
 from backlight_tensorflow.grouping import Group, Surroundings, grouped
-from backlight_tensorflow.table import dtype_of
+from backlight_tensorflow.table import dtype_of, primitives_of
 from backlight_tensorflow.table.reading import BEFORE, Reading, Shape
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
@@ -48,7 +52,22 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         if found.dtype in (tf.resource, tf.variant, tf.string):
             return None
         number = tf.get_static_value(found)
+        if number is None and value.node is not None and found.dtype.is_integer:
+            number = folded(value, value.node)
         return None if number is None else np.asarray(number)
+
+    def folded(value: Value, node: Node) -> NDArray[Any] | None:
+        """Axes and lengths that are computed from constants."""
+        operands = [static(each) for each in node.inputs]
+        numbers = [each for each in operands if each is not None]
+        if len(numbers) < len(operands) or len(node.outputs) > 1 or not operands:
+            return None
+        (*more, step) = primitives_of(known.read(node))
+        if more:
+            return None
+        made = CoreNode(step.primitive, (), (), step.attributes)
+        results = evaluated(made, [numbers[place] for place in step.operands])
+        return None if results is None else results[0]
 
     @cache
     def shape(value: Value) -> Shape:
@@ -58,7 +77,8 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         held = shape_held(found)
         return () if held.rank is None else tuple(-1 if each is None else each for each in held)
 
-    return Known(shape, static)
+    known = Known(shape, static)
+    return known
 
 
 def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
@@ -171,15 +191,12 @@ class Capture:
             else:
                 results = [self._result(value) for value in group.outputs]
             before = results[0]
-            attributes = step.attributes
-            if group.body is not None and step.primitive == "call":
-                attributes = {"body": self._body(group)}
             self._graph.node(
                 step.primitive,
                 given,
                 results,
-                attributes,
-                type=group.core.op.type,
+                {**step.attributes, **self._attributes(group, step.primitive, len(results))},
+                type=word(group),
                 place=self._place(group.core),
                 native=group.nodes,
                 replayable=group.replayable,
@@ -217,10 +234,48 @@ class Capture:
         self.found.numbers[value] = number
         self.found.natives[number] = value
 
+    def _attributes(self, group: Group, primitive: str, results: int) -> dict[str, Any]:
+        """What is run inside, and which derivatives there are."""
+        found: dict[str, Any] = {}
+        if primitive == "loop":
+            functions = {
+                name: tuple(map(function_graph, listed))
+                for name, listed in group.core.functions.items()
+            }
+            if "cond" in functions:
+                (test,), (body,) = functions["cond"], functions["body"]
+                return {"form": "while", "test": test, "body": body, "constants": (0, 0)}
+            names = ("then_branch", "else_branch", "branches")
+            branches = chain.from_iterable(functions.get(name, ()) for name in names)
+            return {"form": "cond", "branches": tuple(branches)}
+        if primitive == "call":
+            found["body"] = self._body(group)
+        passing = derivatives_of(group.core, ask=primitive in ("call", "other"))
+        if passing is not None:
+            places = [place for place, value in enumerate(group.inputs) if value in passing]
+            found["derivatives"] = (frozenset(places),) * results
+        return found
+
     def _body(self, group: Group) -> Graph:
         body = group.body
         assert body is not None
         return Capture(body.nodes, body.inputs, body.outputs, self._known, self._place).found.graph
+
+
+def function_graph(flat: Flat) -> Graph:
+    """The body of a loop, or a branch."""
+    known = known_of(lambda value: value.tensor)
+    return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").found.graph
+
+
+def word(group: Group) -> str:
+    """What some operations are called."""
+    if group.body is not None:
+        return "custom_gradient"
+    result = group.core.outputs[0].tensor.dtype
+    if group.core.op.type == "Cast" and not dtype_of(result).differentiable:
+        return f"cast to {result.name}"
+    return str(group.core.op.type)
 
 
 def is_weight(value: Value) -> bool:

@@ -199,6 +199,10 @@ def loop(around: Surroundings, node: Node) -> Group:
     return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), None, not lists)
 
 
+def choice(around: Surroundings, node: Node) -> Group:
+    return Group((node,), node, node.inputs, node.outputs, all_of("loop", node.inputs))
+
+
 def convolution(around: Surroundings, node: Node) -> Group | None:
     """A convolution with what TensorFlow puts around it: a second place axis for signals, and rows that
     are spread over the batch instead of a dilation; None where there is nothing around it."""
@@ -257,6 +261,7 @@ def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
 
 GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
     **dict.fromkeys(("While", "StatelessWhile"), loop),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), choice),
     **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D"), convolution),
 }
 """What is looked for around operations of a type."""

@@ -12,8 +12,7 @@ from backlight.operations import Kind, Operation
 from backlight.rules import Rule, Rules
 from backlight_tensorflow.capture import Captured, Shape
 from backlight_tensorflow.copying import has_users_gradient
-from backlight_tensorflow.flattening import SHAPE_ONLY, Node, Value
-from backlight_tensorflow.passes import carries_numbers
+from backlight_tensorflow.flattening import Node, Value, carries_numbers
 from backlight_tensorflow.paths import Path
 
 
