@@ -62,7 +62,9 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         numbers = [each for each in operands if each is not None]
         if len(numbers) < len(operands) or len(node.outputs) > 1 or not operands:
             return None
-        (*more, step) = primitives_of(known.read(node))
+        if node.op.type == "Range":
+            return np.arange(*numbers)
+        *more, step = primitives_of(known.read(node))
         if more:
             return None
         made = CoreNode(step.primitive, (), (), step.attributes)
