@@ -13,7 +13,7 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.copying import CONTROL_FLOW
 from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.linear_units import Params, pull_linear, replay_linear
+from backlight_tensorflow.weights import Params, pull_linear, replay_linear
 from backlight_tensorflow.passes import Pass, pull
 from backlight_tensorflow.plans import Plan, Unit
 
@@ -34,10 +34,8 @@ class TensorFlowApplication(Application):
         self.arrays = cast(Arrays, array_functions)
         self.inputs = tuple(run.tensor(value) for value in unit.inputs)
         self.output = run.tensor(unit.output)
-        # A function of Python: what no rule asks for is not computed.
         linear = unit.found.linear
-        params = {} if linear is None else Params(plan, run, linear)
-        self.params = cast(Mapping[str, Array], params)
+        self.params = {} if linear is None else Params(plan, run, linear)
         self.reference = (
             None
             if reference is None

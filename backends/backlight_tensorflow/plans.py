@@ -43,6 +43,11 @@ class Unit:
         return self.found.kind
 
     @property
+    def linear(self) -> core.Linear:
+        assert self.found.linear is not None
+        return self.found.linear
+
+    @property
     def output(self) -> Value:
         return self.outputs[0]
 
