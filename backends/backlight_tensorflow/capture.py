@@ -4,7 +4,7 @@ Lengths and constants are read off a copy for a few examples, in which TensorFlo
 run. A node's `native` is the operations that run it, see `grouping`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -43,7 +43,9 @@ class Known:
         return Reading(node.op, shapes, results, lambda place: self.static(node.inputs[place]))
 
 
-def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | None = None) -> Known:
+def known_of(
+    tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | None = None
+) -> Known:
     """What a graph says of its tensors, but for shapes that are known otherwise."""
 
     @cache
@@ -63,12 +65,13 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         if len(numbers) < len(operands) or len(node.outputs) > 1 or not operands:
             return None
         if node.op.type == "Range":
-            return np.arange(*numbers)
-        *more, step = primitives_of(known.read(node))
+            start, stop, step = (int(each) for each in numbers)
+            return np.arange(start, stop, step)
+        *more, last = primitives_of(known.read(node))
         if more:
             return None
-        made = CoreNode(step.primitive, (), (), step.attributes)
-        results = evaluated(made, [numbers[place] for place in step.operands])
+        made = CoreNode(last.primitive, (), (), last.attributes)
+        results = evaluated(made, [numbers[place] for place in last.operands])
         return None if results is None else results[0]
 
     @cache
@@ -88,7 +91,11 @@ def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
     if tensor.dtype != tf.resource:
         return tensor.shape
     held = getattr(tensor, "_handle_data", None)
-    return tf.TensorShape(held.shape_and_type[0].shape) if held and held.shape_and_type else tensor.shape
+    return (
+        tf.TensorShape(held.shape_and_type[0].shape)
+        if held and held.shape_and_type
+        else tensor.shape
+    )
 
 
 @dataclass(eq=False)
@@ -152,25 +159,29 @@ class Capture:
 
     def _fill(self, targets: Sequence[Value], position: Mapping[Node, int]) -> None:
         """Append the groups that the targets depend on, in order, but each behind what it reads."""
-        needed: dict[Group, None] = {}
-        waiting = [*map(self._maker, targets)]
+        needed: set[Group] = set()
+        waiting = self._makers(targets)
         while waiting:
             group = waiting.pop()
-            if group is not None and group not in needed:
-                needed[group] = None
-                waiting += map(self._maker, group.operands)
+            if group not in needed:
+                needed.add(group)
+                waiting += self._makers(group.operands)
         done: set[Group] = set()
         for last in sorted(needed, key=lambda group: position[group.nodes[-1]]):
             waiting = [last]
             while waiting:
                 group = waiting[-1]
-                before = {*map(self._maker, group.operands)} - done - {None}
+                before = [each for each in self._makers(group.operands) if each not in done]
                 if group in done or not before:
                     waiting.pop()
                     if group not in done:
                         done.add(group)
                         self._append(group)
-                waiting += before
+                else:
+                    waiting += before
+
+    def _makers(self, values: Iterable[Value]) -> list[Group]:
+        return [group for value in values if (group := self._maker(value)) is not None]
 
     def _maker(self, value: Value) -> Group | None:
         """What computes a value that is neither given nor constant."""
@@ -283,4 +294,6 @@ def word(group: Group) -> str:
 def is_weight(value: Value) -> bool:
     """Whether it is a variable, or what is read from one."""
     node = value.node
-    return value.tensor.dtype == tf.resource or (node is not None and node.op.type == "ReadVariableOp")
+    return value.tensor.dtype == tf.resource or (
+        node is not None and node.op.type == "ReadVariableOp"
+    )

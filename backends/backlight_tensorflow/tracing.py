@@ -206,7 +206,9 @@ class Trace:
         outputs = [self.flat.of(leaf)[0] for leaf in leaves]
         known = known_of(lambda value: value.tensor)
         within = lambda body: True  # noqa: E731
-        capture = Capture(self.flat.nodes, self._arguments, outputs, known, self.place, opens=within)
+        capture = Capture(
+            self.flat.nodes, self._arguments, outputs, known, self.place, opens=within
+        )
         found = capture.found
         return {value: output_kind(found.graph, found.numbers[value]) for value in outputs}
 

@@ -320,7 +320,7 @@ def doubled(x: Any) -> Any:
 def test_functions_with_gradients_of_their_own_are_calls() -> None:
     graph = alike(lambda x: doubled(x) + 1.0, X)
     assert [node.primitive for node in graph.nodes] == ["call", "add", "identity"]
-    assert [node.type for node in graph.nodes][0] == "custom_gradient"
+    assert graph.nodes[0].type == "custom_gradient"
     body = graph.nodes[0].attributes["body"]
     assert [node.primitive for node in body.nodes][:2] == ["tanh", "mul"]
 
