@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen, nnx
 
 from tests.parity.edited import settings
-from tests.parity.edited.check import X, Case
+from tests.parity.edited.check import Case, X
 
 Array = Any
 
@@ -153,7 +153,6 @@ def closure(kind: str) -> Callable[[], Case]:
         scale, act = 1.0, jax.nn.relu
         kept = {"scale": 1.0}
         deep, slotted = Deep(16), Slotted()
-        numbers = iter([1.0])
         table = np.array([1.0, None], object)
 
         def inner(x: Array) -> Array:
@@ -204,14 +203,15 @@ def closure(kind: str) -> Callable[[], Case]:
         def twice(x: Array, factor: float) -> Array:
             return 2 * net(x, factor) ** 2
 
-        del numbers
         called: Any = net
         if kind.startswith("partial"):
             called = partial
         elif kind == "vmap":
             called = jax.vmap(lambda one: net(one[None])[0])
         elif kind == "vmap_of_a_partial":
-            called = jax.vmap(functools.partial(lambda power, one: net(one[None], power=power)[0], 1))
+            called = jax.vmap(
+                functools.partial(lambda power, one: net(one[None], power=power)[0], 1)
+            )
         return Case(called, x, edits[kind], slope(called))
 
     return make
@@ -387,8 +387,6 @@ def with_nnx(edit: Callable[[Any], object], matters: bool = True) -> Callable[[]
     def make() -> Case:
         x = begin()
         net = Nnx()
-        judged = Nnx()
-        edit_judged = lambda: (judged.eval(), slope(judged))[1]
 
         def evaluated(x: Array) -> Array:
             graph, state = nnx.split(net)
@@ -396,7 +394,6 @@ def with_nnx(edit: Callable[[Any], object], matters: bool = True) -> Callable[[]
             copy.eval()
             return slope(copy)(x)
 
-        del edit_judged
         return Case(net, x, lambda: edit(net), evaluated, matters)
 
     return make

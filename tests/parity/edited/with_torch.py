@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from tests.parity.edited import settings
-from tests.parity.edited.check import X, Case
+from tests.parity.edited.check import Case, X
 
 
 @dataclass
@@ -21,11 +21,11 @@ class Setting:
 
 
 def activate(x: torch.Tensor) -> torch.Tensor:
-    return F.relu(x)
+    return functional.relu(x)
 
 
 def activate_smoothly(x: torch.Tensor) -> torch.Tensor:
-    return F.gelu(x)
+    return functional.gelu(x)
 
 
 class Net(nn.Module):
@@ -50,7 +50,7 @@ class Net(nn.Module):
         self.setting = Setting()
         self.array = np.ones(3)
         self.tensor = torch.ones(3)
-        self.act: Callable[[torch.Tensor], torch.Tensor] = F.relu
+        self.act: Callable[[torch.Tensor], torch.Tensor] = functional.relu
         self.ending: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.deep, self.order = False, "second layers"
         self.double().eval()
@@ -59,7 +59,7 @@ class Net(nn.Module):
     def features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.middle(self.norm(self.first(x)))
         if self.deep:
-            x = F.relu(F.conv2d(x, self.second.weight, stride=2))
+            x = functional.relu(functional.conv2d(x, self.second.weight, stride=2))
         if self.order == "layers second":
             return self.act(self.second(self.layers(x)))
         x = self.act(self.second(x))
@@ -91,7 +91,7 @@ def pictures() -> torch.Tensor:
 def edited(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], Case]:
     def make() -> Case:
         settings.reset()
-        settings.activation = F.relu
+        settings.activation = functional.relu
         net = Net()
         return Case(net, pictures(), lambda: edit(net), slope(net), matters)
 
@@ -140,9 +140,9 @@ ATTRIBUTES: dict[str, Callable[[Any], object]] = {
     "numpy_array_in_place": lambda net: net.array.__imul__(3),
     "tensor_in_place": lambda net: net.tensor.mul_(3),
     "global": lambda net: setattr(settings, "SCALE", 2.0),
-    "function": lambda net: setattr(net, "act", F.gelu),
-    "function_that_pools": lambda net: setattr(net, "act", lambda x: F.max_pool2d(x, 2)),
-    "function_of_a_module": lambda net: setattr(settings, "activation", F.gelu),
+    "function": lambda net: setattr(net, "act", functional.gelu),
+    "function_that_pools": lambda net: setattr(net, "act", lambda x: functional.max_pool2d(x, 2)),
+    "function_of_a_module": lambda net: setattr(settings, "activation", functional.gelu),
     "forward": replace_forward,
     "class": lambda net: setattr(net, "__class__", Other),
     "layer": lambda net: net.layers.__setitem__(1, nn.GELU()),
@@ -188,9 +188,9 @@ def closure(kind: str) -> Callable[[], Case]:
 
     def make() -> Case:
         settings.reset()
-        settings.activation = F.relu
+        settings.activation = functional.relu
         body = Net()
-        scale, act = 1.0, F.relu
+        scale, act = 1.0, functional.relu
         held = {"scale": 1.0}
 
         def inner(x: torch.Tensor) -> torch.Tensor:
@@ -209,7 +209,7 @@ def closure(kind: str) -> Callable[[], Case]:
 
         def set_act() -> None:
             nonlocal act
-            act = F.gelu
+            act = functional.gelu
 
         def set_body() -> None:
             nonlocal body
@@ -225,7 +225,7 @@ def closure(kind: str) -> Callable[[], Case]:
             "default": lambda: setattr(net, "__defaults__", (2.0,)),
             "partial": lambda: partial.keywords.update(factor=2.0),
             "global": lambda: setattr(settings, "SCALE", 2.0),
-            "function_of_a_module": lambda: setattr(settings, "activation", F.gelu),
+            "function_of_a_module": lambda: setattr(settings, "activation", functional.gelu),
             "code": lambda: setattr(inner, "__code__", smooth.__code__),
         }
 
@@ -250,6 +250,7 @@ CLOSURES = (
     "code",
 )
 
+
 class Weighting:
     """A score with numbers of its own."""
 
@@ -265,7 +266,7 @@ def score(kind: str) -> Callable[[], Case]:
 
     def make() -> Case:
         settings.reset()
-        settings.activation = F.relu
+        settings.activation = functional.relu
         net, weighting = Net(), Weighting()
         factor, array, held = 1.0, np.array([0.0, 1.0, 0.0]), {"classes": [1]}
         tensor = torch.from_numpy(array.copy())
@@ -274,7 +275,6 @@ def score(kind: str) -> Callable[[], Case]:
             nonlocal factor
             factor = -2.0
 
-        by_array = lambda outputs, arrays: (outputs * torch.from_numpy(array)).sum(1)
         scores: dict[str, tuple[Any, Callable[[], object]]] = {
             "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
             "global": (
@@ -282,7 +282,10 @@ def score(kind: str) -> Callable[[], Case]:
                 lambda: setattr(settings, "SCALE", -2.0),
             ),
             "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
-            "array": (by_array, lambda: array.__setitem__(0, -2.0)),
+            "array": (
+                lambda outputs, arrays: (outputs * torch.from_numpy(array)).sum(1),
+                lambda: array.__setitem__(0, -2.0),
+            ),
             "tensor": (
                 lambda outputs, arrays: (outputs * tensor).sum(1),
                 lambda: tensor.__setitem__(0, -2.0),
