@@ -284,7 +284,7 @@ def said(found: Attribution) -> list[str]:
     return [note for note in found.warnings if BATCH_MATES in note]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in WORDS])
+@pytest.mark.parametrize("kind", list(WORDS))
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_batch_mates_that_matter_are_said(framework: str, kind: str) -> None:
     with jax.enable_x64(True):
@@ -307,7 +307,7 @@ def whole_or_refused(
     np.testing.assert_allclose(np.asarray(found.values), right, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in WORDS])
+@pytest.mark.parametrize("kind", list(WORDS))
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_batch_whose_rows_look_at_each_other_is_never_cut(framework: str, kind: str) -> None:
     whole_or_refused(Gradient(), framework, kind, lambda gradient: gradient)

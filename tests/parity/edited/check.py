@@ -1,8 +1,9 @@
 """An edited net is explained as a net built anew with the same edit is, or refused with what changed."""
 
+import itertools
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,6 @@ METHODS: dict[str, Method] = {
     "grad_cam": GradCAM(upsample="none"),
     "probability": Gradient(),
 }
-COMPILED = (("saliency", "deep_lift"), ("probability", "lrp"), ("grad_cam", "guided_backprop"))
-"""Two techniques at a time, in turn, where each is compiled anew: a plain gradient and one by rules."""
 SAID = re.compile(r"chang|edit", re.IGNORECASE)
 TOLERANCE = 1e-12
 
@@ -125,11 +124,11 @@ def refused(one: Any) -> bool:
     return isinstance(one, str) and SAID.search(one) is not None
 
 
-def in_turn(edits: Mapping[str, object]) -> dict[str, Sequence[str]]:
-    """For each edit the techniques that it is tried with where each has to be compiled."""
-    return {name: COMPILED[turn % len(COMPILED)] for turn, name in enumerate(edits)} | {
-        name: ("probability", "lrp") for name in edits if "ending" in name
-    }
+def in_turn(edits: Iterable[str]) -> dict[str, Sequence[str]]:
+    """For each edit the techniques that it is tried with where each has to be compiled: one, in turn;
+    where the net ends in something else, the one that asks what its outputs hold."""
+    turns = zip(edits, itertools.cycle(METHODS), strict=False)
+    return {edit: ("probability",) if "ending" in edit else (name,) for edit, name in turns}
 
 
 def check(

@@ -47,13 +47,13 @@ class Net(keras.Model):
         self.array = np.ones(3)
         self.act: Callable[[Any], Any] = ops.relu
         self.ending: Callable[[Any], Any] = own
-        self.order = "second"
+        self.squared = False
 
     def call(self, x: Any) -> Any:
         x = self.middle(self.norm(self.first(x)))
         x = self.drop(self.act(self.second(x)))
-        if self.order == "middle":
-            x = self.middle(x)
+        if self.squared:
+            x = x**2
         z = self.head(ops.mean(settings.activation(x) * self.scale * self.shared, (1, 2)))
         z = z * self.kept["scale"] * self.kept["listed"][0] * self.setting.scale
         return self.ending(z * ops.convert_to_tensor(self.array) * settings.SCALE)
@@ -109,7 +109,7 @@ def step(net: Net) -> None:
 
 EDITED: dict[str, Callable[[Any], object]] = {
     "attribute": lambda net: setattr(net, "scale", 2.0),
-    "flag": lambda net: setattr(net, "order", "middle"),
+    "flag": lambda net: setattr(net, "squared", True),
     "number_in_a_dict": lambda net: net.kept.update(scale=2.0),
     "number_in_a_list": lambda net: net.kept["listed"].__setitem__(0, 2.0),
     "number_in_a_dataclass": lambda net: setattr(net.setting, "scale", 2.0),
