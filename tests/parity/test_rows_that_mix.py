@@ -4,7 +4,7 @@ nothing is said and the batch is cut as usual."""
 import functools
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch  # isort: skip  (before TensorFlow: the other order does not load)
@@ -33,6 +33,13 @@ ADJACENCY = RANDOM.uniform(size=(N, N))
 ORDER = np.array([2, 0, 5, 1, 4, 3])
 
 Net = Callable[[Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
 
 WORDS = {
     "statistics": "norm|mean|var|sum|div",
@@ -287,8 +294,7 @@ def said(found: Attribution) -> list[str]:
 @pytest.mark.parametrize("kind", list(WORDS))
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_batch_mates_that_matter_are_said(framework: str, kind: str) -> None:
-    with jax.enable_x64(True):
-        found = explained(Gradient(), nets(framework, True)[kind], array(framework, X))
+    found = explained(Gradient(), nets(framework, True)[kind], array(framework, X))
     (note,) = said(found)
     assert re.search(WORDS[kind], note, re.IGNORECASE), note
 
@@ -297,13 +303,12 @@ def whole_or_refused(
     method: Any, framework: str, kind: str, expected: Callable[[Any], Any]
 ) -> None:
     net, x = nets(framework, True)[kind], array(framework, X)
-    with jax.enable_x64(True):
-        try:
-            found = explained(method, net, x, batch_size=2)
-        except BacklightError as error:
-            assert BATCH_MATES in str(error), str(error)
-            return
-        right = expected(slope(framework, net, x))
+    try:
+        found = explained(method, net, x, batch_size=2)
+    except BacklightError as error:
+        assert BATCH_MATES in str(error), str(error)
+        return
+    right = expected(slope(framework, net, x))
     np.testing.assert_allclose(np.asarray(found.values), right, rtol=1e-9, atol=1e-12)
 
 
@@ -332,9 +337,8 @@ def test_rows_that_keep_to_themselves_are_cut_and_nothing_is_said(
     framework: str, kind: str
 ) -> None:
     net, x = nets(framework, False)[kind], array(framework, SEQUENCES)
-    with jax.enable_x64(True):
-        found = explained(InputXGradient(), net, x, batch_size=2)
-        right = slope(framework, net, x) * SEQUENCES
+    found = explained(InputXGradient(), net, x, batch_size=2)
+    right = slope(framework, net, x) * SEQUENCES
     assert said(found) == []
     np.testing.assert_allclose(np.asarray(found.values), right, rtol=1e-9, atol=1e-12)
 
@@ -342,7 +346,6 @@ def test_rows_that_keep_to_themselves_are_cut_and_nothing_is_said(
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_an_example_by_itself_has_no_mates(framework: str) -> None:
     net, x = nets(framework, True)["softmax"], array(framework, X[:1])
-    with jax.enable_x64(True):
-        found = explained(Gradient(), net, x)
-        np.testing.assert_allclose(found.values, slope(framework, net, x), rtol=1e-9, atol=1e-12)
+    found = explained(Gradient(), net, x)
+    np.testing.assert_allclose(found.values, slope(framework, net, x), rtol=1e-9, atol=1e-12)
     assert said(found) == []
