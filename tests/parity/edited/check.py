@@ -125,10 +125,17 @@ def refused(one: Any) -> bool:
 
 
 def in_turn(edits: Iterable[str]) -> dict[str, Sequence[str]]:
-    """For each edit the techniques that it is tried with where each has to be compiled: one, in turn;
-    where the net ends in something else, the one that asks what its outputs hold."""
-    turns = zip(edits, itertools.cycle(METHODS), strict=False)
-    return {edit: ("probability",) if "ending" in edit else (name,) for edit, name in turns}
+    """For each edit the technique that it is tried with where each has to be compiled.
+
+    One, in turn; where the net ends in something else, the one that asks what its outputs hold.
+    """
+    own = itertools.cycle(METHODS)
+    scored = itertools.cycle(name for name in METHODS if name != "probability")
+    found: dict[str, Sequence[str]] = {}
+    for edit in edits:
+        name = next(scored if edit.startswith("score") else own)
+        found[edit] = ("probability",) if "ending" in edit else (name,)
+    return found
 
 
 def check(

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 SCALE = 1.0
+FACTOR = 1.0
+"""For score functions alone."""
 activation: Callable[[Any], Any]
 
 
 def reset() -> None:
-    global SCALE
-    SCALE = 1.0
+    global SCALE, FACTOR
+    SCALE = FACTOR = 1.0

@@ -44,6 +44,14 @@ class Setting:
     scale: float = 1.0
 
 
+@dataclass(eq=False)
+class Hashable(Setting):
+    """Told by identity, as most objects are."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
 class Base:
     shared = 1.0
 
@@ -102,7 +110,7 @@ HELD: dict[str, Callable[[Any], object]] = {
     "function_that_pools": lambda net: setattr(
         net, "act", lambda x: (x.reshape(len(x), 3, -1, 3, x.shape[2] // 3, 4)).max((2, 4))
     ),
-    "ending": lambda net: setattr(net, "ending", jax.nn.softmax),
+    "ending": lambda net: setattr(net, "ending", jax.nn.sigmoid),
     "number_in_a_list": lambda net: net.kept["listed"].__setitem__(0, 2.0),
     "number_in_a_nested_dict": lambda net: net.kept["deep"].update(scale=2.0),
     "number_in_a_dataclass": lambda net: setattr(net.setting, "scale", 2.0),
@@ -256,7 +264,7 @@ class Equinox(equinox.Module):
         self.act, self.setting = act, Setting()
 
     def __call__(self, x: Array) -> Array:
-        x = self.act(self.second(self.act(self.first(jnp.moveaxis(x, -1, 0)))))
+        x = self.act(self.second(self.act(self.first(x))))
         z = x.mean((1, 2)) @ self.head * self.kept["scale"] * self.setting.scale * settings.SCALE
         return settings.activation(z + self.kept["shift"])
 
@@ -268,6 +276,7 @@ def own_act(x: Array) -> Array:
 def with_equinox(kind: str) -> Callable[[], Case]:
     def make() -> Case:
         x = begin()
+        x = jnp.moveaxis(x, -1, 1)
         net = Equinox(own_act if kind == "static_function" else jax.nn.relu)
         edits: dict[str, Callable[[], object]] = {
             "numpy_array_in_place": lambda: net.head.__imul__(-3),
@@ -363,7 +372,7 @@ LINEN = (
 
 
 class Nnx(nnx.Module):
-    def __init__(self) -> None:
+    def __init__(self, setting: type[Setting] = Hashable) -> None:
         rngs = nnx.Rngs(0)
         self.first = nnx.Conv(2, 4, (3, 3), rngs=rngs, param_dtype="float64")
         self.norm = nnx.BatchNorm(4, rngs=rngs, param_dtype="float64")
@@ -371,7 +380,7 @@ class Nnx(nnx.Module):
         self.head = nnx.Linear(4, 3, rngs=rngs, param_dtype="float64")
         self.drop = nnx.Dropout(0.5, rngs=rngs)
         self.act: Callable[[Array], Array] = jax.nn.relu
-        self.scale, self.setting = 1.0, Setting()
+        self.scale, self.setting = 1.0, setting()
 
     def __call__(self, x: Array) -> Array:
         x = self.norm(self.act(self.first(x)))
@@ -383,10 +392,12 @@ def force_scale(net: Any) -> None:
     net.head.kernel[...] = net.head.kernel[...].at[:, 1].multiply(-2)
 
 
-def with_nnx(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], Case]:
+def with_nnx(
+    edit: Callable[[Any], object], matters: bool = True, setting: type[Setting] = Hashable
+) -> Callable[[], Case]:
     def make() -> Case:
         x = begin()
-        net = Nnx()
+        net = Nnx(setting)
 
         def evaluated(x: Array) -> Array:
             graph, state = nnx.split(net)
@@ -449,8 +460,8 @@ def score(kind: str) -> Callable[[], Case]:
         scores: dict[str, tuple[Any, Callable[[], object]]] = {
             "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
             "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.SCALE,
-                lambda: setattr(settings, "SCALE", -2.0),
+                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
+                lambda: setattr(settings, "FACTOR", -2.0),
             ),
             "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
             "array": (
@@ -478,5 +489,6 @@ EDITS: dict[str, Callable[[], Case]] = {
     **{f"linen_{kind}": with_linen(kind) for kind in LINEN},
     **{f"nnx_{name}": with_nnx(edit) for name, edit in NNX.items()},
     **{f"nnx_{name}": with_nnx(edit, matters=False) for name, edit in NNX_HARMLESS.items()},
+    "nnx_attribute_beside_what_has_no_hash": with_nnx(NNX["attribute"], setting=Setting),
     **{f"score_{kind}": score(kind) for kind in SCORES},
 }

@@ -127,7 +127,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
     "padding": lambda net: setattr(net.second, "padding", "valid"),
     "epsilon": lambda net: setattr(net.norm, "epsilon", 0.5),
     "slope": lambda net: setattr(net.middle, "negative_slope", np.float64(0.3)),
-    "ending": lambda net: setattr(net, "ending", ops.softmax),
+    "ending": lambda net: setattr(net, "ending", ops.sigmoid),
     "weight_assigned": lambda net: net.second.kernel.assign(-1.5 * net.second.kernel),
     "weights_set": lambda net: net.set_weights([0.5 * weight for weight in net.get_weights()]),
     "optimiser": step,
@@ -185,7 +185,7 @@ def sequential(kind: str) -> Callable[[], Case]:
             "global": lambda: setattr(settings, "SCALE", 2.0),
             "functional_closure": set_scale,
             "popped": popped,
-            "functional_ending": lambda: setattr(head, "activation", ops.softmax),
+            "functional_ending": lambda: setattr(head, "activation", ops.sigmoid),
         }
         # A dense layer without a bias to begin with shows that the flag is read.
         head.bias.assign([0.3, -0.2, 0.1])
@@ -231,8 +231,8 @@ def score(kind: str) -> Callable[[], Case]:
         scores: dict[str, tuple[Any, Callable[[], object]]] = {
             "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
             "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.SCALE,
-                lambda: setattr(settings, "SCALE", -2.0),
+                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
+                lambda: setattr(settings, "FACTOR", -2.0),
             ),
             "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
             "array": (

@@ -88,7 +88,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
     "function_of_a_module": lambda net: setattr(settings, "activation", tf.nn.gelu),
     "layer": lambda net: net.layers.__setitem__(0, tf.nn.silu),
     "layer_added": lambda net: net.layers.append(tf.sin),
-    "ending": lambda net: setattr(net, "ending", tf.nn.softmax),
+    "ending": lambda net: setattr(net, "ending", tf.nn.sigmoid),
     "weight_assigned": lambda net: net.second.assign(-1.5 * net.second),
     "variable_replaced": lambda net: setattr(net, "second", tf.Variable(-1.5 * net.second)),
 }

@@ -278,8 +278,8 @@ def score(kind: str) -> Callable[[], Case]:
         scores: dict[str, tuple[Any, Callable[[], object]]] = {
             "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
             "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.SCALE,
-                lambda: setattr(settings, "SCALE", -2.0),
+                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
+                lambda: setattr(settings, "FACTOR", -2.0),
             ),
             "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
             "array": (
