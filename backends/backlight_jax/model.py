@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cache
-from threading import RLock
 from typing import Any, cast, final
 
 import jax
@@ -48,7 +47,6 @@ class JaxModel(Model):
         self._options = options
         self._given = net
         self._read = as_net(net)
-        self._lock = RLock()
 
     @property
     def _net(self) -> Net:
@@ -221,8 +219,7 @@ class JaxModel(Model):
         return self._trace(signature), arrays
 
     def _trace(self, signature: Signature) -> Trace:
-        with self._lock:
-            return self.recall("trace", signature, lambda: self._new_trace(signature))
+        return self.recall("trace", signature, lambda: self._new_trace(signature))
 
     def _new_trace(self, signature: Signature) -> Trace:
         try:
@@ -237,8 +234,7 @@ class JaxModel(Model):
                 f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
                 f"jax.vmap(module). The model's own message: {error}"
             ) from error
-        if self._options.channels is None and trace.structure.channels is not None:
-            self.channels = trace.structure.channels
+        self.channels = self._options.channels or trace.structure.channels or "last"
         self.signals = trace.structure.signals
         return trace
 

@@ -210,16 +210,16 @@ class NnxNet(Net):
     def state(self) -> State:
         graph, state = sys.modules["flax.nnx"].split(self.module)
         leaves, structure = jax.tree.flatten(state)
-        return State(leaves, (graph, structure))
+        return State(leaves, (Covered(graph), structure))
 
     def names(self) -> Sequence[str]:
         names = array_names(sys.modules["flax.nnx"].state(self.module))
         return [name.removesuffix(".value") for name in names]
 
     def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
-        graph, structure = cast(tuple[Any, Any], state.structure)
+        covered, structure = cast(tuple[Any, Any], state.structure)
         variables = jax.tree.unflatten(structure, state.leaves)
-        module = sys.modules["flax.nnx"].merge(graph, variables)
+        module = sys.modules["flax.nnx"].merge(covered.value, variables)
         module.eval()
         if self.method is not None:
             return self.method(module, *arguments, **keywords)
@@ -321,6 +321,20 @@ class Constant:
 
     def __hash__(self) -> int:
         return self.hash
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """A part of a structure that need not be compared, as the net's identity covers it."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Covered)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 def split(leaves: Leaves) -> tuple[list[Any], tuple[Constant | None, ...]]:

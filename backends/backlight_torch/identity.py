@@ -1,6 +1,8 @@
 """What PyTorch's modules and tensors are made of. A net runs anew in each call, so its weights count by
 their places and shapes alone: what is remembered are sites, kinds of output and connections."""
 
+import re
+
 import torch
 from torch import nn
 
@@ -30,13 +32,30 @@ def tensor(reading: Reading, found: torch.Tensor) -> None:
 
 
 def script(reading: Reading, found: torch.jit.ScriptModule) -> None:
-    """Its inner modules, weights and numbers are TorchScript's own, and asked for by name."""
-    reading.told += (id(found), type(found))
+    """Its numbers are TorchScript's own, and asked for by name."""
     inner = found._c
-    for name in dir(inner):
-        print(name)
+    reading.told.append(inner.qualified_name)
+    for name in names_in_script(inner.qualified_name, inner):
+        value = inner.getattr(name)
+        if not isinstance(value, (torch.Tensor, torch.ScriptObject)):
+            reading.told.append(name)
+            reading.waiting.append(value)
+    reading.waiting += found.children()
+
+
+_names: dict[str, set[str]] = {}
+
+
+def names_in_script(kind: str, inner: torch.ScriptObject) -> set[str]:
+    """What the code of a kind of TorchScript module reads of it."""
+    if kind not in _names:
+        codes = [inner._get_method(name).code for name in inner._method_names()]
+        said = {name for code in codes for name in re.findall(r"\b\w+\.(\w+)", code)}
+        _names[kind] = {name for name in said if inner.hasattr(name)}
+    return _names[kind]
 
 
 reads(nn.Module, module)
+reads(torch.jit.ScriptModule, script)
 reads(torch.Tensor, tensor)
 reads(nn.Parameter, parameter)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import wraps
 from itertools import count
-from threading import Lock, local
+from threading import Lock, RLock, local
 from typing import Any, ParamSpec, TypeVar, cast, final
 
 from backlight.identity import identity_of
@@ -42,7 +42,7 @@ class Memory:
         self._identity: Hashable = None
         self._version = 0
         self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
-        self._lock = Lock()
+        self._lock, self._making = Lock(), RLock()
 
     def version(self) -> int:
         """A number that no other thing had, nor this one before it was edited."""
@@ -59,21 +59,21 @@ class Memory:
         return version
 
     def recall(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
-        """The answer to a question, made where it is not remembered."""
+        """The answer to a question, made once where it is not remembered."""
         version = self.version()
         with self._lock:
-            # A call that began before an edit, in another thread, remembers for itself alone.
+            # A call that began before an edit, in another thread, remembers nothing.
             kept = self._kept if version == self._version else {}
             answers = kept.setdefault(what, OrderedDict())
             if key in answers:
                 answers.move_to_end(key)
                 return cast(T, answers[key])
-        made = make()
-        with self._lock:
-            found = answers.setdefault(key, made)
-            while len(answers) > KEPT:
-                answers.popitem(last=False)
-        return cast(T, found)
+        with self._making:
+            if key not in answers:
+                answers[key] = make()
+                while len(answers) > KEPT:
+                    answers.popitem(last=False)
+            return cast(T, answers[key])
 
     def answers(self, what: str) -> list[Any]:
         """All that is remembered of one kind."""
