@@ -103,14 +103,15 @@ def replace_call(net: Net) -> None:
 
 
 def step(net: Net) -> None:
-    net.head.kernel.assign_sub(0.5 * ops.ones_like(net.head.kernel) * net.head.kernel**2)
-    net.second.kernel.assign_sub(0.1 * ops.ones_like(net.second.kernel))
+    optimiser = keras.optimizers.SGD(0.5)
+    optimiser.build(net.trainable_variables)
+    optimiser.apply([ops.ones_like(variable.value) for variable in net.trainable_variables])
 
 
 EDITED: dict[str, Callable[[Any], object]] = {
     "attribute": lambda net: setattr(net, "scale", 2.0),
     "flag": lambda net: setattr(net, "squared", True),
-    "number_in_a_dict": lambda net: net.kept.update(scale=2.0),
+    "number_in_a_dict": lambda net: net.kept.__setitem__("scale", 2.0),
     "number_in_a_list": lambda net: net.kept["listed"].__setitem__(0, 2.0),
     "number_in_a_dataclass": lambda net: setattr(net.setting, "scale", 2.0),
     "numpy_array_in_place": lambda net: net.array.__imul__(-3),
@@ -120,9 +121,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
     "function": lambda net: setattr(net, "act", ops.gelu),
     "function_of_a_module": lambda net: setattr(settings, "activation", ops.gelu),
     "activation": lambda net: setattr(net.second, "activation", keras.activations.gelu),
-    "activation_taken_away": lambda net: setattr(net.second, "activation", None),
     "call": replace_call,
-    "layer": lambda net: setattr(net, "middle", layers.Activation("gelu", dtype=F64)),
     "strides": lambda net: setattr(net.second, "strides", (2, 2)),
     "padding": lambda net: setattr(net.second, "padding", "valid"),
     "epsilon": lambda net: setattr(net.norm, "epsilon", 0.5),
@@ -179,7 +178,7 @@ def sequential(kind: str) -> Callable[[], Case]:
             "activation": lambda: setattr(first, "activation", keras.activations.gelu),
             "functional_activation": lambda: setattr(second, "activation", ops.tanh),
             "functional_strides": lambda: setattr(second, "strides", (2, 2)),
-            "use_bias": lambda: setattr(head, "use_bias", False),
+            "activation_taken_away": lambda: setattr(second, "activation", None),
             "closure": set_scale,
             "dict": lambda: kept.update(scale=2.0),
             "global": lambda: setattr(settings, "SCALE", 2.0),
@@ -187,7 +186,6 @@ def sequential(kind: str) -> Callable[[], Case]:
             "popped": popped,
             "functional_ending": lambda: setattr(head, "activation", ops.sigmoid),
         }
-        # A dense layer without a bias to begin with shows that the flag is read.
         head.bias.assign([0.3, -0.2, 0.1])
         return Case(net, x, edits[kind])
 
@@ -198,7 +196,7 @@ SEQUENTIAL = (
     "activation",
     "functional_activation",
     "functional_strides",
-    "use_bias",
+    "activation_taken_away",
     "closure",
     "dict",
     "global",
