@@ -49,14 +49,21 @@ class Net(keras.Model):
         self.ending: Callable[[Any], Any] = own
         self.squared = False
 
-    def call(self, x: Any) -> Any:
-        x = self.middle(self.norm(self.first(x)))
-        x = self.drop(self.act(self.second(x)))
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.middle(self.norm(self.first(x), training=training))
+        x = self.drop(self.act(self.second(x)), training=training)
         if self.squared:
             x = x**2
         z = self.head(ops.mean(settings.activation(x) * self.scale * self.shared, (1, 2)))
         z = z * self.kept["scale"] * self.kept["listed"][0] * self.setting.scale
         return self.ending(z * ops.convert_to_tensor(self.array) * settings.SCALE)
+
+
+class Plain(Net):
+    """Its call does not know of training."""
+
+    def call(self, x: Any) -> Any:
+        return super().call(x)
 
 
 def own(x: Any) -> Any:
@@ -80,18 +87,20 @@ def begin() -> Any:
     return native(X)
 
 
-def built() -> Net:
+def built(style: type[Net] = Net) -> Net:
     x = begin()
-    net = Net()
+    net = style()
     net(x)
     net.norm.moving_mean.assign(np.linspace(-1, 1, 4))
     net.norm.moving_variance.assign(np.linspace(0.5, 2, 4))
     return net
 
 
-def edited(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], Case]:
+def edited(
+    edit: Callable[[Any], object], matters: bool = True, style: type[Net] = Net
+) -> Callable[[], Case]:
     def make() -> Case:
-        net = built()
+        net = built(style)
         return Case(net, native(X), lambda: edit(net), matters=matters)
 
     return make
@@ -99,7 +108,7 @@ def edited(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], 
 
 def replace_call(net: Net) -> None:
     before = net.call
-    net.call = lambda x: before(x) * 3
+    net.call = lambda x, training=False: before(x) * 3
 
 
 def step(net: Net) -> None:
@@ -257,6 +266,7 @@ SCORES = ("closure", "global", "attribute", "array", "variable", "list")
 EDITS: dict[str, Callable[[], Case]] = {
     **{name: edited(edit) for name, edit in EDITED.items()},
     **{name: edited(edit, matters=False) for name, edit in HARMLESS.items()},
+    "call_without_training": edited(EDITED["attribute"], style=Plain),
     **{f"sequential_{kind}": sequential(kind) for kind in SEQUENTIAL},
     **{f"score_{kind}": score(kind) for kind in SCORES},
 }
