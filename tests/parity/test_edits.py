@@ -116,8 +116,8 @@ def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[], None]]:
     def net(x: Any) -> Any:
         calls.append(1)
         if framework == "tensorflow":
-            return tf.tanh(tf.nn.relu(tf.tanh(x) @ WEIGHT) @ HEAD * scale)
-        return jnp.tanh(jax.nn.relu(jnp.tanh(x) @ WEIGHT) @ HEAD * scale)
+            return tf.tanh(tf.nn.relu(tf.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
+        return jnp.tanh(jax.nn.relu(jnp.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
 
     def edit() -> None:
         nonlocal scale
