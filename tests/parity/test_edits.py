@@ -5,17 +5,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch  # isort: skip  # noqa: F401  (before TensorFlow: the other order does not load)
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+import tensorflow as tf
 
+import backlight
 from tests.parity.edited import with_jax, with_keras, with_tensorflow, with_torch
 from tests.parity.edited.check import METHODS, check, in_turn
 
+PLAIN = ("saliency", "deep_lift", "lrp", "guided_backprop")
+RANDOM = np.random.default_rng(0)
+INPUTS, WEIGHT, HEAD = (RANDOM.normal(size=shape) for shape in ((4, 5), (5, 6), (6, 3)))
 JAX, KERAS, TENSORFLOW = (in_turn(net.EDITS) for net in (with_jax, with_keras, with_tensorflow))
 ROOT = Path(__file__).parents[2]
 
@@ -98,3 +106,47 @@ def test_every_technique_sees_an_edit_of_tensorflow_nets(technique: str) -> None
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_keras_nets(technique: str) -> None:
     check(with_keras.EDITS["function"], (technique,))
+
+
+def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[], None]]:
+    """A plain function that counts how often it is called, what it is fed with, its calls, an edit."""
+    calls: list[int] = []
+    scale = 1.0
+
+    def net(x: Any) -> Any:
+        calls.append(1)
+        if framework == "tensorflow":
+            return tf.tanh(tf.nn.relu(tf.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
+        return jnp.tanh(jax.nn.relu(jnp.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
+
+    def edit() -> None:
+        nonlocal scale
+        scale = -2.0
+
+    make: Any = tf.constant if framework == "tensorflow" else jnp.asarray
+    return net, make(INPUTS), calls, edit
+
+
+@pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
+@pytest.mark.parametrize("framework", ["tensorflow", "jax"])
+def test_an_unedited_net_is_traced_once_and_an_edited_one_once_more(framework: str) -> None:
+    with double():
+        net, x, calls, edit = counted(framework)
+
+        def explain(x: Any, k: int) -> Any:
+            return [np.asarray(METHODS[one](net, x, k).values) for one in PLAIN]
+
+        before = explain(x, 1)
+        once = len(calls)
+        for k in range(3):
+            explain(2 * x, k)
+        assert len(calls) == once, "other numbers and other classes are no edit"
+        edit()
+        after = explain(x, 1)
+        again = len(calls)
+        for k in range(3):
+            explain(3 * x, k)
+        assert len(calls) == again, "after an edit, what is not edited again is not traced again"
+        assert again > once, "the edit was not seen"
+    backlight.forget()
+    assert all(np.abs(one - other).max() > 1e-3 for one, other in zip(before, after, strict=True))

@@ -114,6 +114,8 @@ def wrongs(
             if not np.abs(slope - expected[-1]["saliency"][1]).max() <= TOLERANCE * slope.max():
                 wrong.append("the net built anew does not have its framework's own gradient")
     # The judge of this test: an edit that matters is seen where the net is built anew.
+    failed = [f"{name}: {one}" for name, one in expected[-1].items() if isinstance(one, str)]
+    assert not failed, f"the net built anew is not explained: {failed}"
     changed = any(apart(before[-1][name], expected[-1][name]) for name in names)
     assert changed == case.matters, f"{wrong}: this edit does not do what the test says"
     return wrong

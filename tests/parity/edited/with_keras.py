@@ -49,14 +49,21 @@ class Net(keras.Model):
         self.ending: Callable[[Any], Any] = own
         self.squared = False
 
-    def call(self, x: Any) -> Any:
-        x = self.middle(self.norm(self.first(x)))
-        x = self.drop(self.act(self.second(x)))
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.middle(self.norm(self.first(x), training=training))
+        x = self.drop(self.act(self.second(x)), training=training)
         if self.squared:
             x = x**2
         z = self.head(ops.mean(settings.activation(x) * self.scale * self.shared, (1, 2)))
         z = z * self.kept["scale"] * self.kept["listed"][0] * self.setting.scale
         return self.ending(z * ops.convert_to_tensor(self.array) * settings.SCALE)
+
+
+class Plain(Net):
+    """Its call does not know of training."""
+
+    def call(self, x: Any) -> Any:
+        return super().call(x)
 
 
 def own(x: Any) -> Any:
@@ -80,18 +87,20 @@ def begin() -> Any:
     return native(X)
 
 
-def built() -> Net:
+def built(style: type[Net] = Net) -> Net:
     x = begin()
-    net = Net()
+    net = style()
     net(x)
     net.norm.moving_mean.assign(np.linspace(-1, 1, 4))
     net.norm.moving_variance.assign(np.linspace(0.5, 2, 4))
     return net
 
 
-def edited(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], Case]:
+def edited(
+    edit: Callable[[Any], object], matters: bool = True, style: type[Net] = Net
+) -> Callable[[], Case]:
     def make() -> Case:
-        net = built()
+        net = built(style)
         return Case(net, native(X), lambda: edit(net), matters=matters)
 
     return make
@@ -99,18 +108,19 @@ def edited(edit: Callable[[Any], object], matters: bool = True) -> Callable[[], 
 
 def replace_call(net: Net) -> None:
     before = net.call
-    net.call = lambda x: before(x) * 3
+    net.call = lambda x, training=False: before(x) * 3
 
 
 def step(net: Net) -> None:
-    net.head.kernel.assign_sub(0.5 * ops.ones_like(net.head.kernel) * net.head.kernel**2)
-    net.second.kernel.assign_sub(0.1 * ops.ones_like(net.second.kernel))
+    optimiser = keras.optimizers.SGD(0.5)
+    optimiser.build(net.trainable_variables)
+    optimiser.apply([ops.ones_like(variable.value) for variable in net.trainable_variables])
 
 
 EDITED: dict[str, Callable[[Any], object]] = {
     "attribute": lambda net: setattr(net, "scale", 2.0),
     "flag": lambda net: setattr(net, "squared", True),
-    "number_in_a_dict": lambda net: net.kept.update(scale=2.0),
+    "number_in_a_dict": lambda net: net.kept.__setitem__("scale", 2.0),
     "number_in_a_list": lambda net: net.kept["listed"].__setitem__(0, 2.0),
     "number_in_a_dataclass": lambda net: setattr(net.setting, "scale", 2.0),
     "numpy_array_in_place": lambda net: net.array.__imul__(-3),
@@ -120,9 +130,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
     "function": lambda net: setattr(net, "act", ops.gelu),
     "function_of_a_module": lambda net: setattr(settings, "activation", ops.gelu),
     "activation": lambda net: setattr(net.second, "activation", keras.activations.gelu),
-    "activation_taken_away": lambda net: setattr(net.second, "activation", None),
     "call": replace_call,
-    "layer": lambda net: setattr(net, "middle", layers.Activation("gelu", dtype=F64)),
     "strides": lambda net: setattr(net.second, "strides", (2, 2)),
     "padding": lambda net: setattr(net.second, "padding", "valid"),
     "epsilon": lambda net: setattr(net.norm, "epsilon", 0.5),
@@ -179,7 +187,7 @@ def sequential(kind: str) -> Callable[[], Case]:
             "activation": lambda: setattr(first, "activation", keras.activations.gelu),
             "functional_activation": lambda: setattr(second, "activation", ops.tanh),
             "functional_strides": lambda: setattr(second, "strides", (2, 2)),
-            "use_bias": lambda: setattr(head, "use_bias", False),
+            "activation_taken_away": lambda: setattr(second, "activation", None),
             "closure": set_scale,
             "dict": lambda: kept.update(scale=2.0),
             "global": lambda: setattr(settings, "SCALE", 2.0),
@@ -187,7 +195,6 @@ def sequential(kind: str) -> Callable[[], Case]:
             "popped": popped,
             "functional_ending": lambda: setattr(head, "activation", ops.sigmoid),
         }
-        # A dense layer without a bias to begin with shows that the flag is read.
         head.bias.assign([0.3, -0.2, 0.1])
         return Case(net, x, edits[kind])
 
@@ -198,7 +205,7 @@ SEQUENTIAL = (
     "activation",
     "functional_activation",
     "functional_strides",
-    "use_bias",
+    "activation_taken_away",
     "closure",
     "dict",
     "global",
@@ -259,6 +266,7 @@ SCORES = ("closure", "global", "attribute", "array", "variable", "list")
 EDITS: dict[str, Callable[[], Case]] = {
     **{name: edited(edit) for name, edit in EDITED.items()},
     **{name: edited(edit, matters=False) for name, edit in HARMLESS.items()},
+    "call_without_training": edited(EDITED["attribute"], style=Plain),
     **{f"sequential_{kind}": sequential(kind) for kind in SEQUENTIAL},
     **{f"score_{kind}": score(kind) for kind in SCORES},
 }
