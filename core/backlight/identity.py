@@ -200,7 +200,7 @@ class Reading:
         elif kinds <= PLAIN:
             self.told += (*kinds, tuple(value))
         elif kinds == {float}:
-            self.told.append(array("d", value).tobytes())  # type: ignore[arg-type]
+            self.told.append(array("d", tuple(value)).tobytes())
         else:
             self.waiting.extend(value)
 
