@@ -160,7 +160,9 @@ class Trace:
         def array(constant: Any) -> jax.Array:
             if id(constant) not in own:  # a score's, which may be edited or gone by the next call
                 return jnp.asarray(constant)
-            return self._arrays.setdefault(id(constant), jnp.asarray(constant))
+            if id(constant) not in self._arrays:
+                self._arrays[id(constant)] = jnp.asarray(constant)
+            return self._arrays[id(constant)]
 
         return [array(constant) for constant in program.constants.values()]
 
