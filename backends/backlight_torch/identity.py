@@ -6,7 +6,7 @@ import re
 import torch
 from torch import nn
 
-from backlight.identity import Reading, reads
+from backlight.reading import Reading, reads
 
 BOOKKEEPING = frozenset(
     {"training", "_non_persistent_buffers_set", "_is_full_backward_hook", "_compiled_call_impl"}

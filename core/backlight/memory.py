@@ -7,7 +7,7 @@ from itertools import count
 from threading import Lock, RLock, local
 from typing import Any, ParamSpec, TypeVar, cast, final
 
-from backlight.identity import identity_of
+from backlight.identity import forget_records, identity_of, note_records
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,6 +83,10 @@ class Memory:
     def settle(self, version: int) -> None:
         """Take what the thing is now for what it was, at the end of a call that saw this version."""
         now = self._read()
+        if now == self._identity:
+            return
+        if note_records(self._identity, now):
+            now = self._read()
         with self._lock:
             if version == self._version:
                 self._identity = now
@@ -129,3 +133,4 @@ def version_of(function: Callable[..., object]) -> int:
 def forget_functions() -> None:
     with _lock:
         _functions.clear()
+    forget_records()
