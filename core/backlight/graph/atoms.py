@@ -150,28 +150,29 @@ def fused(axis: Iterable[Factor]) -> Axis:
 
 def regrouped(axes: Axes, lengths: Sequence[int]) -> Axes:
     """The same numbers in the same order under other axes, as reshaping gives them."""
-    found: list[Axis] = []
-    given, wanted = list(axes), list(lengths)
-    if 0 in wanted:
+    if 0 in lengths:
         return tuple(map(lost, lengths))
-    while given or wanted:
-        block, sizes = _block(given, wanted)
-        found += _divided([factor for axis in block for factor in axis], sizes)
+    found: list[Axis] = []
+    for before, after in blocks(list(map(length_of, axes)), lengths):
+        factors = [factor for axis in axes[before] for factor in axis]
+        found += _divided(factors, lengths[after])
     return tuple(found)
 
 
-def _block(given: list[Axis], wanted: list[int]) -> tuple[list[Axis], list[int]]:
-    """Takes the fewest axes off both fronts that have as many numbers."""
-    block = [given.pop(0)] if given else []
-    sizes = [wanted.pop(0)] if wanted else []
-    while prod(map(length_of, block)) != prod(sizes):
-        if wanted and (prod(map(length_of, block)) > prod(sizes) or not given):
-            sizes.append(wanted.pop(0))
-        elif given:
-            block.append(given.pop(0))
-        else:
-            raise ValueError(f"{block} cannot be {sizes}")
-    return block, sizes
+def blocks(given: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+    """The fewest axes each of two shapes of one size that hold the same numbers, one after the other."""
+    start, first = 0, 0
+    while start < len(given) or first < len(wanted):
+        stop, last = min(start + 1, len(given)), min(first + 1, len(wanted))
+        while (size := prod(given[start:stop])) != (other_size := prod(wanted[first:last])):
+            if last < len(wanted) and (size > other_size or stop == len(given)):
+                last += 1
+            elif stop < len(given):
+                stop += 1
+            else:
+                raise ValueError(f"{tuple(given)} cannot be reshaped to {tuple(wanted)}.")
+        yield slice(start, stop), slice(first, last)
+        start, first = stop, last
 
 
 def _divided(factors: Sequence[Factor], sizes: Sequence[int]) -> list[Axis]:

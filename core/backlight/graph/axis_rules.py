@@ -323,13 +323,13 @@ def windows(given: Application) -> Sequence[Axes]:
     middle = [factor for place in others for factor in axes[place]]
     inside = [factor for tap in taps for factor in tap]
     match layout:
-        case "columns":  # (N, channels and taps, starts)
+        case "channels and taps, then starts":
             outside = [factor for place in along for factor in starts[place]]
             return [(axes[0], fused((*middle, *inside)), fused(outside))]
-        case "channels last":  # (N, *starts, taps and channels)
+        case "places, taps, channels":
             kept = (starts[place] for place in along)
             return [(axes[0], *kept, fused((*inside, *middle)))]
-        case "trailing":  # each axis where it was, then a new one for each window
+        case "starts in place, taps last":
             return [(*starts, *taps)]
     return unknown(given)
 

@@ -46,11 +46,32 @@ class Net:
             primitive, tuple(operands), results, attributes, primitive, place
         )
         self.runs.append((node, run))
+        for value in results:
+            self.graph.sites[value] = place or f"{primitive} {value}"
         return results[0] if len(results) == 1 else results
 
     def targets(self, *values: int) -> Graph:
         self.graph.targets = values
         return self.graph
+
+    def relu(self, x: int, place: str = "") -> int:
+        return self.op("relu", x, place=place)
+
+    def linear(self, x: int, width: int, place: str = "") -> int:
+        """Over the last axis."""
+        letters = "nabc"[: len(self.graph.shape(x)) - 1]
+        weight = self.weight(self.graph.shape(x)[-1], width, of=0.1)
+        return self.dot(f"{letters}y,yz->{letters}z", x, weight, place=place)
+
+    def norm(self, x: int, place: str = "") -> int:
+        """Over the last axis."""
+        last = len(self.graph.shape(x)) - 1
+        return self.op("normalize", x, axes=(last,), epsilon=1e-5, centred=True, place=place)
+
+    def score(self, x: int) -> Graph:
+        """The first number of each row of (N, classes)."""
+        self.graph.kept = frozenset({x})
+        return self.targets(self.op("index", x, axis=1, at=0))
 
     def run(self, inputs: Sequence[Array]) -> dict[int, Array]:
         """All numbers at other inputs."""
@@ -210,11 +231,11 @@ def windows(a: Any, x: Array) -> Array:
     taps = seen.reshape(*seen.shape[: x.ndim], *a["window"])
     n, axes = x.ndim, list(a["axes"])
     others = [axis for axis in range(1, n) if axis not in axes]
-    if a["layout"] == "columns":
+    if a["layout"] == "channels and taps, then starts":
         moved = taps.transpose(0, *others, *range(n, taps.ndim), *axes)
         inside = int(np.prod([x.shape[axis] for axis in others])) * int(np.prod(a["window"]))
         return moved.reshape(x.shape[0], inside, -1)
-    if a["layout"] == "channels last":
+    if a["layout"] == "places, taps, channels":
         moved = taps.transpose(0, *axes, *range(n, taps.ndim), *others)
         return moved.reshape(x.shape[0], *(seen.shape[axis] for axis in axes), -1)
     return taps

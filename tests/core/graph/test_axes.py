@@ -169,20 +169,21 @@ def merged_patches(net: Net) -> int:
 def columns(net: Net) -> int:
     """A convolution as im2col and a product."""
     x = net.op("windows", net.inputs[0], window=(3, 5), strides=(2, 1), padding=((1, 0), (2, 2)),
-               dilation=(1, 2), axes=(2, 3), layout="columns")  # fmt: skip
+               dilation=(1, 2), axes=(2, 3), layout="channels and taps, then starts")  # fmt: skip
     return net.dot("ncl,cd->ndl", x, net.weight(net.graph.shape(x)[1], 4))
 
 
 def patches_last(net: Net) -> int:
     x = net.transpose(net.inputs[0], 0, 2, 3, 1)
     x = net.op("windows", x, window=(3, 2), strides=(3, 2),
-               padding=((0, 0), (0, 0)), dilation=(1, 1), axes=(1, 2), layout="channels last")  # fmt: skip
+               padding=((0, 0), (0, 0)), dilation=(1, 1), axes=(1, 2),
+               layout="places, taps, channels")  # fmt: skip
     return net.dot("nhwc,cd->nhwd", x, net.weight(18, 4))
 
 
 def trailing(net: Net) -> int:
     x = net.op("windows", net.inputs[0], window=(4,), strides=(2,), padding=((0, 0),),
-               dilation=(1,), axes=(3,), layout="trailing")  # fmt: skip
+               dilation=(1,), axes=(3,), layout="starts in place, taps last")  # fmt: skip
     return net.mean(x, 4)
 
 
@@ -412,7 +413,7 @@ def test_a_spectrogram_of_a_waveform() -> None:
     """Frames are places of the waveform, frequencies are not."""
     net = Net((2, 64))
     frames = net.op("windows", net.inputs[0], window=(8,), strides=(4,), padding=((0, 0),),
-                    dilation=(1,), axes=(1,), layout="trailing")  # fmt: skip
+                    dilation=(1,), axes=(1,), layout="starts in place, taps last")  # fmt: skip
     x = net.dot("nft,tk->nfk", frames, net.weight(8, 6))
     x = net.reshape(net.op("square", x), 2, 1, 15, 6)
     x = net.conv(x, channels=4, pad=1, stride=(2, 1))
