@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import jax
@@ -9,11 +10,13 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal
 
+from backlight.graph.graph import Graph
 from backlight.scores import Score
 from backlight_jax import passes
+from backlight_jax.capture import graph_of, opened
 from backlight_jax.naming import Place
-from backlight_jax.opening import abstract, inside
-from backlight_jax.program import Flattener, Node, Operand, Path, Program
+from backlight_jax.opening import abstract
+from backlight_jax.program import Node, Operand, Path, Program
 from backlight_jax.trace import Trace
 
 SCORE: Path = (-1,)
@@ -50,6 +53,21 @@ class Circuit:
     @property
     def nodes(self) -> list[Node]:
         return self.program.nodes
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The operations, the score's included."""
+        signature = self.trace.signature
+        first = len(signature.weights)
+        inputs = self.program.inputs
+        return graph_of(
+            self.program,
+            self.sources,
+            self.targets,
+            learned=[*inputs[:first], *inputs[first + len(signature.attributed) :]],
+            rows=self.rows,
+            kept=self.scored,
+        )
 
 
 def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
@@ -106,15 +124,6 @@ def whole(trace: Trace, closed: ClosedJaxpr) -> Circuit:
     program, _ = opened(closed)
     inputs, outputs = tuple(program.inputs), tuple(program.outputs)
     return Circuit(trace, program, inputs, 0, len(program.nodes), (), (), outputs, ())
-
-
-def opened(closed: ClosedJaxpr) -> tuple[Program, Flattener]:
-    """The program of a function, and what puts more equations behind it."""
-    program = Program()
-    program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
-    flattener = Flattener(program, inside)
-    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
-    return program, flattener
 
 
 def operand_avals(score: Score) -> list[Any]:

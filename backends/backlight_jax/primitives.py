@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from backlight.operations import Kind
 from backlight_jax.flow import Flow
+from backlight_jax.opening import repeatable
 from backlight_jax.pointwise import UNARY, is_pointwise
 from backlight_jax.products import product
 from backlight_jax.program import Node, called
@@ -63,8 +64,6 @@ INDEXED = {"gather": 1, "dynamic_slice": 1, "dynamic_update_slice": 2}
 
 ENDLESS = {"max", "min"}
 """With the largest number there is as their bound these bound nothing."""
-
-UNREPEATABLE = ("callback", "infeed", "outfeed")
 
 
 def plain(flow: Flow, position: int) -> Iterator[Unit]:
@@ -152,15 +151,3 @@ def kind_of(flow: Flow, node: Node, active: list[int]) -> Kind:
         if shape == flow.shape(operand):
             return Kind.ELEMENTWISE
     return Kind.OTHER
-
-
-def repeatable(equation: Any) -> bool:
-    """Whether an equation can be run again: not where Python is called back."""
-    if any(word in str(equation.primitive.name) for word in UNREPEATABLE):
-        return False
-    for param in equation.params.values():
-        for part in param if isinstance(param, (tuple, list)) else (param,):
-            jaxpr: Any = getattr(part, "jaxpr", part)
-            if not all(map(repeatable, getattr(jaxpr, "eqns", ()))):
-                return False
-    return True

@@ -398,7 +398,7 @@ _POINTWISE: dict[str, Meaning] = {
     "conj": _unary(np.conj),
     "complex": _binary(lambda x, y: x + 1j * y),
     # Pointwise functions that NumPy does not have.
-    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "polygamma", "bessel"), lambda a, x: None),
+    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "polygamma", "bessel"), lambda a, *x: None),
 }
 
 _TESTS: dict[str, Meaning] = {
