@@ -1,7 +1,7 @@
 """A net and a score as one program, every call opened that operations may be in."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -14,7 +14,7 @@ from backlight.graph.graph import Graph
 from backlight.scores import Score
 from backlight_jax import passes
 from backlight_jax.capture import graph_of, opened
-from backlight_jax.naming import Place
+from backlight_jax.naming import Place, scope_of
 from backlight_jax.opening import abstract
 from backlight_jax.program import Node, Operand, Path, Program
 from backlight_jax.trace import Trace
@@ -117,6 +117,35 @@ def circuit(trace: Trace, score: Score | None, at: Place | None) -> Circuit:
         tuple(targets),
         (*rows, *operands),
     )
+
+
+def named_graph(trace: Trace, score: Score | None) -> Graph:
+    """The operations from all inputs to the score, each in its place, and the sites by their names."""
+    built = circuit(trace, score, None)
+    graph, program = built.graph, built.program
+    first = len(trace.signature.weights)
+    graph.sources = tuple(program.inputs[first : first + len(trace.signature.attributed)])
+    names = [site.name for site in trace.sites.listed]
+    for name in dict.fromkeys((*names, *trace.sites.places)):
+        place = trace.sites.places[name]
+        value = program.keys.get(place.key)
+        if place.usable and isinstance(value, int):
+            graph.sites[name] = value
+    labels = {
+        value: label
+        for key, label in trace.labels.items()
+        if isinstance(value := program.keys.get(key), int)
+    }
+    graph.nodes = [
+        replace(node, place=place_of(node.native, node.result, labels)) for node in graph.nodes
+    ]
+    return graph
+
+
+def place_of(native: object, result: int, labels: Mapping[int, str]) -> str:
+    """The scope that an equation is in, or the name of what it gives; nothing for what only helps."""
+    scope = "/".join(scope_of(native, foreign=False)) if isinstance(native, Node) else ""
+    return scope or labels.get(result, "")
 
 
 def whole(trace: Trace, closed: ClosedJaxpr) -> Circuit:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
+from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -22,6 +23,7 @@ from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
 from backlight_jax import passes, references, ruled_passes
+from backlight_jax.circuit import named_graph
 from backlight_jax.connection import connection
 from backlight_jax.naming import Place
 from backlight_jax.nets import array_names, as_net, is_array
@@ -142,6 +144,10 @@ class JaxModel(Model):
         _, place, _, trace, arrays = self._placed(inputs, at, None)
         with passes.failures():
             return connection(trace, score, place, at, arrays)
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
+        trace, _ = self._traced(self.prepare(inputs))
+        return named_graph(trace, score)
 
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]

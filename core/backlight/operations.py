@@ -191,6 +191,7 @@ class Operation:
             change the gradient that comes in, or take what goes out from the values it sees.
         channel_axis: of a linear operation: the axis of its `weight` that holds the output's channels;
             None where they are on no single one, as those of grouped or depthwise convolutions may be.
+        rectified: whether its inputs are known to be at least 0, as those behind a rectifier are.
     """
 
     kind: Kind
@@ -203,3 +204,4 @@ class Operation:
     reciprocal: int | None = None
     replayable: bool = True
     channel_axis: int | None = None
+    rectified: bool = False

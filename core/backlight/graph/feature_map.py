@@ -8,7 +8,7 @@ from typing import final
 from backlight.graph.atoms import InputAxis, Joined, Role, atoms_in, length_of
 from backlight.graph.axes import GraphAxes
 from backlight.graph.dependence import Dependence
-from backlight.graph.graph import Graph, Node
+from backlight.graph.graph import Node
 from backlight.graph.grids import Grid, grid_of
 from backlight.graph.mattering import Masks, Mattering
 from backlight.graph.primitives import Family, family
@@ -49,11 +49,14 @@ class Places:
             lead through; None for none.
     """
 
-    def __init__(self, graph: Graph, count: int | None = None) -> None:
-        self.graph = graph
-        self.flow = Dependence(graph)
-        self.axes = GraphAxes.of(graph, count)
-        self.mattering = Mattering(self.axes, self.flow)
+    def __init__(self, axes: GraphAxes, flow: Dependence) -> None:
+        self.graph = axes.graph
+        self.flow = flow
+        self.axes = axes
+        self.names: dict[int, str] = {}
+        for name, value in self.graph.sites.items():
+            self.names.setdefault(value, name)
+        self.mattering = Mattering(axes, flow)
         self.wanted = self._wanted()
         self.carrying: dict[int, int | None] = {}
         self._depths: dict[int, int] = {}
@@ -92,7 +95,7 @@ class Places:
         return None
 
     def _can_be_read(self, value: int) -> bool:
-        return value in self.graph.sites and self.grid(value) is not None
+        return value in self.names and self.grid(value) is not None
 
     def _back(self, value: int | None) -> Iterator[int]:
         """A value, and what it holds the numbers of, back to the activation: over pools and moves, and
@@ -282,11 +285,11 @@ class Places:
         grid = self.grid(value)
         assert grid is not None
         names = [
-            self.graph.sites[read]
+            self.names[read]
             for position in others
             if (read := self.readable(self.ends[position])) is not None and read != value
         ]
-        return FeatureMap(value, self.graph.sites[value], grid, tuple(dict.fromkeys(names)))
+        return FeatureMap(value, self.names[value], grid, tuple(dict.fromkeys(names)))
 
     def _order(self, value: int) -> int:
         return self.flow.producers.get(value, -1)

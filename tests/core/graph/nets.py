@@ -47,7 +47,7 @@ class Net:
         )
         self.runs.append((node, run))
         for value in results:
-            self.graph.sites[value] = place or f"{primitive} {value}"
+            self.graph.sites[place or f"{primitive} {value}"] = value
         return results[0] if len(results) == 1 else results
 
     def targets(self, *values: int) -> Graph:

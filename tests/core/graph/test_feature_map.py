@@ -5,12 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from backlight.graph.axes import GraphAxes
+from backlight.graph.dependence import Dependence
 from backlight.graph.feature_map import FeatureMap, Places
 from tests.core.graph.nets import Net
 
 
 def chosen(net: Net) -> FeatureMap | None:
-    return Places(net.graph).feature_map()
+    return looked(net).feature_map()
+
+
+def looked(net: Net) -> Places:
+    return Places(GraphAxes.of(net.graph), Dependence(net.graph))
 
 
 def body(net: Net, channels: int = 4) -> int:
@@ -232,7 +238,7 @@ def test_signals_pictures_and_depthwise_colours() -> None:
     x = colours.conv(colours.inputs[0], channels=3, groups=3, pad=1)
     x = colours.relu(colours.conv(x, channels=4, size=1))
     colours.score(colours.linear(colours.mean(x, 2, 3), 5))
-    assert [Places(net.graph).wanted for net in (signal, picture, colours)] == [
+    assert [looked(net).wanted for net in (signal, picture, colours)] == [
         ((0, 2),),
         ((0, 1), (0, 2)),
         ((0, 2), (0, 3)),
