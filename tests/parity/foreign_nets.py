@@ -4,24 +4,27 @@ that a person would choose in it.
 They are made only when they are asked for, so that a list of them costs no import.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution, Kind
+from backlight.errors import BacklightWarning
 from backlight.operations import AFFINE, COMPOSITE, LINEAR, UNARY
+from backlight.targets import Target
+from backlight_check.checks import Check
 from backlight_check.subject import subject
 from backlight_methods import DeepLIFT, GradCAM
 from tests.rules import Native, by_kind
 
 NOT_LINEAR = (frozenset(Kind) - AFFINE) | LINEAR
 """The kinds that are counted; how many sums, scales and shifts there are depends on who counts."""
-TARGET = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +38,15 @@ class Foreign:
         grid: the places of that map along each axis of the input; empty where there is none to choose.
         kinds: how often each kind of `NOT_LINEAR` is on the way to the score, counted by hand.
         within: what the net has to be used in.
+        target: the score that is explained.
     """
 
     make: Callable[[], tuple[object, NDArray[np.float64]]]
     sites: tuple[str, ...]
     grid: tuple[int, ...]
-    kinds: Mapping[str, int]
+    kinds: Mapping[str, int] = field(default_factory=dict)
     within: Callable[[], AbstractContextManager[object]] = nullcontext
+    target: Target = 1
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,9 @@ def chosen(found: Attribution) -> Chosen:
     return Chosen(found.at, np.shape(found.values)[1:])
 
 
-def said(result: object) -> Chosen:
-    """What a result, or a check, says that it read. The one place that knows their names for it."""
-    if isinstance(result, Attribution):
-        return Chosen(result.at, result.grid)  # type: ignore[attr-defined]
-    return Chosen(result.site, result.grid)  # type: ignore[attr-defined]
+def said(result: Attribution | Check) -> Chosen:
+    """What a result, or a check, says that it read: the one place that knows their names for it."""
+    return Chosen(result.at, result.grid)
 
 
 @dataclass
@@ -77,16 +80,17 @@ class Explained:
 
     def _once(self, key: object, call: Callable[[], Attribution]) -> Attribution:
         if key not in self.found:
-            with self.foreign.within():
+            with self.foreign.within(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", BacklightWarning)  # the result has them too
                 self.found[key] = call()
         return self.found[key]
 
     def deep_lift(self) -> Attribution:
-        return self._once("deep_lift", lambda: DeepLIFT()(self.net, self.x, TARGET))
+        return self._once("deep_lift", lambda: DeepLIFT()(self.net, self.x, self.foreign.target))
 
     def grad_cam(self, rows: int = 2) -> Attribution:
         cam = GradCAM(upsample="none")
-        return self._once(rows, lambda: cam(self.net, self.x[:rows], TARGET))
+        return self._once(rows, lambda: cam(self.net, self.x[:rows], self.foreign.target))
 
     def kinds(self) -> dict[str, int]:
         """How often each kind of `NOT_LINEAR` lies between the input and the score, softmax and
@@ -94,7 +98,7 @@ class Explained:
         units = COMPOSITE - {Kind.NEURON}
         rules = by_kind(dict.fromkeys(sorted(UNARY | units), Native()))
         with self.foreign.within():
-            looked = subject(self.net, self.x, TARGET)
+            looked = subject(self.net, self.x, self.foreign.target)
             operations = looked.model.operations(looked.inputs, score=looked.score, rules=rules)
         return dict(Counter(one.kind.value for one in operations if one.kind in NOT_LINEAR))
 
