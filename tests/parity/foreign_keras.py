@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from tests.parity.foreign_nets import Foreign
 
+HEAD = {"classes": 5, "classifier_activation": None}
+
 
 def net(
     name: str, side: tuple[int, int], **options: object
@@ -17,9 +19,8 @@ def net(
         keras.config.set_floatx("float64")
         try:
             keras.utils.set_random_seed(0)
-            head = {"classes": 5, "classifier_activation": None}
             made = getattr(keras.applications, name)(
-                weights=None, input_shape=(*side, 3), **(options or head)
+                weights=None, input_shape=(*side, 3), **(options or HEAD)
             )
         finally:
             keras.config.set_floatx(width)
@@ -28,7 +29,6 @@ def net(
     return make
 
 
-HEAD = {"classes": 5, "classifier_activation": None}
 NETS = {
     "keras MobileNet": Foreign(
         net("MobileNet", (64, 96), alpha=0.25, **HEAD),

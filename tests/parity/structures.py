@@ -123,7 +123,7 @@ NETS = {
         lambda: others.jax_convolutions(jax.nn.relu, (4, 1)), (32, 32, 3), "relu", grid=(8, 32)
     ),
     "normed keys, jax": jax_net(
-        others.jax_tokens, (32, 48, 3), "block_1/norm", "add:5", grid=(4, 6)
+        others.jax_tokens, (32, 48, 3), "block_1/norm", "block_0", grid=(4, 6)
     ),
 }
 """Each with one feature map."""
