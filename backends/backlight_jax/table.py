@@ -22,6 +22,7 @@ class Term:
         order: which operands of the equation it has; None for all of them as they stand.
         numbers: numbers that the equation is written with, which are operands behind those.
         reshaped: the shapes that operands have in it, by their places in the equation.
+        type: JAX's word for it, where that is not the primitive's name.
     """
 
     primitive: str
@@ -29,6 +30,7 @@ class Term:
     order: tuple[int, ...] | None = None
     numbers: tuple[float, ...] = ()
     reshaped: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    type: str = ""
 
 
 Put: TypeAlias = Callable[[JaxprEqn], Term]
@@ -53,6 +55,11 @@ def dtype(native: Any) -> DType:
     return dtype_of(native) if isinstance(native, np.dtype) else DType.OTHER
 
 
+def is_floating(aval: Any) -> bool:
+    """Whether derivatives can be taken by such an array."""
+    return dtype(aval.dtype).differentiable
+
+
 def shape(atom: Any) -> tuple[int, ...]:
     return tuple(atom.aval.shape)
 
@@ -74,7 +81,8 @@ def selected(equation: JaxprEqn) -> Term:
 
 
 def converted(equation: JaxprEqn) -> Term:
-    return Term("convert", {"to": dtype(np.dtype(equation.params["new_dtype"]))})
+    to = np.dtype(equation.params["new_dtype"])
+    return Term("convert", {"to": dtype(to)}, type=f"cast to {to.name}")
 
 
 def reduced(primitive: str) -> Put:
@@ -162,15 +170,28 @@ def gathered(equation: JaxprEqn) -> Term:
 
 
 def sorted_along(equation: JaxprEqn) -> Term:
+    """Each operand is sorted as the first is, and has its derivative from its own result."""
     params = equation.params
+    own = {"derivatives": tuple(frozenset({at}) for at in range(len(equation.invars)))}
     if len(equation.invars) > 2 or params["num_keys"] > 1:
-        return OTHER
-    return Term("sort", {"axis": params["dimension"], "descending": False})
+        return Term("other", own)
+    return Term("sort", {"axis": params["dimension"], "descending": False, **own})
 
 
 def highest(equation: JaxprEqn) -> Term:
-    axis = equation.params.get("axis", -1) % len(shape(equation.invars[0]))
+    along = equation.params.get("axis", equation.params.get("reduction_dimension", -1))
+    axis = along % len(shape(equation.invars[0]))
     return Term("top_k", {"axis": axis, "count": int(equation.params["k"])})
+
+
+def solved(equation: JaxprEqn) -> Term:
+    """A linear system; some operands only help to find the solution."""
+    lengths = equation.params["const_lengths"]
+    ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve, lengths.transpose_solve])
+    helping = range(int(ends[0]), int(ends[-1]))
+    kept = frozenset(range(len(equation.invars))) - frozenset(helping)
+    all_kept = (kept,) * len(equation.outvars)
+    return Term("other", {"derivatives": all_kept, "dependences": all_kept})
 
 
 def pooled(primitive: str, **rest: Any) -> Put:
@@ -243,18 +264,22 @@ SAME = {
 
 TABLE: Mapping[str, Term | Put] = {
     "add_any": Term("add"),
+    "approx_top_k": highest,
     "argmax": found("argmax"),
     "argmin": found("argmin"),
     "bessel_i0e": Term("bessel"),
     "bessel_i1e": Term("bessel"),
+    "bitcast_convert_type": Term("other", {"derivatives": (frozenset(),)}),
     "broadcast_in_dim": broadcast,
     "clamp": Term("clamp", order=(1, 0, 2)),
+    "cond": Term("loop"),
     "concatenate": lambda equation: Term("concat", {"axis": equation.params["dimension"]}),
     "conv_general_dilated": convolved,
     "convert_element_type": converted,
     "cumsum": lambda equation: Term(
         "cumsum", {"axis": equation.params["axis"], "reverse": equation.params["reverse"]}
     ),
+    "custom_linear_solve": solved,
     "div": divided,
     "dot_general": multiplied,
     "dynamic_slice": sliced_at,
@@ -284,7 +309,7 @@ TABLE: Mapping[str, Term | Put] = {
     "rev": lambda equation: Term("flip", {"axes": tuple(equation.params["dimensions"])}),
     "scatter": Term("scatter"),
     "scatter-add": Term("scatter_add"),
-    "scan": Term("loop", {"body": None}),
+    "scan": Term("loop"),
     "select_n": selected,
     "slice": sliced,
     "sort": sorted_along,
@@ -295,7 +320,7 @@ TABLE: Mapping[str, Term | Put] = {
     "top_k": highest,
     "transpose": transposed,
     "unstack": lambda equation: Term("unstack", {"axis": equation.params["axis"]}),
-    "while": Term("loop", {"body": None}),
+    "while": Term("loop"),
     **dict.fromkeys(
         ("copy", "copy_p", "device_put", "layout_constraint", "mesh_cast", "name", "pbroadcast",
          "optimization_barrier", "pvary", "reduce_precision", "reshard", "sharding_constraint"),

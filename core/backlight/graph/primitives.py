@@ -86,7 +86,8 @@ Attributes, by primitive:
     other
 
 Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
-by, a frozenset; where nothing is said that is all floating-point operands, and those of a body.
+by, a frozenset; where nothing is said that is all floating-point operands, and those of a body. It may
+say `dependences` likewise, where some operands only help to find the result, and change nothing.
 """
 
 import math

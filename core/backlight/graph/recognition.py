@@ -101,7 +101,7 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
     def allowed(kind: Kind) -> bool:
         return kind not in COMPOSITE or kind in rules.kinds or not opened
 
-    order = [at for at in sorted(flow.needed) if flow.activity(flow.nodes[at])]
+    order = [at for at in sorted(flow.needed) if is_passed(flow, at)]
     for position in reversed(order):
         if position not in taken:
             found = largest_named(flow, position, taken, allowed)
@@ -133,6 +133,12 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
         elif taken[position].positions[-1] == position:
             steps.append(taken[position])
     return tuple(described(flow, steps, taken, name))
+
+
+def is_passed(flow: Dependence, position: int) -> bool:
+    """Whether gradients flow through a node."""
+    node = flow.nodes[position]
+    return bool(flow.activity(node)) and not flow.active.isdisjoint(node.results)
 
 
 def distinct(units: Iterable[Unit]) -> list[Unit]:
@@ -181,6 +187,8 @@ def single(flow: Dependence, position: int) -> Unit | None:
     if not outputs or kind is None:
         return None
     inputs = tuple(node.operands[place] for place in flow.activity(node))
+    if kind in UNARY:  # of one value, that is read twice perhaps
+        inputs = tuple(dict.fromkeys(inputs))
     chosen_by_value = kind is Kind.OTHER and bool(flow.otherwise(node))
     return Unit(
         kind,

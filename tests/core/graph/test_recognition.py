@@ -257,6 +257,22 @@ def test_what_the_value_chooses_is_other() -> None:
     assert not product.replayable
 
 
+def test_what_only_a_test_reads_is_no_operation_of_its_own() -> None:
+    """|x| in where(|x| > 0.5, x, 0): no gradient comes to it."""
+
+    def hard_shrink(b: Building, h: int) -> int:
+        return b.do("select", b.do("gt", b.do("abs", h), 0.5), h, 0.0)
+
+    assert kinds(hard_shrink, 5, 8) == [Kind.ELEMENTWISE]
+
+
+def test_a_square_has_one_operand_however_it_is_written() -> None:
+    build = Building()
+    h = build.dense(build.input(4, 6), 6)
+    graph = build.between([0], [build.do("mul", h, h)])
+    assert [unit.inputs for unit in recognise(graph, NoRules()).units] == [(0,), (h,)]
+
+
 def test_a_factor_from_one_over_something_makes_a_quotient() -> None:
     build = Building()
     x = build.input(4, 6)

@@ -8,7 +8,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
 from backlight.graph.primitives import PRIMITIVES, Family
-from backlight_jax.program import INLINED, Path, body_of
+from backlight_jax.capture.program import INLINED, Path, body_of
 from backlight_jax.table import RULED, shape, term
 
 STEPS = 4096
