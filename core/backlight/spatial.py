@@ -12,6 +12,7 @@ from math import prod
 from weakref import WeakKeyDictionary
 
 from backlight.arrays import Array, shape_of
+from backlight.completeness import listed
 from backlight.errors import SiteError
 from backlight.graph.grids import Grid, Line
 from backlight.layout import Layout
@@ -80,17 +81,14 @@ def by_shapes(layout: Layout, over: Layout, shape: tuple[int, ...]) -> Grid:
     return Grid(lines, (0,) * len(rest), rest, rest, (0, *places, *others))
 
 
-def notes_at(objective: Objective, chosen: bool) -> tuple[str, ...]:
-    """What is to be said about the site that a map is read from."""
-    seen = objective.seen
-    if seen is None:
-        return ()
-    found = seen.feature_map
-    if not chosen or found is None or not found.beside:
+def notes_at(objective: Objective) -> tuple[str, ...]:
+    """What is to be said about the site that was chosen for a map."""
+    found = None if objective.seen is None else objective.seen.feature_map
+    if found is None or not found.beside:
         return ()
     return (
-        f"The map is of {found.name!r}; {' and '.join(map(repr, found.beside))} beside it tell the score "
-        "too, without passing through it. Say which to read: at=...",
+        f"The map is of {found.name!r}; {listed(list(map(repr, found.beside)))} beside it can tell the "
+        "score too, without passing through it. Say which to read: at=...",
     )
 
 

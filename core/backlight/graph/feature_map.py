@@ -61,8 +61,8 @@ class Places:
         self.carrying: dict[int, int | None] = {}
         self._depths: dict[int, int] = {}
         self.ends: dict[int, int] = {}
-        """By the position of each node that places end at: the nearest value before it that all its
-        places come through."""
+        """By the position of each node at which places end for good: the nearest value before it that
+        all its places come through."""
         if self.wanted:
             self._carry()
 
@@ -205,6 +205,7 @@ class Places:
                     self._depths.setdefault(value, depth)
             if ended and nearest is not None and any(v in self.flow.active for v in node.results):
                 self.ends[position] = nearest
+        self._leave_for_good()
 
     def _carries(self, value: int, masks: Masks | None, share: float = 0.5) -> bool:
         """Whether a value has places along all axes that count, and more than a share of them tells
@@ -260,19 +261,24 @@ class Places:
         ]
         return max(read, key=size, default=None)
 
-    def _around(self, value: int) -> list[int]:
-        """The positions of the ends of places from which the score can be reached past a value, and
-        which places reach past it."""
-        reached = set(self.graph.targets) - {value}
+    def _leave_for_good(self) -> None:
+        """Drops the ends whose results come back into values with places, as the sums in a softmax and
+        gates do."""
+        reached = set(self.graph.targets)
         for position in sorted(self.flow.needed, reverse=True):
             node = self.graph.nodes[position]
-            if any(one in reached and one in self.flow.active for one in node.results):
-                reached.update(one for one in node.operands if one != value)
-        return [
-            position
+            if any(value in reached and value in self.flow.active for value in node.results):
+                reached.update(value for value in node.operands if value not in self.carrying)
+        self.ends = {
+            position: nearest
             for position, nearest in self.ends.items()
-            if any(one in reached for one in self.graph.nodes[position].results)
-            and not self._through(nearest, value)
+            if not reached.isdisjoint(self.graph.nodes[position].results)
+        }
+
+    def _around(self, value: int) -> list[int]:
+        """The ends that places reach past a value."""
+        return [
+            position for position, nearest in self.ends.items() if not self._through(nearest, value)
         ]
 
     def _through(self, value: int | None, before: int) -> bool:
