@@ -57,8 +57,9 @@ Attributes, by primitive:
                                      (output channels, input channels, *places) of the weight, in which
                                      output channels may be a pair of axes, group or input first;
                                      operands (x, weight) or (x, weight, bias), bias one number a channel
-    max_pool avg_pool                window, strides, padding (pairs), dilation: one for each axis of x,
-                                     1 along axes that are not pooled; count_padding: bool
+    max_pool min_pool avg_pool       window, strides, padding (pairs), dilation: one for each axis of x,
+                                     1 along axes that are not pooled; count_padding: bool; summed: bool,
+                                     of avg_pool: not divided by how many there are
     adaptive_max_pool                axes; lengths as the result's
     adaptive_avg_pool                axes; lengths as the result's
     resize                           axes, method: str, aligned: bool (corners on corners)
@@ -71,9 +72,17 @@ Attributes, by primitive:
                                      backend where rules look inside
     call                             body: Graph: the body's sources and targets are the call's operands
                                      and results; kept whole for its derivative
-    loop                             body: Graph or None: run again and again; not looked into
+    loop                             a loop or a choice that is kept whole; `form`, where it can be looked
+                                     into: "scan" (body: Graph of constants, what is carried, and the
+                                     step's own; constants, carried: how many), "while" (test, body:
+                                     Graph of their constants and what is carried; constants: how many
+                                     each has, the test's come first) or "cond" (branches: Graphs of all
+                                     operands but the first, which chooses)
     random                           numbers that are others in each run
     other
+
+Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
+by, a frozenset; where nothing is said that is all floating-point operands, and those of a body.
 """
 
 import math
@@ -377,6 +386,7 @@ _POINTWISE: dict[str, Meaning] = {
     "hypot": _binary(np.hypot),
     "logaddexp": _binary(np.logaddexp),
     "remainder": _binary(np.remainder),
+    "fmod": _binary(np.fmod),
     "squared_difference": _binary(lambda x, y: np.square(x - y)),
     "clamp": lambda a, x, low, high: np.minimum(np.maximum(x, low), high),
     "select": lambda a, which, one, other: np.where(which, one, other),
@@ -454,6 +464,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "max": Primitive(Family.EXTREMUM, _reduced(np.max)),
     "min": Primitive(Family.EXTREMUM, _reduced(np.min)),
     "max_pool": Primitive(Family.EXTREMUM),
+    "min_pool": Primitive(Family.EXTREMUM),
     "adaptive_max_pool": Primitive(Family.EXTREMUM),
     "argmax": Primitive(Family.FIND, _argument(np.argmax)),
     "argmin": Primitive(Family.FIND, _argument(np.argmin)),

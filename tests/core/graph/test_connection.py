@@ -1,0 +1,85 @@
+"""Where derivatives pass and where they are cut, on graphs by hand."""
+
+from typing import Any
+
+from backlight.graph.connection import connection
+from backlight.graph.graph import DType, Graph
+from backlight.model import Connection, Cut
+from tests.core.graph.building import Building
+
+
+def test_a_rounded_way_is_cut() -> None:
+    build = Building()
+    x, other = build.input(4, 6), build.input(4, 6)
+    rounded = build.do("round", x, place="quantise")
+    graph = build.between([x, other], [build.do("add", rounded, other)])
+    assert connection(graph) == Connection((False, True), (True, True), (Cut("quantise", "round"),))
+
+
+def test_a_source_that_leads_nowhere() -> None:
+    build = Building()
+    x, other = build.input(4, 6), build.input(4, 6)
+    build.do("exp", other)
+    assert connection(build.between([x, other], [build.do("tanh", x)])) == Connection(
+        (True, False), (True, False)
+    )
+
+
+def test_comparisons_are_told_only_where_they_are_the_only_way() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    gate = build.do("gt", x, 0.0, place="gate")
+    graph = build.between([x], [build.do("select", gate, x, 0.0)])
+    assert connection(graph) == Connection((True,), (True,))
+    build = Building()
+    x = build.input(4, 6)
+    gate = build.do("gt", x, 0.0, place="gate")
+    graph = build.between([x], [build.do("select", gate, 1.0, 0.0)])
+    assert connection(graph) == Connection((False,), (True,), (Cut("gate", "gt"),))
+
+
+def test_what_a_softmax_takes_away_and_straight_through_is_no_cut() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    highest = build.do("stop_gradient", build.do("max", x, axes=(1,), keepdims=True))
+    e = build.do("exp", build.do("sub", x, highest))
+    y = build.do("div", e, build.do("sum", e, axes=(1,), keepdims=True))
+    rest = build.do("stop_gradient", build.do("sub", build.do("round", y), y))
+    assert connection(build.between([x], [build.do("add", y, rest)])) == Connection(
+        (True,), (True,)
+    )
+
+
+def looping(form: str) -> Graph:
+    """x goes in carried, and comes out rounded, after a loop whose body rounds."""
+    body = Building()
+    carried = body.input(4)
+    inside = body.between([carried], [body.do("round", carried, place="inside")])
+    graph = Graph()
+    x, y = graph.value((4,)), graph.value((4,))
+    operands: tuple[int, ...] = (x,)
+    attributes: dict[str, Any] = {"form": form, "body": inside, "constants": 0, "carried": 1}
+    if form == "cond":
+        which = graph.value((), DType.INTEGER)
+        operands, attributes = (which, x), {"form": form, "branches": (inside, inside)}
+    graph.node("loop", operands, (y,), attributes, place="loop")
+    graph.sources, graph.targets = (x,), (y,)
+    return graph
+
+
+def test_ways_lead_through_loops_and_choices() -> None:
+    for form in ("scan", "cond"):
+        assert connection(looping(form)) == Connection((False,), (True,), (Cut("loop", "round"),))
+
+
+def test_a_derivative_of_its_own_may_be_none() -> None:
+    body = Building()
+    inner = body.input(4)
+    inside = body.between([inner], [body.do("tanh", inner)])
+    graph = Graph()
+    x, y = graph.value((4,)), graph.value((4,))
+    graph.node(
+        "call", (x,), (y,), {"body": inside, "derivatives": (frozenset(),)}, type="mine", place="f"
+    )
+    graph.sources, graph.targets = (x,), (y,)
+    assert connection(graph) == Connection((False,), (True,), (Cut("f", "mine"),))

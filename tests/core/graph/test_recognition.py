@@ -1,0 +1,262 @@
+"""Recognition by behaviour, on graphs by hand: spellings and near misses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from backlight.graph.recognition import recognise
+from backlight.operations import Kind
+from backlight.rules import NoRules, Rule, Rules
+from tests.core.graph.building import Building
+
+Spelling = Callable[[Building, int], int]
+
+
+def kinds(spelling: Spelling, *shape: int, rules: Rules | None = None) -> list[Kind]:
+    """The kinds between two dense operations."""
+    build = Building()
+    x = build.input(*shape)
+    y = spelling(build, build.dense(x, shape[-1]))
+    graph = build.between([x], [build.dense(y, 3)])
+    first, *between, last = [unit.kind for unit in recognise(graph, rules or NoRules()).units]
+    assert first is last is Kind.DENSE
+    return between
+
+
+def softmax(b: Building, h: int, axes: tuple[int, ...] = (1,)) -> int:
+    highest = b.do("stop_gradient", b.do("max", h, axes=axes, keepdims=True))
+    e = b.do("exp", b.do("sub", h, highest))
+    return b.do("div", e, b.do("sum", e, axes=axes, keepdims=True))
+
+
+def log_softmax(b: Building, h: int) -> int:
+    return b.do("sub", h, b.do("log", b.do("sum", b.do("exp", h), axes=(1,), keepdims=True)))
+
+
+def centred(b: Building, h: int, axes: tuple[int, ...] = (1,)) -> int:
+    return b.do("sub", h, b.do("mean", h, axes=axes, keepdims=True))
+
+
+def size(b: Building, c: int, axes: tuple[int, ...] = (1,), power: str = "square") -> int:
+    squared = b.do("mul", c, c) if power == "mul" else b.do("square", c)
+    return b.do("add", b.do("mean", squared, axes=axes, keepdims=True), 1e-5)
+
+
+def layer_norm(b: Building, h: int) -> int:
+    c = centred(b, h)
+    y = b.do("mul", b.do("mul", c, b.do("rsqrt", size(b, c))), b.weight(b.graph.shape(h)[-1]))
+    return b.do("add", y, b.weight(b.graph.shape(h)[-1]))
+
+
+def moments(b: Building, h: int) -> int:
+    mean = b.do("mean", h, axes=(1,), keepdims=True)
+    squares = b.do("mean", b.do("square", h), axes=(1,), keepdims=True)
+    variance = b.do("sub", squares, b.do("square", mean))
+    return b.do("div", b.do("sub", h, mean), b.do("sqrt", b.do("add", variance, 1e-5)))
+
+
+def group_norm(b: Building, h: int) -> int:
+    rows, width = b.graph.shape(h)
+    laid = b.do("reshape", h, shape=(rows, 2, width // 2))
+    c = centred(b, laid, (2,))
+    y = b.do("div", c, b.do("pow", size(b, c, (2,)), 0.5))
+    return b.do("reshape", y, shape=(rows, width))
+
+
+def rms_norm(b: Building, h: int) -> int:
+    return b.do("mul", b.do("div", h, b.do("sqrt", size(b, h, power="mul"))), b.weight(8))
+
+
+SPELLINGS: dict[str, tuple[Kind, Spelling]] = {
+    "silu": (Kind.SILU, lambda b, h: b.do("mul", h, b.do("sigmoid", h))),
+    "silu as a quotient": (
+        Kind.SILU,
+        lambda b, h: b.do("div", h, b.do("add", 1.0, b.do("exp", b.do("neg", h)))),
+    ),
+    "silu through views": (
+        Kind.SILU,
+        lambda b, h: b.do(
+            "mul",
+            h,
+            b.do("reshape", b.do("sigmoid", b.do("reshape", h, shape=(40,))), shape=(5, 8)),
+        ),
+    ),
+    "relu by choice": (Kind.RELU, lambda b, h: b.do("select", b.do("gt", h, 0.0), h, 0.0)),
+    "gate": (
+        Kind.HARD_SIGMOID,
+        lambda b, h: b.do("div", b.do("clamp", b.do("add", h, 3.0), 0.0, 6.0), 6.0),
+    ),
+    "prelu": (
+        Kind.PRELU,
+        lambda b, h: b.do("select", b.do("gt", h, 0.0), h, b.do("mul", h, b.weight(8))),
+    ),
+    "softmax": (Kind.SOFTMAX, softmax),
+    "log_softmax": (Kind.LOG_SOFTMAX, log_softmax),
+    "softmax of log_softmax": (Kind.SOFTMAX, lambda b, h: b.do("exp", log_softmax(b, h))),
+    "layer norm": (Kind.NORMALIZATION, layer_norm),
+    "layer norm by moments": (Kind.NORMALIZATION, moments),
+    "group norm": (Kind.NORMALIZATION, group_norm),
+    "rms norm": (Kind.NORMALIZATION, rms_norm),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_named(name: str) -> None:
+    kind, spelling = SPELLINGS[name]
+    assert kinds(spelling, 5, 8) == [kind]
+
+
+def by_other(b: Building, h: int) -> int:
+    mixed = b.do("mean", b.do("mul", h, b.weight(8)), axes=(1,), keepdims=True)
+    return b.do("div", h, b.do("sqrt", b.do("add", mixed, 40.0)))
+
+
+NEAR_MISSES: dict[str, tuple[Kind, Spelling]] = {
+    "a kink off 0": (
+        Kind.RELU,
+        lambda b, h: b.do("select", b.do("gt", h, 0.002), h, 0.0),
+    ),
+    "another slope": (Kind.SILU, lambda b, h: b.do("mul", h, b.do("sigmoid", b.do("mul", h, 1.3)))),
+    "a size by another array": (Kind.NORMALIZATION, by_other),
+    "a product with a size": (
+        Kind.NORMALIZATION,
+        lambda b, h: b.do("mul", centred(b, h), b.do("sqrt", size(b, h))),
+    ),
+    "a mean along another axis": (
+        Kind.NORMALIZATION,
+        lambda b, h: b.do("div", centred(b, h, (0,)), b.do("sqrt", size(b, centred(b, h)))),
+    ),
+    "a softmax times 2": (Kind.SOFTMAX, lambda b, h: b.do("add", 1.0, softmax(b, h))),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_near_misses_are_not_named(name: str) -> None:
+    kind, spelling = NEAR_MISSES[name]
+    found = kinds(spelling, 5, 8)
+    assert found != [kind]
+    if kind is not Kind.SOFTMAX:
+        assert kind not in found
+
+
+def test_recognition_does_not_depend_on_size() -> None:
+    build = Building()
+    x = build.input(3, 40_000)
+    graph = build.between([x], [softmax(build, build.do("tanh", x))])
+    assert [unit.kind for unit in recognise(graph, NoRules()).units] == [Kind.TANH, Kind.SOFTMAX]
+
+
+def test_a_shared_maximum_does_not_hide_a_softmax() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    h = build.dense(x, 6)
+    highest = build.do("max", h, axes=(1,), keepdims=True)
+    e = build.do("exp", build.do("sub", h, highest))
+    soft = build.do("div", e, build.do("sum", e, axes=(1,), keepdims=True))
+    graph = build.between([x], [build.do("add", soft, build.do("mul", highest, 2.0))])
+    assert Kind.SOFTMAX in [unit.kind for unit in recognise(graph, NoRules()).units]
+
+
+def test_a_size_that_is_used_elsewhere_makes_no_normalisation() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    h = build.dense(x, 6)
+    root = build.do("sqrt", size(build, h))
+    y = build.do("add", build.do("div", h, root), root)
+    graph = build.between([x], [y])
+    assert Kind.NORMALIZATION not in [unit.kind for unit in recognise(graph, NoRules()).units]
+
+
+def test_the_size_of_a_normalisation_is_what_it_divides_by() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    h = build.dense(x, 6)
+    c = centred(build, h)
+    root = build.do("rsqrt", size(build, c))
+    graph = build.between([x], [build.do("mul", c, root)])
+    (unit,) = [u for u in recognise(graph, NoRules()).units if u.kind is Kind.NORMALIZATION]
+    assert unit.size == root
+
+
+@dataclass(frozen=True)
+class For(Rules):
+    """Rules for some kinds, which do nothing."""
+
+    wanted: frozenset[Kind]
+    fold: bool = False
+
+    @property
+    def folds(self) -> bool:
+        return self.fold
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return self.wanted
+
+    def choose(self, operation: object) -> Rule | None:
+        return None
+
+
+def test_composites_are_opened_for_rules_about_what_is_inside() -> None:
+    products = For(frozenset({Kind.MUL, Kind.DIV}))
+    assert Kind.DIV in kinds(softmax, 5, 8, rules=products)
+    assert kinds(softmax, 5, 8, rules=For(frozenset({Kind.DIV, Kind.SOFTMAX}))) == [Kind.SOFTMAX]
+    assert kinds(softmax, 5, 8, rules=For(frozenset({Kind.RELU}))) == [Kind.SOFTMAX]
+
+
+def test_biases_scales_and_shifts_are_folded() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    z = build.do("add", build.dense(x, 5), build.weight(5))
+    z = build.do("reshape", z, shape=(2, 2, 5))
+    z = build.do("sub", build.do("mul", z, build.weight(5)), build.weight(5))
+    graph = build.between([x], [build.do("relu", z)])
+    plain = recognise(graph, For(frozenset({Kind.DENSE}))).units
+    assert [unit.kind for unit in plain] == [Kind.DENSE, Kind.SCALE, Kind.SHIFT, Kind.RELU]
+    linear, rectifier = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert linear.linear is not None
+    assert [step.effect for step in linear.linear.steps] == ["shift", "move", "scale", "shift"]
+    assert (linear.kind, rectifier.kind) == (Kind.DENSE, Kind.RELU)
+    (joined,) = recognise(graph, For(frozenset({Kind.NEURON}), fold=True)).units
+    assert (joined.kind, [part.kind for part in joined.parts]) == (
+        Kind.NEURON,
+        [Kind.DENSE, Kind.RELU],
+    )
+    assert joined.described.first
+    assert joined.described.last
+
+
+def test_what_the_value_chooses_is_other() -> None:
+    """Weights that an index of the value's picks are no constants."""
+    build = Building()
+    x = build.input(4, 6)
+    experts = build.do("take", build.weight(6, 3), build.do("argmax", x, axis=1), axis=0)
+    y = build.do("mul", build.dense(x, 3), experts)
+    graph = build.between([x], [y])
+    (dense, product) = recognise(graph, NoRules()).units
+    assert (dense.kind, product.kind) == (Kind.DENSE, Kind.OTHER)
+    assert not product.replayable
+
+
+def test_a_factor_from_one_over_something_makes_a_quotient() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    one, other = build.dense(x, 3), build.dense(x, 3)
+    y = build.do("mul", one, build.do("mul", build.do("reciprocal", other), 2.0))
+    units = recognise(build.between([x], [y]), For(frozenset({Kind.MUL}))).units
+    assert units[-1].described.reciprocal == 1
+
+
+def test_what_was_recognised_in_an_equal_graph_is_remembered_without_its_handles() -> None:
+    def graph(handle: object) -> Building:
+        build = Building()
+        x = build.input(4, 6)
+        build.between([x], [build.do("tanh", build.dense(x, 3))])
+        build.graph.values[x].constant = handle
+        return build
+
+    first, second = (recognise(graph(number).graph, NoRules()) for number in (1, 2))
+    assert [id(one) for one in first.units] == [id(one) for one in second.units]
+    assert second.graph.values[0].constant == 2
+    assert second.flow.values is second.graph.values
