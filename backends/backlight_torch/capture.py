@@ -7,16 +7,17 @@ than the operations, the nodes count: a function with a backward of its own is `
 is missing that derivatives would pass, the gradient is stopped.
 """
 
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import torch
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import Family, family
 from backlight_torch.memory import (
     Geometry,
@@ -24,21 +25,27 @@ from backlight_torch.memory import (
     Memory,
     address,
     geometry,
+    holding,
     same_numbers,
     start_of,
 )
-from backlight_torch.records import Node, Operand, Record, View, tensors_in
+from backlight_torch.records import Node, Operand, Parts, Record, View, tensors_in
 from backlight_torch.table import Call, Found, dtype_of, primitive_of
+
+
+def named(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
 
 UNDIFFERENTIABLE = frozenset({Family.TEST, Family.FIND})
 
-MADE_BY_AUTOGRAD = frozenset(
+MADE_BY_AUTOGRAD = named(
     "CloneBackward0 AliasBackward0 AsStridedBackward0 ViewBackward0 TransposeBackward0 TBackward0 "
     "PermuteBackward0 ExpandBackward0 SliceBackward0 SelectBackward0 SqueezeBackward0 "
     "SqueezeBackward1 SqueezeBackward2 UnsqueezeBackward0 SplitBackward0 SplitWithSizesBackward0 "
     "UnbindBackward0 UnfoldBackward0 DiagonalBackward0 ReshapeAliasBackward0 UnsafeViewBackward0 "
     "CopyBackwards CopySlices AccumulateGrad ToCopyBackward0 ConjBackward0 ViewAsRealBackward0 "
-    "ViewAsComplexBackward0 NegViewBackward0".split()
+    "ViewAsComplexBackward0 NegViewBackward0"
 )
 """Nodes that only move numbers, which autograd may make by itself for views that were written into."""
 
@@ -73,21 +80,12 @@ class Expansion:
     last: int
 
 
-Expand = Callable[[Call, Found], "Callable[[dict[str, Any], bool], list[torch.Tensor | None]] | None"]
+Expand: TypeAlias = Callable[[Call, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
 
 
-class Everything(Collection[int]):
-    """All values."""
-
-    def __contains__(self, value: object) -> bool:
-        return True
-
-    def __iter__(self) -> Any:
-        raise TypeError("There is no end to it.")
-
-    def __len__(self) -> int:
-        raise TypeError("There is no end to it.")
+EVERYTHING = range(sys.maxsize)
+"""The numbers of all values."""
 
 
 @final
@@ -125,7 +123,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._flowing: set[int] = set()
         """Values that derivatives lead back from, unless autograd says otherwise."""
         self._by_edge: dict[tuple[Node, int], int] = {}
-        self._functions: set[Node] = set()
+        self._compound: dict[int, tuple[Record, Parts]] = {}
+        """By id: the nodes that are seen as what they consist of."""
+        self.functions: dict[Node, tuple[GraphNode, list[int]]] = {}
+        """What stands for nodes of autograd's that no operation was seen for, and which of their
+        gradients are its operands'."""
         self._active: dict[Node, bool] = {}
         self._pending: list[Pending] = []
         self._written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -148,15 +150,28 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = self._value(array)
         self._keep_tensor(value, array)
         for one in (array,) if copy is None else (array, copy):
-            self._register(one, value, begins=True)
+            self._register(one, value)
         if array.requires_grad:
             self._flowing.add(value)
         return value
 
-    def end(self, array: torch.Tensor) -> int | None:
-        """The value of a result of the run; None if it depends on no start."""
+    def finish(self, results: Iterable[torch.Tensor]) -> None:
+        """To be called when the run is over: with what is explained of it."""
         self._resolve()
-        return self._operand(array).value if self._is_touched(array) else None
+        self.graph.targets = tuple(self._operand(one).value for one in results)
+        nodes, self.graph.nodes = self.graph.nodes, []
+        for node in nodes:
+            self._unfold(node)
+        self._resolve()
+
+    def value_of(self, array: torch.Tensor) -> int:
+        """Which value an array is."""
+        return self._operand(array).value
+
+    def has(self, values: Iterable[int]) -> bool:
+        """Whether all of these are kept that can be: numbers in the code need not be."""
+        numbers = self.graph.values
+        return all(one in self.tensors or numbers[one].number is not None for one in values)
 
     def clear(self) -> None:
         """Let go of all values, which the graph's nodes keep alive through their hooks."""
@@ -165,7 +180,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             expansion.starts, expansion.results = [], []
         for kept in (self.tensors, self.starts, self._known, self._memories, self._constants):
             kept.clear()
-        for more in (self._kept, self._by_edge, self._functions, self._active, self._written_out):
+        for more in (self._kept, self._by_edge, self.functions, self._active, self._written_out):
             more.clear()
         self.expansions, self._pending = [], []
 
@@ -206,57 +221,75 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
         if not any(self._is_touched(one) for one in given):
             if mutable:
-                self._protect(func, args, kwargs)
+                self._protect(written_by(func, args, kwargs))
             return func(*args, **kwargs)
         detached = func is torch.ops.aten.detach.default
         operands: list[Operand] = []
         stands = tuple(self._stand_in(value, operands, detached) for value in args)
-        named = {
-            name: self._stand_in(value, operands, detached) for name, value in kwargs.items()
-        }
+        named = {name: self._stand_in(value, operands, detached) for name, value in kwargs.items()}
         name = func.overloadpacket.__name__
         if mutable and name.endswith("_"):
             name = name[:-1]
         record = Record(func, name, stands, named, tuple(operands))
-        before = args[0].grad_fn if mutable and args and is_tensor(args[0]) else None
-        written = self._protect(func, args, kwargs) if mutable else []
-        result = func(*args, **kwargs)
+        before, written = None, list[torch.Tensor]()
+        if mutable:
+            before = args[0].grad_fn if args and is_tensor(args[0]) else None
+            written = written_by(func, args, kwargs)
+            found, parts = self._understood(record, written, given)
+            self._protect(written)
+            result = func(*args, **kwargs)
+            results = written
+        else:
+            result = func(*args, **kwargs)
+            results = tensors_in(result)
+            if not results:
+                return result
+            found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
-        results = tensors_in(result) or written
-        if results:
-            self._note(record, results, written, before)
+        self._note(record, found, parts, results, before)
         return result
+
+    def _understood(
+        self, record: Record, results: list[torch.Tensor], given: list[torch.Tensor]
+    ) -> tuple[Found, Parts | None]:
+        """What an operation on given arrays computes, and from which arithmetic, if it is run as that:
+        then what it is given is kept."""
+        shapes = tuple(tuple(one.shape) for one in results)
+        dtype = results[0].dtype if results else torch.float32
+        call = Call(record.func, record.name, record.given(), shapes, dtype)
+        found = primitive_of(call)
+        if self._expand is None or not (torch.is_grad_enabled() and record.active):
+            return found, None
+        parts = self._expand(call, found)
+        if parts is not None:
+            for operand, array in zip(record.operands, given, strict=True):
+                self._keep_tensor(operand.value, array, always=True)
+        return found, parts
 
     def _note(
         self,
         record: Record,
+        found: Found,
+        parts: Parts | None,
         results: list[torch.Tensor],
-        written: list[torch.Tensor],
         before: Node,
     ) -> None:
-        shapes = tuple(tuple(one.shape) for one in results)
-        call = Call(record.func, record.name, record.given(), shapes, results[0].dtype)
-        found = primitive_of(call)
-        graded = torch.is_grad_enabled()
-        active = graded and any(one.active for one in record.operands)
-        parts = self._expand(call, found) if active and self._expand is not None else None
-        values = None if parts is None else self._expanded(record, parts)
-        if values is None:
-            values = self._appended(record, found, results)
-        record.results = tuple(values)
-        if active:
+        """Append what was run."""
+        node = self._appended(record, found, results)
+        record.results = node.results
+        if parts is not None:
+            self._compound[id(node)] = record, parts
+        if torch.is_grad_enabled() and record.active:
             self._pending.append(Pending(record, results[0], before))
-        for array, value in zip(results, values, strict=False):
+        for array, value in zip(results, node.results, strict=True):
             self._keep_tensor(value, array)
-            self._register(array, value, written=any(array is one for one in written))
+            self._register(array, value, written=record.func._schema.is_mutable)
 
-    def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> list[int]:
+    def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
         graph = self.graph
-        numbers = [
-            one.value if isinstance(one, Operand) else graph.number(one) for one in operands
-        ]
+        numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
         values = [graph.value(one.shape, dtype_of(one.dtype), bits=bits(one)) for one in results]
         foreign = record.func.namespace not in ("aten", "prims")
         node = graph.node(
@@ -267,43 +300,51 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             type=type_of(record, results[0]),
             place=self._place(),
             native=record,
-            replayable=not (
-                primitive == "random" or (foreign and record.func._schema.is_mutable)
-            ),
+            replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
-        if primitive != "stop_gradient" and family(node) not in UNDIFFERENTIABLE:
-            if any(one.active for one in record.operands):
-                self._flowing.update(
-                    value for value in values if graph.values[value].dtype.differentiable
-                )
-        return values
+        differentiable = family(node) not in UNDIFFERENTIABLE and primitive != "stop_gradient"
+        if differentiable and record.active:
+            self._flowing.update(
+                value for value in values if graph.values[value].dtype.differentiable
+            )
+        return node
 
-    def _expanded(self, record: Record, parts: Any) -> list[int] | None:
-        """The results of an operation, from the arithmetic that it consists of; None if unknown."""
+    def _unfold(self, node: GraphNode) -> None:
+        """Append a node, or what it consists of if that is to be seen."""
+        nodes = self.graph.nodes
+        record, parts = self._compound.pop(id(node), (None, None))
+        if record is None or parts is None:
+            nodes.append(node)
+            return
         starts: list[torch.Tensor] = []
         values: dict[int, torch.Tensor] = {}
         for operand in record.operands:
+            if operand.value in values:
+                continue
             tensor = self.tensors[operand.value]
-            if operand.active and operand.value not in values:
-                start = tensor.detach().requires_grad_()
-                starts.append(start)
-                self.starts.add(torch.autograd.graph.get_gradient_edge(start).node)
-                with torch.enable_grad():
-                    tensor = start.view_as(start)
-                self._register(tensor, operand.value, begins=True)
+            if operand.active:
+                starts.append(tensor.detach().requires_grad_())
+                self.starts.add(torch.autograd.graph.get_gradient_edge(starts[-1]).node)
+                tensor = starts[-1].view_as(starts[-1])
+                self._register(tensor, operand.value)
             values[operand.value] = tensor
-        first = len(self.graph.nodes)
+        self.graph.nodes, place, self._place = [], self._place, lambda: node.place
         try:
             with torch.enable_grad(), self:
                 results = parts(record.given(values), False)
+            ends = [None if one is None else self._operand(one).value for one in results]
         except NotImplementedError:
-            del self.graph.nodes[first:]
-            return None
-        self._resolve()
-        expansion = Expansion(record, starts, results, first, len(self.graph.nodes))
-        self.expansions.append(expansion)
-        found = [None if one is None else self._operand(one).value for one in results]
-        return [one for one in found if one is not None]
+            nodes.append(node)
+            return
+        finally:
+            inner, self.graph.nodes, self._place = self.graph.nodes, nodes, place
+        first = len(nodes)
+        for one in inner:
+            self._unfold(one)
+        for end, value in zip(ends, node.results, strict=False):
+            if end is not None:
+                self.graph.node("identity", [end], [value], place=node.place)
+        self.expansions.append(Expansion(record, starts, results, first, len(nodes)))
 
     # Values.
 
@@ -341,9 +382,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 value = self._stopped(value, seen)
             return Operand(value, shape, dtype)
         edge = (node, int(seen.output_nr))
-        if is_function(node) and node not in self._functions:
+        if is_function(node) and node not in self.functions:
             self._function(node)
-        if node in self._functions:
+        if node in self.functions:
             value = self._by_edge[edge]
             self._register(seen, value)
         self._by_edge.setdefault(edge, value)
@@ -434,11 +475,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _function(self, node: Node) -> None:
         """A function with a backward of its own, or another node that no operation was seen for."""
-        self._functions.add(node)
-        operands = []
-        for child, number in node.next_functions:
-            if child is not None and self.is_active(child):
-                operands.append(self._function_result(child, number))
+        edges = node.next_functions
+        places = [at for at, edge in enumerate(edges) if self.is_active(edge[0])]
+        operands = [
+            Operand(self._function_result(*edges[at]), (), torch.float32, edges[at])
+            for at in places
+        ]
         results = []
         for number, held in enumerate(node._input_metadata):
             value = self.graph.value(
@@ -448,15 +490,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             results.append(value)
         name = node.name()
         moves = name.rpartition("::")[2] in MADE_BY_AUTOGRAD
-        self.graph.node(
+        stand_in = self.graph.node(
             "gather" if moves else "other",
-            operands,
+            [one.value for one in operands],
             results,
+            {},
             type=f"autograd.{name}",
             place=self._place(),
-            native=Record(None, name, results=tuple(results), node=node),
+            native=Record(None, name, operands=tuple(operands), results=tuple(results), node=node),
             replayable=False,
         )
+        self.functions[node] = stand_in, places
         self._flowing.update(results)
 
     def _function_result(self, node: Node, number: int) -> int:
@@ -492,40 +536,28 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             }
         return address(array) in self._learned_memory
 
-    def _register(
-        self, array: torch.Tensor, value: int, *, written: bool = False, begins: bool = False
-    ) -> None:
+    def _register(self, array: torch.Tensor, value: int, *, written: bool = False) -> None:
         place = address(array)
         memory = self._memories.get(place)
         if memory is None:
-            held = StorageWeakRef(array.untyped_storage()) if place > 0 else None
             whole = None if written else (value, geometry(array))
-            memory = self._memories[place] = Memory(held, whole)
+            memory = self._memories[place] = Memory(holding(array), whole)
         if written:
             memory.writes.append((value, geometry(array)))
         self._known[id(array)] = Known(weakref.ref(array), value, memory, len(memory.writes))
 
     # What is kept of the values.
 
-    def _keep_tensor(self, value: int, array: torch.Tensor) -> None:
-        if value in self._keep and value not in self.tensors:
+    def _keep_tensor(self, value: int, array: torch.Tensor, always: bool = False) -> None:
+        if (always or value in self._keep) and value not in self.tensors:
             self.tensors[value] = array.detach()
             self._kept.setdefault(address(array), []).append(value)
 
-    def _protect(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[torch.Tensor]:
-        """Copy kept values that an operation is about to write into; gives what it writes into."""
-        found: list[torch.Tensor] = []
-        for number, argument in enumerate(func._schema.arguments):
-            if argument.alias_info is None or not argument.alias_info.is_write:
-                continue
-            value = args[number] if number < len(args) else kwargs.get(argument.name)
-            found += tensors_in(value)
-        for array in found:
+    def _protect(self, arrays: Iterable[torch.Tensor]) -> None:
+        """Copy kept values that an operation is about to write into."""
+        for array in arrays:
             for value in self._kept.pop(address(array), ()):
                 self.tensors[value] = self.tensors[value].clone()
-        return found
 
     # The nodes of autograd's.
 
@@ -544,9 +576,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     left.append(pending)
                 continue
             base = result._base
-            if pending.before is not None and base is not None and base.grad_fn is not None:
-                node = base.grad_fn
-                if node.name().endswith("CopySlices"):
+            if record.func._schema.is_mutable and base is not None and base.grad_fn is not None:
+                if base.grad_fn.name().endswith("CopySlices"):
+                    node = base.grad_fn
                     record.view = View(
                         tuple(result.shape),
                         tuple(result.stride()),
@@ -556,6 +588,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     )
             record.node = node
         self._pending = left
+
+
+def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The arrays that an operation writes into."""
+    found: list[torch.Tensor] = []
+    for number, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found += tensors_in(args[number] if number < len(args) else kwargs.get(argument.name))
+    return found
 
 
 def type_of(record: Record, result: torch.Tensor) -> str:
@@ -584,14 +625,3 @@ def is_function(node: Node) -> bool:
 
 def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor)
-
-
-def differentiable(outputs: object) -> list[torch.Tensor]:
-    """The results that gradients flow from."""
-    return [
-        array
-        for array in pytree.tree_leaves(outputs)
-        if isinstance(array, torch.Tensor) and array.requires_grad
-    ]
-
-

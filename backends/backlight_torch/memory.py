@@ -22,7 +22,7 @@ class Memory:
         writes: values that were written into it since, and where.
     """
 
-    held: StorageWeakRef
+    held: StorageWeakRef | None
     whole: tuple[int, Geometry] | None = None
     writes: list[tuple[int, Geometry]] = field(default_factory=list)
 
@@ -46,6 +46,11 @@ def address(array: torch.Tensor) -> int:
     """What arrays share that are views of each other."""
     strided = array.layout is torch.strided
     return int(array.untyped_storage()._cdata) if strided else -id(array)
+
+
+def holding(array: torch.Tensor) -> StorageWeakRef | None:
+    """Keeps the address of an array's memory from being used again, though not the memory."""
+    return StorageWeakRef(array.untyped_storage()) if array.layout is torch.strided else None
 
 
 def geometry(array: torch.Tensor) -> Geometry:

@@ -1,13 +1,17 @@
 """Operations as they were recorded, with what they were called with."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, final
 
 import torch
 
 Node: TypeAlias = Any
 """A node of autograd's graph."""
+
+Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
+"""The results of an operation from its arguments by name, computed in others: with what a
+normalisation divides by held constant, where that is asked for."""
 
 
 @final
@@ -76,6 +80,11 @@ class Record:
     node: Node = None
     view: View | None = None
 
+    @property
+    def active(self) -> bool:
+        """Whether derivatives flow from any operand."""
+        return any(one.active for one in self.operands)
+
     def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
         """Its arguments by name; in place of operands their values, where these are given."""
         found: dict[str, Any] = {}
@@ -88,6 +97,23 @@ class Record:
             else:
                 found[argument.name] = argument.default_value
         return found
+
+    def run_with(
+        self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
+    ) -> torch.Tensor:
+        """The first result for other active operands, of which several may be one value."""
+        own = {-1 - at: one for at, one in enumerate(inputs)}
+        places = iter(own)
+        apart = {id(one): next(places) if one.active else one.value for one in self.operands}
+
+        def parted(argument: Any) -> Any:
+            if isinstance(argument, Operand):
+                return replace(argument, value=apart[id(argument)])
+            return list(map(parted, argument)) if isinstance(argument, list) else argument
+
+        named = {name: parted(value) for name, value in (self.kwargs or {}).items()}
+        copy = Record(self.func, self.name, tuple(map(parted, self.args)), named)
+        return copy.run({**values, **own})[0]
 
     def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
         """The results for other values of its operands."""

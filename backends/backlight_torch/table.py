@@ -25,6 +25,15 @@ class Call:
         return self.given.get(argument)
 
     @property
+    def operands(self) -> list[Operand]:
+        """All tensors among the arguments."""
+        found: list[Operand] = []
+        for value in self.given.values():
+            several = value if isinstance(value, (list, tuple)) else (value,)
+            found += [one for one in several if isinstance(one, Operand)]
+        return found
+
+    @property
     def x(self) -> Any:
         """The first argument."""
         return next(iter(self.given.values()))
@@ -66,45 +75,8 @@ def primitive_of(call: Call) -> Found:
     found = None if row is None else row(call)
     if found is None:
         pointwise = row is None and torch.Tag.pointwise in call.func.tags
-        found = ("pointwise" if pointwise else "other"), tensors(call), {}
-    if any(one.dtype.is_complex for one in found[1] if isinstance(one, Operand)):
-        return of_complex(found)
+        found = ("pointwise" if pointwise else "other"), call.operands, {}
     return found
-
-
-def tensors(call: Call) -> list[Operand]:
-    """All tensors among the arguments."""
-    found: list[Operand] = []
-    for value in call.given.values():
-        several = value if isinstance(value, (list, tuple)) else (value,)
-        found += [one for one in several if isinstance(one, Operand)]
-    return found
-
-
-LINEAR = frozenset({"neg", "conv", "convert", "mul", "div", "dot"})
-BILINEAR = frozenset({"add", "sub", "mul", "dot", "conv"})
-
-
-def of_complex(found: Found) -> Found:
-    """A complex number counts as two real ones: what is linear in these is known, and so are products;
-    of other functions nothing is."""
-    primitive, operands, attributes = found
-    active = [one for one in operands if isinstance(one, Operand) and one.active]
-    if primitive in BILINEAR and len(active) != 1:
-        return found
-    divided = primitive == "div" and active != [operands[0]]
-    if primitive in LINEAR and len(active) == 1 and not divided:
-        rest = [one for one in operands if one is not active[0]]
-        return "linear_map", [*active, *rest], {}
-    plain = primitive in MOVING or primitive in ("add", "sub", "linear_map", "sum", "mean")
-    return found if plain else ("other", operands, {})
-
-
-MOVING = frozenset(
-    "identity stop_gradient reshape transpose broadcast slice index pad concat stack split unstack flip "
-    "roll tile take gather update scatter scatter_add windows select real imag conj complex "
-    "cumsum".split()
-)
 
 
 def plain(primitive: str, **attributes: Any) -> Row:
@@ -150,7 +122,9 @@ def randomly_leaky(c: Call) -> Found:
 
 def converted(c: Call) -> Found:
     kind = dtype_of(c.dtype)
-    return ("identity", [c.x], {}) if kind is dtype_of(c.x.dtype) else ("convert", [c.x], {"to": kind})
+    return (
+        ("identity", [c.x], {}) if kind is dtype_of(c.x.dtype) else ("convert", [c.x], {"to": kind})
+    )
 
 
 def dtype_of(dtype: torch.dtype) -> DType:
@@ -285,7 +259,7 @@ def scattered(places: str, part: str) -> Row:
         several = [one for one in where if one is not None] if isinstance(where, list) else [where]
         added = c["accumulate"] or c["reduce"] in ("add", "sum")
         if c["reduce"] is not None and not added:
-            return "other", tensors(c), {}
+            return "other", c.operands, {}
         filling = 0.0 if c[part] is None else c[part]
         return ("scatter_add" if added else "scatter"), [c.x, *several, filling], {}
 
@@ -295,7 +269,7 @@ def scattered(places: str, part: str) -> Row:
 def added_by_places(c: Call) -> Found:
     source = c["src"] if c["src"] is not None else c["source"]
     if c["reduce"] not in (None, "sum", "mean"):
-        return "other", tensors(c), {}
+        return "other", c.operands, {}
     return "scatter_add", [c["self"], c["index"], source], {}
 
 
@@ -479,7 +453,7 @@ def top_k(c: Call) -> Found:
 
 def linear_map(c: Call) -> Found:
     """Linear in each operand: of one that counts, the others being constant."""
-    operands = tensors(c)
+    operands = c.operands
     active = [one for one in operands if one.active]
     if len(active) != 1:
         return "other", operands, {}
@@ -601,7 +575,7 @@ ROWS: dict[str, Row] = {
     "index_select": taken("index"),
     "embedding": taken("indices", None),
     **all_of(
-        lambda c: ("gather", tensors(c), {}),
+        lambda c: ("gather", c.operands, {}),
         "gather take take_along_dim masked_select diagonal diag_embed as_strided tril triu "
         "rot90 pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle block_diag "
         "view_as_real view_as_complex _neg_view repeat_interleave narrow",
@@ -633,7 +607,7 @@ ROWS: dict[str, Row] = {
     "sort": sorted_along,
     "topk": top_k,
     **all_of(
-        lambda c: ("linear_map", tensors(c), {}),
+        lambda c: ("linear_map", c.operands, {}),
         "nansum nanmean col2im trace affine_grid_generator unfold_backward _fft_r2c _fft_c2r "
         "_fft_c2c upsample_bicubic2d_aa",
     ),
@@ -696,4 +670,3 @@ ROWS: dict[str, Row] = {
     **all_of(plain("random"), "bernoulli multinomial normal rrelu"),
 }
 """By the names of ATen operations, without the underscore of those that write in place."""
-
