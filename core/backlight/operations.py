@@ -74,8 +74,8 @@ class Kind(StrEnum):
     """Any other function of each number by itself, or a region of operations that makes one."""
 
     DENSE = "dense"
-    """A matrix product, or einsum, of x with a constant: params `weight` and, if it has one, `bias`, in
-    the framework's own layout."""
+    """A matrix product, or einsum, of x with a constant: params `weight`, laid out as the net has it (see
+    `Operation.channel_axis`), and, if it has one, `bias`."""
     CONVOLUTION = "convolution"
     """A convolution of x with constant weights: grouped, depthwise, dilated, transposed ones too.
     Params as of `DENSE`."""
@@ -189,6 +189,9 @@ class Operation:
             or `POW` to a power below 0), perhaps scaled or moved: the product is then a quotient.
         replayable: whether it can be run again with other values. Where it cannot, a rule may only
             change the gradient that comes in, or take what goes out from the values it sees.
+        channel_axis: of a linear operation: the axis of its `weight` that holds the output's channels;
+            None where they are on no single one, as those of grouped or depthwise convolutions may be.
+        rectified: whether its inputs are known to be at least 0, as those behind a rectifier are.
     """
 
     kind: Kind
@@ -200,3 +203,5 @@ class Operation:
     axes: tuple[int, ...] = ()
     reciprocal: int | None = None
     replayable: bool = True
+    channel_axis: int | None = None
+    rectified: bool = False

@@ -100,20 +100,27 @@ class Gamma(Rule):
         arrays, (x,) = op.arrays, op.inputs
         all_of, above = part(op), part(op, "+")
         z, more = op.output, self.gamma
-        upper, lower = positive(x, arrays), negative(x, arrays)
-        # W+ x+, and W- x- from W x- and W+ x-: the contributions that are positive.
-        raised = op.replay(inputs=(upper,), params=part(op, "+", bias=True))
-        fallen = op.replay(inputs=(lower,), params=above)
-        gains = raised + op.replay(inputs=(lower,), params=all_of) - fallen
-        losses = fallen + op.replay(inputs=(upper,), params=part(op, bias=True)) - raised
+        if op.operation.rectified:
+            gains = op.replay(params=part(op, "+", bias=True))
+            losses = z - gains
+        else:
+            upper, lower = positive(x, arrays), negative(x, arrays)
+            # W+ x+, and W- x- from W x- and W+ x-: the contributions that are positive.
+            raised = op.replay(inputs=(upper,), params=part(op, "+", bias=True))
+            fallen = op.replay(inputs=(lower,), params=above)
+            gains = raised + op.replay(inputs=(lower,), params=all_of) - fallen
+            losses = fallen + op.replay(inputs=(upper,), params=part(op, bias=True)) - raised
         at_gain = shared(grad * positive(z, arrays), z + gains * more, self.epsilon, arrays)
         at_loss = shared(grad * negative(z, arrays), z + losses * more, self.epsilon, arrays)
-        (gain,), (gain_above,) = (op.vjp(at_gain, params=one) for one in (all_of, above))
-        (loss,), (loss_above,) = (op.vjp(at_loss, params=one) for one in (all_of, above))
         # An input above 0 adds to gains through W+ and to losses through W- = W - W+, one below 0 the
         # other way round.
-        same = gain + gain_above * more + loss + (loss - loss_above) * more
-        other = gain + (gain - gain_above) * more + loss + loss_above * more
+        (favoured,) = op.vjp((at_gain - at_loss) * more, params=above)
+        if op.operation.rectified:
+            (rest,) = op.vjp(at_gain + at_loss * (1.0 + more), params=all_of)
+            return (rest + favoured,)
+        (gain,), (loss,) = (op.vjp(one, params=all_of) for one in (at_gain, at_loss))
+        same = gain + loss * (1.0 + more) + favoured
+        other = gain * (1.0 + more) + loss - favoured
         return (by_sign(x, same, other, arrays),)
 
 
@@ -141,6 +148,8 @@ class AlphaBeta(Rule):
         require(isinstance(self.bias, bool), self, "bias", "True or False")
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        if op.operation.rectified:
+            return (self.of_rectified(op, grad),)
         arrays, (x,) = op.arrays, op.inputs
         above, below = part(op, "+"), part(op, "-")
         upper, lower = positive(x, arrays), negative(x, arrays)
@@ -156,6 +165,17 @@ class AlphaBeta(Rule):
             (loss_below,), (loss_above,) = (op.vjp(share, params=one) for one in (below, above))
             same, other = same + loss_below, other + loss_above
         return (by_sign(x, same, other, arrays),)
+
+    def of_rectified(self, op: Application, grad: Array) -> Array:
+        """For inputs of at least 0: the sign of a contribution is that of the weight."""
+        relevance, total = grad * op.output, op.arrays.zeros_like(op.inputs[0])
+        for sign, factor in (("+", self.alpha), ("-", -self.beta)):
+            if factor:
+                sums = op.replay(params=part(op, sign, self.bias))
+                share = shared(relevance * factor, sums, self.epsilon, op.arrays)
+                (one,) = op.vjp(share, params=part(op, sign))
+                total = total + one
+        return total
 
 
 @dataclass(frozen=True)

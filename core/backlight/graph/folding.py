@@ -51,9 +51,9 @@ def folded(flow: Dependence, unit: Unit, scales: bool, taken: Mapping[int, Unit]
         if step is None or kind not in FOLDED:
             break
         if step.moves is not None:
-            if loses(axes, step.moves) or any(
-                wide(one, axes) for one in steps if one.effect in SHIFTS
-            ):
+            shifts = [one for one in steps if one.effect in SHIFTS]
+            # A bias behind heads that are taken apart is one nevertheless; it cannot go through that.
+            if (shifts and loses(axes, step.moves)) or any(wide(one, axes) for one in shifts):
                 break
             axes = tuple(None if axis is None else axes[axis] for axis in step.moves)
         elif step.effect in SHIFTS:
@@ -117,8 +117,8 @@ def step_of(
 def moves_of(
     flow: Dependence, node: Node, axes: tuple[int | None, ...]
 ) -> tuple[int | None, ...] | None:
-    """For each axis of the result the axis it was, None where the numbers of the weight's axes are laid
-    out the same along it, of a node that only moves axes, or lays out others than the weight's anew."""
+    """For each axis of the result the axis it was, None where numbers are laid out anew, of a node that
+    only moves them."""
     if node.primitive == "transpose":
         return tuple(int(axis) for axis in node.attributes["permutation"])
     if node.primitive in ("identity", "convert"):
@@ -138,8 +138,7 @@ def moves_of(
             one -= 1
         else:
             break
-    # What is left is laid out anew: no axis of the weight may be among it.
-    return None if any(axes[axis] is not None for axis in range(one + 1)) else tuple(found)
+    return tuple(found)
 
 
 def differing(flow: Dependence, value: int, rank: int) -> frozenset[int]:

@@ -7,6 +7,7 @@ known of it but which values it reads and gives.
 Attributes, by primitive:
 
     convert                          to: DType
+    add                              two operands or more
     clamp                            operands (x, low, high)
     select                           operands (condition, where true, where false)
     leaky_relu                       slope: float
@@ -32,7 +33,7 @@ Attributes, by primitive:
     slice                            starts, limits, strides: tuples, one number for each axis
     index                            axis, at: one place along an axis, which goes
     pad                              low, high, interior: tuples; mode: "constant", "reflect", "edge",
-                                     "circular"; operands (x, filling) where constant
+                                     "circular", "symmetric"; operands (x, filling) where constant
     concat stack                     axis
     split                            axis, sizes: tuple[int, ...]; a result for each
     unstack                          axis; a result for each place
@@ -273,7 +274,7 @@ def _sliced(attributes: Attributes, x: Numbers) -> Numbers:
 
 
 def _padded(attributes: Attributes, x: Numbers, filling: Any = 0.0) -> Numbers:
-    modes = {"reflect": "reflect", "edge": "edge", "circular": "wrap"}
+    modes = {"reflect": "reflect", "edge": "edge", "circular": "wrap", "symmetric": "symmetric"}
     mode = attributes.get("mode", "constant")
     low, high = attributes["low"], attributes["high"]
     if mode != "constant":
@@ -375,7 +376,7 @@ _POINTWISE: dict[str, Meaning] = {
     "softplus": lambda a, x: softplus(x * a.get("beta", 1.0)) / a.get("beta", 1.0),
     "threshold": lambda a, x: np.where(x > a["at"], x, a["value"]),
     "prelu": lambda a, x, slope: np.where(x > 0, x, slope * x),
-    "add": _binary(np.add),
+    "add": lambda a, x, *others: np.asarray(sum(others, x)),
     "sub": _binary(np.subtract),
     "mul": _binary(np.multiply),
     "div": _binary(np.divide),
@@ -394,8 +395,10 @@ _POINTWISE: dict[str, Meaning] = {
     "imag": _unary(np.imag),
     "conj": _unary(np.conj),
     "complex": _binary(lambda x, y: x + 1j * y),
+    "xlogy": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log(y))),
+    "xlog1py": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log1p(y))),
     # Pointwise functions that NumPy does not have.
-    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "polygamma", "bessel"), lambda a, x: None),
+    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, x: None),
 }
 
 _TESTS: dict[str, Meaning] = {

@@ -13,6 +13,7 @@ from backlight.graph.graph import Graph
 from backlight.graph.kinds import JOINS, kind_of
 from backlight.graph.quotients import reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
+from backlight.graph.signs import not_negative
 from backlight.graph.unit import Unit
 from backlight.operations import COMPOSITE, LINEAR, UNARY, Kind, Operation
 from backlight.rules import Rules
@@ -241,9 +242,10 @@ def described(
         if last and not is_linear(step):
             behind.update(entering(flow, step))
     results: list[Place] = []
+    known = not_negative(flow, steps)
     for step, first, last in zip(steps, firsts, reversed(lasts), strict=True):
         if isinstance(step, Unit):
-            step = operated(flow, step, first, last, taken, name)
+            step = operated(flow, step, first, last, taken, name, known)
         results.append(step)
     return results
 
@@ -255,6 +257,7 @@ def operated(
     last: bool,
     taken: Mapping[int, Unit],
     name: Callable[[Unit], str],
+    known: frozenset[int],
 ) -> Unit:
     spelled = len(unit.positions) > 1 and unit.kind in COMPOSITE - {Kind.NEURON}
     operation = Operation(
@@ -267,9 +270,17 @@ def operated(
         axes=unit.axes,
         reciprocal=reciprocal_of(flow, unit, taken),
         replayable=unit.replayable,
+        channel_axis=channel_axis(unit),
+        rectified=known.issuperset(unit.inputs),
     )
-    parts = tuple(operated(flow, part, first, last, taken, name) for part in unit.parts)
+    parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
+
+
+def channel_axis(unit: Unit) -> int | None:
+    linear = unit.parts[0].linear if unit.parts else unit.linear
+    axes = [axis for axis in linear.axes if axis is not None] if linear is not None else []
+    return axes[0] if len(axes) == 1 else None
 
 
 def is_linear(step: Place) -> bool:

@@ -218,6 +218,7 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     assert linear.linear is not None
     assert [step.effect for step in linear.linear.steps] == ["shift", "move", "scale", "shift"]
     assert (linear.kind, rectifier.kind) == (Kind.DENSE, Kind.RELU)
+    assert (linear.described.channel_axis, rectifier.described.channel_axis) == (1, None)
     (joined,) = recognise(graph, For(frozenset({Kind.NEURON}), fold=True)).units
     assert (joined.kind, [part.kind for part in joined.parts]) == (
         Kind.NEURON,
@@ -225,6 +226,23 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     )
     assert joined.described.first
     assert joined.described.last
+
+
+def test_a_bias_behind_heads_that_are_taken_apart_is_one() -> None:
+    """A scale behind it, for each channel of each head, is on no axis of the weight."""
+    build = Building()
+    z = build.do("reshape", build.dense(build.input(4, 6), 8), shape=(4, 2, 4))
+    z = build.do("mul", build.do("add", z, build.weight(2, 4)), build.weight(4))
+    graph = build.between([0], [z])
+    linear, scale = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert linear.linear is not None
+    assert [step.effect for step in linear.linear.steps] == ["move", "shift"]
+    assert scale.kind is Kind.SCALE
+    build = Building()
+    z = build.do("add", build.dense(build.input(4, 6), 8), build.weight(8))
+    z = build.do("mul", build.do("reshape", z, shape=(4, 2, 4)), 0.5)
+    units = recognise(build.between([0], [z]), For(frozenset({Kind.DENSE}), fold=True)).units
+    assert [unit.kind for unit in units] == [Kind.DENSE, Kind.SCALE]
 
 
 def test_what_the_value_chooses_is_other() -> None:
@@ -260,3 +278,16 @@ def test_what_was_recognised_in_an_equal_graph_is_remembered_without_its_handles
     assert [id(one) for one in first.units] == [id(one) for one in second.units]
     assert second.graph.values[0].constant == 2
     assert second.flow.values is second.graph.values
+
+
+def test_what_is_behind_a_rectifier_is_known_to_be_at_least_0() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    above = build.do("reshape", build.do("relu", build.dense(x, 6)), shape=(4, 6))
+    summed = build.do("add", above, build.do("sigmoid", build.dense(x, 6)))
+    shifted = build.do("add", summed, build.weight(6))
+    lowered = build.do("sub", summed, 1.0)
+    ends = [build.dense(value, 3) for value in (above, summed, shifted, lowered, x)]
+    graph = build.between([x], ends)
+    units = {unit.output: unit for unit in recognise(graph, NoRules()).units}
+    assert [units[end].described.rectified for end in ends] == [True, True, False, False, False]
