@@ -88,7 +88,6 @@ class Acting:
         records = [node.native for node in nodes if isinstance(node.native, Record)]
         last = next(one for one in reversed(records) if unit.output in one.results)
         self.record = last
-        self.alone = len(records) == 1 and not unit.parts
         inside = {value for node in nodes for value in node.results}
         found = [
             (value, entry)
@@ -113,6 +112,7 @@ class Acting:
             found.remove(pair)
             self.entries.append(pair[1])
         self.spare = [entry for value, entry in found if value in unit.inputs]
+        self.alone = len(records) == 1 and not self.spare
 
     @property
     def result(self) -> int:

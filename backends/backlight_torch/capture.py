@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.graph.graph import UNIFORM, Graph
 from backlight.graph.graph import Node as GraphNode
-from backlight.graph.primitives import Family, family
+from backlight.graph.primitives import PRIMITIVES, Family, family
 from backlight_torch.memory import (
     Geometry,
     Known,
@@ -38,6 +38,12 @@ def named(names: str) -> frozenset[str]:
 
 
 UNDIFFERENTIABLE = frozenset({Family.TEST, Family.FIND})
+
+SHAPED = named(
+    "empty_like zeros_like ones_like full_like rand_like randn_like randint_like new_empty "
+    "new_empty_strided new_zeros new_ones new_full"
+)
+"""Operations that take no more than its shape from an array."""
 
 MADE_BY_AUTOGRAD = named(
     "CloneBackward0 AliasBackward0 AsStridedBackward0 ViewBackward0 TransposeBackward0 TBackward0 "
@@ -128,6 +134,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.functions: dict[Node, tuple[GraphNode, list[int]]] = {}
         """What stands for nodes of autograd's that no operation was seen for, and which of their
         gradients are its operands'."""
+        self._leaves: dict[int, tuple[torch.Tensor, Node]] = {}
+        """By id: what derivatives lead back to, with its node, which cannot be asked for meanwhile."""
         self._active: dict[Node, bool] = {}
         self._pending: list[Pending] = []
         self._written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -140,7 +148,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = self._begun(leaf, copy)
         self.graph.sources = (*self.graph.sources, value)
         if leaf.requires_grad:
-            self.starts.add(torch.autograd.graph.get_gradient_edge(leaf).node)
+            self._begin_at(leaf)
+
+    def _begin_at(self, leaf: torch.Tensor) -> None:
+        node = torch.autograd.graph.get_gradient_edge(leaf).node
+        self.starts.add(node)
+        self._leaves[id(leaf)] = leaf, node
 
     def row(self, array: torch.Tensor) -> None:
         """What depends on this array differs from example to example, and is recorded."""
@@ -148,7 +161,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _begun(self, array: torch.Tensor, copy: torch.Tensor | None) -> int:
         value = self._value(array)
-        self._keep_tensor(value, array)
         for one in (array,) if copy is None else (array, copy):
             self._register(one, value)
         if array.requires_grad:
@@ -178,7 +190,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         for expansion in self.expansions:
             expansion.starts, expansion.results = [], []
-        for kept in (self.tensors, self.starts, self._known, self._memories, self._constants):
+        for kept in (
+            self.tensors,
+            self.starts,
+            self._known,
+            self._memories,
+            self._constants,
+            self._leaves,
+        ):
             kept.clear()
         for more in (self._kept, self._by_edge, self.functions, self._active, self._written_out):
             more.clear()
@@ -219,7 +238,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._resolve()
         mutable = func._schema.is_mutable
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
-        if not any(self._is_touched(one) for one in given):
+        shaped = func.overloadpacket.__name__ in SHAPED
+        if shaped or not any(self._is_touched(one) for one in given):
             if mutable:
                 self._protect(written_by(func, args, kwargs))
             return func(*args, **kwargs)
@@ -282,14 +302,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._compound[id(node)] = record, parts
         if torch.is_grad_enabled() and record.active:
             self._pending.append(Pending(record, results[0], before))
-        for array, value in zip(results, node.results, strict=True):
-            self._keep_tensor(value, array)
+        for array, value in zip(results, node.results, strict=False):
             self._register(array, value, written=record.func._schema.is_mutable)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
         graph = self.graph
         numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
+        if PRIMITIVES[primitive].family in (Family.POINTWISE, Family.COMPOSITE):
+            results = results[:1]  # others are what autograd keeps for itself
         values = [graph.value(one.shape, dtype_of(one.dtype), bits=bits(one)) for one in results]
         foreign = record.func.namespace not in ("aten", "prims")
         node = graph.node(
@@ -324,7 +345,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensor = self.tensors[operand.value]
             if operand.active:
                 starts.append(tensor.detach().requires_grad_())
-                self.starts.add(torch.autograd.graph.get_gradient_edge(starts[-1]).node)
+                self._begin_at(starts[-1])
                 tensor = starts[-1].view_as(starts[-1])
                 self._register(tensor, operand.value)
             values[operand.value] = tensor
@@ -375,8 +396,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if detached:  # autograd detaches views in the middle of what it does
             return Operand(value, shape, dtype)
         node = seen.grad_fn
-        if node is None and seen.requires_grad:
-            node = torch.autograd.graph.get_gradient_edge(seen).node
+        if node is None and id(seen) in self._leaves:
+            _, node = self._leaves[id(seen)]
         if not self.is_active(node):
             if value in self._flowing:
                 value = self._stopped(value, seen)
@@ -469,7 +490,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph.node(
             "stop_gradient", [value], [found], type=label, place=self._place(), replayable=False
         )
-        self._keep_tensor(found, array)
         self._register(array, found)
         return found
 
@@ -478,8 +498,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         edges = node.next_functions
         places = [at for at, edge in enumerate(edges) if self.is_active(edge[0])]
         operands = [
-            Operand(self._function_result(*edges[at]), (), torch.float32, edges[at])
+            Operand(value, self.graph.shape(value), torch.float32, edges[at])
             for at in places
+            for value in (self._function_result(*edges[at]),)
         ]
         results = []
         for number, held in enumerate(node._input_metadata):
@@ -537,6 +558,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return address(array) in self._learned_memory
 
     def _register(self, array: torch.Tensor, value: int, *, written: bool = False) -> None:
+        self._keep_tensor(value, array)
         place = address(array)
         memory = self._memories.get(place)
         if memory is None:
@@ -576,16 +598,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     left.append(pending)
                 continue
             base = result._base
-            if record.func._schema.is_mutable and base is not None and base.grad_fn is not None:
-                if base.grad_fn.name().endswith("CopySlices"):
-                    node = base.grad_fn
-                    record.view = View(
-                        tuple(result.shape),
-                        tuple(result.stride()),
-                        int(result.storage_offset() - base.storage_offset()),
-                        tuple(base.shape),
-                        tuple(base.stride()),
-                    )
+            whole = None if base is None or not record.func._schema.is_mutable else base.grad_fn
+            if base is not None and whole is not None and whole.name().endswith("CopySlices"):
+                node = whole
+                record.view = View(
+                    tuple(result.shape),
+                    tuple(result.stride()),
+                    int(result.storage_offset() - base.storage_offset()),
+                    tuple(base.shape),
+                    tuple(base.stride()),
+                )
             record.node = node
         self._pending = left
 
