@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, final
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.connection import FLAT
+from backlight.graph.graph import UNIFORM, DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family, family
 from backlight_torch.memory import (
@@ -24,6 +25,7 @@ from backlight_torch.memory import (
     Known,
     Memory,
     address,
+    apart,
     geometry,
     holding,
     same_numbers,
@@ -102,6 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         graph: filled as the net runs.
         tensors: values by number: those in `keep`, and all constants.
         expansions: the operations that were run once more as what they consist of.
+        taken: what stands for numbers that left PyTorch.
     """
 
     def __init__(
@@ -115,8 +118,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.tensors: dict[int, torch.Tensor] = {}
         self.expansions: list[Expansion] = []
+        self.taken: list[int] = []
         self.starts: set[Node] = set()
         self._place = place
+        self._blind = False
         self._learned = learned
         self._learned_memory: set[int] | None = None
         self._keep = keep
@@ -151,7 +156,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._begin_at(leaf)
 
     def _begin_at(self, leaf: torch.Tensor) -> None:
+        self._blind = True  # it is asked for by an operation on it
         node = torch.autograd.graph.get_gradient_edge(leaf).node
+        self._blind = False
         self.starts.add(node)
         self._leaves[id(leaf)] = leaf, node
 
@@ -235,6 +242,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self._blind:
+            return func(*args, **kwargs)
         self._resolve()
         mutable = func._schema.is_mutable
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
@@ -263,12 +272,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **kwargs)
             results = tensors_in(result)
             if not results:
+                self._read_out(record)
                 return result
             found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
         self._note(record, found, parts, results, before)
         return result
+
+    def _read_out(self, record: Record) -> None:
+        """Numbers leave PyTorch for Python, which may do anything with them."""
+        values = [one.value for one in record.operands]
+        name = "item" if record.name == "_local_scalar_dense" else record.name
+        taken = self.graph.value((), DType.BOOLEAN)
+        self.graph.node("convert", values[:1], [taken], type=name, place=self._place())
+        self.taken.append(taken)
 
     def _understood(
         self, record: Record, results: list[torch.Tensor], given: list[torch.Tensor]
@@ -302,7 +320,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._compound[id(node)] = record, parts
         if torch.is_grad_enabled() and record.active:
             self._pending.append(Pending(record, results[0], before))
-        for array, value in zip(results, node.results, strict=False):
+        for number, array in enumerate(results):
+            value = node.results[number] if number < len(node.results) else self._value(array)
             self._register(array, value, written=record.func._schema.is_mutable)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
@@ -318,7 +337,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             numbers,
             values,
             attributes,
-            type=type_of(record, results[0]),
+            type=type_of(record, primitive, results[0]),
             place=self._place(),
             native=record,
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
@@ -444,6 +463,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _updated(self, value: int, own: Geometry, writes: list[tuple[int, Geometry]]) -> int:
         for part, place in writes:
+            if apart(place, own):
+                continue
             if place == own:
                 value = part
             elif same_numbers(place, own):
@@ -488,7 +509,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = self._value(array)
         label = "detach" if torch.is_grad_enabled() else "torch.no_grad"
         self.graph.node(
-            "stop_gradient", [value], [found], type=label, place=self._place(), replayable=False
+            "stop_gradient",
+            [value],
+            [found],
+            {"word": label},
+            type=label,
+            place=self._place(),
+            replayable=False,
         )
         self._register(array, found)
         return found
@@ -621,12 +648,15 @@ def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list
     return found
 
 
-def type_of(record: Record, result: torch.Tensor) -> str:
-    """The framework's word for an operation: of one that has no derivative, what it decides."""
+def type_of(record: Record, primitive: str, result: torch.Tensor) -> str:
+    """The framework's word for an operation: of one that lets no derivative pass, what it decides."""
+    name = (
+        record.name if record.func.namespace == "aten" else f"{record.func.namespace}.{record.name}"
+    )
     if result.is_floating_point() or result.is_complex():
-        return f"{record.func.namespace}.{record.name}"
+        return name if primitive in FLAT else f"{record.func.namespace}.{record.name}"
     casts = record.name in ("_to_copy", "copy", "to") or record.name.startswith("quantize")
-    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else record.name
+    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
 
 
 def bits(array: torch.Tensor) -> int:

@@ -20,7 +20,9 @@ def connection(passes: "Passes", block: Block, score: Score, at: str | None) -> 
     with recorded(passes, Task(block, score, at, None, NoRules())) as run:
         if run.recorder.functions:
             note_derivatives(passes, block, run)
-        return connection_of(run.recorder.graph)
+        graph = run.recorder.graph
+        graph.targets = (*graph.targets, *run.recorder.taken)
+        return connection_of(graph)
 
 
 def note_derivatives(passes: "Passes", block: Block, run: Run) -> None:

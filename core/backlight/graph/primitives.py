@@ -7,6 +7,7 @@ known of it but which values it reads and gives.
 Attributes, by primitive:
 
     convert                          to: DType
+    stop_gradient                    word: str, where the framework has several: what stopped it
     add                              two operands or more
     clamp                            operands (x, low, high)
     select                           operands (condition, where true, where false)
@@ -398,7 +399,9 @@ _POINTWISE: dict[str, Meaning] = {
     "xlogy": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log(y))),
     "xlog1py": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log1p(y))),
     # Pointwise functions that NumPy does not have.
-    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, x: None),
+    **dict.fromkeys(
+        ("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, x: None
+    ),
 }
 
 _TESTS: dict[str, Meaning] = {
