@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import InputTypeError
+from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
@@ -31,6 +32,7 @@ from backlight_torch.ruled import (
     ruled_operations,
 )
 from backlight_torch.running import every
+from backlight_torch.seen import named_graph
 
 REMEMBERED = 64
 """How many input signatures a model remembers the sites and outputs of."""
@@ -124,6 +126,11 @@ class TorchModel(Model):
     ) -> Connection:
         block = blocks(self.prepare(inputs), self.net.rows)[0]
         return connection(self._passes, block, score, at)
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        block = blocks(self.prepare(inputs), self.net.rows)[0]
+        # Of one example alone, none can be told from any other axis of length 1.
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         kept = blocks(self.prepare(inputs), self.net.rows)
