@@ -50,7 +50,7 @@ imports: $(INSTALLED)
 benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
 	$(BIN)/python -m benchmarks
 
-zoo: $(INSTALLED)  ## Look at 72 nets of other libraries; those not installed are named
+zoo: $(INSTALLED)  ## Look at nets of other libraries: feature maps, kinds, gaps; those not installed are named
 	$(BIN)/python -m benchmarks.zoo
 
 clean:  ## Remove the environment and everything built
