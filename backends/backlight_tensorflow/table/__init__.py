@@ -228,9 +228,13 @@ def primitives_of(reading: Reading) -> Steps:
     return reading.step("random" if is_random(reading) else "other")
 
 
+SEEDED = {"StatelessRandomGetKeyCounter": 0, "StatelessRandomNormal": 1, "StatelessRandomUniform": 1}
+"""Which operand is the seed that they draw by."""
+
+
 def is_random(reading: Reading) -> bool:
     """Whether numbers are drawn that are others in each run: not where the seed is a constant."""
     type_ = reading.op.type
-    if type_.startswith("Stateless"):
-        return all(reading.constant(place) is None for place in range(1, len(reading.shapes)))
+    if type_ in SEEDED:
+        return reading.constant(SEEDED[type_]) is None
     return type_ in ("RandomShuffle", "RngReadAndSkip") or type_.startswith("Stateful")

@@ -47,7 +47,7 @@ class GraphAxes:
         found = GraphAxes(graph, count)
         for number, value in enumerate(graph.sources):
             found.axes[value] = found.source(number, value)
-        for value in graph.rows:
+        for value in graph.rows.difference(graph.sources):
             _, *rest = found.lengths(value)
             found.axes[value] = (examples(count), *map(other, rest))
         found.follow()
