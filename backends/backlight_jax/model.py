@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.graph.connection import connection
+from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -147,6 +148,10 @@ class JaxModel(Model):
             return found
         named = (replace(cut, name=cut.name or at) for cut in found.cuts)
         return replace(found, cuts=tuple(dict.fromkeys(named)))
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
+        trace, _ = self._traced(self.prepare(inputs))
+        return scored(trace, score, None).named
 
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputTypeError
+from backlight.graph.graph import Graph
 from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
@@ -129,6 +130,11 @@ class TensorFlowModel(Model):
         request, traced = self._traced(inputs)
         with self._network.explained(request):
             return Explained(traced, request, score, at, None).connection()
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        request, traced = self._traced(inputs)
+        with self._network.explained(request):
+            return Explained(traced, request, score, None, None).named_graph()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels
 from backlight.errors import InputTypeError
+from backlight.graph.graph import Graph
+from backlight.graph.outputs import output_kind
 from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
@@ -22,10 +24,16 @@ from backlight.tree import Tree, map_leaves, map_nested
 from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.connection import connection
 from backlight_torch.feeding import Block, blocks, joined, joined_outputs, joined_trees, signature
-from backlight_torch.kinds import kinds_watched
 from backlight_torch.nets import Net, net_of
 from backlight_torch.passes import Passes
-from backlight_torch.ruled import Task, expanded, ruled_gradient, ruled_operations
+from backlight_torch.ruled import (
+    Task,
+    captured,
+    expanded,
+    ruled_gradient,
+    ruled_operations,
+)
+from backlight_torch.seen import named_graph
 
 
 @final
@@ -127,6 +135,11 @@ class TorchModel(Model):
         block = blocks(self.prepare(inputs), self.net.rows)[0]
         return connection(self._passes, block, score, at)
 
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        block = blocks(self.prepare(inputs), self.net.rows)[0]
+        # Of one example alone, none can be told from any other axis of length 1.
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
+
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         kept = blocks(self.prepare(inputs), self.net.rows)
         return cast(Array, joined([self._passes.activation(block, at) for block in kept], kept))
@@ -195,16 +208,19 @@ class TorchModel(Model):
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         block = blocks(inputs, self.net.rows)[0]
-        with kinds_watched() as watch:
-            outputs = self._passes.outputs(block)
+        with captured(self._passes, block) as (recorder, outputs):
 
-        def specification(array: object) -> object:
-            if not isinstance(array, torch.Tensor):
-                return ()  # None, a flag: nothing to explain
-            shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-            return OutputSpec(shape, self.options.outputs or watch.kind(array))
+            def specification(array: object) -> object:
+                if not isinstance(array, torch.Tensor):
+                    return ()  # None, a flag: nothing to explain
+                shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
+                kind = self.options.outputs
+                if kind is None:
+                    kind = output_kind(recorder.graph, recorder.value_of(array))
+                return OutputSpec(shape, kind)
 
-        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
+            found = map_nested(cast(Callable[[Array], object], specification), outputs)
+        return cast(Outputs, found)
 
     def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
         block = blocks(inputs, self.net.rows)[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
+from backlight.graph.graph import Graph
 from backlight.inputs import Extra, Inputs, PerExample, Shared
 from backlight.interrupts import interruptible
 from backlight.layout import InputChannels, Layout, input_layout
@@ -116,6 +117,7 @@ VERBS = (
     "gradient",
     "operations",
     "connection",
+    "graph",
     "activation",
     "asarray",
     "sites",
@@ -221,6 +223,12 @@ class Model(ABC):
         """Which ways derivatives can take from the attributed inputs (or the value at the site) to the
         score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
         raise NotImplementedError
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        """The operations between all inputs and the score, the score's own included, or, without one,
+        the outputs, in the core's terms; its sites are named as `at=` takes them. None for a model
+        that does not tell: then what it computes is guessed from shapes."""
+        return None
 
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]

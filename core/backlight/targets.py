@@ -12,7 +12,6 @@ from backlight.class_scores import Class, ClassScore
 from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
-from backlight.objective import take_rows
 from backlight.outputs import (
     OutputKind,
     Outputs,
@@ -23,6 +22,7 @@ from backlight.outputs import (
     located,
     single,
 )
+from backlight.rows import take_rows
 from backlight.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
 from backlight.tree import leaves, names
 

@@ -8,6 +8,7 @@ from typing import Literal, final
 
 from backlight import Evidence, Method, Objective
 from backlight.errors import InputError, is_one_of, require
+from backlight.spatial import grid_at
 from backlight.tree import leaves, rebuild
 from backlight_methods.grad_cam import GradCAM
 from backlight_methods.guided_backprop import GuidedBackprop
@@ -57,11 +58,13 @@ class GuidedGradCAM(Method):
         cam = GradCAM(upsample=self.upsample, rectify=self.rectify).attribute(objective)
         guided = objective.placed(None).ruled(self.rules)
         (maps,), (gradient,) = leaves(cam.values), leaves(guided.gradient)
-        layout = objective.input_layout
-        if layout is None:
-            raise AssertionError("unreachable: Grad-CAM needs an input that has space")
-        axis = layout.channel_axis
-        weight = maps if axis is None else objective.arrays.expand_dims(maps, axis=axis)
+        grid = grid_at(objective)
+        if grid is None:
+            raise AssertionError("unreachable: Grad-CAM needs a value with places")
+        weight = maps
+        for axis in range(1, gradient.ndim):
+            if axis not in [line.axis for line in grid.lines]:
+                weight = objective.arrays.expand_dims(weight, axis=axis)
         values = rebuild(guided.gradient, [gradient * weight])
         notes = (*cam.warnings, *self.rules.notes(guided.operations))
         return Evidence(values, guided.score, warnings=notes)
