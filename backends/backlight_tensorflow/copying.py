@@ -115,6 +115,16 @@ class Copy:
         return tensor
 
 
+def has_users_gradient(node: Node) -> bool:
+    if GRADIENT not in node.attributes:
+        return False
+    try:
+        tensorflow_ops.gradient_registry.lookup(node.op.get_attr(GRADIENT).decode())
+    except LookupError:
+        return False
+    return True
+
+
 def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:
     """A flat graph made again on other arguments."""
     return Copy(dict(zip(flat.inputs, arguments, strict=True))).tensors(flat.outputs)

@@ -1,162 +1,29 @@
-"""Linear operations with what belongs to them: the bias behind, and with `folds` scales and shifts."""
+"""The weights of linear operations, with the scales and shifts behind them that belong to them."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from backlight_tensorflow.flattening import Node, Tensor, Value
-from backlight_tensorflow.operators import (
-    BATCH_NORMS,
-    MATRIX_PRODUCTS,
-    PRODUCTS,
-    QUOTIENTS,
-)
+from backlight.graph.unit import Linear, Step
+from backlight_tensorflow.flattening import Tensor, Value
 from backlight_tensorflow.passes import Pass, pull
-from backlight_tensorflow.paths import Path
-from backlight_tensorflow.units import Unit, factors
+from backlight_tensorflow.plans import Plan, Unit, natives_of
 
-BETWEEN = {"Identity", "Reshape", "Squeeze", "ExpandDims", "BatchToSpaceND"}
-"""What may be between a linear operation and its bias."""
-
-
-def extend_tail(path: Path, unit: Unit, claimed: Container[Node], folds: bool) -> None:
-    """Let the operations behind a linear one that belong to it be part of it."""
-    value, shifted, kept = unit.output, False, True
-    steps: list[Node] = []
-    while True:
-        node = path.only_user(value)
-        if node is None or node in claimed or node in path.walls:
-            return
-        after = node.outputs[0]
-        if node.op.type in BETWEEN:
-            if not node.inputs or node.inputs[0] is not value or is_first_channel(unit.core):
-                return
-            kept = kept and length(value) is not None and length(after) == length(value)
-            if shifted and not kept:
-                return
-            steps.append(node)
-            value = after
-            continue
-        constant = shift(path, node, value)
-        if constant is not None and (folds or not shifted):
-            if folds and not narrow(constant, value) and not is_first_channel(unit.core):
-                kept = False  # a bias of more axes: nothing after it can move or scale it
-            shifted = True
-        elif not (folds and kept and scales(path, unit, node, value)):
-            return
-        steps.append(node)
-        unit.tail += steps
-        unit.nodes += steps
-        unit.output = value = after
-        steps = []
-
-
-def shift(path: Path, node: Node, value: Value) -> Value | None:
-    """The constant that an operation adds to a value, if that is all it does."""
-    if node.op.type not in {"AddV2", "Add", "Sub", "BiasAdd"}:
-        return None
-    first, second = node.inputs
-    if node.op.type in {"Sub", "BiasAdd"} and first is not value:
-        return None
-    constant = second if first is value else first
-    return constant if same_for_all(path, constant, value, node) else None
-
-
-def same_for_all(path: Path, constant: Value, value: Value, node: Node) -> bool:
-    """Whether a constant is the same for all examples, and does not enlarge what it meets."""
-    if constant in path.touched:
-        return False
-    shape, wide = constant.tensor.shape, value.tensor.shape
-    if not shape.is_fully_defined() or wide.rank is None or shape.rank > wide.rank:
-        return False
-    if node.op.type != "BiasAdd" and shape.rank == wide.rank and wide.rank and shape[0] != 1:
-        return False
-    after = node.outputs[0].tensor.shape
-    return bool(after.rank == wide.rank and list(after)[1:] == list(wide)[1:])
-
-
-def scales(path: Path, unit: Unit, node: Node, value: Value) -> bool:
-    """Whether an operation scales each output channel by a constant."""
-    if node.op.type in BATCH_NORMS:
-        if node.op.get_attr("is_training") or node.inputs[0] is not value:
-            return False
-        constants = node.inputs[1:5]
-        if any(each in path.touched for each in constants):
-            return False
-        return channel_axis(unit) is not None and is_first_channel(node) == is_first_channel(
-            unit.core
-        )
-    if node.op.type not in PRODUCTS | QUOTIENTS or len(node.inputs) != 2:
-        return False
-    first, second = node.inputs
-    if node.op.type in QUOTIENTS and first is not value:
-        return False
-    constant = second if first is value else first
-    if constant is value or not same_for_all(path, constant, value, node):
-        return False
-    if constant.tensor.shape.num_elements() == 1:
-        return True
-    if channel_axis(unit) is None:
-        return False
-    if is_first_channel(unit.core):
-        rank, lengths = value.tensor.shape.rank, list(constant.tensor.shape)
-        lengths = [1] * (rank - len(lengths)) + lengths
-        return all(each == 1 for axis, each in enumerate(lengths) if axis != 1)
-    return narrow(constant, value) and length(constant) == length(unit.core.outputs[0])
-
-
-def narrow(constant: Value, value: Value) -> bool:
-    """Whether it varies along the last axis only."""
-    return all(each == 1 for each in list(constant.tensor.shape)[:-1])
-
-
-def length(value: Value) -> int | None:
-    shape = value.tensor.shape
-    return int(shape[-1]) if shape.rank and shape[-1] is not None else None
-
-
-def is_first_channel(node: Node) -> bool:
-    """Whether it has channels before the other axes."""
-    if "data_format" not in node.attributes:
-        return False
-    return bool(node.op.get_attr("data_format").decode().startswith("NC"))
-
-
-def channel_axis(unit: Unit) -> int | None:
-    """The axis of the weight, counted from the last, that holds the output's channels; None where
-    they are on no single one."""
-    node, weight = unit.core, unit.weight
-    assert weight is not None
-    type_, first = node.op.type, factors(node)[0] is weight
-    if type_ == "Einsum":
-        operands, result = node.op.get_attr("equation").decode().split("->")
-        labels = operands.split(",")[0 if first else 1]
-        if not result or result[-1] not in labels or "." in labels:
-            return None
-        return int(labels.index(result[-1]) - len(labels))
-    if type_ in MATRIX_PRODUCTS:
-        if first:
-            return None
-        flipped = node.op.get_attr("transpose_b" if type_ == "MatMul" else "adj_y")
-        return -2 if flipped else -1
-    if "BackpropInput" in type_:
-        return -2 if first and "Depthwise" not in type_ else None
-    return None if first else -1
+SHIFTS = frozenset({"shift", "reversed shift", "batch_norm"})
 
 
 class Params(Mapping[str, Tensor]):
     """Weight and bias, with what is folded into them; computed when they are asked for."""
 
-    def __init__(self, run: Pass, unit: Unit) -> None:
-        self._run, self._unit = run, unit
+    def __init__(self, plan: Plan, run: Pass, linear: Linear) -> None:
+        self._given = plan, run, linear
         self._found: dict[str, Tensor] | None = None
-        self._names = ["weight"]
-        if any(each.op.type not in {*BETWEEN, *PRODUCTS, *QUOTIENTS} for each in unit.tail):
-            self._names.append("bias")
+        shifted = any(step.effect in SHIFTS for step in linear.steps)
+        self._names = ["weight", "bias"] if shifted else ["weight"]
 
     def __getitem__(self, name: str) -> Tensor:
         if self._found is None:
-            self._found = folded(self._run, self._unit)
+            self._found = Folding(*self._given).params()
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -166,74 +33,136 @@ class Params(Mapping[str, Tensor]):
         return len(self._names)
 
 
-def folded(run: Pass, unit: Unit) -> dict[str, Tensor]:
-    assert unit.weight is not None
-    weight, bias, value = run.tensor(unit.weight), None, unit.core.outputs[0]
-    for node in unit.tail:
-        if node.op.type in BATCH_NORMS:
-            gamma, beta, mean, variance = (run.tensor(each) for each in node.inputs[1:5])
-            gamma, beta = (tf.cast(each, weight.dtype) for each in (gamma, beta))
-            mean, variance = (tf.cast(each, weight.dtype) for each in (mean, variance))
-            size = gamma * tf.math.rsqrt(variance + node.op.get_attr("epsilon"))
-            weight = scaled(weight, size, unit)
-            spread = along_channels(size, node)
-            bias = along_channels(beta - mean * size, node) + (
-                0.0 if bias is None else bias * spread
-            )
-        elif node.op.type not in BETWEEN:
-            first, second = node.inputs
-            constant = run.tensor(second if first is value else first)
-            if node.op.type in PRODUCTS | QUOTIENTS:
-                size = constant if node.op.type in PRODUCTS else 1.0 / constant
-                weight = scaled(weight, size, unit)
-                bias = None if bias is None else bias * size
+class Folding:
+    """Scales and shifts of a linear operation's result, made those of its weight and bias.
+
+    Attributes:
+        weight: as of the operation, scaled so far.
+        bias: shaped so that it broadcasts against the value so far, with all its axes; None for none.
+        axes: for each axis of the value so far, the weight's that it comes from.
+    """
+
+    def __init__(self, plan: Plan, run: Pass, linear: Linear) -> None:
+        self._plan, self._run, self._steps = plan, run, linear.steps
+        self.weight = self._constant(linear.weight)
+        self.bias: Tensor | None = None
+        self.axes = linear.axes
+
+    def params(self) -> dict[str, Tensor]:
+        for step in self._steps:
+            self._follow(step)
+        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+
+    def _follow(self, step: Step) -> None:
+        if step.moves is not None:
+            self._move(step.moves)
+        elif step.effect == "batch_norm":
+            gamma, beta, mean, variance, epsilon = self._statistics(step)
+            size = gamma * tf.math.rsqrt(variance + epsilon)
+            self._scale(size)
+            self._shift(beta - mean * size)
+        elif step.effect == "negation":
+            self._scale(tf.constant(-1.0, self.weight.dtype))
+        else:
+            assert step.constant is not None
+            constant = self._constant(step.constant)
+            if step.effect in ("scale", "quotient"):
+                self._scale(1.0 / constant if step.effect == "quotient" else constant)
             else:
-                constant = along_channels(constant, node) if node.op.type == "BiasAdd" else constant
-                constant = -constant if node.op.type == "Sub" else constant
-                bias = constant if bias is None else bias + constant
-        value = node.outputs[0]
-    return {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+                if step.effect == "reversed shift":
+                    self._scale(tf.constant(-1.0, self.weight.dtype))
+                node = self._plan.captured.graph.nodes[step.position]
+                self._shift(-constant if node.primitive == "sub" and step.effect == "shift" else constant)
+
+    def _scale(self, size: Tensor) -> None:
+        """By a number, or by numbers along axes of the weight."""
+        size = self._full(size)
+        of_axes = {own: axis for axis, own in enumerate(self.axes) if own is not None}
+        order = [of_axes[own] for own in sorted(of_axes)]
+        beyond = [axis for axis in range(len(self.axes)) if axis not in order]
+        laid = tf.transpose(size, [*order, *beyond])
+        lengths = [1] * self.weight.shape.rank
+        for place, own in enumerate(sorted(of_axes)):
+            lengths[own] = laid.shape[place]
+        self.weight = self.weight * tf.reshape(laid, lengths)
+        self.bias = None if self.bias is None else self.bias * size
+
+    def _shift(self, by: Tensor) -> None:
+        by = self._full(by)
+        self.bias = by if self.bias is None else self.bias + by
+
+    def _move(self, moves: Sequence[int | None]) -> None:
+        if self.bias is not None:
+            lengths = [1 if axis is None else self.bias.shape[axis] for axis in moves]
+            there = [axis for axis in moves if axis is not None]
+            beyond = [axis for axis in range(len(self.axes)) if axis not in there]
+            self.bias = tf.reshape(tf.transpose(self.bias, [*there, *beyond]), lengths)
+        self.axes = tuple(None if axis is None else self.axes[axis] for axis in moves)
+
+    def _full(self, constant: Tensor) -> Tensor:
+        """With all axes of the value that it meets."""
+        missing = len(self.axes) - constant.shape.rank
+        return tf.reshape(constant, (*(1,) * missing, *constant.shape))
+
+    def _constant(self, value: int) -> Tensor:
+        """A constant that TensorFlow knows, or lays out inside of one operation."""
+        captured = self._plan.captured
+        if value in captured.natives:
+            return self._run.tensor(captured.natives[value])
+        node = self._plan.recognised.flow.producer(value)
+        assert node is not None
+        return tf.reshape(self._constant(node.operands[0]), node.attributes["shape"])
+
+    def _statistics(self, step: Step) -> tuple[Tensor, ...]:
+        node = self._plan.captured.graph.nodes[step.position]
+        along = [1] * len(self.axes)
+        along[node.attributes["axis"]] = -1
+        numbers = [
+            tf.reshape(tf.cast(self._constant(each), self.weight.dtype), along)
+            for each in node.operands[1:]
+        ]
+        return (*numbers, node.attributes["epsilon"])
 
 
-def along_channels(vector: Tensor, node: Node) -> Tensor:
-    """One number per channel, shaped so that it broadcasts against the output."""
-    if not is_first_channel(node):
-        return vector
-    return tf.reshape(vector, (-1, *(1,) * (node.outputs[0].tensor.shape.rank - 2)))
-
-
-def scaled(weight: Tensor, size: Tensor, unit: Unit) -> Tensor:
-    """The weight that gives an output scaled by a number, or by one for each channel."""
-    if size.shape.num_elements() == 1:
-        return weight * tf.reshape(size, ())
-    if "Depthwise" in unit.core.op.type:
-        return weight * tf.reshape(size, tf.shape(weight)[2:])
-    axis = channel_axis(unit)
-    assert axis is not None
-    return weight * tf.reshape(size, (-1, *(1,) * (-1 - axis)))
+def weight_of(plan: Plan, linear: Linear) -> Value:
+    """The weight as TensorFlow has it; the operation may lay it out in another way."""
+    value, natives = linear.weight, plan.captured.natives
+    while value not in natives:
+        node = plan.recognised.flow.producer(value)
+        assert node is not None
+        (value,) = node.operands
+    return natives[value]
 
 
 def replay_linear(
-    run: Pass, unit: Unit, inputs: Sequence[Tensor], params: Mapping[str, Tensor]
+    plan: Plan, run: Pass, unit: Unit, inputs: Sequence[Tensor], params: Mapping[str, Tensor]
 ) -> tuple[Pass, Tensor]:
     """The operation with other weights, and the pass in which it was made."""
-    assert unit.weight is not None
-    given = {**dict(zip(unit.inputs, inputs, strict=True)), unit.weight: params["weight"]}
-    again = run.again(unit.nodes, given)
-    value = unit.core.outputs[0]
+    linear, natives = unit.found.linear, plan.captured.natives
+    assert linear is not None
+    weight = weight_of(plan, linear)
+    laid = tf.reshape(params["weight"], tf.shape(run.tensor(weight)))
+    again = run.again(unit.nodes, {**dict(zip(unit.inputs, inputs, strict=True)), weight: laid})
+    nodes = plan.captured.graph.nodes
+    value = natives[nodes[linear.position].result]
     again.tensor(value)
-    for node in unit.tail:
-        if node.op.type not in BETWEEN:
-            again.replace(node.outputs[0], again.tensor(value))
-        value = node.outputs[0]
-        again.tensor(value)
+    for step in linear.steps:
+        after = natives[nodes[step.position].result]
+        if step.moves is None:
+            again.replace(after, again.tensor(value))
+        again.tensor(after)
+        value = after
     found = again.tensor(value)
     return again, found + params["bias"] if "bias" in params else found
 
 
-def pull_linear(path: Path, again: Pass, unit: Unit, grad: Tensor) -> list[Tensor | None]:
+def pull_linear(plan: Plan, again: Pass, unit: Unit, grad: Tensor) -> list[Tensor | None]:
     """The derivative of `replay_linear`, transposed."""
-    affine = {node for node in unit.tail if node.op.type not in BETWEEN}
-    active = {*path.active} - {unit.weight}
+    linear, nodes = unit.found.linear, plan.captured.graph.nodes
+    assert linear is not None
+    affine = {
+        node for step in linear.steps if step.moves is None for node in natives_of(nodes[step.position])
+    }
+    active = plan.active - {weight_of(plan, linear)}
     found = pull(again, unit.nodes, {unit.output: grad}, active, transparent=affine)
     return [found[value] for value in unit.inputs]

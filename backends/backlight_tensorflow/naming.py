@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backlight_tensorflow.kinds import SAME_VALUE, SHAPE_ONLY
+from backlight_tensorflow.flattening import SAME_VALUE, SHAPE_ONLY
 
 if TYPE_CHECKING:
     from backlight_tensorflow.recording import Call, Record

@@ -1,6 +1,6 @@
 """The way from the differentiated values to the score: the network's flat graph and the score's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,10 +8,7 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.scores import Score
-from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, extend
-from backlight_tensorflow.kinds import SHAPE_ONLY
-from backlight_tensorflow.operators import STOPS
-from backlight_tensorflow.passes import carries_numbers
+from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Tensor, Value, extend
 from backlight_tensorflow.programs import scores_of
 from backlight_tensorflow.tracing import Trace
 
@@ -39,105 +36,36 @@ class Path:
     operands: list[Value]
     captured: dict[Value, Tensor]
 
-    def __post_init__(self) -> None:
-        flat = Flat([], list(self.sinks), self.nodes)
-        self.needed = flat.needed(without=SHAPE_ONLY)
-        self.position = {node: at for at, node in enumerate(self.needed)}
-        self.active: set[Value] = {value for value in self.places if carries_numbers(value.tensor)}
-        self.touched: set[Value] = set(self.places)
-        self.transparent = centres(self.needed)
-        for node in self.needed:
-            if node.op.type in SHAPE_ONLY:
-                continue
-            if not self.touched.isdisjoint(node.inputs):
-                self.touched.update(node.outputs)
-            if node.op.type not in STOPS or node in self.transparent:
-                self.active.update(self._active_outputs(node))
-        self.users: dict[Value, list[Node]] = {}
-        for node in self.needed:
-            if node.op.type not in SHAPE_ONLY:
-                for value in dict.fromkeys(node.inputs):
-                    self.users.setdefault(value, []).append(node)
-        self._sinks = set(self.sinks)
+    @cached_property
+    def needed(self) -> list[Node]:
+        """The operations that the sinks are computed from, in order."""
+        return Flat([], list(self.sinks), self.nodes).needed(without=SHAPE_ONLY)
 
     @cached_property
-    def route(self) -> list[Node]:
-        """The operations that gradients go back through, in the order of computation."""
-        leading = {value for value in self.sinks if value in self.active}
-        found = []
-        for node in reversed(self.needed):
-            if not leading.isdisjoint(node.outputs):
-                inputs = [value for value in node.inputs if value in self.active]
-                if inputs:
-                    leading.update(inputs)
-                    found.append(node)
-        return found[::-1]
+    def touched(self) -> set[Value]:
+        """The values that depend on the places."""
+        return self._reached(SHAPE_ONLY)
 
     @cached_property
     def beside(self) -> bool:
         """Whether what the network is called with gets into the way from the places in another way
         than through them."""
         arguments = set(self.traced.arguments) - set(self.places)
+        reached = self._reached(())  # be it by their shape alone
         return any(
             value in arguments or (value.node is not None and self.traced.depends(value.node))
             for node in self.needed
             if not self.touched.isdisjoint(node.outputs)
             for value in node.inputs
-            if value not in self.touched and not self._of_places(value)
+            if value not in reached
         )
 
-    def _of_places(self, value: Value) -> bool:
-        """Whether the places lead there, be it by their shape alone."""
-        return value in self._reached
-
-    @cached_property
-    def _reached(self) -> set[Value]:
+    def _reached(self, without: Collection[str]) -> set[Value]:
         reached = set(self.places)
         for node in self.needed:
-            if not reached.isdisjoint(node.inputs):
+            if node.op.type not in without and not reached.isdisjoint(node.inputs):
                 reached.update(node.outputs)
         return reached
-
-    def only_user(self, value: Value) -> Node | None:
-        """The one operation that uses a value, if there is one and the value is no result."""
-        users = self.users.get(value, ())
-        return users[0] if len(users) == 1 and value not in self._sinks else None
-
-    def is_sink(self, value: Value) -> bool:
-        return value in self._sinks
-
-    def inputs(self, node: Node) -> list[Value]:
-        """The operands that gradients go back to, each once."""
-        return [value for value in dict.fromkeys(node.inputs) if value in self.active]
-
-    def _active_outputs(self, node: Node) -> list[Value]:
-        if node.op.type == "IdentityN":
-            pairs = zip(node.inputs, node.outputs, strict=True)
-            return [result for operand, result in pairs if operand in self.active]
-        if self.active.isdisjoint(node.inputs):
-            return []
-        if node.op.type.startswith("FusedBatchNorm"):
-            return node.outputs[:1]
-        return [value for value in node.outputs if carries_numbers(value.tensor)]
-
-
-def centres(nodes: Sequence[Node]) -> set[Node]:
-    """Those of the nodes that hold constant the mean that a variance is taken around: the derivative by
-    that mean is zero, so that nothing is lost where it counts as depending on the values."""
-
-    def is_centre(node: Node) -> bool:
-        mean = node.inputs[0].node if node.op.type in STOPS else None
-        return (
-            mean is not None
-            and mean.op.type == "Mean"
-            and all(
-                user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
-                for user in nodes
-                if node.outputs[0] in user.inputs
-            )
-        )
-
-    return {node for node in nodes if is_centre(node)}
 
 
 def path_to_score(

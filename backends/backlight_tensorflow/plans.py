@@ -1,56 +1,108 @@
-"""What rules make of a path: its units as operations, and the rule for each."""
+"""What rules make of a path: its operations, as the core recognises them, in TensorFlow's own terms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-from backlight.operations import LINEAR, Kind, Operation
+from backlight.graph import unit as core
+from backlight.graph.graph import Node as CoreNode
+from backlight.graph.recognition import Recognised, recognise
+from backlight.graph.graph import Graph
+from backlight.operations import Kind, Operation
 from backlight.rules import Rule, Rules
-from backlight_tensorflow.flattening import Node, Value
+from backlight_tensorflow.capture import Captured, Shape
+from backlight_tensorflow.copying import has_users_gradient
+from backlight_tensorflow.flattening import SHAPE_ONLY, Node, Value
+from backlight_tensorflow.passes import carries_numbers
 from backlight_tensorflow.paths import Path
-from backlight_tensorflow.reciprocals import reciprocals
-from backlight_tensorflow.recognition import Recognition
-from backlight_tensorflow.units import Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A recognised operation by the operations of TensorFlow that it is made of.
+
+    Attributes:
+        found: what was recognised.
+        nodes: in the order of computation.
+        inputs: the operands that gradients flow to, each once.
+        outputs: the results that gradients flow from; the first is the operation's.
+        core: the operation that it is named by.
+        held: of a normalisation: the operations that give what it divides by.
+        parts: of a neuron.
+    """
+
+    found: core.Unit
+    nodes: list[Node]
+    inputs: list[Value]
+    outputs: list[Value]
+    core: Node
+    held: frozenset[Node]
+    parts: "tuple[Unit, ...]"
+
+    @property
+    def kind(self) -> Kind:
+        return self.found.kind
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    @property
+    def types(self) -> set[str]:
+        return {node.op.type for node in self.nodes}
 
 
 @dataclass(eq=False)
 class Plan:
-    """The units of a path under rules.
+    """The operations of a path under rules.
 
     Attributes:
+        captured: the path as a graph of the core.
+        recognised: what is in it.
         units: in the order of computation.
-        first, last: those that are reached from the value, or reach the score, without meeting
-            another linear operation.
-        quotients: products with a factor that comes from one over something, and which that is.
+        route: the operations that gradients go back through, in the order of computation.
+        active: the values that gradients go back to.
         passed: operations whose gradient goes through as it is.
-        seen: the number of examples that shapes were last seen for, and the shapes then.
     """
 
     path: Path
     rules: Rules
+    captured: Captured
+    recognised: Recognised
     units: list[Unit] = field(init=False)
-    first: set[Unit] = field(init=False)
-    last: set[Unit] = field(init=False)
-    quotients: dict[Unit, int] = field(init=False)
+    route: list[Node] = field(init=False)
+    active: set[Value] = field(init=False)
     passed: set[Node] = field(init=False)
-    seen: tuple[int, dict[Value, tuple[int, ...]]] | None = None
 
     def __post_init__(self) -> None:
-        found = Recognition(self.path, self.rules)
-        self.units = found.units
-        self.quotients = reciprocals(self.path, self.units)
-        self.passed = self.path.transparent | found.passed
-        self.first, self.last = self._ends()
+        path, numbers = self.path, self.captured.numbers
+        position = {node: at for at, node in enumerate(path.nodes)}
+        self.units = [self._unit(found, position) for found in self.recognised.units]
+        active = self.recognised.flow.active
+        self.active = {
+            value
+            for value in path.touched
+            if carries_numbers(value.tensor) and numbers.get(value, -1) in {*active, -1}
+        }
+        self.route = [node for node in path.needed if not self.active.isdisjoint(node.inputs)]
+        self.passed = {
+            native
+            for node in self.captured.graph.nodes
+            if node.primitive == "identity"
+            for native in cast(tuple[Node, ...], node.native)
+            if native.op.type == "StopGradient" or has_users_gradient(native)
+        }
 
     @property
     def values(self) -> list[Value]:
-        """The values whose shapes matter: outputs of units, then their inputs."""
+        """The values whose shapes matter: outputs of units, and their inputs."""
         parts = [part for unit in self.units for part in (unit, *unit.parts)]
-        inputs = [value for part in parts for value in part.inputs]
-        return list(dict.fromkeys([*(part.output for part in parts), *inputs]))
+        return list(dict.fromkeys(value for part in parts for value in (part.output, *part.inputs)))
 
-    def operations(self, shapes: Mapping[Value, tuple[int, ...]]) -> dict[Unit, Operation]:
+    def operations(self, shapes: Mapping[Value, Shape]) -> dict[Unit, Operation]:
+        """Each unit's operation for arrays of these shapes."""
         parts = [part for unit in self.units for part in (unit, *unit.parts)]
-        return {part: self._operation(part, shapes[part.output]) for part in parts}
+        return {part: replace(part.found.described, shape=shapes[part.output]) for part in parts}
 
     def chosen(self, operations: Mapping[Unit, Operation]) -> dict[Unit, Rule]:
         kinds = self.rules.kinds
@@ -61,42 +113,20 @@ class Plan:
         }
         return {unit: rule for unit, rule in found.items() if rule is not None}
 
-    def _operation(self, unit: Unit, shape: tuple[int, ...]) -> Operation:
-        return Operation(
-            kind=unit.kind,
-            name=self.path.traced.place(unit.core),
-            type=unit.core.op.type,
-            shape=shape,
-            first=unit in self.first,
-            last=unit in self.last,
-            axes=unit.axes,
-            reciprocal=self.quotients.get(unit),
-            replayable=unit.replayable,
+    def _unit(self, found: core.Unit, position: Mapping[Node, int]) -> Unit:
+        graph, natives = self.captured.graph, self.captured.natives
+        nodes = {native for at in found.positions for native in natives_of(graph.nodes[at])}
+        size = None if found.size is None else self.recognised.flow.producer(found.size)
+        return Unit(
+            found,
+            sorted(nodes, key=position.__getitem__),
+            [natives[value] for value in dict.fromkeys(found.inputs)],
+            [natives[value] for value in found.outputs],
+            natives_of(graph.nodes[found.core])[0],
+            frozenset() if size is None else frozenset(natives_of(size)),
+            tuple(self._unit(part, position) for part in found.parts),
         )
 
-    def _ends(self) -> tuple[set[Unit], set[Unit]]:
-        path = self.path
-        owner = {node: unit for unit in self.units for node in unit.nodes}
-        linear = {*LINEAR, Kind.NEURON}
-        free = {value for value in path.places if value in path.active}
-        first: set[Unit] = set()
-        for node in path.route:
-            reached = not free.isdisjoint(node.inputs)
-            unit = owner.get(node)
-            if unit is not None and not free.isdisjoint(unit.inputs):
-                first.add(unit)
-            if reached and (unit is None or unit.kind not in linear):
-                free.update(node.outputs)
-        free, last = set(path.sinks), set()
-        for node in reversed(path.route):
-            reached = not free.isdisjoint(node.outputs)
-            unit = owner.get(node)
-            if unit is not None and unit.output in free:
-                last.add(unit)
-            if reached and (unit is None or unit.kind not in linear):
-                free.update(value for value in node.inputs if value in path.active)
-        for unit in self.units:
-            for ends in (first, last):
-                if unit in ends:
-                    ends.update(unit.parts)
-        return first, last
+
+def natives_of(node: CoreNode) -> tuple[Node, ...]:
+    return cast(tuple[Node, ...], node.native)
