@@ -398,7 +398,9 @@ _POINTWISE: dict[str, Meaning] = {
     "xlogy": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log(y))),
     "xlog1py": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log1p(y))),
     # Pointwise functions that NumPy does not have.
-    **dict.fromkeys(("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, x: None),
+    **dict.fromkeys(
+        ("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, *x: None
+    ),
 }
 
 _TESTS: dict[str, Meaning] = {

@@ -17,6 +17,9 @@ Key: TypeAlias = tuple[Path, int]
 Operand: TypeAlias = int | Literal
 """The number of a value, or a constant scalar."""
 
+SCORE: Path = (-1,)
+"""Where the equations of a score are."""
+
 INLINED = {"jit", "pjit", "closed_call", "core_call", "core_closed_call"}
 """Calls that mean nothing but their body."""
 

@@ -8,8 +8,8 @@ from typing import final
 import jax.numpy as jnp
 
 from backlight.model import Site
-from backlight_jax.program import Key, Node
-from backlight_jax.structure import LAYOUT, Structure
+from backlight_jax.capture.program import Key, Node
+from backlight_jax.sites.structure import LAYOUT, Structure
 
 
 @final

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, TypeVar, cast, final
 
@@ -10,14 +10,18 @@ import jax
 import jax.numpy as jnp
 
 from backlight.errors import ModelError, SiteError, UnknownNameError
+from backlight.graph.graph import Graph
+from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_jax.naming import Place, Sites, find_sites, labels
+from backlight_jax.capture.graph import graph_of, opened
+from backlight_jax.capture.program import Key, Path, Program, flatten
 from backlight_jax.nets import Net
-from backlight_jax.program import Key, Path, Program, flatten
 from backlight_jax.signature import Signature
-from backlight_jax.structure import Structure
+from backlight_jax.sites.names import Place, Sites, find_sites, labels
+from backlight_jax.sites.structure import Structure
+from backlight_jax.table import is_floating
 
 # Else a later step of their own may fail on what an earlier one left.
 unbroken_package("jax")
@@ -75,11 +79,21 @@ class Trace:
         return Structure(self.whole, [value for value, is_row in inputs if is_row])
 
     @cached_property
+    def graph(self) -> Graph:
+        """The operations from the examples to the outputs; from the weights where those are indices."""
+        program, _ = opened(self.jaxpr)
+        values, weights = program.inputs, len(self.signature.weights)
+        choices = values[weights:], values, list(program.constants)
+        sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
+        return graph_of(program, next((some for some in sources if some), []), program.outputs)
+
+    @cached_property
     def outputs(self) -> Outputs:
         """Shape and kind of the outputs."""
+        kinds = map(partial(output_kind, self.graph), self.graph.targets)
         specifications = [
-            OutputSpec(tuple(aval.shape), self.structure.kind(output))
-            for aval, output in zip(self.jaxpr.out_avals, self.whole.outputs, strict=True)
+            OutputSpec(tuple(aval.shape), kind)
+            for aval, kind in zip(self.jaxpr.out_avals, kinds, strict=True)
         ]
         tree = jax.tree.unflatten(self.structure_of_outputs, specifications)
         # None, say, holds nothing to explain.
