@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import InputTypeError
+from backlight.graph.outputs import output_kind
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -20,10 +21,15 @@ from backlight.scores import Score
 from backlight.tree import Tree, map_leaves, map_nested
 from backlight_torch.connection import connection
 from backlight_torch.feeding import Block, blocks, joined, joined_outputs, joined_trees, signature
-from backlight_torch.kinds import kinds_watched
 from backlight_torch.nets import Net
 from backlight_torch.passes import Passes
-from backlight_torch.ruled import Task, expanded, ruled_gradient, ruled_operations
+from backlight_torch.ruled import (
+    Task,
+    captured,
+    expanded,
+    ruled_gradient,
+    ruled_operations,
+)
 from backlight_torch.running import every
 
 REMEMBERED = 64
@@ -191,16 +197,19 @@ class TorchModel(Model):
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         block = blocks(inputs, self.net.rows)[0]
-        with kinds_watched() as watch:
-            outputs = self._passes.outputs(block)
+        with captured(self._passes, block) as (recorder, outputs):
 
-        def specification(array: object) -> object:
-            if not isinstance(array, torch.Tensor):
-                return ()  # None, a flag: nothing to explain
-            shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-            return OutputSpec(shape, self.options.outputs or watch.kind(array))
+            def specification(array: object) -> object:
+                if not isinstance(array, torch.Tensor):
+                    return ()  # None, a flag: nothing to explain
+                shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
+                kind = self.options.outputs
+                if kind is None:
+                    kind = output_kind(recorder.graph, recorder.value_of(array))
+                return OutputSpec(shape, kind)
 
-        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
+            found = map_nested(cast(Callable[[Array], object], specification), outputs)
+        return cast(Outputs, found)
 
     def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
         block = blocks(inputs, self.net.rows)[0]

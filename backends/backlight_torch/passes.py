@@ -1,6 +1,6 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import cast, final
 
 import torch
@@ -36,12 +36,18 @@ class Passes:
         self.net = net
         self.arrays = arrays
         self.sites_of = sites
+        self.kept: dict[Hashable, frozenset[int]] = {}
+        """By what was asked for: the values that rules looked at when it was asked before."""
         self._unoptimised = Unoptimised()
 
     def unoptimised(self) -> "Passes":
         """The passes of a net that runs all its operations one by one."""
         net = self._unoptimised.of(self.net)
-        return self if net is self.net else Passes(net, self.arrays, self.sites_of)
+        if net is self.net:
+            return self
+        other = Passes(net, self.arrays, self.sites_of)
+        other.kept = self.kept
+        return other
 
     def outputs(self, block: Block) -> object:
         with running(self.net.roots(), graph=False, hooked=False):

@@ -1,4 +1,8 @@
-"""What compound operations consist of, in PyTorch's own arithmetic."""
+"""What compound operations consist of, in PyTorch's own arithmetic, and which are run as that.
+
+Rules are for real numbers, but for sums and products: a complex number counts as two real ones, and
+functions of such are opened too.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +10,11 @@ from typing import Any
 
 import torch
 
-from backlight_torch import kernels
-from backlight_torch.complex_numbers import COMPLEX_PARTS, Parts, squared_magnitude
+from backlight.graph.recognition import INSIDE, RECTIFIERS
+from backlight.operations import Kind
+from backlight.rules import Rules
+from backlight_torch.records import Operand, Parts
+from backlight_torch.table import ATTENTIONS, BATCH_NORMS, Call, Found
 
 
 def held(size: torch.Tensor, frozen: bool) -> torch.Tensor:
@@ -190,17 +197,37 @@ def shifted(product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Pa
 
     def parts(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
         shift, one, other = list(given.values())[:3]
-        return [shift * given["beta"] + product(one, other) * given["alpha"]]
+        return [times(shift, given["beta"]) + times(product(one, other), given["alpha"])]
 
     return parts
 
 
+def times(x: Any, number: float) -> Any:
+    return x if number == 1 else x * number
+
+
 def shifted_elements(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
-    return [given["self"] + given["tensor1"] * given["tensor2"] * given["value"]]
+    return [given["self"] + times(given["tensor1"] * given["tensor2"], given["value"])]
 
 
 def shifted_quotient(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
-    return [given["self"] + given["tensor1"] / given["tensor2"] * given["value"]]
+    return [given["self"] + times(given["tensor1"] / given["tensor2"], given["value"])]
+
+
+def multiple_added(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    return [given["self"] + given["other"] * given["alpha"]]
+
+
+def multiple_taken(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    return [given["self"] - given["other"] * given["alpha"]]
+
+
+def taken_from_multiple(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    return [given["other"] - given["self"] * given["alpha"]]
+
+
+def truncated(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    return [(given["self"] / given["other"]).trunc()]
 
 
 def between(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
@@ -218,9 +245,66 @@ def dense(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
     return [given["input"] @ given["weight"].mT + given["bias"]]
 
 
+def grouped(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    """Rows in groups, each with a matrix of its own; `offs` says where the groups end."""
+    if given["offs"] is None or given["bias"] is not None or given["mat2"].ndim != 3:
+        raise NotImplementedError("groups of columns")
+    ends = given["offs"].tolist()
+    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    rows = given["self"][: ends[-1]].split(sizes)
+    return [torch.cat([one @ given["mat2"][n] for n, one in enumerate(rows)])]
+
+
+def cross(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    one, other, axis = given["self"], given["other"], given["dim"]
+    forth = one.roll(-1, axis) * other.roll(-2, axis)
+    return [forth - one.roll(-2, axis) * other.roll(-1, axis)]
+
+
+def trilinear(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    """Three operands, with new axes where they have none, multiplied and summed up."""
+    product: Any = 1
+    for number in (1, 2, 3):
+        factor = given[f"i{number}"]
+        for axis in sorted(given[f"expand{number}"]):
+            factor = factor.unsqueeze(axis)
+        product = factor * product
+    return [product.sum(given["sumdim"])]
+
+
+def squared_magnitude(z: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(z.resolve_conj()).square().sum(-1)
+
+
+def magnitude(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    """Of complex numbers, a function of two real ones."""
+    return [squared_magnitude(given["self"]).sqrt()]
+
+
+def polar(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    size, angle = given["abs"], given["angle"]
+    return [torch.complex(size * angle.cos(), size * angle.sin())]
+
+
+def quotient(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    upper, lower = given["self"], given["other"]
+    if not lower.is_complex():
+        return [upper * lower.reciprocal()]
+    return [upper * lower.conj() * squared_magnitude(lower).reciprocal()]
+
+
+def reciprocal(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    z = given["self"]
+    return [z.conj() * squared_magnitude(z).reciprocal()]
+
+
+def square(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
+    return [given["self"] * given["self"]]
+
+
 PARTS: dict[str, Parts] = {
-    **dict.fromkeys(kernels.ATTENTIONS, attention),
-    **dict.fromkeys(kernels.BATCH_NORMS, instance_norm),
+    **dict.fromkeys(ATTENTIONS.split(), attention),
+    **dict.fromkeys(BATCH_NORMS.split(), instance_norm),
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), shifted(torch.matmul)),
     "addbmm": shifted(lambda one, other: (one @ other).sum(0)),
     "addr": shifted(torch.outer),
@@ -246,6 +330,75 @@ PARTS: dict[str, Parts] = {
     "lerp": between,
     "convolution": convolution,
     "linear": dense,
-    **COMPLEX_PARTS,
+    "add": multiple_added,
+    "sub": multiple_taken,
+    "rsub": taken_from_multiple,
+    "div": truncated,
+    "_grouped_mm": grouped,
+    "linalg_cross": cross,
+    "_trilinear": trilinear,
 }
-"""By the names of operations; of those whose kind tells what they are, where rules want them opened."""
+"""By the names of operations."""
+
+OF_COMPLEX: dict[str, Parts] = {
+    "abs": magnitude,
+    "polar": polar,
+    "div": quotient,
+    "reciprocal": reciprocal,
+    "pow": square,
+}
+"""What they consist of where a number is complex."""
+
+COMPOUND = {
+    "softmax": Kind.SOFTMAX,
+    "log_softmax": Kind.LOG_SOFTMAX,
+    "logsumexp": Kind.LOGSUMEXP,
+    "normalize": Kind.NORMALIZATION,
+}
+"""Primitives that rules may want whole."""
+
+
+def expander(rules: Rules) -> Callable[[Call, Found], Parts | None]:
+    """Which operations rules see as what they consist of."""
+    inside = bool(rules.kinds & (INSIDE - RECTIFIERS))
+
+    def expand(call: Call, found: Found) -> Parts | None:
+        if any(one.dtype.is_complex for one in call.operands):
+            return None if call.name == "pow" and call["exponent"] != 2 else complex_parts(call)
+        parts = PARTS.get(call.name)
+        if parts is None or not is_compound(call, found):
+            return None
+        kind = COMPOUND.get(found[0])
+        whole = kind is not None and (kind in rules.kinds or not inside)
+        return None if whole and plain_weights(call, found) else parts
+
+    return expand
+
+
+def complex_parts(call: Call) -> Parts | None:
+    return OF_COMPLEX.get(call.name) or (
+        PARTS.get(call.name) if is_compound(call, ("other", (), {})) else None
+    )
+
+
+SIMPLE = {"dot", "conv", "batch_norm", "normalize"}
+"""Primitives that an operation is unless a weight depends on the explained value."""
+
+
+def is_compound(call: Call, found: Found) -> bool:
+    """Whether there is something to be seen inside."""
+    if call.name in ("add", "sub", "rsub"):
+        return bool(call["alpha"] not in (None, 1))
+    if call.name == "div":
+        return bool(call["rounding_mode"] == "trunc")
+    if found[0] in ("dot", "conv", "batch_norm"):
+        return not plain_weights(call, found)
+    return True
+
+
+def plain_weights(call: Call, found: Found) -> bool:
+    """Whether nothing but x, or one factor of a product, depends on the explained value."""
+    scaled = any(call[name] not in (None, 1) for name in ("alpha", "beta"))
+    first = 2 if found[0] in ("dot", "conv") else 1
+    later = [one for one in found[1][first:] if isinstance(one, Operand)]
+    return not scaled and not any(one.active for one in later)
