@@ -189,8 +189,7 @@ def solved(equation: JaxprEqn) -> Term:
     lengths = equation.params["const_lengths"]
     ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve, lengths.transpose_solve])
     helping = range(int(ends[0]), int(ends[-1]))
-    kept = frozenset(range(len(equation.invars))) - frozenset(helping)
-    return Term("other", {"derivatives": (kept,) * len(equation.outvars)})
+    return Term("other", {"helping": frozenset(helping)})
 
 
 def pooled(primitive: str, **rest: Any) -> Put:
