@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
-from backlight.graph.moves import OTHER, Move, Moves, at_targets, moves_behind, start
+from backlight.graph.moves import OTHER, Moves, at_targets, moves_behind, start
 from backlight.graph.primitives import Family, family
 from backlight.graph.ways import NOWHERE, End, Places, Ways, chosen, looped, tested, union
 from backlight.model import Connection, Cut
