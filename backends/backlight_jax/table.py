@@ -172,10 +172,8 @@ def gathered(equation: JaxprEqn) -> Term:
 def sorted_along(equation: JaxprEqn) -> Term:
     """Each operand is sorted as the first is, and has its derivative from its own result."""
     params = equation.params
-    own = {"derivatives": tuple(frozenset({at}) for at in range(len(equation.invars)))}
-    if len(equation.invars) > 2 or params["num_keys"] > 1:
-        return Term("other", own)
-    return Term("sort", {"axis": params["dimension"], "descending": False, **own})
+    own = tuple(frozenset({at}) for at in range(len(equation.invars)))
+    return Term("sort", {"axis": params["dimension"], "descending": False, "derivatives": own})
 
 
 def highest(equation: JaxprEqn) -> Term:
@@ -185,11 +183,13 @@ def highest(equation: JaxprEqn) -> Term:
 
 
 def solved(equation: JaxprEqn) -> Term:
-    """A linear system: what only helps to find the solution has no derivative of its own."""
+    """A linear system; some operands only help to find the solution."""
     lengths = equation.params["const_lengths"]
     ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve, lengths.transpose_solve])
     helping = range(int(ends[0]), int(ends[-1]))
-    return Term("other", {"helping": frozenset(helping)})
+    kept = frozenset(range(len(equation.invars))) - frozenset(helping)
+    all_kept = (kept,) * len(equation.outvars)
+    return Term("other", {"derivatives": all_kept, "dependences": all_kept})
 
 
 def pooled(primitive: str, **rest: Any) -> Put:

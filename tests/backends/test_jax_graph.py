@@ -140,6 +140,9 @@ CASES: dict[str, list[Case]] = {
     "stack": [(lambda x, y: jnp.stack([x, y], 1), (X, Y))],
     "tile": [(lambda x: jnp.tile(x, (2, 3)), (X,))],
     "top_k": [(lambda x: lax.top_k(x, 2), (X,))],
+    "approx_top_k": [(lambda x: lax.approx_max_k(x, 2), (X,))],
+    "bitcast_convert_type": [(lambda x: lax.bitcast_convert_type(x, "int64"), (X,))],
+    "custom_linear_solve": [(lambda x: jnp.linalg.solve(x[:, :3], x[:, 3]), (X,))],
     "transpose": [(lambda x: x.transpose(2, 0, 1), (CUBE,))],
     "unstack": [(lambda x: jnp.unstack(x, axis=1), (CUBE,))],
     "while": [(lambda x: lax.while_loop(lambda h: h.sum() < 9, lambda h: h + 1, x), (X,))],
@@ -154,10 +157,10 @@ ELSEWHERE = {
 }  # fmt: skip
 """Tested by their gradients."""
 UNREACHED = {
-    "copy_p", "expand_dims", "layout_constraint", "mesh_cast", "pbroadcast", "psum", "psum_invariant",
-    "pvary", "reshard", "scatter_add", "sharding_constraint",
+    "cond", "copy_p", "expand_dims", "layout_constraint", "mesh_cast", "pbroadcast", "psum",
+    "psum_invariant", "pvary", "reshard", "scatter_add", "sharding_constraint",
 }  # fmt: skip
-"""Of several devices, and of other versions of JAX."""
+"""Of several devices, of other versions of JAX, and choices that have effects."""
 
 
 def test_every_row_of_the_table_has_a_case() -> None:

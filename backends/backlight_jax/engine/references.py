@@ -17,7 +17,7 @@ from backlight_jax.capture.scored import Explained, explained
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes
 from backlight_jax.engine.applications import Applied
-from backlight_jax.engine.steps import Values
+from backlight_jax.engine.steps import Values, read
 from backlight_jax.sites.names import Place
 
 
@@ -29,10 +29,6 @@ class Shared:
     found: Explained
     units: dict[int, Unit]
     """By the number of the batch's result."""
-
-
-def read(values: Values, operand: Any) -> Any:
-    return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
 
 
 def whole_reference(

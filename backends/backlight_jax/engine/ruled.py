@@ -15,8 +15,8 @@ from backlight_jax.capture.scored import explained
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes
 from backlight_jax.engine.applications import Applied
-from backlight_jax.engine.references import one_row_reference, paired, read, whole_reference
-from backlight_jax.engine.steps import Values, backward, forward, parts
+from backlight_jax.engine.references import one_row_reference, paired, whole_reference
+from backlight_jax.engine.steps import Values, backward, forward, parts, read
 from backlight_jax.sites.names import Place
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.rules import Rule, Rules
-from backlight_jax.capture.program import Node, run
+from backlight_jax.capture.program import Node, Operand, run
 from backlight_jax.capture.scored import Explained
 from backlight_jax.engine.applications import Applied
 from backlight_jax.engine.units import results
@@ -81,6 +81,10 @@ def parts(found: Explained, rules: Rules) -> list[Part]:
             pending.extend(nodes)
     close()
     return listed
+
+
+def read(values: Values, operand: Operand) -> Any:
+    return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
 
 
 def forward(stretches: Sequence[Part], values: Values) -> list[Pullback | None]:

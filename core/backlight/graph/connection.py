@@ -152,8 +152,9 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
         return loop_ways(node)
     if node.primitive == "call":
         return call_ways(flow, node)
-    everything = frozenset(range(len(node.operands))) - node.attributes.get("helping", NOWHERE)
-    floating = floating_operands(flow, node) & everything
+    everything = frozenset(range(len(node.operands)))
+    depending = node.attributes.get("dependences", (everything,) * len(node.results))
+    floating = floating_operands(flow, node) & union(depending)
     passing = []
     for at, value in enumerate(node.results):
         blocked = node.primitive in FLAT or not flow.values[value].dtype.differentiable
@@ -162,7 +163,7 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
     kept = frozenset(at for at, passes in enumerate(passing) if passes < floating)
     minor = family(node) is Family.FIND or node.primitive in COMPARING or is_truth(flow, node)
     end = End(0, word(flow, node), minor, floating, kept)
-    return Ways(tuple(passing), (everything,) * len(passing), (end,) if floating and kept else ())
+    return Ways(tuple(passing), depending, (end,) if floating and kept else ())
 
 
 def loop_ways(node: Node) -> Ways:

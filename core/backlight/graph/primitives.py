@@ -84,7 +84,7 @@ Attributes, by primitive:
 
 Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
 by, a frozenset; where nothing is said that is all floating-point operands, and those of a body. It may
-say `helping`: the places of operands that only help to find the results, which others determine.
+say `dependences` likewise, where some operands only help to find the result, and change nothing.
 """
 
 import math
