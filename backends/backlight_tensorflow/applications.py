@@ -13,9 +13,9 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.copying import CONTROL_FLOW
 from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.linear_units import Params, pull_linear, replay_linear
 from backlight_tensorflow.passes import Pass, pull
 from backlight_tensorflow.plans import Plan, Unit
+from backlight_tensorflow.weights import Params, pull_linear, replay_linear
 
 
 class TensorFlowApplication(Application):
@@ -34,10 +34,8 @@ class TensorFlowApplication(Application):
         self.arrays = cast(Arrays, array_functions)
         self.inputs = tuple(run.tensor(value) for value in unit.inputs)
         self.output = run.tensor(unit.output)
-        # A function of Python: what no rule asks for is not computed.
         linear = unit.found.linear
-        params = {} if linear is None else Params(plan, run, linear)
-        self.params = cast(Mapping[str, Array], params)
+        self.params = {} if linear is None else Params(plan, run, linear)
         self.reference = (
             None
             if reference is None
@@ -59,7 +57,9 @@ class TensorFlowApplication(Application):
         given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
-            again, _ = replay_linear(self._plan, self._run, unit, given, {"weight": weights["weight"]})
+            again, _ = replay_linear(
+                self._plan, self._run, unit, given, {"weight": weights["weight"]}
+            )
             found = pull_linear(self._plan, again, unit, grad)
         else:
             again = self._run if inputs is None else self._again(given)

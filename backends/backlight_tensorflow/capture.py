@@ -4,9 +4,10 @@ Lengths and constants are read off a copy for a few examples, in which TensorFlo
 run. A node's `native` is the operations that run it, see `grouping`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from backlight.graph.graph import Graph
+from backlight.graph.graph import Node as CoreNode
+from backlight.graph.primitives import evaluated
+from backlight_tensorflow.asking import derivatives_of
 from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Value
 from backlight_tensorflow.grouping import Group, Surroundings, grouped
-from backlight_tensorflow.table import dtype_of
+from backlight_tensorflow.table import dtype_of, primitives_of
 from backlight_tensorflow.table.reading import BEFORE, Reading, Shape
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
@@ -39,7 +43,9 @@ class Known:
         return Reading(node.op, shapes, results, lambda place: self.static(node.inputs[place]))
 
 
-def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | None = None) -> Known:
+def known_of(
+    tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | None = None
+) -> Known:
     """What a graph says of its tensors, but for shapes that are known otherwise."""
 
     @cache
@@ -48,7 +54,25 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         if found.dtype in (tf.resource, tf.variant, tf.string):
             return None
         number = tf.get_static_value(found)
+        if number is None and value.node is not None and found.dtype.is_integer:
+            number = folded(value, value.node)
         return None if number is None else np.asarray(number)
+
+    def folded(value: Value, node: Node) -> NDArray[Any] | None:
+        """Axes and lengths that are computed from constants."""
+        operands = [static(each) for each in node.inputs]
+        numbers = [each for each in operands if each is not None]
+        if len(numbers) < len(operands) or len(node.outputs) > 1 or not operands:
+            return None
+        if node.op.type == "Range":
+            start, stop, step = (int(each) for each in numbers)
+            return np.arange(start, stop, step)
+        *more, last = primitives_of(known.read(node))
+        if more:
+            return None
+        made = CoreNode(last.primitive, (), (), last.attributes)
+        results = evaluated(made, [numbers[place] for place in last.operands])
+        return None if results is None else results[0]
 
     @cache
     def shape(value: Value) -> Shape:
@@ -58,7 +82,8 @@ def known_of(tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | 
         held = shape_held(found)
         return () if held.rank is None else tuple(-1 if each is None else each for each in held)
 
-    return Known(shape, static)
+    known = Known(shape, static)
+    return known
 
 
 def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
@@ -66,7 +91,11 @@ def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
     if tensor.dtype != tf.resource:
         return tensor.shape
     held = getattr(tensor, "_handle_data", None)
-    return tf.TensorShape(held.shape_and_type[0].shape) if held and held.shape_and_type else tensor.shape
+    return (
+        tf.TensorShape(held.shape_and_type[0].shape)
+        if held and held.shape_and_type
+        else tensor.shape
+    )
 
 
 @dataclass(eq=False)
@@ -130,25 +159,29 @@ class Capture:
 
     def _fill(self, targets: Sequence[Value], position: Mapping[Node, int]) -> None:
         """Append the groups that the targets depend on, in order, but each behind what it reads."""
-        needed: dict[Group, None] = {}
-        waiting = [*map(self._maker, targets)]
+        needed: set[Group] = set()
+        waiting = self._makers(targets)
         while waiting:
             group = waiting.pop()
-            if group is not None and group not in needed:
-                needed[group] = None
-                waiting += map(self._maker, group.operands)
+            if group not in needed:
+                needed.add(group)
+                waiting += self._makers(group.operands)
         done: set[Group] = set()
         for last in sorted(needed, key=lambda group: position[group.nodes[-1]]):
             waiting = [last]
             while waiting:
                 group = waiting[-1]
-                before = {*map(self._maker, group.operands)} - done - {None}
+                before = [each for each in self._makers(group.operands) if each not in done]
                 if group in done or not before:
                     waiting.pop()
                     if group not in done:
                         done.add(group)
                         self._append(group)
-                waiting += before
+                else:
+                    waiting += before
+
+    def _makers(self, values: Iterable[Value]) -> list[Group]:
+        return [group for value in values if (group := self._maker(value)) is not None]
 
     def _maker(self, value: Value) -> Group | None:
         """What computes a value that is neither given nor constant."""
@@ -171,15 +204,12 @@ class Capture:
             else:
                 results = [self._result(value) for value in group.outputs]
             before = results[0]
-            attributes = step.attributes
-            if group.body is not None and step.primitive == "call":
-                attributes = {"body": self._body(group)}
             self._graph.node(
                 step.primitive,
                 given,
                 results,
-                attributes,
-                type=group.core.op.type,
+                {**step.attributes, **self._attributes(group, step.primitive, len(results))},
+                type=word(group),
                 place=self._place(group.core),
                 native=group.nodes,
                 replayable=group.replayable,
@@ -217,13 +247,53 @@ class Capture:
         self.found.numbers[value] = number
         self.found.natives[number] = value
 
+    def _attributes(self, group: Group, primitive: str, results: int) -> dict[str, Any]:
+        """What is run inside, and which derivatives there are."""
+        found: dict[str, Any] = {}
+        if primitive == "loop":
+            functions = {
+                name: tuple(map(function_graph, listed))
+                for name, listed in group.core.functions.items()
+            }
+            if "cond" in functions:
+                (test,), (body,) = functions["cond"], functions["body"]
+                return {"form": "while", "test": test, "body": body, "constants": (0, 0)}
+            names = ("then_branch", "else_branch", "branches")
+            branches = chain.from_iterable(functions.get(name, ()) for name in names)
+            return {"form": "cond", "branches": tuple(branches)}
+        if primitive == "call":
+            found["body"] = self._body(group)
+        passing = derivatives_of(group.core, ask=primitive in ("call", "other"))
+        if passing is not None:
+            places = [place for place, value in enumerate(group.inputs) if value in passing]
+            found["derivatives"] = (frozenset(places),) * results
+        return found
+
     def _body(self, group: Group) -> Graph:
         body = group.body
         assert body is not None
         return Capture(body.nodes, body.inputs, body.outputs, self._known, self._place).found.graph
 
 
+def function_graph(flat: Flat) -> Graph:
+    """The body of a loop, or a branch."""
+    known = known_of(lambda value: value.tensor)
+    return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").found.graph
+
+
+def word(group: Group) -> str:
+    """What some operations are called."""
+    if group.body is not None:
+        return "custom_gradient"
+    result = group.core.outputs[0].tensor.dtype
+    if group.core.op.type == "Cast" and not dtype_of(result).differentiable:
+        return f"cast to {result.name}"
+    return str(group.core.op.type)
+
+
 def is_weight(value: Value) -> bool:
     """Whether it is a variable, or what is read from one."""
     node = value.node
-    return value.tensor.dtype == tf.resource or (node is not None and node.op.type == "ReadVariableOp")
+    return value.tensor.dtype == tf.resource or (
+        node is not None and node.op.type == "ReadVariableOp"
+    )

@@ -170,3 +170,8 @@ def extend(flat: Flat, graph: tf.Graph, arguments: list[Value]) -> Scope:
             scope[id(tensor)] = value
             flat.values.setdefault(id(tensor), []).append(value)
     return scope
+
+
+def carries_numbers(tensor: Tensor) -> bool:
+    """Whether it holds floating-point numbers, or may be a list of such arrays."""
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant)

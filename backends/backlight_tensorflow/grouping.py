@@ -121,7 +121,9 @@ def single(around: Surroundings, node: Node) -> list[Group]:
     if is_centre(around, node):
         steps = [Step("identity", (0,))]
     outputs = node.outputs[:1] if steps[-1].primitive == "batch_norm" else node.outputs
-    return [Group((node,), node, node.inputs, outputs, steps, None, node.op.type not in UNREPEATABLE)]
+    return [
+        Group((node,), node, node.inputs, outputs, steps, None, node.op.type not in UNREPEATABLE)
+    ]
 
 
 def is_centre(around: Surroundings, node: Node) -> bool:
@@ -165,7 +167,9 @@ def function(around: Surroundings, node: Node) -> Group | None:
         waiting.extend(each for each in before.inputs if each in around.touched)
     hidden = [value for each in inside - {node} for value in each.outputs]
     if not whole or not all(is_hidden(around, value, inside) for value in hidden):
-        return Group((node,), node, node.inputs, node.outputs, all_of("other", node.inputs), None, False)
+        return Group(
+            (node,), node, node.inputs, node.outputs, all_of("other", node.inputs), None, False
+        )
     nodes = tuple(each for each in around.nodes if each in inside)
     body = Flat(arguments, results, list(around.nodes))
     return Group(nodes, node, arguments, outputs, all_of("call", arguments), body)
@@ -197,6 +201,10 @@ def loop(around: Surroundings, node: Node) -> Group:
         if value.tensor.dtype == tf.variant and value in around.touched
     ]  # fmt: skip
     return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), None, not lists)
+
+
+def choice(around: Surroundings, node: Node) -> Group:
+    return Group((node,), node, node.inputs, node.outputs, all_of("loop", node.inputs))
 
 
 def convolution(around: Surroundings, node: Node) -> Group | None:
@@ -232,11 +240,10 @@ def flattened(step: Step, before: Reading, behind: Reading) -> Step | None:
     place = old["x_axes"].index(axis) - 2
     if place < 0:
         return None
-    without = lambda each: (*each[:place], *each[place + 1 :])  # noqa: E731
     axes = tuple(at - (at > axis) for at in old["x_axes"] if at != axis)
     names = ("strides", "padding", "dilation", "base_dilation")
-    changed = {name: without(old[name]) for name in names}
-    weight = (*old["weight_axes"][:2], *without(old["weight_axes"][2:]))
+    changed = {name: (*old[name][:place], *old[name][place + 1 :]) for name in names}
+    weight = (*old["weight_axes"][: place + 2], *old["weight_axes"][place + 3 :])
     changed |= {"x_axes": axes, "result_axes": axes, "weight_axes": weight}
     return replace(step, attributes={**old, **changed})
 
@@ -250,13 +257,15 @@ def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
     if not plain or len(block) != len(once) or behind.numbers(1) != block or any(crops[::2]):
         return None
     padding = tuple(
-        (low, high - crop) for low, high, crop in zip(pads[::2], pads[1::2], crops[1::2], strict=True)
+        (low, high - crop)
+        for low, high, crop in zip(pads[::2], pads[1::2], crops[1::2], strict=True)
     )
     return replace(step, attributes={**old, "dilation": block, "padding": padding})
 
 
 GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
     **dict.fromkeys(("While", "StatelessWhile"), loop),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), choice),
     **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D"), convolution),
 }
 """What is looked for around operations of a type."""

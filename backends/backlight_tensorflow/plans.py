@@ -6,15 +6,15 @@ from typing import cast
 
 from backlight.graph import unit as core
 from backlight.graph.graph import Node as CoreNode
-from backlight.graph.recognition import Recognised, recognise
-from backlight.graph.graph import Graph
+from backlight.graph.recognition import Recognised
+from backlight.graph.unit import Linear
 from backlight.operations import Kind, Operation
 from backlight.rules import Rule, Rules
-from backlight_tensorflow.capture import Captured, Shape
+from backlight_tensorflow.capture import Captured
 from backlight_tensorflow.copying import has_users_gradient
-from backlight_tensorflow.flattening import SHAPE_ONLY, Node, Value
-from backlight_tensorflow.passes import carries_numbers
+from backlight_tensorflow.flattening import Node, Value, carries_numbers
 from backlight_tensorflow.paths import Path
+from backlight_tensorflow.table.reading import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,11 @@ class Unit:
     @property
     def kind(self) -> Kind:
         return self.found.kind
+
+    @property
+    def linear(self) -> Linear:
+        assert self.found.linear is not None
+        return self.found.linear
 
     @property
     def output(self) -> Value:

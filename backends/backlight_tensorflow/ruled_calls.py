@@ -28,7 +28,6 @@ from backlight_tensorflow.ruled_programs import Feeding, RuledEvaluation
 from backlight_tensorflow.sites import named_site, replacement, require_examples
 from backlight_tensorflow.tracing import LOCK, Trace, shape_for
 
-
 FEW = 2
 """For how many examples lengths are inferred: with more than one an axis of theirs is seen."""
 
@@ -98,7 +97,10 @@ class Explained:
             tensors += starts
             specs += [rows_like(start, self._traced.count) for start in starts]
         build = RuledEvaluation(
-            self._feeding(plan.path, self._given is not None), plan, operations, reference is not None
+            self._feeding(plan.path, self._given is not None),
+            plan,
+            operations,
+            reference is not None,
         )
         key = ("ruled", self._key, rules, self._given is not None, reference is not None)
         run = self._traced.program((*key, tuple(specs)), build, specs)
@@ -138,7 +140,9 @@ class Explained:
             return not whole and any(unit.kind in rules.kinds for unit in units)
 
         closed = self._traced.kept(("captured", self._key), self._capture)
-        bodies = (node.attributes["body"] for node in closed.graph.nodes if node.primitive == "call")
+        bodies = (
+            node.attributes["body"] for node in closed.graph.nodes if node.primitive == "call"
+        )
         if not any(map(opens, bodies)):
             return closed
         key = ("captured", self._key, rules)
@@ -181,7 +185,9 @@ class Explained:
     def _inferred(self, examples: int) -> tuple[Pass, list[Value]]:
         """A copy for some number of examples, and its values of unknown lengths."""
         path, specs = self._path(), [*self._request.specs(self._traced.count), *self._operand_specs]
-        shapes = [[examples if length is None else length for length in spec.shape] for spec in specs]
+        shapes = [
+            [examples if length is None else length for length in spec.shape] for spec in specs
+        ]
         given = [
             tf.compat.v1.placeholder(spec.dtype, shape)
             for spec, shape in zip(specs, shapes, strict=True)

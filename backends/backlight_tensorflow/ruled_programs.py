@@ -133,9 +133,7 @@ class RuledEvaluation:
         for value, each in zip(unit.inputs, rule(op, grad), strict=True):
             gradients.add(value, each)
         others = {
-            value: also
-            for value in unit.outputs[1:]
-            if (also := gradients[value]) is not None
+            value: also for value in unit.outputs[1:] if (also := gradients[value]) is not None
         }
         if others:
             more = pull(run, unit.nodes, others, self.plan.active, self.plan.passed)

@@ -205,7 +205,11 @@ class Trace:
         leaves = [leaf for leaf in tf.nest.flatten(self.outputs) if isinstance(leaf, tf.Tensor)]
         outputs = [self.flat.of(leaf)[0] for leaf in leaves]
         known = known_of(lambda value: value.tensor)
-        found = Capture(self.flat.nodes, self._arguments, outputs, known, self.place).found
+        within = lambda body: True  # noqa: E731
+        capture = Capture(
+            self.flat.nodes, self._arguments, outputs, known, self.place, opens=within
+        )
+        found = capture.found
         return {value: output_kind(found.graph, found.numbers[value]) for value in outputs}
 
     def output_specs(self, request: Request, kind: OutputKind | None) -> Outputs:

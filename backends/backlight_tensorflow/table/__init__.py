@@ -155,14 +155,10 @@ def einsum(reading: Reading) -> Steps:
         return reading.step("linear_map")
     free = "".join(each for each in LETTERS + LETTERS.upper() if each not in given)
     written = [part.replace("...", "") for part in parts]
-    beyond = [
-        len(shape) - len(part) for shape, part in zip(reading.shapes, written, strict=True)
-    ]
+    beyond = [len(shape) - len(part) for shape, part in zip(reading.shapes, written, strict=True)]
     most = max(beyond)
     letters = [free[most - each : most] for each in beyond]
-    spelled = [
-        part.replace("...", more) for part, more in zip(parts, letters, strict=True)
-    ]
+    spelled = [part.replace("...", more) for part, more in zip(parts, letters, strict=True)]
     equation = f"{','.join(spelled)}->{result.replace('...', free[:most])}"
     return reading.step("dot", 0, 1, equation=equation)
 

@@ -92,8 +92,6 @@ def strided_slice(reading: Reading) -> Steps:
     """As in Python: axes are cut, dropped and made."""
     begins, ends, steps = (reading.numbers(place) for place in (1, 2, 3))
     shape = reading.shapes[0]
-    if -1 in shape:
-        raise UnknownError
     masks = {
         name: int(reading.attribute(f"{name}_mask"))
         for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
@@ -118,6 +116,9 @@ def strided_slice(reading: Reading) -> Steps:
             continue
         begin = None if says("begin", at) else begins[at]
         end = None if says("end", at) else ends[at]
+        whole = begin in (None, 0) and end is None and steps[at] == 1
+        if length < 0 and not whole:
+            raise UnknownError
         ranges.append(range(length)[slice(begin, end, steps[at])])
     ranges += [range(length) for length in shape[len(ranges) :]]
     if any(each.step < 0 for each in ranges):
@@ -132,12 +133,14 @@ def cut(reading: Reading, shape: Shape, ranges: list[range], dropped: list[int])
         axis for axis, (each, length) in enumerate(zip(ranges, shape, strict=True))
         if each != range(length)
     ]  # fmt: skip
-    kept = tuple(len(each) for axis, each in enumerate(ranges) if axis not in dropped)
+    kept = tuple(length for axis, length in enumerate(shape) if axis not in dropped)
     if len(dropped) == 1 and set(partial) <= set(dropped) and kept == result:
         (axis,) = dropped
         return reading.step("index", 0, axis=axis, at=ranges[axis].start)
     if not partial:
         return reading.step("reshape", 0, shape=result)
+    if -1 in shape:
+        raise UnknownError
     attributes = {
         "starts": tuple(each.start for each in ranges),
         "limits": tuple(each.stop for each in ranges),

@@ -109,15 +109,14 @@ def patches(reading: Reading) -> Steps:
         tuple(reading.attribute(name)) for name in ("ksizes", "strides", "rates")
     )
     pairs = padding(reading, reading.shapes[0], window, strides, dilation)
-    places = tuple(range(1, reading.rank - 1))
-    of = lambda each: tuple(each[axis] for axis in places)  # noqa: E731
+    inner = slice(1, -1)  # the places, between examples and channels
     return reading.step(
         "windows",
-        window=of(window),
-        strides=of(strides),
-        padding=of(pairs),
-        dilation=of(dilation),
-        axes=places,
+        window=window[inner],
+        strides=strides[inner],
+        padding=pairs[inner],
+        dilation=dilation[inner],
+        axes=tuple(range(1, reading.rank - 1)),
         layout="places, taps, channels",
     )
 
