@@ -335,6 +335,7 @@ PARTS: dict[str, Parts] = {
     "rsub": taken_from_multiple,
     "div": truncated,
     "_grouped_mm": grouped,
+    "polar": polar,
     "linalg_cross": cross,
     "_trilinear": trilinear,
 }

@@ -8,7 +8,7 @@ from typing import TypeAlias, final
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.evaluation import Region, graph_key
-from backlight.graph.folding import folded, linear_of
+from backlight.graph.folding import folded, linear_of, moved
 from backlight.graph.graph import Graph
 from backlight.graph.kinds import JOINS, kind_of
 from backlight.graph.quotients import reciprocal_of
@@ -203,6 +203,7 @@ def neuron(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit | No
     """A linear operation together with the unary function that is the only user of its result."""
     if unit.kind not in LINEAR or unit.output in flow.kept:
         return None
+    unit = moved(flow, unit, taken)
     users = flow.users.get(unit.output, ())
     followers = {id(taken[at]): taken[at] for at in users if at in taken}
     if len(followers) != 1 or any(at not in taken for at in users):
