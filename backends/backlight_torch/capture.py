@@ -209,8 +209,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._leaves,
         ):
             kept.clear()
-        for more in (self._kept, self._by_edge, self.functions, self._active, self._written_out):
+        for more in (self._kept, self._by_edge, self._active, self._written_out, self._filled):
             more.clear()
+        self.functions.clear()
+        self._own.clear()
         self.expansions, self._pending = [], []
 
     def is_active(self, node: Node) -> bool:
