@@ -16,14 +16,16 @@ from typing import Any, TypeAlias, final
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.connection import FLAT
+from backlight.graph.graph import UNIFORM, DType, Graph, uniform
 from backlight.graph.graph import Node as GraphNode
-from backlight.graph.primitives import Family, family
+from backlight.graph.primitives import PRIMITIVES, Family, family
 from backlight_torch.memory import (
     Geometry,
     Known,
     Memory,
     address,
+    apart,
     geometry,
     holding,
     same_numbers,
@@ -38,6 +40,12 @@ def named(names: str) -> frozenset[str]:
 
 
 UNDIFFERENTIABLE = frozenset({Family.TEST, Family.FIND})
+
+SHAPED = named(
+    "empty_like zeros_like ones_like full_like rand_like randn_like randint_like new_empty "
+    "new_empty_strided new_zeros new_ones new_full"
+)
+"""Operations that take no more than its shape from an array."""
 
 MADE_BY_AUTOGRAD = named(
     "CloneBackward0 AliasBackward0 AsStridedBackward0 ViewBackward0 TransposeBackward0 TBackward0 "
@@ -96,6 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         graph: filled as the net runs.
         tensors: values by number: those in `keep`, and all constants.
         expansions: the operations that were run once more as what they consist of.
+        taken: what stands for numbers that left PyTorch.
     """
 
     def __init__(
@@ -109,8 +118,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.tensors: dict[int, torch.Tensor] = {}
         self.expansions: list[Expansion] = []
+        self.taken: list[int] = []
         self.starts: set[Node] = set()
         self._place = place
+        self._blind = False
         self._learned = learned
         self._learned_memory: set[int] | None = None
         self._keep = keep
@@ -118,6 +129,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: dict[int, Known] = {}
         self._memories: dict[int, Memory] = {}
         self._constants: dict[int, tuple[torch.Tensor, int, int]] = {}
+        self._filled: dict[int, tuple[weakref.ref[torch.Tensor], int, float]] = {}
+        """By id: arrays that were made of one number, with their version."""
         self._kept: dict[int, list[int]] = {}
         """By memory: the values whose tensors are there."""
         self._flowing: set[int] = set()
@@ -125,9 +138,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._by_edge: dict[tuple[Node, int], int] = {}
         self._compound: dict[int, tuple[Record, Parts]] = {}
         """By id: the nodes that are seen as what they consist of."""
-        self.functions: dict[Node, tuple[GraphNode, list[int]]] = {}
-        """What stands for nodes of autograd's that no operation was seen for, and which of their
-        gradients are its operands'."""
+        self.functions: set[Node] = set()
+        """Nodes of autograd's that no operation was seen for."""
+        self._own: set[Node] = set()
+        """Those of operations."""
+        self._leaves: dict[int, tuple[torch.Tensor, Node]] = {}
+        """By id: what derivatives lead back to, with its node, which cannot be asked for meanwhile."""
         self._active: dict[Node, bool] = {}
         self._pending: list[Pending] = []
         self._written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -140,7 +156,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = self._begun(leaf, copy)
         self.graph.sources = (*self.graph.sources, value)
         if leaf.requires_grad:
-            self.starts.add(torch.autograd.graph.get_gradient_edge(leaf).node)
+            self._begin_at(leaf)
+
+    def _begin_at(self, leaf: torch.Tensor) -> None:
+        self._blind = True  # it is asked for by an operation on it
+        node = torch.autograd.graph.get_gradient_edge(leaf).node
+        self._blind = False
+        self.starts.add(node)
+        self._leaves[id(leaf)] = leaf, node
 
     def row(self, array: torch.Tensor) -> None:
         """What depends on this array differs from example to example, and is recorded."""
@@ -148,7 +171,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _begun(self, array: torch.Tensor, copy: torch.Tensor | None) -> int:
         value = self._value(array)
-        self._keep_tensor(value, array)
         for one in (array,) if copy is None else (array, copy):
             self._register(one, value)
         if array.requires_grad:
@@ -178,10 +200,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         for expansion in self.expansions:
             expansion.starts, expansion.results = [], []
-        for kept in (self.tensors, self.starts, self._known, self._memories, self._constants):
+        for kept in (
+            self.tensors,
+            self.starts,
+            self._known,
+            self._memories,
+            self._constants,
+            self._leaves,
+        ):
             kept.clear()
-        for more in (self._kept, self._by_edge, self.functions, self._active, self._written_out):
+        for more in (self._kept, self._by_edge, self._active, self._written_out, self._filled):
             more.clear()
+        self.functions.clear()
+        self._own.clear()
         self.expansions, self._pending = [], []
 
     def is_active(self, node: Node) -> bool:
@@ -216,13 +247,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self._blind:
+            return func(*args, **kwargs)
         self._resolve()
         mutable = func._schema.is_mutable
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
-        if not any(self._is_touched(one) for one in given):
+        shaped = func.overloadpacket.__name__ in SHAPED
+        if shaped or not any(self._is_touched(one) for one in given):
             if mutable:
                 self._protect(written_by(func, args, kwargs))
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            filling = filling_of(func, args)
+            if filling is not None:
+                self._filled[id(result)] = weakref.ref(result), result._version, filling
+            return result
         detached = func is torch.ops.aten.detach.default
         operands: list[Operand] = []
         stands = tuple(self._stand_in(value, operands, detached) for value in args)
@@ -243,12 +281,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **kwargs)
             results = tensors_in(result)
             if not results:
+                self._read_out(record)
                 return result
             found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
         self._note(record, found, parts, results, before)
         return result
+
+    def _read_out(self, record: Record) -> None:
+        """Numbers leave PyTorch for Python, which may do anything with them."""
+        values = [one.value for one in record.operands]
+        name = "item" if record.name == "_local_scalar_dense" else record.name
+        taken = self.graph.value((), DType.BOOLEAN)
+        self.graph.node("convert", values[:1], [taken], type=name, place=self._place())
+        self.taken.append(taken)
 
     def _understood(
         self, record: Record, results: list[torch.Tensor], given: list[torch.Tensor]
@@ -282,14 +329,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._compound[id(node)] = record, parts
         if torch.is_grad_enabled() and record.active:
             self._pending.append(Pending(record, results[0], before))
-        for array, value in zip(results, node.results, strict=True):
-            self._keep_tensor(value, array)
+        for number, array in enumerate(results):
+            value = node.results[number] if number < len(node.results) else self._value(array)
             self._register(array, value, written=record.func._schema.is_mutable)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
         graph = self.graph
         numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
+        if PRIMITIVES[primitive].family in (Family.POINTWISE, Family.COMPOSITE):
+            results = results[:1]  # others are what autograd keeps for itself
         values = [graph.value(one.shape, dtype_of(one.dtype), bits=bits(one)) for one in results]
         foreign = record.func.namespace not in ("aten", "prims")
         node = graph.node(
@@ -297,7 +346,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             numbers,
             values,
             attributes,
-            type=type_of(record, results[0]),
+            type=type_of(record, primitive, results[0]),
             place=self._place(),
             native=record,
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
@@ -324,7 +373,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensor = self.tensors[operand.value]
             if operand.active:
                 starts.append(tensor.detach().requires_grad_())
-                self.starts.add(torch.autograd.graph.get_gradient_edge(starts[-1]).node)
+                self._begin_at(starts[-1])
                 tensor = starts[-1].view_as(starts[-1])
                 self._register(tensor, operand.value)
             values[operand.value] = tensor
@@ -375,14 +424,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if detached:  # autograd detaches views in the middle of what it does
             return Operand(value, shape, dtype)
         node = seen.grad_fn
-        if node is None and seen.requires_grad:
-            node = torch.autograd.graph.get_gradient_edge(seen).node
+        if node is None and id(seen) in self._leaves:
+            _, node = self._leaves[id(seen)]
         if not self.is_active(node):
             if value in self._flowing:
                 value = self._stopped(value, seen)
             return Operand(value, shape, dtype)
         edge = (node, int(seen.output_nr))
-        if is_function(node) and node not in self.functions:
+        if is_function(node) and node not in self.functions and node not in self._own:
             self._function(node)
         if node in self.functions:
             value = self._by_edge[edge]
@@ -423,6 +472,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _updated(self, value: int, own: Geometry, writes: list[tuple[int, Geometry]]) -> int:
         for part, place in writes:
+            if apart(place, own):
+                continue
             if place == own:
                 value = part
             elif same_numbers(place, own):
@@ -467,9 +518,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = self._value(array)
         label = "detach" if torch.is_grad_enabled() else "torch.no_grad"
         self.graph.node(
-            "stop_gradient", [value], [found], type=label, place=self._place(), replayable=False
+            "stop_gradient",
+            [value],
+            [found],
+            {"word": label},
+            type=label,
+            place=self._place(),
+            replayable=False,
         )
-        self._keep_tensor(found, array)
         self._register(array, found)
         return found
 
@@ -478,8 +534,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         edges = node.next_functions
         places = [at for at, edge in enumerate(edges) if self.is_active(edge[0])]
         operands = [
-            Operand(self._function_result(*edges[at]), (), torch.float32, edges[at])
+            Operand(value, self.graph.shape(value), torch.float32, edges[at])
             for at in places
+            for value in (self._function_result(*edges[at]),)
         ]
         results = []
         for number, held in enumerate(node._input_metadata):
@@ -490,7 +547,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             results.append(value)
         name = node.name()
         moves = name.rpartition("::")[2] in MADE_BY_AUTOGRAD
-        stand_in = self.graph.node(
+        self.graph.node(
             "gather" if moves else "other",
             [one.value for one in operands],
             results,
@@ -500,7 +557,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             native=Record(None, name, operands=tuple(operands), results=tuple(results), node=node),
             replayable=False,
         )
-        self.functions[node] = stand_in, places
+        self.functions.add(node)
         self._flowing.update(results)
 
     def _function_result(self, node: Node, number: int) -> int:
@@ -515,17 +572,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held = self._constants.get(id(array))
         if held is not None and held[1] == array._version:
             return held[2]
-        learned = self._is_learned(array)
-        if learned or array.numel() > UNIFORM or array.layout is not torch.strided:
-            value = self._value(array, learned=learned)
-        else:
-            value = self.graph.array(numbers(array))
-            self.graph.values[value].dtype = dtype_of(array.dtype)
-            self.graph.values[value].bits = bits(array)
+        value = self._value(array, learned=self._is_learned(array))
+        if not self.graph.values[value].learned:
+            self.graph.values[value].number = self._uniform(array)
         self._constants[id(array)] = (array, array._version, value)
         self.tensors[value] = array.detach()
         self._kept.setdefault(address(array), []).append(value)
         return value
+
+    def _uniform(self, array: torch.Tensor) -> Any:
+        """The one number that an array is throughout, if it is small or known to be made of one."""
+        made, version, filling = self._filled.get(id(array), (None, 0, 0.0))
+        if made is not None and made() is array and array._version == version:
+            return filling
+        if array.layout is not torch.strided:
+            return None
+        for axis, stride in enumerate(array.stride()):
+            if stride == 0:
+                array = array.narrow(axis, 0, min(1, array.shape[axis]))
+        return uniform(numbers(array)) if array.numel() <= UNIFORM else None
 
     def _is_learned(self, array: torch.Tensor) -> bool:
         if array.requires_grad or isinstance(array, torch.nn.Parameter):
@@ -537,6 +602,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return address(array) in self._learned_memory
 
     def _register(self, array: torch.Tensor, value: int, *, written: bool = False) -> None:
+        self._keep_tensor(value, array)
         place = address(array)
         memory = self._memories.get(place)
         if memory is None:
@@ -576,18 +642,32 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     left.append(pending)
                 continue
             base = result._base
-            if record.func._schema.is_mutable and base is not None and base.grad_fn is not None:
-                if base.grad_fn.name().endswith("CopySlices"):
-                    node = base.grad_fn
-                    record.view = View(
-                        tuple(result.shape),
-                        tuple(result.stride()),
-                        int(result.storage_offset() - base.storage_offset()),
-                        tuple(base.shape),
-                        tuple(base.stride()),
-                    )
+            whole = None if base is None or not record.func._schema.is_mutable else base.grad_fn
+            if base is not None and whole is not None and whole.name().endswith("CopySlices"):
+                node = whole
+                record.view = View(
+                    tuple(result.shape),
+                    tuple(result.stride()),
+                    int(result.storage_offset() - base.storage_offset()),
+                    tuple(base.shape),
+                    tuple(base.stride()),
+                )
             record.node = node
+            self._own.add(node)
         self._pending = left
+
+
+def filling_of(func: Any, args: tuple[Any, ...]) -> float | None:
+    """The number that an operation fills a new array with; None for others."""
+    name = func.overloadpacket.__name__
+    if name in ("zeros", "zeros_like", "new_zeros"):
+        return 0.0
+    if name in ("ones", "ones_like", "new_ones"):
+        return 1.0
+    if name in ("full", "full_like", "new_full"):
+        number = args[2 if name == "new_full" else 1]
+        return number if isinstance(number, (int, float)) else None
+    return None
 
 
 def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -599,12 +679,15 @@ def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list
     return found
 
 
-def type_of(record: Record, result: torch.Tensor) -> str:
-    """The framework's word for an operation: of one that has no derivative, what it decides."""
+def type_of(record: Record, primitive: str, result: torch.Tensor) -> str:
+    """The framework's word for an operation: of one that lets no derivative pass, what it decides."""
+    name = (
+        record.name if record.func.namespace == "aten" else f"{record.func.namespace}.{record.name}"
+    )
     if result.is_floating_point() or result.is_complex():
-        return f"{record.func.namespace}.{record.name}"
+        return name if primitive in FLAT else f"{record.func.namespace}.{record.name}"
     casts = record.name in ("_to_copy", "copy", "to") or record.name.startswith("quantize")
-    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else record.name
+    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
 
 
 def bits(array: torch.Tensor) -> int:

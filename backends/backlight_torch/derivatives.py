@@ -50,7 +50,7 @@ def slope_of(unit: Unit) -> Slope:
         return lambda x: ((x > 0) & (x < constant)).to(x.dtype)
     if unit.kind is Kind.LEAKY_RELU:
         assert constant is not None
-        return lambda x: torch.where(x > 0, 1.0, constant).to(x.dtype)
+        return lambda x: torch.where(x > 0, torch.ones_like(x), torch.full_like(x, constant))
     return lambda x: (x > 0).to(x.dtype)
 
 

@@ -69,6 +69,35 @@ def start_of(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
     return tuple(starts) if left == 0 and all(start >= 0 for start in starts) else None
 
 
+def apart(one: Geometry, other: Geometry) -> bool:
+    """Whether two arrays in the same memory certainly have no number in common."""
+    (shape, strides, offset), (lengths, steps, beginning) = one, other
+    if 0 in shape or 0 in lengths:
+        return True
+    if end_of(one) < beginning or end_of(other) < offset:
+        return True
+    if strides != steps or any(stride < 1 for stride in strides):
+        return False
+    left, disjoint, reach = beginning - offset, False, 0
+    starts = [0] * len(shape)
+    order = sorted(range(len(shape)), key=lambda axis: -strides[axis])
+    for axis in order:
+        starts[axis], left = divmod(left, strides[axis])
+    for axis in reversed(order):  # no step along an outer axis may be one along inner ones
+        if reach >= strides[axis]:
+            return False
+        low, high = min(0, starts[axis]), max(shape[axis], starts[axis] + lengths[axis])
+        disjoint |= starts[axis] >= shape[axis] or starts[axis] + lengths[axis] <= 0
+        reach += (high - low - 1) * strides[axis]
+    return disjoint and left == 0
+
+
+def end_of(one: Geometry) -> int:
+    """Where the last number lies."""
+    shape, strides, offset = one
+    return offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+
+
 def same_numbers(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays hold the same numbers in the same order, in shapes of their own."""
     return one[2] == other[2] and count(one) == count(other) and dense(one) and dense(other)

@@ -27,7 +27,6 @@ from backlight_torch.feeding import Block, fed
 from backlight_torch.hooks import ExpandedHooks, Hooks
 from backlight_torch.naming import named
 from backlight_torch.running import running, without_compilation
-from backlight_torch.visits import Passage, Place, Visitor
 
 if TYPE_CHECKING:
     from backlight_torch.passes import Passes
@@ -193,9 +192,10 @@ def recorded(
         recorder = Recorder(places, passes.net.numbers(), keep, expander(task.rules))
         try:
             begin(recorder, arguments, starts, inside=task.at is not None)
-            visitor = None if passage is None else starting(passage, recorder.source)
+            if passage is not None:
+                passage.begun = recorder.source
             with recorder:
-                outputs = passes.call(arguments, visitor, passage)
+                outputs = passes.call(arguments, passage)
                 if passage is not None:
                     outputs = passage.read_from(outputs)
                 if like is not None:
@@ -301,19 +301,6 @@ def at_reference(passes: "Passes", task: Task, run: Run, reference: Tree) -> Ite
         if parting is not None:
             raise MismatchError(parting)
         yield other
-
-
-def starting(passage: Passage, start: Callable[[torch.Tensor], None]) -> Visitor:
-    """The passage, telling of the start that it makes."""
-
-    def visit(place: Place, value: object) -> object:
-        known = passage.leaf
-        result = passage(place, value)
-        if passage.leaf is not None and passage.leaf is not known:
-            start(passage.leaf)
-        return result
-
-    return visit
 
 
 def broadcast(outputs: object, like: object) -> object:

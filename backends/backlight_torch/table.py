@@ -71,11 +71,12 @@ Row: TypeAlias = Callable[[Call], Found]
 
 def primitive_of(call: Call) -> Found:
     """What an operation is in terms of the core."""
-    row = ROWS.get(call.name) if call.func.namespace in ("aten", "prims") else None
+    own = call.func.namespace in ("aten", "prims")
+    row = ROWS.get(call.name) or ROWS.get(call.name.removesuffix("_copy")) if own else None
     found = None if row is None else row(call)
     if found is None:
         pointwise = row is None and torch.Tag.pointwise in call.func.tags
-        found = ("pointwise" if pointwise else "other"), call.operands, {}
+        found = ("lgamma" if pointwise else "other"), call.operands, {}
     return found
 
 
@@ -154,7 +155,8 @@ def copied(c: Call) -> Found:
 
 
 def reshaped(c: Call) -> Found:
-    if c.dtype != c.x.dtype:  # the same memory as other numbers
+    """Of a view as another dtype nothing is known."""
+    if c.dtype != c.x.dtype:
         return "other", [c.x], {}
     return "reshape", [c.x], {"shape": c.shape}
 
@@ -324,17 +326,17 @@ def dense(c: Call) -> Found:
 def convolution(c: Call) -> Found:
     count = c.rank - 2
     places = tuple(range(2, c.rank))
-    transposed = bool(c["transposed"])
+    transposed, groups = bool(c["transposed"]), int(c["groups"] or 1)
     padding = c.listed("padding", count, 0)
     attributes = {
         "strides": c.listed("stride", count, 1),
         "padding": tuple((one, one) for one in padding),
         "dilation": c.listed("dilation", count, 1),
         "base_dilation": (1,) * count,
-        "groups": int(c["groups"] or 1),
+        "groups": groups,
         "transposed": transposed,
         "x_axes": (0, 1, *places),
-        "weight_axes": (1, 0, *places) if transposed else (0, 1, *places),
+        "weight_axes": ((0, 1) if groups > 1 else 1, 0, *places) if transposed else (0, 1, *places),
         "result_axes": (0, 1, *places),
     }
     if transposed:
@@ -550,7 +552,7 @@ ROWS: dict[str, Row] = {
     "masked_fill": lambda c: ("select", [c["mask"], c["value"], c["self"]], {}),
     # Moves.
     **all_of(plain("identity"), "clone contiguous lift lift_fresh alias resolve_conj resolve_neg"),
-    "detach": plain("stop_gradient"),
+    "detach": plain("stop_gradient", word="detach"),
     **all_of(converted, "_to_copy to"),
     **all_of(copied, "copy fill zero"),
     **all_of(

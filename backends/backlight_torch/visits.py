@@ -128,6 +128,7 @@ class Passage:
         value: the replacement.
         read: where the score is read.
         opens: whether gradients are switched on from the cut on. Before it no graph is needed.
+        begun: told of what is differentiated, before the net goes on with it.
         leaf: what is differentiated: the replacement.
         seen: the value that was read.
     """
@@ -137,6 +138,7 @@ class Passage:
     value: torch.Tensor | None = None
     read: Point | None = None
     opens: bool = False
+    begun: Callable[[torch.Tensor], None] | None = None
     leaf: torch.Tensor | None = None
     seen: torch.Tensor | None = None
     _uses: Counter[str] = field(default_factory=Counter)
@@ -178,6 +180,8 @@ class Passage:
                 f"got {tuple(self.value.shape)}."
             )
         self.leaf = leaf.requires_grad_()
+        if self.begun is not None:
+            self.begun(self.leaf)
         if self.opens:
             torch.set_grad_enabled(True)
         return leaf.clone()  # which the net may write into, unlike a leaf

@@ -29,7 +29,7 @@ REPEATED = 4
 
 def connection(graph: Graph) -> Connection:
     """The ways from each of the sources to the targets, a cut named by the place of its node, or of the
-    nearest before it."""
+    nearest before it, or else behind it."""
     flow = Dependence(graph)
     found = ways_between(flow)
     reached, depends = union(found.passing), union(found.depending)
@@ -44,7 +44,11 @@ def connection(graph: Graph) -> Connection:
 
 
 def place_of(flow: Dependence, position: int) -> str:
-    """The place of a node, or of the nearest before it on the way."""
+    """The place of a node, or of the nearest before it on the way, or else behind it."""
+    return place_before(flow, position) or place_behind(flow, position)
+
+
+def place_before(flow: Dependence, position: int) -> str:
     node = flow.nodes[position]
     if node.place:
         return node.place
@@ -52,7 +56,16 @@ def place_of(flow: Dependence, position: int) -> str:
     ahead = [
         at for at in before if at < position and flow.sources.isdisjoint(flow.nodes[at].results)
     ]
-    return place_of(flow, max(ahead)) if ahead else ""
+    return place_before(flow, max(ahead)) if ahead else ""
+
+
+def place_behind(flow: Dependence, position: int) -> str:
+    users = [at for v in flow.nodes[position].results for at in flow.users.get(v, ())]
+    for at in sorted(users):
+        place = flow.nodes[at].place or place_behind(flow, at)
+        if place:
+            return place
+    return ""
 
 
 def is_only_way(end: End, reached: Places, ends: Iterable[End]) -> bool:
@@ -235,7 +248,9 @@ def is_truth(flow: Dependence, node: Node) -> bool:
 
 def word(flow: Dependence, node: Node) -> str:
     """What happens at a node, in the framework's words."""
-    return "stop_gradient" if node.primitive == "stop_gradient" else node.type
+    if node.primitive == "stop_gradient":
+        return str(node.attributes.get("word", "stop_gradient"))
+    return node.type
 
 
 def seldom(flow: Dependence, node: Node) -> Places:
