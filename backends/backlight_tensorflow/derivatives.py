@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from backlight.operations import Kind
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.passes import Pass
-from backlight_tensorflow.plans import Unit
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.engine.passes import Pass
+from backlight_tensorflow.engine.plans import Unit
 
 REDUCED = {"Max", "Min"}
 RECTIFIERS = {"Relu", "Relu6"}

@@ -15,8 +15,8 @@ from tensorflow import raw_ops as raw
 
 from backlight.graph.graph import Graph
 from backlight.graph.primitives import body_values
-from backlight_tensorflow.capture import Capture, known_of
-from backlight_tensorflow.flattening import flatten
+from backlight_tensorflow.capture.flattening import flatten
+from backlight_tensorflow.capture.graphs import Capture, known_of
 from backlight_tensorflow.table import ROWS, SAME
 
 Numbers = NDArray[Any]

@@ -27,7 +27,7 @@ from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
 from backlight.scores import Neuron, Score
 from backlight.targets import as_score
-from backlight_tensorflow.copying import CONTROL_FLOW
+from backlight_tensorflow.engine.copying import CONTROL_FLOW
 from tests.rules import (
     COMPLETE,
     EPSILON,

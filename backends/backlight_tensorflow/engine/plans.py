@@ -10,10 +10,10 @@ from backlight.graph.recognition import Recognised
 from backlight.graph.unit import Linear
 from backlight.operations import Kind, Operation
 from backlight.rules import Rule, Rules
-from backlight_tensorflow.capture import Captured
-from backlight_tensorflow.copying import has_users_gradient
-from backlight_tensorflow.flattening import Node, Value, carries_numbers
-from backlight_tensorflow.paths import Path
+from backlight_tensorflow.capture.flattening import Node, Value, carries_numbers
+from backlight_tensorflow.capture.graphs import Captured
+from backlight_tensorflow.capture.paths import Path
+from backlight_tensorflow.engine.copying import has_users_gradient
 from backlight_tensorflow.table.reading import Shape
 
 

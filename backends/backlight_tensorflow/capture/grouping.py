@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
-from backlight_tensorflow.copying import has_users_gradient
-from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Value
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value
+from backlight_tensorflow.engine.copying import has_users_gradient
 from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Step, Steps
 

@@ -9,9 +9,9 @@ from backlight.arrays import Array, Arrays
 from backlight.graph.unit import Linear
 from backlight.graph.weights import folded_params, has_bias
 from backlight_tensorflow import arrays as array_functions
-from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.passes import Pass, pull
-from backlight_tensorflow.plans import Plan, Unit, natives_of
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.plans import Plan, Unit, natives_of
 
 
 class Params(Mapping[str, Array]):

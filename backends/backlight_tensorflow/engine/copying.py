@@ -14,7 +14,7 @@ from tensorflow.python.framework import ops as tensorflow_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops import handle_data_util
 
-from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
+from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
 
 GRADIENT = "_gradient_op_type"
 """The attribute by which TensorFlow finds a gradient other than the operation's own."""

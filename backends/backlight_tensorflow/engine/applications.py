@@ -11,11 +11,11 @@ from backlight.operations import Operation
 from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
-from backlight_tensorflow.copying import CONTROL_FLOW
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.passes import Pass, pull
-from backlight_tensorflow.plans import Plan, Unit
-from backlight_tensorflow.weights import Params, pull_linear, replay_linear
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.engine.copying import CONTROL_FLOW
+from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.weights import Params, pull_linear, replay_linear
 
 
 class TensorFlowApplication(Application):

@@ -6,9 +6,9 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
 
 from backlight.errors import ModelError
-from backlight_tensorflow.copying import CONTROL_FLOW, Copy
-from backlight_tensorflow.flattening import Node, Tensor, Value, carries_numbers
-from backlight_tensorflow.programs import dense
+from backlight_tensorflow.capture.flattening import Node, Tensor, Value, carries_numbers
+from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
+from backlight_tensorflow.engine.programs import dense
 
 
 class Pass(Copy):

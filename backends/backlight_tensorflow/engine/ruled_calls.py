@@ -17,16 +17,16 @@ from backlight.model import Connection
 from backlight.operations import UNARY, Operation
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
-from backlight_tensorflow.calls import Request
-from backlight_tensorflow.capture import Capture, Captured, known_of
-from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.passes import Pass
-from backlight_tensorflow.paths import Path, path_to_outputs, path_to_score
-from backlight_tensorflow.plans import Plan
-from backlight_tensorflow.programs import score_arguments
-from backlight_tensorflow.ruled_programs import Feeding, RuledEvaluation
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.graphs import Capture, Captured, known_of
+from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
+from backlight_tensorflow.capture.tracing import LOCK, Trace, shape_for
+from backlight_tensorflow.engine.passes import Pass
+from backlight_tensorflow.engine.plans import Plan
+from backlight_tensorflow.engine.programs import score_arguments
+from backlight_tensorflow.engine.ruled_programs import Feeding, RuledEvaluation
+from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import named_site, replacement, require_examples
-from backlight_tensorflow.tracing import LOCK, Trace, shape_for
 
 FEW = 2
 """For how many examples lengths are inferred: with more than one an axis of theirs is seen."""

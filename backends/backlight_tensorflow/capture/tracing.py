@@ -17,16 +17,16 @@ from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import OutputKind, Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_tensorflow.calls import Request
-from backlight_tensorflow.capture import Capture, known_of
-from backlight_tensorflow.copying import Copy
-from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
-from backlight_tensorflow.naming import name_layers, name_operations
+from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
+from backlight_tensorflow.capture.graphs import Capture, known_of
+from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.sites import name_layers, name_operations
 
 Kept = TypeVar("Kept")
 
 if TYPE_CHECKING:
-    from backlight_tensorflow.recording import Call, Recorder
+    from backlight_tensorflow.nets.recording import Call, Recorder
 
 # TensorFlow's C++ code does not expect errors from all the Python code that it calls; Keras puts back in
 # `finally` blocks what it has altered before them.

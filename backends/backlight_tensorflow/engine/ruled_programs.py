@@ -8,12 +8,12 @@ import tensorflow as tf
 from backlight.operations import Operation
 from backlight.rules import Incoming, Rule
 from backlight_tensorflow import derivatives
-from backlight_tensorflow.applications import TensorFlowApplication
-from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.passes import Gradients, Pass, pull, step
-from backlight_tensorflow.paths import Path
-from backlight_tensorflow.plans import Plan, Unit
-from backlight_tensorflow.programs import dense
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.paths import Path
+from backlight_tensorflow.engine.applications import TensorFlowApplication
+from backlight_tensorflow.engine.passes import Gradients, Pass, pull, step
+from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.programs import dense
 
 
 @dataclass(frozen=True)

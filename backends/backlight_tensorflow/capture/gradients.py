@@ -4,7 +4,7 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight_tensorflow.flattening import SAME_VALUE, Node, Tensor, Value, carries_numbers
+from backlight_tensorflow.capture.flattening import SAME_VALUE, Node, Tensor, Value, carries_numbers
 
 
 def derivatives_of(node: Node, ask: bool) -> set[Value] | None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from backlight.graph.graph import Graph
 from backlight.graph.graph import Node as CoreNode
 from backlight.graph.primitives import evaluated
-from backlight_tensorflow.asking import derivatives_of
-from backlight_tensorflow.flattening import SHAPE_ONLY, Flat, Node, Value
-from backlight_tensorflow.grouping import Group, Surroundings, grouped
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value
+from backlight_tensorflow.capture.gradients import derivatives_of
+from backlight_tensorflow.capture.grouping import Group, Surroundings, grouped
 from backlight_tensorflow.table import dtype_of, primitives_of
 from backlight_tensorflow.table.reading import BEFORE, Reading, Shape
 
