@@ -27,7 +27,7 @@ from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes, ruled
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
-from backlight_jax.sites.names import Place
+from backlight_jax.sites.places import Place
 
 TRACES = 32
 """How many traces a model remembers: one for each batch size and dtype that it was called with."""
