@@ -118,8 +118,8 @@ def embedded(x: Values) -> Values:
 
 CUT = {
     "stop": (lambda x: stop(jnp.tanh(x)) @ W, Cut("tanh", "stop_gradient")),
-    "at the input": (lambda x: stop(x) @ W, Cut("", "stop_gradient")),
-    "jit": (jax.jit(lambda x: stop(x) @ W), Cut("", "stop_gradient")),
+    "at the input": (lambda x: stop(x) @ W, Cut("dot_general", "stop_gradient")),
+    "jit": (jax.jit(lambda x: stop(x) @ W), Cut("dot_general", "stop_gradient")),
     "remat": (jax.checkpoint(lambda x: stop(jnp.tanh(x)) @ W), Cut("tanh", "stop_gradient")),
     "cast": (lambda x: jnp.asarray(TABLE)[x[:, 1].astype(int)], Cut("slice", "cast to int32")),
     "round": (scoped, Cut("quantise", "round")),
