@@ -155,7 +155,7 @@ class Explained:
             for value, argument in zip(self._traced.arguments, request.arguments, strict=True)
             if argument.rows
         ]
-        for examples in (FEW if count is None else count, request.count):
+        for examples in (max(request.count, FEW) if count is None else count, request.count):
             graph = FuncGraph("known")
             try:
                 with LOCK, graph.as_default():
@@ -205,14 +205,14 @@ class Explained:
         """The shapes of what the units take and give, for these inputs, as an axis of unknown length
         need not be the examples'. They are run once to find out where TensorFlow cannot infer them.
         """
-        captured, count = plan.captured, self._request.count
-        values = plan.values
+        count, values = self._request.count, plan.values
+        seen_count, seen = plan.seen
         known = {
-            value: shape_for(count, value.tensor.shape, captured.count, captured.shape(value))
-            for value in values
+            value: shape_for(count, value.tensor.shape, seen_count, seen[value]) for value in values
         }
         if None in known.values():
-            return self._measured(values)
+            plan.seen = count, self._measured(values)
+            return plan.seen[1]
         return cast(dict[Value, tuple[int, ...]], known)
 
     def _measured(self, values: Sequence[Value]) -> dict[Value, tuple[int, ...]]:
