@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, cast, final
 
 import jax
@@ -24,7 +24,6 @@ from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes, ruled
-from backlight_jax.engine.safeguards import safeguards
 from backlight_jax.nets import Net, array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
 from backlight_jax.sites.places import Place
@@ -138,12 +137,9 @@ class JaxModel(Model):
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
-        _, place, _, trace, arrays = self._placed(inputs, at, None)
-        whole = scored(trace, score, place)
+        _, place, _, trace, _ = self._placed(inputs, at, None)
         with passes.failures():
-            found = connection(
-                whole.looked_into, partial(safeguards, whole, arrays, score.operands())
-            )
+            found = connection(scored(trace, score, place).looked_into)
         if at is None:
             return found
         named = (replace(cut, name=cut.name or at) for cut in found.cuts)

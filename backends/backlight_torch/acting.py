@@ -88,14 +88,16 @@ class Acting:
         records = [node.native for node in nodes if isinstance(node.native, Record)]
         last = next(one for one in reversed(records) if unit.output in one.results)
         self.record = last
-        inside = {value for node in nodes for value in node.results}
-        found = [
-            (value, entry)
-            for record in records
-            if record.node is not None
-            for value, entry in entries_of(record)
-            if value not in inside
-        ]
+        # What no operation did, but follows from shared memory or from opening, has no node.
+        moved = {node.result: node.operands[0] for node in nodes if node.native is None}
+        inside = {value for node in nodes for value in node.results} - moved.keys()
+        found: list[tuple[int, Entry]] = []
+        for record in records:
+            for value, entry in entries_of(record) if record.node is not None else ():
+                while value in moved:
+                    value = moved[value]
+                if value not in inside:
+                    found.append((value, entry))
         self.entries: list[Entry] = []
         for value in unit.inputs:
             # Of several the last: its node is reached first, and for certain.

@@ -71,11 +71,8 @@ Row: TypeAlias = Callable[[Call], Found]
 
 def primitive_of(call: Call) -> Found:
     """What an operation is in terms of the core."""
-    row = (
-        ROWS.get(call.name.removesuffix("_copy"))
-        if call.func.namespace in ("aten", "prims")
-        else None
-    )
+    own = call.func.namespace in ("aten", "prims")
+    row = ROWS.get(call.name) or ROWS.get(call.name.removesuffix("_copy")) if own else None
     found = None if row is None else row(call)
     if found is None:
         pointwise = row is None and torch.Tag.pointwise in call.func.tags

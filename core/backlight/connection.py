@@ -53,6 +53,16 @@ def unreached_notes(connection: Connection, what: Sequence[str]) -> tuple[str, .
     return tuple(found)
 
 
+def cut_notes(connection: Connection) -> tuple[str, ...]:
+    """What is to be said about ways that are cut beside others."""
+    if not connection.cuts:
+        return ()
+    place = cuts_listed(connection.cuts)
+    return (
+        f"Some ways of the gradient are cut{place}: what the score owes to them is not in the values.",
+    )
+
+
 def cuts_listed(cuts: Sequence[Cut], most: int = 5) -> str:
     """Where, for a message: ` at cast to int64 (emb), stop_gradient`."""
     told = [f"{cut.type} ({cut.name})" if cut.name else cut.type for cut in cuts]

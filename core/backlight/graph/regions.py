@@ -177,7 +177,7 @@ def through_views(region: Region) -> Found | None:
 
 
 def described(found: Numbers | None, coarse: bool) -> Found | None:
-    if found is None or found.shape != PROBES.shape:
+    if found is None or found.shape != PROBES.shape or found.dtype.kind == "c":
         return None
     function = functions.named(np.asarray(found, dtype=float), coarse)
     return None if function is None else Found(function.kind, (), function.constant)
