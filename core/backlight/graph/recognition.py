@@ -200,7 +200,7 @@ def single(flow: Dependence, position: int) -> Unit | None:
     if not outputs or kind is None:
         return None
     inputs = tuple(node.operands[place] for place in flow.activity(node))
-    if kind in UNARY:  # of one value, that is read twice perhaps
+    if kind in UNARY:  # a square may be spelled as a product
         inputs = tuple(dict.fromkeys(inputs))
     chosen_by_value = kind is Kind.OTHER and bool(flow.otherwise(node))
     return Unit(
