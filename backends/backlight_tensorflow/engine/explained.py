@@ -21,10 +21,10 @@ from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture, Captured, known_of
 from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
 from backlight_tensorflow.capture.tracing import LOCK, Trace, shape_for
+from backlight_tensorflow.engine.evaluation import Evaluation, Feeding, RuledEvaluation
 from backlight_tensorflow.engine.passes import Pass
 from backlight_tensorflow.engine.plans import Plan
 from backlight_tensorflow.engine.programs import score_arguments
-from backlight_tensorflow.engine.evaluation import Evaluation, Feeding, RuledEvaluation
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import named_site, replacement, require_examples
 
