@@ -1,6 +1,6 @@
 """A TensorFlow or Keras network as a Model: each verb is a program made from one trace."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, cast
 
 import numpy as np
@@ -22,11 +22,10 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
-from backlight_tensorflow.engine.programs import Evaluation, score_arguments
-from backlight_tensorflow.engine.ruled_calls import Explained
+from backlight_tensorflow.engine.explained import Explained
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
-from backlight_tensorflow.sites import inner_sites, named_site, replacement, require_examples
+from backlight_tensorflow.sites import inner_sites, named_site, require_examples
 
 
 class TensorFlowModel(Model):
@@ -230,38 +229,15 @@ class TensorFlowModel(Model):
     ) -> tuple[Array, list[Array], Tree]:
         """Scores, gradients, and the value at the site."""
         request, traced = self._traced(inputs)
-        scored = None if score.site is None else named_site(traced, request, score.site)
-        site = None if at is None else named_site(traced, request, at)
-        more: list[Tensor] = []
-        specs: list[tf.TensorSpec] = []
-        if site is not None and value is not None:
-            more.append(replacement(leaves(value)[0], site, request))
-            specs.append(tf.TensorSpec((traced.count, *more[0].shape[1:]), more[0].dtype))
-        operands, of_operands = score_arguments(score)
-        more, specs = more + operands, specs + of_operands
-        key = (
-            "score",
-            score.recipe,
-            None if site is None else site.name,
-            tuple(specs),
-            value is not None,
-            differentiated,
+        given = None if value is None else leaves(value)
+        evaluation = Explained(traced, request, score, at, given).evaluation(differentiated)
+        with self._network.explained(request, score):
+            found = evaluation()
+        return (
+            found.scores,
+            found.gradients,
+            cast(Tree, found.activation[0] if found.activation else value),
         )
-        build = Evaluation(
-            traced=traced,
-            score=score,
-            scored=None if scored is None else scored.value,
-            at=None if site is None else site.value,
-            replaced=value is not None,
-            differentiated=differentiated,
-            width=request.width,
-            arguments=len(request.tensors),
-        )
-        scores, gradients, activation = self._run(request, traced, key, build, more, specs, score)
-        if activation:
-            require_examples(site, shape_of(activation[0]), request)
-            value = activation[0]
-        return scores, gradients, cast(Tree, value)
 
     def _run(
         self,
@@ -269,10 +245,7 @@ class TensorFlowModel(Model):
         traced: Trace,
         key: Hashable,
         build: Callable[..., object],
-        more: Sequence[Tensor] = (),
-        specs: Sequence[tf.TensorSpec] = (),
-        score: Score | None = None,
     ) -> Any:
-        program = traced.program(key, build, [*request.specs(traced.count), *specs])
-        with self._network.explained(request, score):
-            return program(*request.tensors, *more)
+        program = traced.program(key, build, request.specs(traced.count))
+        with self._network.explained(request):
+            return program(*request.tensors)
