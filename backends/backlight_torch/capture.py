@@ -137,6 +137,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """By memory: the values whose tensors are there."""
         self._flowing: set[int] = set()
         """Values that derivatives lead back from, unless autograd says otherwise."""
+        self._ungraded: set[int] = set()
+        """Values that were computed with gradients off."""
         self._by_edge: dict[tuple[Node, int], int] = {}
         self._compound: dict[int, tuple[Record, Parts]] = {}
         """By id: the nodes that are seen as what they consist of."""
@@ -278,24 +280,29 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if mutable and name.endswith("_"):
             name = name[:-1]
         record = Record(func, name, stands, named, tuple(operands))
-        before, written = None, []
+        returned = func._schema.returns
+        in_place = mutable and (not returned or returned[0].alias_info is not None)
+        before: Node = None
+        written: list[torch.Tensor] = []
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
-            found, parts = self._understood(record, written, given)
+            if in_place:
+                found, parts = self._understood(record, written, given)
             self._protect(written)
             result = func(*args, **kwargs)
-            results = written
+            results = written if in_place else tensors_in(result)
         else:
             result = func(*args, **kwargs)
             results = tensors_in(result)
-            if not results:
-                self._read_out(record)
-                return result
+        if not results:
+            self._read_out(record)
+            return result
+        if not in_place:
             found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
-        self._note(record, found, parts, results, before)
+        self._note(record, found, parts, results, before, in_place)
         return result
 
     def _drawn(self, func: Any, arrays: list[torch.Tensor], written: bool) -> None:
@@ -338,6 +345,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parts: Parts | None,
         results: list[torch.Tensor],
         before: Node,
+        in_place: bool,
     ) -> None:
         """Append what was run."""
         node = self._appended(record, found, results)
@@ -348,7 +356,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._pending.append(Pending(record, results[0], before))
         for number, array in enumerate(results):
             value = node.results[number] if number < len(node.results) else self._value(array)
-            self._register(array, value, written=record.func._schema.is_mutable)
+            self._register(array, value, written=in_place)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
@@ -369,6 +377,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
         differentiable = family(node) not in UNDIFFERENTIABLE and primitive != "stop_gradient"
+        if not torch.is_grad_enabled():
+            self._ungraded.update(values)
         if differentiable and record.active:
             self._flowing.update(
                 value for value in values if graph.values[value].dtype.differentiable
@@ -533,7 +543,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _stopped(self, value: int, array: torch.Tensor) -> int:
         """A value that derivatives do not lead back from, though they would from what made it."""
         found = self._value(array)
-        label = "detach" if torch.is_grad_enabled() else "torch.no_grad"
+        label = "torch.no_grad" if value in self._ungraded else "detach"
         self.graph.node(
             "stop_gradient",
             [value],
