@@ -2,6 +2,7 @@
 their places and shapes alone: what is remembered are sites, kinds of output and connections."""
 
 import re
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,7 +47,7 @@ def script(reading: Reading, found: torch.jit.ScriptModule) -> None:
 _names: dict[str, set[str]] = {}
 
 
-def names_in_script(kind: str, inner: torch.ScriptObject) -> set[str]:
+def names_in_script(kind: str, inner: Any) -> set[str]:
     """What the code of a kind of TorchScript module reads of it."""
     if kind not in _names:
         codes = [inner._get_method(name).code for name in inner._method_names()]

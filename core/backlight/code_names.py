@@ -3,6 +3,7 @@
 import sys
 from functools import lru_cache
 from types import CodeType
+from typing import Any
 
 NOT_CALLED = frozenset(
     {
@@ -23,7 +24,7 @@ NOT_CALLED = frozenset(
 
 
 @lru_cache(4096)
-def slots_of(kind: type) -> tuple[str, ...]:
+def slots_of(kind: Any) -> tuple[str, ...]:
     """The names of a class's slots."""
     found: list[str] = []
     for base in kind.__mro__:

@@ -69,8 +69,8 @@ def identity_of(*roots: object, arguments: tuple[type, ...] = ()) -> Identity:
 def note_records(before: object, after: object) -> bool:
     """Note what a call has recorded of itself, by the identities before and after it; whether any."""
     if isinstance(before, tuple) and isinstance(after, tuple):
-        found = [note_records(*both) for both in zip(before, after, strict=True)]  # of all
-        return any(found)
+        # Of all of them, not of the first alone.
+        return sum(note_records(*both) for both in zip(before, after, strict=True)) > 0
     if not (isinstance(before, Identity) and isinstance(after, Identity)) or before == after:
         return False
     held = {id(value): told for value, told in before.segments()}

@@ -76,8 +76,7 @@ class Memory:
             return cast(T, answers[key])
 
     def answers(self, what: str) -> list[Any]:
-        """All that is remembered of one kind."""
-        self.version()
+        """All that is remembered of one kind, whether the thing has been edited since or not."""
         return list(self._kept.get(what, {}).values())
 
     def settle(self, version: int) -> None:

@@ -15,7 +15,7 @@ from types import (
     ModuleType,
     SimpleNamespace,
 )
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class Reading:
             else:
                 told.append(name)
                 waiting.append(part)
-        for name in slots_of(type(value)):
+        for name in slots_of(type(value)):  # type: ignore[arg-type]
             if name not in ignored and hasattr(value, name):
                 self.part(name, getattr(value, name))
 
@@ -189,7 +189,7 @@ class Reading:
         elif kinds <= PLAIN:
             self.told += (*kinds, *value)
         elif kinds == {float}:
-            self.told.append(array("d", tuple(value)).tobytes())
+            self.told.append(array("d", tuple(cast("list[float]", value))).tobytes())
         else:
             self.waiting.extend(value)
 
@@ -255,7 +255,7 @@ def reader_of(value: object, arguments: tuple[type, ...]) -> Read:
     package = kind.__module__.partition(".")[0]
     closed = package in CLOSED or (package in sys.stdlib_module_names and package != "__main__")
     if (closed and kind is not SimpleNamespace) or not (
-        hasattr(value, "__dict__") or slots_of(kind)
+        hasattr(value, "__dict__") or slots_of(kind)  # type: ignore[arg-type]
     ):
         return Reading.by_identity
     return Reading.attributes
