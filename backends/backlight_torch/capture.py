@@ -283,7 +283,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         returned = func._schema.returns
         in_place = mutable and (not returned or returned[0].alias_info is not None)
         before: Node = None
-        written: list[torch.Tensor] = []
+        written = []
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
