@@ -1,5 +1,7 @@
 """What an output of a net holds, by the operations that made it."""
 
+from dataclasses import replace
+
 from backlight.graph.dependence import Dependence
 from backlight.graph.graph import Graph, Node
 from backlight.graph.recognition import recognise
@@ -39,7 +41,7 @@ def output_kind(graph: Graph, value: int, axis: int = 1) -> OutputKind:
         value: one of the outputs.
         axis: of it, where the classes are.
     """
-    found = recognise(graph, NoRules())
+    found = recognise(unstopped(graph), NoRules())
     units = {unit.output: unit for unit in found.units}
     if is_sigmoid(found.flow, units, value):
         return "sigmoid"
@@ -53,6 +55,15 @@ def output_kind(graph: Graph, value: int, axis: int = 1) -> OutputKind:
     if unit is None or unit.axes != (axis,):
         return "logits"
     return SOFTMAXES.get(unit.kind, "logits")
+
+
+def unstopped(graph: Graph) -> Graph:
+    """The graph without stopped gradients: what an output holds does not hang on its derivatives."""
+    nodes = [
+        replace(node, primitive="identity") if node.primitive == "stop_gradient" else node
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=nodes)
 
 
 def keeps(node: Node, flow: Dependence) -> bool:

@@ -84,6 +84,11 @@ def looping(form: str) -> Graph:
     x, y = graph.value((4,)), graph.value((4,))
     operands: tuple[int, ...] = (x,)
     attributes: dict[str, Any] = {"form": form, "body": inside, "constants": 0, "carried": 1}
+    if form == "while":
+        asked = Building()
+        asked.graph.sources = (asked.input(4),)
+        test = asked.between(asked.graph.sources, [asked.do("all", 0, axes=(0,))])
+        attributes = {"form": form, "test": test, "body": inside, "constants": (0, 0)}
     if form == "cond":
         which = graph.value((), DType.INTEGER)
         operands, attributes = (which, x), {"form": form, "branches": (inside, inside)}
@@ -93,7 +98,7 @@ def looping(form: str) -> Graph:
 
 
 def test_ways_lead_through_loops_and_choices() -> None:
-    for form in ("scan", "cond"):
+    for form in ("scan", "cond", "while"):
         assert connection(looping(form)) == Connection((False,), (True,), (Cut("loop", "round"),))
 
 

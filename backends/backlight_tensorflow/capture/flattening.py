@@ -13,6 +13,20 @@ import tensorflow as tf
 Tensor: TypeAlias = tf.Tensor
 
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+SAME_VALUE = {
+    "Identity",
+    "IdentityN",
+    "Cast",
+    "StopGradient",
+    "PreventGradient",
+    "EnsureShape",
+    "CheckNumerics",
+}
+"""Operations whose first result (or each of the results) is the operand of the same place."""
+
+SHAPE_ONLY = {"ZerosLike", "OnesLike", "Shape", "ShapeN", "Rank", "Size"}
+"""Operations that look at the shape of their operands, not at the numbers."""
+
 DROPPED_ATTRIBUTES = {"_class", "_output_shapes"}
 """Colocation with operations that are not in the copy, and shapes that are inferred anew."""
 
@@ -156,3 +170,8 @@ def extend(flat: Flat, graph: tf.Graph, arguments: list[Value]) -> Scope:
             scope[id(tensor)] = value
             flat.values.setdefault(id(tensor), []).append(value)
     return scope
+
+
+def carries_numbers(tensor: Tensor) -> bool:
+    """Whether it holds floating-point numbers, or may be a list of such arrays."""
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant)

@@ -14,7 +14,7 @@ from tensorflow.python.framework import ops as tensorflow_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops import handle_data_util
 
-from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
+from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
 
 GRADIENT = "_gradient_op_type"
 """The attribute by which TensorFlow finds a gradient other than the operation's own."""
@@ -113,6 +113,16 @@ class Copy:
                 if inside is tensor:
                     return self._outside(node, outer)
         return tensor
+
+
+def has_users_gradient(node: Node) -> bool:
+    if GRADIENT not in node.attributes:
+        return False
+    try:
+        tensorflow_ops.gradient_registry.lookup(node.op.get_attr(GRADIENT).decode())
+    except LookupError:
+        return False
+    return True
 
 
 def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:

@@ -7,16 +7,15 @@ import tensorflow as tf
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import CoverageError
-from backlight.operations import LINEAR, Operation
+from backlight.operations import Operation
 from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
-from backlight_tensorflow.copying import CONTROL_FLOW
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.linear_units import Params, pull_linear, replay_linear
-from backlight_tensorflow.passes import Pass, pull
-from backlight_tensorflow.paths import Path
-from backlight_tensorflow.units import Unit
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.engine.copying import CONTROL_FLOW
+from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.weights import Params, pull_linear, replay_linear
 
 
 class TensorFlowApplication(Application):
@@ -24,27 +23,26 @@ class TensorFlowApplication(Application):
 
     def __init__(
         self,
-        path: Path,
+        plan: Plan,
         unit: Unit,
         operations: Mapping[Unit, Operation],
         run: Pass,
         reference: Pass | None,
     ) -> None:
-        self._path, self._unit, self._run = path, unit, run
+        self._plan, self._unit, self._run = plan, unit, run
         self.operation = operations[unit]
         self.arrays = cast(Arrays, array_functions)
         self.inputs = tuple(run.tensor(value) for value in unit.inputs)
         self.output = run.tensor(unit.output)
-        # A function of Python: what no rule asks for is not computed.
-        linear = unit.kind in LINEAR
-        self.params = cast(Mapping[str, Array], Params(run, unit)) if linear else {}
+        linear = unit.found.linear
+        self.params = {} if linear is None else Params(plan, run, linear)
         self.reference = (
             None
             if reference is None
-            else TensorFlowApplication(path, unit, operations, reference, None)
+            else TensorFlowApplication(plan, unit, operations, reference, None)
         )
         self.parts = tuple(
-            TensorFlowApplication(path, part, operations, run, reference) for part in unit.parts
+            TensorFlowApplication(plan, part, operations, run, reference) for part in unit.parts
         )
 
     def vjp(
@@ -59,8 +57,10 @@ class TensorFlowApplication(Application):
         given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
-            again, _ = replay_linear(self._run, unit, given, {"weight": weights["weight"]})
-            found = pull_linear(self._path, again, unit, grad)
+            again, _ = replay_linear(
+                self._plan, self._run, unit, given, {"weight": weights["weight"]}
+            )
+            found = pull_linear(self._plan, again, unit, grad)
         else:
             again = self._run if inputs is None else self._again(given)
             if derivatives.has_own(unit):
@@ -71,8 +71,8 @@ class TensorFlowApplication(Application):
                     again,
                     unit.nodes,
                     {unit.output: grad},
-                    self._path.active,
-                    self._path.transparent,
+                    self._plan.active,
+                    self._plan.passed,
                     held,
                 )
                 found = [gradients[value] for value in unit.inputs]
@@ -121,13 +121,13 @@ class TensorFlowApplication(Application):
         given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
-            return cast(Array, replay_linear(self._run, self._unit, given, weights)[1])
+            return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights)[1])
         return cast(Array, self._again(given).tensor(self._unit.output))
 
     def _again(self, inputs: Sequence[Tensor]) -> Pass:
         """The operations made anew from these inputs."""
         unit = self._unit
-        if not unit.replayable:
+        if not unit.found.replayable:
             place = f" at {self.operation.name}" if self.operation.name else ""
             raise CoverageError(
                 f"{self.operation.type}{place} cannot be run again at other values: rules may only "

@@ -15,7 +15,7 @@ from threading import get_ident
 import keras
 import tensorflow as tf
 
-from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.capture.flattening import Tensor
 
 ABSENT = object()
 

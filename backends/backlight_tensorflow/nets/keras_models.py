@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from backlight.arrays import Channels
 from backlight.named import named_by_keras
-from backlight_tensorflow.calls import takes
-from backlight_tensorflow.recording import functional
+from backlight_tensorflow.nets.calls import takes
+from backlight_tensorflow.nets.recording import functional
 
 
 def keras_call(net: keras.Layer) -> Callable[[Any, Any, Any], object]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from backlight.arrays import shape_of
 from backlight.inputs import Inputs, PerExample, Shared
 from backlight.tree import leaves, names, rebuild
-from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.capture.flattening import Tensor
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
 
 from backlight.errors import ModelError
-from backlight_tensorflow.copying import CONTROL_FLOW, Copy
-from backlight_tensorflow.flattening import Node, Tensor, Value
-from backlight_tensorflow.programs import dense
+from backlight_tensorflow.capture.flattening import Node, Tensor, Value, carries_numbers
+from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
+from backlight_tensorflow.engine.programs import dense
 
 
 class Pass(Copy):
@@ -148,8 +148,3 @@ def through_control_flow(
     except LookupError as error:
         raise ModelError(f"TensorFlow cannot differentiate this model: {error}") from error
     return [next(found) if carries_numbers(each) else None for each in operands]
-
-
-def carries_numbers(tensor: Tensor) -> bool:
-    """Whether it holds floating-point numbers, or may be a list of such arrays."""
-    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant)

@@ -14,12 +14,12 @@ from backlight.arrays import Channels
 from backlight.errors import BacklightError, ModelError, TargetError
 from backlight.named import named
 from backlight.scores import ONE_EACH, Score
-from backlight_tensorflow.calls import Request, plain_call, signature_call
+from backlight_tensorflow.engine.programs import SCORE
+from backlight_tensorflow.nets.calls import Request, plain_call, signature_call
 from backlight_tensorflow.ownership import is_keras
-from backlight_tensorflow.programs import SCORE
 
 if TYPE_CHECKING:
-    from backlight_tensorflow.recording import Recorder
+    from backlight_tensorflow.nets.recording import Recorder
 
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
 """What Keras colours its messages with."""
@@ -74,8 +74,8 @@ class Network:
 
 def network(net: Any) -> Network:
     if is_keras(net):
-        from backlight_tensorflow import keras_models
-        from backlight_tensorflow.recording import Recorder
+        from backlight_tensorflow.nets import keras_models
+        from backlight_tensorflow.nets.recording import Recorder
 
         return Network(
             net,

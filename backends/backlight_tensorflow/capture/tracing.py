@@ -6,25 +6,27 @@ The user's code runs once per kind of inputs. Every program is made from the tra
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import OutputKind, Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_tensorflow.calls import Request
-from backlight_tensorflow.copying import Copy
-from backlight_tensorflow.flattening import Flat, Node, Tensor, Value, flatten
-from backlight_tensorflow.kinds import kind_of
-from backlight_tensorflow.naming import name_layers, name_operations
+from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
+from backlight_tensorflow.capture.graphs import Capture, known_of
+from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.sites import name_layers, name_operations
 
 Kept = TypeVar("Kept")
 
 if TYPE_CHECKING:
-    from backlight_tensorflow.recording import Call, Recorder
+    from backlight_tensorflow.nets.recording import Call, Recorder
 
 # TensorFlow's C++ code does not expect errors from all the Python code that it calls; Keras puts back in
 # `finally` blocks what it has altered before them.
@@ -74,7 +76,6 @@ class Trace:
             zip(self.flat.inputs[arguments:], function.captured_inputs, strict=True)
         )
         self._dependent = self.flat.dependent(self._arguments)
-        self._kinds: dict[int, OutputKind] = {}
         self._lengths: dict[str, tuple[int, list[tuple[int, ...]]]] = {}
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._calls: list[tuple[Call, str]] = []
@@ -198,6 +199,19 @@ class Trace:
         self._lengths[what] = request.count, found
         return found
 
+    @cached_property
+    def _kinds(self) -> dict[Value, OutputKind]:
+        """What each of the outputs holds."""
+        leaves = [leaf for leaf in tf.nest.flatten(self.outputs) if isinstance(leaf, tf.Tensor)]
+        outputs = [self.flat.of(leaf)[0] for leaf in leaves]
+        known = known_of(lambda value: value.tensor)
+        within = lambda body: True  # noqa: E731
+        capture = Capture(
+            self.flat.nodes, self._arguments, outputs, known, self.place, opens=within
+        )
+        found = capture.found
+        return {value: output_kind(found.graph, found.numbers[value]) for value in outputs}
+
     def output_specs(self, request: Request, kind: OutputKind | None) -> Outputs:
         """Shape and kind of each of the outputs."""
         flat = [leaf for leaf in tf.nest.flatten(self.outputs) if isinstance(leaf, tf.Tensor)]
@@ -207,10 +221,7 @@ class Trace:
         def spec(leaf: Any) -> OutputSpec | tuple[()]:
             if not isinstance(leaf, tf.Tensor):
                 return ()  # None, a flag: nothing to explain
-            known = self._kinds.get(id(leaf))
-            if known is None:
-                known = self._kinds[id(leaf)] = kind_of(self.flat.of(leaf)[0])
-            return OutputSpec(shapes[id(leaf)], kind or known)
+            return OutputSpec(shapes[id(leaf)], kind or self._kinds[self.flat.of(leaf)[0]])
 
         return map_nested(spec, self.outputs)  # type: ignore[return-value]
 

@@ -8,13 +8,12 @@ import tensorflow as tf
 from backlight.operations import Operation
 from backlight.rules import Incoming, Rule
 from backlight_tensorflow import derivatives
-from backlight_tensorflow.applications import TensorFlowApplication
-from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.passes import Gradients, Pass, pull, step
-from backlight_tensorflow.paths import Path
-from backlight_tensorflow.plans import Plan
-from backlight_tensorflow.programs import dense
-from backlight_tensorflow.units import Unit
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.paths import Path
+from backlight_tensorflow.engine.applications import TensorFlowApplication
+from backlight_tensorflow.engine.passes import Gradients, Pass, pull, step
+from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.programs import dense
 
 
 @dataclass(frozen=True)
@@ -104,42 +103,40 @@ class RuledEvaluation:
     def _backward(
         self, run: Pass, reference: Pass | None, sink: Value, scores: Tensor
     ) -> Gradients:
-        path, gradients = self.plan.path, Gradients({sink: tf.ones_like(scores)})
-        rules = self.plan.chosen(self.operations)
-        ends = {unit.last: unit for unit in rules}
+        plan, gradients = self.plan, Gradients({sink: tf.ones_like(scores)})
+        rules = plan.chosen(self.operations)
+        ends = {unit.nodes[-1]: unit for unit in rules}
         skipped = {
             node
             for unit, rule in rules.items()
             if not lets_through(unit, rule)
             for node in unit.nodes
         }
-        for node in reversed(path.route):
+        for node in reversed(plan.route):
             unit = ends.get(node)
             if unit is not None:
                 self._apply(rules[unit], unit, run, reference, gradients)
             if node not in skipped:
-                step(run, node, gradients, path.active, self.plan.passed)
+                step(run, node, gradients, plan.active, plan.passed)
         return gradients
 
     def _apply(
         self, rule: Rule, unit: Unit, run: Pass, reference: Pass | None, gradients: Gradients
     ) -> None:
-        path, grad = self.plan.path, gradients[unit.output]
+        grad = gradients[unit.output]
         if grad is None:
             grad = tf.zeros_like(run.tensor(unit.output))
-        op = TensorFlowApplication(path, unit, self.operations, run, reference)
+        op = TensorFlowApplication(self.plan, unit, self.operations, run, reference)
         if lets_through(unit, rule) and isinstance(rule, Incoming):
             gradients.replace(unit.output, rule.incoming(op, grad))
             return
         for value, each in zip(unit.inputs, rule(op, grad), strict=True):
             gradients.add(value, each)
         others = {
-            value: also
-            for value in unit.core.outputs
-            if value is not unit.output and (also := gradients[value]) is not None
+            value: also for value in unit.outputs[1:] if (also := gradients[value]) is not None
         }
-        if others and len(unit.core.outputs) > 1:
-            more = pull(run, unit.nodes, others, path.active, self.plan.passed)
+        if others:
+            more = pull(run, unit.nodes, others, self.plan.active, self.plan.passed)
             for value in unit.inputs:
                 if (also := more[value]) is not None:
                     gradients.add(value, also)

@@ -10,8 +10,8 @@ from backlight.arrays import Array, Arrays
 from backlight.errors import ModelError
 from backlight.scores import Score
 from backlight_tensorflow import arrays as array_functions
-from backlight_tensorflow.flattening import Tensor, Value
-from backlight_tensorflow.tracing import Trace
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.tracing import Trace
 
 
 @dataclass(frozen=True)
