@@ -1,15 +1,63 @@
-"""Gradients of maxima where several numbers are the largest: the first one gets all."""
+"""Derivatives where they are a convention: 0 at the kinks of rectifiers; where several numbers are
+the largest, the first one gets all."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from backlight_jax.program import Node
+from backlight.graph.unit import Unit
+from backlight.operations import Kind
+from backlight_jax.capture.program import Node
 
 LARGEST = 128
 """How many places a window may have for the gradient to look at each in turn."""
+
+
+def by_convention(
+    unit: Unit,
+    nodes: Sequence[Node],
+    inputs: Sequence[Any],
+    grad: Any,
+    known: Mapping[int, Any],
+    results: Callable[[], Any],
+) -> Any | None:
+    """The gradient of an operation where it is a convention at kinks and ties; None for all others.
+
+    Args:
+        unit, nodes: the operation and its equations.
+        inputs: where it is taken.
+        grad: of the result.
+        known: the values of a pass.
+        results: gives the result at the inputs.
+    """
+    x, node = inputs[0], nodes[0]
+    zeros = jnp.zeros_like(grad)
+    custom = any("custom_vjp" in each.primitive for each in nodes)
+    match unit.kind:
+        case Kind.RELU if not custom:
+            return jnp.where(x > 0, grad, zeros)
+        case Kind.RELU6 if not custom and unit.constant is not None:
+            return jnp.where((x > 0) & (x < unit.constant), grad, zeros)
+        case Kind.LEAKY_RELU if not custom and unit.constant is not None:
+            return jnp.where(x > 0, grad, grad * unit.constant)
+        case Kind.ABS if not custom:
+            return grad * jnp.sign(x)
+        case Kind.MAX_POOL if node.primitive == "reduce_window_max":
+            return windows_gradient(node, x, results(), grad)
+        case Kind.MAX | Kind.MIN if node.primitive in ("reduce_max", "reduce_min"):
+            smallest = unit.kind is Kind.MIN
+            return axes_gradient(x, grad, tuple(node.params["axes"]), smallest)
+        case Kind.MAX | Kind.MIN if len(inputs) == 1 and node.primitive in ("max", "min"):
+            found = results()
+            (other,) = (one for one in node.inputs if one != unit.inputs[0])
+            bound = known[other] if isinstance(other, int) else other.val
+            if found.shape != x.shape:
+                return None
+            return jnp.where(x > bound if unit.kind is Kind.MAX else x < bound, grad, zeros)
+    return None
 
 
 def axes_gradient(x: Any, grad: Any, axes: tuple[int, ...], smallest: bool) -> Any:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, TypeVar, cast, final
 
@@ -10,14 +10,19 @@ import jax
 import jax.numpy as jnp
 
 from backlight.errors import ModelError, SiteError, UnknownNameError
+from backlight.graph.graph import Graph
+from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_jax.naming import Place, Sites, find_sites, labels
+from backlight_jax.capture.graph import graph_of
+from backlight_jax.capture.program import Key, Path, Program, flatten, opening
+from backlight_jax.expansions import inside
 from backlight_jax.nets import Net
-from backlight_jax.program import Key, Path, Program, flatten
 from backlight_jax.signature import Signature
-from backlight_jax.structure import Structure
+from backlight_jax.sites.places import Place, Sites, find_sites, labels
+from backlight_jax.sites.structure import Structure
+from backlight_jax.table import is_floating
 
 # Else a later step of their own may fail on what an earlier one left.
 unbroken_package("jax")
@@ -59,8 +64,8 @@ class Trace:
 
         self.jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*signature.abstract())
         _, self.structure_of_outputs = jax.tree.flatten(shapes)
-        self.whole = flatten(self.jaxpr, opened=None)
-        self.closed = flatten(self.jaxpr)
+        self.whole = flatten(self.jaxpr, opening(None))[0]
+        self.closed = flatten(self.jaxpr, opening())[0]
         self.constant_names = constant_names
         self._arrays: dict[int, jax.Array] = {}
         self._compiled: OrderedDict[Hashable, object] = OrderedDict()
@@ -75,11 +80,21 @@ class Trace:
         return Structure(self.whole, [value for value, is_row in inputs if is_row])
 
     @cached_property
+    def graph(self) -> Graph:
+        """The operations from the examples to the outputs; from the weights where those are indices."""
+        program, _ = flatten(self.jaxpr, inside)
+        values, weights = program.inputs, len(self.signature.weights)
+        choices = values[weights:], values, list(program.constants)
+        sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
+        return graph_of(program, next((some for some in sources if some), []), program.outputs)
+
+    @cached_property
     def outputs(self) -> Outputs:
         """Shape and kind of the outputs."""
+        kinds = map(partial(output_kind, self.graph), self.graph.targets)
         specifications = [
-            OutputSpec(tuple(aval.shape), self.structure.kind(output))
-            for aval, output in zip(self.jaxpr.out_avals, self.whole.outputs, strict=True)
+            OutputSpec(tuple(aval.shape), kind)
+            for aval, kind in zip(self.jaxpr.out_avals, kinds, strict=True)
         ]
         tree = jax.tree.unflatten(self.structure_of_outputs, specifications)
         # None, say, holds nothing to explain.
@@ -150,7 +165,7 @@ class Trace:
         opened = frozenset(path[:depth] for path, _ in keys for depth in range(1, len(path)))
         with self._lock:
             if opened not in self._opened:
-                self._opened[opened] = flatten(self.jaxpr, opened)
+                self._opened[opened] = flatten(self.jaxpr, opening(opened))[0]
             return self._opened[opened]
 
     def constants(self, program: Program) -> list[jax.Array]:

@@ -1,5 +1,6 @@
 """Forward, and back operation by operation, as rules say."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast, final
@@ -7,11 +8,13 @@ from typing import Any, TypeAlias, cast, final
 import jax
 import jax.numpy as jnp
 
+from backlight.graph.graph import Graph
+from backlight.graph.unit import Unit
 from backlight.rules import Rule, Rules
-from backlight_jax.applications import Applied
-from backlight_jax.program import Node, run
-from backlight_jax.recognition import Recognised, Step
-from backlight_jax.units import Unit
+from backlight_jax.capture.program import Node, Operand, run
+from backlight_jax.capture.scored import Explained
+from backlight_jax.engine.applications import Applied
+from backlight_jax.engine.units import results
 
 Values: TypeAlias = dict[int, Any]
 Pullback: TypeAlias = Callable[[Sequence[Any]], tuple[list[Any]]]
@@ -37,70 +40,58 @@ class Stretch:
 @final
 @dataclass(frozen=True, eq=False)
 class Ruled:
-    """A unit with its rule."""
+    """A unit with its equations and its rule."""
 
     unit: Unit
+    nodes: tuple[Node, ...]
     rule: Rule
 
 
 Part: TypeAlias = Stretch | Ruled
 
 
-def parts(recognised: Recognised, rules: Rules) -> list[Part]:
+def parts(found: Explained, rules: Rules) -> list[Part]:
     """What the backward pass is made of, in the order of the forward pass."""
-    found: list[Part] = []
+    listed: list[Part] = []
     pending: list[Node] = []
-    flow = recognised.flow
-    reads: dict[int, int] = {}
-    for step in recognised.steps:
-        for node in equations(recognised, step):
-            for value in node.values:
-                reads[value] = reads.get(value, 0) + 1
+    flow = found.recognised.flow
+    reads = Counter(value for _, nodes in found.steps for node in nodes for value in node.values)
 
     def close() -> None:
         if not pending:
             return
         own = {value for node in pending for value in node.outputs}
-        inside: dict[int, int] = {}
-        for node in pending:
-            for value in node.values:
-                inside[value] = inside.get(value, 0) + 1
+        inside = Counter(value for node in pending for value in node.values)
         inputs = [v for v in inside if v in flow.active and v not in own]
         outputs = [
             v
             for node in pending
             for v in node.outputs
-            if v in flow.active and (v in flow.kept or reads.get(v, 0) > inside.get(v, 0))
+            if v in flow.active and (v in flow.kept or reads[v] > inside[v])
         ]
-        found.append(Stretch(tuple(pending), tuple(inputs), tuple(outputs)))
+        listed.append(Stretch(tuple(pending), tuple(inputs), tuple(outputs)))
         pending.clear()
 
-    for step in recognised.steps:
-        rule = rules.choose(step.described) if isinstance(step, Unit) else None
-        if isinstance(step, Unit) and rule is not None:
+    for unit, nodes in found.steps:
+        rule = None if unit is None else rules.choose(unit.described)
+        if unit is not None and rule is not None:
             close()
-            found.append(Ruled(step, rule))
+            listed.append(Ruled(unit, nodes, rule))
         else:
-            pending.extend(equations(recognised, step))
+            pending.extend(nodes)
     close()
-    return found
+    return listed
 
 
-def equations(recognised: Recognised, step: Step) -> list[Node]:
-    """The program's equations of a step: in a unit, operands may have other numbers."""
-    if isinstance(step, Unit):
-        return [recognised.flow.nodes[position] for position in step.positions]
-    return [step]
+def read(values: Values, operand: Operand) -> Any:
+    return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
 
 
 def forward(stretches: Sequence[Part], values: Values) -> list[Pullback | None]:
     """Run everything; the pullbacks of what no rule is for."""
     pullbacks: list[Pullback | None] = []
     for part in stretches:
-        if isinstance(part, Ruled):
-            run_unit(part.unit, values)
-            pullbacks.append(None)
-        elif not part.inputs or not part.outputs:
+        if isinstance(part, Ruled) or not part.inputs or not part.outputs:
             run(part.nodes, values)
             pullbacks.append(None)
         else:
@@ -108,13 +99,6 @@ def forward(stretches: Sequence[Part], values: Values) -> list[Pullback | None]:
             values.update(found)
             pullbacks.append(pullback)
     return pullbacks
-
-
-def run_unit(unit: Unit, values: Values) -> None:
-    """Run a unit whose operands may have numbers of their own."""
-    renamed = dict(zip(unit.arguments, (values[value] for value in unit.inputs), strict=True))
-    values.update(renamed)
-    run(unit.nodes, values)
 
 
 def differentiated(part: Stretch, values: Values) -> tuple[Values, Pullback]:
@@ -137,6 +121,7 @@ def differentiated(part: Stretch, values: Values) -> tuple[Values, Pullback]:
 
 
 def backward(
+    graph: Graph,
     stretches: Sequence[Part],
     pullbacks: Sequence[Pullback | None],
     values: Mapping[int, Any],
@@ -170,13 +155,13 @@ def backward(
             jnp.zeros_like(values[value]) if each is None else each
             for value, each in zip(unit.outputs, arriving, strict=True)
         ]
-        op = Applied(unit, values, references.get(unit.output))
-        results: Sequence[Any] = rule(op, cast(Any, given[0]))
-        for value, gradient in zip(unit.inputs, results, strict=True):
+        op = Applied(graph, unit, values, references.get(unit.output))
+        found: Sequence[Any] = rule(op, cast(Any, given[0]))
+        for value, gradient in zip(unit.inputs, found, strict=True):
             add(value, jnp.broadcast_to(gradient, values[value].shape).astype(values[value].dtype))
         if any(each is not None for each in arriving[1:]):
             _, natively = jax.vjp(
-                lambda *operands, unit=unit: unit.results(values, operands), *op.inputs
+                lambda *operands, unit=unit: results(graph, unit, values, operands), *op.inputs
             )
             zero = jnp.zeros_like(given[0])
             for value, gradient in zip(unit.inputs, natively((zero, *given[1:])), strict=True):

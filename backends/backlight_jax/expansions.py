@@ -5,10 +5,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, JaxprEqn, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
-from backlight_jax.pointwise import is_pointwise
-from backlight_jax.program import INLINED, Path, body_of
+from backlight.graph.primitives import PRIMITIVES, Family
+from backlight_jax.capture.program import INLINED, Path, body_of
+from backlight_jax.table import RULED, shape, term
 
 STEPS = 4096
 """How many equations an unrolled loop may have."""
@@ -30,12 +31,46 @@ def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:
         return unrolled(equation)
     if name == "cond":
         return selected(equation)
+    if name == "optimization_barrier" and len(equation.invars) > 1:
+        return traced(lambda *held: list(map(lax.optimization_barrier, held)), equation.invars)
     return None
 
 
 def is_activation(equation: JaxprEqn) -> bool:
-    arrays = [atom for atom in equation.invars if getattr(atom.aval, "shape", ())]
-    return len(arrays) == 1 and is_pointwise(equation)
+    """Whether it is a function of each number of one array."""
+    arrays = [atom for atom in equation.invars if shape(atom)]
+    body = body_of(equation)
+    return len(arrays) == 1 and body is not None and is_pointwise(body.jaxpr)
+
+
+def is_pointwise(jaxpr: Jaxpr) -> bool:
+    def fits(equation: JaxprEqn) -> bool:
+        name = str(equation.primitive.name)
+        inner = body_of(equation) if name in INLINED | RULED else None
+        if inner is not None:
+            return is_pointwise(inner.jaxpr)
+        primitive = term(equation).primitive
+        moves = primitive in ("convert", "identity") or (
+            primitive == "broadcast" and not shape(equation.invars[0])
+        )
+        return moves or PRIMITIVES[primitive].family in (Family.POINTWISE, Family.TEST)
+
+    return len(jaxpr.outvars) == 1 and all(map(fits, jaxpr.eqns))
+
+
+UNREPEATABLE = ("callback", "infeed", "outfeed")
+
+
+def repeatable(equation: JaxprEqn) -> bool:
+    """Whether an equation can be run again: not where Python is called back."""
+    if any(word in str(equation.primitive.name) for word in UNREPEATABLE):
+        return False
+    for param in equation.params.values():
+        for part in param if isinstance(param, (tuple, list)) else (param,):
+            jaxpr: Any = getattr(part, "jaxpr", part)
+            if not all(map(repeatable, getattr(jaxpr, "eqns", ()))):
+                return False
+    return True
 
 
 def is_library(equation: JaxprEqn) -> bool:

@@ -1,28 +1,28 @@
 """Where operations are, in the words that sites have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from backlight_jax.circuit import SCORE
-from backlight_jax.flow import Flow
-from backlight_jax.naming import parent, scope_of, weights_read
-from backlight_jax.program import Node, Path
-from backlight_jax.trace import Trace
-from backlight_jax.units import Unit
+from backlight_jax.capture.program import SCORE, Node, Path, Program
+from backlight_jax.capture.trace import Trace
+from backlight_jax.sites.names import parent, scope_of, weights_read
 
 
-def namer(trace: Trace) -> Callable[[Unit, Flow], str]:
-    """Gives the name of an operation: that of its result as a site, where a user would say it; else
-    the scope it is in, or the layer whose weights it reads. A linear operation is named by its
-    product, whatever is folded into it."""
+def namer(trace: Trace, program: Program) -> Callable[[Sequence[Node], bool], str]:
+    """Gives the name of an operation, of its equations and whether it is linear: that of its result as
+    a site, where a user would say it; else the scope it is in, or the layer whose weights it reads. A
+    linear operation is named by its product, whatever is folded into it."""
     read = weights_read(trace.structure, trace.weights)
-    names: dict[int, str] = {}
-    known: list[Flow] = []
     whole = {node.path for node in trace.whole.nodes}
     loops: dict[Path, str] = {
         path: label
         for (path, _), label in reversed(trace.labels.items())
         if len(path) == 1 and path in whole
     }
+    names: dict[int, str] = {}
+    for key, label in trace.labels.items():
+        value = program.keys.get(key)
+        if isinstance(value, int):
+            names.setdefault(value, label)
 
     def label_of(node: Node) -> str:
         return next((names[value] for value in node.outputs if value in names), "")
@@ -32,15 +32,9 @@ def namer(trace: Trace) -> Callable[[Unit, Flow], str]:
         label = label_of(node)
         return bool(label) and label.partition(":")[0] != node.primitive
 
-    def name(unit: Unit, flow: Flow) -> str:
-        if not known:
-            known.append(flow)
-            for key, label in trace.labels.items():
-                value = flow.circuit.program.keys.get(key)
-                if isinstance(value, int):
-                    names.setdefault(value, label)
-        nodes = [flow.nodes[position] for position in unit.positions]
-        linear = unit.linear is not None or bool(unit.parts)
+    def name(nodes: Sequence[Node], linear: bool) -> str:
+        if not nodes:
+            return ""
         home = nodes[0] if linear else nodes[-1]
         if home.path[:1] == SCORE:
             return "score"

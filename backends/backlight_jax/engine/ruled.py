@@ -10,19 +10,14 @@ import jax.numpy as jnp
 from backlight.operations import Operation
 from backlight.rules import Rules
 from backlight.scores import Score
-from backlight_jax import passes
-from backlight_jax.applications import Applied
-from backlight_jax.naming import Place
-from backlight_jax.program import run
-from backlight_jax.references import (
-    one_row_reference,
-    paired,
-    read,
-    recognised,
-    whole_reference,
-)
-from backlight_jax.ruled import Values, backward, forward, parts
-from backlight_jax.trace import Trace
+from backlight_jax.capture.program import run
+from backlight_jax.capture.scored import explained
+from backlight_jax.capture.trace import Trace
+from backlight_jax.engine import passes
+from backlight_jax.engine.applications import Applied
+from backlight_jax.engine.references import one_row_reference, paired, whole_reference
+from backlight_jax.engine.steps import Values, backward, forward, parts, read
+from backlight_jax.sites.places import Place
 
 
 @final
@@ -51,22 +46,17 @@ def ruled_pass(
     """
     reference = starts is not None
     one_row = starts is not None and all(start.shape[0] == 1 for start in starts)
-    found = recognised(trace, score, at, rules)
-    built = found.circuit
+    found = explained(trace, score, at, rules)
+    built = found.scored
     program = built.program
     stretches = parts(found, rules)
     shared = paired(trace, score, at, rules, found) if reference and one_row else None
-    first = len(trace.signature.weights)
-    attributed = program.inputs[first : first + len(trace.signature.attributed)]
     (target,) = built.targets
 
     def known(constants: Any, arrays: Any, operands: Any) -> Values:
         values = passes.start(program, constants, arrays)
         values.update(zip(built.operands, operands, strict=True))
-        before = [
-            node for at, node in enumerate(program.nodes[: built.begin]) if at in found.flow.needed
-        ]
-        run(before if at is None else program.nodes[: built.begin], values)
+        run(program.nodes[: built.begin], values)
         return values
 
     def ruled(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
@@ -84,17 +74,17 @@ def ruled_pass(
         references: dict[int, Applied] = {}
         if reference:
             if shared is not None:
-                there, units = one_row_reference(shared, found, others, arrays, starts, start, at)
+                given = others, arrays, starts, start
+                there, references = one_row_reference(shared, found, *given, at)
             else:
-                there, units = whole_reference(found, start, starts, attributed, at)
-            references = {value: Applied(unit, held) for value, (unit, held) in units.items()}
+                there, references = whole_reference(found, start, starts, at)
             score_there = read(there, target)
         score_here = read(values, target)
         gradients: Values = {}
-        if isinstance(target, int) and target in found.flow.active:
+        if isinstance(target, int) and target in found.recognised.flow.active:
             gradients[target] = jnp.ones_like(score_here)
-        backward(stretches, pullbacks, values, references, gradients)
-        sources = attributed if at is None else built.sources
+        backward(built.graph, stretches, pullbacks, values, references, gradients)
+        sources = built.attributed if at is None else built.sources
         results = [
             gradients[source] if source in gradients else jnp.zeros_like(start[source])
             for source in sources
@@ -107,6 +97,6 @@ def ruled_pass(
     constants = trace.constants(program)
     others: Sequence[Any] = ()
     if shared is not None:
-        others = shared.found.circuit.trace.constants(shared.found.circuit.program)
+        others = shared.found.scored.trace.constants(shared.found.scored.program)
     compiled = passes.Pass(jax.jit(ruled), (constants, others), calls_back)  # type: ignore[arg-type]
-    return RuledPass(compiled, found.operations)
+    return RuledPass(compiled, found.recognised.operations)

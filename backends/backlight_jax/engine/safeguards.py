@@ -11,34 +11,33 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from backlight_jax import passes
-from backlight_jax.flow import Flow
-from backlight_jax.program import run
-from backlight_jax.references import read
+from backlight_jax.capture.graph import equations
+from backlight_jax.capture.program import run
+from backlight_jax.capture.scored import Scored
+from backlight_jax.engine import passes
+from backlight_jax.engine.steps import read
 
 
 def safeguards(
-    flow: Flow, arrays: Sequence[Any], operands: Sequence[Any], positions: Sequence[int]
+    scored: Scored, arrays: Sequence[Any], operands: Sequence[Any], positions: Sequence[int]
 ) -> set[int]:
-    """The positions, among these, of equations whose floating-point result moves nothing that the
-    score reads."""
-    circuit = flow.circuit
-    program = circuit.program
+    """The positions in the graph, among these, of equations whose result moves nothing that the score
+    reads."""
+    program = scored.program
+    places = {node.outputs[0]: at for at, node in enumerate(equations(scored.graph, positions))}
 
     def seen(shares: Any, constants: Any, arrays: Any, operands: Any) -> list[Any]:
         values = passes.start(program, constants, arrays)
-        values.update(zip(circuit.operands, operands, strict=True))
-        for position in sorted(flow.needed):
-            node = flow.nodes[position]
+        values.update(zip(scored.operands, operands, strict=True))
+        for node in program.nodes:
             run([node], values)
-            if position in positions:
-                (value,) = node.outputs
-                share = shares[positions.index(position)].astype(values[value].dtype)
+            for value in places.keys() & set(node.outputs):
+                share = shares[places[value]].astype(values[value].dtype)
                 values[value] = values[value] + share * (1 + jnp.abs(values[value]))
-        return [read(values, target) for target in circuit.targets]
+        return [read(values, target) for target in scored.targets]
 
     compiled: Any = jax.jit(seen)
-    constants = circuit.trace.constants(program)
+    constants = scored.trace.constants(program)
 
     def result(shares: Any) -> list[Any]:
         return list(compiled(shares, constants, arrays, operands))

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from backlight.arrays import Arrays
 from backlight.errors import BacklightError, ModelError
 from backlight.scores import Score
-from backlight_jax.naming import Place
-from backlight_jax.program import Program, run
-from backlight_jax.trace import Trace
+from backlight_jax.capture.program import Program, run
+from backlight_jax.capture.trace import Trace
+from backlight_jax.sites.places import Place
 
 ARRAYS = cast(Arrays, jnp)
 """`jax.numpy` has the array API standard's names and meanings."""

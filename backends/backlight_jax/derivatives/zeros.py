@@ -6,25 +6,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from backlight_jax.circuit import is_floating
-from backlight_jax.opening import abstract
-from backlight_jax.primitives import INDEXED, MOVEMENTS, SUMS
-from backlight_jax.program import Node, body_of, run
+from backlight.graph.primitives import PRIMITIVES, Family
+from backlight_jax.capture.program import Node, body_of, run
+from backlight_jax.expansions import abstract
+from backlight_jax.table import is_floating, term
 
-PRODUCTS = {"conv_general_dilated", "dot_general", "mul"}
+PRODUCTS = {"conv", "dot", "mul"}
 """Zero where any operand is."""
 
-KEEPING = MOVEMENTS | SUMS | {
-    "abs", "add", "add_any", "max", "min", "neg", "reduce_max", "reduce_min", "sign",
-    "stop_gradient", "sub",
-}  # fmt: skip
-"""Zero where all operands are."""
+KEEPING = {"abs", "add", "max", "maximum", "min", "minimum", "neg", "sign", "sub"}
+"""Zero where all operands are, as moves and sums are."""
+
+INDEXED = {"gather": 1, "slice": 1, "take": 1, "update": 2}
+"""Moves, and how many operands come before those that say where to."""
 
 
-def ruled_out(node: Node) -> list[frozenset[int]]:
-    """For each result of a call with a derivative of its own, the operands that it gives zeros for."""
+def kept_derivatives(node: Node) -> tuple[frozenset[int], ...]:
+    """For each result of a call with a derivative of its own, the operands that it is not zero for."""
     equation = node.equation
     moved = [at for at, atom in enumerate(equation.invars) if is_floating(atom.aval)]
     read = [at for at, variable in enumerate(equation.outvars) if is_floating(variable.aval)]
@@ -48,14 +48,12 @@ def ruled_out(node: Node) -> list[frozenset[int]]:
         [abstract(atom.aval) for atom in equation.invars],
         [abstract(equation.outvars[at].aval) for at in read],
     )
-    everything = frozenset(range(len(equation.invars)))
     found = []
     for result in range(len(equation.outvars)):
         given = [False] * len(equation.invars) + [at != result for at in read]
         gone = zeros(backward, given) if result in read else [True] * len(moved)
-        kept = {at for at, is_zero in zip(moved, gone, strict=True) if not is_zero}
-        found.append(everything - kept)
-    return found
+        found.append(frozenset(at for at, zero in zip(moved, gone, strict=True) if not zero))
+    return tuple(found)
 
 
 def zeros(closed: ClosedJaxpr, given: Sequence[bool]) -> list[bool]:
@@ -75,15 +73,20 @@ def zeros(closed: ClosedJaxpr, given: Sequence[bool]) -> list[bool]:
         if body is not None and name != "scan" and len(body.jaxpr.invars) == len(operands):
             results = zeros(body, operands)
         else:
-            is_zero = (
-                any(operands)
-                if name in PRODUCTS
-                else all(operands[1:])
-                if name == "select_n"
-                else operands[0]
-                if name == "div"
-                else bool(operands) and name in KEEPING and all(operands[: INDEXED.get(name)])
-            )
-            results = [is_zero] * len(equation.outvars)
+            results = [is_zero(equation, operands)] * len(equation.outvars)
         known.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in closed.jaxpr.outvars]
+
+
+def is_zero(equation: JaxprEqn, operands: Sequence[bool]) -> bool:
+    """Whether the results are, given which operands are."""
+    primitive = term(equation).primitive
+    if primitive in PRODUCTS:
+        return any(operands)
+    if primitive == "select":
+        return all(operands[1:])
+    if primitive == "div":
+        return operands[0]
+    moves = PRIMITIVES[primitive].family in (Family.MOVE, Family.SUM)
+    read = operands[: INDEXED.get(primitive)]
+    return bool(read) and (moves or primitive in KEEPING) and all(read)
