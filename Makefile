@@ -31,7 +31,7 @@ demo: $(DEMO)/installed  ## Explain a network's mistakes on Fashion-MNIST; FRAME
 	$(DEMO)/bin/backlight demo --framework $(FRAMEWORK)
 
 test: $(INSTALLED)  ## Run every test, on all three frameworks
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: format lint types imports test  ## All that must be green: format, lint, types, imports, tests
 

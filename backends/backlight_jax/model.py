@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import Any, cast, final
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
+from backlight.graph.connection import connection
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -21,12 +22,13 @@ from backlight.outputs import Outputs, OutputSpec
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
-from backlight_jax import passes, references, ruled_passes
-from backlight_jax.connection import connection
-from backlight_jax.naming import Place
+from backlight_jax.capture.scored import explained, scored
+from backlight_jax.capture.trace import Trace
+from backlight_jax.engine import passes, ruled
+from backlight_jax.engine.safeguards import safeguards
 from backlight_jax.nets import array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
-from backlight_jax.trace import Trace
+from backlight_jax.sites.places import Place
 
 TRACES = 32
 """How many traces a model remembers: one for each batch size and dtype that it was called with."""
@@ -100,13 +102,13 @@ class JaxModel(Model):
         operands = score.operands()
         if rules is not None or reference is not None:
             starts = None if reference is None else self._starts(reference, prepared, place)
-            ruled = trace.compiled(
+            found_pass = trace.compiled(
                 ("ruled", score.recipe, place and place.key, rules, rows_of(starts)),
-                lambda: ruled_passes.ruled_pass(trace, score, place, rules or NoRules(), starts),
+                lambda: ruled.ruled_pass(trace, score, place, rules or NoRules(), starts),
             )
-            found, site, gradients, there = ruled.run(arrays, operands, (point, starts))
+            found, site, gradients, there = found_pass.run(arrays, operands, (point, starts))
             tree = prepared.attributed if place is None else site
-            return Gradient(found, tree, rebuild(tree, gradients), ruled.operations, there)
+            return Gradient(found, tree, rebuild(tree, gradients), found_pass.operations, there)
         if place is None:
             compiled = trace.compiled(
                 ("gradient", score.recipe),
@@ -133,15 +135,22 @@ class JaxModel(Model):
         obeyed = rules or NoRules()
         return trace.compiled(
             ("operations", score and score.recipe, place and place.key, obeyed),
-            lambda: references.recognised(trace, score, place, obeyed).operations,
+            lambda: explained(trace, score, place, obeyed).recognised.operations,
         )
 
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
         _, place, _, trace, arrays = self._placed(inputs, at, None)
+        whole = scored(trace, score, place)
         with passes.failures():
-            return connection(trace, score, place, at, arrays)
+            found = connection(
+                whole.looked_into, partial(safeguards, whole, arrays, score.operands())
+            )
+        if at is None:
+            return found
+        named = (replace(cut, name=cut.name or at) for cut in found.cuts)
+        return replace(found, cuts=tuple(dict.fromkeys(named)))
 
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from backlight.arrays import Axis
-from backlight_tensorflow.flattening import Tensor
+from backlight_tensorflow.capture.flattening import Tensor
 
 Reduction: TypeAlias = Callable[..., Tensor]
 

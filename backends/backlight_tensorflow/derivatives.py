@@ -3,11 +3,11 @@
 import tensorflow as tf
 
 from backlight.operations import Kind
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.operators import REDUCED_EXTREMA
-from backlight_tensorflow.passes import Pass
-from backlight_tensorflow.units import Unit
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.engine.passes import Pass
+from backlight_tensorflow.engine.plans import Unit
 
+REDUCED = {"Max", "Min"}
 RECTIFIERS = {"Relu", "Relu6"}
 
 
@@ -16,13 +16,13 @@ def has_own(unit: Unit) -> bool:
     if unit.kind in (Kind.RELU, Kind.RELU6):
         return unit.core.op.type not in RECTIFIERS or len(unit.nodes) > 1
     if unit.kind in (Kind.MAX, Kind.MIN):
-        return unit.core.op.type in REDUCED_EXTREMA or is_cut(unit)
+        return unit.core.op.type in REDUCED or is_cut(unit)
     return False
 
 
 def is_cut(unit: Unit) -> bool:
     """Whether it is the maximum or minimum with a constant of no larger shape."""
-    if len(unit.inputs) != 1 or unit.core.op.type in REDUCED_EXTREMA:
+    if len(unit.inputs) != 1 or unit.core.op.type in REDUCED:
         return False
     (value,) = unit.inputs
     before, after = value.tensor.shape, unit.output.tensor.shape
@@ -36,8 +36,8 @@ def own(run: Pass, unit: Unit, grad: Tensor) -> Tensor:
     if unit.kind is Kind.RELU:
         return tf.where(x > 0, grad, zeros)
     if unit.kind is Kind.RELU6:
-        return tf.where((x > 0) & (x < tf.cast(unit.limit, x.dtype)), grad, zeros)
-    if unit.core.op.type in REDUCED_EXTREMA:
+        return tf.where((x > 0) & (x < tf.cast(unit.found.constant, x.dtype)), grad, zeros)
+    if unit.core.op.type in REDUCED:
         return to_first(x, run.tensor(unit.core.inputs[1]), run.tensor(unit.output), grad)
     (other,) = [value for value in unit.core.inputs if value is not unit.inputs[0]]
     constant = run.tensor(other)

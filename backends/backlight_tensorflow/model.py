@@ -18,14 +18,14 @@ from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
 from backlight_tensorflow import arrays as array_functions
-from backlight_tensorflow.calls import Request
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.networks import Network, network
-from backlight_tensorflow.programs import Evaluation, score_arguments
-from backlight_tensorflow.ruled_calls import Explained
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
+from backlight_tensorflow.engine.programs import Evaluation, score_arguments
+from backlight_tensorflow.engine.ruled_calls import Explained
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.nets.styles import Network, network
 from backlight_tensorflow.sites import inner_sites, named_site, replacement, require_examples
 from backlight_tensorflow.structure import structure_of
-from backlight_tensorflow.tracing import LOCK, Trace, trace
 
 KEPT_TRACES = 32
 """How many traces a model remembers: one per shape of inputs, batch size aside."""

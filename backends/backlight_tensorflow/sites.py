@@ -1,4 +1,8 @@
-"""The inner values of a trace as sites: which there are, and which a name means."""
+"""The inner values of a trace: what they are called, which are sites, and which a name means."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -6,12 +10,15 @@ import tensorflow as tf
 from backlight.arrays import shape_of
 from backlight.errors import InputError, SiteError, UnknownNameError
 from backlight.model import Site
-from backlight_tensorflow.calls import Request
-from backlight_tensorflow.flattening import Tensor
-from backlight_tensorflow.tracing import Named, Trace
+from backlight_tensorflow.capture.flattening import SAME_VALUE, SHAPE_ONLY, Tensor
+from backlight_tensorflow.nets.calls import Request
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.tracing import Named, Trace
+    from backlight_tensorflow.nets.recording import Call, Record
 
 
-def inner_sites(traced: Trace, request: Request) -> tuple[Site, ...]:
+def inner_sites(traced: "Trace", request: Request) -> tuple[Site, ...]:
     """The named values that hold floating-point numbers for each of the examples."""
     named = [each for each in traced.named.values() if may_be_site(each.value.tensor, traced)]
     shapes = traced.shapes("sites", [each.value for each in named], request)
@@ -22,7 +29,7 @@ def inner_sites(traced: Trace, request: Request) -> tuple[Site, ...]:
     )
 
 
-def named_site(traced: Trace, request: Request, name: str) -> Named:
+def named_site(traced: "Trace", request: Request, name: str) -> "Named":
     """The value of this name, or of this last part of a name if only one has it.
 
     Raises:
@@ -46,7 +53,7 @@ def named_site(traced: Trace, request: Request, name: str) -> Named:
     return found
 
 
-def replacement(given: object, site: Named, request: Request) -> Tensor:
+def replacement(given: object, site: "Named", request: Request) -> Tensor:
     """The value given for a site, if it fits there."""
     held = site.value.tensor
     tensor = tf.convert_to_tensor(given, held.dtype if isinstance(given, np.ndarray) else None)
@@ -63,7 +70,7 @@ def replacement(given: object, site: Named, request: Request) -> Tensor:
     return tensor
 
 
-def may_be_site(tensor: Tensor, traced: Trace) -> bool:
+def may_be_site(tensor: Tensor, traced: "Trace") -> bool:
     """Whether dtype and what is known of the shape allow for a row of numbers per example."""
     if not tensor.dtype.is_floating:
         return False
@@ -72,7 +79,7 @@ def may_be_site(tensor: Tensor, traced: Trace) -> bool:
     return tensor.shape.rank > 0 and tensor.shape[0] in (None, traced.count)
 
 
-def require_examples(site: Named | None, shape: tuple[int, ...], request: Request) -> None:
+def require_examples(site: "Named | None", shape: tuple[int, ...], request: Request) -> None:
     """Raise SiteError if a value that was computed has not one row per example."""
     if site is not None and shape[:1] != (request.count,):
         raise SiteError(
@@ -81,9 +88,46 @@ def require_examples(site: Named | None, shape: tuple[int, ...], request: Reques
         )
 
 
-def advice(traced: Trace, nested: list[Named]) -> str:
+def advice(traced: "Trace", nested: "list[Named]") -> str:
     if nested:
         return f"Say which: {', '.join(each.name for each in nested)}."
     if traced.by_operation:
         return "Where the network is no Keras model, sites are operations of the traced graph."
     return ""
+
+
+def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
+    """Name the results of layers: a path, `:2` for the second call, `[0]` for one of several.
+
+    What a loop's body computes is not among the values of the flat graph. And a layer may be called
+    for nothing, by Keras to see the shape of its results; such calls do not count.
+    """
+    needed = set(made.flat.needed(without=SHAPE_ONLY))
+    calls: dict[str, list[Call]] = {}
+    extents: dict[Call, str] = {}
+    for record in records:
+        found = [value for value in made.flat.of(record.tensor) if value.node in needed]
+        if not found:
+            continue
+        counted = calls.setdefault(record.path, [])
+        if record.call not in counted:
+            counted.append(record.call)
+        name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
+        extents[record.call] = name
+        name += "" if record.position is None else f"[{record.position}]"
+        made.name(name, found[0], record.kind, record.pooled)
+    made.note_calls(extents)
+
+
+def name_operations(made: "Trace") -> None:
+    """Name the results of operations, in a network that is no Keras model, as the graph does."""
+    made.by_operation = True
+    seen: Counter[str] = Counter()
+    for node in made.flat.needed():
+        if node.op.type in SAME_VALUE or not made.depends(node):
+            continue
+        seen[node.op.name] += 1
+        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
+        for position, value in enumerate(node.outputs):
+            several = f"[{position}]" if len(node.outputs) > 1 else ""
+            made.name(name + several, value, node.op.type, "Pool" in node.op.type)

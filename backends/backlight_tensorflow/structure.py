@@ -85,7 +85,7 @@ def structure_of(net: Any) -> Structure | None:
     None where there are none.
     """
     if is_keras(net):
-        from backlight_tensorflow.recording import parts
+        from backlight_tensorflow.nets.recording import parts
 
         return Structure(parts(net))
     function = getattr(net, "python_function", None)
@@ -105,7 +105,7 @@ def module_parts(modules: Iterable[tf.Module]) -> list[object]:
             continue
         seen.add(id(each))
         if is_keras(each):
-            from backlight_tensorflow.recording import parts
+            from backlight_tensorflow.nets.recording import parts
 
             found.update((id(part), part) for part in parts(each))
         elif isinstance(each, tf.Module):

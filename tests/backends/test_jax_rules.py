@@ -728,7 +728,7 @@ QUOTIENTS: dict[str, tuple[Net, list[int | None]]] = {
     "joined": (lambda x: x[:, :2] * jnp.concatenate([size(x) ** -0.5, x[:, :1]], 1), [None]),
     "another factor": (lambda x: x * (jnp.sin(x) * lax.rsqrt(size(x))), [1, None]),
     "quotient": (lambda x: x / jnp.sqrt(size(x)), []),
-    "by hand": (normed_by_hand, [None, 1]),
+    "by hand": (normed_by_hand, [1]),
     "in a line": (normed_in_a_line, [1, 1]),
 }
 

@@ -738,7 +738,7 @@ def ends(last: Callable[[Any], Any]) -> Model:
         (lambda x: tf.nn.softmax(x, axis=0), "logits"),
         (lambda x: tf.nn.softmax(x[:, :, None], axis=1), "probabilities"),
         (lambda x: tf.nn.softmax(x[:, :, None], axis=2), "logits"),
-        (lambda x: tf.exp(tf.nn.log_softmax(x)), "logits"),
+        (lambda x: tf.exp(tf.nn.log_softmax(x)), "probabilities"),
         (tf.sigmoid, "sigmoid"),
         (lambda x: tf.stop_gradient(tf.cast(tf.identity(tf.sigmoid(x)), tf.float64)), "sigmoid"),
         (lambda x: tf.transpose(tf.sigmoid(tf.transpose(x))), "sigmoid"),

@@ -31,6 +31,7 @@ from backlight.model import Model
 from backlight.outputs import OutputSpec
 from backlight.plugins import plugins
 from backlight_torch.running import Overlap
+from tests.ids import shown
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 DIFFERENCES = {"rtol": 1e-5, "atol": 1e-8}
@@ -104,7 +105,7 @@ SCORES = [
 ]
 
 
-@pytest.mark.parametrize("score", SCORES, ids=repr)
+@pytest.mark.parametrize("score", SCORES, ids=shown)
 def test_gradient_agrees_with_central_differences(score: Any) -> None:
     net, x = convolutional(), images()
     model = backlight.wrap(net)

@@ -17,7 +17,7 @@ from backlight.errors import BacklightError, InputError, UnknownNameError, reaso
 from backlight.registry import make_method
 from backlight_check.watched import Asked
 from backlight_demo.installed import NotInstalledError
-from backlight_jax.passes import FromScoreError
+from backlight_jax.engine.passes import FromScoreError
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,6 +24,7 @@ from backlight.errors import TargetError, UnknownNameError
 from backlight.outputs import OutputSpec
 from backlight.tree import map_nested
 from backlight_methods import Gradient, IntegratedGradients, Occlusion
+from tests.ids import shown
 from tests.reference import ReferenceModel, polynomial
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-7}
@@ -118,7 +119,7 @@ SAME = [
 
 @KINDS
 @pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of a class against itself
-@pytest.mark.parametrize(("target", "expected"), SAME, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(("target", "expected"), SAME, ids=shown)
 def test_equivalent_models_give_equal_scores_and_gradients(
     kind: str, target: Score, expected: object
 ) -> None:
@@ -322,7 +323,7 @@ def test_the_two_classes_of_one_output_have_half_of_the_logit_each(kind: str) ->
 @pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of a class against itself
 @pytest.mark.parametrize("width", ["(N,)", "(N, 1)"])
 @pytest.mark.parametrize("kind", ["sigmoid", "logits"])
-@pytest.mark.parametrize(("target", "expected"), BINARY, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(("target", "expected"), BINARY, ids=shown)
 def test_one_output_is_that_of_a_binary_net(
     kind: str, width: str, target: Score, expected: np.ndarray
 ) -> None:

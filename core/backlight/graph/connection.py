@@ -1,7 +1,8 @@
 """Which ways derivatives can take through a graph, and where they are cut."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
@@ -22,13 +23,29 @@ AROUND = frozenset({"identity", "stop_gradient", "convert", "reshape", "broadcas
 """What a maximum may go through before it is taken away."""
 
 
-def connection(graph: Graph) -> Connection:
+Unmoved: TypeAlias = Callable[[Sequence[int]], Collection[int]]
+
+
+def connection(graph: Graph, unmoved: Unmoved | None = None) -> Connection:
     """The ways from each of the sources to the targets, a cut named by the place of its node, or of the
-    nearest before it, or else behind it."""
+    nearest before it, or else behind it.
+
+    Args:
+        graph: from the sources to the targets.
+        unmoved: of the positions of nodes that derivatives cannot pass, tells those that only keep
+            numbers safe: the targets stay where their results are moved. Left out, only those count
+            that are known by their structure.
+    """
     flow = Dependence(graph)
     found = ways_between(flow)
     reached, depends = union(found.passing), union(found.depending)
-    shown = [end for end in found.ends if not end.compares or is_only_way(end, reached, found.ends)]
+    movable = sorted({end.position for end in found.ends if can_move(flow, end, reached)})
+    still = unmoved(movable) if unmoved is not None and movable else ()
+    shown = [
+        end
+        for end in found.ends
+        if end.position not in still and (not end.compares or is_only_way(end, reached, found.ends))
+    ]
     cuts = dict.fromkeys(Cut(place_of(flow, end.position), end.type) for end in shown)
     count = range(len(graph.sources))
     return Connection(
@@ -36,6 +53,13 @@ def connection(graph: Graph) -> Connection:
         tuple(leaf in depends for leaf in count),
         tuple(cuts),
     )
+
+
+def can_move(flow: Dependence, end: End, reached: Places) -> bool:
+    """Whether ways end, beside others, at a node of one floating-point result."""
+    node = flow.nodes[end.position]
+    single = len(node.results) == 1 and flow.values[node.result].dtype.differentiable
+    return single and end.before <= reached and (node.primitive in FLAT or node.primitive == "call")
 
 
 def place_of(flow: Dependence, position: int) -> str:
@@ -130,10 +154,13 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
         blocked = node.primitive in FLAT or not flow.values[value].dtype.differentiable
         own = node.attributes.get("derivatives", (floating,) * len(node.results))[at]
         passing.append(NOWHERE if blocked else floating & own)
-    kept = frozenset(at for at, passes in enumerate(passing) if passes < floating)
     compares = family(node) is Family.FIND or node.primitive in FINDING or is_truth(flow, node)
+    kept = frozenset(
+        at for at, passes in enumerate(passing) if (passes < floating if compares else not passes)
+    )
     end = End(0, word(flow, node), compares, floating, kept)
-    return Ways(tuple(passing), (everything,) * len(passing), (end,) if floating and kept else ())
+    depending = node.attributes.get("dependences", (everything,) * len(passing))
+    return Ways(tuple(passing), depending, (end,) if floating and kept else ())
 
 
 def loop_ways(node: Node) -> Ways:

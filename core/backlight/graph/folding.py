@@ -45,21 +45,21 @@ def folded(flow: Dependence, unit: Unit, scales: bool, taken: Mapping[int, Unit]
     assert linear is not None
     axes, steps = linear.axes, list[Step]()
     value, output, kept = unit.output, unit.output, 0
+    shifted, spread = linear.bias is not None, False
     while (position := flow.sole_user(value)) is not None:
         step = step_of(flow, position, value, axes)
         kind = taken[position].kind if position in taken else None
         if step is None or kind not in FOLDED:
             break
         if step.moves is not None:
-            shifts = [one for one in steps if one.effect in SHIFTS]
             # A bias behind heads that are taken apart is one nevertheless; it cannot go through that.
-            if (shifts and loses(axes, step.moves)) or any(wide(one, axes) for one in shifts):
+            if spread or (shifted and loses(axes, step.moves)):
                 break
             axes = tuple(None if axis is None else axes[axis] for axis in step.moves)
         elif step.effect in SHIFTS:
-            shifted = linear.bias is not None or any(one.effect in SHIFTS for one in steps)
             if not scales and (shifted or step.effect != "shift"):
                 break
+            shifted, spread = True, spread or any(axes[axis] is None for axis in step.varies)
         elif not scales or any(axes[axis] is None for axis in step.varies):
             break
         steps.append(step)
@@ -110,11 +110,6 @@ def loses(axes: tuple[int | None, ...], moves: tuple[int | None, ...]) -> bool:
     """Whether a move drops an axis of the weight, or merges it with another."""
     left = [axes[axis] for axis in moves if axis is not None]
     return any(axis is not None and axis not in left for axis in axes)
-
-
-def wide(step: Step, axes: tuple[int | None, ...]) -> bool:
-    """Whether a shift differs along axes that are not the weight's, so that it cannot be moved."""
-    return any(axis < len(axes) and axes[axis] is None for axis in step.varies)
 
 
 def step_of(

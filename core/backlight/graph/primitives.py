@@ -84,7 +84,8 @@ Attributes, by primitive:
     other
 
 Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
-by, a frozenset; where nothing is said that is all floating-point operands, and those of a body.
+by, a frozenset; where nothing is said that is all floating-point operands, and those of a body. It may
+say `dependences` likewise, where some operands only help to find the result, and change nothing.
 """
 
 import math
@@ -400,7 +401,7 @@ _POINTWISE: dict[str, Meaning] = {
     "xlog1py": _binary(lambda x, y: np.where(x == 0, 0.0, x * np.log1p(y))),
     # Pointwise functions that NumPy does not have.
     **dict.fromkeys(
-        ("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, x: None
+        ("lgamma", "digamma", "erf_inv", "ndtri", "polygamma", "bessel"), lambda a, *x: None
     ),
 }
 

@@ -15,14 +15,22 @@ from backlight.graph.quotients import reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
 from backlight.graph.signs import not_negative
 from backlight.graph.unit import Unit
-from backlight.operations import COMPOSITE, LINEAR, UNARY, Kind, Operation
+from backlight.operations import (
+    COMPOSITE,
+    LINEAR,
+    PIECEWISE_LINEAR,
+    SMOOTH_RECTIFIERS,
+    UNARY,
+    Kind,
+    Operation,
+)
 from backlight.rules import Rules
 
 INSIDE = frozenset({Kind.MUL, Kind.DIV, Kind.POW, Kind.SUM, Kind.ADD, Kind.SCALE, Kind.MAX}) | UNARY
 """What composite kinds are made of: where rules are for none of these, they need not be opened."""
 
-RECTIFIERS = frozenset({Kind.RELU, Kind.RELU6})
-"""Of these none is inside of a composite kind."""
+RECTIFIERS = PIECEWISE_LINEAR | SMOOTH_RECTIFIERS
+"""Of these none is inside of a composite kind, but for what keeps a variance from falling below 0."""
 
 KEPT = 64
 """How many graphs are remembered with what was recognised in them."""
@@ -96,23 +104,29 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
     def take(unit: Unit) -> None:
         taken.update(dict.fromkeys(unit.positions, unit))
 
+    def choose(position: int) -> None:
+        node = flow.nodes[position]
+        if flow.otherwise(node) and node.primitive not in JOINS:
+            region = chosen(flow, position, taken, rules)
+            if region is not None:
+                take(unit_of(region, Found(Kind.ELEMENTWISE)))
+
     opened = bool(rules.kinds & (INSIDE - RECTIFIERS))
 
     def allowed(kind: Kind) -> bool:
         return kind not in COMPOSITE or kind in rules.kinds or not opened
 
-    order = [at for at in sorted(flow.needed) if flow.activity(flow.nodes[at])]
+    order = [at for at in sorted(flow.needed) if is_passed(flow, at)]
     for position in reversed(order):
         if position not in taken:
             found = largest_named(flow, position, taken, allowed)
             if found is not None:
                 take(unit_of(*found))
+            elif Kind.ELEMENTWISE in rules.kinds:
+                choose(position)
     for position in reversed(order):
-        node = flow.nodes[position]
-        if position not in taken and flow.otherwise(node) and node.primitive not in JOINS:
-            region = chosen(flow, position, taken, rules)
-            if region is not None:
-                take(unit_of(region, Found(Kind.ELEMENTWISE)))
+        if position not in taken:
+            choose(position)
     for position in order:
         if position not in taken:
             unit = single(flow, position)
@@ -133,6 +147,12 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
         elif taken[position].positions[-1] == position:
             steps.append(taken[position])
     return tuple(described(flow, steps, taken, name))
+
+
+def is_passed(flow: Dependence, position: int) -> bool:
+    """Whether gradients flow through a node."""
+    node = flow.nodes[position]
+    return bool(flow.activity(node)) and not flow.active.isdisjoint(node.results)
 
 
 def distinct(units: Iterable[Unit]) -> list[Unit]:
@@ -181,7 +201,7 @@ def single(flow: Dependence, position: int) -> Unit | None:
     if not outputs or kind is None:
         return None
     inputs = tuple(node.operands[place] for place in flow.activity(node))
-    if kind in UNARY:  # a square may be spelled as a product
+    if kind in UNARY:  # of one value, that is read twice perhaps
         inputs = tuple(dict.fromkeys(inputs))
     chosen_by_value = kind is Kind.OTHER and bool(flow.otherwise(node))
     return Unit(

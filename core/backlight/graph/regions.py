@@ -159,8 +159,7 @@ def pointwise(region: Region) -> Found | None:
 def through_views(region: Region) -> Found | None:
     """A function of each number by itself whose parts are laid out in other ways on the way."""
     shape = region.flow.shape(region.entry)
-    stopped = any(node.primitive == "stop_gradient" for node in region.nodes)
-    if region.flow.shape(region.sink) != shape or region.constants or stopped:
+    if region.flow.shape(region.sink) != shape or region.constants or region.is_stopped:
         return None
     for like in region.sample(0):
         if like.size == 0:

@@ -89,7 +89,8 @@ def looped(body: Ways, constants: int, carried: int) -> Ways:
 
 
 def tested(test: Ways, body: Ways, counts: tuple[int, int]) -> Ways:
-    """Of a body that is run while a test holds, which everything that comes out depends on.
+    """Of a body that is run while a test holds, at least once, which everything that comes out depends
+    on: what is cut in the body is cut, though a loop that is never entered hands on what it was given.
 
     Args:
         test: of its constants and what is carried.
@@ -105,14 +106,13 @@ def tested(test: Ways, body: Ways, counts: tuple[int, int]) -> Ways:
     def outside(places: Places, carry: Sequence[Places]) -> Places:
         return union(frozenset([at]) if at < first else carry[at - first] for at in places)
 
-    passing, depending = once(body.passing), once(body.depending)
+    seen, depending = once(body.passing), once(body.depending)
     found = outside(test.depending[0], depending)
     everything = frozenset(carried)
-    ends = [
-        replace(end, before=outside(end.before, passing), behind=everything) for end in test.ends
-    ]
+    ends = [replace(end, before=outside(end.before, seen), behind=everything) for end in test.ends]
     ends += [replace(end, before=shifted(end.before, first)) for end in body.ends]
-    return Ways(tuple(passing), tuple(places | found for places in depending), tuple(ends))
+    passing = tuple(shifted(places, first) for places in body.passing)
+    return Ways(passing, tuple(places | found for places in depending), tuple(ends))
 
 
 def shifted(places: Places, by: int) -> Places:

@@ -1,5 +1,6 @@
 """Where derivatives pass and where they are cut, on graphs by hand."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from backlight.graph.connection import connection
@@ -50,6 +51,30 @@ def test_what_a_softmax_takes_away_and_straight_through_is_no_cut() -> None:
     )
 
 
+def test_what_moves_nothing_is_no_cut() -> None:
+    """Told by whoever can run the net."""
+    build = Building()
+    x = build.input(4, 6)
+    mean = build.do("stop_gradient", build.do("mean", x, axes=(1,), keepdims=True))
+    graph = build.between([x], [build.do("add", build.do("sub", x, mean), mean)])
+    asked: list[int] = []
+
+    def unmoved(positions: Sequence[int]) -> Sequence[int]:
+        asked.extend(positions)
+        return positions
+
+    assert len(connection(graph).cuts) == 1
+    assert connection(graph, unmoved) == Connection((True,), (True,))
+    assert [graph.nodes[position].primitive for position in asked] == ["stop_gradient"]
+
+
+def test_a_result_with_a_derivative_by_some_operands_is_no_cut() -> None:
+    build = Building()
+    x, matrix = build.input(4, 6), build.input(4, 6)
+    y = build.do("add", x, matrix, derivatives=(frozenset({1}),))
+    assert connection(build.between([x, matrix], [y])).cuts == ()
+
+
 def looping(form: str) -> Graph:
     """x goes in carried, and comes out rounded, after a loop whose body rounds."""
     body = Building()
@@ -59,6 +84,11 @@ def looping(form: str) -> Graph:
     x, y = graph.value((4,)), graph.value((4,))
     operands: tuple[int, ...] = (x,)
     attributes: dict[str, Any] = {"form": form, "body": inside, "constants": 0, "carried": 1}
+    if form == "while":
+        asked = Building()
+        asked.graph.sources = (asked.input(4),)
+        test = asked.between(asked.graph.sources, [asked.do("all", 0, axes=(0,))])
+        attributes = {"form": form, "test": test, "body": inside, "constants": (0, 0)}
     if form == "cond":
         which = graph.value((), DType.INTEGER)
         operands, attributes = (which, x), {"form": form, "branches": (inside, inside)}
@@ -68,7 +98,7 @@ def looping(form: str) -> Graph:
 
 
 def test_ways_lead_through_loops_and_choices() -> None:
-    for form in ("scan", "cond"):
+    for form in ("scan", "cond", "while"):
         assert connection(looping(form)) == Connection((False,), (True,), (Cut("loop", "round"),))
 
 

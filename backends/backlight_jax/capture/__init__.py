@@ -1,0 +1,1 @@
+"""What a net computes: its equations, and they as the core's graph of operations."""

@@ -1,0 +1,132 @@
+"""A program as the core's graph of operations."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
+
+from backlight.graph.graph import UNIFORM, DType, Graph, uniform
+from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
+from backlight_jax.derivatives.zeros import kept_derivatives
+from backlight_jax.expansions import inside, repeatable
+from backlight_jax.table import RULED, Term, dtype, term
+
+
+def graph_of(
+    program: Program,
+    sources: Sequence[int],
+    targets: Sequence[Operand],
+    *,
+    learned: Collection[int] = (),
+    rows: Collection[int] = (),
+    kept: Sequence[Operand] = (),
+    place: Callable[[Node], str] | None = None,
+    derivatives: bool = False,
+) -> Graph:
+    """The operations of a program. Its values keep their numbers; scalars get new ones behind them.
+
+    Args:
+        program: the equations, each of which is the `native` of its node.
+        sources, targets: what is explained, and of what.
+        learned: arguments that are no values of examples. So is what the function closes over.
+        rows: values that differ from example to example beside the sources.
+        kept: other values that are looked at.
+        place: where in the net an equation is.
+        derivatives: whether loops are looked into, and functions with a derivative of their own for
+            whether it is zero, which takes time.
+    """
+    graph = Graph(sources=tuple(sources), rows=frozenset(rows) - set(sources))
+    for aval in program.avals:
+        graph.value(aval.shape, dtype(aval.dtype), bits=bits(aval))
+    for value in learned:
+        graph.values[value].learned = True
+    for value, constant in program.constants.items():
+        held = graph.values[value]
+        held.constant, held.learned = constant, True
+        if held.dtype is not DType.OTHER and constant.size <= UNIFORM:
+            held.number = uniform(numbers(constant))
+    for node in program.nodes:
+        add(graph, node, "" if place is None else place(node), derivatives)
+    graph.targets = tuple(number_of(graph, operand) for operand in targets)
+    graph.kept = frozenset(operand for operand in kept if isinstance(operand, int))
+    return graph
+
+
+def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
+    """Put an equation's node behind the others, and before it what makes its operands fit."""
+    equation = node.equation
+    found = term(equation)
+    if node.primitive in RULED:
+        attributes: dict[str, Any] = {"body": whole(body_of(equation), derivatives)}
+        if derivatives:
+            attributes["derivatives"] = kept_derivatives(node)
+        found = Term("call", attributes)
+    elif found.primitive == "loop" and derivatives:
+        found = Term("loop", looked_into(equation))
+    order = range(len(node.inputs)) if found.order is None else found.order
+    operands = [number_of(graph, node.inputs[at]) for at in order]
+    for at, shape in found.reshaped.items():
+        held = graph.values[operands[at]]
+        before, operands[at] = operands[at], graph.value(shape, held.dtype, bits=held.bits)
+        graph.node("reshape", (before,), (operands[at],), {"shape": shape})
+    operands += map(graph.number, found.numbers)
+    graph.node(
+        found.primitive,
+        operands,
+        node.outputs,
+        found.attributes,
+        type=found.type or called(equation) or node.primitive,
+        place=place,
+        native=node,
+        replayable=repeatable(equation),
+    )
+
+
+def looked_into(equation: JaxprEqn) -> Mapping[str, Any]:
+    """The form of a loop, or of a choice, with its bodies."""
+    params = equation.params
+    match str(equation.primitive.name):
+        case "scan":
+            counts = {"constants": params["num_consts"], "carried": params["num_carry"]}
+            return {"form": "scan", "body": whole(params["jaxpr"], True), **counts}
+        case "while":
+            test, body = (whole(params[name], True) for name in ("cond_jaxpr", "body_jaxpr"))
+            held = params["cond_nconsts"], params["body_nconsts"]
+            return {"form": "while", "test": test, "body": body, "constants": held}
+        case _:
+            branches = tuple(whole(branch, True) for branch in params["branches"])
+            return {"form": "cond", "branches": branches}
+
+
+def equations(graph: Graph, positions: Iterable[int]) -> list[Node]:
+    """The equations at positions of a graph."""
+    natives = (graph.nodes[position].native for position in positions)
+    return [native for native in natives if isinstance(native, Node)]
+
+
+def number_of(graph: Graph, operand: Operand) -> int:
+    """The number of an operand in the graph, also of what is written in the code."""
+    if not isinstance(operand, Literal):
+        return operand
+    array, aval = numbers(operand.val), operand.aval
+    if array.ndim:
+        return graph.array(array, bits=bits(aval))
+    return graph.number(array.item(), dtype(aval.dtype))  # type: ignore[attr-defined]
+
+
+def numbers(array: Any) -> np.ndarray[Any, Any]:
+    """An array with a dtype of NumPy's own."""
+    held = np.asarray(array)
+    return held.astype(np.float64) if held.dtype.kind == "V" else held
+
+
+def bits(aval: Any) -> int:
+    return 8 * int(getattr(aval.dtype, "itemsize", 0))
+
+
+def whole(closed: ClosedJaxpr | None, derivatives: bool = False) -> Graph:
+    """A function that a net calls, by itself: from its arguments to its results."""
+    assert closed is not None
+    program, _ = flatten(closed, inside)
+    return graph_of(program, program.inputs, program.outputs, derivatives=derivatives)

@@ -1,0 +1,225 @@
+"""A traced function as one flat list of equations, which can be run, tapped and cut anywhere."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, final
+
+from jax.extend import source_info_util
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+Path: TypeAlias = tuple[int, ...]
+"""Where an equation is: its number in the function, then in the function it calls, and so on. The
+same whichever calls are opened."""
+
+Key: TypeAlias = tuple[Path, int]
+"""Which result of which equation."""
+
+Operand: TypeAlias = int | Literal
+"""The number of a value, or a constant scalar."""
+
+SCORE: Path = (-1,)
+"""Where the equations of a score are."""
+
+INLINED = {"jit", "pjit", "closed_call", "core_call", "core_closed_call"}
+"""Calls that mean nothing but their body."""
+
+OPENABLE = {"checkpoint", "remat2", "custom_jvp_call"}
+"""Calls that carry a meaning for autodiff: opened only to reach a value inside."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One equation.
+
+    Attributes:
+        path: where it is in the traced function.
+        equation: as traced.
+        inputs, outputs: its values, by number.
+        scope: the names of the scopes around it, outermost first.
+    """
+
+    path: Path
+    equation: JaxprEqn
+    inputs: tuple[Operand, ...]
+    outputs: tuple[int, ...]
+    scope: tuple[str, ...]
+
+    @property
+    def primitive(self) -> str:
+        return str(self.equation.primitive.name)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.equation.params
+
+    @property
+    def values(self) -> list[int]:
+        """The inputs that are values, not scalars."""
+        return [operand for operand in self.inputs if isinstance(operand, int)]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call whose body was put in its place: a name for its result."""
+
+    path: Path
+    name: str
+    outputs: tuple[Operand, ...]
+
+
+@final
+@dataclass(eq=False)
+class Program:
+    """Equations in order; every value has a number.
+
+    Attributes:
+        avals: shape and dtype of each value.
+        inputs: the numbers of the arguments.
+        constants: the numbers and values of the arrays that the function closes over.
+        nodes: the equations.
+        calls: the calls that were opened.
+        outputs: what the function returns.
+        keys: the number of each result of each equation and opened call.
+    """
+
+    avals: list[Any] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    constants: dict[int, Any] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    outputs: list[Operand] = field(default_factory=list)
+    keys: dict[Key, Operand] = field(default_factory=dict)
+
+    def fresh(self, aval: Any) -> int:
+        self.avals.append(aval)
+        return len(self.avals) - 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Flattener:
+    """Puts the bodies of calls in their places, with fresh values (bodies are shared objects)."""
+
+    program: Program
+    inside: "Inside"
+    known: dict[int, int] = field(default_factory=dict)
+
+    def body(
+        self,
+        jaxpr: Jaxpr,
+        constants: Sequence[Any],
+        arguments: Sequence[Operand],
+        path: Path,
+        scope: tuple[str, ...],
+    ) -> tuple[Operand, ...]:
+        """The results of a body, its equations appended to the program."""
+        environment: dict[Any, Operand] = dict(zip(jaxpr.invars, arguments, strict=True))
+        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+            environment[variable] = self.constant(variable.aval, constant)
+
+        def read(atom: Any) -> Operand:
+            return atom if isinstance(atom, Literal) else environment[atom]
+
+        for number, equation in enumerate(jaxpr.eqns):
+            here = (*path, number)
+            inputs = tuple(read(atom) for atom in equation.invars)
+            inside = (*scope, *scopes(equation))
+            outputs = self.equation(here, equation, inputs, inside)
+            environment.update(zip(equation.outvars, outputs, strict=True))
+            for index, output in enumerate(outputs):
+                self.program.keys[here, index] = output
+        return tuple(read(atom) for atom in jaxpr.outvars)
+
+    def equation(
+        self, path: Path, equation: JaxprEqn, inputs: tuple[Operand, ...], scope: tuple[str, ...]
+    ) -> tuple[Operand, ...]:
+        inner = self.inside(path, equation)
+        if inner is not None:
+            outputs = self.body(inner.jaxpr, inner.consts, inputs, path, scope)
+            self.program.calls.append(Call(path, called(equation), outputs))
+            return outputs
+        results = tuple(self.program.fresh(variable.aval) for variable in equation.outvars)
+        self.program.nodes.append(Node(path, equation, inputs, results, scope))
+        return results
+
+    def constant(self, aval: Any, value: Any) -> int:
+        """The number of a closed-over array, which is an argument of whatever gets compiled."""
+        if id(value) not in self.known:
+            self.known[id(value)] = number = self.program.fresh(aval)
+            self.program.constants[number] = value
+        return self.known[id(value)]
+
+
+Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
+"""What to put in the place of an equation; None to keep it."""
+
+
+def flatten(closed: ClosedJaxpr, inside: Inside) -> tuple[Program, Flattener]:
+    """The program of a traced function, and what puts more equations behind it."""
+    program = Program()
+    program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
+    flattener = Flattener(program, inside)
+    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
+    return program, flattener
+
+
+def opening(calls: Collection[Path] | None = ()) -> Inside:
+    """Opens these of the `OPENABLE` calls, None for all of them, beside those that mean their body."""
+
+    def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:
+        name = str(equation.primitive.name)
+        open_it = name in OPENABLE and (calls is None or path in calls)
+        return body_of(equation) if name in INLINED or open_it else None
+
+    return inside
+
+
+def body_of(equation: JaxprEqn) -> ClosedJaxpr | None:
+    for name in ("jaxpr", "call_jaxpr"):
+        body = equation.params.get(name)
+        if isinstance(body, ClosedJaxpr):
+            return body
+        if isinstance(body, Jaxpr):
+            return ClosedJaxpr(body, ())
+    return None
+
+
+def called(equation: JaxprEqn) -> str:
+    """The name of the function that a call calls, or an empty string."""
+    name = equation.params.get("name")
+    if name is None:
+        body = body_of(equation)
+        name = getattr(getattr(body and body.jaxpr, "debug_info", None), "func_name", "")
+    return str(name)
+
+
+def scopes(equation: JaxprEqn) -> tuple[str, ...]:
+    """The scopes an equation was written in, without the frames that transformations add."""
+    stack = equation.source_info.name_stack.stack
+    names = (frame.name for frame in stack if type(frame).__name__ == "Scope")
+    return tuple(part for name in names for part in name.split("/"))
+
+
+def run(nodes: Iterable[Node], values: dict[int, Any]) -> None:
+    """Evaluate equations on the values known so far, and add theirs."""
+    for node in nodes:
+        operands = [
+            values[operand] if isinstance(operand, int) else operand.val for operand in node.inputs
+        ]
+        primitive: Any = node.equation.primitive
+        info = node.equation.source_info
+        bound = primitive.get_bind_params(node.params)
+        functions, params = bound if isinstance(bound, tuple) else ((), bound)
+        stack = source_info_util.current_name_stack()
+        for name in node.scope:
+            stack = stack.extend(name)
+        with (
+            source_info_util.user_context(info.traceback, name_stack=stack),
+            node.equation.ctx.manager,
+        ):
+            results = primitive.bind(*functions, *operands, **params)
+        if not primitive.multiple_results:
+            results = [results]
+        values.update(zip(node.outputs, results, strict=True))

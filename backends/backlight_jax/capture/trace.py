@@ -1,0 +1,198 @@
+"""One trace of a net: its program, its sites, and what has been compiled from it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any, TypeVar, cast, final
+
+import jax
+import jax.numpy as jnp
+
+from backlight.errors import ModelError, SiteError, UnknownNameError
+from backlight.graph.graph import Graph
+from backlight.graph.outputs import output_kind
+from backlight.interrupts import unbroken_package
+from backlight.outputs import Outputs, OutputSpec
+from backlight.tree import map_nested
+from backlight_jax.capture.graph import graph_of
+from backlight_jax.capture.program import Key, Path, Program, flatten, opening
+from backlight_jax.expansions import inside
+from backlight_jax.nets import Net
+from backlight_jax.signature import Signature
+from backlight_jax.sites.places import Place, Sites, find_sites, labels
+from backlight_jax.sites.structure import Structure
+from backlight_jax.table import is_floating
+
+# Else a later step of their own may fail on what an earlier one left.
+unbroken_package("jax")
+unbroken_package("keras")
+
+T = TypeVar("T")
+
+KEPT = 64
+"""How many compiled functions a trace remembers."""
+
+
+@final
+class Trace:
+    """What a net computes for one signature."""
+
+    def __init__(
+        self,
+        net: Net,
+        signature: Signature,
+        names: Sequence[str],
+        constant_names: dict[int, str],
+        sibling: Callable[[Signature], "Trace"],
+    ) -> None:
+        """Trace the net, calling it once.
+
+        Args:
+            net: the net.
+            signature: of its weights and arguments.
+            names: of its weights.
+            constant_names: names of arrays that it may close over, by identity.
+            sibling: gives the trace for another signature.
+        """
+        self.signature = signature
+        self.sibling = sibling
+        self.names = names
+
+        def function(*arrays: Any) -> Any:
+            return signature.call(net, arrays)
+
+        self.jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*signature.abstract())
+        _, self.structure_of_outputs = jax.tree.flatten(shapes)
+        self.whole = flatten(self.jaxpr, opening(None))[0]
+        self.closed = flatten(self.jaxpr, opening())[0]
+        self.constant_names = constant_names
+        self._arrays: dict[int, jax.Array] = {}
+        self._compiled: OrderedDict[Hashable, object] = OrderedDict()
+        self._opened: dict[frozenset[Path], Program] = {frozenset(): self.closed}
+        self._lock = Lock()
+
+    @cached_property
+    def structure(self) -> Structure:
+        first = len(self.signature.weights)
+        per_example = (*(True for _ in self.signature.attributed), *self.signature.rows)
+        inputs = zip(self.whole.inputs[first:], per_example, strict=True)
+        return Structure(self.whole, [value for value, is_row in inputs if is_row])
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The operations from the examples to the outputs; from the weights where those are indices."""
+        program, _ = flatten(self.jaxpr, inside)
+        values, weights = program.inputs, len(self.signature.weights)
+        choices = values[weights:], values, list(program.constants)
+        sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
+        return graph_of(program, next((some for some in sources if some), []), program.outputs)
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Shape and kind of the outputs."""
+        kinds = map(partial(output_kind, self.graph), self.graph.targets)
+        specifications = [
+            OutputSpec(tuple(aval.shape), kind)
+            for aval, kind in zip(self.jaxpr.out_avals, kinds, strict=True)
+        ]
+        tree = jax.tree.unflatten(self.structure_of_outputs, specifications)
+        # None, say, holds nothing to explain.
+        return map_nested(  # type: ignore[return-value]
+            lambda leaf: leaf if isinstance(leaf, OutputSpec) else (), tree
+        )
+
+    @cached_property
+    def sites(self) -> Sites:
+        return find_sites(self.structure, self.axes, self.weights)
+
+    @cached_property
+    def labels(self) -> dict[Key, str]:
+        """The names of all values, those that are no sites included."""
+        return labels(self.structure, self.weights)
+
+    @cached_property
+    def weights(self) -> dict[int, str]:
+        """The names of the arguments and constants that are weights."""
+        weights = dict(zip(self.whole.inputs, self.names, strict=False))
+        for value, constant in self.whole.constants.items():
+            if id(constant) in self.constant_names:
+                weights[value] = self.constant_names[id(constant)]
+        return weights
+
+    @cached_property
+    def axes(self) -> list[int | None]:
+        """Where each value has the examples: the axis that grows when there are more of them.
+
+        Shapes alone do not tell: one example, or a batch as wide as a layer, looks like anything.
+        """
+        count = self.signature.count
+        more = 3 if count != 3 else 5
+        avals = [tuple(aval.shape) for aval in self.whole.avals]
+        try:
+            others = self.sibling(self.signature.of_count(more)).whole
+        except ModelError:  # a net for one number of examples only
+            return [0 if shape[:1] == (count,) else None for shape in avals]
+        if [node.primitive for node in others.nodes] != [
+            node.primitive for node in self.whole.nodes
+        ]:
+            return [0 if shape[:1] == (count,) else None for shape in avals]
+        return [
+            grown(shape, tuple(other.shape), count, more)
+            for shape, other in zip(avals, others.avals, strict=True)
+        ]
+
+    def place(self, name: str) -> Place:
+        """Where a site is.
+
+        Raises:
+            UnknownNameError: no such site.
+            SiteError: it holds no floating-point numbers, or not one row per example.
+        """
+        places = self.sites.places
+        if name not in places:
+            raise UnknownNameError("site", name, [site.name for site in self.sites.listed])
+        found = places[name]
+        if not found.usable:
+            what = "has no axis for the examples" if found.axis is None else "holds integers"
+            raise SiteError(
+                f"The site {name!r}, of shape {found.shape}, {what}: choose one of model.sites(x)."
+            )
+        return found
+
+    def program(self, keys: Sequence[Key]) -> Program:
+        """The program with as few calls opened as these values need to be seen."""
+        opened = frozenset(path[:depth] for path, _ in keys for depth in range(1, len(path)))
+        with self._lock:
+            if opened not in self._opened:
+                self._opened[opened] = flatten(self.jaxpr, opening(opened))[0]
+            return self._opened[opened]
+
+    def constants(self, program: Program) -> list[jax.Array]:
+        """The arrays that a program closes over: arguments of whatever is compiled from it."""
+        for constant in program.constants.values():
+            if id(constant) not in self._arrays:
+                self._arrays[id(constant)] = jnp.asarray(constant)
+        return [self._arrays[id(constant)] for constant in program.constants.values()]
+
+    def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
+        """What was compiled under this key, built at first use."""
+        with self._lock:
+            if key in self._compiled:
+                self._compiled.move_to_end(key)
+                return cast(T, self._compiled[key])
+        built = build()
+        with self._lock:
+            kept = self._compiled.setdefault(key, built)
+            while len(self._compiled) > KEPT:
+                self._compiled.popitem(last=False)
+        return cast(T, kept)
+
+
+def grown(shape: tuple[int, ...], other: tuple[int, ...], count: int, more: int) -> int | None:
+    """The one axis that has `count` in one shape and `more` in the other; None if there is none."""
+    if len(shape) != len(other):
+        return None
+    axes = [axis for axis, pair in enumerate(zip(shape, other, strict=True)) if pair[0] != pair[1]]
+    one = len(axes) == 1 and (shape[axes[0]], other[axes[0]]) == (count, more)
+    return axes[0] if one else None

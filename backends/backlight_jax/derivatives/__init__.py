@@ -1,0 +1,1 @@
+"""Derivatives that are a convention, and those that are zero."""

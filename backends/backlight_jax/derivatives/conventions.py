@@ -1,0 +1,114 @@
+"""Derivatives where they are a convention: 0 at the kinks of rectifiers; where several numbers are
+the largest, the first one gets all."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from backlight.graph.unit import Unit
+from backlight.operations import Kind
+from backlight_jax.capture.program import Node
+
+LARGEST = 128
+"""How many places a window may have for the gradient to look at each in turn."""
+
+
+def by_convention(
+    unit: Unit,
+    nodes: Sequence[Node],
+    inputs: Sequence[Any],
+    grad: Any,
+    known: Mapping[int, Any],
+    results: Callable[[], Any],
+) -> Any | None:
+    """The gradient of an operation where it is a convention at kinks and ties; None for all others.
+
+    Args:
+        unit, nodes: the operation and its equations.
+        inputs: where it is taken.
+        grad: of the result.
+        known: the values of a pass.
+        results: gives the result at the inputs.
+    """
+    x, node = inputs[0], nodes[0]
+    zeros = jnp.zeros_like(grad)
+    custom = any("custom_vjp" in each.primitive for each in nodes)
+    match unit.kind:
+        case Kind.RELU if not custom:
+            return jnp.where(x > 0, grad, zeros)
+        case Kind.RELU6 if not custom and unit.constant is not None:
+            return jnp.where((x > 0) & (x < unit.constant), grad, zeros)
+        case Kind.LEAKY_RELU if not custom and unit.constant is not None:
+            return jnp.where(x > 0, grad, grad * unit.constant)
+        case Kind.ABS if not custom:
+            return grad * jnp.sign(x)
+        case Kind.MAX_POOL if node.primitive == "reduce_window_max":
+            return windows_gradient(node, x, results(), grad)
+        case Kind.MAX | Kind.MIN if node.primitive in ("reduce_max", "reduce_min"):
+            smallest = unit.kind is Kind.MIN
+            return axes_gradient(x, grad, tuple(node.params["axes"]), smallest)
+        case Kind.MAX | Kind.MIN if len(inputs) == 1 and node.primitive in ("max", "min"):
+            found = results()
+            (other,) = (one for one in node.inputs if one != unit.inputs[0])
+            bound = known[other] if isinstance(other, int) else other.val
+            if found.shape != x.shape:
+                return None
+            return jnp.where(x > bound if unit.kind is Kind.MAX else x < bound, grad, zeros)
+    return None
+
+
+def axes_gradient(x: Any, grad: Any, axes: tuple[int, ...], smallest: bool) -> Any:
+    """Of the largest (or smallest) number along axes, which `grad` has no more."""
+    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
+    order = (*kept, *axes)
+    moved = jnp.transpose(x, order)
+    flat = moved.reshape(*moved.shape[: len(kept)], -1)
+    first = (jnp.argmin if smallest else jnp.argmax)(flat, axis=-1)[..., None]
+    place = lax.broadcasted_iota(first.dtype, flat.shape, flat.ndim - 1)
+    found = jnp.where(place == first, grad[..., None], jnp.zeros_like(flat))
+    back = sorted(range(x.ndim), key=order.__getitem__)
+    return jnp.transpose(found.reshape(moved.shape), back)
+
+
+def windows_gradient(node: Node, x: Any, y: Any, grad: Any) -> Any | None:
+    """Of the largest number in windows; None for windows that JAX's own gradient is left to."""
+    params = node.params
+    window, strides = params["window_dimensions"], params["window_strides"]
+    dilation = params["window_dilation"]
+    if math.prod(window) > LARGEST or any(step != 1 for step in params["base_dilation"]):
+        return None
+    padding = params["padding"]
+    padded = lax.pad(x, jnp.array(-jnp.inf, x.dtype), [(*sides, 0) for sides in padding])
+    taken = jnp.zeros(y.shape, bool)
+    total = jnp.zeros_like(padded)
+    nothing = jnp.array(0, grad.dtype)
+    for place in places(window):
+        start = [at * step for at, step in zip(place, dilation, strict=True)]
+        stop = [
+            low + (count - 1) * step + 1
+            for low, count, step in zip(start, y.shape, strides, strict=True)
+        ]
+        hit = (lax.slice(padded, start, stop, strides) == y) & ~taken
+        taken = taken | hit
+        share = jnp.where(hit, grad, jnp.zeros_like(grad))
+        around = [
+            (low, length - high, step - 1)
+            for low, high, length, step in zip(start, stop, padded.shape, strides, strict=True)
+        ]
+        total = total + lax.pad(share, nothing, around)
+    return lax.slice(
+        total,
+        [low for low, _ in padding],
+        [length - high for length, (_, high) in zip(padded.shape, padding, strict=True)],
+    )
+
+
+def places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The places in a window, row by row."""
+    found: list[tuple[int, ...]] = [()]
+    for length in window:
+        found = [(*place, at) for place in found for at in range(length)]
+    return found

@@ -1,0 +1,1 @@
+"""Passes over a program, forward and back, and what rules make of them."""

@@ -1,0 +1,271 @@
+"""Operations of TensorFlow that are one operation to everybody else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import tensorflow as tf
+
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value
+from backlight_tensorflow.engine.copying import has_users_gradient
+from backlight_tensorflow.table import primitives_of
+from backlight_tensorflow.table.reading import Reading, Step, Steps
+
+FROM_ARRAYS, TO_ARRAYS = "TensorListFromTensor", "TensorListStack"
+"""What turns arrays into the lists that loops work on, and back."""
+UNREPEATABLE = frozenset(
+    {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule", "CudnnRNNV3"}
+)
+"""Operations that are not run a second time at other values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """What some operations do together.
+
+    Attributes:
+        nodes: the operations, in order.
+        core: the one that it is named by.
+        inputs: what they read; `steps` count in these.
+        outputs: what they give.
+        steps: the primitives that they are, the last of which gives the outputs.
+        body: of a function with a gradient of the user's own: what is run.
+        replayable: whether it can be run again.
+    """
+
+    nodes: tuple[Node, ...]
+    core: Node
+    inputs: Sequence[Value]
+    outputs: Sequence[Value]
+    steps: Steps
+    body: Flat | None = None
+    replayable: bool = True
+
+    @property
+    def operands(self) -> list[Value]:
+        """The inputs that the steps read."""
+        places = {place for step in self.steps for place in step.operands}
+        return [value for place, value in enumerate(self.inputs) if place in places]
+
+
+@dataclass(eq=False)
+class Surroundings:
+    """What operations are in.
+
+    Attributes:
+        nodes: the operations that are needed, in order.
+        sources: what is explained.
+        fixed: the values that are looked at from outside: no group hides them.
+        read: an operation with lengths and constants.
+    """
+
+    nodes: Sequence[Node]
+    sources: frozenset[Value]
+    fixed: frozenset[Value]
+    read: Callable[[Node], Reading]
+    users: dict[Value, list[Node]] = field(default_factory=dict)
+    touched: set[Value] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.touched.update(self.sources)
+        for node in self.nodes:
+            if node.op.type not in SHAPE_ONLY:
+                for value in dict.fromkeys(node.inputs):
+                    self.users.setdefault(value, []).append(node)
+                if not self.touched.isdisjoint(node.inputs):
+                    self.touched.update(node.outputs)
+
+    def sole_user(self, value: Value) -> Node | None:
+        users = self.users.get(value, ())
+        return users[0] if len(users) == 1 and value not in self.fixed else None
+
+    def is_used(self, value: Value) -> bool:
+        return value in self.fixed or value in self.users
+
+    def only_for(self, value: Value, node: Node) -> Node | None:
+        """The operation that computes a value for this one alone."""
+        alone = value not in self.sources and self.sole_user(value) is node
+        return value.node if alone else None
+
+
+def grouped(around: Surroundings, opens: Callable[[Group], bool]) -> list[Group]:
+    """All operations, by themselves or with others.
+
+    Args:
+        opens: whether a function with a gradient of the user's own is to be looked into.
+    """
+    found: list[Group] = []
+    for node in around.nodes:
+        if has_users_gradient(node) and node.op.type == "IdentityN":
+            group = function(around, node)
+            if group is not None and group.body is not None and opens(group):
+                group = None
+        else:
+            find = GROUPS.get(node.op.type)
+            group = None if find is None else find(around, node)
+        if group is not None:
+            found.append(group)
+    members = {node for group in found for node in group.nodes}
+    return found + [
+        group for node in around.nodes if node not in members for group in single(around, node)
+    ]
+
+
+def single(around: Surroundings, node: Node) -> list[Group]:
+    """An operation by itself. One that hands on several values is one for each of them."""
+    if node.op.type == "IdentityN":
+        return [
+            Group((node,), node, [value], [result], [Step("identity", (0,))])
+            for value, result in zip(node.inputs, node.outputs, strict=True)
+        ]
+    steps = primitives_of(around.read(node))
+    if is_centre(around, node):
+        steps = [Step("identity", (0,))]
+    outputs = node.outputs[:1] if steps[-1].primitive == "batch_norm" else node.outputs
+    return [
+        Group((node,), node, node.inputs, outputs, steps, None, node.op.type not in UNREPEATABLE)
+    ]
+
+
+def is_centre(around: Surroundings, node: Node) -> bool:
+    """Whether it holds constant the mean that a variance is taken around: the derivative by that mean is
+    zero, so that nothing is lost where it counts as depending on the values."""
+    mean = node.inputs[0].node if node.op.type == "StopGradient" else None
+    return (
+        mean is not None
+        and mean.op.type == "Mean"
+        and all(
+            user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
+            for user in around.users.get(node.outputs[0], ())
+        )
+    )
+
+
+def function(around: Surroundings, node: Node) -> Group | None:
+    """A function with a gradient of the user's own, from its arguments to its results, as far as nothing
+    looks into it; None where no argument depends on what is explained.
+
+    TensorFlow has one operation behind it that hands on the results, then the arguments, which nothing
+    uses.
+    """
+    used = [around.is_used(value) for value in node.outputs]
+    results = [value for value, is_used in zip(node.inputs, used, strict=True) if is_used]
+    outputs = [value for value, is_used in zip(node.outputs, used, strict=True) if is_used]
+    arguments = [value for value, is_used in zip(node.inputs, used, strict=True) if not is_used]
+    if around.touched.isdisjoint(arguments):
+        return None
+    inside, whole = {node}, True
+    waiting = [value for value in results if value in around.touched]
+    while waiting:
+        value = waiting.pop()
+        before = value.node
+        if value in arguments or before in inside:
+            continue
+        if before is None or value in around.sources:
+            whole = False
+            continue
+        inside.add(before)
+        waiting.extend(each for each in before.inputs if each in around.touched)
+    hidden = [value for each in inside - {node} for value in each.outputs]
+    if not whole or not all(is_hidden(around, value, inside) for value in hidden):
+        return Group(
+            (node,), node, node.inputs, node.outputs, all_of("other", node.inputs), None, False
+        )
+    nodes = tuple(each for each in around.nodes if each in inside)
+    body = Flat(arguments, results, list(around.nodes))
+    return Group(nodes, node, arguments, outputs, all_of("call", arguments), body)
+
+
+def is_hidden(around: Surroundings, value: Value, inside: set[Node]) -> bool:
+    return value not in around.fixed and inside.issuperset(around.users.get(value, ()))
+
+
+def all_of(primitive: str, inputs: Sequence[Value]) -> Steps:
+    return [Step(primitive, tuple(range(len(inputs))))]
+
+
+def loop(around: Surroundings, node: Node) -> Group:
+    """A loop, which takes and gives arrays where it works on lists of them."""
+    nodes, inputs, outputs = [node], list(node.inputs), list(node.outputs)
+    for at, value in enumerate(node.inputs):
+        before = around.only_for(value, node)
+        if before is not None and before.op.type == FROM_ARRAYS:
+            nodes.insert(0, before)
+            inputs[at] = before.inputs[0]
+    for at, value in enumerate(node.outputs):
+        behind = around.sole_user(value)
+        if behind is not None and behind.op.type == TO_ARRAYS:
+            nodes.append(behind)
+            outputs[at] = behind.outputs[0]
+    lists = [
+        value for value in (*inputs, *filter(around.is_used, outputs))
+        if value.tensor.dtype == tf.variant and value in around.touched
+    ]  # fmt: skip
+    return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), None, not lists)
+
+
+def choice(around: Surroundings, node: Node) -> Group:
+    return Group((node,), node, node.inputs, node.outputs, all_of("loop", node.inputs))
+
+
+def convolution(around: Surroundings, node: Node) -> Group | None:
+    """A convolution with what TensorFlow puts around it: a second place axis for signals, and rows that
+    are spread over the batch instead of a dilation; None where there is nothing around it."""
+    *first, step = primitives_of(around.read(node))
+    x, value, nodes = node.inputs[0], node.outputs[0], [node]
+    while step.primitive == "conv":
+        before, behind = around.only_for(x, nodes[0]), around.sole_user(value)
+        if before is None or behind is None or behind.inputs[0] is not value:
+            break
+        pair = before.op.type, behind.op.type
+        if pair == ("ExpandDims", "Squeeze"):
+            wrapped = flattened(step, around.read(before), around.read(behind))
+        elif pair == ("SpaceToBatchND", "BatchToSpaceND"):
+            wrapped = dilated(step, around.read(before), around.read(behind))
+        else:
+            wrapped = None
+        if wrapped is None:
+            break
+        step, nodes = wrapped, [before, *nodes, behind]
+        x, value = before.inputs[0], behind.outputs[0]
+    steps = [*first, step]
+    return Group(tuple(nodes), node, [x, node.inputs[1]], [value], steps) if nodes[1:] else None
+
+
+def flattened(step: Step, before: Reading, behind: Reading) -> Step | None:
+    """Along one axis of places less."""
+    axis = before.axis(1, before.rank + 1)
+    if list(behind.attribute("squeeze_dims")) not in ([axis], [axis - before.rank - 1]):
+        return None
+    old = step.attributes
+    place = old["x_axes"].index(axis) - 2
+    if place < 0:
+        return None
+    axes = tuple(at - (at > axis) for at in old["x_axes"] if at != axis)
+    names = ("strides", "padding", "dilation", "base_dilation")
+    changed = {name: (*old[name][:place], *old[name][place + 1 :]) for name in names}
+    weight = (*old["weight_axes"][: place + 2], *old["weight_axes"][place + 3 :])
+    changed |= {"x_axes": axes, "result_axes": axes, "weight_axes": weight}
+    return replace(step, attributes={**old, **changed})
+
+
+def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
+    """With places between those that are looked at."""
+    old = step.attributes
+    once, nothing = (1,) * len(old["strides"]), ((0, 0),) * len(old["strides"])
+    block, pads, crops = before.numbers(1), before.numbers(2), behind.numbers(2)
+    plain = (old["strides"], old["dilation"], old["padding"]) == (once, once, nothing)
+    if not plain or len(block) != len(once) or behind.numbers(1) != block or any(crops[::2]):
+        return None
+    padding = tuple(
+        (low, high - crop)
+        for low, high, crop in zip(pads[::2], pads[1::2], crops[1::2], strict=True)
+    )
+    return replace(step, attributes={**old, "dilation": block, "padding": padding})
+
+
+GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
+    **dict.fromkeys(("While", "StatelessWhile"), loop),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), choice),
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D"), convolution),
+}
+"""What is looked for around operations of a type."""

@@ -1,0 +1,128 @@
+"""The way from the differentiated values to the score: the network's flat graph and the score's."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
+
+from backlight.scores import Score
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Tensor, Value, extend
+from backlight_tensorflow.capture.tracing import Trace
+from backlight_tensorflow.engine.programs import scores_of
+
+
+@dataclass(eq=False)
+class Path:
+    """What lies between places and sinks.
+
+    Attributes:
+        traced: the network.
+        places: what is differentiated at.
+        sinks: the score, or the outputs where none was asked for.
+        nodes: all operations, the network's and then the score's.
+        walls: the operations through which the network's outputs enter the score. There a reference
+            that all examples share is repeated for each of them.
+        operands: the arguments of the score.
+        captured: tensors from outside that the score uses.
+    """
+
+    traced: Trace
+    places: list[Value]
+    sinks: list[Value]
+    nodes: list[Node]
+    walls: frozenset[Node]
+    operands: list[Value]
+    captured: dict[Value, Tensor]
+
+    @cached_property
+    def needed(self) -> list[Node]:
+        """The operations that the sinks are computed from, in order."""
+        return Flat([], list(self.sinks), self.nodes).needed(without=SHAPE_ONLY)
+
+    @cached_property
+    def touched(self) -> set[Value]:
+        """The values that depend on the places."""
+        return self._reached(SHAPE_ONLY)
+
+    @cached_property
+    def beside(self) -> bool:
+        """Whether what the network is called with gets into the way from the places in another way
+        than through them."""
+        arguments = set(self.traced.arguments) - set(self.places)
+        reached = self._reached(())  # be it by their shape alone
+        return any(
+            value in arguments or (value.node is not None and self.traced.depends(value.node))
+            for node in self.needed
+            if not self.touched.isdisjoint(node.outputs)
+            for value in node.inputs
+            if value not in reached
+        )
+
+    def _reached(self, without: Collection[str]) -> set[Value]:
+        reached = set(self.places)
+        for node in self.needed:
+            if node.op.type not in without and not reached.isdisjoint(node.inputs):
+                reached.update(node.outputs)
+        return reached
+
+
+def path_to_score(
+    traced: Trace,
+    places: list[Value],
+    score: Score,
+    scored: Value | None,
+    operands: Sequence[tf.TensorSpec],
+) -> Path:
+    """The way to the score of the outputs, or of an inner value."""
+    graph = FuncGraph("score")
+    with graph.as_default():
+        outputs: dict[Value, Tensor] = {}
+        walls: list[Tensor] = []
+
+        def enter(value: Value) -> Tensor:
+            if value not in outputs:
+                outputs[value] = tf.compat.v1.placeholder(value.tensor.dtype, value.tensor.shape)
+            walls.append(tf.identity(outputs[value]))
+            return walls[-1]
+
+        entered = enter(scored) if scored is not None else entering(traced, enter)
+        arguments = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in operands]
+        scores = tf.identity(scores_of(score, entered, arguments))
+    captures = list(graph.captures)
+    graph.inputs = [*outputs.values(), *arguments, *(inside for _, inside in captures)]
+    flat = Flat([])
+    beginning = [Value(tensor) for tensor in graph.inputs[len(outputs) :]]
+    scope = extend(flat, graph, [*outputs, *beginning])
+    return Path(
+        traced,
+        places,
+        [scope[id(scores)]],
+        [*traced.flat.nodes, *flat.nodes],
+        frozenset(node for wall in walls if (node := scope[id(wall)].node) is not None),
+        beginning[: len(arguments)],
+        dict(zip(beginning[len(arguments) :], (outside for outside, _ in captures), strict=True)),
+    )
+
+
+def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
+    """The way to all floating-point outputs."""
+    found: list[Value] = []
+
+    def enter(value: Value) -> Tensor:
+        if value.tensor.dtype.is_floating:
+            found.append(value)
+        return value.tensor
+
+    entering(traced, enter)
+    return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})
+
+
+def entering(traced: Trace, enter: Callable[[Value], Tensor]) -> object:
+    """The outputs in the network's own structure, each tensor by what `enter` gives for it."""
+
+    def result(leaf: object) -> object:
+        return enter(traced.flat.of(leaf)[0]) if isinstance(leaf, tf.Tensor) else leaf
+
+    return tf.nest.map_structure(result, traced.outputs, expand_composites=True)

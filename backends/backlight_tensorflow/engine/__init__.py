@@ -1,0 +1,1 @@
+"""Passes over a traced net, under rules or not, as programs of TensorFlow."""

@@ -1,0 +1,138 @@
+"""An operation as rules see it, with the values of one pass."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import tensorflow as tf
+
+from backlight.arrays import Array, Arrays
+from backlight.errors import CoverageError
+from backlight.operations import Operation
+from backlight.rules import Application
+from backlight_tensorflow import arrays as array_functions
+from backlight_tensorflow import derivatives
+from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.engine.copying import CONTROL_FLOW
+from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.weights import Params, pull_linear, replay_linear
+
+
+class TensorFlowApplication(Application):
+    """A unit in a pass: see `Application`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        unit: Unit,
+        operations: Mapping[Unit, Operation],
+        run: Pass,
+        reference: Pass | None,
+    ) -> None:
+        self._plan, self._unit, self._run = plan, unit, run
+        self.operation = operations[unit]
+        self.arrays = cast(Arrays, array_functions)
+        self.inputs = tuple(run.tensor(value) for value in unit.inputs)
+        self.output = run.tensor(unit.output)
+        linear = unit.found.linear
+        self.params = {} if linear is None else Params(plan, run, linear)
+        self.reference = (
+            None
+            if reference is None
+            else TensorFlowApplication(plan, unit, operations, reference, None)
+        )
+        self.parts = tuple(
+            TensorFlowApplication(plan, part, operations, run, reference) for part in unit.parts
+        )
+
+    def vjp(
+        self,
+        grad: Array,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+        frozen: bool = False,
+    ) -> tuple[Array, ...]:
+        unit = self._unit
+        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        if params is not None:
+            weights = cast(Mapping[str, Tensor], params)
+            again, _ = replay_linear(
+                self._plan, self._run, unit, given, {"weight": weights["weight"]}
+            )
+            found = pull_linear(self._plan, again, unit, grad)
+        else:
+            again = self._run if inputs is None else self._again(given)
+            if derivatives.has_own(unit):
+                found = [derivatives.own(again, unit, grad)]
+            else:
+                held = unit.held if frozen else frozenset()
+                gradients = pull(
+                    again,
+                    unit.nodes,
+                    {unit.output: grad},
+                    self._plan.active,
+                    self._plan.passed,
+                    held,
+                )
+                found = [gradients[value] for value in unit.inputs]
+        return tuple(
+            tf.zeros_like(x) if each is None else each for x, each in zip(given, found, strict=True)
+        )
+
+    def vjp_along(
+        self,
+        grad: Array,
+        starts: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> tuple[Array, ...]:
+        if self._unit.types.isdisjoint(CONTROL_FLOW):
+            return super().vjp_along(grad, starts, nodes, weights)
+        # Building a loop and its gradient takes longer than running them: here it is done once.
+        ends = cast(Sequence[Tensor], self.inputs)
+        begins = cast(Sequence[Tensor], starts)
+        places, shares = tf.constant(nodes, tf.float64), tf.constant(weights, tf.float64)
+
+        def step(at: Tensor, *total: Tensor) -> tuple[Tensor, ...]:
+            points = [
+                begin + (end - begin) * tf.cast(places[at], end.dtype)
+                for end, begin in zip(ends, begins, strict=True)
+            ]
+            found = cast(Sequence[Tensor], self.vjp(grad, inputs=points))
+            more = [
+                before + part * tf.cast(shares[at], part.dtype)
+                for before, part in zip(total, found, strict=True)
+            ]
+            for each, end in zip(more, ends, strict=True):
+                each.set_shape(end.shape)
+            return at + 1, *more
+
+        start = (tf.constant(0), *(tf.zeros_like(end) for end in ends))
+        _, *found = tf.while_loop(lambda at, *_: at < len(nodes), step, start)
+        return tuple(found)
+
+    def replay(
+        self,
+        *,
+        inputs: Sequence[Array] | None = None,
+        params: Mapping[str, Array] | None = None,
+    ) -> Array:
+        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        if params is not None:
+            weights = cast(Mapping[str, Tensor], params)
+            return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights)[1])
+        return cast(Array, self._again(given).tensor(self._unit.output))
+
+    def _again(self, inputs: Sequence[Tensor]) -> Pass:
+        """The operations made anew from these inputs."""
+        unit = self._unit
+        if not unit.found.replayable:
+            place = f" at {self.operation.name}" if self.operation.name else ""
+            raise CoverageError(
+                f"{self.operation.type}{place} cannot be run again at other values: rules may only "
+                "change the gradient that comes in, or use what was computed."
+            )
+        again = self._run.again(unit.nodes, dict(zip(unit.inputs, inputs, strict=True)))
+        again.tensor(unit.output)
+        return again

@@ -1,0 +1,219 @@
+"""Operations of a traced graph made again in the graph that is being built, only those needed.
+
+The user's code is not run again, and what has no part in the result (assertions, assignments,
+updates of moving averages) is left behind. A value can be replaced before what hangs on it is made.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework import ops as tensorflow_ops
+from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.ops import handle_data_util
+
+from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
+
+GRADIENT = "_gradient_op_type"
+"""The attribute by which TensorFlow finds a gradient other than the operation's own."""
+USERS_GRADIENT = "BacklightUsersGradient"
+"""The one gradient that is registered here: it looks up what the operation was copied from."""
+
+
+class Copy:
+    """The values that were made again so far.
+
+    Args:
+        made: what is there already: arguments, captured tensors.
+    """
+
+    def __init__(self, made: dict[Value, Tensor]) -> None:
+        self._made = made
+
+    def replace(self, value: Value, tensor: Tensor) -> None:
+        """Let what is made from now on use `tensor` for this value."""
+        self._made[value] = tensor
+
+    def tensor(self, value: Value) -> Tensor:
+        """The value in the graph that is being built."""
+        waiting = [] if value in self._made else [value.node]
+        while waiting:
+            node = waiting[-1]
+            if node is None:
+                raise LookupError("A traced value has neither an operation nor an argument.")
+            missing = [operand.node for operand in node.inputs if operand not in self._made]
+            if missing:
+                waiting.extend(missing)
+                continue
+            waiting.pop()
+            if not all(result in self._made for result in node.outputs):
+                for result, tensor in zip(node.outputs, self._make(node), strict=True):
+                    self._made.setdefault(result, tensor)
+        return self._made[value]
+
+    def tensors(self, values: Sequence[Value]) -> list[Tensor]:
+        return [self.tensor(value) for value in values]
+
+    def _make(self, node: Node) -> Sequence[Tensor]:
+        operands = [self._made[operand] for operand in node.inputs]
+        special = CONTROL_FLOW.get(node.op.type)
+        if special is not None:
+            return special(node, operands)
+        if GRADIENT in node.attributes:
+            return self._with_users_gradient(node, operands)
+        return again(node, operands, node.attributes)
+
+    def _with_users_gradient(self, node: Node, operands: list[Tensor]) -> Sequence[Tensor]:
+        named = node.op.get_attr(GRADIENT).decode()
+        attributes = {name: value for name, value in node.attributes.items() if name != GRADIENT}
+        try:
+            gradient = tensorflow_ops.gradient_registry.lookup(named)
+        except LookupError:
+            # A SavedModel without its custom gradients: differentiate what it computes.
+            return again(node, operands, attributes)
+        override = tf.compat.v1.get_default_graph().gradient_override_map(
+            {node.op.type: USERS_GRADIENT}
+        )
+        with override:
+            results = again(node, operands, attributes)
+        results[0].op._backlight = partial(self._users_gradient, node, gradient)
+        return results
+
+    def _users_gradient(
+        self, node: Node, gradient: Callable[..., object], *upstream: Tensor | None
+    ) -> list[Tensor | None]:
+        """Trace the user's gradient function beside the graph it looks back at, and copy that."""
+        beside = FuncGraph("gradient")
+        with beside.as_default():
+            given = [
+                None if each is None else tf.compat.v1.placeholder(each.dtype, each.shape)
+                for each in upstream
+            ]
+            found = gradient(node.op, *given)
+            found = list(found) if isinstance(found, (list, tuple)) else [found]
+            results = [None if each is None else tf.convert_to_tensor(each) for each in found]
+        captures = beside.captures
+        fed = [each for each in given if each is not None]
+        beside.inputs = [*fed, *(inside for _, inside in captures)]
+        beside.outputs = [each for each in results if each is not None]
+        arguments = [each for each in upstream if each is not None]
+        arguments += [self._outside(node, tensor) for tensor, _ in captures]
+        copied = iter(run(flatten(beside), arguments))
+        return [None if each is None else next(copied) for each in results]
+
+    def _outside(self, node: Node, tensor: Tensor) -> Tensor:
+        """A tensor of the traced graph, or of outside of it, as it is here."""
+        if id(tensor) in node.scope:
+            return self.tensor(node.scope[id(tensor)])
+        graph = getattr(tensor, "graph", None)
+        if isinstance(graph, FuncGraph):
+            for outer, inside in graph.captures:
+                if inside is tensor:
+                    return self._outside(node, outer)
+        return tensor
+
+
+def has_users_gradient(node: Node) -> bool:
+    if GRADIENT not in node.attributes:
+        return False
+    try:
+        tensorflow_ops.gradient_registry.lookup(node.op.get_attr(GRADIENT).decode())
+    except LookupError:
+        return False
+    return True
+
+
+def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:
+    """A flat graph made again on other arguments."""
+    return Copy(dict(zip(flat.inputs, arguments, strict=True))).tensors(flat.outputs)
+
+
+def again(node: Node, operands: Sequence[Tensor], attributes: dict[str, Any]) -> list[Tensor]:
+    """The same operation on other operands, in the graph that is being built."""
+    op, graph = node.op, tf.compat.v1.get_default_graph()
+    for name in chain.from_iterable(node.function_names.values()):
+        graph._add_function_recursive(op.graph._get_function(name))
+    new = graph.create_op(
+        op.type,
+        list(operands),
+        [result.dtype for result in op.outputs],
+        name=op.name,
+        attrs=attributes,
+        op_def=op.op_def,
+    )
+    if op.device:
+        new._set_device_from_string(op.device)
+    for before, after in zip(op.outputs, new.outputs, strict=True):
+        if not after.shape.is_fully_defined():
+            after.set_shape(before.shape)
+        if before.dtype in (tf.resource, tf.variant):
+            handle_data_util.copy_handle_data(before, after)
+    return list(new.outputs)
+
+
+@tf.RegisterGradient(USERS_GRADIENT)  # type: ignore[untyped-decorator]
+def _find_users_gradient(op: tf.Operation, *upstream: Tensor) -> list[Tensor | None]:
+    gradient: Callable[..., list[Tensor | None]] = op._backlight
+    return gradient(*upstream)
+
+
+def _while(node: Node, operands: list[Tensor]) -> list[Tensor]:
+    (condition,), (body,) = node.functions["cond"], node.functions["body"]
+    # What the body hands on as it is would be stacked up once per step for the backward pass.
+    varying = [
+        position
+        for position, (before, after) in enumerate(zip(body.inputs, body.outputs, strict=True))
+        if before is not after
+    ]
+
+    def full(state: Sequence[Tensor]) -> list[Tensor]:
+        arguments = list(operands)
+        for position, tensor in zip(varying, state, strict=True):
+            arguments[position] = tensor
+        return arguments
+
+    def step(*state: Tensor) -> tuple[Tensor, ...]:
+        copy = Copy(dict(zip(body.inputs, full(state), strict=True)))
+        return tuple(copy.tensors([body.outputs[position] for position in varying]))
+
+    last = tf.while_loop(
+        lambda *state: run(condition, full(state))[0],
+        step,
+        tuple(operands[position] for position in varying),
+        shape_invariants=tuple(body.inputs[position].tensor.shape for position in varying),
+        parallel_iterations=node.op.get_attr("parallel_iterations"),
+    )
+    return full(last)
+
+
+def _if(node: Node, operands: list[Tensor]) -> list[Tensor]:
+    predicate, *arguments = operands
+    if predicate.dtype != tf.bool:
+        predicate = tf.not_equal(predicate, tf.zeros_like(predicate))
+    bodies = [*node.functions["then_branch"], *node.functions["else_branch"]]
+    return _branch(node, tf.cond(predicate, *(partial(run, body, arguments) for body in bodies)))
+
+
+def _case(node: Node, operands: list[Tensor]) -> list[Tensor]:
+    index, *arguments = operands
+    bodies = node.functions["branches"]
+    return _branch(node, tf.switch_case(index, [partial(run, body, arguments) for body in bodies]))
+
+
+def _branch(node: Node, chosen: object) -> list[Tensor]:
+    results: list[Tensor] = tf.nest.flatten(chosen)
+    for before, after in zip(node.op.outputs, results, strict=True):
+        after.set_shape(before.shape)
+    return results
+
+
+CONTROL_FLOW: dict[str, Callable[[Node, list[Tensor]], list[Tensor]]] = {
+    "While": _while,
+    "StatelessWhile": _while,
+    "If": _if,
+    "StatelessIf": _if,
+    "Case": _case,
+    "StatelessCase": _case,
+}

@@ -1,0 +1,1 @@
+"""Styles of net: how each is called, and what is known about it."""

@@ -1,0 +1,228 @@
+"""What TensorFlow's operations are in the core's primitives, by type."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from backlight.graph.graph import DType
+from backlight_tensorflow.table import moves, windows
+from backlight_tensorflow.table.reading import BEFORE, Reading, Step, Steps, UnknownError
+
+Row: TypeAlias = Callable[[Reading], Steps]
+
+SAME: Mapping[str, str] = {
+    **dict.fromkeys(("Identity", "Snapshot", "EnsureShape", "CheckNumerics"), "identity"),
+    **dict.fromkeys(("PreventGradient", "DebugIdentityV2", "DebugIdentityV3"), "identity"),
+    **{name: name.lower() for name in ("Neg", "Abs", "Exp", "Expm1", "Log", "Log1p", "Sqrt")},
+    **{name: name.lower() for name in ("Rsqrt", "Square", "Reciprocal", "Sin", "Cos", "Tan")},
+    **{name: name.lower() for name in ("Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh")},
+    **{name: name.lower() for name in ("Acosh", "Atanh", "Erf", "Erfc", "Sigmoid", "Softsign")},
+    **{name: name.lower() for name in ("Relu", "Relu6", "Selu", "Lgamma", "Digamma", "Sign")},
+    **{name: name.lower() for name in ("Floor", "Ceil", "Round", "IsFinite", "IsNan", "IsInf")},
+    **{name: name.lower() for name in ("Sub", "Mul", "Div", "Pow", "Maximum", "Minimum", "Atan2")},
+    **{name: name.lower() for name in ("Real", "Imag", "Conj", "Complex", "Polygamma")},
+    **{name: name.lower() for name in ("Xlogy", "Xlog1py", "Ndtri", "Softplus")},
+    **dict.fromkeys(("Inv",), "reciprocal"),
+    **dict.fromkeys(("Rint",), "round"),
+    **dict.fromkeys(("Add", "AddV2", "AddN", "AccumulateNV2"), "add"),
+    **dict.fromkeys(("MulNoNan",), "mul"),
+    **dict.fromkeys(("RealDiv", "DivNoNan", "Xdivy"), "div"),
+    **dict.fromkeys(("Mod", "FloorMod"), "remainder"),
+    **dict.fromkeys(("BesselI0", "BesselI1", "BesselI0e", "BesselI1e"), "bessel"),
+    "ComplexAbs": "abs",
+    "Erfinv": "erf_inv",
+    "FloorDiv": "floor_divide",
+    "SquaredDifference": "squared_difference",
+    "ClipByValue": "clamp",
+    "StopGradient": "stop_gradient",
+    "Equal": "eq",
+    "NotEqual": "ne",
+    "Less": "lt",
+    "LessEqual": "le",
+    "Greater": "gt",
+    "GreaterEqual": "ge",
+    **dict.fromkeys(("LogicalAnd", "BitwiseAnd"), "and"),
+    **dict.fromkeys(("LogicalOr", "BitwiseOr"), "or"),
+    **dict.fromkeys(("LogicalNot", "Invert"), "not"),
+    "BitwiseXor": "xor",
+    **dict.fromkeys(("GatherNd", "ReverseSequence", "MatrixDiag", "MatrixDiagV2"), "gather"),
+    **dict.fromkeys(("MatrixDiagV3", "MatrixDiagPart", "MatrixDiagPartV2"), "gather"),
+    **dict.fromkeys(("MatrixDiagPartV3", "MatrixBandPart", "Diag", "DiagPart"), "gather"),
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), "gather"),
+    **dict.fromkeys(("SpaceToBatchND", "BatchToSpaceND", "SpaceToBatch", "BatchToSpace"), "gather"),
+    **dict.fromkeys(("TensorListFromTensor", "TensorListStack", "TensorListGetItem"), "gather"),
+    **dict.fromkeys(("TensorListSetItem", "TensorListResize", "TensorListPushBack"), "gather"),
+    **dict.fromkeys(("TensorListConcatV2", "ExtractVolumePatches", "Reverse"), "gather"),
+    **dict.fromkeys(("TensorScatterUpdate",), "scatter"),
+    **dict.fromkeys(("TensorScatterAdd",), "scatter_add"),
+    **dict.fromkeys(("SegmentSum", "SegmentSumV2", "SegmentMean"), "linear_map"),
+    **dict.fromkeys(("UnsortedSegmentSum", "ScaleAndTranslate", "CropAndResize"), "linear_map"),
+    **dict.fromkeys(("ImageProjectiveTransformV3", "ResizeArea"), "linear_map"),
+    **dict.fromkeys(("RandomUniform", "RandomStandardNormal", "TruncatedNormal"), "random"),
+    **dict.fromkeys(("RandomUniformInt", "RandomGamma", "Multinomial"), "random"),
+}
+"""What is one primitive of all its operands, without attributes that say more."""
+
+REDUCTIONS = {name: name.lower() for name in ("Sum", "Mean", "Max", "Min", "Prod", "Any", "All")}
+FINDS = {"ArgMax": "argmax", "ArgMin": "argmin"}
+SOFTMAXES = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
+
+
+def reduction(reading: Reading) -> Steps:
+    keep = bool(reading.attribute("keep_dims"))
+    return reading.step(REDUCTIONS[reading.op.type], 0, axes=reading.axes(1), keepdims=keep)
+
+
+def find(reading: Reading) -> Steps:
+    return reading.step(FINDS[reading.op.type], 0, axis=reading.axis(1), keepdims=False)
+
+
+def softmax(reading: Reading) -> Steps:
+    return reading.step(SOFTMAXES[reading.op.type], 0, axes=(reading.rank - 1,))
+
+
+def cumsum(reading: Reading) -> Steps:
+    if reading.attribute("exclusive"):
+        return reading.step("linear_map")
+    reverse = bool(reading.attribute("reverse"))
+    return reading.step("cumsum", 0, axis=reading.axis(1), reverse=reverse)
+
+
+def top_k(reading: Reading) -> Steps:
+    return reading.step("top_k", 0, axis=reading.rank - 1, count=reading.results[0][-1])
+
+
+def convert(reading: Reading) -> Steps:
+    return reading.step("convert", to=dtype_of(reading.op.outputs[0].dtype))
+
+
+def dtype_of(dtype: tf.DType) -> DType:
+    """What the numbers of a dtype are. Lists of arrays count as the arrays that are in them."""
+    if dtype.is_floating or dtype == tf.variant:
+        return DType.FLOAT
+    if dtype == tf.bool:
+        return DType.BOOLEAN
+    if dtype.is_complex:
+        return DType.COMPLEX
+    return DType.INTEGER if dtype.is_integer else DType.OTHER
+
+
+def elu(reading: Reading) -> Steps:
+    return reading.step("elu", alpha=1.0)
+
+
+def leaky_relu(reading: Reading) -> Steps:
+    return reading.step("leaky_relu", slope=float(reading.attribute("alpha")))
+
+
+def bias_add(reading: Reading) -> Steps:
+    if not reading.channels_first or reading.rank < 3:
+        return reading.step("add")
+    shape = (-1, *(1,) * (reading.rank - 2))
+    return [Step("reshape", (1,), {"shape": shape}, (reading.shapes[1][0], *shape[1:])),
+            Step("add", (0, BEFORE))]  # fmt: skip
+
+
+def select(reading: Reading) -> Steps:
+    """The older of the two operations takes one test for each row."""
+    rank, wide = reading.rank, len(reading.results[0])
+    if reading.op.type == "SelectV2" or rank in (0, wide):
+        return reading.step("select")
+    shape = (reading.shapes[0][0], *(1,) * (wide - 1))
+    return [Step("reshape", (0,), {"shape": shape}, shape), Step("select", (BEFORE, 1, 2))]
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def matrix_product(reading: Reading) -> Steps:
+    one = "transpose_a" if reading.op.type == "MatMul" else "adj_x"
+    other = "transpose_b" if reading.op.type == "MatMul" else "adj_y"
+    before = [LETTERS[: len(shape) - 2] for shape in reading.shapes[:2]]
+    # Leading axes are counted from the last one of them.
+    wide = max(before, key=len)
+    before = [wide[len(wide) - len(each) :] for each in before]
+    a = "zx" if reading.attribute(one) else "xz"
+    b = "yz" if reading.attribute(other) else "zy"
+    return reading.step("dot", 0, 1, equation=f"{before[0]}{a},{before[1]}{b}->{wide}xy")
+
+
+def einsum(reading: Reading) -> Steps:
+    given, result = reading.word("equation").replace(" ", "").split("->")
+    parts = given.split(",")
+    if len(parts) == 1:
+        return reading.step("linear_map")
+    free = "".join(each for each in LETTERS + LETTERS.upper() if each not in given)
+    written = [part.replace("...", "") for part in parts]
+    beyond = [len(shape) - len(part) for shape, part in zip(reading.shapes, written, strict=True)]
+    most = max(beyond)
+    letters = [free[most - each : most] for each in beyond]
+    spelled = [part.replace("...", more) for part, more in zip(parts, letters, strict=True)]
+    equation = f"{','.join(spelled)}->{result.replace('...', free[:most])}"
+    return reading.step("dot", 0, 1, equation=equation)
+
+
+def batch_norm(reading: Reading) -> Steps:
+    if reading.attribute("is_training"):
+        return reading.step("other")
+    axis = 1 if reading.channels_first else reading.rank - 1
+    epsilon = float(reading.attribute("epsilon"))
+    return reading.step("batch_norm", 0, 1, 2, 3, 4, axis=axis, epsilon=epsilon)
+
+
+ROWS: Mapping[str, Row] = {
+    **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(FINDS, find),
+    **dict.fromkeys(SOFTMAXES, softmax),
+    "Cumsum": cumsum,
+    **dict.fromkeys(("TopK", "TopKV2"), top_k),
+    "Cast": convert,
+    "Elu": elu,
+    "LeakyRelu": leaky_relu,
+    "BiasAdd": bias_add,
+    **dict.fromkeys(("Select", "SelectV2"), select),
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), matrix_product),
+    "Einsum": einsum,
+    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm),
+    **dict.fromkeys(("Conv", "Conv2D", "Conv3D", "DepthwiseConv2dNative"), windows.convolution),
+    **dict.fromkeys(("Conv2DBackpropInput", "Conv2DBackpropInputV2"), windows.convolution),
+    "Conv3DBackpropInputV2": windows.convolution,
+    "DepthwiseConv2dNativeBackpropInput": windows.convolution,
+    **dict.fromkeys(("MaxPool", "MaxPoolV2", "MaxPool3D", "MaxPoolWithArgmax"), windows.pool),
+    **dict.fromkeys(("AvgPool", "AvgPool3D"), windows.pool),
+    "ExtractImagePatches": windows.patches,
+    **dict.fromkeys(("ResizeBilinear", "ResizeNearestNeighbor"), windows.resize),
+    "ResizeBicubic": windows.resize,
+    **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), moves.reshape),
+    **dict.fromkeys(("Transpose", "ConjugateTranspose"), moves.transpose),
+    "BroadcastTo": moves.broadcast,
+    "Tile": moves.tile,
+    **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad),
+    **dict.fromkeys(("Concat", "ConcatV2"), moves.concat),
+    "Pack": moves.stack,
+    "Unpack": moves.unstack,
+    **dict.fromkeys(("Split", "SplitV"), moves.split),
+    **dict.fromkeys(("Gather", "GatherV2", "ResourceGather"), moves.take),
+    "ScatterNd": moves.scattered,
+    "ReverseV2": moves.flip,
+    "Roll": moves.roll,
+    "Slice": moves.sliced,
+    "StridedSlice": moves.strided_slice,
+    **dict.fromkeys(("SpaceToDepth", "DepthToSpace"), moves.blocks),
+}
+"""What is said by attributes, constant operands and lengths."""
+
+
+def primitives_of(reading: Reading) -> Steps:
+    """The primitives that an operation is, in order; `other` for what is not in the table or hangs on
+    axes that are computed."""
+    type_ = reading.op.type
+    if type_ in SAME:
+        return reading.step(SAME[type_])
+    if type_ in ROWS:
+        try:
+            return ROWS[type_](reading)
+        except UnknownError:
+            pass
+    return reading.step("random" if type_.startswith("StatelessRandom") else "other")

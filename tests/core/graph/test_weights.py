@@ -1,0 +1,73 @@
+"""Folded weights and biases against the operations that were folded, run one by one."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from backlight.arrays import Array, Arrays
+from backlight.graph.recognition import recognise
+from backlight.graph.weights import folded_params
+from backlight.operations import Kind
+from tests.core.graph.building import Building
+from tests.core.graph.test_recognition import For
+
+Behind = Callable[[Building, int], int]
+
+
+def moved(b: Building, z: int) -> int:
+    z = b.do("reshape", b.do("add", z, b.weight(5)), shape=(2, 2, 5))
+    z = b.do("transpose", z, permutation=(2, 0, 1))
+    return b.do("sub", b.do("div", z, b.weight(5, 1, 1)), b.weight(5, 1, 1))
+
+
+BEHIND: dict[str, Behind] = {
+    "bias": lambda b, z: b.do("add", z, b.weight(5)),
+    "minus a bias": lambda b, z: b.do("sub", z, b.weight(5)),
+    "bias minus": lambda b, z: b.do("sub", b.weight(5), z),
+    "negated": lambda b, z: b.do("add", b.do("neg", z), b.weight(5)),
+    "scales and shifts": lambda b, z: b.do(
+        "add", b.do("mul", b.do("add", z, 2.0), b.weight(5)), 0.5
+    ),
+    "a number below": lambda b, z: b.do("div", b.do("mul", z, b.weight(1, 5)), 3.0),
+    "moved": moved,
+    "batch norm": lambda b, z: b.do(
+        "batch_norm",
+        b.do("add", z, b.weight(5)),
+        b.weight(5),
+        b.weight(5),
+        b.weight(5),
+        b.do("square", b.weight(5)),
+        axis=1,
+        epsilon=1e-3,
+    ),
+    "a shift of each place": lambda b, z: b.do("add", b.do("mul", z, b.weight(5)), b.weight(4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+@pytest.mark.parametrize("biased", [False, True])
+def test_folded(name: str, biased: bool) -> None:
+    build = Building()
+    x, weight = build.input(4, 6), build.weight(6, 5)
+    bias = [build.weight(5)] if biased else []
+    z = build.do("dot", x, weight, *bias, equation="ab,bc->ac")
+    last = BEHIND[name](build, z)
+    graph = build.between([x], [build.do("tanh", last)])
+    (unit, _) = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert unit.linear is not None
+    assert unit.output == last
+
+    def constant(value: int) -> Array:
+        return cast(Array, build.samples[value])
+
+    found: Any = folded_params(graph, unit.linear, constant, cast(Arrays, np))
+    result = build.samples[x] @ found["weight"]
+    for step in unit.linear.steps:  # what only moves numbers moves these too
+        node = graph.nodes[step.position]
+        if node.primitive == "reshape":
+            result = result.reshape(node.attributes["shape"])
+        elif node.primitive == "transpose":
+            result = result.transpose(node.attributes["permutation"])
+    np.testing.assert_allclose(result + found.get("bias", 0.0), build.samples[last], rtol=1e-12)

@@ -1,0 +1,1 @@
+"""Functions in all the ways that people write them, each written once for all frameworks."""

@@ -1,0 +1,220 @@
+"""The functions that nets are spelled with, by one name in each framework."""
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import torch  # isort: skip  # before TensorFlow
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import tensorflow as tf
+from flax import linen
+from jax import lax
+from numpy.typing import NDArray
+from torch.nn import functional
+
+F64: Any = {"dtype": "float64"}
+EPSILON = 1e-5
+"""What normalisations add to a variance or to a mean square."""
+
+
+def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """torch's function of two tensors, also of a tensor and a number."""
+
+    def of_numbers(*given: Any) -> Any:
+        return function(*(torch.as_tensor(one, dtype=torch.float64) for one in given))
+
+    return of_numbers
+
+
+def heads(attention: Callable[..., Any], reshape: Callable[..., Any]) -> Callable[..., Any]:
+    """Attention with (N, tokens, heads, width), of one head (N, tokens, width)."""
+
+    def one_head(query: Any, key: Any, value: Any) -> Any:
+        count, width = tuple(query.shape)[1:]
+        split = (-1, count, 1, width)
+        mixed = attention(*(reshape(one, split) for one in (query, key, value)))
+        return reshape(mixed, (-1, count, width))
+
+    return one_head
+
+
+NORMS = {"use_scale": False, "use_bias": False, "epsilon": EPSILON, "param_dtype": jnp.float64}
+# Made once: a layer that is made anew is another one.
+GROUP_NORM = keras.layers.GroupNormalization(
+    2, axis=-1, epsilon=EPSILON, center=False, scale=False, **F64
+)
+LAYER_NORM = keras.layers.LayerNormalization(epsilon=EPSILON, center=False, scale=False, **F64)
+
+Row = tuple[Any, Any, Any]
+TABLE: Mapping[str, Row] = {
+    # Arithmetic
+    "array": (torch.as_tensor, tf.constant, np.asarray),
+    "abs": (torch.abs, tf.abs, jnp.abs),
+    "sign": (torch.sign, tf.sign, jnp.sign),
+    "exp": (torch.exp, tf.exp, jnp.exp),
+    "expm1": (torch.expm1, tf.math.expm1, jnp.expm1),
+    "log": (torch.log, tf.math.log, jnp.log),
+    "log1p": (torch.log1p, tf.math.log1p, jnp.log1p),
+    "sqrt": (torch.sqrt, tf.sqrt, jnp.sqrt),
+    "rsqrt": (torch.rsqrt, tf.math.rsqrt, lax.rsqrt),
+    "square": (torch.square, tf.square, jnp.square),
+    "reciprocal": (torch.reciprocal, tf.math.reciprocal, jnp.reciprocal),
+    "power": (torch.pow, tf.pow, jnp.power),
+    "erf": (torch.erf, tf.math.erf, jax.scipy.special.erf),
+    "maximum": (tensors(torch.maximum), tf.maximum, jnp.maximum),
+    "minimum": (tensors(torch.minimum), tf.minimum, jnp.minimum),
+    "clip": (torch.clamp, tf.clip_by_value, jnp.clip),
+    "where": (torch.where, tf.where, jnp.where),
+    "logaddexp": (tensors(torch.logaddexp), keras.ops.logaddexp, jnp.logaddexp),
+    "number": (
+        lambda test: test.to(torch.float64),
+        lambda test: tf.cast(test, tf.float64),
+        lambda test: test.astype(jnp.float64),
+    ),
+    "zeros_like": (torch.zeros_like, tf.zeros_like, jnp.zeros_like),
+    "stopped": (torch.detach, tf.stop_gradient, lax.stop_gradient),
+    "reshape": (torch.reshape, tf.reshape, jnp.reshape),
+    "swapped": (
+        lambda x: x.transpose(-1, -2),
+        lambda x: tf.linalg.matrix_transpose(x),
+        lambda x: jnp.swapaxes(x, -1, -2),
+    ),
+    "concat": (
+        lambda parts: torch.cat(parts, -1),
+        lambda parts: tf.concat(parts, -1),
+        lambda parts: jnp.concatenate(parts, -1),
+    ),
+    # Along the last axis, which is kept
+    "sum": (
+        lambda x, axis=-1: x.sum(axis, keepdim=True),
+        lambda x, axis=-1: tf.reduce_sum(x, axis, keepdims=True),
+        lambda x, axis=-1: x.sum(axis, keepdims=True),
+    ),
+    "mean": (
+        lambda x, axis=-1: x.mean(axis, keepdim=True),
+        lambda x, axis=-1: tf.reduce_mean(x, axis, keepdims=True),
+        lambda x, axis=-1: x.mean(axis, keepdims=True),
+    ),
+    "var": (
+        lambda x: x.var(-1, correction=0, keepdim=True),
+        lambda x: tf.math.reduce_variance(x, -1, keepdims=True),
+        lambda x: x.var(-1, keepdims=True),
+    ),
+    "max": (
+        lambda x, axis=-1: x.amax(axis, keepdim=True),
+        lambda x, axis=-1: tf.reduce_max(x, axis, keepdims=True),
+        lambda x, axis=-1: x.max(axis, keepdims=True),
+    ),
+    "logsumexp": (
+        lambda x: torch.logsumexp(x, -1, keepdim=True),
+        lambda x: tf.reduce_logsumexp(x, -1, keepdims=True),
+        lambda x: jax.nn.logsumexp(x, -1, keepdims=True),
+    ),
+    "softmax": (
+        lambda x, axis=-1: functional.softmax(x, axis),
+        lambda x, axis=-1: tf.nn.softmax(x, axis),
+        jax.nn.softmax,
+    ),
+    "log_softmax": (
+        lambda x: functional.log_softmax(x, -1),
+        tf.nn.log_softmax,
+        jax.nn.log_softmax,
+    ),
+    "norm": (
+        lambda x: torch.linalg.vector_norm(x, dim=-1, keepdim=True),
+        lambda x: tf.norm(x, axis=-1, keepdims=True),
+        lambda x: jnp.linalg.norm(x, axis=-1, keepdims=True),
+    ),
+    # Activations
+    "relu": (functional.relu, tf.nn.relu, jax.nn.relu),
+    "relu6": (functional.relu6, tf.nn.relu6, jax.nn.relu6),
+    "leaky_relu": (
+        functional.leaky_relu,
+        lambda x: tf.nn.leaky_relu(x, 0.01),
+        jax.nn.leaky_relu,
+    ),
+    "elu": (functional.elu, tf.nn.elu, jax.nn.elu),
+    "selu": (functional.selu, tf.nn.selu, jax.nn.selu),
+    "celu": (
+        lambda x: functional.celu(x, 1.7),
+        lambda x: keras.ops.celu(x, 1.7),
+        lambda x: jax.nn.celu(x, 1.7),
+    ),
+    "gelu": (functional.gelu, tf.nn.gelu, lambda x: jax.nn.gelu(x, approximate=False)),
+    "tanh_gelu": (
+        lambda x: functional.gelu(x, approximate="tanh"),
+        lambda x: tf.nn.gelu(x, approximate=True),
+        jax.nn.gelu,
+    ),
+    "silu": (functional.silu, tf.nn.silu, jax.nn.silu),
+    "mish": (functional.mish, keras.activations.mish, jax.nn.mish),
+    "hard_swish": (functional.hardswish, keras.ops.hard_silu, jax.nn.hard_swish),
+    "hard_sigmoid": (functional.hardsigmoid, keras.ops.hard_sigmoid, jax.nn.hard_sigmoid),
+    "hard_tanh": (functional.hardtanh, keras.ops.hard_tanh, jax.nn.hard_tanh),
+    "sigmoid": (torch.sigmoid, tf.sigmoid, jax.nn.sigmoid),
+    "tanh": (torch.tanh, tf.tanh, jnp.tanh),
+    "softplus": (functional.softplus, tf.nn.softplus, jax.nn.softplus),
+    "softsign": (functional.softsign, tf.nn.softsign, jax.nn.soft_sign),
+    "log_sigmoid": (functional.logsigmoid, tf.math.log_sigmoid, jax.nn.log_sigmoid),
+    "glu": (functional.glu, keras.ops.glu, jax.nn.glu),
+    # Normalisations and attention
+    "layer_norm": (
+        lambda x: functional.layer_norm(x, (int(x.shape[-1]),), eps=EPSILON),
+        LAYER_NORM,
+        lambda x: linen.LayerNorm(**NORMS).apply({}, x),
+    ),
+    "rms_norm": (
+        lambda x: functional.rms_norm(x, (int(x.shape[-1]),), eps=EPSILON),
+        lambda x: keras.ops.rms_normalization(x, axis=-1, epsilon=EPSILON),
+        lambda x: linen.RMSNorm(
+            epsilon=EPSILON, use_scale=False, param_dtype=jnp.float64
+        ).apply({}, x),
+    ),
+    "group_norm": (
+        lambda x: functional.group_norm(x, 2, eps=EPSILON),
+        GROUP_NORM,
+        lambda x: linen.GroupNorm(2, **NORMS).apply({}, x),
+    ),
+    "l2_normalised": (
+        lambda x: functional.normalize(x, dim=-1),
+        lambda x: tf.math.l2_normalize(x, -1),
+        lambda x: x / jnp.linalg.norm(x, axis=-1, keepdims=True),
+    ),
+    "batch_norm": (
+        lambda x, mean, variance, gain, bias: functional.batch_norm(
+            x, *map(torch.as_tensor, (mean, variance, gain, bias)), eps=EPSILON
+        ),
+        lambda x, mean, variance, gain, bias: tf.nn.batch_normalization(
+            x, mean, variance, bias, gain, EPSILON
+        ),
+        lambda x, mean, variance, gain, bias: (x - mean)
+        * lax.rsqrt(jnp.asarray(variance + EPSILON))
+        * gain
+        + bias,
+    ),
+    "attention": (
+        functional.scaled_dot_product_attention,
+        heads(keras.ops.dot_product_attention, tf.reshape),
+        heads(linen.dot_product_attention, jnp.reshape),
+    ),
+}  # fmt: skip
+
+SINGLE = frozenset(
+    {
+        *(("torch", name) for name in ("celu", "hard_sigmoid", "hard gate")),
+        *(("tensorflow", name) for name in ("leaky_relu", "gelu", "tanh_gelu", "geglu")),
+    }
+)
+"""Families of which a framework's own call, or its derivative, has constants in single precision."""
+
+FUNCTIONS: Mapping[str, SimpleNamespace] = {
+    framework: SimpleNamespace(**{name: row[place] for name, row in TABLE.items()})
+    for place, framework in enumerate(("torch", "tensorflow", "jax"))
+}
+
+
+def normal(*shape: int, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
