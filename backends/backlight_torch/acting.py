@@ -166,7 +166,7 @@ def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplicat
             parts=(linear, unary),
         )
     if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors)
+        weights = Weights(graph, unit.linear, tensors, arrays)
         return TorchApplication(
             unit.described,
             arrays,

@@ -79,15 +79,18 @@ def moved(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit:
     """The operation with what only moves its result behind it, as long as the weight's axes stay."""
     linear = unit.linear
     assert linear is not None
+    axes, spread = linear.axes, False
+    for step in linear.steps:
+        if step.moves is not None:
+            axes = tuple(None if axis is None else axes[axis] for axis in step.moves)
+        elif step.effect in SHIFTS:
+            spread |= any(axes[axis] is None for axis in step.varies)
     while (position := flow.sole_user(unit.output)) is not None and position not in taken:
-        axes = current_axes(linear)
-        step = step_of(flow, position, unit.output, axes)
-        shifts = [one for one in linear.steps if one.effect in SHIFTS]
-        if step is None or step.moves is None or loses(axes, step.moves):
+        behind = step_of(flow, position, unit.output, axes)
+        if behind is None or behind.moves is None or spread or loses(axes, behind.moves):
             break
-        if any(wide(one, axes) for one in shifts):
-            break
-        linear = replace(linear, steps=(*linear.steps, step))
+        axes = tuple(None if axis is None else axes[axis] for axis in behind.moves)
+        linear = replace(linear, steps=(*linear.steps, behind))
         unit = replace(
             unit,
             positions=(*unit.positions, position),
@@ -95,15 +98,6 @@ def moved(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit:
             linear=linear,
         )
     return unit
-
-
-def current_axes(linear: Linear) -> tuple[int | None, ...]:
-    """For each axis of the result behind all steps, the axis of the weight that it comes from."""
-    axes = linear.axes
-    for step in linear.steps:
-        if step.moves is not None:
-            axes = tuple(None if axis is None else axes[axis] for axis in step.moves)
-    return axes
 
 
 def loses(axes: tuple[int | None, ...], moves: tuple[int | None, ...]) -> bool:
