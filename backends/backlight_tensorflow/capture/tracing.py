@@ -83,9 +83,7 @@ class Trace:
         self._calls: list[tuple[Call, str]] = []
         self._places: dict[Node, str] = {}
 
-    def name(
-        self, name: str, value: Value, kind: str, pooled: bool, listed: bool = True
-    ) -> None:
+    def name(self, name: str, value: Value, kind: str, pooled: bool, listed: bool = True) -> None:
         names = self.named if listed else self.operations
         names[name] = Named(name, value, kind, pooled)
         if self.by_operation and value.node is not None:

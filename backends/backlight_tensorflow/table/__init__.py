@@ -228,7 +228,11 @@ def primitives_of(reading: Reading) -> Steps:
     return reading.step("random" if is_random(reading) else "other")
 
 
-SEEDED = {"StatelessRandomGetKeyCounter": 0, "StatelessRandomNormal": 1, "StatelessRandomUniform": 1}
+SEEDED = {
+    "StatelessRandomGetKeyCounter": 0,
+    "StatelessRandomNormal": 1,
+    "StatelessRandomUniform": 1,
+}
 """Which operand is the seed that they draw by."""
 
 
