@@ -12,12 +12,16 @@ picture; of their differences from the first way, paired, with 95 % bootstrap in
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import backlight
 from backlight.errors import HyperParameterError
+from backlight.seen import seen
+from backlight.tree import Tree
 from backlight_demo import efficientnet_lite0, efficientnet_lite0_torch, fashion, fashion_torch
 from backlight_demo.photos import photos
 from backlight_methods import GradCAM, Occlusion
@@ -87,8 +91,14 @@ def aligned(cell: tuple[int, int], grid: tuple[int, int], side: int) -> NDArray[
 
 def predicted(net: torch.nn.Module, site: str, cell: tuple[int, int], side: int) -> str:
     """The cell's centre by the strides and offsets of what lies between the input and the site."""
-    del net, site, cell, side
-    return "not known"
+    found = backlight.wrap(net)
+    x = found.prepare(cast(Tree, torch.randn(2, 3, side, side)))
+    graph = seen(found, x, None)
+    grid = None if graph is None else graph.grids.get(site)
+    if grid is None:
+        return "not known"
+    lines = zip(grid.lines, cell, strict=True)
+    return ", ".join(f"{line.offset + line.stride * place:.1f}" for line, place in lines)
 
 
 def centres(names: list[str]) -> None:

@@ -21,8 +21,8 @@ class GuidedGradCAM(Method):
     """Guided backprop at the input, kept where Grad-CAM at `at` (the last feature map) is positive.
 
     Args:
-        upsample: how the map is brought to the input's places: "bilinear" (the paper's) or "nearest"
-            (Captum's).
+        upsample: how the map is brought to the input's places: "bilinear" (the paper's), "placed"
+            (where its cells look, see `ClassActivationMap`) or "nearest" (Captum's).
         rectify: whether the map's negative values count as 0, as in the paper.
         all_rectifiers: as of guided backprop.
 
@@ -30,13 +30,14 @@ class GuidedGradCAM(Method):
     Cost: two forward passes, a backward pass, and one down to the feature map.
     """
 
-    upsample: Literal["bilinear", "nearest"] = "bilinear"
+    upsample: Literal["bilinear", "placed", "nearest"] = "bilinear"
     rectify: bool = True
     all_rectifiers: bool = False
 
     def __post_init__(self) -> None:
-        known = ("bilinear", "nearest")
-        require(is_one_of(self.upsample, known), self, "upsample", "'bilinear' or 'nearest'")
+        known = ("bilinear", "placed", "nearest")
+        said = "'bilinear', 'placed' or 'nearest'"
+        require(is_one_of(self.upsample, known), self, "upsample", said)
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         switch = isinstance(self.all_rectifiers, bool)
         require(switch, self, "all_rectifiers", "True or False")
