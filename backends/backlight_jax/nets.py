@@ -6,6 +6,7 @@ its trace, and so part of the structure: when it changes, the function is traced
 """
 
 import functools
+import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -234,6 +235,8 @@ class KerasNet(Net):
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
+        takes = inspect.signature(layer.call).parameters
+        self._inference = {"training": False} if "training" in takes else {}
 
     def identity(self) -> Hashable:
         return identity_of(self.layer, arguments=(sys.modules["keras"].Variable,))
@@ -257,7 +260,7 @@ class KerasNet(Net):
             list(state.leaves[:count]),
             list(state.leaves[count:]),
             *arguments,
-            **{"training": False, **keywords},
+            **{**self._inference, **keywords},
         )
         return named_by_keras(self.layer, outputs)
 
