@@ -1,19 +1,17 @@
 """Which ways derivatives can take from the explained value to the score, and where others are cut."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
+from backlight.graph.connection import connection as connection_of
 from backlight.model import Connection
+from backlight.rules import NoRules
 from backlight.scores import Score
-from backlight.tree import leaves
-from backlight_torch.dependence import NONE, Reading, united
-from backlight_torch.feeding import Block, fed
-from backlight_torch.records import Node
-from backlight_torch.ruled import starting, watched
-from backlight_torch.tracing import Tracer
+from backlight_torch.acting import entries_of
+from backlight_torch.capture import is_function
+from backlight_torch.feeding import Block
+from backlight_torch.records import Record
+from backlight_torch.ruled import Run, Task, recorded
 
 if TYPE_CHECKING:
     from backlight_torch.passes import Passes
@@ -22,75 +20,38 @@ if TYPE_CHECKING:
 def connection(passes: "Passes", block: Block, score: Score, at: str | None) -> Connection:
     """See `Model.connection`."""
     passes = passes.unoptimised()
-    with watched(passes) as places:
-        passage = passes.passage(block, score, at)
-        arguments, starts = fed(block.inputs, differentiated=at is None)
-        tracer = Tracer(places)
-        if at is None:
-            copies = cast(list[torch.Tensor], leaves(arguments.attributed))
-            for start, copy in zip(starts, copies, strict=True):
-                tracer.start(start, copy)
-        visitor = None if passage is None else starting(passage, tracer.start)
-        with tracer:
-            outputs = passes.call(arguments, visitor, passage)
-            if passage is not None:
-                outputs = passage.read_from(outputs)
-            scores = passes.evaluate(block, score, outputs)
-        if at is not None:
-            if passage is None or passage.leaf is None:
-                raise passes.unknown(at, block)
-            starts = [passage.leaf]
-        found = tracer.read(scores)
-        if tracer.functions and found.reached:
-            dead = silent(tracer, scores, lambda: passes.backward(block, scores, starts))
-            for node, number in dead:
-                stop = tracer.functions[node]
-                child, _ = node.next_functions[number]
-                found.stops[stop] = found.stops.get(stop, NONE) | tracer.reached(child)
-            tracer.without(dead)
-            found.reached = tracer.reached(scores.grad_fn)
-    return summed_up(found, tracer, len(starts))
+    with recorded(passes, Task(block, score, at, None, NoRules())) as run:
+        note_derivatives(passes, block, run)
+        graph = run.recorder.graph
+        graph.targets = (*graph.targets, *run.recorder.taken)
+        return connection_of(graph)
 
 
-def summed_up(found: Reading, tracer: Tracer, count: int) -> Connection:
-    depends = found.depends | found.reached
-    taken = {one: where - depends for one, where in tracer.taken.items()}
-    stops = {one: where for one, where in united([found.stops, taken]).items() if where}
-    depends = depends.union(*stops.values())
-    told = NONE.union(*(where for one, where in stops.items() if not one.comparing))
-    left = frozenset(range(count)) - found.reached - told
-    shown = [one for one, where in stops.items() if not one.comparing or where & left]
-    cuts = [
-        replace(one.cut, name=one.cut.name or tracer.placed.get(one.number, ""))
-        for one in sorted(shown, key=lambda one: one.number)
-    ]
-    return Connection(
-        tuple(number in found.reached for number in range(count)),
-        tuple(number in depends for number in range(count)),
-        tuple(dict.fromkeys(cuts)),
-    )
-
-
-def silent(
-    tracer: Tracer, scores: torch.Tensor, backward: Callable[[], object]
-) -> set[tuple[Node, int]]:
-    """The gradients that functions with a backward of their own do not give."""
-    dead: set[tuple[Node, int]] = set()
-
-    def watch(node: Node) -> Callable[[tuple[Any, ...], tuple[Any, ...]], None]:
-        def leaving(grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> None:
-            for number, (child, _) in enumerate(node.next_functions):
-                if child is not None and grads[number] is None and tracer.reached(child):
-                    dead.add((node, number))
-
-        return leaving
-
+def note_derivatives(passes: "Passes", block: Block, run: Run) -> None:
+    """Note which gradients functions with a backward of their own do give."""
+    assert run.scores is not None
     handles = []
     try:
-        for node in tracer.functions:
-            handles.append(node.register_hook(watch(node)))
-        backward()
+        for node in run.recorder.graph.nodes:
+            record = node.native
+            if isinstance(record, Record) and record.node is not None and is_function(record.node):
+                attributes = cast(dict[str, Any], node.attributes)
+                attributes["derivatives"] = (frozenset[int](),) * len(node.results)
+                places = [
+                    (node.operands.index(value), entry.number)
+                    for value, entry in entries_of(record)
+                ]
+                handles.append(record.node.register_hook(watch(attributes, places)))
+        if handles:
+            passes.backward(block, run.scores, run.starts)
     finally:
         for handle in handles:
             handle.remove()
-    return dead
+
+
+def watch(attributes: dict[str, Any], places: list[tuple[int, int]]) -> Callable[..., None]:
+    def leaving(grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> None:
+        given = frozenset(operand for operand, place in places if grads[place] is not None)
+        attributes["derivatives"] = (given,) * len(attributes["derivatives"])
+
+    return leaving

@@ -1,33 +1,81 @@
 """Derivatives in closed form, where autograd's own have other conventions or cost more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 
+from backlight.graph.graph import Graph
+from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight_torch.applications import Backward, Params
-from backlight_torch.kernels import WITH_PLACES
-from backlight_torch.recognised import Slope
 from backlight_torch.records import Record
 
+Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
-def derivative_of(record: Record) -> Backward | None:
-    """The derivative of an operation in closed form; None where autograd's is as good."""
-    found = record.found
-    if found.slope is not None:
-        return cut(found.slope)
-    if found.kind in (Kind.MAX, Kind.MIN) and found.axes:
-        return winner(found.kind is Kind.MIN, found.axes)
-    return pooled(record) if record.name == WITH_PLACES else None
+NATIVE = frozenset({"relu", "threshold", "leaky_relu", "hard_tanh", "relu6"})
+"""Primitives whose derivatives by autograd are 0, or the slope below, at the kink."""
+
+
+def derivative_of(graph: Graph, unit: Unit, tensors: Mapping[int, torch.Tensor]) -> Backward | None:
+    """The derivative of an operation in closed form; None where autograd's is as good.
+
+    Args:
+        graph: that it is in.
+        unit: the operation.
+        tensors: what is known of the values.
+    """
+    node = graph.nodes[unit.core]
+    if unit.kind in (Kind.RELU, Kind.RELU6, Kind.LEAKY_RELU):
+        alone = len(unit.positions) == 1 and node.primitive in NATIVE
+        return None if alone else cut(slope_of(unit))
+    if unit.kind in (Kind.MAX, Kind.MIN) and len(unit.positions) == 1:
+        if unit.axes:
+            return winner(unit.kind is Kind.MIN, unit.axes)
+        if len(unit.inputs) == 1:
+            return bounded(graph, unit)
+    if isinstance(node.native, Record) and node.native.name == WITH_PLACES:
+        return pooled(node.native, unit.inputs[0], tensors)
+    return None
+
+
+WITH_PLACES = "max_pool2d_with_indices"
+"""A maximum over windows that says where each is."""
+
+
+def slope_of(unit: Unit) -> Slope:
+    constant = unit.constant
+    if unit.kind is Kind.RELU6:
+        assert constant is not None
+        return lambda x: ((x > 0) & (x < constant)).to(x.dtype)
+    if unit.kind is Kind.LEAKY_RELU:
+        assert constant is not None
+        return lambda x: torch.where(x > 0, torch.ones_like(x), torch.full_like(x, constant))
+    return lambda x: (x > 0).to(x.dtype)
+
+
+def bounded(graph: Graph, unit: Unit) -> Backward | None:
+    """Of the larger, or smaller, of a value and one number: nothing where they are equal."""
+    node = graph.nodes[unit.core]
+    if len(node.operands) != 2 or node.primitive not in ("maximum", "minimum"):
+        return None
+    other = node.operands[1 - node.operands.index(unit.inputs[0])]
+    number = graph.values[other].number
+    if number is None:
+        return None
+    if node.primitive == "maximum":
+        return cut(lambda x: (x > number).to(x.dtype))
+    return cut(lambda x: (x < number).to(x.dtype))
 
 
 def cut(slope: Slope) -> Backward:
-    """The gradient where the slope is 1, nothing where it is 0."""
+    """The gradient times the slope, nothing where that is 0."""
 
     def backward(
         grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
     ) -> tuple[torch.Tensor, ...]:
-        return (torch.where(slope(inputs[0]), grad, torch.zeros_like(grad)),)
+        factor = slope(inputs[0])
+        return (torch.where(factor != 0, grad * factor, torch.zeros_like(grad)),)
 
     return backward
 
@@ -50,9 +98,9 @@ def winner(smallest: bool, axes: tuple[int, ...]) -> Backward:
     return backward
 
 
-def pooled(record: Record) -> Backward:
+def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> Backward:
     """Of a maximum over windows, from where the maxima are."""
-    sizes = [*record.args[1:]]
+    sizes: list[Any] = [*record.args[1:]]
     stride, padding, dilation, ceil = (
         sizes[number] if len(sizes) > number else default
         for number, default in ((1, ()), (2, (0, 0)), (3, (1, 1)), (4, False))
@@ -62,7 +110,7 @@ def pooled(record: Record) -> Backward:
         grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
     ) -> tuple[torch.Tensor, ...]:
         (x,) = inputs
-        places = record.places if x is record.active[0].tensor else None
+        places = tensors.get(record.results[1]) if x is tensors.get(entry) else None
         if places is None:
             # With the channels last, the search takes a tenth of the time on a CPU.
             fast = x.device.type == "cpu" and x.ndim == 4

@@ -1,95 +1,93 @@
 """What acts at the nodes of autograd's graph in the backward pass."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import Any, cast, final
 
 import torch
 
 from backlight.arrays import Array
 from backlight.rules import Incoming
+from backlight_torch.acting import Acting, Entry, entries_of
 from backlight_torch.applications import TorchApplication
-
-if TYPE_CHECKING:
-    from backlight_torch.units import Inner, Unit
+from backlight_torch.capture import Expansion
+from backlight_torch.records import View
 
 
 @final
 class Hooks:
-    """The hooks of one unit with a rule."""
+    """The hooks of one operation with a rule."""
 
-    def __init__(self, unit: "Unit", application: TorchApplication) -> None:
-        assert unit.rule is not None
-        self.unit = unit
-        self.rule = unit.rule
+    def __init__(self, acting: Acting, application: TorchApplication) -> None:
+        self.acting = acting
+        self.rule = acting.rule
         self.application = application
+        self.closed = acting.has_closed_form
+        self.number = acting.result
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
 
     def install(self) -> Iterator[Any]:
-        unit, end = self.unit, self.unit.end
-        if isinstance(self.rule, Incoming) and not has_closed_form(unit):
-            yield end.node.register_prehook(self._incoming)
+        acting = self.acting
+        if isinstance(self.rule, Incoming) and not self.closed:
+            yield acting.record.node.register_prehook(self._incoming)
             return
-        yield end.node.register_prehook(self._arriving)
-        nodes = {node: None for node, _, _ in unit.entries}
-        nodes.update({node: None for node, _ in unit.spare})
-        for node in nodes:
+        yield acting.record.node.register_prehook(self._arriving)
+        for node in {entry.node: None for entry in (*acting.entries, *acting.spare)}:
             yield node.register_hook(Leaving(self, node))
 
     def _incoming(self, grads: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if grads[0] is None:
+        view, number = self.acting.record.view, 0 if self.acting.record.view else self.number
+        if grads[number] is None:
             return None
-        rule = cast(Incoming, self.rule)
-        view = self.unit.end.view
+        rule, changed = cast(Incoming, self.rule), list(grads)
         if view is None:
-            changed = rule.incoming(self.application, cast(Array, grads[0]))
-            return (changed, *grads[1:])
-        whole, part = view.part(grads[0])
-        part.copy_(cast(torch.Tensor, rule.incoming(self.application, cast(Array, part.clone()))))
-        return (whole, *grads[1:])
+            changed[number] = rule.incoming(self.application, cast(Array, grads[number]))
+        else:
+            changed[number], part = view.part(grads[number])
+            found = rule.incoming(self.application, cast(Array, part.clone()))
+            part.copy_(cast(torch.Tensor, found))
+        return tuple(changed)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
-        self.grad = grads[0]
-        view = self.unit.end.view
-        if self.grad is not None and view is not None:
-            self.grad = view.part(self.grad)[1].clone()
+        view = self.acting.record.view
+        self.grad = grads[self.number] if view is None else part_of(view, grads[0])
 
     def leaving(self, node: Any, grads: tuple[Any, ...]) -> Any:
         """What the node hands on in place of its own gradients."""
         if self.grad is None:
             return None
+        acting = self.acting
         if self.results is None:
-            if self.unit.record is self.unit.end and not has_closed_form(self.unit):
+            if acting.alone and not self.closed:
                 self.application.native = (self.grad, lambda: self._native(grads))
             found = self.rule(self.application, cast(Array, self.grad))
             self.results = [cast(torch.Tensor, one) for one in found]
             self.application.native = None
         changed = list(grads)
-        for (at, number, view), result in zip(self.unit.entries, self.results, strict=True):
-            if at is node and changed[number] is not None:
-                changed[number] = placed(result, changed[number], view)
-        for at, number in self.unit.spare:
-            if at is node and changed[number] is not None:
-                changed[number] = torch.zeros_like(changed[number])
+        for entry, result in zip(acting.entries, self.results, strict=True):
+            if entry.node is node and changed[entry.number] is not None:
+                own = result.reshape(entry.shape)
+                changed[entry.number] = placed(own, changed[entry.number], entry.view)
+        for entry in acting.spare:
+            if entry.node is node and changed[entry.number] is not None:
+                changed[entry.number] = torch.zeros_like(changed[entry.number])
         return tuple(changed)
 
     def _native(self, grads: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
-        """What autograd itself hands to the inputs."""
-        found = []
-        operands = self.unit.record.active
-        for index, (_, number, view) in enumerate(self.unit.entries):
-            grad = grads[number]
-            if view is not None:
-                grad = view.part(grad)[1].clone()
-            if operands:  # autograd sums over broadcast axes after its hooks
-                grad = grad.sum_to_size(operands[index].shape)
-            found.append(grad)
-        return tuple(found)
+        """What autograd itself hands to the inputs; it sums over broadcast axes after its hooks."""
+        return tuple(
+            (
+                grads[entry.number]
+                if entry.view is None
+                else cast(torch.Tensor, part_of(entry.view, grads[entry.number]))
+            ).sum_to_size(entry.shape)
+            for entry in self.acting.entries
+        )
 
 
 @final
 class Leaving:
-    """The hook behind one node of a unit."""
+    """The hook behind one node of an operation."""
 
     def __init__(self, hooks: Hooks, node: Any) -> None:
         self.hooks = hooks
@@ -100,56 +98,56 @@ class Leaving:
 
 
 @final
-class Opening:
-    """The hooks of a compound operation: the gradient goes back through its parts."""
+class ExpandedHooks:
+    """The hooks of an operation that was run as what it consists of: the gradient goes back through
+    that."""
 
-    def __init__(self, unit: "Unit", inner: "Inner") -> None:
-        self.unit = unit
-        self.inner = inner
+    def __init__(self, expansion: Expansion) -> None:
+        self.expansion = expansion
+        self.entries: list[tuple[Entry, int | None]] = []
+        numbers: dict[int, int] = {}
+        for value, entry in entries_of(expansion.record):
+            new = value not in numbers
+            number = numbers.setdefault(value, len(numbers))
+            self.entries.append((entry, number if new else None))
         self.grads: tuple[Any, ...] = ()
 
     def install(self) -> Iterator[Any]:
-        node = self.unit.end.node
+        node = self.expansion.record.node
         yield node.register_prehook(self._arriving)
         yield node.register_hook(self._leaving)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
-        view = self.unit.end.view
-        if view is not None and grads[0] is not None:
-            grads = (view.part(grads[0])[1].clone(), *grads[1:])
-        self.grads = grads
+        view = self.expansion.record.view
+        self.grads = grads if view is None else (part_of(view, grads[0]), *grads[1:])
 
     def _leaving(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
         pairs = [
             (result, grad)
-            for result, grad in zip(self.inner.results, self.grads, strict=False)
+            for result, grad in zip(self.expansion.results, self.grads, strict=False)
             if result is not None and result.requires_grad and grad is not None
         ]
         found = torch.autograd.grad(
             [result for result, _ in pairs],
-            self.inner.starts,
+            self.expansion.starts,
             [grad.reshape(result.shape) for result, grad in pairs],
             allow_unused=True,
         )
         changed = list(grads)
-        for (_, number, view), result in zip(self.unit.entries, found, strict=True):
-            if changed[number] is not None:
-                own = torch.zeros_like(changed[number]) if result is None else result
-                changed[number] = placed(own, changed[number], view)
+        for entry, number in self.entries:
+            if changed[entry.number] is not None:
+                result = None if number is None else found[number]
+                own = torch.zeros(entry.shape, dtype=changed[entry.number].dtype)
+                own = own.to(changed[entry.number].device) if result is None else result
+                changed[entry.number] = placed(own, changed[entry.number], entry.view)
         return tuple(changed)
 
 
-def has_closed_form(unit: "Unit") -> bool:
-    """Whether its derivative is taken otherwise than autograd does."""
-    found = unit.record.found
-    return (
-        unit.region is not None
-        or found.slope is not None
-        or (unit.kind.value in ("max", "min") and bool(found.axes))
-    )
+def part_of(view: View, whole: torch.Tensor | None) -> torch.Tensor | None:
+    return None if whole is None else view.part(whole)[1].clone()
 
 
-def placed(result: torch.Tensor, like: torch.Tensor, view: Any) -> torch.Tensor:
+def placed(result: torch.Tensor, like: torch.Tensor, view: View | None) -> torch.Tensor:
     """A gradient in the place of another: of the same shape, or a part of it."""
     if view is None:
         return shaped(result, like)

@@ -1,33 +1,38 @@
 """Operations as they were recorded, with what they were called with."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, final
 
 import torch
 
-from backlight_torch.recognised import Recognised
-
 Node: TypeAlias = Any
 """A node of autograd's graph."""
 
+Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
+"""The results of an operation from its arguments by name, computed in others: with what a
+normalisation divides by held constant, where that is asked for."""
+
 
 @final
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Operand:
-    """A tensor that an operation was called with.
+    """A tensor among the arguments of an operation.
 
     Attributes:
-        tensor: its value; None where it depends on the explained value and no rule looks at it.
-        active: whether it depends on the explained value.
-        edge: which result of which node it is, where it is active.
-        shape: of the tensor.
+        value: its number in the graph.
+        shape, dtype: its own.
+        edge: which result of which node of autograd's it is, where derivatives flow from it to a start.
     """
 
-    tensor: torch.Tensor | None
-    active: bool
-    edge: tuple[Node, int] | None
+    value: int
     shape: tuple[int, ...]
+    dtype: torch.dtype
+    edge: tuple[Node, int] | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.edge is not None
 
 
 @final
@@ -53,65 +58,86 @@ class View:
 @final
 @dataclass(eq=False)
 class Record:
-    """One operation that depends on the explained value.
+    """One operation that depends on what the graph starts from.
 
     Attributes:
-        func: the ATen operation.
+        func: the ATen operation; None for a node of autograd's that no operation was seen for.
         name: of it, without the underscore of those that write in place.
         args, kwargs: what it was called with, with an `Operand` for each tensor.
         operands: all of these.
-        found: what it computes.
-        place: where in the model.
-        shape, dtype: of its first result.
-        output: its first result; None where no rule looks at it.
+        results: its results, by number.
         node: its node in autograd's graph.
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
             whole array.
-        needs: which of inputs and output are kept.
-        places: of a maximum over windows, where each was found.
     """
 
     func: Any
     name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    operands: list[Operand]
-    found: Recognised
-    place: str
-    shape: tuple[int, ...] = ()
-    output: torch.Tensor | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] | None = None
+    operands: tuple[Operand, ...] = ()
+    results: tuple[int, ...] = ()
     node: Node = None
-    view: "View | None" = None
-    needs: frozenset[str] = frozenset()
-    places: torch.Tensor | None = None
+    view: View | None = None
 
     @property
-    def active(self) -> list[Operand]:
-        return [operand for operand in self.operands if operand.active]
+    def active(self) -> bool:
+        """Whether derivatives flow from any operand."""
+        return any(one.active for one in self.operands)
 
-    def run(
-        self, inputs: Iterable[torch.Tensor], constants: dict[int, torch.Tensor | None]
-    ) -> torch.Tensor:
-        """The first result for other active operands, and other constants by their number."""
-        given = iter(inputs)
-        values: dict[int, torch.Tensor | None] = {}
-        for number, operand in enumerate(self.operands):
-            if operand.active:
-                values[id(operand)] = next(given)
+    def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
+        """Its arguments by name; in place of operands their values, where these are given."""
+        found: dict[str, Any] = {}
+        kwargs = self.kwargs or {}
+        for number, argument in enumerate(self.func._schema.arguments):
+            if number < len(self.args):
+                found[argument.name] = filled(self.args[number], values)
+            elif argument.name in kwargs:
+                found[argument.name] = filled(kwargs[argument.name], values)
             else:
-                values[id(operand)] = constants.get(number, operand.tensor)
+                found[argument.name] = argument.default_value
+        return found
 
-        def filled(value: Any) -> Any:
-            if isinstance(value, Operand):
-                return values[id(value)]
-            if isinstance(value, (list, tuple)):
-                return [filled(item) for item in value]
-            return value
+    def run_with(
+        self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
+    ) -> torch.Tensor:
+        """The first result for other active operands, of which several may be one value."""
+        own = {-1 - at: one for at, one in enumerate(inputs)}
+        places = iter(own)
+        apart = {id(one): next(places) if one.active else one.value for one in self.operands}
 
-        args = [filled(value) for value in self.args]
-        kwargs = {name: filled(value) for name, value in self.kwargs.items()}
+        def parted(argument: Any) -> Any:
+            if isinstance(argument, Operand):
+                return replace(argument, value=apart[id(argument)])
+            return list(map(parted, argument)) if isinstance(argument, list) else argument
+
+        named = {name: parted(value) for name, value in (self.kwargs or {}).items()}
+        copy = Record(self.func, self.name, tuple(map(parted, self.args)), named)
+        return copy.run({**values, **own})[0]
+
+    def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
+        """The results for other values of its operands."""
+        args = [filled(value, values) for value in self.args]
+        kwargs = {name: filled(value, values) for name, value in (self.kwargs or {}).items()}
         if self.func._schema.is_mutable:
             args[0] = args[0].clone()
-        result = self.func(*args, **kwargs)
-        first: torch.Tensor = result[0] if isinstance(result, (tuple, list)) else result
-        return first
+        return tensors_in(self.func(*args, **kwargs))
+
+
+def filled(argument: Any, values: Mapping[int, Any] | None) -> Any:
+    if values is None:
+        return argument
+    if isinstance(argument, Operand):
+        return values[argument.value]
+    if isinstance(argument, (list, tuple)):
+        return [filled(item, values) for item in argument]
+    return argument
+
+
+def tensors_in(result: Any) -> list[torch.Tensor]:
+    """The tensors among results or arguments, in lists or not."""
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, (list, tuple)):
+        return [one for item in result for one in tensors_in(item)]
+    return []

@@ -1,28 +1,32 @@
 """Backward passes that obey rules: the net runs as it is, recorded; hooks act in its graph."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import torch
 from torch.utils import _pytree as pytree
 
-from backlight.arrays import Array
+from backlight.arrays import Array, Arrays
 from backlight.errors import CoverageError, ModelError, SiteError
+from backlight.graph.pairing import mismatch
+from backlight.graph.recognition import Recognised, recognise
 from backlight.inputs import Inputs, PerExample
 from backlight.model import Gradient
 from backlight.operations import Operation
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, rebuild
+from backlight_torch.acting import Acting, pair
+from backlight_torch.acting import application as application_of
+from backlight_torch.capture import EVERYTHING, Recorder
+from backlight_torch.expansions import expander
 from backlight_torch.feeding import Block, fed
+from backlight_torch.hooks import ExpandedHooks, Hooks
 from backlight_torch.naming import named
-from backlight_torch.plans import Plan, keeps_for
-from backlight_torch.recording import Recorder
 from backlight_torch.running import running, without_compilation
-from backlight_torch.visits import Passage, Place, Visitor
 
 if TYPE_CHECKING:
     from backlight_torch.passes import Passes
@@ -46,22 +50,52 @@ class Run:
     """A recorded run.
 
     Attributes:
+        recorder: has its graph and the values that were kept.
         starts: what is differentiated at.
         outputs: of the net, or the site that the score reads.
         scores: where the score was asked for.
-        plan: what is done with its operations.
+        recognised: its operations.
+        rules: for them.
     """
 
+    recorder: Recorder
     starts: list[torch.Tensor]
     outputs: object
     scores: torch.Tensor | None
-    plan: Plan
+    recognised: Recognised
+    rules: Rules
+
+    @property
+    def acting(self) -> dict[int, Acting]:
+        """The operations with a rule, by their numbers."""
+        chosen = enumerate(self.recognised.units)
+        rules = {at: (unit, self.rules.choose(unit.described)) for at, unit in chosen}
+        return {
+            at: Acting(self.recorder, unit, rule)
+            for at, (unit, rule) in rules.items()
+            if rule is not None
+        }
+
+    def install(self, reference: "Run | None", arrays: Arrays) -> Iterator[Any]:
+        """Hooks on the nodes; gives the handle of each as soon as it is there."""
+        positions: set[int] = set()
+        for at, acting in self.acting.items():
+            application = acting.application(arrays)
+            if reference is not None:
+                other = reference.recognised.units[at]
+                pair(application, application_of(reference.recorder, other, arrays))
+            positions.update(acting.unit.positions)
+            yield from Hooks(acting, application).install()
+        for expansion in self.recorder.expansions:
+            # Where nothing acts inside autograd's own derivative knows its conventions.
+            if not positions.isdisjoint(range(expansion.first, expansion.last)):
+                yield from ExpandedHooks(expansion).install()
 
 
 def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Gradient:
     attributed = task.block.inputs.attributed
     passes = passes.unoptimised()
-    with recorded(passes, task) as run:
+    with kept(passes, task) as run:
         assert run.scores is not None
         if reference is None:
             gradients = _backward(passes, task, run, None)
@@ -69,7 +103,7 @@ def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Grad
         else:
             with referred(passes, task, run, reference) as other:
                 assert other.scores is not None
-                gradients = _backward(passes, task, run, other.plan)
+                gradients = _backward(passes, task, run, other)
                 reference_score = cast(Array, other.scores.detach())
         scores = cast(Array, run.scores.detach())
         found = cast(list[Array], gradients)
@@ -77,19 +111,19 @@ def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Grad
             value, gradient = attributed, rebuild(attributed, found)
         else:
             value, gradient = cast(Array, run.starts[0].detach()), found[0]
-        return Gradient(scores, value, gradient, run.plan.operations, reference_score)
+        return Gradient(scores, value, gradient, run.recognised.operations, reference_score)
 
 
 def ruled_operations(passes: "Passes", task: Task) -> tuple[Operation, ...]:
     with recorded(passes.unoptimised(), task) as run:
-        return run.plan.operations
+        return run.recognised.operations
 
 
-def _backward(passes: "Passes", task: Task, run: Run, reference: Plan | None) -> list[torch.Tensor]:
+def _backward(passes: "Passes", task: Task, run: Run, reference: Run | None) -> list[torch.Tensor]:
     assert run.scores is not None
     handles = []
     try:
-        for handle in run.plan.install(reference):
+        for handle in run.install(reference, passes.arrays):
             handles.append(handle)  # one by one: an error may come in between
         return passes.backward(task.block, run.scores, run.starts)
     finally:
@@ -98,11 +132,12 @@ def _backward(passes: "Passes", task: Task, run: Run, reference: Plan | None) ->
 
 
 @contextmanager
-def watched(passes: "Passes") -> Iterator[Callable[[], str]]:
-    """The net runs with a graph, all its operations one by one; what is given says where in the net."""
+def watched(passes: "Passes", graph: bool = True) -> Iterator[Callable[[], str]]:
+    """The net runs all its operations one by one, with autograd's graph or without; what is given says
+    where in the net."""
     compiled = "torch._dynamo" in sys.modules
     with (
-        running(passes.net.roots(), graph=True, hooked=True),
+        running(passes.net.roots(), graph=graph, hooked=True),
         named(passes.net) as places,
         without_compilation() if compiled else nullcontext(),
         torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
@@ -111,11 +146,32 @@ def watched(passes: "Passes") -> Iterator[Callable[[], str]]:
 
 
 @contextmanager
+def kept(
+    passes: "Passes", task: Task, attributed: Tree | None = None, like: object | None = None
+) -> Iterator[Run]:
+    """A recorded run that has kept the values which the rules look at. Which these are is known by the
+    run before; where none was, or it took another way, the net runs once more. See `recorded`."""
+    key = (task.rules, task.at, like is None, None if task.score is None else task.score.recipe)
+    for again in (True, True, False):
+        keep = passes.kept.get(key, frozenset()) if again else EVERYTHING
+        with recorded(passes, task, attributed, like, keep) as run:
+            if not again or run.recorder.has(wanted := values_of(run)):
+                yield run
+                return
+        passes.kept[key] = wanted
+
+
+def values_of(run: Run) -> frozenset[int]:
+    return frozenset[int]().union(*(one.values() for one in run.acting.values()))
+
+
+@contextmanager
 def recorded(
     passes: "Passes",
     task: Task,
     attributed: Tree | None = None,
     like: object | None = None,
+    keep: Collection[int] = (),
 ) -> Iterator[Run]:
     """Run the net and the score.
 
@@ -124,6 +180,7 @@ def recorded(
         task: what is asked for.
         attributed: other values at the input.
         like: outputs that those of this run are to be broadcast against.
+        keep: the values that are kept, by number.
     """
     block = task.block
     with watched(passes) as places:
@@ -132,16 +189,13 @@ def recorded(
         if passage is not None:
             passage.rows = given.count  # a shared reference runs alone
         arguments, starts = fed(given, differentiated=task.at is None)
-        recorder = Recorder(keeps_for(task.rules), places)
-        plan: Plan | None = None
+        recorder = Recorder(places, passes.net.numbers(), keep, expander(task.rules))
         try:
-            if task.at is None:
-                for start in starts:
-                    if start.requires_grad:
-                        recorder.start(start)
-            visitor = None if passage is None else starting(passage, recorder.start)
+            begin(recorder, arguments, starts, inside=task.at is not None)
+            if passage is not None:
+                passage.begun = recorder.source
             with recorder:
-                outputs = passes.call(arguments, visitor, passage)
+                outputs = passes.call(arguments, passage)
                 if passage is not None:
                     outputs = passage.read_from(outputs)
                 if like is not None:
@@ -153,13 +207,42 @@ def recorded(
                 if passage is None or passage.leaf is None:
                     raise passes.unknown(task.at, block)
                 starts = [passage.leaf]
-            ends = floating(outputs) if scores is None else [scores]
-            plan = Plan(recorder, ends, task.rules, passes.arrays)
-            yield Run(starts, outputs, scores, plan)
+            recorder.finish(arrays_in(outputs) if scores is None else [scores])
+            recognised = recognise(recorder.graph, task.rules)
+            yield Run(recorder, starts, outputs, scores, recognised, task.rules)
         finally:
-            if plan is not None:
-                plan.clear()
             recorder.clear()
+
+
+@contextmanager
+def captured(passes: "Passes", block: Block) -> Iterator[tuple[Recorder, object]]:
+    """The graph from the inputs to all outputs, with fused operations as they are, and the outputs."""
+    passes = passes.unoptimised()
+    with watched(passes, graph=False) as places:
+        arguments, starts = fed(block.inputs, differentiated=False)
+        recorder = Recorder(places, passes.net.numbers())
+        try:
+            begin(recorder, arguments, starts, inside=False)
+            with recorder:
+                outputs = passes.call(arguments)
+            recorder.finish(arrays_in(outputs))
+            yield recorder, outputs
+        finally:
+            recorder.clear()
+
+
+def begin(recorder: Recorder, arguments: Inputs, starts: list[torch.Tensor], inside: bool) -> None:
+    """Record what depends on the inputs: from the start, or from a site inside on, which other values
+    that differ from example to example go past."""
+    copies = cast(list[torch.Tensor], leaves(arguments.attributed))
+    for start, copy in zip(starts, copies, strict=True):
+        if inside:
+            recorder.row(copy)
+        else:
+            recorder.source(start, copy)
+    for value in (*arguments.positional, *arguments.keyword.values()):
+        if isinstance(value, PerExample):
+            recorder.row(cast(torch.Tensor, value.value))
 
 
 @contextmanager
@@ -213,46 +296,11 @@ def at_reference(passes: "Passes", task: Task, run: Run, reference: Tree) -> Ite
     else:
         changed = Task(task.block, task.score, task.at, reference, task.rules)
         attributed = task.block.inputs.attributed
-    with recorded(passes, changed, attributed, run.outputs) as other:
-        compare(run.plan, other.plan)
+    with kept(passes, changed, attributed, run.outputs) as other:
+        parting = mismatch(run.recognised, other.recognised)
+        if parting is not None:
+            raise MismatchError(parting)
         yield other
-
-
-def compare(plan: Plan, other: Plan) -> None:
-    """Raise `MismatchError` unless the two have the same operations, on arrays that broadcast."""
-    units, others = list(plan.flat()), list(other.flat())
-    for number, (unit, pair) in enumerate(zip(units, others, strict=False)):
-        one, two = unit.operation, pair.operation
-        assert one is not None
-        assert two is not None
-        if (one.kind, one.type) != (two.kind, two.type):
-            raise MismatchError(f"operation {number} is {one.type} here and {two.type} there.")
-        if unit.rule is None:
-            continue
-        shapes = [(unit.end.shape, pair.end.shape)]
-        shapes += [
-            (a.shape, b.shape) for a, b in zip(unit.record.active, pair.record.active, strict=False)
-        ]
-        for here, there in shapes:
-            if here != there and (not here or there != (1, *here[1:])):
-                raise MismatchError(
-                    f"{one.type} at {one.name!r} has shape {here} here, {there} there."
-                )
-    if len(units) != len(others) or len(plan.units) != len(other.units):
-        raise MismatchError(f"{len(units)} operations here and {len(others)} there.")
-
-
-def starting(passage: Passage, start: Callable[[torch.Tensor], None]) -> Visitor:
-    """The passage, telling of the start that it makes."""
-
-    def visit(place: Place, value: object) -> object:
-        known = passage.leaf
-        result = passage(place, value)
-        if passage.leaf is not None and passage.leaf is not known:
-            start(passage.leaf)
-        return result
-
-    return visit
 
 
 def broadcast(outputs: object, like: object) -> object:
@@ -289,9 +337,5 @@ def per_example(inputs: Inputs) -> bool:
     return any(isinstance(value, PerExample) for value in extras)
 
 
-def floating(outputs: object) -> list[torch.Tensor]:
-    return [
-        array
-        for array in pytree.tree_leaves(outputs)
-        if isinstance(array, torch.Tensor) and array.requires_grad
-    ]
+def arrays_in(outputs: object) -> list[torch.Tensor]:
+    return [one for one in pytree.tree_leaves(outputs) if isinstance(one, torch.Tensor)]

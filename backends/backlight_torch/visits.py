@@ -82,19 +82,34 @@ def usable(tensor: torch.Tensor, rows: int) -> bool:
 
 
 @final
+class Uses:
+    """Counts how often each place is used."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def count(self, place: Place) -> int:
+        self._counts[place.name] += 1
+        return self._counts[place.name]
+
+    def name(self, place: Place) -> str:
+        """The place's name: `name:2` the second time."""
+        use = self.count(place)
+        return place.name if use == 1 else f"{place.name}:{use}"
+
+
+@final
 @dataclass
 class Survey:
     """Lists the sites."""
 
     rows: int
     sites: list[Site] = field(default_factory=list)
-    _uses: Counter[str] = field(default_factory=Counter)
+    _uses: Uses = field(default_factory=Uses)
     _seen: dict[int, tuple[torch.Tensor, int, bool]] = field(default_factory=dict)
 
     def __call__(self, place: Place, value: object) -> object:
-        self._uses[place.name] += 1
-        use = self._uses[place.name]
-        name = place.name if use == 1 else f"{place.name}:{use}"
+        name = self._uses.name(place)
         for result, tensor in results(value).items():
             if usable(tensor, self.rows):
                 pooled = self._pooled(place, tensor)
@@ -128,6 +143,7 @@ class Passage:
         value: the replacement.
         read: where the score is read.
         opens: whether gradients are switched on from the cut on. Before it no graph is needed.
+        begun: told of what is differentiated, before the net goes on with it.
         leaf: what is differentiated: the replacement.
         seen: the value that was read.
     """
@@ -137,9 +153,10 @@ class Passage:
     value: torch.Tensor | None = None
     read: Point | None = None
     opens: bool = False
+    begun: Callable[[torch.Tensor], None] | None = None
     leaf: torch.Tensor | None = None
     seen: torch.Tensor | None = None
-    _uses: Counter[str] = field(default_factory=Counter)
+    _uses: Uses = field(default_factory=Uses)
 
     @property
     def places(self) -> set[str]:
@@ -151,8 +168,7 @@ class Passage:
         return outputs if self.read is None else self.seen
 
     def __call__(self, place: Place, value: object) -> object:
-        self._uses[place.name] += 1
-        use = self._uses[place.name]
+        use = self._uses.count(place)
         if self.cut is not None and (place.name, use) == (self.cut.place, self.cut.use):
             found = results(value)
             if self.cut.result in found:
@@ -178,6 +194,8 @@ class Passage:
                 f"got {tuple(self.value.shape)}."
             )
         self.leaf = leaf.requires_grad_()
+        if self.begun is not None:
+            self.begun(self.leaf)
         if self.opens:
             torch.set_grad_enabled(True)
         return leaf.clone()  # which the net may write into, unlike a leaf

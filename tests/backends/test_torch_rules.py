@@ -292,13 +292,12 @@ def test_guided_backprop_however_a_rectifier_is_spelled(spelling: str) -> None:
 
 def test_biases_are_folded_through_views_and_permutations() -> None:
     weight = torch.randn(4, 2, 3, dtype=torch.float64)
-    bias, scale = torch.randn(2, 3, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    bias = torch.randn(2, 3, dtype=torch.float64)
     head = torch.randn(6, 3, dtype=torch.float64)
 
     def net(x: torch.Tensor) -> torch.Tensor:
-        y = torch.einsum("ntf,fhd->nthd", x, weight) + bias
-        y = y.transpose(1, 2) * scale - bias[:, None]
-        return y.relu().transpose(1, 2).flatten(2).mean(1) @ head
+        y = (torch.einsum("ntf,fhd->nthd", x, weight) + bias) * 0.7 - bias
+        return y.transpose(1, 2).relu().transpose(1, 2).flatten(2).mean(1) @ head
 
     x = torch.randn(2, 5, 4, dtype=torch.float64)
     model = backlight.wrap(net, framework="torch")
@@ -368,8 +367,8 @@ def test_at_a_site_only_what_follows_is_ruled() -> None:
 
 def test_choices_made_by_the_values_are_named() -> None:
     def net(x: torch.Tensor) -> torch.Tensor:
-        y = torch.where(x > 0.05, x.sin(), x.cos())
-        return y * (y * (y > 0.1).double()).flip(1)
+        y = torch.where(x.flip(1) > 0.05, x.sin(), x.cos())
+        return y * (y * (y.flip(1) > 0.1).double()).flip(1)
 
     x = torch.randn(2, 4, dtype=torch.float64)
     model = backlight.wrap(net, framework="torch")
@@ -412,10 +411,12 @@ def test_functions_with_a_backward_of_their_own_are_named() -> None:
         model.gradient(x, score, rules=path, reference=x[:1] * 0)
 
 
+SLOPE = nn.Parameter(torch.tensor([0.3], dtype=torch.float64))
+
 SPELLINGS: dict[str, tuple[Kind, Callable[[torch.Tensor], torch.Tensor]]] = {
     "leaky": (Kind.LEAKY_RELU, lambda x: torch.where(x > 0, x, 0.1 * x)),
     "leaky, turned": (Kind.LEAKY_RELU, lambda x: torch.where(x <= 0, x * 0.1, x)),
-    "elu": (Kind.ELEMENTWISE, lambda x: torch.where(x < 0, x.exp() - 1, x)),
+    "elu": (Kind.ELU, lambda x: torch.where(x < 0, x.exp() - 1, x)),
     "step": (Kind.ELEMENTWISE, lambda x: torch.where(x > 0.3, x, torch.full_like(x, 0.3))),
     "rms": (Kind.NORMALIZATION, lambda x: x / (x.square().mean(1, keepdim=True) + 0.1).sqrt()),
     "rms, a product": (
@@ -428,10 +429,10 @@ SPELLINGS: dict[str, tuple[Kind, Callable[[torch.Tensor], torch.Tensor]]] = {
     "cut": (Kind.MIN, lambda x: x.clamp(max=0.3)),
     "reciprocal": (Kind.POW, lambda x: 1.0 / (x * x + 1.0)),
     "selu": (Kind.SELU, functional.selu),
-    "celu": (Kind.CELU, functional.celu),
+    "celu": (Kind.CELU, lambda x: functional.celu(x, 0.5)),
     "elu of torch": (Kind.ELU, functional.elu),
-    "prelu": (Kind.PRELU, lambda x: functional.prelu(x, torch.tensor([0.3], dtype=x.dtype))),
-    "softsign": (Kind.DIV, functional.softsign),
+    "prelu": (Kind.PRELU, lambda x: functional.prelu(x, SLOPE)),
+    "softsign": (Kind.SOFTSIGN, functional.softsign),
     "log sigmoid": (Kind.LOG_SIGMOID, functional.logsigmoid),
     "hard sigmoid": (Kind.HARD_SIGMOID, functional.hardsigmoid),
     "sine": (Kind.ELEMENTWISE, torch.sin),
@@ -582,24 +583,24 @@ def moved(x: torch.Tensor) -> torch.Tensor:
 
 
 QUOTIENTS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], list[int | None]]] = {
-    "power": (lambda x: x * size(x) ** -0.5, [None, 1]),
-    "power of an array": (lambda x: x * size(x) ** torch.full((6,), -0.5), [None, 1]),
-    "positive power": (lambda x: x * size(x) ** 1.5, [None, None]),
-    "one over a root": (lambda x: 2.0 / size(x).sqrt() * x, [None, 0]),
-    "array over": (lambda x: torch.ones(6) / size(x) * x, [None, 0]),
-    "both": (lambda x: size(x).reciprocal() * x.exp().reciprocal(), [None, 0]),
-    "moved and scaled": (lambda x: x * moved(x), [None, 1]),
-    "in place": (lambda x: (x + 1.0).mul_(size(x).rsqrt()), [None, 1]),
-    "shifted": (lambda x: x * (1.0 + size(x).rsqrt()), [None, None]),
-    "joined": (lambda x: x[:, :2] * torch.cat([size(x).rsqrt(), x[:, :1]], 1), [None, None]),
-    "another factor": (lambda x: x * (x.sin() * size(x).rsqrt()), [None, 1, None]),
-    "quotient": (lambda x: x / size(x).sqrt(), [None]),
-    "by hand": (normed_by_hand, [None, 1]),
-    "in a line": (normed_in_a_line, [None, 1, 1]),
-    "layer norm": (nn.LayerNorm(6, eps=1e-6).double(), [None, 1]),
-    "group norm": (nn.GroupNorm(2, 6, eps=1e-6).double(), [None, 1]),
+    "power": (lambda x: x * size(x) ** -0.5, [1]),
+    "power of an array": (lambda x: x * size(x) ** torch.full((6,), -0.5), [1]),
+    "positive power": (lambda x: x * size(x) ** 1.5, [None]),
+    "one over a root": (lambda x: 2.0 / size(x).sqrt() * x, [0]),
+    "array over": (lambda x: torch.ones(6) / size(x) * x, [0]),
+    "both": (lambda x: size(x).reciprocal() * x.exp().reciprocal(), [0]),
+    "moved and scaled": (lambda x: x * moved(x), [1]),
+    "in place": (lambda x: (x + 1.0).mul_(size(x).rsqrt()), [1]),
+    "shifted": (lambda x: x * (1.0 + size(x).rsqrt()), [None]),
+    "joined": (lambda x: x[:, :2] * torch.cat([size(x).rsqrt(), x[:, :1]], 1), [None]),
+    "another factor": (lambda x: x * (x.sin() * size(x).rsqrt()), [1, None]),
+    "quotient": (lambda x: x / size(x).sqrt(), []),
+    "by hand": (normed_by_hand, [1]),
+    "in a line": (normed_in_a_line, [1, 1]),
+    "layer norm": (nn.LayerNorm(6, eps=1e-6).double(), [1]),
+    "group norm": (nn.GroupNorm(2, 6, eps=1e-6).double(), [1]),
     "rms norm": (nn.RMSNorm(6, eps=1e-6).double(), [1]),
-    "layer norm, function": (lambda x: functional.layer_norm(x, (6,), eps=1e-6), [None, 1]),
+    "layer norm, function": (lambda x: functional.layer_norm(x, (6,), eps=1e-6), [1]),
 }
 
 

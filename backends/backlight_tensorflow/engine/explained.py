@@ -1,7 +1,7 @@
 """What is asked about a network under rules: its operations, or a gradient."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -26,7 +26,12 @@ from backlight_tensorflow.engine.passes import Pass
 from backlight_tensorflow.engine.plans import Plan
 from backlight_tensorflow.engine.programs import score_arguments
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import named_site, replacement, require_examples
+from backlight_tensorflow.sites import (
+    may_be_site,
+    named_site,
+    replacement,
+    require_examples,
+)
 
 FEW = 2
 """For how many examples lengths are inferred: with more than one an axis of theirs is seen."""
@@ -80,6 +85,20 @@ class Explained:
         return self._traced.kept(
             ("connection", self._key), lambda: connection(self._captured(NoRules()).graph)
         )
+
+    def named_graph(self) -> Graph | None:
+        """The operations from the inputs on, and the sites by their names; None for a net of one
+        example alone, which cannot be told from any other axis of length 1."""
+        captured = self._captured(NoRules())
+        if captured.count == 1:
+            return None
+        named = {**self._traced.named, **self._traced.operations}
+        sites = {
+            name: captured.numbers[each.value]
+            for name, each in named.items()
+            if each.value in captured.numbers and may_be_site(each.value.tensor, self._traced)
+        }
+        return replace(captured.graph, sites=sites)
 
     def evaluation(self, differentiated: bool) -> Callable[[], Found]:
         """The scores and, if they are wanted, gradients, once what is returned is called."""

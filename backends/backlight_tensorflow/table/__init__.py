@@ -223,4 +223,20 @@ def primitives_of(reading: Reading) -> Steps:
             return ROWS[type_](reading)
         except UnknownError:
             pass
-    return reading.step("random" if type_.startswith("StatelessRandom") else "other")
+    return reading.step("random" if is_random(reading) else "other")
+
+
+SEEDED = {
+    "StatelessRandomGetKeyCounter": 0,
+    "StatelessRandomNormal": 1,
+    "StatelessRandomUniform": 1,
+}
+"""Which operand is the seed that they draw by."""
+
+
+def is_random(reading: Reading) -> bool:
+    """Whether numbers are drawn that are others in each run: not where the seed is a constant."""
+    type_ = reading.op.type
+    if type_ in SEEDED:
+        return reading.constant(SEEDED[type_]) is None
+    return type_ in ("RandomShuffle", "RngReadAndSkip") or type_.startswith("Stateful")

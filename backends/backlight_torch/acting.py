@@ -1,0 +1,227 @@
+"""Recognised operations with what went through them, as rules see them, and where gradients enter."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+
+from backlight.arrays import Arrays
+from backlight.errors import CoverageError
+from backlight.graph.unit import Unit
+from backlight.operations import Kind
+from backlight.rules import Application, Incoming, Rule
+from backlight_torch.applications import Forward, TorchApplication
+from backlight_torch.capture import Recorder
+from backlight_torch.derivatives import WITH_PLACES, derivative_of
+from backlight_torch.expansions import PARTS
+from backlight_torch.records import Node, Record, View
+from backlight_torch.replay import run
+from backlight_torch.weights import Weights
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A place among the gradients that a node of autograd's gives.
+
+    Attributes:
+        node: it.
+        number: which of its gradients.
+        shape: of the operand, that autograd sums the gradient to.
+        view: the part of a larger gradient, if the operand was a part of a larger array.
+    """
+
+    node: Node
+    number: int
+    shape: tuple[int, ...]
+    view: View | None = None
+
+
+def entries_of(record: Record) -> list[tuple[int, Entry]]:
+    """Where the gradients of a record's operands are, each with the operand's value.
+
+    Raises:
+        CoverageError: they cannot be told apart.
+    """
+    edges = record.node.next_functions
+    active = [one for one in record.operands if one.active]
+    found: list[tuple[int, Entry]] = []
+    left = list(range(len(edges)))
+    if record.view is not None:
+        left = left[1:]  # the first is the whole's that it wrote into
+        if record.operands[0].active:
+            base = active.pop(0)
+            found.append((base.value, Entry(record.node, 0, base.shape, record.view)))
+    for operand in active:
+        while left:
+            number = left.pop(0)
+            if edges[number] == operand.edge:
+                found.append((operand.value, Entry(record.node, number, operand.shape)))
+                break
+        else:
+            raise CoverageError(
+                f"The gradients of {record.name} could not be told apart, so that no rule can act "
+                "there. Please report this model; meanwhile use a technique without rules, such as "
+                "'gradient'."
+            )
+    return found
+
+
+@final
+class Acting:
+    """An operation of a run, with the rule for it.
+
+    Attributes:
+        unit: the operation.
+        rule: for it.
+        record: what gives its result.
+        entries: where the gradients of its inputs leave, in their order.
+        spare: other gradients of the same inputs, of one that reads them several times.
+    """
+
+    def __init__(self, recorder: Recorder, unit: Unit, rule: Rule) -> None:
+        self.unit = unit
+        self.rule = rule
+        self.recorder = recorder
+        nodes = [recorder.graph.nodes[position] for position in unit.positions]
+        records = [node.native for node in nodes if isinstance(node.native, Record)]
+        last = next(one for one in reversed(records) if unit.output in one.results)
+        self.record = last
+        # What no operation did, but follows from shared memory or from opening, has no node.
+        moved = {node.result: node.operands[0] for node in nodes if node.native is None}
+        inside = {value for node in nodes for value in node.results} - moved.keys()
+        found: list[tuple[int, Entry]] = []
+        for record in records:
+            for value, entry in entries_of(record) if record.node is not None else ():
+                while value in moved:
+                    value = moved[value]
+                if value not in inside:
+                    found.append((value, entry))
+        self.entries: list[Entry] = []
+        for value in unit.inputs:
+            # Of several the last: its node is reached first, and for certain.
+            several = unit.inputs.count(value) > 1
+            own = [pair for pair in found if pair[0] == value]
+            if not own:
+                raise CoverageError(
+                    f"No gradient leads from {unit.described.type} at "
+                    f"{unit.described.name or 'an unnamed place'} back to what it reads, so that no "
+                    "rule can act there. Please report this model; meanwhile use a technique without "
+                    "rules, such as 'gradient'."
+                )
+            pair = own[0] if several else own[-1]
+            found.remove(pair)
+            self.entries.append(pair[1])
+        self.spare = [entry for value, entry in found if value in unit.inputs]
+        self.alone = len(records) == 1 and not self.spare
+
+    @property
+    def result(self) -> int:
+        """Which of the node's results it is."""
+        return self.record.results.index(self.unit.output)
+
+    @property
+    def has_closed_form(self) -> bool:
+        """Whether its derivative is taken otherwise than autograd does."""
+        unit, graph = self.unit, self.recorder.graph
+        if unit.kind is Kind.MAX_POOL:
+            return False
+        return derivative_of(graph, unit, self.recorder.tensors) is not None
+
+    def values(self) -> frozenset[int]:
+        """The values that the rule looks at, or that running the operation again does."""
+        unit, graph, needs = self.unit, self.recorder.graph, self.rule.needs
+        wanted = set[int]()
+        spelled = not self.alone and unit.linear is None and not isinstance(self.rule, Incoming)
+        if "inputs" in needs or self.has_closed_form or spelled:
+            wanted.update(unit.inputs)
+        if "output" in needs or unit.parts:
+            wanted.add(unit.output)
+        if unit.parts:
+            wanted.update((*unit.inputs, unit.parts[0].output))
+        if self.record.name == WITH_PLACES:
+            wanted.add(self.record.results[1])
+        nodes = [graph.nodes[position] for position in unit.positions]
+        inside = {value for node in nodes for value in node.results} | {*unit.inputs}
+        read = {value for node in nodes for value in node.operands} - inside
+        return frozenset(wanted | read)
+
+    def application(self, arrays: Arrays) -> TorchApplication:
+        return application(self.recorder, self.unit, arrays)
+
+
+def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplication:
+    graph, tensors = recorder.graph, recorder.tensors
+    inputs = [tensors[value] for value in unit.inputs if value in tensors]
+    output = tensors.get(unit.output)
+    if unit.parts:
+        linear, unary = (application(recorder, part, arrays) for part in unit.parts)
+        return TorchApplication(
+            unit.described,
+            arrays,
+            inputs,
+            output,
+            lambda inputs, params: unary._forward([linear._forward(inputs, params)], None),
+            parts=(linear, unary),
+        )
+    if unit.linear is not None:
+        weights = Weights(graph, unit.linear, tensors, arrays)
+        return TorchApplication(
+            unit.described,
+            arrays,
+            inputs,
+            output,
+            lambda inputs, params: weights.forward(
+                dict(zip(unit.inputs, inputs, strict=True)), params
+            ),
+            find_params=weights.params,
+        )
+    return TorchApplication(
+        unit.described,
+        arrays,
+        inputs,
+        output,
+        forward_of(recorder, unit),
+        derivative=derivative_of(graph, unit, tensors),
+        frozen=frozen_of(recorder, unit),
+    )
+
+
+def forward_of(recorder: Recorder, unit: Unit, held: Collection[int] = ()) -> Forward:
+    """Runs it again, with some values held constant."""
+    graph = recorder.graph
+    record = graph.nodes[unit.core].native
+
+    def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
+        if len(unit.inputs) > len(set(unit.inputs)):  # one value that is read twice
+            assert isinstance(record, Record)
+            return record.run_with(recorder.tensors, inputs)
+        values = {**recorder.tensors, **dict(zip(unit.inputs, inputs, strict=True))}
+        run(graph, unit.positions, values, held)
+        return values[unit.output]
+
+    return forward
+
+
+def frozen_of(recorder: Recorder, unit: Unit) -> Forward | None:
+    """A normalisation with what it divides by held constant."""
+    if unit.kind is not Kind.NORMALIZATION:
+        return None
+    if unit.sizes:
+        return forward_of(recorder, unit, unit.sizes)
+    record = recorder.graph.nodes[unit.core].native
+    assert isinstance(record, Record)
+    parts = PARTS[record.name]
+
+    def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
+        values = {**recorder.tensors, **dict(zip(unit.inputs, inputs, strict=True))}
+        return cast(torch.Tensor, parts(record.given(values), True)[0])
+
+    return forward
+
+
+def pair(one: Application, reference: Application) -> None:
+    one.reference = reference
+    for part, other in zip(one.parts, reference.parts, strict=True):
+        part.reference = other

@@ -1,0 +1,121 @@
+"""Which arrays share memory, and what was written into it."""
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TypeAlias, final
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+Geometry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], int]
+"""Shape, strides and offset of an array in its memory."""
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Memory:
+    """Memory that arrays which count are in.
+
+    Attributes:
+        held: keeps its address from being used again.
+        whole: the value that was put there when it was made, and how it lies there.
+        writes: values that were written into it since, and where.
+    """
+
+    held: StorageWeakRef | None
+    whole: tuple[int, Geometry] | None = None
+    writes: list[tuple[int, Geometry]] = field(default_factory=list)
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Known:
+    """An array that counts: which value it is, as long as nothing more is written there."""
+
+    array: "weakref.ref[torch.Tensor]"
+    value: int
+    memory: Memory
+    seen: int
+
+    @property
+    def missed(self) -> list[tuple[int, Geometry]]:
+        return self.memory.writes[self.seen :]
+
+
+def address(array: torch.Tensor) -> int:
+    """What arrays share that are views of each other."""
+    strided = array.layout is torch.strided
+    return int(array.untyped_storage()._cdata) if strided else -id(array)
+
+
+def holding(array: torch.Tensor) -> StorageWeakRef | None:
+    """Keeps the address of an array's memory from being used again, though not the memory."""
+    if array.layout is not torch.strided:
+        return None
+    return StorageWeakRef(array.untyped_storage())  # type: ignore[no-untyped-call]
+
+
+def geometry(array: torch.Tensor) -> Geometry:
+    return tuple(array.shape), tuple(array.stride()), int(array.storage_offset())
+
+
+def start_of(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
+    """Where a part begins in an array, on each axis; None where it is no block of it."""
+    (_, part_strides, part_offset), (shape, strides, offset) = part, whole
+    if part_strides != strides:
+        return None
+    left, starts = part_offset - offset, [0] * len(shape)
+    for axis in sorted(range(len(shape)), key=lambda axis: -strides[axis]):
+        if strides[axis] > 0 and shape[axis] > 1:
+            starts[axis], left = divmod(left, strides[axis])
+    return tuple(starts) if left == 0 and all(start >= 0 for start in starts) else None
+
+
+def apart(one: Geometry, other: Geometry) -> bool:
+    """Whether two arrays in the same memory certainly have no number in common."""
+    (shape, strides, offset), (lengths, steps, beginning) = one, other
+    if 0 in shape or 0 in lengths:
+        return True
+    if end_of(one) < beginning or end_of(other) < offset:
+        return True
+    if strides != steps or any(stride < 1 for stride in strides):
+        return False
+    left, disjoint, reach = beginning - offset, False, 0
+    starts = [0] * len(shape)
+    order = sorted(range(len(shape)), key=lambda axis: -strides[axis])
+    for axis in order:
+        starts[axis], left = divmod(left, strides[axis])
+    for axis in reversed(order):  # no step along an outer axis may be one along inner ones
+        if reach >= strides[axis]:
+            return False
+        low, high = min(0, starts[axis]), max(shape[axis], starts[axis] + lengths[axis])
+        disjoint |= starts[axis] >= shape[axis] or starts[axis] + lengths[axis] <= 0
+        reach += (high - low - 1) * strides[axis]
+    return disjoint and left == 0
+
+
+def end_of(one: Geometry) -> int:
+    """Where the last number lies."""
+    shape, strides, offset = one
+    return offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+
+
+def same_numbers(one: Geometry, other: Geometry) -> bool:
+    """Whether two arrays hold the same numbers in the same order, in shapes of their own."""
+    return one[2] == other[2] and count(one) == count(other) and dense(one) and dense(other)
+
+
+def count(one: Geometry) -> int:
+    found = 1
+    for length in one[0]:
+        found *= length
+    return found
+
+
+def dense(one: Geometry) -> bool:
+    step = 1
+    for length, stride in zip(reversed(one[0]), reversed(one[1]), strict=True):
+        if length != 1 and stride != step:
+            return False
+        step *= length
+    return True
