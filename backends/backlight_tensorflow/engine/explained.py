@@ -205,7 +205,7 @@ class Explained:
                 continue  # it may need to know the number of examples
             if unknown and examples != request.count:
                 continue
-            shapes = self._measured(unknown) if unknown else {}
+            shapes = self._measured(unknown, "unknown") if unknown else {}
             with graph.as_default():
                 found = Capture(
                     path.nodes,
@@ -250,11 +250,12 @@ class Explained:
             value: shape_for(count, value.tensor.shape, seen_count, seen[value]) for value in values
         }
         if None in known.values():
-            plan.seen = count, self._measured(values)
+            plan.seen = count, self._measured(values, plan.rules)
             return plan.seen[1]
         return cast(dict[Value, tuple[int, ...]], known)
 
-    def _measured(self, values: Sequence[Value]) -> dict[Value, tuple[int, ...]]:
+    def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, tuple[int, ...]]:
+        """The shapes of values, which are told apart from others by `what` they are."""
         feeding = self._feeding(self._path(), replaced=False)
 
         def compute(*tensors: Tensor) -> list[Tensor]:
@@ -263,7 +264,7 @@ class Explained:
 
         given = [*self._request.tensors, *self._operands]
         specs = [*self._request.specs(self._traced.count), *self._operand_specs]
-        key = ("shapes", self._key, tuple(map(id, values)))
+        key = ("shapes", self._key, what)
         return dict(zip(values, self._traced.measured(key, compute, given, specs), strict=True))
 
     def _reference(

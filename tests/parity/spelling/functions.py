@@ -29,6 +29,16 @@ def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     return of_numbers
 
 
+def doubles(function: Callable[..., Any]) -> Callable[..., Any]:
+    """TensorFlow's function of two tensors, also of a number and a tensor, which it takes for less
+    precise ones."""
+
+    def of_numbers(*given: Any) -> Any:
+        return function(*(tf.convert_to_tensor(one, tf.float64) for one in given))
+
+    return of_numbers
+
+
 def heads(attention: Callable[..., Any], reshape: Callable[..., Any]) -> Callable[..., Any]:
     """Attention with (N, tokens, heads, width), of one head (N, tokens, width)."""
 
@@ -64,8 +74,8 @@ TABLE: Mapping[str, Row] = {
     "reciprocal": (torch.reciprocal, tf.math.reciprocal, jnp.reciprocal),
     "power": (torch.pow, tf.pow, jnp.power),
     "erf": (torch.erf, tf.math.erf, jax.scipy.special.erf),
-    "maximum": (tensors(torch.maximum), tf.maximum, jnp.maximum),
-    "minimum": (tensors(torch.minimum), tf.minimum, jnp.minimum),
+    "maximum": (tensors(torch.maximum), doubles(tf.maximum), jnp.maximum),
+    "minimum": (tensors(torch.minimum), doubles(tf.minimum), jnp.minimum),
     "clip": (torch.clamp, tf.clip_by_value, jnp.clip),
     "where": (torch.where, tf.where, jnp.where),
     "logaddexp": (tensors(torch.logaddexp), keras.ops.logaddexp, jnp.logaddexp),
