@@ -91,9 +91,14 @@ class Acting:
         # What no operation did, but follows from shared memory or from opening, has no node.
         moved = {node.result: node.operands[0] for node in nodes if node.native is None}
         inside = {value for node in nodes for value in node.results} - moved.keys()
+        leading = {unit.output}
+        for node in reversed(nodes):
+            if node.primitive != "stop_gradient" and not leading.isdisjoint(node.results):
+                leading.update(node.operands)
         found: list[tuple[int, Entry]] = []
         for record in records:
-            for value, entry in entries_of(record) if record.node is not None else ():
+            passed = record.node is not None and not leading.isdisjoint(record.results)
+            for value, entry in entries_of(record) if passed else ():
                 while value in moved:
                     value = moved[value]
                 if value not in inside:
