@@ -68,6 +68,10 @@ def entries_of(record: Record) -> list[tuple[int, Entry]]:
     return found
 
 
+SAME = frozenset({"identity", "reshape"})
+"""Moves after which all numbers are there, in their order."""
+
+
 @final
 class Acting:
     """An operation of a run, with the rule for it.
@@ -89,7 +93,9 @@ class Acting:
         last = next(one for one in reversed(records) if unit.output in one.results)
         self.record = last
         # What no operation did, but follows from shared memory or from opening, has no node.
+        # Nor is that of a view on the way, where something is written into it.
         moved = {node.result: node.operands[0] for node in nodes if node.native is None}
+        views = {node.result: node.operands[0] for node in nodes if node.primitive in SAME}
         inside = {value for node in nodes for value in node.results} - moved.keys()
         leading = {unit.output}
         for node in reversed(nodes):
@@ -99,8 +105,9 @@ class Acting:
         for record in records:
             passed = record.node is not None and not leading.isdisjoint(record.results)
             for value, entry in entries_of(record) if passed else ():
-                while value in moved:
-                    value = moved[value]
+                through = moved if entry.view is None else moved | views
+                while value in through:
+                    value = through[value]
                 if value not in inside:
                     found.append((value, entry))
         self.entries: list[Entry] = []
