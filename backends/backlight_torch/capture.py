@@ -113,6 +113,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         learned: Iterable[torch.Tensor] = (),
         keep: Collection[int] = (),
         expand: Expand | None = None,
+        draws: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph()
@@ -126,6 +127,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._learned_memory: set[int] | None = None
         self._keep = keep
         self._expand = expand
+        self._draws = draws
         self._known: dict[int, Known] = {}
         self._memories: dict[int, Memory] = {}
         self._constants: dict[int, tuple[torch.Tensor, int, int]] = {}
@@ -192,6 +194,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Which value an array is."""
         return self._operand(array).value
 
+    def knows(self, array: torch.Tensor) -> bool:
+        """Whether an array depends on what is recorded."""
+        return self._is_touched(array)
+
     def has(self, values: Iterable[int]) -> bool:
         """Whether all of these are kept that can be: numbers in the code need not be."""
         numbers = self.graph.values
@@ -256,9 +262,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
         shaped = func.overloadpacket.__name__ in SHAPED
         if shaped or not any(self._is_touched(one) for one in given):
+            written = written_by(func, args, kwargs) if mutable else []
             if mutable:
-                self._protect(written_by(func, args, kwargs))
+                self._protect(written)
             result = func(*args, **kwargs)
+            if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+                self._drawn(func, written or tensors_in(result), bool(written))
             filling = filling_of(func, args)
             if filling is not None:
                 self._filled[id(result)] = weakref.ref(result), result._version, filling
@@ -274,6 +283,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         returned = func._schema.returns
         in_place = mutable and (not returned or returned[0].alias_info is not None)
         before: Node = None
+        written = []
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
@@ -294,6 +304,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._written_out[id(result)] = (result, args[0])
         self._note(record, found, parts, results, before, in_place)
         return result
+
+    def _drawn(self, func: Any, arrays: list[torch.Tensor], written: bool) -> None:
+        """Random numbers, which are others in the next run."""
+        values = [self._value(one) for one in arrays]
+        name = func.overloadpacket.__name__.strip("_")
+        self.graph.node("random", (), values, type=f"{func.namespace}.{name}", place=self._place())
+        for array, value in zip(arrays, values, strict=True):
+            self._register(array, value, written=written)
 
     def _read_out(self, record: Record) -> None:
         """Numbers leave PyTorch for Python, which may do anything with them."""

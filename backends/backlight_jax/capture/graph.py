@@ -59,9 +59,11 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
     found = term(equation)
     if node.primitive in RULED:
         attributes: dict[str, Any] = {"body": whole(body_of(equation), derivatives)}
+        found = Term("call", attributes)
         if derivatives:
             attributes["derivatives"] = kept_derivatives(node)
-        found = Term("call", attributes)
+            rule = node.primitive.removesuffix("_call")
+            found = Term("call", attributes, type=f"{called(equation) or 'a function'} ({rule})")
     elif found.primitive == "loop" and derivatives:
         found = Term("loop", looked_into(equation))
     order = range(len(node.inputs)) if found.order is None else found.order

@@ -211,9 +211,10 @@ def convolution(around: Surroundings, node: Node) -> Group | None:
     """A convolution with what TensorFlow puts around it: a second place axis for signals, and rows that
     are spread over the batch instead of a dilation; None where there is nothing around it."""
     *first, step = primitives_of(around.read(node))
-    x, value, nodes = node.inputs[0], node.outputs[0], [node]
+    place = step.operands[0]
+    inputs, value, nodes = list(node.inputs), node.outputs[0], [node]
     while step.primitive == "conv":
-        before, behind = around.only_for(x, nodes[0]), around.sole_user(value)
+        before, behind = around.only_for(inputs[place], nodes[0]), around.sole_user(value)
         if before is None or behind is None or behind.inputs[0] is not value:
             break
         pair = before.op.type, behind.op.type
@@ -226,9 +227,9 @@ def convolution(around: Surroundings, node: Node) -> Group | None:
         if wrapped is None:
             break
         step, nodes = wrapped, [before, *nodes, behind]
-        x, value = before.inputs[0], behind.outputs[0]
+        inputs[place], value = before.inputs[0], behind.outputs[0]
     steps = [*first, step]
-    return Group(tuple(nodes), node, [x, node.inputs[1]], [value], steps) if nodes[1:] else None
+    return Group(tuple(nodes), node, inputs, [value], steps) if nodes[1:] else None
 
 
 def flattened(step: Step, before: Reading, behind: Reading) -> Step | None:
@@ -266,6 +267,7 @@ def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
 GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
     **dict.fromkeys(("While", "StatelessWhile"), loop),
     **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), choice),
-    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D"), convolution),
+    **dict.fromkeys(("Conv2D", "Conv3D", "Conv2DBackpropInput"), convolution),
+    "DepthwiseConv2dNative": convolution,
 }
 """What is looked for around operations of a type."""

@@ -68,6 +68,8 @@ class Plan:
         route: the operations that gradients go back through, in the order of computation.
         active: the values that gradients go back to.
         passed: operations whose gradient goes through as it is.
+        values: those whose shapes matter: outputs of units, and their inputs.
+        seen: the number of examples that their shapes were last seen for, and the shapes then.
     """
 
     path: Path
@@ -78,11 +80,18 @@ class Plan:
     route: list[Node] = field(init=False)
     active: set[Value] = field(init=False)
     passed: set[Node] = field(init=False)
+    values: list[Value] = field(init=False)
+    seen: tuple[int, dict[Value, Shape]] = field(init=False)
 
     def __post_init__(self) -> None:
         path, numbers = self.path, self.captured.numbers
         position = {node: at for at, node in enumerate(path.nodes)}
         self.units = [self._unit(found, position) for found in self.recognised.units]
+        parts = [part for unit in self.units for part in (unit, *unit.parts)]
+        listed = [value for part in parts for value in (part.output, *part.inputs)]
+        self.values = list(dict.fromkeys(listed))
+        shapes = {value: self.captured.shape(value) for value in self.values}
+        self.seen = self.captured.count, shapes
         active = self.recognised.flow.active
         self.active = {
             value
@@ -97,12 +106,6 @@ class Plan:
             for native in cast(tuple[Node, ...], node.native)
             if native.op.type == "StopGradient" or has_users_gradient(native)
         }
-
-    @property
-    def values(self) -> list[Value]:
-        """The values whose shapes matter: outputs of units, and their inputs."""
-        parts = [part for unit in self.units for part in (unit, *unit.parts)]
-        return list(dict.fromkeys(value for part in parts for value in (part.output, *part.inputs)))
 
     def operations(self, shapes: Mapping[Value, Shape]) -> dict[Unit, Operation]:
         """Each unit's operation for arrays of these shapes."""
@@ -121,14 +124,15 @@ class Plan:
     def _unit(self, found: core.Unit, position: Mapping[Node, int]) -> Unit:
         graph, natives = self.captured.graph, self.captured.natives
         nodes = {native for at in found.positions for native in natives_of(graph.nodes[at])}
-        size = None if found.size is None else self.recognised.flow.producer(found.size)
+        producers = self.recognised.flow.producers
+        sizes = [graph.nodes[producers[value]] for value in found.sizes]
         return Unit(
             found,
             sorted(nodes, key=position.__getitem__),
             [natives[value] for value in dict.fromkeys(found.inputs)],
             [natives[value] for value in found.outputs],
             natives_of(graph.nodes[found.core])[0],
-            frozenset() if size is None else frozenset(natives_of(size)),
+            frozenset(native for size in sizes for native in natives_of(size)),
             tuple(self._unit(part, position) for part in found.parts),
         )
 

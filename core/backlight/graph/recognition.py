@@ -161,7 +161,6 @@ def distinct(units: Iterable[Unit]) -> list[Unit]:
 
 def unit_of(region: Region, found: Found) -> Unit:
     positions = region.positions
-    size = None if found.size is None else region.nodes[found.size].result
     return Unit(
         found.kind,
         positions,
@@ -171,7 +170,7 @@ def unit_of(region: Region, found: Found) -> Unit:
         axes=found.axes,
         replayable=all(node.replayable for node in region.nodes),
         constant=found.constant,
-        size=size,
+        sizes=tuple(region.nodes[place].result for place in found.sizes),
     )
 
 
