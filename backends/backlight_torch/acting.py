@@ -68,6 +68,10 @@ def entries_of(record: Record) -> list[tuple[int, Entry]]:
     return found
 
 
+SAME = frozenset({"identity", "reshape"})
+"""Moves after which all numbers are there, in their order."""
+
+
 @final
 class Acting:
     """An operation of a run, with the rule for it.
@@ -89,13 +93,21 @@ class Acting:
         last = next(one for one in reversed(records) if unit.output in one.results)
         self.record = last
         # What no operation did, but follows from shared memory or from opening, has no node.
+        # Nor is that of a view on the way, where something is written into it.
         moved = {node.result: node.operands[0] for node in nodes if node.native is None}
+        views = {node.result: node.operands[0] for node in nodes if node.primitive in SAME}
         inside = {value for node in nodes for value in node.results} - moved.keys()
+        leading = {unit.output}
+        for node in reversed(nodes):
+            if node.primitive != "stop_gradient" and not leading.isdisjoint(node.results):
+                leading.update(node.operands)
         found: list[tuple[int, Entry]] = []
         for record in records:
-            for value, entry in entries_of(record) if record.node is not None else ():
-                while value in moved:
-                    value = moved[value]
+            passed = record.node is not None and not leading.isdisjoint(record.results)
+            for value, entry in entries_of(record) if passed else ():
+                through = moved if entry.view is None else moved | views
+                while value in through:
+                    value = through[value]
                 if value not in inside:
                     found.append((value, entry))
         self.entries: list[Entry] = []

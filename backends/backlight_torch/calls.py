@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from backlight_torch.naming import named
 from backlight_torch.nets import Net
-from backlight_torch.visits import Place, Visitor, results
+from backlight_torch.sites import Place, Visitor, results
 
 BETWEEN = "/"
 """Stands between the module that a function is called in and the function: `layer4.1/relu:2`."""

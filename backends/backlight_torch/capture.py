@@ -110,7 +110,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(
         self,
         place: Callable[[], str],
-        learned: Iterable[torch.Tensor] = (),
+        numbers: Iterable[torch.Tensor] = (),
         keep: Collection[int] = (),
         expand: Expand | None = None,
         draws: bool = False,
@@ -123,8 +123,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.starts: set[Node] = set()
         self._place = place
         self._blind = False
-        self._learned = learned
-        self._learned_memory: set[int] | None = None
+        self._numbers = numbers
+        self._stored: dict[int, str] | None = None
         self._keep = keep
         self._expand = expand
         self._draws = draws
@@ -599,8 +599,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held = self._constants.get(id(array))
         if held is not None and held[1] == array._version:
             return held[2]
-        value = self._value(array, learned=self._is_learned(array))
-        if not self.graph.values[value].learned:
+        stored = self._is_stored(array)
+        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored == "weight"
+        value = self._value(array, learned=learned)
+        if not learned and (stored is None or array.numel() == 1):
             self.graph.values[value].number = self._uniform(array)
         self._constants[id(array)] = (array, array._version, value)
         self.tensors[value] = array.detach()
@@ -617,16 +619,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for axis, stride in enumerate(array.stride()):
             if stride == 0:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
-        return uniform(numbers(array)) if array.numel() <= UNIFORM else None
+        return uniform(in_numpy(array)) if array.numel() <= UNIFORM else None
 
-    def _is_learned(self, array: torch.Tensor) -> bool:
-        if array.requires_grad or isinstance(array, torch.nn.Parameter):
-            return True
-        if self._learned_memory is None:
-            self._learned_memory = {
-                address(one) for one in self._learned if isinstance(one, torch.nn.Parameter)
+    def _is_stored(self, array: torch.Tensor) -> str | None:
+        """Whether an array is in the memory of the net's weights, or of its buffers."""
+        if self._stored is None:
+            self._stored = {
+                address(one): "weight" if isinstance(one, torch.nn.Parameter) else "buffer"
+                for one in self._numbers
             }
-        return address(array) in self._learned_memory
+        return self._stored.get(address(array))
 
     def _register(self, array: torch.Tensor, value: int, *, written: bool = False) -> None:
         self._keep_tensor(value, array)
@@ -721,7 +723,7 @@ def bits(array: torch.Tensor) -> int:
     return 8 * array.element_size()
 
 
-def numbers(array: torch.Tensor) -> Any:
+def in_numpy(array: torch.Tensor) -> Any:
     own = array.detach().cpu().resolve_conj().resolve_neg()
     return (own.double() if own.is_floating_point() else own).numpy()
 

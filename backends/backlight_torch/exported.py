@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from backlight.inputs import Inputs
 from backlight_torch.nets import Net
-from backlight_torch.visits import Place, Visitor
+from backlight_torch.sites import Place, Visitor
 
 
 @final

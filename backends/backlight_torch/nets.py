@@ -16,7 +16,7 @@ from backlight.inputs import Inputs, unwrapped
 from backlight.named import named_by_keras
 from backlight_torch import functions
 from backlight_torch.running import unlisted_lowered
-from backlight_torch.visits import Place, Visitor
+from backlight_torch.sites import Place, Visitor
 
 registering = Lock()
 

@@ -12,12 +12,12 @@ from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
+from backlight_torch.blocks import Block, described, fed, first_array
 from backlight_torch.calls import functions_visited, is_call
-from backlight_torch.feeding import Block, described, fed, first_array
 from backlight_torch.nets import Net
 from backlight_torch.running import running
 from backlight_torch.scripts import Unoptimised
-from backlight_torch.visits import Passage, Point, Survey, Visitor
+from backlight_torch.sites import Passage, Point, Survey, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 

@@ -41,6 +41,8 @@ def moved(node: Node, values: MutableMapping[int, torch.Tensor]) -> torch.Tensor
     starts: Any = node.attributes.get("starts")
     if node.primitive == "reshape":
         return x.reshape(node.attributes["shape"])
+    if node.primitive == "identity":
+        return x
     if node.primitive == "stop_gradient":
         return x.detach()
     if node.primitive == "update" and starts is not None:

@@ -21,9 +21,9 @@ from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_torch.acting import Acting, pair
 from backlight_torch.acting import application as application_of
+from backlight_torch.blocks import Block, fed
 from backlight_torch.capture import EVERYTHING, Recorder
 from backlight_torch.expansions import expander
-from backlight_torch.feeding import Block, fed
 from backlight_torch.hooks import ExpandedHooks, Hooks
 from backlight_torch.naming import named
 from backlight_torch.running import running, without_compilation

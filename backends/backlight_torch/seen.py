@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, final
 
 from backlight.graph.graph import Graph
 from backlight.scores import Score
+from backlight_torch.blocks import Block, fed
 from backlight_torch.calls import is_call
 from backlight_torch.capture import Recorder
-from backlight_torch.feeding import Block, fed
 from backlight_torch.ruled import arrays_in, begin, watched
-from backlight_torch.visits import Passage, Place, Uses, results, usable
+from backlight_torch.sites import Passage, Place, Uses, results, usable
 
 if TYPE_CHECKING:
     from backlight_torch.passes import Passes

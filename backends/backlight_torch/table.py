@@ -271,9 +271,20 @@ def scattered(places: str, part: str) -> Row:
         if c["reduce"] is not None and not added:
             return "other", c.operands, {}
         filling = 0.0 if c[part] is None else c[part]
+        if len(several) == 1 and not added and is_mask(several[0], c) and not shape_of(filling):
+            return "select", [several[0], filling, c.x], {}
         return ("scatter_add" if added else "scatter"), [c.x, *several, filling], {}
 
     return row
+
+
+def is_mask(where: Any, c: Call) -> bool:
+    """Whether it says of each number of the first argument whether it is chosen."""
+    return isinstance(where, Operand) and where.dtype is torch.bool and where.shape == c.x.shape
+
+
+def shape_of(part: Any) -> tuple[int, ...]:
+    return part.shape if isinstance(part, Operand) else ()
 
 
 def added_by_places(c: Call) -> Found:

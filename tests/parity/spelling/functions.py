@@ -214,7 +214,7 @@ TABLE: Mapping[str, Row] = {
 
 SINGLE = frozenset(
     {
-        *(("torch", name) for name in ("celu", "hard_sigmoid", "hard gate")),
+        *(("torch", name) for name in ("celu", "hard_sigmoid", "hard_swish", "hard gate")),
         *(("tensorflow", name) for name in ("leaky_relu", "gelu", "tanh_gelu", "geglu")),
     }
 )

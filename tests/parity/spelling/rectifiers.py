@@ -17,9 +17,9 @@ from tests.parity.spelling.family import Family, reshaped, unary, written
 
 
 def into_views(ops: Any, x: Any) -> Any:
-    y = torch.zeros_like(x)
-    y[:, :3] = x[:, :3].relu()
-    y[:, 3:].copy_(x[:, 3:].clamp(min=0))
+    y, z = torch.zeros_like(x), x.relu()
+    y[:, :3] = z[:, :3]
+    y[:, 3:].copy_(z[:, 3:])
     return y
 
 
@@ -63,7 +63,7 @@ RECTIFIERS: dict[str, Family] = {
             "masked write": written(lambda x: x.masked_fill_(x < 0, 0.0)),
             "index write": written(lambda x: x.__setitem__(x < 0, 0.0)),
             "view in place": written(lambda x: x.view(-1).relu_()),
-            "slices in place": written(lambda x: (x[:, :3].relu_(), x[:, 3:].clamp_(min=0))),
+            "slice in place": written(lambda x: x[:, :].relu_()),
             "written into views": into_views,
         },
         tensorflow={
