@@ -271,6 +271,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name = name[:-1]
         record = Record(func, name, stands, named, tuple(operands))
         before, written = None, []
+        if mutable and any(one.alias_info is None for one in func._schema.returns):
+            # It writes into an argument beside giving a result of its own, as noise is kept.
+            self._protect(written_by(func, args, kwargs))
+            mutable = False
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
