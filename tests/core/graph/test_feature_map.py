@@ -71,6 +71,11 @@ def classified_at_each_place(net: Net) -> None:
     net.score(net.mean(x, 2, 3))
 
 
+def convolved_without_a_rectifier(net: Net) -> None:
+    """Three places wide: no mixing of channels."""
+    net.score(net.linear(net.mean(net.conv(body(net), channels=4, pad=1, place="three"), 2, 3), 5))
+
+
 def squeezed_and_excited(net: Net) -> None:
     x = body(net)
     gate = net.op("sigmoid", net.linear(net.mean(x, 2, 3), 4))
@@ -134,6 +139,7 @@ NETS: dict[Callable[[Net], None], tuple[str, tuple[int, ...]]] = {
     pooled_and_flattened: ("two", (6, 6)),
     rectified_by_hand: ("two", (6, 6)),
     classified_at_each_place: ("two", (6, 6)),
+    convolved_without_a_rectifier: ("three", (6, 6)),
     squeezed_and_excited: ("gated", (6, 6)),
     shortcut: ("sum", (6, 6)),
     class_token: ("last.norm", (6, 6)),
@@ -171,6 +177,17 @@ def test_branches_are_said() -> None:
     net = Net((2, 3, 24, 24))
     left = net.relu(net.conv(net.inputs[0], channels=4, stride=2, pad=1), "left")
     right = net.relu(net.conv(net.inputs[0], channels=4, stride=4, size=5), "right")
+    net.score(net.linear(net.op("concat", net.mean(left, 2, 3), net.mean(right, 2, 3), axis=1), 5))
+    found = chosen(net)
+    assert found is not None
+    assert (found.name, found.beside) == ("right", ("left",))
+
+
+def test_branches_of_the_input_itself_are_said() -> None:
+    """The input is no feature map, though both branches come from it and have its places."""
+    net = Net((2, 3, 8, 8))
+    left = net.relu(net.conv(net.inputs[0], channels=4, pad=1), "left")
+    right = net.relu(net.conv(net.inputs[0], channels=4, pad=1), "right")
     net.score(net.linear(net.op("concat", net.mean(left, 2, 3), net.mean(right, 2, 3), axis=1), 5))
     found = chosen(net)
     assert found is not None
