@@ -197,9 +197,9 @@ class Places:
                 and value in self.flow.active
                 and self._carries(value, self.mattering.edges.get((position, place)))
             ]
-            if not above:
+            if not above and self.flow.active.isdisjoint(node.operands):
                 continue
-            nearest = self._common(above)
+            nearest = self._common(above) if above else None
             ended = True
             for value in node.results:
                 if value in self.flow.active and self._carries(

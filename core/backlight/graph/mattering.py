@@ -170,10 +170,13 @@ def broadcast(read: Reading) -> Masks | None:
 
 
 def sliced(read: Reading) -> Masks | None:
+    """Every so many-th place stands for those up to the next: a sample is no part."""
     found = nothing(read.lengths)
     ranges = zip(*(read.attributes[name] for name in ("starts", "limits", "strides")), strict=True)
     for mask, part, one in zip(found, read.result, ranges, strict=True):
-        mask[slice(*one)] = part
+        places = np.arange(len(mask))[slice(*one)][part]
+        for place in places:
+            mask[place : place + abs(one[2])] = True
     return found
 
 

@@ -76,6 +76,16 @@ def convolved_without_a_rectifier(net: Net) -> None:
     net.score(net.linear(net.mean(net.conv(body(net), channels=4, pad=1, place="three"), 2, 3), 5))
 
 
+def every_second_place(net: Net) -> None:
+    """A sample of the places stands for them all."""
+    x = net.conv(net.inputs[0], channels=4, pad=1)
+    for axis in (2, 3):
+        x = net.slice(x, axis, 0, 24, 4)
+    x = with_token(net, tokens(net, net.relu(x)))
+    x = block(net, block(net, x, "first"), "last")
+    net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
+
+
 def squeezed_and_excited(net: Net) -> None:
     x = body(net)
     gate = net.op("sigmoid", net.linear(net.mean(x, 2, 3), 4))
@@ -140,6 +150,7 @@ NETS: dict[Callable[[Net], None], tuple[str, tuple[int, ...]]] = {
     rectified_by_hand: ("two", (6, 6)),
     classified_at_each_place: ("two", (6, 6)),
     convolved_without_a_rectifier: ("three", (6, 6)),
+    every_second_place: ("last.norm", (6, 6)),
     squeezed_and_excited: ("gated", (6, 6)),
     shortcut: ("sum", (6, 6)),
     class_token: ("last.norm", (6, 6)),
