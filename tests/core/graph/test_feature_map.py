@@ -8,6 +8,7 @@ import pytest
 from backlight.graph.axes import GraphAxes
 from backlight.graph.dependence import Dependence
 from backlight.graph.feature_map import FeatureMap, Places
+from backlight.graph.graph import Graph
 from tests.core.graph.nets import Net
 
 
@@ -108,6 +109,18 @@ def class_token(net: Net) -> None:
     net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
 
 
+def activation_kept_whole(net: Net) -> None:
+    """A function with a derivative of its own behind the last attention."""
+    x = with_token(net, tokens(net, body(net)))
+    x = block(net, block(net, x, "first"), "last")
+    inner = Graph()
+    given, made = inner.value((2, 37, 4)), inner.value((2, 37, 4))
+    inner.node("relu", (given,), (made,))
+    inner.sources, inner.targets = (given,), (made,)
+    x = net.op("call", x, body=inner)
+    net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
+
+
 def token_behind(net: Net) -> None:
     x = net.op("concat", tokens(net, body(net)), net.weight(2, 1, 4), axis=1)
     x = block(net, block(net, x, "first"), "last")
@@ -154,6 +167,7 @@ NETS: dict[Callable[[Net], None], tuple[str, tuple[int, ...]]] = {
     squeezed_and_excited: ("gated", (6, 6)),
     shortcut: ("sum", (6, 6)),
     class_token: ("last.norm", (6, 6)),
+    activation_kept_whole: ("last.norm", (6, 6)),
     token_behind: ("last.norm", (6, 6)),
     normed_keys: ("last.norm", (6, 6)),
     mean_of_tokens: ("norm", (6, 6)),
