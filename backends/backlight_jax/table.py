@@ -177,10 +177,8 @@ def gathered(equation: JaxprEqn) -> Term:
 def sorted_along(equation: JaxprEqn) -> Term:
     """Each operand is sorted as the first is, and has its derivative from its own result."""
     params = equation.params
-    own = {"derivatives": tuple(frozenset({at}) for at in range(len(equation.invars)))}
-    if len(equation.invars) > 2 or params["num_keys"] > 1:
-        return Term("other", own)
-    return Term("sort", {"axis": params["dimension"], "descending": False, **own})
+    own = tuple(frozenset({at}) for at in range(len(equation.invars)))
+    return Term("sort", {"axis": params["dimension"], "descending": False, "derivatives": own})
 
 
 def highest(equation: JaxprEqn) -> Term:

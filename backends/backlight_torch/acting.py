@@ -1,6 +1,6 @@
 """Recognised operations with what went through them, as rules see them, and where gradients enter."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -88,14 +88,16 @@ class Acting:
         records = [node.native for node in nodes if isinstance(node.native, Record)]
         last = next(one for one in reversed(records) if unit.output in one.results)
         self.record = last
-        inside = {value for node in nodes for value in node.results}
-        found = [
-            (value, entry)
-            for record in records
-            if record.node is not None
-            for value, entry in entries_of(record)
-            if value not in inside
-        ]
+        # What no operation did, but follows from shared memory or from opening, has no node.
+        moved = {node.result: node.operands[0] for node in nodes if node.native is None}
+        inside = {value for node in nodes for value in node.results} - moved.keys()
+        found: list[tuple[int, Entry]] = []
+        for record in records:
+            for value, entry in entries_of(record) if record.node is not None else ():
+                while value in moved:
+                    value = moved[value]
+                if value not in inside:
+                    found.append((value, entry))
         self.entries: list[Entry] = []
         for value in unit.inputs:
             # Of several the last: its node is reached first, and for certain.
@@ -164,7 +166,7 @@ def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplicat
             parts=(linear, unary),
         )
     if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors)
+        weights = Weights(graph, unit.linear, tensors, arrays)
         return TorchApplication(
             unit.described,
             arrays,
@@ -180,14 +182,14 @@ def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplicat
         arrays,
         inputs,
         output,
-        forward_of(recorder, unit, None),
+        forward_of(recorder, unit),
         derivative=derivative_of(graph, unit, tensors),
         frozen=frozen_of(recorder, unit),
     )
 
 
-def forward_of(recorder: Recorder, unit: Unit, held: int | None) -> Forward:
-    """Runs it again, with a value held constant."""
+def forward_of(recorder: Recorder, unit: Unit, held: Collection[int] = ()) -> Forward:
+    """Runs it again, with some values held constant."""
     graph = recorder.graph
     record = graph.nodes[unit.core].native
 
@@ -206,8 +208,8 @@ def frozen_of(recorder: Recorder, unit: Unit) -> Forward | None:
     """A normalisation with what it divides by held constant."""
     if unit.kind is not Kind.NORMALIZATION:
         return None
-    if unit.size is not None:
-        return forward_of(recorder, unit, unit.size)
+    if unit.sizes:
+        return forward_of(recorder, unit, unit.sizes)
     record = recorder.graph.nodes[unit.core].native
     assert isinstance(record, Record)
     parts = PARTS[record.name]

@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.graph.connection import FLAT
-from backlight.graph.graph import UNIFORM, DType, Graph
+from backlight.graph.graph import UNIFORM, DType, Graph, uniform
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family, family
 from backlight_torch.memory import (
@@ -131,16 +131,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: dict[int, Known] = {}
         self._memories: dict[int, Memory] = {}
         self._constants: dict[int, tuple[torch.Tensor, int, int]] = {}
+        self._filled: dict[int, tuple[weakref.ref[torch.Tensor], int, float]] = {}
+        """By id: arrays that were made of one number, with their version."""
         self._kept: dict[int, list[int]] = {}
         """By memory: the values whose tensors are there."""
         self._flowing: set[int] = set()
         """Values that derivatives lead back from, unless autograd says otherwise."""
+        self._ungraded: set[int] = set()
+        """Values that were computed with gradients off."""
         self._by_edge: dict[tuple[Node, int], int] = {}
         self._compound: dict[int, tuple[Record, Parts]] = {}
         """By id: the nodes that are seen as what they consist of."""
-        self.functions: dict[Node, tuple[GraphNode, list[int]]] = {}
-        """What stands for nodes of autograd's that no operation was seen for, and which of their
-        gradients are its operands'."""
+        self.functions: set[Node] = set()
+        """Nodes of autograd's that no operation was seen for."""
+        self._own: set[Node] = set()
+        """Those of operations."""
         self._leaves: dict[int, tuple[torch.Tensor, Node]] = {}
         """By id: what derivatives lead back to, with its node, which cannot be asked for meanwhile."""
         self._active: dict[Node, bool] = {}
@@ -212,8 +217,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._leaves,
         ):
             kept.clear()
-        for more in (self._kept, self._by_edge, self.functions, self._active, self._written_out):
+        for more in (self._kept, self._by_edge, self._active, self._written_out, self._filled):
             more.clear()
+        self.functions.clear()
+        self._own.clear()
         self.expansions, self._pending = [], []
 
     def is_active(self, node: Node) -> bool:
@@ -261,6 +268,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **kwargs)
             if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
                 self._drawn(func, written or tensors_in(result), bool(written))
+            filling = filling_of(func, args)
+            if filling is not None:
+                self._filled[id(result)] = weakref.ref(result), result._version, filling
             return result
         detached = func is torch.ops.aten.detach.default
         operands: list[Operand] = []
@@ -270,28 +280,29 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if mutable and name.endswith("_"):
             name = name[:-1]
         record = Record(func, name, stands, named, tuple(operands))
-        before, written = None, []
-        if mutable and any(one.alias_info is None for one in func._schema.returns):
-            # It writes into an argument beside giving a result of its own, as noise is kept.
-            self._protect(written_by(func, args, kwargs))
-            mutable = False
+        returned = func._schema.returns
+        in_place = mutable and (not returned or returned[0].alias_info is not None)
+        before: Node = None
+        written = []
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
-            found, parts = self._understood(record, written, given)
+            if in_place:
+                found, parts = self._understood(record, written, given)
             self._protect(written)
             result = func(*args, **kwargs)
-            results = written
+            results = written if in_place else tensors_in(result)
         else:
             result = func(*args, **kwargs)
             results = tensors_in(result)
-            if not results:
-                self._read_out(record)
-                return result
+        if not results:
+            self._read_out(record)
+            return result
+        if not in_place:
             found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
-        self._note(record, found, parts, results, before)
+        self._note(record, found, parts, results, before, in_place)
         return result
 
     def _drawn(self, func: Any, arrays: list[torch.Tensor], written: bool) -> None:
@@ -334,6 +345,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parts: Parts | None,
         results: list[torch.Tensor],
         before: Node,
+        in_place: bool,
     ) -> None:
         """Append what was run."""
         node = self._appended(record, found, results)
@@ -344,7 +356,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._pending.append(Pending(record, results[0], before))
         for number, array in enumerate(results):
             value = node.results[number] if number < len(node.results) else self._value(array)
-            self._register(array, value, written=record.func._schema.is_mutable)
+            self._register(array, value, written=in_place)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
@@ -365,6 +377,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
         differentiable = family(node) not in UNDIFFERENTIABLE and primitive != "stop_gradient"
+        if not torch.is_grad_enabled():
+            self._ungraded.update(values)
         if differentiable and record.active:
             self._flowing.update(
                 value for value in values if graph.values[value].dtype.differentiable
@@ -444,7 +458,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 value = self._stopped(value, seen)
             return Operand(value, shape, dtype)
         edge = (node, int(seen.output_nr))
-        if is_function(node) and node not in self.functions:
+        if is_function(node) and node not in self.functions and node not in self._own:
             self._function(node)
         if node in self.functions:
             value = self._by_edge[edge]
@@ -529,7 +543,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _stopped(self, value: int, array: torch.Tensor) -> int:
         """A value that derivatives do not lead back from, though they would from what made it."""
         found = self._value(array)
-        label = "detach" if torch.is_grad_enabled() else "torch.no_grad"
+        label = "torch.no_grad" if value in self._ungraded else "detach"
         self.graph.node(
             "stop_gradient",
             [value],
@@ -560,7 +574,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             results.append(value)
         name = node.name()
         moves = name.rpartition("::")[2] in MADE_BY_AUTOGRAD
-        stand_in = self.graph.node(
+        self.graph.node(
             "gather" if moves else "other",
             [one.value for one in operands],
             results,
@@ -570,7 +584,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             native=Record(None, name, operands=tuple(operands), results=tuple(results), node=node),
             replayable=False,
         )
-        self.functions[node] = stand_in, places
+        self.functions.add(node)
         self._flowing.update(results)
 
     def _function_result(self, node: Node, number: int) -> int:
@@ -585,17 +599,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held = self._constants.get(id(array))
         if held is not None and held[1] == array._version:
             return held[2]
-        learned = self._is_learned(array)
-        if learned or array.numel() > UNIFORM or array.layout is not torch.strided:
-            value = self._value(array, learned=learned)
-        else:
-            value = self.graph.array(numbers(array))
-            self.graph.values[value].dtype = dtype_of(array.dtype)
-            self.graph.values[value].bits = bits(array)
+        value = self._value(array, learned=self._is_learned(array))
+        if not self.graph.values[value].learned:
+            self.graph.values[value].number = self._uniform(array)
         self._constants[id(array)] = (array, array._version, value)
         self.tensors[value] = array.detach()
         self._kept.setdefault(address(array), []).append(value)
         return value
+
+    def _uniform(self, array: torch.Tensor) -> Any:
+        """The one number that an array is throughout, if it is small or known to be made of one."""
+        made, version, filling = self._filled.get(id(array), (None, 0, 0.0))
+        if made is not None and made() is array and array._version == version:
+            return filling
+        if array.layout is not torch.strided:
+            return None
+        for axis, stride in enumerate(array.stride()):
+            if stride == 0:
+                array = array.narrow(axis, 0, min(1, array.shape[axis]))
+        return uniform(numbers(array)) if array.numel() <= UNIFORM else None
 
     def _is_learned(self, array: torch.Tensor) -> bool:
         if array.requires_grad or isinstance(array, torch.nn.Parameter):
@@ -658,7 +680,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     tuple(base.stride()),
                 )
             record.node = node
+            self._own.add(node)
         self._pending = left
+
+
+def filling_of(func: Any, args: tuple[Any, ...]) -> float | None:
+    """The number that an operation fills a new array with; None for others."""
+    name = func.overloadpacket.__name__
+    if name in ("zeros", "zeros_like", "new_zeros"):
+        return 0.0
+    if name in ("ones", "ones_like", "new_ones"):
+        return 1.0
+    if name in ("full", "full_like", "new_full"):
+        number = args[2 if name == "new_full" else 1]
+        return number if isinstance(number, (int, float)) else None
+    return None
 
 
 def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:

@@ -7,7 +7,10 @@ from backlight.graph.connection import connection as connection_of
 from backlight.model import Connection
 from backlight.rules import NoRules
 from backlight.scores import Score
+from backlight_torch.acting import entries_of
+from backlight_torch.capture import is_function
 from backlight_torch.feeding import Block
+from backlight_torch.records import Record
 from backlight_torch.ruled import Run, Task, recorded
 
 if TYPE_CHECKING:
@@ -18,8 +21,7 @@ def connection(passes: "Passes", block: Block, score: Score, at: str | None) -> 
     """See `Model.connection`."""
     passes = passes.unoptimised()
     with recorded(passes, Task(block, score, at, None, NoRules())) as run:
-        if run.recorder.functions:
-            note_derivatives(passes, block, run)
+        note_derivatives(passes, block, run)
         graph = run.recorder.graph
         graph.targets = (*graph.targets, *run.recorder.taken)
         return connection_of(graph)
@@ -30,19 +32,26 @@ def note_derivatives(passes: "Passes", block: Block, run: Run) -> None:
     assert run.scores is not None
     handles = []
     try:
-        for node, (function, places) in run.recorder.functions.items():
-            attributes = cast(dict[str, Any], function.attributes)
-            attributes["derivatives"] = (frozenset[int](),) * len(function.results)
-            handles.append(node.register_hook(watch(attributes, places)))
-        passes.backward(block, run.scores, run.starts)
+        for node in run.recorder.graph.nodes:
+            record = node.native
+            if isinstance(record, Record) and record.node is not None and is_function(record.node):
+                attributes = cast(dict[str, Any], node.attributes)
+                attributes["derivatives"] = (frozenset[int](),) * len(node.results)
+                places = [
+                    (node.operands.index(value), entry.number)
+                    for value, entry in entries_of(record)
+                ]
+                handles.append(record.node.register_hook(watch(attributes, places)))
+        if handles:
+            passes.backward(block, run.scores, run.starts)
     finally:
         for handle in handles:
             handle.remove()
 
 
-def watch(attributes: dict[str, Any], places: list[int]) -> Callable[..., None]:
+def watch(attributes: dict[str, Any], places: list[tuple[int, int]]) -> Callable[..., None]:
     def leaving(grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> None:
-        given = frozenset(at for at, place in enumerate(places) if grads[place] is not None)
+        given = frozenset(operand for operand, place in places if grads[place] is not None)
         attributes["derivatives"] = (given,) * len(attributes["derivatives"])
 
     return leaving

@@ -263,13 +263,14 @@ def cross(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
 
 def trilinear(given: dict[str, Any], frozen: bool) -> list[torch.Tensor | None]:
     """Three operands, with new axes where they have none, multiplied and summed up."""
-    product: Any = 1
+    factors = []
     for number in (1, 2, 3):
         factor = given[f"i{number}"]
         for axis in sorted(given[f"expand{number}"]):
             factor = factor.unsqueeze(axis)
-        product = factor * product
-    return [product.sum(given["sumdim"])]
+        factors.append(factor)
+    one, two, three = factors
+    return [(one * two * three).sum(given["sumdim"])]
 
 
 def squared_magnitude(z: torch.Tensor) -> torch.Tensor:
@@ -335,6 +336,7 @@ PARTS: dict[str, Parts] = {
     "rsub": taken_from_multiple,
     "div": truncated,
     "_grouped_mm": grouped,
+    "polar": polar,
     "linalg_cross": cross,
     "_trilinear": trilinear,
 }

@@ -66,7 +66,8 @@ class Hooks:
         changed = list(grads)
         for entry, result in zip(acting.entries, self.results, strict=True):
             if entry.node is node and changed[entry.number] is not None:
-                changed[entry.number] = placed(result, changed[entry.number], entry.view)
+                own = result.reshape(entry.shape)
+                changed[entry.number] = placed(own, changed[entry.number], entry.view)
         for entry in acting.spare:
             if entry.node is node and changed[entry.number] is not None:
                 changed[entry.number] = torch.zeros_like(changed[entry.number])

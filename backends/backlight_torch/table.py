@@ -71,11 +71,8 @@ Row: TypeAlias = Callable[[Call], Found]
 
 def primitive_of(call: Call) -> Found:
     """What an operation is in terms of the core."""
-    row = (
-        ROWS.get(call.name.removesuffix("_copy"))
-        if call.func.namespace in ("aten", "prims")
-        else None
-    )
+    own = call.func.namespace in ("aten", "prims")
+    row = ROWS.get(call.name) or ROWS.get(call.name.removesuffix("_copy")) if own else None
     found = None if row is None else row(call)
     if found is None:
         pointwise = row is None and torch.Tag.pointwise in call.func.tags
@@ -90,6 +87,14 @@ def plain(primitive: str, **attributes: Any) -> Row:
 
 def binary(primitive: str) -> Row:
     return lambda c: (primitive, list(c.given.values())[:2], {})
+
+
+def of_truths(primitive: str) -> Row:
+    def row(c: Call) -> Found:
+        truths = all(one.dtype is torch.bool for one in c.operands)
+        return (primitive if truths else "other"), c.operands, {}
+
+    return row
 
 
 def turned(c: Call) -> Found:
@@ -517,7 +522,7 @@ ROWS: dict[str, Row] = {
     "hardswish": plain("hard_swish"),
     "hardsigmoid": plain("hard_sigmoid"),
     "log_sigmoid_forward": plain("log_sigmoid"),
-    "logical_not": plain("not"),
+    "logical_not": lambda c: ("eq", [c.x, 0], {}),
     "bitwise_not": plain("not"),
     "conj": plain("conj"),
     "_conj": plain("conj"),
@@ -549,7 +554,7 @@ ROWS: dict[str, Row] = {
     "rsub": turned,
     "div": divided,
     "floor_divide": binary("floor_divide"),
-    **{f"logical_{name}": binary(name) for name in ("and", "or", "xor")},
+    **{f"logical_{name}": of_truths(name) for name in ("and", "or", "xor")},
     **{f"bitwise_{name}": binary(name) for name in ("and", "or", "xor")},
     "where": lambda c: ("select", list(c.given.values())[:3], {}),
     "masked_fill": lambda c: ("select", [c["mask"], c["value"], c["self"]], {}),

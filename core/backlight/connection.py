@@ -1,11 +1,10 @@
 """Whether derivatives reach what is explained, and what is said where they do not."""
 
-from collections.abc import Hashable, Sequence
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
 
 from backlight.arrays import shape_of
 from backlight.completeness import listed
-from backlight.model import Connection, Cut, Model
+from backlight.model import Connection, Cut
 from backlight.objective import Objective
 from backlight.tree import leaves, names
 
@@ -14,18 +13,16 @@ ADVICE = (
     "technique at an inner site that comes after it (at=...)."
 )
 
-_found: WeakKeyDictionary[Model, dict[Hashable, Connection]] = WeakKeyDictionary()
-
 
 def connection_of(objective: Objective) -> Connection:
     """The connection of a value and a score, found once for a model, shapes and kind of score."""
     model, inputs = objective.model, objective.inputs
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, objective.target.recipe, objective.at, model.structure())
-    known = _found.setdefault(model, {})
-    if key not in known:
-        known[key] = model.connection(inputs, objective.target, at=objective.at)
-    return known[key]
+    return model.recall(
+        "connection",
+        (shapes, objective.target.recipe, objective.at),
+        lambda: model.connection(inputs, objective.target, at=objective.at),
+    )
 
 
 def unreached_objection(connection: Connection, what: Sequence[str]) -> str | None:
@@ -54,6 +51,16 @@ def unreached_notes(connection: Connection, what: Sequence[str]) -> tuple[str, .
                 f"{place}. Its values are 0, whatever it does. {ADVICE}"
             )
     return tuple(found)
+
+
+def cut_notes(connection: Connection) -> tuple[str, ...]:
+    """What is to be said about ways that are cut beside others."""
+    if not connection.cuts:
+        return ()
+    place = cuts_listed(connection.cuts)
+    return (
+        f"Some ways of the gradient are cut{place}: what the score owes to them is not in the values.",
+    )
 
 
 def cuts_listed(cuts: Sequence[Cut], most: int = 5) -> str:

@@ -19,6 +19,7 @@ from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
 from backlight.interrupts import interruptible
+from backlight.memory import one_call
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
@@ -54,6 +55,7 @@ class Method(ByValue, ABC):
 
     @final
     @interruptible
+    @one_call
     def __call__(
         self,
         model: object,

@@ -1,10 +1,9 @@
 """What the graph of a net shows, for inputs of some shapes and a kind of score: found once."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -94,19 +93,17 @@ class Seen:
         return tuple(found)
 
 
-_found: WeakKeyDictionary[Model, dict[Hashable, Seen | None]] = WeakKeyDictionary()
-
-
 def seen(model: Model, inputs: Inputs, score: Score | None) -> Seen | None:
     """What the graph shows from these inputs to their score, or to the outputs; None where the model
     gives no graph."""
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, score and (score.site, score.recipe), model.structure())
-    known = _found.setdefault(model, {})
-    if key not in known:
+    key = (shapes, score and (score.site, score.recipe))
+
+    def make() -> Seen | None:
         graph = captured(model, inputs, score)
-        known[key] = None if graph is None else Seen(bare(graph))
-    return known[key]
+        return None if graph is None else Seen(bare(graph))
+
+    return model.recall("seen", key, make)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:

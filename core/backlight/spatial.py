@@ -7,23 +7,18 @@ gradient reaches.
 
 import re
 from bisect import bisect_left
-from collections.abc import Hashable
 from math import prod
-from weakref import WeakKeyDictionary
 
 from backlight.arrays import Array, shape_of
 from backlight.completeness import listed
 from backlight.errors import SiteError
 from backlight.graph.grids import Grid, Line
 from backlight.layout import Layout
-from backlight.model import Model
 from backlight.objective import Objective
 from backlight.tree import Tree, leaves
 
 PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
 """Kinds of site that only add an edge, which would shift the map: ZeroPadding2D, ZeroPad2d, pad."""
-
-_found: WeakKeyDictionary[Model, dict[Hashable, str]] = WeakKeyDictionary()
 
 
 def last_feature_map(objective: Objective) -> str:
@@ -39,12 +34,9 @@ def last_feature_map(objective: Objective) -> str:
         return found.name
     inputs, model = objective.inputs, objective.model
     shape = shape_of(leaves(inputs.attributed)[0])
-    remembered = _found.setdefault(model, {})
     # The score matters too: it may be a neuron's, or that of a token other than the class token.
-    key = (shape[1:], objective.target.recipe, model.structure())
-    if key not in remembered:
-        remembered[key] = _search(objective)
-    return remembered[key]
+    key = (shape[1:], objective.target.recipe)
+    return model.recall("last feature map", key, lambda: _search(objective))
 
 
 def grid_at(objective: Objective) -> Grid | None:

@@ -13,6 +13,7 @@ from backlight.completeness import examples, listed
 from backlight.connection import (
     ADVICE,
     connection_of,
+    cut_notes,
     cuts_listed,
     named_parts,
     unreached_notes,
@@ -65,7 +66,7 @@ def largest(sizes: Array, axis: int | tuple[int, ...], model: Model) -> Flags:
 def zero_notes(
     objective: Objective, block: NDArray[np.int64], nonzero: NonZero, differentiates: bool
 ) -> tuple[str, ...]:
-    """What is to be said about the zeros of an attribution.
+    """What is to be said about the zeros of an attribution, and about what is not in its values.
 
     Args:
         objective: of the whole batch.
@@ -78,7 +79,7 @@ def zero_notes(
     """
     found: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    if differentiates and not all(one.all() for one in nonzero.elements):
+    if differentiates:
         part = objective.take(block)
         connection = connection_of(part)
         if not any(connection.reached):
@@ -88,8 +89,9 @@ def zero_notes(
             raise NoGradientError(refused)
         cuts = connection.cuts
         found = unreached_notes(connection, named_parts(part))
-        if cuts:
+        if cuts and not all(one.all() for one in nonzero.elements):
             found += cut_elements(part, connection, nonzero)
+        found = found or cut_notes(connection)
     nothing = np.flatnonzero(~nonzero.examples.any(axis=1))
     if not len(nothing):
         return found

@@ -7,7 +7,7 @@ from typing import final
 from backlight import Connection, Method, Objective, methods
 from backlight.connection import (
     connection_of,
-    cuts_listed,
+    cut_notes,
     named_parts,
     unreached_notes,
     unreached_objection,
@@ -117,7 +117,7 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
         notes=(
             *graph_notes(objective),
             *(notes_at(objective) if chosen else ()),
-            *cut_notes(connection, named_parts(objective)),
+            *way_notes(connection, named_parts(objective)),
             *rules.notes(operations),
         ),
         objection=unreached_objection(connection, named_parts(objective))
@@ -131,17 +131,11 @@ def graph_notes(objective: Objective) -> tuple[str, ...]:
     return () if objective.seen is None else objective.seen.notes(2)
 
 
-def cut_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
+def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     """What is to be said about ways to the score that no derivative passes, where others are open."""
     if not any(connection.reached):
         return ()  # the objection says it
-    found = unreached_notes(connection, what)
-    if connection.cuts:
-        found += (
-            f"Some ways from {' and '.join(what)} are cut{cuts_listed(connection.cuts)}: what goes "
-            "there alone has values of 0.",
-        )
-    return found
+    return (*unreached_notes(connection, what), *cut_notes(connection))
 
 
 def site(subject: Subject, method: Method, at: str | None) -> str | None:

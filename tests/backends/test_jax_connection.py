@@ -118,16 +118,16 @@ def embedded(x: Values) -> Values:
 
 CUT = {
     "stop": (lambda x: stop(jnp.tanh(x)) @ W, Cut("tanh", "stop_gradient")),
-    "at the input": (lambda x: stop(x) @ W, Cut("", "stop_gradient")),
-    "jit": (jax.jit(lambda x: stop(x) @ W), Cut("", "stop_gradient")),
+    "at the input": (lambda x: stop(x) @ W, Cut("dot_general", "stop_gradient")),
+    "jit": (jax.jit(lambda x: stop(x) @ W), Cut("dot_general", "stop_gradient")),
     "remat": (jax.checkpoint(lambda x: stop(jnp.tanh(x)) @ W), Cut("tanh", "stop_gradient")),
     "cast": (lambda x: jnp.asarray(TABLE)[x[:, 1].astype(int)], Cut("slice", "cast to int32")),
     "round": (scoped, Cut("quantise", "round")),
     "floor": (lambda x: jnp.floor(x) @ W, Cut("floor", "floor")),
     "ceil": (lambda x: jnp.ceil(x) @ W, Cut("ceil", "ceil")),
     "sign": (lambda x: jnp.sign(x) @ W, Cut("sign", "sign")),
-    "custom_vjp": (lambda x: quantised(x) @ W, Cut("custom_vjp_call", "quantised")),
-    "custom_jvp": (lambda x: frozen(x) @ W, Cut("frozen", "frozen")),
+    "custom_vjp": (lambda x: quantised(x) @ W, Cut("custom_vjp_call", "quantised (custom_vjp)")),
+    "custom_jvp": (lambda x: frozen(x) @ W, Cut("frozen", "frozen (custom_jvp)")),
     "argmax": (lambda x: jax.nn.one_hot(x.argmax(1), 6) @ W, Cut("argmax", "argmax")),
     "argsort": (lambda x: jnp.argsort(x, 1).astype(float) @ W, Cut("sort[0]", "sort")),
     "comparison": (lambda x: (x > 0).astype(float) @ W, Cut("gt", "gt")),
@@ -236,7 +236,7 @@ def test_each_leaf_has_its_own_ways() -> None:
     # Rectifiers compare too, but this comparison is all that b is for.
     assert found.cuts == (
         Cut("gate", "gt"),
-        Cut("custom_vjp_call", "half_frozen"),
+        Cut("custom_vjp_call", "half_frozen (custom_vjp)"),
     )
 
 

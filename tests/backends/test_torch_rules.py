@@ -292,13 +292,12 @@ def test_guided_backprop_however_a_rectifier_is_spelled(spelling: str) -> None:
 
 def test_biases_are_folded_through_views_and_permutations() -> None:
     weight = torch.randn(4, 2, 3, dtype=torch.float64)
-    bias, scale = torch.randn(2, 3, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    bias = torch.randn(2, 3, dtype=torch.float64)
     head = torch.randn(6, 3, dtype=torch.float64)
 
     def net(x: torch.Tensor) -> torch.Tensor:
-        y = torch.einsum("ntf,fhd->nthd", x, weight) + bias
-        y = y.transpose(1, 2) * 0.7 - bias[:, None]
-        return y.relu().transpose(1, 2).flatten(2).mean(1) @ head
+        y = (torch.einsum("ntf,fhd->nthd", x, weight) + bias) * 0.7 - bias
+        return y.transpose(1, 2).relu().transpose(1, 2).flatten(2).mean(1) @ head
 
     x = torch.randn(2, 5, 4, dtype=torch.float64)
     model = backlight.wrap(net, framework="torch")

@@ -7,7 +7,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from backlight.graph.graph import UNIFORM, DType, Graph, uniform
-from backlight_jax.capture.program import Flattener, Node, Operand, Program, body_of, called
+from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
 from backlight_jax.derivatives.zeros import kept_derivatives
 from backlight_jax.expansions import inside, repeatable
 from backlight_jax.table import RULED, Term, dtype, term
@@ -59,9 +59,11 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
     found = term(equation)
     if node.primitive in RULED:
         attributes: dict[str, Any] = {"body": whole(body_of(equation), derivatives)}
+        found = Term("call", attributes)
         if derivatives:
             attributes["derivatives"] = kept_derivatives(node)
-        found = Term("call", attributes)
+            rule = node.primitive.removesuffix("_call")
+            found = Term("call", attributes, type=f"{called(equation) or 'a function'} ({rule})")
     elif found.primitive == "loop" and derivatives:
         found = Term("loop", looked_into(equation))
     order = range(len(node.inputs)) if found.order is None else found.order
@@ -128,14 +130,5 @@ def bits(aval: Any) -> int:
 def whole(closed: ClosedJaxpr | None, derivatives: bool = False) -> Graph:
     """A function that a net calls, by itself: from its arguments to its results."""
     assert closed is not None
-    program, _ = opened(closed)
+    program, _ = flatten(closed, inside)
     return graph_of(program, program.inputs, program.outputs, derivatives=derivatives)
-
-
-def opened(closed: ClosedJaxpr) -> tuple[Program, Flattener]:
-    """The program of a function, and what puts more equations behind it."""
-    program = Program()
-    program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
-    flattener = Flattener(program, inside)
-    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
-    return program, flattener

@@ -156,24 +156,24 @@ Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
 """What to put in the place of an equation; None to keep it."""
 
 
-def flatten(closed: ClosedJaxpr, opened: Collection[Path] | None = ()) -> Program:
-    """The program of a traced function.
-
-    Args:
-        closed: the traced function.
-        opened: which of the `OPENABLE` calls to open; None for all of them.
-    """
-
-    def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:
-        name = str(equation.primitive.name)
-        open_it = name in OPENABLE and (opened is None or path in opened)
-        return body_of(equation) if name in INLINED or open_it else None
-
+def flatten(closed: ClosedJaxpr, inside: Inside) -> tuple[Program, Flattener]:
+    """The program of a traced function, and what puts more equations behind it."""
     program = Program()
     program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
     flattener = Flattener(program, inside)
     program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
-    return program
+    return program, flattener
+
+
+def opening(calls: Collection[Path] | None = ()) -> Inside:
+    """Opens these of the `OPENABLE` calls, None for all of them, beside those that mean their body."""
+
+    def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:
+        name = str(equation.primitive.name)
+        open_it = name in OPENABLE and (calls is None or path in calls)
+        return body_of(equation) if name in INLINED or open_it else None
+
+    return inside
 
 
 def body_of(equation: JaxprEqn) -> ClosedJaxpr | None:

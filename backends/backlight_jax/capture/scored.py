@@ -14,13 +14,13 @@ from backlight.graph.recognition import Recognised, recognise
 from backlight.graph.unit import Unit
 from backlight.rules import Rules
 from backlight.scores import Score
-from backlight_jax.capture.graph import equations, graph_of, opened
-from backlight_jax.capture.program import SCORE, Node, Operand, Program
+from backlight_jax.capture.graph import equations, graph_of
+from backlight_jax.capture.program import SCORE, Node, Operand, Program, flatten
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes
-from backlight_jax.expansions import abstract
-from backlight_jax.sites.names import Place
+from backlight_jax.expansions import abstract, inside
 from backlight_jax.sites.operations import namer
+from backlight_jax.sites.places import Place
 from backlight_jax.table import is_floating
 
 
@@ -93,7 +93,7 @@ class Scored:
 
 def scored(trace: Trace, score: Score | None, at: Place | None) -> Scored:
     """A net with a score, or its outputs, explained at its arguments or at a site."""
-    program, flattener = opened(trace.jaxpr)
+    program, flattener = flatten(trace.jaxpr, inside)
     signature = trace.signature
     first = len(signature.weights)
     attributed = program.inputs[first : first + len(signature.attributed)]

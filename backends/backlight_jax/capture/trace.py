@@ -15,11 +15,12 @@ from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import Outputs, OutputSpec
 from backlight.tree import map_nested
-from backlight_jax.capture.graph import graph_of, opened
-from backlight_jax.capture.program import Key, Path, Program, flatten
+from backlight_jax.capture.graph import graph_of
+from backlight_jax.capture.program import Key, Path, Program, flatten, opening
+from backlight_jax.expansions import inside
 from backlight_jax.nets import Net
 from backlight_jax.signature import Signature
-from backlight_jax.sites.names import Place, Sites, find_sites, labels
+from backlight_jax.sites.places import Place, Sites, find_sites, labels
 from backlight_jax.sites.structure import Structure
 from backlight_jax.table import is_floating
 
@@ -63,8 +64,8 @@ class Trace:
 
         self.jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*signature.abstract())
         _, self.structure_of_outputs = jax.tree.flatten(shapes)
-        self.whole = flatten(self.jaxpr, opened=None)
-        self.closed = flatten(self.jaxpr)
+        self.whole = flatten(self.jaxpr, opening(None))[0]
+        self.closed = flatten(self.jaxpr, opening())[0]
         self.constant_names = constant_names
         self._arrays: dict[int, jax.Array] = {}
         self._compiled: OrderedDict[Hashable, object] = OrderedDict()
@@ -81,7 +82,7 @@ class Trace:
     @cached_property
     def graph(self) -> Graph:
         """The operations from the examples to the outputs; from the weights where those are indices."""
-        program, _ = opened(self.jaxpr)
+        program, _ = flatten(self.jaxpr, inside)
         values, weights = program.inputs, len(self.signature.weights)
         choices = values[weights:], values, list(program.constants)
         sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
@@ -164,15 +165,21 @@ class Trace:
         opened = frozenset(path[:depth] for path, _ in keys for depth in range(1, len(path)))
         with self._lock:
             if opened not in self._opened:
-                self._opened[opened] = flatten(self.jaxpr, opened)
+                self._opened[opened] = flatten(self.jaxpr, opening(opened))[0]
             return self._opened[opened]
 
     def constants(self, program: Program) -> list[jax.Array]:
         """The arrays that a program closes over: arguments of whatever is compiled from it."""
-        for constant in program.constants.values():
+        own = set(map(id, (*self.whole.constants.values(), *self.closed.constants.values())))
+
+        def array(constant: Any) -> jax.Array:
+            if id(constant) not in own:  # a score's, which may be edited or gone by the next call
+                return jnp.asarray(constant)
             if id(constant) not in self._arrays:
                 self._arrays[id(constant)] = jnp.asarray(constant)
-        return [self._arrays[id(constant)] for constant in program.constants.values()]
+            return self._arrays[id(constant)]
+
+        return [array(constant) for constant in program.constants.values()]
 
     def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
         """What was compiled under this key, built at first use."""

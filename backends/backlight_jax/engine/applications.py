@@ -1,6 +1,6 @@
 """Operations with the values that went through them, as rules see them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
 import jax
@@ -37,7 +37,7 @@ class Applied(Application):
         self.known = known
         self.inputs = tuple(known[value] for value in unit.inputs)
         self.output = known[unit.output]
-        self.params = Params(graph, unit, known)
+        self.params = weights.Params(graph, unit, known)
         self.reference = reference
         self.parts = tuple(
             Applied(graph, part, known, None if reference is None else reference.parts[at])  # type: ignore[arg-type]
@@ -101,31 +101,3 @@ class Applied(Application):
             jnp.broadcast_to(one, like.shape).astype(like.dtype)
             for one, like in zip(cast(Any, inputs), cast(Any, self.inputs), strict=True)
         ]
-
-
-@final
-class Params(Mapping[str, Array]):
-    """The weights of a linear operation, folded only when a rule looks at them."""
-
-    def __init__(self, graph: Graph, unit: Unit, known: Mapping[int, Any]) -> None:
-        self.graph = graph
-        self.unit = unit
-        self.known = known
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self.names:
-            raise KeyError(name)
-        compute = weights.weight if name == "weight" else weights.bias
-        return cast(Array, compute(self.graph, self.unit, self.known))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        if self.unit.linear is None:
-            return ()
-        return ("weight", "bias") if weights.has_bias(self.unit) else ("weight",)

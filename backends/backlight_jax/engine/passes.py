@@ -13,7 +13,7 @@ from backlight.errors import BacklightError, ModelError
 from backlight.scores import Score
 from backlight_jax.capture.program import Program, run
 from backlight_jax.capture.trace import Trace
-from backlight_jax.sites.names import Place
+from backlight_jax.sites.places import Place
 
 ARRAYS = cast(Arrays, jnp)
 """`jax.numpy` has the array API standard's names and meanings."""

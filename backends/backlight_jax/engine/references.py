@@ -18,7 +18,7 @@ from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes
 from backlight_jax.engine.applications import Applied
 from backlight_jax.engine.steps import Values, read
-from backlight_jax.sites.names import Place
+from backlight_jax.sites.places import Place
 
 
 @final

@@ -17,7 +17,7 @@ from backlight_jax.engine import passes
 from backlight_jax.engine.applications import Applied
 from backlight_jax.engine.references import one_row_reference, paired, whole_reference
 from backlight_jax.engine.steps import Values, backward, forward, parts, read
-from backlight_jax.sites.names import Place
+from backlight_jax.sites.places import Place
 
 
 @final

@@ -261,6 +261,8 @@ class Capture:
             names = ("then_branch", "else_branch", "branches")
             branches = chain.from_iterable(functions.get(name, ()) for name in names)
             return {"form": "cond", "branches": tuple(branches)}
+        if primitive == "identity":
+            return found
         if primitive == "call":
             found["body"] = self._body(group)
         passing = derivatives_of(group.core, ask=primitive in ("call", "other"))

@@ -1,51 +1,39 @@
 """Which ways derivatives can take through a graph, and where they are cut."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
+from backlight.graph.moves import OTHER, Moves, at_targets, moves_behind, start
 from backlight.graph.primitives import Family, family
-from backlight.graph.recognition import recognise
 from backlight.graph.ways import NOWHERE, End, Places, Ways, chosen, looped, tested, union
 from backlight.model import Connection, Cut
-from backlight.operations import COMPOSITE
-from backlight.rules import NoRules
 
 FLAT = frozenset({"ceil", "floor", "floor_divide", "round", "sign", "stop_gradient", "trunc"})
 """Primitives with floating-point results whose derivative is zero everywhere."""
 
-FINDING = frozenset({"sort", "top_k"})
-"""Primitives that also give places which they find by comparing."""
+COMPARING = frozenset({"sign", "sort", "top_k"})
+"""Primitives that compare, beside those that give truths or places."""
 
-AROUND = frozenset({"identity", "stop_gradient", "convert", "reshape", "broadcast", "select"})
-"""What a maximum may go through before it is taken away."""
+ADDING = frozenset({"add", "sub", "neg", "identity"})
+"""What a sum is made by."""
+
+Term: TypeAlias = tuple[int, int]
+"""A value, and 1 or -1."""
+
+REPEATED = 4
+"""How many turns of a loop what a value moves in it is followed through."""
 
 
-Unmoved: TypeAlias = Callable[[Sequence[int]], Collection[int]]
-
-
-def connection(graph: Graph, unmoved: Unmoved | None = None) -> Connection:
+def connection(graph: Graph) -> Connection:
     """The ways from each of the sources to the targets, a cut named by the place of its node, or of the
-    nearest before it, or else behind it.
-
-    Args:
-        graph: from the sources to the targets.
-        unmoved: of the positions of nodes that derivatives cannot pass, tells those that only keep
-            numbers safe: the targets stay where their results are moved. Left out, only those count
-            that are known by their structure.
-    """
+    nearest before it, or else behind it."""
     flow = Dependence(graph)
     found = ways_between(flow)
     reached, depends = union(found.passing), union(found.depending)
-    movable = sorted({end.position for end in found.ends if can_move(flow, end, reached)})
-    still = unmoved(movable) if unmoved is not None and movable else ()
-    shown = [
-        end
-        for end in found.ends
-        if end.position not in still and (not end.compares or is_only_way(end, reached, found.ends))
-    ]
+    shown = [end for end in found.ends if not end.is_minor or is_only_way(end, reached, found.ends)]
     cuts = dict.fromkeys(Cut(place_of(flow, end.position), end.type) for end in shown)
     count = range(len(graph.sources))
     return Connection(
@@ -53,13 +41,6 @@ def connection(graph: Graph, unmoved: Unmoved | None = None) -> Connection:
         tuple(leaf in depends for leaf in count),
         tuple(cuts),
     )
-
-
-def can_move(flow: Dependence, end: End, reached: Places) -> bool:
-    """Whether ways end, beside others, at a node of one floating-point result."""
-    node = flow.nodes[end.position]
-    single = len(node.results) == 1 and flow.values[node.result].dtype.differentiable
-    return single and end.before <= reached and (node.primitive in FLAT or node.primitive == "call")
 
 
 def place_of(flow: Dependence, position: int) -> str:
@@ -88,8 +69,8 @@ def place_behind(flow: Dependence, position: int) -> str:
 
 
 def is_only_way(end: End, reached: Places, ends: Iterable[End]) -> bool:
-    """Whether a comparison ends the only ways from a source, none of which a derivative can pass."""
-    otherwise = reached.union(*(other.before for other in ends if not other.compares))
+    """Whether the only ways from a source end there, none of which a derivative can pass."""
+    otherwise = reached.union(*(other.before for other in ends if not other.is_minor))
     return not end.before <= otherwise
 
 
@@ -120,21 +101,58 @@ def ways_between(flow: Dependence) -> Ways:
             for value, depends in zip(
                 nodes[position].results, through[position].depending, strict=True
             ):
-                for at in depends:
+                for at in depends - seldom(flow, nodes[position]):
                     operand = nodes[position].operands[at]
                     behind[operand] = behind.get(operand, NOWHERE) | behind.get(value, NOWHERE)
-    safe = safe_positions(flow)
+    held = {end.position: end for _, end in found if end.before}
     ends = []
     for node, end in found:
         after = union(behind.get(node.results[at], NOWHERE) for at in end.behind)
-        hidden = end.position in safe or replaces_derivative(flow, end.position)
-        if end.before and after and not hidden:
-            ends.append(replace(end, behind=after))
+        if end.before and after and not replaces_derivative(flow, end.position):
+            ends.append(judged(flow, node, replace(end, behind=after), held))
     return Ways(
         tuple(passing.get(target, NOWHERE) for target in graph.targets),
         tuple(depending.get(target, NOWHERE) for target in graph.targets),
         tuple(ends),
     )
+
+
+def judged(flow: Dependence, node: Node, end: End, held: Mapping[int, End]) -> End:
+    """An end with how the targets move by what is given there: not at all by what only keeps numbers
+    safe, such as the largest that is taken away before an exponential."""
+    results = [node.results[at] for at in held[end.position].behind]
+    if end.is_minor:
+        return end
+    if not all(flow.values[value].dtype.differentiable for value in results):
+        return replace(end, moves=(dict.fromkeys(end.behind, OTHER),))
+    given = [{node.results[at]: move for at, move in moves.items()} for moves in end.moves]
+    if not given and len(results) == 1:
+        given = [{}]
+        alike = first_alike(flow)
+        for other in (flow.nodes[at].result for at in held):
+            if alike[other] == alike[results[0]]:
+                given[0] |= start(flow, other)
+    elif not given:
+        given = [dict.fromkeys(results, OTHER)]
+    found = [at_targets(flow, moves_behind(flow, moves, held)) for moves in given]
+    moves = tuple(one for one in found if one)
+    return replace(end, moves=moves, is_minor=not moves)
+
+
+def first_alike(flow: Dependence) -> dict[int, int]:
+    """For each value the first one that is computed alike from the same."""
+    first: dict[int, int] = {}
+    seen: dict[Hashable, int] = {}
+    for position in sorted(flow.needed):
+        node = flow.nodes[position]
+        for value in node.operands:
+            if value not in first:
+                number = flow.values[value].number
+                first[value] = value if number is None else seen.setdefault(repr(number), value)
+        key = node.primitive, *(first[value] for value in node.operands), repr(node.attributes)
+        for at, value in enumerate(node.results):
+            first[value] = seen.setdefault((key, at), value)
+    return first
 
 
 def joined(node: Node, places: Places, known: dict[int, Places]) -> Places:
@@ -148,18 +166,16 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
     if node.primitive == "call":
         return call_ways(flow, node)
     everything = frozenset(range(len(node.operands)))
-    floating = floating_operands(flow, node)
+    depending = node.attributes.get("dependences", (everything,) * len(node.results))
+    floating = floating_operands(flow, node) & union(depending)
     passing = []
     for at, value in enumerate(node.results):
         blocked = node.primitive in FLAT or not flow.values[value].dtype.differentiable
         own = node.attributes.get("derivatives", (floating,) * len(node.results))[at]
         passing.append(NOWHERE if blocked else floating & own)
-    compares = family(node) is Family.FIND or node.primitive in FINDING or is_truth(flow, node)
-    kept = frozenset(
-        at for at, passes in enumerate(passing) if (passes < floating if compares else not passes)
-    )
-    end = End(0, word(flow, node), compares, floating, kept)
-    depending = node.attributes.get("dependences", (everything,) * len(passing))
+    kept = frozenset(at for at, passes in enumerate(passing) if passes < floating)
+    minor = family(node) is Family.FIND or node.primitive in COMPARING or is_truth(flow, node)
+    end = End(0, word(flow, node), minor, floating, kept)
     return Ways(tuple(passing), depending, (end,) if floating and kept else ())
 
 
@@ -167,12 +183,35 @@ def loop_ways(node: Node) -> Ways:
     form, attributes = node.attributes["form"], node.attributes
     if form == "cond":
         return chosen([body_ways(branch) for branch in attributes["branches"]])
-    body = body_ways(attributes["body"])
+    flow = Dependence(attributes["body"])
+    body = ways_between(flow)
     if form == "scan":
-        return looped(body, attributes["constants"], attributes["carried"])
+        constants, carried = attributes["constants"], attributes["carried"]
+        return looped(again(flow, body, constants, carried), constants, carried)
     counts: tuple[int, int] = attributes["constants"]
-    repeated = looped(body, counts[1], len(node.results))
+    carried = len(node.results)
+    repeated = looped(again(flow, body, counts[1], carried), counts[1], carried)
     return tested(body_ways(attributes["test"]), repeated, counts)
+
+
+def again(flow: Dependence, body: Ways, constants: int, carried: int) -> Ways:
+    """The ways through a body, with what moves in its later turns."""
+    held = {end.position for end in body.ends}
+    ends = []
+    for end in body.ends:
+        waiting, found = list(end.moves), list[Moves]()
+        while waiting and len(found) < REPEATED:
+            moves = waiting.pop()
+            if moves and moves not in found:
+                found.append(moves)
+                later = {
+                    flow.graph.sources[constants + at]: m for at, m in moves.items() if at < carried
+                }
+                waiting.append(at_targets(flow, moves_behind(flow, later, held)))
+        if waiting and len(found) == REPEATED:
+            found.append(dict.fromkeys(range(len(flow.graph.targets)), OTHER))
+        ends.append(replace(end, moves=tuple(found)))
+    return replace(body, ends=tuple(ends))
 
 
 def body_ways(body: Graph) -> Ways:
@@ -214,62 +253,44 @@ def word(flow: Dependence, node: Node) -> str:
     return node.type
 
 
+def seldom(flow: Dependence, node: Node) -> Places:
+    """What is only chosen where numbers equal a given one: what it does elsewhere does not count."""
+    test = flow.producer(node.operands[0]) if node.primitive == "select" else None
+    if test is None or test.primitive not in ("eq", "ne"):
+        return NOWHERE
+    real = all(flow.values[value].dtype.differentiable for value in test.operands)
+    if not real or all(flow.number(value) is None for value in test.operands):
+        return NOWHERE
+    return frozenset([1 if test.primitive == "eq" else 2])
+
+
 def replaces_derivative(flow: Dependence, position: int) -> bool:
-    """Whether it is the stop in `x + stop_gradient(q - x)`, or its like: the value is q's, and the
+    """Whether it is a stop in `x + stop_gradient(q - x)`, or its like: the value is q's, and the
     derivative goes straight to x."""
     node = flow.nodes[position]
-    if node.primitive != "stop_gradient":
-        return False
-    difference = flow.producer(node.operands[0])
-    if difference is None or difference.primitive != "sub":
-        return False
-    plus, minus = difference.operands
-    users = [flow.nodes[at] for at in flow.users.get(node.result, ())]
-    return bool(users) and all(
-        (user.primitive == "add" and minus in user.operands)
-        or (user.primitive == "sub" and user.operands == (plus, node.result))
-        for user in users
-    )
+    return node.primitive == "stop_gradient" and bool(straight(flow, node.result))
 
 
-def safe_positions(flow: Dependence) -> set[int]:
-    """The nodes whose stops and comparisons only keep numbers safe: those inside of a softmax and its
-    kin, and the largest number that is taken away before an exponential."""
-    units = recognise(flow.graph, NoRules()).units
-    inside = {at for unit in units if unit.kind in COMPOSITE for at in unit.positions}
-    return inside | {
-        position
-        for position in flow.needed
-        if flow.nodes[position].primitive == "stop_gradient" and is_safeguard(flow, position)
-    }
+def straight(flow: Dependence, value: int) -> set[int]:
+    """The values x that a sum which this value is a term of has added and, with the derivative stopped,
+    taken away."""
+    whole = value
+    while (user := flow.sole_user(whole)) is not None and flow.nodes[user].primitive in ADDING:
+        whole = flow.nodes[user].result
+    passing, stopped = terms(flow, whole, 1, False)
+    return {one for one, sign in passing if (one, -sign) in stopped}
 
 
-def is_safeguard(flow: Dependence, position: int) -> bool:
-    """Whether a stop holds constant the largest of some numbers, which is taken away from them before
-    the exponential, and added again perhaps: the derivative by it is zero."""
-    (stopped,) = flow.nodes[position].results
-    value, node = stopped, flow.producer(stopped)
-    while node is not None and node.primitive in AROUND:
-        value = node.operands[1] if node.primitive == "select" else node.operands[0]
-        node = flow.producer(value)
-    if node is None or node.primitive != "max":
-        return False
-    users = readers(flow, stopped)
-    away = [user for user in users if user.primitive == "sub"]
-    return (
-        bool(away)
-        and all(user.primitive in ("add", "sub") for user in users)
-        and all(one.primitive == "exp" for user in away for one in readers(flow, user.result))
-    )
-
-
-def readers(flow: Dependence, value: int) -> list[Node]:
-    """What reads a value, moved about perhaps."""
-    found = []
-    for at in flow.users.get(value, ()):
-        user = flow.nodes[at]
-        if user.primitive in AROUND and user.primitive != "select":
-            found += readers(flow, user.result)
-        else:
-            found.append(user)
+def terms(flow: Dependence, value: int, sign: int, stops: bool) -> tuple[set[Term], set[Term]]:
+    """What a sum consists of, with the signs: what derivatives pass to, and what they do not."""
+    node = flow.producer(value)
+    if node is None or value in flow.sources or node.primitive not in (*ADDING, "stop_gradient"):
+        return (set(), {(value, sign)}) if stops else ({(value, sign)}, set())
+    stops = stops or node.primitive == "stop_gradient"
+    found: tuple[set[Term], set[Term]] = (set(), set())
+    for place, operand in enumerate(node.operands):
+        turned = node.primitive == "neg" or (node.primitive == "sub" and place == 1)
+        inside = terms(flow, operand, -sign if turned else sign, stops)
+        for one, more in zip(found, inside, strict=True):
+            one |= more
     return found

@@ -27,6 +27,7 @@ class Dependence:
         graph: the graph.
         producers: the position of the node that gives each value.
         touched, active: see above.
+        reached: the values that a derivative can pass to from a source.
         rows: the values that differ from example to example, the touched ones included.
         made: the values that are made of numbers in the code, without any array.
         needed: the positions of the nodes that the targets depend on.
@@ -54,6 +55,7 @@ class Dependence:
             if self.sources.isdisjoint(node.results):
                 self._follow(node)
         self.needed = self._needed()
+        self.reached = frozenset(self.active)
         self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
         for position in sorted(self.needed):

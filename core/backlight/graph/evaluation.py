@@ -51,8 +51,18 @@ class Region:
     def is_pointwise(self) -> bool:
         """Whether each number of the result is made of the one at the same place, node by node."""
         shape = self.flow.shape(self.entry)
-        return all(
-            self.flow.shape(node.result) == shape and is_pointwise(node) for node in self.nodes
+        return not self.is_stopped and all(
+            self.flow.shape(node.result) == shape
+            and (is_pointwise(node) or node.primitive == "stop_gradient")
+            for node in self.nodes
+        )
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a derivative is stopped inside, where there was one."""
+        return any(
+            node.primitive == "stop_gradient" and node.operands[0] in self.flow.reached
+            for node in self.nodes
         )
 
     @property

@@ -122,7 +122,8 @@ def pointwise(flow: Dependence, places: list[int], node: Node) -> Kind | None:
     if name == "neg":
         return Kind.SCALE
     if name == "mul":
-        squared = several and node.operands[0] == node.operands[1]
+        real = flow.values[node.result].dtype is not DType.COMPLEX
+        squared = several and node.operands[0] == node.operands[1] and real
         return Kind.POW if squared else Kind.MUL if several else Kind.SCALE
     if name == "div":
         if several:

@@ -7,7 +7,6 @@ known of it but which values it reads and gives.
 Attributes, by primitive:
 
     convert                          to: DType
-    stop_gradient                    word: str, where the framework has several: what stopped it
     add                              two operands or more
     clamp                            operands (x, low, high)
     select                           operands (condition, where true, where false)

@@ -8,21 +8,29 @@ from typing import TypeAlias, final
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.evaluation import Region, graph_key
-from backlight.graph.folding import folded, linear_of
-from backlight.graph.graph import Graph
+from backlight.graph.folding import folded, linear_of, moved
+from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.kinds import JOINS, kind_of
 from backlight.graph.quotients import reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
 from backlight.graph.signs import not_negative
 from backlight.graph.unit import Unit
-from backlight.operations import COMPOSITE, LINEAR, UNARY, Kind, Operation
+from backlight.operations import (
+    COMPOSITE,
+    LINEAR,
+    PIECEWISE_LINEAR,
+    SMOOTH_RECTIFIERS,
+    UNARY,
+    Kind,
+    Operation,
+)
 from backlight.rules import Rules
 
 INSIDE = frozenset({Kind.MUL, Kind.DIV, Kind.POW, Kind.SUM, Kind.ADD, Kind.SCALE, Kind.MAX}) | UNARY
 """What composite kinds are made of: where rules are for none of these, they need not be opened."""
 
-RECTIFIERS = frozenset({Kind.RELU, Kind.RELU6})
-"""Of these none is inside of a composite kind."""
+RECTIFIERS = PIECEWISE_LINEAR | SMOOTH_RECTIFIERS
+"""Of these none is inside of a composite kind, but for what keeps a variance from falling below 0."""
 
 KEPT = 64
 """How many graphs are remembered with what was recognised in them."""
@@ -96,6 +104,13 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
     def take(unit: Unit) -> None:
         taken.update(dict.fromkeys(unit.positions, unit))
 
+    def choose(position: int) -> None:
+        node = flow.nodes[position]
+        if flow.otherwise(node) and node.primitive not in JOINS:
+            region = chosen(flow, position, taken, rules)
+            if region is not None:
+                take(unit_of(region, Found(Kind.ELEMENTWISE)))
+
     opened = bool(rules.kinds & (INSIDE - RECTIFIERS))
 
     def allowed(kind: Kind) -> bool:
@@ -107,12 +122,11 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
             found = largest_named(flow, position, taken, allowed)
             if found is not None:
                 take(unit_of(*found))
+            elif Kind.ELEMENTWISE in rules.kinds:
+                choose(position)
     for position in reversed(order):
-        node = flow.nodes[position]
-        if position not in taken and flow.otherwise(node) and node.primitive not in JOINS:
-            region = chosen(flow, position, taken, rules)
-            if region is not None:
-                take(unit_of(region, Found(Kind.ELEMENTWISE)))
+        if position not in taken:
+            choose(position)
     for position in order:
         if position not in taken:
             unit = single(flow, position)
@@ -147,7 +161,6 @@ def distinct(units: Iterable[Unit]) -> list[Unit]:
 
 def unit_of(region: Region, found: Found) -> Unit:
     positions = region.positions
-    size = None if found.size is None else region.nodes[found.size].result
     return Unit(
         found.kind,
         positions,
@@ -157,7 +170,7 @@ def unit_of(region: Region, found: Found) -> Unit:
         axes=found.axes,
         replayable=all(node.replayable for node in region.nodes),
         constant=found.constant,
-        size=size,
+        sizes=tuple(region.nodes[place].result for place in found.sizes),
     )
 
 
@@ -209,6 +222,7 @@ def neuron(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit | No
     """A linear operation together with the unary function that is the only user of its result."""
     if unit.kind not in LINEAR or unit.output in flow.kept:
         return None
+    unit = moved(flow, unit, taken)
     users = flow.users.get(unit.output, ())
     followers = {id(taken[at]): taken[at] for at in users if at in taken}
     if len(followers) != 1 or any(at not in taken for at in users):
@@ -268,10 +282,11 @@ def operated(
     known: frozenset[int],
 ) -> Unit:
     spelled = len(unit.positions) > 1 and unit.kind in COMPOSITE - {Kind.NEURON}
+    cast = deciding(flow, unit)
     operation = Operation(
         unit.kind,
-        name(unit),
-        unit.kind.value if spelled else flow.nodes[unit.core].type,
+        name(unit) if cast is None else cast.place,
+        unit.kind.value if spelled else (cast or flow.nodes[unit.core]).type,
         flow.shape(unit.output),
         first=first,
         last=last,
@@ -283,6 +298,22 @@ def operated(
     )
     parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
+
+
+def deciding(flow: Dependence, unit: Unit) -> Node | None:
+    """The cast to whole numbers that decides what an operation does which is not run again."""
+    if unit.kind is not Kind.OTHER or unit.replayable:
+        return None
+    pending = [flow.nodes[unit.core].operands[at] for at in flow.otherwise(flow.nodes[unit.core])]
+    while pending:
+        node = flow.producer(pending.pop())
+        if node is None:
+            continue
+        if node.primitive == "convert" and node.attributes["to"] is DType.INTEGER:
+            return node
+        if not flow.activity(node):
+            pending += [node.operands[at] for at in flow.otherwise(node)]
+    return None
 
 
 def channel_axis(unit: Unit) -> int | None:

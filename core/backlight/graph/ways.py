@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
+from backlight.graph.moves import Moves
+
 Places: TypeAlias = frozenset[int]
 """Which operands, or which results, by their places in a list."""
 
@@ -18,16 +20,19 @@ class End:
     Attributes:
         position: of the node, or of the outermost loop or call that it is in.
         type: what it is, in the framework's words.
-        compares: whether it only compares numbers.
+        is_minor: whether it only compares numbers, or keeps them safe: derivatives by what it gives are
+            zero.
         before: the operands of the whole from which derivatives would come this far.
         behind: the results of the whole that depend on what it gives.
+        moves: how the results of the whole move with what it gives: one or the other.
     """
 
     position: int
     type: str
-    compares: bool
+    is_minor: bool
     before: Places
     behind: Places
+    moves: tuple[Moves, ...] = ()
 
 
 @final

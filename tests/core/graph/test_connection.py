@@ -1,6 +1,5 @@
 """Where derivatives pass and where they are cut, on graphs by hand."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from backlight.graph.connection import connection
@@ -49,30 +48,6 @@ def test_what_a_softmax_takes_away_and_straight_through_is_no_cut() -> None:
     assert connection(build.between([x], [build.do("add", y, rest)])) == Connection(
         (True,), (True,)
     )
-
-
-def test_what_moves_nothing_is_no_cut() -> None:
-    """Told by whoever can run the net."""
-    build = Building()
-    x = build.input(4, 6)
-    mean = build.do("stop_gradient", build.do("mean", x, axes=(1,), keepdims=True))
-    graph = build.between([x], [build.do("add", build.do("sub", x, mean), mean)])
-    asked: list[int] = []
-
-    def unmoved(positions: Sequence[int]) -> Sequence[int]:
-        asked.extend(positions)
-        return positions
-
-    assert len(connection(graph).cuts) == 1
-    assert connection(graph, unmoved) == Connection((True,), (True,))
-    assert [graph.nodes[position].primitive for position in asked] == ["stop_gradient"]
-
-
-def test_a_result_with_a_derivative_by_some_operands_is_no_cut() -> None:
-    build = Building()
-    x, matrix = build.input(4, 6), build.input(4, 6)
-    y = build.do("add", x, matrix, derivatives=(frozenset({1}),))
-    assert connection(build.between([x, matrix], [y])).cuts == ()
 
 
 def looping(form: str) -> Graph:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from backlight.graph.graph import DType
 from backlight.graph.recognition import recognise
 from backlight.operations import Kind
 from backlight.rules import NoRules, Rule, Rules
@@ -83,6 +84,14 @@ SPELLINGS: dict[str, tuple[Kind, Spelling]] = {
         ),
     ),
     "relu by choice": (Kind.RELU, lambda b, h: b.do("select", b.do("gt", h, 0.0), h, 0.0)),
+    "relu by a mask that is stopped": (
+        Kind.RELU,
+        lambda b, h: b.do(
+            "mul",
+            h,
+            b.do("stop_gradient", b.do("convert", b.do("gt", h, 0.0), to=DType.FLOAT)),
+        ),
+    ),
     "gate": (
         Kind.HARD_SIGMOID,
         lambda b, h: b.do("div", b.do("clamp", b.do("add", h, 3.0), 0.0, 6.0), 6.0),
@@ -118,6 +127,10 @@ NEAR_MISSES: dict[str, tuple[Kind, Spelling]] = {
         lambda b, h: b.do("select", b.do("gt", h, 0.002), h, 0.0),
     ),
     "another slope": (Kind.SILU, lambda b, h: b.do("mul", h, b.do("sigmoid", b.do("mul", h, 1.3)))),
+    "a gate that is stopped": (
+        Kind.SILU,
+        lambda b, h: b.do("mul", h, b.do("stop_gradient", b.do("sigmoid", h))),
+    ),
     "a size by another array": (Kind.NORMALIZATION, by_other),
     "a product with a size": (
         Kind.NORMALIZATION,
@@ -177,6 +190,18 @@ def test_the_size_of_a_normalisation_is_what_it_divides_by() -> None:
     graph = build.between([x], [build.do("mul", c, root)])
     (unit,) = [u for u in recognise(graph, NoRules()).units if u.kind is Kind.NORMALIZATION]
     assert unit.size == root
+
+
+def test_a_size_may_be_computed_twice() -> None:
+    build = Building()
+    h = build.dense(build.input(4, 6), 6)
+    mean = build.do("mean", h, axes=(1,), keepdims=True)
+    one, other = (build.do("rsqrt", size(build, centred(build, h))) for _ in range(2))
+    graph = build.between(
+        [0], [build.do("sub", build.do("mul", h, one), build.do("mul", mean, other))]
+    )
+    (unit,) = recognise(graph, NoRules()).units[1:]
+    assert (unit.kind, unit.sizes) == (Kind.NORMALIZATION, (one, other))
 
 
 @dataclass(frozen=True)
@@ -264,6 +289,27 @@ def test_what_only_a_test_reads_is_no_operation_of_its_own() -> None:
         return b.do("select", b.do("gt", b.do("abs", h), 0.5), h, 0.0)
 
     assert kinds(hard_shrink, 5, 8) == [Kind.ELEMENTWISE]
+
+
+def test_what_a_test_chooses_is_one_function_for_rules_about_such() -> None:
+    def elu_that_jumps(b: Building, h: int) -> int:
+        below = b.do("sub", b.do("exp", h), 1.01)
+        return b.do("select", b.do("gt", h, 0.0), h, below)
+
+    rules = For(frozenset({Kind.ELEMENTWISE, Kind.EXP}))
+    assert kinds(elu_that_jumps, 5, 8, rules=rules) == [Kind.ELEMENTWISE]
+
+
+def test_what_keeps_a_variance_above_0_is_no_rectifier() -> None:
+    def layer_norm(b: Building, h: int) -> int:
+        mean = b.do("mean", h, axes=(1,), keepdims=True)
+        squares = b.do("mean", b.do("square", h), axes=(1,), keepdims=True)
+        variance = b.do("maximum", 0.0, b.do("sub", squares, b.do("square", mean)))
+        root = b.do("rsqrt", b.do("add", variance, 1e-5))
+        return b.do("mul", b.do("sub", h, mean), root)
+
+    for rules in (For(frozenset({Kind.RELU})), For(frozenset({Kind.RELU, Kind.SILU, Kind.ELU}))):
+        assert kinds(layer_norm, 5, 8, rules=rules) == [Kind.NORMALIZATION]
 
 
 def test_a_square_has_one_operand_however_it_is_written() -> None:
