@@ -75,6 +75,11 @@ def divided(equation: JaxprEqn) -> Term:
     return Term("div") if real else OTHER
 
 
+def called_back(equation: JaxprEqn) -> Term:
+    """Numbers from Python that hang on nothing here may be others in each run."""
+    return OTHER if equation.invars else Term("random")
+
+
 def selected(equation: JaxprEqn) -> Term:
     """JAX has the case for False first."""
     return Term("select", order=(0, 2, 1)) if len(equation.invars) == 3 else OTHER
@@ -319,6 +324,7 @@ TABLE: Mapping[str, Term | Put] = {
     "transpose": transposed,
     "unstack": lambda equation: Term("unstack", {"axis": equation.params["axis"]}),
     "while": Term("loop"),
+    **dict.fromkeys(("io_callback", "pure_callback"), called_back),
     **dict.fromkeys(
         ("copy", "copy_p", "device_put", "layout_constraint", "mesh_cast", "name", "pbroadcast",
          "optimization_barrier", "pvary", "reduce_precision", "reshard", "sharding_constraint"),

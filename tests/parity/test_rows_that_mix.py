@@ -275,7 +275,7 @@ def slope(framework: str, net: Net, x: Any) -> np.ndarray:
         with tf.GradientTape() as tape:
             tape.watch(x)
             score = tf.reduce_sum(net(x) * chosen)
-        return np.asarray(tape.gradient(score, x))
+        return np.asarray(tf.convert_to_tensor(tape.gradient(score, x)))
     x = x.clone().requires_grad_(True)
     return torch.autograd.grad((net(x) * torch.from_numpy(chosen)).sum(), x)[0].numpy()
 

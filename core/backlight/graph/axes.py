@@ -24,7 +24,7 @@ class GraphAxes:
         count: how many examples there are; lengths that the graph does not know are taken for it.
         axes: of each value that depends on an input or differs from example to example, by number.
         mixing: positions of the nodes at which rows look at each other: what they give for one example
-            depends on others too.
+            depends on the inputs of others too.
         random: positions of the nodes that give other numbers in each run.
     """
 
@@ -48,8 +48,11 @@ class GraphAxes:
         for number, value in enumerate(graph.sources):
             found.axes[value] = found.source(number, value)
         for value in graph.rows.difference(graph.sources):
-            _, *rest = found.lengths(value)
-            found.axes[value] = (examples(count), *map(other, rest))
+            first, *rest = found.lengths(value)
+            found.axes[value] = (
+                examples(count) if first == count else other(first),
+                *map(other, rest),
+            )
         found.follow()
         return found
 
@@ -66,6 +69,7 @@ class GraphAxes:
         """Finds the axes of what nodes give, in order."""
         from backlight.graph.axis_rules import RULES
 
+        touched = set(self.graph.sources)
         for position, node in enumerate(self.graph.nodes):
             if node.primitive == "random":
                 self.random.append(position)
@@ -77,8 +81,10 @@ class GraphAxes:
             if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
                 rule = pointwise
             found = rule(application)
-            if application.mixes and any(map(self.varies, node.operands)):
-                self.mixing.append(position)
+            if not touched.isdisjoint(node.operands):
+                touched.update(node.results)
+                if application.mixes:
+                    self.mixing.append(position)
             for value, axes in zip(node.results, found, strict=False):
                 if value not in self.graph.sources:
                     self.axes[value] = self.checked(value, axes)
@@ -92,10 +98,6 @@ class GraphAxes:
             axis if length in (-1, length_of(axis)) else lost(length)
             for length, axis in zip(said, axes, strict=True)
         )
-
-    def varies(self, value: int) -> bool:
-        """Whether a value has axes of its own here: is no constant."""
-        return value in self.axes
 
     def __getitem__(self, value: int) -> Axes:
         found = self.axes.get(value)

@@ -81,8 +81,10 @@ class Places:
         last = max(self.ends, key=lambda position: (self._order(self.ends[position]), position))
         others = [self.ends[one] for one in self._around(self.ends[last]) if one != last]
         together = self._common([self.ends[last], *others])
-        same = together is not None and self._same_places(together, self.ends[last])
-        found = self.readable(together if same and together is not None else self.ends[last])
+        if together is None or together in self.graph.sources:
+            together = self.ends[last]
+        same = self._same_places(together, self.ends[last])
+        found = self.readable(together if same else self.ends[last])
         return None if found is None else self._described(found, self._around(found))
 
     def readable(self, value: int | None) -> int | None:
@@ -135,6 +137,10 @@ class Places:
         if node.primitive not in MIXING or len(self._varying(node)) != 1:
             return False
         (before,) = self._varying(node)
+        if node.primitive == "conv":
+            weight = self.graph.shape(node.operands[1])
+            if any(weight[axis] > 1 for axis in node.attributes["weight_axes"][2:]):
+                return False
         return before in self.carrying and self._same_places(before, node.result)
 
     def _varying(self, node: Node) -> list[int]:
@@ -191,9 +197,9 @@ class Places:
                 and value in self.flow.active
                 and self._carries(value, self.mattering.edges.get((position, place)))
             ]
-            if not above:
+            if not above and self.flow.active.isdisjoint(node.operands):
                 continue
-            nearest = self._common(above)
+            nearest = self._common(above) if above else None
             ended = True
             for value in node.results:
                 if value in self.flow.active and self._carries(

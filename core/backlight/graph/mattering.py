@@ -50,7 +50,7 @@ class Mattering:
         lengths = self.axes.lengths(node.operands[place])
         results = [self.values.get(value) for value in node.results]
         rule = RULES.get(node.primitive)
-        if rule is None and family(node) in (Family.POINTWISE, Family.TEST):
+        if rule is None and is_pointwise(node):
             rule = pointwise
         if rule is None or all(masks is None for masks in results):
             return everything(lengths)
@@ -64,6 +64,20 @@ class Mattering:
         if found is None or tuple(map(len, found)) != lengths:
             return everything(lengths)
         return found
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether each number of the result is made of those at the same place, in a function kept whole
+    too: what is broadcast in there is no more than numbers."""
+    if node.primitive != "call":
+        return family(node) in (Family.POINTWISE, Family.TEST)
+    body = node.attributes["body"]
+    return all(
+        is_pointwise(inner)
+        or inner.primitive in ("identity", "convert", "stop_gradient")
+        or (inner.primitive == "broadcast" and not body.shape(inner.operands[0]))
+        for inner in body.nodes
+    )
 
 
 @final
@@ -170,10 +184,13 @@ def broadcast(read: Reading) -> Masks | None:
 
 
 def sliced(read: Reading) -> Masks | None:
+    """Every so many-th place stands for those up to the next: a sample is no part."""
     found = nothing(read.lengths)
     ranges = zip(*(read.attributes[name] for name in ("starts", "limits", "strides")), strict=True)
     for mask, part, one in zip(found, read.result, ranges, strict=True):
-        mask[slice(*one)] = part
+        places = np.arange(len(mask))[slice(*one)][part]
+        for place in places:
+            mask[place : place + abs(one[2])] = True
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 from backlight.graph.axes import GraphAxes
 from backlight.graph.dependence import Dependence
 from backlight.graph.feature_map import FeatureMap, Places
+from backlight.graph.graph import Graph
 from tests.core.graph.nets import Net
 
 
@@ -71,6 +72,21 @@ def classified_at_each_place(net: Net) -> None:
     net.score(net.mean(x, 2, 3))
 
 
+def convolved_without_a_rectifier(net: Net) -> None:
+    """Three places wide: no mixing of channels."""
+    net.score(net.linear(net.mean(net.conv(body(net), channels=4, pad=1, place="three"), 2, 3), 5))
+
+
+def every_second_place(net: Net) -> None:
+    """A sample of the places stands for them all."""
+    x = net.conv(net.inputs[0], channels=4, pad=1)
+    for axis in (2, 3):
+        x = net.slice(x, axis, 0, 24, 4)
+    x = with_token(net, tokens(net, net.relu(x)))
+    x = block(net, block(net, x, "first"), "last")
+    net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
+
+
 def squeezed_and_excited(net: Net) -> None:
     x = body(net)
     gate = net.op("sigmoid", net.linear(net.mean(x, 2, 3), 4))
@@ -90,6 +106,18 @@ def shortcut(net: Net) -> None:
 def class_token(net: Net) -> None:
     x = with_token(net, tokens(net, body(net)))
     x = net.norm(block(net, block(net, x, "first"), "last"))
+    net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
+
+
+def activation_kept_whole(net: Net) -> None:
+    """A function with a derivative of its own behind the last attention."""
+    x = with_token(net, tokens(net, body(net)))
+    x = block(net, block(net, x, "first"), "last")
+    inner = Graph()
+    given, made = inner.value((2, 37, 4)), inner.value((2, 37, 4))
+    inner.node("relu", (given,), (made,))
+    inner.sources, inner.targets = (given,), (made,)
+    x = net.op("call", x, body=inner)
     net.score(net.linear(net.op("index", x, axis=1, at=0), 5))
 
 
@@ -134,9 +162,12 @@ NETS: dict[Callable[[Net], None], tuple[str, tuple[int, ...]]] = {
     pooled_and_flattened: ("two", (6, 6)),
     rectified_by_hand: ("two", (6, 6)),
     classified_at_each_place: ("two", (6, 6)),
+    convolved_without_a_rectifier: ("three", (6, 6)),
+    every_second_place: ("last.norm", (6, 6)),
     squeezed_and_excited: ("gated", (6, 6)),
     shortcut: ("sum", (6, 6)),
     class_token: ("last.norm", (6, 6)),
+    activation_kept_whole: ("last.norm", (6, 6)),
     token_behind: ("last.norm", (6, 6)),
     normed_keys: ("last.norm", (6, 6)),
     mean_of_tokens: ("norm", (6, 6)),
@@ -171,6 +202,17 @@ def test_branches_are_said() -> None:
     net = Net((2, 3, 24, 24))
     left = net.relu(net.conv(net.inputs[0], channels=4, stride=2, pad=1), "left")
     right = net.relu(net.conv(net.inputs[0], channels=4, stride=4, size=5), "right")
+    net.score(net.linear(net.op("concat", net.mean(left, 2, 3), net.mean(right, 2, 3), axis=1), 5))
+    found = chosen(net)
+    assert found is not None
+    assert (found.name, found.beside) == ("right", ("left",))
+
+
+def test_branches_of_the_input_itself_are_said() -> None:
+    """The input is no feature map, though both branches come from it and have its places."""
+    net = Net((2, 3, 8, 8))
+    left = net.relu(net.conv(net.inputs[0], channels=4, pad=1), "left")
+    right = net.relu(net.conv(net.inputs[0], channels=4, pad=1), "right")
     net.score(net.linear(net.op("concat", net.mean(left, 2, 3), net.mean(right, 2, 3), axis=1), 5))
     found = chosen(net)
     assert found is not None
