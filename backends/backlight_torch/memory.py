@@ -50,7 +50,9 @@ def address(array: torch.Tensor) -> int:
 
 def holding(array: torch.Tensor) -> StorageWeakRef | None:
     """Keeps the address of an array's memory from being used again, though not the memory."""
-    return StorageWeakRef(array.untyped_storage()) if array.layout is torch.strided else None
+    if array.layout is not torch.strided:
+        return None
+    return StorageWeakRef(array.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 def geometry(array: torch.Tensor) -> Geometry:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from backlight.graph.dependence import Dependence
-from backlight.graph.graph import Graph, Node
+from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
@@ -41,7 +41,7 @@ def output_kind(graph: Graph, value: int, axis: int = 1) -> OutputKind:
         value: one of the outputs.
         axis: of it, where the classes are.
     """
-    found = recognise(unstopped(graph), NoRules())
+    found = recognise(as_if_differentiable(graph), NoRules())
     units = {unit.output: unit for unit in found.units}
     if is_sigmoid(found.flow, units, value):
         return "sigmoid"
@@ -57,19 +57,25 @@ def output_kind(graph: Graph, value: int, axis: int = 1) -> OutputKind:
     return SOFTMAXES.get(unit.kind, "logits")
 
 
-def unstopped(graph: Graph) -> Graph:
-    """The graph without stopped gradients: what an output holds does not hang on its derivatives."""
+def as_if_differentiable(graph: Graph) -> Graph:
+    """The graph with sources of whole numbers, as of words, taken for others, and no gradient stopped:
+    kinds are told of what derivatives pass."""
+    values = list(graph.values)
+    for source in graph.sources:
+        values[source] = replace(values[source], dtype=DType.FLOAT)
     nodes = [
         replace(node, primitive="identity") if node.primitive == "stop_gradient" else node
         for node in graph.nodes
     ]
-    return replace(graph, nodes=nodes)
+    return replace(graph, values=values, nodes=nodes)
 
 
 def keeps(node: Node, flow: Dependence) -> bool:
     """Whether the numbers of its operand are all there, at most in another order of axes."""
     same = flow.shape(node.operands[0]) == flow.shape(node.result) if node.operands else False
-    return node.primitive in SAME | {"transpose"} or (node.primitive == "reshape" and same)
+    return node.primitive in SAME | {"transpose"} or (
+        node.primitive in ("reshape", "slice") and same
+    )
 
 
 def is_sigmoid(flow: Dependence, units: dict[int, Unit], value: int) -> bool:
