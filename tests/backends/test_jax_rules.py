@@ -666,9 +666,17 @@ def test_operations_run_again_are_themselves(name: str, folds: bool) -> None:
     np.testing.assert_allclose(found.gradient, plain.gradient, rtol=1e-9, atol=1e-11)
 
 
-def test_a_normalisation_with_its_size_held_constant() -> None:
+def normed_twice(x: Any) -> Any:
+    def over_size(part: Any) -> Any:
+        return part / jnp.sqrt(x.var(-1, keepdims=True) + 1e-3)
+
+    return (over_size(x) - over_size(x.mean(-1, keepdims=True))) * G + B
+
+
+@pytest.mark.parametrize("norm", [layer_norm, normed_twice])
+def test_a_normalisation_with_its_size_held_constant(norm: Net) -> None:
     x = normal(*FLAT)
-    net = lambda x: layer_norm(x @ W)  # noqa: E731
+    net = lambda x: norm(x @ W)  # noqa: E731
     h = x @ W
     size = np.sqrt(h.var(1) + 1e-3)
     top = np.zeros(8)

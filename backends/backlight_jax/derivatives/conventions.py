@@ -3,6 +3,7 @@ the largest, the first one gets all."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import jax.numpy as jnp
@@ -85,7 +86,7 @@ def windows_gradient(node: Node, x: Any, y: Any, grad: Any) -> Any | None:
     taken = jnp.zeros(y.shape, bool)
     total = jnp.zeros_like(padded)
     nothing = jnp.array(0, grad.dtype)
-    for place in places(window):
+    for place in product(*map(range, window)):  # row by row
         start = [at * step for at, step in zip(place, dilation, strict=True)]
         stop = [
             low + (count - 1) * step + 1
@@ -104,11 +105,3 @@ def windows_gradient(node: Node, x: Any, y: Any, grad: Any) -> Any | None:
         [low for low, _ in padding],
         [length - high for length, (_, high) in zip(padded.shape, padding, strict=True)],
     )
-
-
-def places(window: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The places in a window, row by row."""
-    found: list[tuple[int, ...]] = [()]
-    for length in window:
-        found = [(*place, at) for place in found for at in range(length)]
-    return found

@@ -42,6 +42,6 @@ def results(
         values.update(zip(unit.inputs, inputs, strict=True))
     for node in nodes:
         run([node], values)
-        if frozen and unit.size in node.outputs:
-            values[unit.size] = lax.stop_gradient(values[unit.size])
+        for size in set(unit.sizes).intersection(node.outputs) if frozen else ():
+            values[size] = lax.stop_gradient(values[size])
     return tuple(values[value] for value in unit.outputs)

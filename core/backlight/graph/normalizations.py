@@ -1,7 +1,7 @@
 """Normalisations, told by their properties: odd but for a bias, the same at any scale, proportional to
 x or to x minus its mean over what its size is computed from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,18 +18,18 @@ SCALE = 1e4
 """How large the numbers are made for which an epsilon below the root is nothing."""
 
 
-def normalization_size(region: Region) -> int | None:
-    """The place among a region's nodes of the one that gives the size that x is divided by, or its
-    reciprocal; None if the region is no normalisation."""
+def normalization_sizes(region: Region) -> tuple[int, ...]:
+    """The places among a region's nodes of those that give the size that x is divided by, or its
+    reciprocal, which may be computed more than once; none if the region is no normalisation."""
     nodes = region.nodes
     roots = [place for place, node in enumerate(nodes) if is_root(region, node)]
     constants = region.constants
     if not all(map(is_harmless(region), nodes)):
-        return None
+        return ()
     if not roots or any(not region.flow.is_constant(value) for value in constants):
-        return None
+        return ()
     if SUMMING.isdisjoint(node.primitive for node in nodes):
-        return None
+        return ()
     for x in region.sample(0, every_axis(region)):
         given = region.stand_ins(x, 1)
         trial = Trial(region, given)
@@ -38,11 +38,18 @@ def normalization_size(region: Region) -> int | None:
             continue
         second = trial.at(np.random.default_rng(2).normal(size=x.shape))
         if second is None or not is_normalization(region, first, second):
-            return None
-        return next(
-            (at for at in reversed(roots) if is_linear(trial, nodes[at], first, second)), None
-        )
-    return None
+            return ()
+        for last in reversed(roots):
+            sizes = tuple(at for at in roots if is_same(first.values, nodes[at], nodes[last]))
+            if is_linear(trial, [nodes[at] for at in sizes], first, second):
+                return sizes
+        return ()
+    return ()
+
+
+def is_same(values: Mapping[int, Numbers], one: Node, other: Node) -> bool:
+    """Whether two nodes give the same numbers."""
+    return one is other or np.array_equal(values[one.result], values[other.result])
 
 
 def is_harmless(region: Region) -> Callable[[Node], bool]:
@@ -171,14 +178,14 @@ def proportional(
     return bool(np.isfinite(mean).all() and (spread <= 1e-6 * np.abs(mean)).all())
 
 
-def is_linear(trial: Trial, node: Node, first: Sides, second: Sides) -> bool:
-    """Whether the result is linear in x, but for the bias, once the size is held, and the same at any
+def is_linear(trial: Trial, sizes: Sequence[Node], first: Sides, second: Sides) -> bool:
+    """Whether the result is linear in x, but for the bias, once its sizes are held, and the same at any
     scale where it is not."""
     twice = trial.at(first.x / SCALE, 2 * SCALE)
     scale = np.abs(first.odd).max()
     if twice is None or not close(twice.odd, first.odd, scale):
         return False
-    held = {node.result: first.values[node.result]}
+    held = {node.result: first.values[node.result] for node in sizes}
     one, other = (trial.at(sides.x / SCALE, SCALE, held) for sides in (first, second))
     both = trial.at((first.x + second.x) / SCALE, SCALE, held)
     if one is None or other is None or both is None:

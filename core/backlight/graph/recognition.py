@@ -161,7 +161,6 @@ def distinct(units: Iterable[Unit]) -> list[Unit]:
 
 def unit_of(region: Region, found: Found) -> Unit:
     positions = region.positions
-    size = None if found.size is None else region.nodes[found.size].result
     return Unit(
         found.kind,
         positions,
@@ -171,7 +170,7 @@ def unit_of(region: Region, found: Found) -> Unit:
         axes=found.axes,
         replayable=all(node.replayable for node in region.nodes),
         constant=found.constant,
-        size=size,
+        sizes=tuple(region.nodes[place].result for place in found.sizes),
     )
 
 
@@ -201,7 +200,7 @@ def single(flow: Dependence, position: int) -> Unit | None:
     if not outputs or kind is None:
         return None
     inputs = tuple(node.operands[place] for place in flow.activity(node))
-    if kind in UNARY:  # of one value, that is read twice perhaps
+    if kind in UNARY:  # a square may be spelled as a product
         inputs = tuple(dict.fromkeys(inputs))
     chosen_by_value = kind is Kind.OTHER and bool(flow.otherwise(node))
     return Unit(

@@ -13,7 +13,7 @@ from backlight.graph.dependence import Dependence
 from backlight.graph.evaluation import Region, is_runnable
 from backlight.graph.functions import PROBES
 from backlight.graph.graph import Node, Numbers
-from backlight.graph.normalizations import normalization_size
+from backlight.graph.normalizations import normalization_sizes
 from backlight.graph.primitives import Family, family
 from backlight.graph.softmaxes import softmax_of
 from backlight.operations import Kind
@@ -40,13 +40,13 @@ class Found:
         kind: of the function.
         axes: that it sums over.
         constant: see `functions.Function`.
-        size: of a normalisation: the place among the region's nodes of the one that gives its size.
+        sizes: of a normalisation: the places among the region's nodes of those that give its size.
     """
 
     kind: Kind
     axes: tuple[int, ...] = ()
     constant: float | None = None
-    size: int | None = None
+    sizes: tuple[int, ...] = ()
 
 
 _remembered: OrderedDict[Hashable, Found | None] = OrderedDict()
@@ -137,9 +137,9 @@ def _recognised(region: Region) -> Found | None:
         return Found(*softmax)
     if region.stops:
         return None
-    size = normalization_size(region)
-    if size is not None:
-        return Found(Kind.NORMALIZATION, size=size)
+    sizes = normalization_sizes(region)
+    if sizes:
+        return Found(Kind.NORMALIZATION, sizes=sizes)
     return through_views(region)
 
 

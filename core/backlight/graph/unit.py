@@ -68,7 +68,8 @@ class Unit:
         axes: of a softmax and its kin, and of a maximum over axes.
         replayable: whether it can be run again.
         constant: of a rectifier: where it is cut off, or its slope below 0.
-        size: of a normalisation: the value that it divides by, or multiplies with.
+        sizes: of a normalisation: the values that it divides by, or multiplies with: one, written
+            several times perhaps.
         linear: of a linear operation: its weights.
         parts: of a neuron: the two units.
         operation: as rules see it; known once all units are.
@@ -82,7 +83,7 @@ class Unit:
     axes: tuple[int, ...] = ()
     replayable: bool = True
     constant: float | None = None
-    size: int | None = None
+    sizes: tuple[int, ...] = ()
     linear: Linear | None = None
     parts: "tuple[Unit, ...]" = ()
     operation: Operation | None = field(default=None, repr=False)
@@ -90,6 +91,11 @@ class Unit:
     @property
     def output(self) -> int:
         return self.outputs[0]
+
+    @property
+    def size(self) -> int | None:
+        """The first of the sizes."""
+        return self.sizes[0] if self.sizes else None
 
     @property
     def described(self) -> Operation:

@@ -192,6 +192,18 @@ def test_the_size_of_a_normalisation_is_what_it_divides_by() -> None:
     assert unit.size == root
 
 
+def test_a_size_may_be_computed_twice() -> None:
+    build = Building()
+    h = build.dense(build.input(4, 6), 6)
+    mean = build.do("mean", h, axes=(1,), keepdims=True)
+    one, other = (build.do("rsqrt", size(build, centred(build, h))) for _ in range(2))
+    graph = build.between(
+        [0], [build.do("sub", build.do("mul", h, one), build.do("mul", mean, other))]
+    )
+    (unit,) = recognise(graph, NoRules()).units[1:]
+    assert (unit.kind, unit.sizes) == (Kind.NORMALIZATION, (one, other))
+
+
 @dataclass(frozen=True)
 class For(Rules):
     """Rules for some kinds, which do nothing."""
