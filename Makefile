@@ -10,7 +10,7 @@ DEMO := .venv-demo-$(FRAMEWORK)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format lint types imports benchmarks clean
+.PHONY: help demo test check format lint types imports benchmarks zoo clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ imports: $(INSTALLED)
 
 benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
 	$(BIN)/python -m benchmarks
+
+zoo: $(INSTALLED)  ## Look at nets of other libraries: feature maps, kinds, gaps; those not installed are named
+	$(BIN)/python -m benchmarks.zoo
 
 clean:  ## Remove the environment and everything built
 	rm -rf .venv .venv-demo-* build dist backlight-report backlight-demo backlight-demo-photos .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

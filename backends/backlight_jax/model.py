@@ -1,10 +1,8 @@
 """A JAX net as a Backlight model."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from threading import RLock
 from typing import Any, cast, final
 
 import jax
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.graph.connection import connection
+from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -25,12 +24,9 @@ from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes, ruled
-from backlight_jax.nets import array_names, as_net, is_array
+from backlight_jax.nets import Net, array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
 from backlight_jax.sites.places import Place
-
-TRACES = 32
-"""How many traces a model remembers: one for each batch size and dtype that it was called with."""
 
 
 @final
@@ -39,8 +35,8 @@ class JaxModel(Model):
 
     The net is traced once per shapes and dtypes of its inputs and weights; all passes are compiled
     from that trace. The weights of modules, and arrays bound by `functools.partial`, are arguments
-    of what is compiled; what a plain function closes over is a constant of its trace, and the
-    function is traced anew when it changes. What a jitted function closes over JAX itself freezes.
+    of what is compiled; everything else is part of its trace, and the net is traced anew when it has
+    changed.
 
     An equinox module written for one example is wrapped as `jax.vmap(module)`.
     """
@@ -52,11 +48,12 @@ class JaxModel(Model):
         self.version = jax.__version__
         self.channels: Channels = options.channels or "last"
         self._options = options
-        self._net = as_net(net)
-        self._constant_names = wrapped_names(net)
-        self._closed_over = list(closed_over(net))
-        self._traces: OrderedDict[Signature, Trace] = OrderedDict()
-        self._lock = RLock()
+        self._given = net
+        self._read = as_net(net)
+
+    @property
+    def _net(self) -> Net:
+        return self.recall("net", None, lambda: as_net(self._given))
 
     def predict(self, inputs: Inputs | Tree) -> object:
         trace, arrays = self._traced(self.prepare(inputs))
@@ -148,6 +145,10 @@ class JaxModel(Model):
         named = (replace(cut, name=cut.name or at) for cut in found.cuts)
         return replace(found, cuts=tuple(dict.fromkeys(named)))
 
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
+        trace, _ = self._traced(self.prepare(inputs))
+        return scored(trace, score, None).named
+
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
     ) -> Callable[[str], Array]:
@@ -174,6 +175,9 @@ class JaxModel(Model):
         trace, _ = self._traced(self.prepare(inputs))
         return trace.sites.listed
 
+    def identity(self) -> Hashable:
+        return self._read.identity()
+
     def owns(self, array: object) -> bool:
         return isinstance(array, jax.Array)
 
@@ -195,7 +199,7 @@ class JaxModel(Model):
 
     def _parameter(self) -> Any:
         """The net's first floating-point weight, as far as weights can be found."""
-        for leaf in (*self._net.weights(), *self._closed_over):
+        for leaf in (*self._net.weights(), *closed_over(self._given)):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
@@ -226,24 +230,12 @@ class JaxModel(Model):
         return self._trace(signature), arrays
 
     def _trace(self, signature: Signature) -> Trace:
-        with self._lock:
-            if signature not in self._traces:
-                trace = self._new_trace(signature)
-                signature = trace.signature
-                if self._net.constants:  # the traces of other weights hold these
-                    for other in [other for other in self._traces if other.net != signature.net]:
-                        del self._traces[other]
-                self._traces[signature] = trace
-                while len(self._traces) > TRACES:
-                    self._traces.popitem(last=False)
-            self._traces.move_to_end(signature)
-            return self._traces[signature]
+        return self.recall("trace", signature, lambda: self._new_trace(signature))
 
     def _new_trace(self, signature: Signature) -> Trace:
         try:
-            trace = Trace(
-                self._net, signature, self._net.names(), self._constant_names, self._trace
-            )
+            names = wrapped_names(self._given)
+            trace = Trace(self._net, signature, self._net.names(), names, self._trace)
         except BacklightError:
             raise
         except Exception as error:  # the model may fail in any way; it is told what it was given
@@ -253,9 +245,7 @@ class JaxModel(Model):
                 f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
                 f"jax.vmap(module). The model's own message: {error}"
             ) from error
-        trace.signature = replace(signature, net=self._net.settled(signature.net))
-        if self._options.channels is None and trace.structure.channels is not None:
-            self.channels = trace.structure.channels
+        self.channels = self._options.channels or trace.structure.channels or "last"
         self.signals = trace.structure.signals
         return trace
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast, final
 
 import jax
+import numpy as np
 
 from backlight.errors import ModelError
+from backlight.identity import identity_of
 from backlight.named import named_by_keras
-from backlight_jax.fingerprint import Fingerprint, Watched
 
 Leaves: TypeAlias = Sequence[Any]
+
+ARRAYS: tuple[type, ...] = (jax.Array, np.ndarray, np.generic)
 
 
 @final
@@ -40,8 +43,10 @@ class Net(ABC):
 
     structured = False
     """Whether several inputs are one structured argument."""
-    constants = False
-    """Whether numbers are part of the structure, so that a new one makes the old one useless."""
+
+    @abstractmethod
+    def identity(self) -> Hashable:
+        """What it is made of at the moment beside its weights."""
 
     @abstractmethod
     def state(self) -> State:
@@ -50,10 +55,6 @@ class Net(ABC):
     def weights(self) -> Leaves:
         """The arrays of the state."""
         return self.state().leaves
-
-    def settled(self, structure: Hashable) -> Hashable:
-        """The structure after a trace with this one, without what tracing itself changed."""
-        return structure
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -75,20 +76,14 @@ class Net(ABC):
 class FunctionNet(Net):
     """A function, jitted or not, or another callable without weights that can be found."""
 
-    constants = True
-
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.watched = Watched(function)
+
+    def identity(self) -> Hashable:
+        return identity_of(self.function)
 
     def state(self) -> State:
-        return State((), self.watched.read())
-
-    def weights(self) -> Leaves:
-        return ()
-
-    def settled(self, structure: Hashable) -> Hashable:
-        return self.watched.settled(cast(Fingerprint, structure))
+        return State((), ())
 
     def names(self) -> Sequence[str]:
         return ()
@@ -102,6 +97,7 @@ class TreeNet(Net):
     """A callable that is a tree of arrays, as equinox modules are, or a method of one."""
 
     def __init__(self, tree: Any, method: Callable[..., Any] | None = None) -> None:
+        self.given = tree
         equinox = sys.modules.get("equinox")
         self.frozen = equinox is not None and isinstance(tree, equinox.Module)
         if equinox is not None and self.frozen:
@@ -109,6 +105,10 @@ class TreeNet(Net):
         self.tree = tree
         self.method = method
         self._state = self._read()
+
+    def identity(self) -> Hashable:
+        # The arrays of a frozen module stay: others in their places are an edit.
+        return identity_of(self.given, self.method, arguments=() if self.frozen else ARRAYS)
 
     def state(self) -> State:
         return self._state if self.frozen else self._read()
@@ -135,12 +135,16 @@ class PartialNet(Net):
     """A net with some arguments bound (`functools.partial`): their arrays are weights."""
 
     def __init__(self, partial: "functools.partial[Any]") -> None:
+        self.partial = partial
         self.net = as_net(partial.func)
-        self.constants = self.net.constants
-        self.bound = (partial.args, partial.keywords)
-        self.watched = Watched(
-            *(leaf for leaf in jax.tree.leaves(self.bound) if not is_array(leaf))
-        )
+
+    @property
+    def bound(self) -> tuple[Any, Any]:
+        return self.partial.args, self.partial.keywords
+
+    def identity(self) -> Hashable:
+        rest = [leaf for leaf in jax.tree.leaves(self.bound) if not is_array(leaf)]
+        return Constant(self.partial.func), self.net.identity(), identity_of(*rest)
 
     def state(self) -> State:
         inner = self.net.state()
@@ -148,15 +152,8 @@ class PartialNet(Net):
         arrays, rest = split(leaves)
         return State(
             (*inner.leaves, *arrays),
-            (inner.structure, len(inner.leaves), structure, rest, self.watched.read()),
+            (inner.structure, len(inner.leaves), structure, rest),
         )
-
-    def weights(self) -> Leaves:
-        return (*self.net.weights(), *split(jax.tree.leaves(self.bound))[0])
-
-    def settled(self, structure: Hashable) -> Hashable:
-        inner, *others, watched = cast(tuple[Any, ...], structure)
-        return (self.net.settled(inner), *others, self.watched.settled(watched))
 
     def names(self) -> Sequence[str]:
         positional, keywords = self.bound
@@ -164,7 +161,7 @@ class PartialNet(Net):
         return [*self.net.names(), *(name for part in parts for name in array_names(part))]
 
     def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
-        inner, count, structure, rest, _ = cast(tuple[Any, int, Any, Any, Any], state.structure)
+        inner, count, structure, rest = cast(tuple[Any, int, Any, Any], state.structure)
         bound = jax.tree.unflatten(structure, joined(state.leaves[count:], rest))
         return self.net.call(
             State(state.leaves[:count], inner), *bound[0], *arguments, **{**bound[1], **keywords}
@@ -183,6 +180,9 @@ class LinenNet(Net):
         method: Callable[..., Any] | None = None,
     ) -> None:
         self.module, self.variables, self.rngs, self.method = module, variables, rngs, method
+
+    def identity(self) -> Hashable:
+        return identity_of(self.module, self.method, arguments=ARRAYS)
 
     def state(self) -> State:
         leaves, structure = jax.tree.flatten((self.variables, self.rngs))
@@ -203,19 +203,23 @@ class NnxNet(Net):
     def __init__(self, module: Any, method: Callable[..., Any] | None = None) -> None:
         self.module, self.method = module, method
 
+    def identity(self) -> Hashable:
+        kinds = (sys.modules["flax.nnx"].Variable, *ARRAYS)
+        return identity_of(self.module, self.method, arguments=kinds)
+
     def state(self) -> State:
         graph, state = sys.modules["flax.nnx"].split(self.module)
         leaves, structure = jax.tree.flatten(state)
-        return State(leaves, (graph, structure))
+        return State(leaves, (Covered(graph), structure))
 
     def names(self) -> Sequence[str]:
         names = array_names(sys.modules["flax.nnx"].state(self.module))
         return [name.removesuffix(".value") for name in names]
 
     def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
-        graph, structure = cast(tuple[Any, Any], state.structure)
+        covered, structure = cast(tuple[Any, Any], state.structure)
         variables = jax.tree.unflatten(structure, state.leaves)
-        module = sys.modules["flax.nnx"].merge(graph, variables)
+        module = sys.modules["flax.nnx"].merge(covered.value, variables)
         module.eval()
         if self.method is not None:
             return self.method(module, *arguments, **keywords)
@@ -230,6 +234,9 @@ class KerasNet(Net):
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
+
+    def identity(self) -> Hashable:
+        return identity_of(self.layer, arguments=(sys.modules["keras"].Variable,))
 
     def state(self) -> State:
         if not self.layer.built:
@@ -314,6 +321,20 @@ class Constant:
 
     def __hash__(self) -> int:
         return self.hash
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """A part of a structure that need not be compared, as the net's identity covers it."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Covered)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 def split(leaves: Leaves) -> tuple[list[Any], tuple[Constant | None, ...]]:

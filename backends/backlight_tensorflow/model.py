@@ -1,7 +1,6 @@
 """A TensorFlow or Keras network as a Model: each verb is a program made from one trace."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +9,8 @@ from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputTypeError
+from backlight.graph.graph import Graph
+from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -18,17 +19,13 @@ from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
 from backlight_tensorflow import arrays as array_functions
+from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
-from backlight_tensorflow.engine.programs import Evaluation, score_arguments
-from backlight_tensorflow.engine.ruled_calls import Explained
+from backlight_tensorflow.engine.explained import Explained
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
-from backlight_tensorflow.sites import inner_sites, named_site, replacement, require_examples
-from backlight_tensorflow.structure import structure_of
-
-KEPT_TRACES = 32
-"""How many traces a model remembers: one per shape of inputs, batch size aside."""
+from backlight_tensorflow.sites import inner_sites, named_site, require_examples
 
 
 class TensorFlowModel(Model):
@@ -36,9 +33,8 @@ class TensorFlowModel(Model):
 
     It is traced once per structure, dtypes and shapes of its inputs, for any number of examples if
     it can be. All verbs are copies of that graph: user code does not run again, and assignments,
-    assertions and updates of moving averages are left out. New weights are seen at once. A Keras model
-    or tf.Module is traced anew when its layers, variables, activations or public plain attributes
-    have changed; what else Python code may read is seen after `backlight.forget()` only.
+    assertions and updates of moving averages are left out. New weights are seen at once; when anything
+    else has changed that the Python code reads, it is traced anew.
 
     The sites of a Keras model are its layers' results (`conv1`, nested ones `resnet/conv1`); those of
     everything else are the operations of the graph (`dense/Relu`), which have less steady names.
@@ -49,12 +45,22 @@ class TensorFlowModel(Model):
     arrays: Arrays = cast(Arrays, array_functions)
 
     def __init__(self, net: Any, options: Options) -> None:
-        self._network: Network = network(net)
+        self._given = net
         self._kind = options.outputs
-        self.channels: Channels = options.channels or self._network.channels
-        self.signals = self._network.signals
-        self._traces: OrderedDict[Hashable, Trace] = OrderedDict()
-        self._of_one_size: set[Hashable] = set()
+        self._channels = options.channels
+        network(net)  # which objects where the net is none that can be called
+
+    @property
+    def _network(self) -> Network:
+        return self.recall("network", None, lambda: network(self._given))
+
+    @property
+    def channels(self) -> Channels:  # type: ignore[override]
+        return self._channels or self._network.channels
+
+    @property
+    def signals(self) -> bool:  # type: ignore[override]
+        return self._network.signals
 
     def predict(self, inputs: Inputs | Tree) -> object:
         request, traced = self._traced(inputs)
@@ -124,6 +130,11 @@ class TensorFlowModel(Model):
         with self._network.explained(request):
             return Explained(traced, request, score, at, None).connection()
 
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        request, traced = self._traced(inputs)
+        with self._network.explained(request):
+            return Explained(traced, request, score, None, None).named_graph()
+
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)
         site = named_site(traced, request, at)
@@ -140,8 +151,8 @@ class TensorFlowModel(Model):
         with self._network.explained(request):
             return inner_sites(traced, request)
 
-    def structure(self) -> Hashable:
-        return structure_of(self._network.net)
+    def identity(self) -> Hashable:
+        return identity_of(self._given)
 
     def owns(self, array: object) -> bool:
         return isinstance(array, (tf.Tensor, tf.Variable))
@@ -188,37 +199,24 @@ class TensorFlowModel(Model):
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
         """The trace for these inputs, made at the first ones of their kind."""
         request = Request(self.prepare(inputs))
-        known = self._known(request)
-        if known is not None:
-            return request, known
-        with LOCK:
-            known = self._known(request)
-            if known is None:
-                key, known = self._trace(request)
-                # As it is now: the first call of a layer makes its variables.
-                self._traces[self.structure(), key] = known
-                while len(self._traces) > KEPT_TRACES:
-                    self._traces.popitem(last=False)
-        return request, known
 
-    def _known(self, request: Request) -> Trace | None:
-        structure = self.structure()
-        return self._traces.get((structure, request.key)) or self._traces.get(
-            (structure, (request.key, request.count))
-        )
-
-    def _trace(self, request: Request) -> tuple[Hashable, Trace]:
-        call, recorder = self._network.call, self._network.recorder
-        if request.key not in self._of_one_size:
+        def of_any_size() -> Trace | None:
             try:
-                return request.key, trace(call, request, None, recorder)
+                return self._trace(request, None)
             except Exception:
                 # It may need to know the number of examples; if it is broken, it fails again.
-                pass
-        with self._network.explained(request):
-            found = trace(call, request, request.count, recorder)
-        self._of_one_size.add(request.key)
-        return (request.key, request.count), found
+                return None
+
+        found = self.recall("trace", request.key, of_any_size)
+        if found is None:
+            key = (request.key, request.count)
+            with self._network.explained(request):
+                found = self.recall("trace", key, lambda: self._trace(request, request.count))
+        return request, found
+
+    def _trace(self, request: Request, count: int | None) -> Trace:
+        with LOCK:
+            return trace(self._network.call, request, count, self._network.recorder)
 
     def _evaluate(
         self,
@@ -231,38 +229,15 @@ class TensorFlowModel(Model):
     ) -> tuple[Array, list[Array], Tree]:
         """Scores, gradients, and the value at the site."""
         request, traced = self._traced(inputs)
-        scored = None if score.site is None else named_site(traced, request, score.site)
-        site = None if at is None else named_site(traced, request, at)
-        more: list[Tensor] = []
-        specs: list[tf.TensorSpec] = []
-        if site is not None and value is not None:
-            more.append(replacement(leaves(value)[0], site, request))
-            specs.append(tf.TensorSpec((traced.count, *more[0].shape[1:]), more[0].dtype))
-        operands, of_operands = score_arguments(score)
-        more, specs = more + operands, specs + of_operands
-        key = (
-            "score",
-            score.recipe,
-            None if site is None else site.name,
-            tuple(specs),
-            value is not None,
-            differentiated,
+        given = None if value is None else leaves(value)
+        evaluation = Explained(traced, request, score, at, given).evaluation(differentiated)
+        with self._network.explained(request, score):
+            found = evaluation()
+        return (
+            found.scores,
+            found.gradients,
+            cast(Tree, found.activation[0] if found.activation else value),
         )
-        build = Evaluation(
-            traced=traced,
-            score=score,
-            scored=None if scored is None else scored.value,
-            at=None if site is None else site.value,
-            replaced=value is not None,
-            differentiated=differentiated,
-            width=request.width,
-            arguments=len(request.tensors),
-        )
-        scores, gradients, activation = self._run(request, traced, key, build, more, specs, score)
-        if activation:
-            require_examples(site, shape_of(activation[0]), request)
-            value = activation[0]
-        return scores, gradients, cast(Tree, value)
 
     def _run(
         self,
@@ -270,10 +245,7 @@ class TensorFlowModel(Model):
         traced: Trace,
         key: Hashable,
         build: Callable[..., object],
-        more: Sequence[Tensor] = (),
-        specs: Sequence[tf.TensorSpec] = (),
-        score: Score | None = None,
     ) -> Any:
-        program = traced.program(key, build, [*request.specs(traced.count), *specs])
-        with self._network.explained(request, score):
-            return program(*request.tensors, *more)
+        program = traced.program(key, build, request.specs(traced.count))
+        with self._network.explained(request):
+            return program(*request.tensors)

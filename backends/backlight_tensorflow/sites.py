@@ -36,7 +36,7 @@ def named_site(traced: "Trace", request: Request, name: str) -> "Named":
         UnknownNameError: no such name.
         SiteError: no floating-point number there, or none for each of the examples.
     """
-    found = traced.named.get(name)
+    found = traced.named.get(name) or traced.operations.get(name)
     if found is None:
         nested = [each for each in traced.named.values() if each.name.endswith(f"/{name}")]
         if len(nested) != 1:
@@ -119,9 +119,10 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
     made.note_calls(extents)
 
 
-def name_operations(made: "Trace") -> None:
-    """Name the results of operations, in a network that is no Keras model, as the graph does."""
-    made.by_operation = True
+def name_operations(made: "Trace", listed: bool) -> None:
+    """Name the results of operations as the graph does; they are listed as sites in a network that is no
+    Keras model."""
+    made.by_operation = listed
     seen: Counter[str] = Counter()
     for node in made.flat.needed():
         if node.op.type in SAME_VALUE or not made.depends(node):
@@ -130,4 +131,4 @@ def name_operations(made: "Trace") -> None:
         name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
         for position, value in enumerate(node.outputs):
             several = f"[{position}]" if len(node.outputs) > 1 else ""
-            made.name(name + several, value, node.op.type, "Pool" in node.op.type)
+            made.name(name + several, value, node.op.type, "Pool" in node.op.type, listed)

@@ -1,6 +1,6 @@
 """Recognised operations with what went through them, as rules see them, and where gradients enter."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -166,7 +166,7 @@ def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplicat
             parts=(linear, unary),
         )
     if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors)
+        weights = Weights(graph, unit.linear, tensors, arrays)
         return TorchApplication(
             unit.described,
             arrays,
@@ -182,14 +182,14 @@ def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplicat
         arrays,
         inputs,
         output,
-        forward_of(recorder, unit, None),
+        forward_of(recorder, unit),
         derivative=derivative_of(graph, unit, tensors),
         frozen=frozen_of(recorder, unit),
     )
 
 
-def forward_of(recorder: Recorder, unit: Unit, held: int | None) -> Forward:
-    """Runs it again, with a value held constant."""
+def forward_of(recorder: Recorder, unit: Unit, held: Collection[int] = ()) -> Forward:
+    """Runs it again, with some values held constant."""
     graph = recorder.graph
     record = graph.nodes[unit.core].native
 
@@ -208,8 +208,8 @@ def frozen_of(recorder: Recorder, unit: Unit) -> Forward | None:
     """A normalisation with what it divides by held constant."""
     if unit.kind is not Kind.NORMALIZATION:
         return None
-    if unit.size is not None:
-        return forward_of(recorder, unit, unit.size)
+    if unit.sizes:
+        return forward_of(recorder, unit, unit.sizes)
     record = recorder.graph.nodes[unit.core].native
     assert isinstance(record, Record)
     parts = PARTS[record.name]

@@ -113,6 +113,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         learned: Iterable[torch.Tensor] = (),
         keep: Collection[int] = (),
         expand: Expand | None = None,
+        draws: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph()
@@ -126,6 +127,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._learned_memory: set[int] | None = None
         self._keep = keep
         self._expand = expand
+        self._draws = draws
         self._known: dict[int, Known] = {}
         self._memories: dict[int, Memory] = {}
         self._constants: dict[int, tuple[torch.Tensor, int, int]] = {}
@@ -135,6 +137,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """By memory: the values whose tensors are there."""
         self._flowing: set[int] = set()
         """Values that derivatives lead back from, unless autograd says otherwise."""
+        self._ungraded: set[int] = set()
+        """Values that were computed with gradients off."""
         self._by_edge: dict[tuple[Node, int], int] = {}
         self._compound: dict[int, tuple[Record, Parts]] = {}
         """By id: the nodes that are seen as what they consist of."""
@@ -189,6 +193,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def value_of(self, array: torch.Tensor) -> int:
         """Which value an array is."""
         return self._operand(array).value
+
+    def knows(self, array: torch.Tensor) -> bool:
+        """Whether an array depends on what is recorded."""
+        return self._is_touched(array)
 
     def has(self, values: Iterable[int]) -> bool:
         """Whether all of these are kept that can be: numbers in the code need not be."""
@@ -254,9 +262,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = tensors_in(args) + (tensors_in(list(kwargs.values())) if kwargs else [])
         shaped = func.overloadpacket.__name__ in SHAPED
         if shaped or not any(self._is_touched(one) for one in given):
+            written = written_by(func, args, kwargs) if mutable else []
             if mutable:
-                self._protect(written_by(func, args, kwargs))
+                self._protect(written)
             result = func(*args, **kwargs)
+            if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+                self._drawn(func, written or tensors_in(result), bool(written))
             filling = filling_of(func, args)
             if filling is not None:
                 self._filled[id(result)] = weakref.ref(result), result._version, filling
@@ -269,25 +280,38 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if mutable and name.endswith("_"):
             name = name[:-1]
         record = Record(func, name, stands, named, tuple(operands))
-        before, written = None, list[torch.Tensor]()
+        returned = func._schema.returns
+        in_place = mutable and (not returned or returned[0].alias_info is not None)
+        before: Node = None
+        written = []
         if mutable:
             before = args[0].grad_fn if args and is_tensor(args[0]) else None
             written = written_by(func, args, kwargs)
-            found, parts = self._understood(record, written, given)
+            if in_place:
+                found, parts = self._understood(record, written, given)
             self._protect(written)
             result = func(*args, **kwargs)
-            results = written
+            results = written if in_place else tensors_in(result)
         else:
             result = func(*args, **kwargs)
             results = tensors_in(result)
-            if not results:
-                self._read_out(record)
-                return result
+        if not results:
+            self._read_out(record)
+            return result
+        if not in_place:
             found, parts = self._understood(record, results, given)
         if func is torch.ops.aten.clone.default and (args[0].is_conj() or args[0].is_neg()):
             self._written_out[id(result)] = (result, args[0])
-        self._note(record, found, parts, results, before)
+        self._note(record, found, parts, results, before, in_place)
         return result
+
+    def _drawn(self, func: Any, arrays: list[torch.Tensor], written: bool) -> None:
+        """Random numbers, which are others in the next run."""
+        values = [self._value(one) for one in arrays]
+        name = func.overloadpacket.__name__.strip("_")
+        self.graph.node("random", (), values, type=f"{func.namespace}.{name}", place=self._place())
+        for array, value in zip(arrays, values, strict=True):
+            self._register(array, value, written=written)
 
     def _read_out(self, record: Record) -> None:
         """Numbers leave PyTorch for Python, which may do anything with them."""
@@ -321,6 +345,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parts: Parts | None,
         results: list[torch.Tensor],
         before: Node,
+        in_place: bool,
     ) -> None:
         """Append what was run."""
         node = self._appended(record, found, results)
@@ -331,7 +356,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._pending.append(Pending(record, results[0], before))
         for number, array in enumerate(results):
             value = node.results[number] if number < len(node.results) else self._value(array)
-            self._register(array, value, written=record.func._schema.is_mutable)
+            self._register(array, value, written=in_place)
 
     def _appended(self, record: Record, found: Found, results: list[torch.Tensor]) -> GraphNode:
         primitive, operands, attributes = found
@@ -352,6 +377,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
         differentiable = family(node) not in UNDIFFERENTIABLE and primitive != "stop_gradient"
+        if not torch.is_grad_enabled():
+            self._ungraded.update(values)
         if differentiable and record.active:
             self._flowing.update(
                 value for value in values if graph.values[value].dtype.differentiable
@@ -516,7 +543,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _stopped(self, value: int, array: torch.Tensor) -> int:
         """A value that derivatives do not lead back from, though they would from what made it."""
         found = self._value(array)
-        label = "detach" if torch.is_grad_enabled() else "torch.no_grad"
+        label = "torch.no_grad" if value in self._ungraded else "detach"
         self.graph.node(
             "stop_gradient",
             [value],

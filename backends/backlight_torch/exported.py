@@ -142,11 +142,12 @@ def unchanged(place: Place, value: object) -> object:
 
 @contextmanager
 def following(follow: Callable[[str], None]) -> Iterator[None]:
+    before = follower()
     _running.follower = follow
     try:
         yield
     finally:
-        _running.follower = None
+        _running.follower = before
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any, TypeVar, cast, final
+from typing import cast, final
 
 import array_api_compat.torch
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays
+from backlight.arrays import Array, Arrays, Channels
 from backlight.errors import InputTypeError
+from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
+from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options, Site
 from backlight.operations import Operation
@@ -19,9 +21,10 @@ from backlight.outputs import Outputs, OutputSpec
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight.tree import Tree, map_leaves, map_nested
+from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.connection import connection
 from backlight_torch.feeding import Block, blocks, joined, joined_outputs, joined_trees, signature
-from backlight_torch.nets import Net
+from backlight_torch.nets import Net, net_of
 from backlight_torch.passes import Passes
 from backlight_torch.ruled import (
     Task,
@@ -30,12 +33,7 @@ from backlight_torch.ruled import (
     ruled_gradient,
     ruled_operations,
 )
-from backlight_torch.running import every
-
-REMEMBERED = 64
-"""How many input signatures a model remembers the sites and outputs of."""
-
-T = TypeVar("T")
+from backlight_torch.seen import named_graph
 
 
 @final
@@ -51,13 +49,27 @@ class TorchModel(Model):
     version = torch.__version__
     arrays = cast(Arrays, array_api_compat.torch)
 
-    def __init__(self, net: Net, options: Options) -> None:
-        self.net = net
+    def __init__(self, net: object, options: Options) -> None:
+        self.given = net
         self.options = options
-        self.channels = options.channels or net.channels
-        self.signals = net.signals
-        self._passes = Passes(net, self.arrays, self.sites)
-        self._remembered: dict[Hashable, Any] = {}
+
+    @property
+    def net(self) -> Net:
+        return self._passes.net
+
+    @property
+    def _passes(self) -> Passes:
+        return self.recall(
+            "passes", None, lambda: Passes(net_of(self.given), self.arrays, self.sites)
+        )
+
+    @property
+    def channels(self) -> Channels:  # type: ignore[override]
+        return self.options.channels or self.net.channels
+
+    @property
+    def signals(self) -> bool:  # type: ignore[override]
+        return self.net.signals
 
     def predict(self, inputs: Inputs | Tree) -> object:
         kept = blocks(self.prepare(inputs), self.net.rows)
@@ -65,9 +77,7 @@ class TorchModel(Model):
 
     def outputs(self, inputs: Inputs | Tree) -> Outputs:
         prepared = self.prepare(inputs)
-        return self._once(
-            ("outputs", signature(prepared), self.structure()), lambda: self._outputs(prepared)
-        )
+        return self.recall("outputs", signature(prepared), lambda: self._outputs(prepared))
 
     def score(
         self,
@@ -125,20 +135,21 @@ class TorchModel(Model):
         block = blocks(self.prepare(inputs), self.net.rows)[0]
         return connection(self._passes, block, score, at)
 
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        block = blocks(self.prepare(inputs), self.net.rows)[0]
+        # Of one example alone, none can be told from any other axis of length 1.
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
+
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         kept = blocks(self.prepare(inputs), self.net.rows)
         return cast(Array, joined([self._passes.activation(block, at) for block in kept], kept))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         prepared = self.prepare(inputs)
-        return self._once(
-            ("sites", signature(prepared), self.structure()), lambda: self._sites(prepared)
-        )
+        return self.recall("sites", signature(prepared), lambda: self._sites(prepared))
 
-    def structure(self) -> Hashable:
-        return tuple(
-            (id(module), type(module), *shapes_of(module)) for module in every(self.net.roots())
-        )
+    def identity(self) -> Hashable:
+        return identity_of(self.given)
 
     def detached(self, array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
@@ -232,20 +243,6 @@ class TorchModel(Model):
             )
         )
         return dtype, device if like is None else like.device
-
-    def _once(self, key: Hashable, find: Callable[[], T]) -> T:
-        if key not in self._remembered:
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            found = find()
-            self._remembered[key] = found
-            return found
-        return cast(T, self._remembered[key])
-
-
-def shapes_of(module: torch.nn.Module) -> list[object]:
-    """The shapes of a module's own weights: a new layer may get the address of one that is gone."""
-    return [None if one is None else one.shape for one in module._parameters.values()]
 
 
 def resized_operations(

@@ -1,6 +1,6 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import cast, final
 
 import torch
@@ -12,6 +12,7 @@ from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
+from backlight_torch.calls import functions_visited, is_call
 from backlight_torch.feeding import Block, described, fed, first_array
 from backlight_torch.nets import Net
 from backlight_torch.running import running
@@ -149,8 +150,12 @@ class Passes:
         """The outputs. Of a passage, or of what goes through one, only its places are visited."""
         if isinstance(visitor, Passage):
             passage = visitor
+        only = None if passage is None else passage.places
         try:
-            return self.net.call(arguments, visitor, None if passage is None else passage.places)
+            if visitor is not None and looks_at_functions(visitor, only):
+                with functions_visited(self.net, visitor, only):
+                    return self.net.call(arguments, visitor, only)
+            return self.net.call(arguments, visitor, only)
         except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -227,3 +232,8 @@ class Passes:
         known = [site.name for site in self.sites_of(block.inputs)]
         place = Point.parse(name, self.net.places()).place
         return UnknownNameError("site", name, known, UNSEEN if place in self.net.places() else "")
+
+
+def looks_at_functions(visitor: Visitor, only: Collection[str] | None) -> bool:
+    """Whether calls of functions are to be seen: all modules alone can be, without."""
+    return any(map(is_call, only)) if only is not None else not isinstance(visitor, Survey)

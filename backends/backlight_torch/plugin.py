@@ -21,9 +21,8 @@ def backlight_wrap(
     if framework is None and not owned(net, inputs):
         return None
     from backlight_torch.model import TorchModel
-    from backlight_torch.nets import net_of
 
-    return TorchModel(net_of(net), options)
+    return TorchModel(net, options)
 
 
 @hookimpl

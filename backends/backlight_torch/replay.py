@@ -1,6 +1,6 @@
 """Operations of a recorded run, run once more at other values."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ def run(
     graph: Graph,
     positions: Iterable[int],
     values: MutableMapping[int, torch.Tensor],
-    held: int | None = None,
+    held: Collection[int] = (),
 ) -> None:
     """Run operations in order.
 
@@ -21,14 +21,14 @@ def run(
         graph: that they are in.
         positions: of theirs.
         values: by number: what they read, and then what they give too.
-        held: a value that is taken for a constant once it is known.
+        held: values that are taken for constants once they are known.
     """
     for position in positions:
         node = graph.nodes[position]
         record = node.native
         results = record.run(values) if isinstance(record, Record) else [moved(node, values)]
         for value, result in zip(node.results, results, strict=False):
-            values[value] = result.detach() if value == held else result
+            values[value] = result.detach() if value in held else result
 
 
 def moved(node: Node, values: MutableMapping[int, torch.Tensor]) -> torch.Tensor:

@@ -89,6 +89,14 @@ def binary(primitive: str) -> Row:
     return lambda c: (primitive, list(c.given.values())[:2], {})
 
 
+def of_truths(primitive: str) -> Row:
+    def row(c: Call) -> Found:
+        truths = all(one.dtype is torch.bool for one in c.operands)
+        return (primitive if truths else "other"), c.operands, {}
+
+    return row
+
+
 def turned(c: Call) -> Found:
     return "sub", [c["other"], c["self"]], {}
 
@@ -514,7 +522,7 @@ ROWS: dict[str, Row] = {
     "hardswish": plain("hard_swish"),
     "hardsigmoid": plain("hard_sigmoid"),
     "log_sigmoid_forward": plain("log_sigmoid"),
-    "logical_not": plain("not"),
+    "logical_not": lambda c: ("eq", [c.x, 0], {}),
     "bitwise_not": plain("not"),
     "conj": plain("conj"),
     "_conj": plain("conj"),
@@ -546,7 +554,7 @@ ROWS: dict[str, Row] = {
     "rsub": turned,
     "div": divided,
     "floor_divide": binary("floor_divide"),
-    **{f"logical_{name}": binary(name) for name in ("and", "or", "xor")},
+    **{f"logical_{name}": of_truths(name) for name in ("and", "or", "xor")},
     **{f"bitwise_{name}": binary(name) for name in ("and", "or", "xor")},
     "where": lambda c: ("select", list(c.given.values())[:3], {}),
     "masked_fill": lambda c: ("select", [c["mask"], c["value"], c["self"]], {}),

@@ -82,19 +82,34 @@ def usable(tensor: torch.Tensor, rows: int) -> bool:
 
 
 @final
+class Uses:
+    """Counts how often each place is used."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def count(self, place: Place) -> int:
+        self._counts[place.name] += 1
+        return self._counts[place.name]
+
+    def name(self, place: Place) -> str:
+        """The place's name: `name:2` the second time."""
+        use = self.count(place)
+        return place.name if use == 1 else f"{place.name}:{use}"
+
+
+@final
 @dataclass
 class Survey:
     """Lists the sites."""
 
     rows: int
     sites: list[Site] = field(default_factory=list)
-    _uses: Counter[str] = field(default_factory=Counter)
+    _uses: Uses = field(default_factory=Uses)
     _seen: dict[int, tuple[torch.Tensor, int, bool]] = field(default_factory=dict)
 
     def __call__(self, place: Place, value: object) -> object:
-        self._uses[place.name] += 1
-        use = self._uses[place.name]
-        name = place.name if use == 1 else f"{place.name}:{use}"
+        name = self._uses.name(place)
         for result, tensor in results(value).items():
             if usable(tensor, self.rows):
                 pooled = self._pooled(place, tensor)
@@ -141,7 +156,7 @@ class Passage:
     begun: Callable[[torch.Tensor], None] | None = None
     leaf: torch.Tensor | None = None
     seen: torch.Tensor | None = None
-    _uses: Counter[str] = field(default_factory=Counter)
+    _uses: Uses = field(default_factory=Uses)
 
     @property
     def places(self) -> set[str]:
@@ -153,8 +168,7 @@ class Passage:
         return outputs if self.read is None else self.seen
 
     def __call__(self, place: Place, value: object) -> object:
-        self._uses[place.name] += 1
-        use = self._uses[place.name]
+        use = self._uses.count(place)
         if self.cut is not None and (place.name, use) == (self.cut.place, self.cut.use):
             found = results(value)
             if self.cut.result in found:

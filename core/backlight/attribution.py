@@ -37,6 +37,8 @@ class Attribution:
         rivals: the class that each of these is held against, int64, shape (N,), in a contrast.
         predicted: whether the classes are those that the model predicted, no target being given.
         at: the inner site; None for the input.
+        grid: of class activation maps: how many places the site has along each axis of the input's
+            places, class tokens left out; else None.
         seed: of the technique's noise, if it has any.
         framework: whose arrays and gradients these are.
         framework_version: its version.
@@ -68,6 +70,7 @@ class Attribution:
     layouts: tuple[Layout | None, ...] = ()
     class_names: tuple[str, ...] | None = None
     rivals: NDArray[np.int64] | None = None
+    grid: tuple[int, ...] | None = None
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:

@@ -1,11 +1,10 @@
 """Whether derivatives reach what is explained, and what is said where they do not."""
 
-from collections.abc import Hashable, Sequence
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
 
 from backlight.arrays import shape_of
 from backlight.completeness import listed
-from backlight.model import Connection, Cut, Model
+from backlight.model import Connection, Cut
 from backlight.objective import Objective
 from backlight.tree import leaves, names
 
@@ -14,18 +13,16 @@ ADVICE = (
     "technique at an inner site that comes after it (at=...)."
 )
 
-_found: WeakKeyDictionary[Model, dict[Hashable, Connection]] = WeakKeyDictionary()
-
 
 def connection_of(objective: Objective) -> Connection:
     """The connection of a value and a score, found once for a model, shapes and kind of score."""
     model, inputs = objective.model, objective.inputs
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, objective.target.recipe, objective.at, model.structure())
-    known = _found.setdefault(model, {})
-    if key not in known:
-        known[key] = model.connection(inputs, objective.target, at=objective.at)
-    return known[key]
+    return model.recall(
+        "connection",
+        (shapes, objective.target.recipe, objective.at),
+        lambda: model.connection(inputs, objective.target, at=objective.at),
+    )
 
 
 def unreached_objection(connection: Connection, what: Sequence[str]) -> str | None:

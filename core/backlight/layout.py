@@ -80,6 +80,15 @@ def layout_with(shape: tuple[int, ...], channel_axis: int) -> Layout:
     return Layout(channel_axis, grid)
 
 
+def layout_by_places(shape: tuple[int, ...], places: tuple[int, ...]) -> Layout | None:
+    """The layout of an array whose axes that hold places are known; None where it has none, or what
+    else it has is not one axis of channels first or last."""
+    others = [axis for axis in range(1, len(shape)) if axis not in places]
+    if not places or (others and others not in ([1], [len(shape) - 1])):
+        return None
+    return Layout(others[0] if others else None, tuple(shape[axis] for axis in places))
+
+
 def site_layout(
     shape: tuple[int, ...], image: tuple[int, ...], channels: Channels, count: int
 ) -> Layout | None:

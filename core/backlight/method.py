@@ -4,6 +4,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast, final
 
 import numpy as np
@@ -18,10 +19,12 @@ from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
 from backlight.inputs import Extra, Inputs
 from backlight.interrupts import interruptible
+from backlight.memory import one_call
 from backlight.model import Model
 from backlight.objective import Objective, default_batch_size
 from backlight.rules import Rules
-from backlight.spatial import last_feature_map, layouts
+from backlight.seen import rows_mix
+from backlight.spatial import grid_at, last_feature_map, layouts, notes_at
 from backlight.targets import Target, check_differentiable, resolve
 from backlight.tree import Tree, leaves, map_leaves
 from backlight.wrapping import wrap
@@ -52,6 +55,7 @@ class Method(ByValue, ABC):
 
     @final
     @interruptible
+    @one_call
     def __call__(
         self,
         model: object,
@@ -88,19 +92,26 @@ class Method(ByValue, ABC):
         if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
             raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
         batch_size = batch_size or default_batch_size(inputs)
+        whole_batch = inputs.count > batch_size and rows_mix(wrapped, inputs)
+        batch_size = max(batch_size, inputs.count) if whole_batch else batch_size
         blocks = blocks_of(inputs.count, batch_size)
         score, predicted = resolve(wrapped, inputs, blocks, target)
         names = checked_names(class_names, score.classes)
         whole = Objective(
             wrapped, inputs, score, at, batch_size, np.arange(inputs.count), inputs.count
         )
+        looked = whole.seen
+        whole = replace(whole, whole=looked is not None and bool(looked.mixing))
         if at is None and self.spatial:
             whole = whole.placed(last_feature_map(whole.take(blocks[0])))
+        grid = grid_at(whole.take(blocks[0])) if self.spatial else None
         found = [self._explain(whole.take(rows)) for rows in blocks]
         result = joined(found, wrapped)
         notes = tuple(
             dict.fromkeys(
                 (
+                    *(() if looked is None else looked.notes(inputs.count)),
+                    *(notes_at(whole) if self.spatial and at is None else ()),
                     *result.warnings,
                     *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),
                     *result.gap_notes(),
@@ -122,6 +133,7 @@ class Method(ByValue, ABC):
             rivals=score.rivals,
             predicted=predicted,
             at=whole.at,
+            grid=None if grid is None else grid.shape,
             seed=getattr(self, "seed", None),
             framework=wrapped.framework,
             framework_version=wrapped.version,

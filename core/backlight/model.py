@@ -3,21 +3,26 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from functools import cached_property
+from typing import TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
+from backlight.graph.graph import Graph
 from backlight.inputs import Extra, Inputs, PerExample, Shared
 from backlight.interrupts import interruptible
 from backlight.layout import InputChannels, Layout, input_layout
+from backlight.memory import Memory, one_call
 from backlight.operations import Operation
 from backlight.outputs import OutputKind, Outputs
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ VERBS = (
     "gradient",
     "operations",
     "connection",
+    "graph",
     "activation",
     "asarray",
     "sites",
@@ -131,7 +137,7 @@ class Model(ABC):
         super().__init_subclass__()
         for verb in VERBS:
             if verb in vars(cls):
-                setattr(cls, verb, interruptible(vars(cls)[verb]))
+                setattr(cls, verb, interruptible(one_call(vars(cls)[verb])))
 
     framework: str
     """`torch`, `tensorflow`, `jax` ..."""
@@ -218,6 +224,12 @@ class Model(ABC):
         score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
         raise NotImplementedError
 
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        """The operations between all inputs and the score, the score's own included, or, without one,
+        the outputs, in the core's terms; its sites are named as `at=` takes them. None for a model
+        that does not tell: then what it computes is guessed from shapes."""
+        return None
+
     def magnitudes(
         self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
     ) -> Callable[[str], Array]:
@@ -242,10 +254,20 @@ class Model(ABC):
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         """The inner sites, in the order in which they are computed, the examples on axis 0 each."""
 
-    def structure(self) -> Hashable:
-        """What changes when the user edits the net between calls, where the backend can tell; what is
-        remembered about the net is remembered for this."""
+    def identity(self) -> Hashable:
+        """What the net is made of at the moment, its weights aside: equal while the user has not edited
+        it (see `backlight.identity`). What is remembered about the net is remembered for this."""
         return None
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What was found out about the net as it is."""
+        return Memory(self.identity)
+
+    @final
+    def recall(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
+        """The answer to a question about the net, made where it is not remembered of it as it is now."""
+        return self.memory.recall(what, key, make)
 
     def detached(self, array: Array) -> Array:
         """The array outside of any gradient computation of the user's own."""

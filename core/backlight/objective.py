@@ -13,10 +13,12 @@ from backlight.arrays import Array, Arrays, shape_of
 from backlight.baselines import Baseline, Several
 from backlight.errors import CoverageError, InputError, TargetError
 from backlight.inputs import Inputs
-from backlight.layout import Layout, guessed, site_layout
+from backlight.layout import Layout, guessed, layout_by_places, site_layout
 from backlight.model import Gradient, Model
+from backlight.rows import take_rows
 from backlight.rules import Rules
 from backlight.scores import Score
+from backlight.seen import Seen, seen
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 
 VALUES_PER_PASS = 2**21
@@ -27,17 +29,6 @@ def default_batch_size(inputs: Inputs) -> int:
     """How many rows a pass takes where the user does not say: 1 to 256, fewer for larger inputs."""
     per_example = sum(prod(shape_of(leaf)[1:]) for leaf in leaves(inputs.attributed))
     return min(256, max(1, VALUES_PER_PASS // max(per_example, 1)))
-
-
-def take_rows(model: Model, inputs: Inputs, rows: NDArray[np.int64]) -> Inputs:
-    """These examples of the inputs, per-example extra arguments included."""
-    if len(rows) == inputs.count and (rows == np.arange(inputs.count)).all():
-        return inputs
-    if (np.diff(rows) == 1).all():
-        start, stop = int(rows[0]), int(rows[-1]) + 1
-        return inputs.map_rows(lambda array: array[start:stop, ...])
-    index = model.asarray(rows)
-    return inputs.map_rows(lambda array: model.arrays.take(array, index, axis=0))
 
 
 @final
@@ -58,6 +49,8 @@ class Objective:
         rows: where these examples are in the user's batch, of `total` examples: which rows of a
             baseline with one row per example are theirs.
         moved: the site's value to explain at, where it is not the model's own: a noisy one, say.
+        whole: whether rows look at each other: each pass then has these examples once and no others,
+            and a reference has a row for each.
     """
 
     model: Model
@@ -68,6 +61,12 @@ class Objective:
     rows: NDArray[np.int64]
     total: int
     moved: Tree | None = None
+    whole: bool = False
+
+    @cached_property
+    def seen(self) -> Seen | None:
+        """What the net's graph shows; None where the model gives none."""
+        return seen(self.model, self.inputs, self.target)
 
     @property
     def arrays(self) -> Arrays:
@@ -89,13 +88,26 @@ class Objective:
 
     @property
     def input_layout(self) -> Layout | None:
-        """Where the (first) input has its channels and places; None if it has no space."""
-        return self.model.input_layout(shape_of(leaves(self.inputs.attributed)[0]))
+        """Where the (first) input has its channels and its places; None if it has no space."""
+        return self._layout(shape_of(leaves(self.inputs.attributed)[0]), first=True)
 
     def layout_of(self, value: Array) -> Layout | None:
         """Where this value (the input's, or the site's) has its channels and places, if it has any."""
         shape = shape_of(value)
-        return self.model.input_layout(shape) if self.at is None else self.inner_layout(shape)
+        first = shape == shape_of(leaves(self.inputs.attributed)[0])
+        return self._layout(shape, first) if self.at is None else self.inner_layout(shape)
+
+    def _layout(self, shape: tuple[int, ...], first: bool) -> Layout | None:
+        """Of an input: as the user has said, or as the graph shows of the first one, or by its shape."""
+        known = self.known_layout(shape) if first else None
+        return known or self.model.input_layout(shape)
+
+    def known_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """The layout of the first input as the graph shows it; None where it does not, or the user has
+        said it."""
+        if self.model.declared_channels is not None or self.seen is None:
+            return None
+        return layout_by_places(shape, self.seen.place_axes)
 
     def inner_layout(self, shape: tuple[int, ...]) -> Layout | None:
         """The layout of an inner value of this shape over the (first) input, if it has one."""
@@ -112,6 +124,8 @@ class Objective:
         layout = self.layout_of(value)
         known = self.at is not None or layout is None or self.model.signals
         if known or layout is None or not guessed(shape, self.model.declared_channels):
+            return None
+        if self.known_layout(shape) is not None:
             return None
         return (
             f"An input of shape {shape} may be signals or pictures without channels; it was taken for "
@@ -188,6 +202,8 @@ class Objective:
         """The same examples `samples` times over, as samples x N examples."""
         if samples == 1:
             return self
+        if self.whole:
+            raise AssertionError("points of rows that look at each other go one by one: see chunks")
         tiled = self._tiled(samples)
         return replace(
             self,
@@ -219,7 +235,7 @@ class Objective:
         They are of equal length where at most half as many again allow it, else of nearly equal length:
         a compiled model sees one batch size, or two.
         """
-        most = max(1, self.batch_size // self.count)
+        most = 1 if self.whole else max(1, self.batch_size // self.count)
         fewest = -(-samples // most)
         equal = (pieces for pieces in range(fewest, fewest * 3 // 2 + 1) if samples % pieces == 0)
         pieces = next(equal, fewest)
@@ -243,16 +259,20 @@ class Objective:
 
     def baselines(self, baseline: Baseline) -> list[Tree]:
         """The baselines as trees of native arrays, shaped like `value`."""
-        return [
-            map_leaves(lambda b, x: self.arrays.broadcast_to(b, shape_of(x)), one, self.value)
-            for one in self.references(baseline)
-        ]
+        return [self._as_wide(one) for one in self.references(baseline)]
 
     def references(self, baseline: Baseline) -> list[Tree]:
         """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
         one row, not N."""
         given = baseline.values if isinstance(baseline, Several) else (baseline,)
-        return [self._baseline(one) for one in given]
+        found = [self._baseline(one) for one in given]
+        return [self._as_wide(one) for one in found] if self.whole else found
+
+    def _as_wide(self, reference: Tree) -> Tree:
+        """A reference with a row for each example."""
+        return map_leaves(
+            lambda b, x: self.arrays.broadcast_to(b, shape_of(x)), reference, self.value
+        )
 
     def stacked(self, references: Sequence[Tree]) -> Tree:
         """Some of the `references`, one for each sample, as an array that broadcasts against points

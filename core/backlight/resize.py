@@ -1,9 +1,11 @@
 """Resizing of maps as two matrix products: the same on every framework, and differentiable.
 
 Sample points are pixel centres (the `align_corners=False`, half-pixel convention of torch
-`interpolate`, TensorFlow 2 and PIL when enlarging); there is no antialiasing.
+`interpolate`, TensorFlow 2 and PIL when enlarging); there is no antialiasing. Or each cell is placed
+where it looks: at the centre of its receptive field.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, shape_of
+from backlight.graph.grids import Line
 from backlight.model import Model
 
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
@@ -37,16 +40,35 @@ def resize_matrix(source: int, size: int, interpolation: Interpolation) -> NDArr
     return matrix
 
 
+def placed_matrix(line: Line, size: int) -> NDArray[np.float64]:
+    """The (size, cells) matrix that draws a line of cells at the places that they look at: linear
+    between their centres, and the edge cells' beyond."""
+    position = np.clip((np.arange(size) - line.offset) / line.stride, 0.0, line.length - 1.0)
+    tents = 1.0 - np.abs(position[:, None] - np.arange(line.length))
+    return np.asarray(np.maximum(0.0, tents))
+
+
 def resize(maps: Array, size: tuple[int, ...], interpolation: Interpolation, model: Model) -> Array:
     """Maps of shape (N, *places) resampled to (N, *size), axis by axis."""
+    lengths = zip(shape_of(maps)[1:], size, strict=True)
+    return resampled(maps, [resize_matrix(*one, interpolation) for one in lengths], model)
+
+
+def place(maps: Array, lines: Sequence[Line], size: tuple[int, ...], model: Model) -> Array:
+    """Maps of shape (N, *cells) drawn at the places of (N, *size) that the cells look at."""
+    return resampled(maps, [placed_matrix(*one) for one in zip(lines, size, strict=True)], model)
+
+
+def resampled(maps: Array, matrices: Sequence[NDArray[np.float64]], model: Model) -> Array:
+    """Maps with a (size, length) matrix applied along each axis but the first."""
     arrays = model.arrays
-    for axis, length in enumerate(size, start=1):
+    for axis, numbers in enumerate(matrices, start=1):
         shape = shape_of(maps)
-        matrix = model.asarray(resize_matrix(shape[axis], length, interpolation).T, like=maps)
+        matrix = model.asarray(numbers.T, like=maps)
         # The axis in question last, one matrix product, and back.
         order = (*(other for other in range(len(shape)) if other != axis), axis)
         rows = arrays.reshape(arrays.permute_dims(maps, order), (-1, shape[axis]))
-        resampled = arrays.reshape(rows @ matrix, (*(shape[i] for i in order[:-1]), length))
+        found = arrays.reshape(rows @ matrix, (*(shape[i] for i in order[:-1]), len(numbers)))
         back = tuple(order.index(i) for i in range(len(shape)))
-        maps = arrays.permute_dims(resampled, back)
+        maps = arrays.permute_dims(found, back)
     return maps

@@ -88,6 +88,10 @@ def is_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(is_text, value))
 
 
+def is_grid(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(map(is_whole, value)))
+
+
 def are_layouts(value: object) -> bool:
     names = {field.name for field in fields(Layout)}
     return isinstance(value, list) and all(
@@ -131,6 +135,12 @@ NOTES = {
     "seconds": Note("a number from 0", lambda value: is_real(value) and value >= 0, float),
     "version": Note("a text", is_text),
     "layouts": Note("a list of layouts or nulls", are_layouts, layouts_of, before=()),
+    "grid": Note(
+        "a list of whole numbers or null",
+        is_grid,
+        lambda value: None if value is None else tuple(value),
+        before=None,
+    ),
     "class_names": Note(
         "a list of texts or null",
         lambda value: value is None or is_texts(value),

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import BacklightError, TargetError
+from backlight.memory import version_of
 from backlight.outputs import (
     Outputs,
     OutputSpec,
@@ -169,8 +170,9 @@ class Function(Score):
     example, such as labels or masks, is given as an operand, and comes with the same rows. What all
     examples share the function may close over.
 
-    The function is compiled once per function object on the frameworks that compile, so pass the
-    same object again rather than a new lambda, and other numbers as operands.
+    The function is compiled once per function object on the frameworks that compile, and anew when
+    what it reads has changed, so pass the same object again rather than a new lambda, and other numbers
+    as operands.
 
     Args:
         function: of the model's outputs, array functions, and the operands' rows; it is traced on the
@@ -186,7 +188,8 @@ class Function(Score):
     @property
     def recipe(self) -> Hashable:
         forms = [np.asarray(one) for one in self.given]
-        return (Function, self.function, *((one.shape[1:], one.dtype.str) for one in forms))
+        version = version_of(self.function)
+        return (Function, version, *((one.shape[1:], one.dtype.str) for one in forms))
 
     def bind(self, outputs: Outputs, count: int) -> "Function":
         operands = [np.asarray(one) for one in self.given]

@@ -1,48 +1,101 @@
-"""The last feature map of a model: the inner site that class activation maps read by default."""
+"""The feature map of a model: the inner site that class activation maps read, and its places.
+
+Where the model gives its graph, both are read off it. Where it gives none, shapes tell what they can: it
+is the last site laid out over the input that is not the result of a pooling, and whose places the score's
+gradient reaches.
+"""
 
 import re
 from bisect import bisect_left
-from collections.abc import Hashable
 from math import prod
-from weakref import WeakKeyDictionary
 
 from backlight.arrays import Array, shape_of
+from backlight.completeness import listed
 from backlight.errors import SiteError
+from backlight.graph.grids import Grid, Line
 from backlight.layout import Layout
-from backlight.model import Model
 from backlight.objective import Objective
 from backlight.tree import Tree, leaves
 
 PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
 """Kinds of site that only add an edge, which would shift the map: ZeroPadding2D, ZeroPad2d, pad."""
 
-_found: WeakKeyDictionary[Model, dict[Hashable, str]] = WeakKeyDictionary()
-
 
 def last_feature_map(objective: Objective) -> str:
-    """The name of the last site whose places still mean places of the input.
-
-    Going back from the output, it is the first site that is laid out over the input (see
-    `Objective.inner_layout`), is not the result of a pooling, and whose places all can tell the
-    score: after a vision transformer's last attention only the class token does, and its patches get
-    no gradient.
+    """The name of the site that class activation maps read by default.
 
     Raises:
         SiteError: no such site; the message names those that can be read instead, if there are any.
     """
+    if objective.seen is not None:
+        found = objective.seen.feature_map
+        if found is None:
+            raise no_feature_map(objective)
+        return found.name
     inputs, model = objective.inputs, objective.model
     shape = shape_of(leaves(inputs.attributed)[0])
-    remembered = _found.setdefault(model, {})
     # The score matters too: it may be a neuron's, or that of a token other than the class token.
-    key = (shape[1:], objective.target.recipe, model.structure())
-    if key not in remembered:
-        remembered[key] = _search(objective)
-    return remembered[key]
+    key = (shape[1:], objective.target.recipe)
+    return model.recall("last feature map", key, lambda: _search(objective))
+
+
+def grid_at(objective: Objective) -> Grid | None:
+    """How places of the first input lie in the value at the objective's site; None where they do not
+    form a grid there."""
+    if objective.at is None:
+        return None
+    if objective.seen is not None:
+        return objective.seen.grids.get(objective.at)
+    layout, over = (
+        objective.inner_layout(shape_of(leaves(objective.value)[0])),
+        objective.input_layout,
+    )
+    if layout is None or over is None:
+        return None
+    return by_shapes(layout, over, shape_of(leaves(objective.value)[0]))
+
+
+def by_shapes(layout: Layout, over: Layout, shape: tuple[int, ...]) -> Grid:
+    """A grid whose edges are taken for the input's."""
+    channels = len(over.grid) + 1 if over.channel_axis is None else over.channel_axis
+    axes = [axis for axis in range(1, len(over.grid) + 2) if axis != channels]
+    lines = tuple(
+        Line(axis, length, size / length, (size / length - 1) / 2)
+        for axis, length, size in zip(axes, layout.grid, over.grid, strict=True)
+    )
+    rest = shape[1:]
+    if layout.tokens:
+        tokens = prod(layout.grid)
+        starts, lengths = (layout.prefix, 0), (tokens, rest[1])
+        return Grid(lines, starts, lengths, (*layout.grid, rest[1]), tuple(range(len(lines) + 2)))
+    places = [axis for axis in range(1, len(shape)) if axis != layout.channel_axis]
+    others = [axis for axis in range(1, len(shape)) if axis not in places]
+    return Grid(lines, (0,) * len(rest), rest, rest, (0, *places, *others))
+
+
+def notes_at(objective: Objective) -> tuple[str, ...]:
+    """What is to be said about the site that was chosen for a map."""
+    found = None if objective.seen is None else objective.seen.feature_map
+    if found is None or not found.beside:
+        return ()
+    return (
+        f"The map is of {found.name!r}; {listed(list(map(repr, found.beside)))} beside it can tell the "
+        "score too, without passing through it. Say which to read: at=...",
+    )
+
+
+def no_feature_map(objective: Objective) -> SiteError:
+    shape = shape_of(leaves(objective.inputs.attributed)[0])
+    sites = objective.model.sites(objective.inputs)
+    seen = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
+    return SiteError(
+        f"No feature map found for inputs of shape {shape}. {advice(objective)} Sites seen: {seen}."
+    )
 
 
 def _search(objective: Objective) -> str:
+    """The site by shapes, for models that give no graph."""
     model = objective.model
-    shape = shape_of(leaves(objective.inputs.attributed)[0])
     sites = list(model.sites(objective.inputs))
     names = [site.name for site in sites]
     if objective.target.site in names:  # what comes after a neuron does not tell its value
@@ -58,16 +111,14 @@ def _search(objective: Objective) -> str:
             return _last_that_matters(objective, tokens) or site.name
     found = _last_that_matters(objective, tokens)
     if found is None:
-        seen = ", ".join(f"{site.name} {site.shape}" for site in sites) or "none"
-        raise SiteError(
-            f"No feature map found for inputs of shape {shape}. {advice(objective)} Sites seen: {seen}."
-        )
+        raise no_feature_map(objective)
     return found
 
 
 def advice(objective: Objective) -> str:
     """What to do where a site is no feature map: other sites are named only if they can be read."""
-    if objective.input_layout is None:
+    seen = objective.seen
+    if (seen is not None and not seen.place_axes) or objective.input_layout is None:
         return (
             "Class activation maps need inputs with places, such as pictures (N, C, H, W) or "
             "(N, H, W, C): explain the input itself, with integrated_gradients for example."
@@ -75,7 +126,7 @@ def advice(objective: Objective) -> str:
     readable = [
         f"{site.name} {site.shape}"
         for site in objective.model.sites(objective.inputs)
-        if (place := objective.inner_layout(site.shape)) is not None and not place.tokens
+        if is_readable(objective, site.name, site.shape)
     ]
     if readable:
         return f"Laid out over the input, and so good for at=..., are: {', '.join(readable)}."
@@ -84,6 +135,14 @@ def advice(objective: Objective) -> str:
         "None of the sites is laid out over the input: explain the input itself, with "
         "integrated_gradients for example."
     )
+
+
+def is_readable(objective: Objective, name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a site has a grid of the input's places."""
+    if objective.seen is not None:
+        return name in objective.seen.grids
+    place = objective.inner_layout(shape)
+    return place is not None and not place.tokens
 
 
 def _last_that_matters(objective: Objective, names: list[str]) -> str | None:

@@ -1,9 +1,8 @@
 """From what the user said for `target` to a bound score."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from backlight.class_scores import Class, ClassScore
 from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
 from backlight.model import Model
-from backlight.objective import take_rows
 from backlight.outputs import (
     OutputKind,
     Outputs,
@@ -24,6 +22,7 @@ from backlight.outputs import (
     located,
     single,
 )
+from backlight.rows import take_rows
 from backlight.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
 from backlight.tree import leaves, names
 
@@ -105,8 +104,6 @@ ROWS_LOOKED_AT = 32
 SUM_OF_PROBABILITIES = 1e-4
 """How far from 1 the probabilities of an example may sum to, in float32 and with clipping."""
 
-_kinds: WeakKeyDictionary[Model, dict[Hashable, OutputKind]] = WeakKeyDictionary()
-
 
 def kind_by_values(
     model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], score: ClassScore
@@ -116,9 +113,8 @@ def kind_by_values(
     has said it."""
     if model.declared is not None:
         return model.declared
-    known = _kinds.setdefault(model, {})
-    key = (score.path, model.structure())
-    if key not in known:
+
+    def look() -> OutputKind:
         outputs = model.predict(take_rows(model, inputs, blocks[0][:ROWS_LOOKED_AT]))
         values = model.to_numpy(array_at(outputs, score.path)).astype(np.float64)
         if score.binary and ((values >= 0) & (values <= 1)).all():
@@ -127,8 +123,9 @@ def kind_by_values(
                 "probability or a logit; the numbers seen, all between 0 and 1, may be either. Say "
                 "backlight.wrap(net, outputs='sigmoid') or backlight.wrap(net, outputs='logits')."
             )
-        known[key] = "logits" if score.binary else kind_of_numbers(values)
-    return known[key]
+        return "logits" if score.binary else kind_of_numbers(values)
+
+    return model.recall("kind of output", score.path, look)
 
 
 def kind_of_numbers(values: NDArray[np.float64]) -> OutputKind:

@@ -12,6 +12,7 @@ import numpy as np
 from backlight.errors import HyperParameterError, NoBackendError
 from backlight.inputs import Inputs
 from backlight.layout import InputChannels
+from backlight.memory import forget_functions
 from backlight.model import Model, Options
 from backlight.outputs import OutputKind
 from backlight.plugins import plugins
@@ -95,9 +96,13 @@ def check_said(name: str, said: str | None, known: Sequence[str]) -> None:
 
 
 def forget() -> None:
-    """Let go of the models that `wrap` remembers, and of the memory they hold."""
+    """Let go of the models that `wrap` remembers, and of the memory they hold.
+
+    An edited net needs no such call: what is remembered of it is compared with what it is, in each.
+    """
     with _lock:
         _recent.clear()
+    forget_functions()
 
 
 def parts_of(net: object) -> tuple[tuple[object, ...], tuple[str, ...]]:

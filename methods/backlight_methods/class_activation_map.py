@@ -15,9 +15,9 @@ from typing import Literal
 from backlight import Evidence, Method, Objective
 from backlight.arrays import Array, Arrays, shape_of
 from backlight.errors import SiteError, is_one_of, require
-from backlight.resize import resize
+from backlight.resize import place, resize
 from backlight.rules import Rules
-from backlight.spatial import advice
+from backlight.spatial import advice, grid_at
 from backlight.tree import leaves
 from backlight_methods.guided_backprop import GuidedBackprop
 from backlight_methods.lrp import LRP
@@ -30,24 +30,25 @@ class ClassActivationMap(Method):
     """What the techniques of the family share; each adds its weights.
 
     Args:
-        upsample: how the map is brought to the input's places: "bilinear" (the papers'), "nearest",
-            or "none" to keep the feature map's own places.
+        upsample: how the map is brought to the input's places: "bilinear" (the papers': edges on
+            edges), "placed" (bilinear between the middles of the cells' receptive fields, which
+            paddings and strides may have moved by half a cell), "nearest", or "none" to keep the
+            feature map's own places.
         rectify: whether negative values are set to 0 at the end (before upsampling), as in the papers.
         backward: what stands for the score's gradient: "gradient", as in the papers; "guided_backprop";
             or "lrp", the multipliers of LRP's epsilon-plus, with which the weights of Grad-CAM become
             mean relevance per activation, as in Lee et al., "Relevance-CAM" (2021).
     """
 
-    upsample: Literal["bilinear", "nearest", "none"] = "bilinear"
+    upsample: Literal["bilinear", "placed", "nearest", "none"] = "bilinear"
     rectify: bool = False
     backward: Literal["gradient", "guided_backprop", "lrp"] = "gradient"
 
     def __post_init__(self) -> None:
-        known = ("bilinear", "nearest", "none")
+        known = ("bilinear", "placed", "nearest", "none")
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
-        require(
-            is_one_of(self.upsample, known), self, "upsample", "'bilinear', 'nearest' or 'none'"
-        )
+        said = "'bilinear', 'placed', 'nearest' or 'none'"
+        require(is_one_of(self.upsample, known), self, "upsample", said)
         ways = ("gradient", *BACKWARD)
         require(
             is_one_of(self.backward, ways),
@@ -72,23 +73,27 @@ class ClassActivationMap(Method):
         rules = self.rules
         found = objective.gradient() if rules is None else objective.ruled(rules)
         (value,), (slope,) = leaves(found.value), leaves(found.gradient)
-        layout, target = objective.layout_of(value), objective.input_layout
-        if layout is None or target is None:
+        grid = grid_at(objective)
+        if grid is None:
             raise SiteError(
                 f"The site {objective.at!r} of shape {shape_of(value)} is not laid out over the input; "
                 "a class activation map needs a feature map or a grid of tokens. "
                 f"{advice(objective)}"
             )
         arrays = objective.arrays
-        flat = (objective.count, prod(layout.grid), -1)
-        activation = arrays.reshape(layout.channels_last(value, arrays), flat)
-        gradient = arrays.reshape(layout.channels_last(slope, arrays), flat)
+        flat = (objective.count, prod(grid.shape), -1)
+        activation = arrays.reshape(grid.read(value, arrays), flat)
+        gradient = arrays.reshape(grid.read(slope, arrays), flat)
         weighted = self.weights(activation, gradient, arrays) * activation
-        maps = arrays.reshape(arrays.sum(weighted, axis=-1), (objective.count, *layout.grid))
+        maps = arrays.reshape(arrays.sum(weighted, axis=-1), (objective.count, *grid.shape))
         if self.rectify:
             maps = arrays.maximum(maps, arrays.zeros_like(maps))
-        if self.upsample != "none":
-            maps = resize(maps, target.grid, self.upsample, objective.model)
+        shape = shape_of(leaves(objective.inputs.attributed)[0])
+        sizes = tuple(shape[line.axis] for line in grid.lines)
+        if self.upsample == "placed":
+            maps = place(maps, grid.lines, sizes, objective.model)
+        elif self.upsample != "none":
+            maps = resize(maps, sizes, self.upsample, objective.model)
         notes = rules.notes(found.operations) if rules is not None else ()
         guess = objective.placed(None).guess(leaves(objective.inputs.attributed)[0])
         return Evidence(maps, found.score, warnings=(*notes, *([guess] if guess else [])))

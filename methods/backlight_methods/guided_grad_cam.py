@@ -8,6 +8,7 @@ from typing import Literal, final
 
 from backlight import Evidence, Method, Objective
 from backlight.errors import InputError, is_one_of, require
+from backlight.spatial import grid_at
 from backlight.tree import leaves, rebuild
 from backlight_methods.grad_cam import GradCAM
 from backlight_methods.guided_backprop import GuidedBackprop
@@ -20,8 +21,8 @@ class GuidedGradCAM(Method):
     """Guided backprop at the input, kept where Grad-CAM at `at` (the last feature map) is positive.
 
     Args:
-        upsample: how the map is brought to the input's places: "bilinear" (the paper's) or "nearest"
-            (Captum's).
+        upsample: how the map is brought to the input's places: "bilinear" (the paper's), "placed"
+            (where its cells look, see `ClassActivationMap`) or "nearest" (Captum's).
         rectify: whether the map's negative values count as 0, as in the paper.
         all_rectifiers: as of guided backprop.
 
@@ -29,13 +30,14 @@ class GuidedGradCAM(Method):
     Cost: two forward passes, a backward pass, and one down to the feature map.
     """
 
-    upsample: Literal["bilinear", "nearest"] = "bilinear"
+    upsample: Literal["bilinear", "placed", "nearest"] = "bilinear"
     rectify: bool = True
     all_rectifiers: bool = False
 
     def __post_init__(self) -> None:
-        known = ("bilinear", "nearest")
-        require(is_one_of(self.upsample, known), self, "upsample", "'bilinear' or 'nearest'")
+        known = ("bilinear", "placed", "nearest")
+        said = "'bilinear', 'placed' or 'nearest'"
+        require(is_one_of(self.upsample, known), self, "upsample", said)
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         switch = isinstance(self.all_rectifiers, bool)
         require(switch, self, "all_rectifiers", "True or False")
@@ -57,11 +59,13 @@ class GuidedGradCAM(Method):
         cam = GradCAM(upsample=self.upsample, rectify=self.rectify).attribute(objective)
         guided = objective.placed(None).ruled(self.rules)
         (maps,), (gradient,) = leaves(cam.values), leaves(guided.gradient)
-        layout = objective.input_layout
-        if layout is None:
-            raise AssertionError("unreachable: Grad-CAM needs an input that has space")
-        axis = layout.channel_axis
-        weight = maps if axis is None else objective.arrays.expand_dims(maps, axis=axis)
+        grid = grid_at(objective)
+        if grid is None:
+            raise AssertionError("unreachable: Grad-CAM needs a value with places")
+        weight = maps
+        for axis in range(1, gradient.ndim):
+            if axis not in [line.axis for line in grid.lines]:
+                weight = objective.arrays.expand_dims(weight, axis=axis)
         values = rebuild(guided.gradient, [gradient * weight])
         notes = (*cam.warnings, *self.rules.notes(guided.operations))
         return Evidence(values, guided.score, warnings=notes)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import final
 
-from backlight import Connection, Method, methods
+from backlight import Connection, Method, Objective, methods
 from backlight.connection import (
     connection_of,
     cut_notes,
@@ -15,6 +15,7 @@ from backlight.connection import (
 from backlight.errors import InputError
 from backlight.operations import Kind, Operation
 from backlight.rules import NoRules, Rule, Rules, Treatment
+from backlight.spatial import grid_at, notes_at
 from backlight.targets import check_differentiable
 from backlight_check.subject import Subject
 from backlight_check.watched import where_rules_end
@@ -52,6 +53,8 @@ class Check:
         name: of the technique.
         title: its name with all hyper-parameters.
         at: the inner site that is explained; None for the input.
+        grid: of class activation maps: how many places that site has along each axis of the input's
+            places; else None.
         gradient: whether it takes a gradient at all.
         ruled: whether it brings rules; else the gradient is the model's own everywhere.
         rows: in order of first appearance.
@@ -67,6 +70,7 @@ class Check:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     objection: str | None = None
+    grid: tuple[int, ...] | None = None
 
     def count(self, treatment: Treatment | None = None) -> int:
         """How many operations are treated like this, or how many there are."""
@@ -88,7 +92,11 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     title = called(technique.name.partition(" ")[0], method, defaults=True)
     place = technique.at if technique.at is not None else at
     if not method.differentiates:
-        return Check(technique.name, title, place, gradient=False, ruled=False, rows=())
+        notes = graph_notes(subject.objective(place))
+        return Check(
+            technique.name, title, place, gradient=False, ruled=False, rows=(), notes=notes
+        )
+    chosen = method.spatial and place is None
     place = site(subject, method, place)
     if place is None:
         check_differentiable(subject.model, subject.inputs)
@@ -98,6 +106,7 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     )
     objective = subject.objective(place)
     connection = connection_of(objective)
+    grid = grid_at(objective) if method.spatial else None
     return Check(
         technique.name,
         title,
@@ -105,10 +114,21 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
         gradient=True,
         ruled=not isinstance(rules, NoRules),
         rows=rows(rules, operations),
-        notes=(*way_notes(connection, named_parts(objective)), *rules.notes(operations)),
+        notes=(
+            *graph_notes(objective),
+            *(notes_at(objective) if chosen else ()),
+            *way_notes(connection, named_parts(objective)),
+            *rules.notes(operations),
+        ),
         objection=unreached_objection(connection, named_parts(objective))
         or rules.objection(operations),
+        grid=None if grid is None else grid.shape,
     )
+
+
+def graph_notes(objective: Objective) -> tuple[str, ...]:
+    """What the net's graph shows that deserves a second look, whatever the technique."""
+    return () if objective.seen is None else objective.seen.notes(2)
 
 
 def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:

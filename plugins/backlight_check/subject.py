@@ -10,7 +10,7 @@ from backlight.arrays import shape_of
 from backlight.class_scores import ClassScore
 from backlight.errors import InputError, TargetError
 from backlight.inputs import Inputs
-from backlight.objective import take_rows
+from backlight.rows import take_rows
 from backlight.spatial import last_feature_map
 from backlight.targets import Target, resolve
 from backlight.tree import Tree, leaves, names

@@ -29,6 +29,8 @@ def show(check: Check, console: Console, most: int) -> None:
     title = Text(check.title, "bold")
     if check.at is not None:
         title.append(f"  at {check.at}", "cyan")
+    if check.grid is not None:
+        title.append(f" ({' x '.join(map(str, check.grid))} places)", "cyan")
     console.print(title)
     if check.rows:
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -89,6 +91,7 @@ def plain(check: Check, subject: Subject) -> Mapping[str, object]:
         "technique": check.name,
         "title": check.title,
         "at": check.at,
+        "grid": check.grid and list(check.grid),
         "target": repr(subject.score),
         "ok": check.objection is None,
         "objection": check.objection,

@@ -633,7 +633,7 @@ def test_token_sites_are_looked_at_in_one_pass(
         np.testing.assert_allclose(magnitude(name), direct, rtol=1e-12)
 
     objective = Objective(model, model.prepare(x), score, None, 8, np.arange(3), 3)
-    (trace,) = [trace for trace in model._traces.values() if trace.signature.count == 3]
+    (trace,) = [trace for trace in model.memory.answers("trace") if trace.signature.count == 3]
     passes = len(trace._compiled)
     found = last_feature_map(objective)
     assert (magnitude(found)[:, 1:] > 0).all()
@@ -911,7 +911,7 @@ def compilations(model: Any) -> list[int]:
     """How often each pass was compiled."""
     return [
         each.function._cache_size()
-        for trace in model._traces.values()
+        for trace in model.memory.answers("trace")
         for each in trace._compiled.values()
     ]
 
@@ -948,11 +948,11 @@ def test_memory_of_a_model_is_bounded() -> None:
     model = wrap(lambda x: x @ of(SKIP, x))
     for count in range(1, 40):
         model.outputs(normal(count, 5).astype(np.float32))
-    assert len(model._traces) <= 32
+    assert len(model.memory.answers("trace")) <= 32
     x = normal(2, 5).astype(np.float32)
     for power in range(70):
         model.score(x, backlight.Function(lambda y, arrays, p=power: y[:, 0] * p))
-    assert len(model._trace(next(reversed(model._traces)))._compiled) <= 64
+    assert len(model.memory.answers("trace")[-1]._compiled) <= 64
 
 
 def test_threads_share_a_model(double: None) -> None:
@@ -1207,13 +1207,13 @@ def test_keras_on_jax() -> None:
         np.testing.assert_allclose(model.activation(x, "stem"), stem, atol=1e-6)
         compiled = [
             each.function._cache_size()
-            for trace in model._traces.values() for each in trace._compiled.values()
+            for trace in model.memory.answers("trace") for each in trace._compiled.values()
         ]
         net.get_layer("dense").bias.assign([1.0, 2.0, 3.0])
         np.testing.assert_allclose(model.predict(x), net(x, training=False), rtol=1e-6)
         assert compiled == [
             each.function._cache_size()
-            for trace in model._traces.values() for each in trace._compiled.values()
+            for trace in model.memory.answers("trace") for each in trace._compiled.values()
         ]
         for one, other in zip(before[:-1], net.variables):
             np.testing.assert_array_equal(one, np.asarray(other))
@@ -1366,7 +1366,7 @@ def test_what_a_function_closes_over_is_read_at_each_call(make: Callable[[], Any
     np.testing.assert_allclose(after.score, net(x)[:, 1], rtol=1e-5)
     np.testing.assert_allclose(after.score, 5 * before, rtol=1e-5)
     np.testing.assert_allclose((after.gradient * x).sum(1), after.score, rtol=1e-4)
-    assert len(model._traces) == 1  # those of the old weights are gone
+    assert len(model.memory.answers("trace")) == 1  # those of the old weights are gone
 
 
 def test_an_unchanged_function_is_traced_once() -> None:

@@ -65,7 +65,7 @@ WITHIN = (PICTURE,)
 CASES: dict[str, list[Case]] = {
     **{
         name: [single(name)]
-        for name in SAME | {"max", "min", "div", "rem", "add_any", "logistic", "is_finite"}
+        for name in sorted(SAME | {"max", "min", "div", "rem", "add_any", "logistic", "is_finite"})
         if name not in {"polygamma", "scatter_add", "stop_gradient", "round"}
     },
     "polygamma": [(lambda x: lax.polygamma(1.0, x), (HALF,))],

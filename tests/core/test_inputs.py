@@ -13,7 +13,8 @@ from backlight.errors import (
     UnknownNameError,
 )
 from backlight.inputs import PerExample
-from backlight.objective import Objective, default_batch_size, take_rows
+from backlight.objective import Objective, default_batch_size
+from backlight.rows import take_rows
 from backlight.tree import (
     concat,
     leaves,

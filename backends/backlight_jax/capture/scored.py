@@ -63,6 +63,16 @@ class Scored:
         return self._graph(self.sources if self.begin else self.attributed, True)
 
     @cached_property
+    def named(self) -> Graph:
+        """The same, with the sites by their names."""
+        graph, sites = self.looked_into, self.trace.sites
+        for name in dict.fromkeys((*(site.name for site in sites.listed), *sites.places)):
+            value = self.program.keys.get(sites.places[name].key)
+            if sites.places[name].usable and isinstance(value, int):
+                graph.sites[name] = value
+        return graph
+
+    @cached_property
     def name(self) -> Callable[[Sequence[Node], bool], str]:
         """Gives the name of some equations."""
         return namer(self.trace, self.program)

@@ -170,10 +170,16 @@ class Trace:
 
     def constants(self, program: Program) -> list[jax.Array]:
         """The arrays that a program closes over: arguments of whatever is compiled from it."""
-        for constant in program.constants.values():
+        own = set(map(id, (*self.whole.constants.values(), *self.closed.constants.values())))
+
+        def array(constant: Any) -> jax.Array:
+            if id(constant) not in own:  # a score's, which may be edited or gone by the next call
+                return jnp.asarray(constant)
             if id(constant) not in self._arrays:
                 self._arrays[id(constant)] = jnp.asarray(constant)
-        return [self._arrays[id(constant)] for constant in program.constants.values()]
+            return self._arrays[id(constant)]
+
+        return [array(constant) for constant in program.constants.values()]
 
     def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
         """What was compiled under this key, built at first use."""

@@ -57,6 +57,7 @@ class Trace:
         count: the number of examples it is for; None for any.
         flat: its graph.
         named: its inner values by name, in the order of computation.
+        operations: those of a Keras model by the names that its operations have in the graph.
         by_operation: whether they are named after operations, not layers.
         outputs: the network's outputs, tensors of the graph in the network's own structure.
     """
@@ -69,6 +70,7 @@ class Trace:
         self.flat: Flat = flatten(graph)
         self.outputs: object = graph.structured_outputs
         self.named: dict[str, Named] = {}
+        self.operations: dict[str, Named] = {}
         self.by_operation = False
         arguments = len(self.flat.inputs) - len(function.captured_inputs)
         self._arguments = self.flat.inputs[:arguments]
@@ -81,8 +83,9 @@ class Trace:
         self._calls: list[tuple[Call, str]] = []
         self._places: dict[Node, str] = {}
 
-    def name(self, name: str, value: Value, kind: str, pooled: bool) -> None:
-        self.named[name] = Named(name, value, kind, pooled)
+    def name(self, name: str, value: Value, kind: str, pooled: bool, listed: bool = True) -> None:
+        names = self.named if listed else self.operations
+        names[name] = Named(name, value, kind, pooled)
         if self.by_operation and value.node is not None:
             self._places.setdefault(value.node, name)
 
@@ -276,7 +279,7 @@ def trace(
 
     if recorder is None:
         made = make()
-        name_operations(made)
+        name_operations(made, listed=True)
         return made
     while True:
         with recorder.watching() as watched:
@@ -284,4 +287,5 @@ def trace(
         if watched == recorder.parts():
             break  # else the first call has made layers that were not there to be watched
     name_layers(made, recorder.records)
+    name_operations(made, listed=False)
     return made

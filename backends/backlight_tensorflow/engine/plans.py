@@ -124,14 +124,15 @@ class Plan:
     def _unit(self, found: core.Unit, position: Mapping[Node, int]) -> Unit:
         graph, natives = self.captured.graph, self.captured.natives
         nodes = {native for at in found.positions for native in natives_of(graph.nodes[at])}
-        size = None if found.size is None else self.recognised.flow.producer(found.size)
+        producers = self.recognised.flow.producers
+        sizes = [graph.nodes[producers[value]] for value in found.sizes]
         return Unit(
             found,
             sorted(nodes, key=position.__getitem__),
             [natives[value] for value in dict.fromkeys(found.inputs)],
             [natives[value] for value in found.outputs],
             natives_of(graph.nodes[found.core])[0],
-            frozenset() if size is None else frozenset(natives_of(size)),
+            frozenset(native for size in sizes for native in natives_of(size)),
             tuple(self._unit(part, position) for part in found.parts),
         )
 

@@ -1,7 +1,6 @@
-"""The score and its gradient as one program, made from a trace."""
+"""Scores of a net and their gradients, in a graph that is being built."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import tensorflow as tf
@@ -10,47 +9,7 @@ from backlight.arrays import Array, Arrays
 from backlight.errors import ModelError
 from backlight.scores import Score
 from backlight_tensorflow import arrays as array_functions
-from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.tracing import Trace
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a program computes. Its arguments: the trace's, the value at the site, the operands.
-
-    Attributes:
-        traced: the network.
-        score: whose recipe is compiled; other operands come as arguments.
-        scored: the inner value that is scored; None for the outputs.
-        at: the inner value to differentiate at; None for the first `width` arguments.
-        replaced: whether a value at the site is given.
-        differentiated: whether gradients are wanted.
-    """
-
-    traced: Trace
-    score: Score
-    scored: Value | None
-    at: Value | None
-    replaced: bool
-    differentiated: bool
-    width: int
-    arguments: int
-
-    def __call__(self, *tensors: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """The scores; the gradients; what they were taken at, where that is not an argument."""
-        given, rest = list(tensors[: self.arguments]), list(tensors[self.arguments :])
-        copy = self.traced.copy(given)
-        places, activation = given[: self.width], []
-        if self.at is not None:
-            if self.replaced:
-                places = [rest.pop(0)]
-            else:
-                places = activation = [tf.identity(copy.tensor(self.at))]
-            copy.replace(self.at, places[0])
-        outputs = self.traced.results(copy) if self.scored is None else copy.tensor(self.scored)
-        scores = scores_of(self.score, outputs, rest)
-        gradients = gradients_of(scores, places) if self.differentiated else []
-        return scores, gradients, activation
+from backlight_tensorflow.capture.flattening import Tensor
 
 
 def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:

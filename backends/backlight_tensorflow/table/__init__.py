@@ -11,56 +11,53 @@ from backlight_tensorflow.table.reading import BEFORE, Reading, Step, Steps, Unk
 
 Row: TypeAlias = Callable[[Reading], Steps]
 
+LOWERED = (
+    "Neg Abs Exp Expm1 Log Log1p Sqrt Rsqrt Square Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh "
+    "Tanh Asinh Acosh Atanh Erf Erfc Sigmoid Softsign Softplus Relu Relu6 Selu Lgamma Digamma Ndtri "
+    "Polygamma Sign Floor Ceil Round IsFinite IsNan IsInf Sub Mul Div Pow Maximum Minimum Atan2 Xlogy "
+    "Xlog1py Real Imag Conj Complex"
+)
+NAMED = {
+    "identity": "Identity Snapshot EnsureShape CheckNumerics PreventGradient DebugIdentityV2 "
+    "DebugIdentityV3",
+    "stop_gradient": "StopGradient",
+    "reciprocal": "Inv",
+    "round": "Rint",
+    "abs": "ComplexAbs",
+    "erf_inv": "Erfinv",
+    "bessel": "BesselI0 BesselI1 BesselI0e BesselI1e",
+    "add": "Add AddV2 AddN AccumulateNV2",
+    "mul": "MulNoNan",
+    "div": "RealDiv DivNoNan Xdivy",
+    "remainder": "Mod FloorMod",
+    "floor_divide": "FloorDiv",
+    "squared_difference": "SquaredDifference",
+    "clamp": "ClipByValue",
+    "eq": "Equal",
+    "ne": "NotEqual",
+    "lt": "Less",
+    "le": "LessEqual",
+    "gt": "Greater",
+    "ge": "GreaterEqual",
+    "and": "LogicalAnd BitwiseAnd",
+    "or": "LogicalOr BitwiseOr",
+    "not": "LogicalNot Invert",
+    "xor": "BitwiseXor",
+    "gather": "GatherNd ReverseSequence Reverse MatrixDiag MatrixDiagV2 MatrixDiagV3 MatrixDiagPart "
+    "MatrixDiagPartV2 MatrixDiagPartV3 MatrixBandPart Diag DiagPart SpaceToBatchND BatchToSpaceND "
+    "SpaceToBatch BatchToSpace ExtractVolumePatches TensorListFromTensor TensorListStack "
+    "TensorListGetItem TensorListResize TensorListConcatV2",
+    "scatter": "TensorScatterUpdate TensorListSetItem",
+    "update": "TensorListPushBack",
+    "scatter_add": "TensorScatterAdd",
+    "linear_map": "SegmentSum SegmentSumV2 SegmentMean UnsortedSegmentSum ScaleAndTranslate "
+    "CropAndResize ImageProjectiveTransformV3 ResizeArea",
+    "random": "RandomUniform RandomStandardNormal TruncatedNormal RandomUniformInt RandomGamma "
+    "Multinomial",
+}
 SAME: Mapping[str, str] = {
-    **dict.fromkeys(("Identity", "Snapshot", "EnsureShape", "CheckNumerics"), "identity"),
-    **dict.fromkeys(("PreventGradient", "DebugIdentityV2", "DebugIdentityV3"), "identity"),
-    **{name: name.lower() for name in ("Neg", "Abs", "Exp", "Expm1", "Log", "Log1p", "Sqrt")},
-    **{name: name.lower() for name in ("Rsqrt", "Square", "Reciprocal", "Sin", "Cos", "Tan")},
-    **{name: name.lower() for name in ("Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh")},
-    **{name: name.lower() for name in ("Acosh", "Atanh", "Erf", "Erfc", "Sigmoid", "Softsign")},
-    **{name: name.lower() for name in ("Relu", "Relu6", "Selu", "Lgamma", "Digamma", "Sign")},
-    **{name: name.lower() for name in ("Floor", "Ceil", "Round", "IsFinite", "IsNan", "IsInf")},
-    **{name: name.lower() for name in ("Sub", "Mul", "Div", "Pow", "Maximum", "Minimum", "Atan2")},
-    **{name: name.lower() for name in ("Real", "Imag", "Conj", "Complex", "Polygamma")},
-    **{name: name.lower() for name in ("Xlogy", "Xlog1py", "Ndtri", "Softplus")},
-    **dict.fromkeys(("Inv",), "reciprocal"),
-    **dict.fromkeys(("Rint",), "round"),
-    **dict.fromkeys(("Add", "AddV2", "AddN", "AccumulateNV2"), "add"),
-    **dict.fromkeys(("MulNoNan",), "mul"),
-    **dict.fromkeys(("RealDiv", "DivNoNan", "Xdivy"), "div"),
-    **dict.fromkeys(("Mod", "FloorMod"), "remainder"),
-    **dict.fromkeys(("BesselI0", "BesselI1", "BesselI0e", "BesselI1e"), "bessel"),
-    "ComplexAbs": "abs",
-    "Erfinv": "erf_inv",
-    "FloorDiv": "floor_divide",
-    "SquaredDifference": "squared_difference",
-    "ClipByValue": "clamp",
-    "StopGradient": "stop_gradient",
-    "Equal": "eq",
-    "NotEqual": "ne",
-    "Less": "lt",
-    "LessEqual": "le",
-    "Greater": "gt",
-    "GreaterEqual": "ge",
-    **dict.fromkeys(("LogicalAnd", "BitwiseAnd"), "and"),
-    **dict.fromkeys(("LogicalOr", "BitwiseOr"), "or"),
-    **dict.fromkeys(("LogicalNot", "Invert"), "not"),
-    "BitwiseXor": "xor",
-    **dict.fromkeys(("GatherNd", "ReverseSequence", "MatrixDiag", "MatrixDiagV2"), "gather"),
-    **dict.fromkeys(("MatrixDiagV3", "MatrixDiagPart", "MatrixDiagPartV2"), "gather"),
-    **dict.fromkeys(("MatrixDiagPartV3", "MatrixBandPart", "Diag", "DiagPart"), "gather"),
-    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), "gather"),
-    **dict.fromkeys(("SpaceToBatchND", "BatchToSpaceND", "SpaceToBatch", "BatchToSpace"), "gather"),
-    **dict.fromkeys(("TensorListFromTensor", "TensorListStack", "TensorListGetItem"), "gather"),
-    **dict.fromkeys(("TensorListSetItem", "TensorListResize", "TensorListPushBack"), "gather"),
-    **dict.fromkeys(("TensorListConcatV2", "ExtractVolumePatches", "Reverse"), "gather"),
-    **dict.fromkeys(("TensorScatterUpdate",), "scatter"),
-    **dict.fromkeys(("TensorScatterAdd",), "scatter_add"),
-    **dict.fromkeys(("SegmentSum", "SegmentSumV2", "SegmentMean"), "linear_map"),
-    **dict.fromkeys(("UnsortedSegmentSum", "ScaleAndTranslate", "CropAndResize"), "linear_map"),
-    **dict.fromkeys(("ImageProjectiveTransformV3", "ResizeArea"), "linear_map"),
-    **dict.fromkeys(("RandomUniform", "RandomStandardNormal", "TruncatedNormal"), "random"),
-    **dict.fromkeys(("RandomUniformInt", "RandomGamma", "Multinomial"), "random"),
+    **{name: name.lower() for name in LOWERED.split()},
+    **{name: primitive for primitive, names in NAMED.items() for name in names.split()},
 }
 """What is one primitive of all its operands, without attributes that say more."""
 
@@ -205,6 +202,7 @@ ROWS: Mapping[str, Row] = {
     **dict.fromkeys(("Split", "SplitV"), moves.split),
     **dict.fromkeys(("Gather", "GatherV2", "ResourceGather"), moves.take),
     "ScatterNd": moves.scattered,
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), moves.stitched),
     "ReverseV2": moves.flip,
     "Roll": moves.roll,
     "Slice": moves.sliced,
@@ -225,4 +223,20 @@ def primitives_of(reading: Reading) -> Steps:
             return ROWS[type_](reading)
         except UnknownError:
             pass
-    return reading.step("random" if type_.startswith("StatelessRandom") else "other")
+    return reading.step("random" if is_random(reading) else "other")
+
+
+SEEDED = {
+    "StatelessRandomGetKeyCounter": 0,
+    "StatelessRandomNormal": 1,
+    "StatelessRandomUniform": 1,
+}
+"""Which operand is the seed that they draw by."""
+
+
+def is_random(reading: Reading) -> bool:
+    """Whether numbers are drawn that are others in each run: not where the seed is a constant."""
+    type_ = reading.op.type
+    if type_ in SEEDED:
+        return reading.constant(SEEDED[type_]) is None
+    return type_ in ("RandomShuffle", "RngReadAndSkip") or type_.startswith("Stateful")

@@ -73,6 +73,12 @@ def scattered(reading: Reading) -> Steps:
     return reading.step("gather", 1, 0)
 
 
+def stitched(reading: Reading) -> Steps:
+    """Parts, each of which goes to places of its own: those come first."""
+    half = len(reading.shapes) // 2
+    return reading.step("gather", *range(half, 2 * half), *range(half))
+
+
 def flip(reading: Reading) -> Steps:
     return reading.step("flip", 0, axes=reading.axes(1))
 

@@ -75,6 +75,31 @@ def folded(flow: Dependence, unit: Unit, scales: bool, taken: Mapping[int, Unit]
     )
 
 
+def moved(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit:
+    """The operation with what only moves its result behind it, as long as the weight's axes stay."""
+    linear = unit.linear
+    assert linear is not None
+    axes, spread = linear.axes, False
+    for step in linear.steps:
+        if step.moves is not None:
+            axes = tuple(None if axis is None else axes[axis] for axis in step.moves)
+        elif step.effect in SHIFTS:
+            spread |= any(axes[axis] is None for axis in step.varies)
+    while (position := flow.sole_user(unit.output)) is not None and position not in taken:
+        behind = step_of(flow, position, unit.output, axes)
+        if behind is None or behind.moves is None or spread or loses(axes, behind.moves):
+            break
+        axes = tuple(None if axis is None else axes[axis] for axis in behind.moves)
+        linear = replace(linear, steps=(*linear.steps, behind))
+        unit = replace(
+            unit,
+            positions=(*unit.positions, position),
+            outputs=(flow.nodes[position].result,),
+            linear=linear,
+        )
+    return unit
+
+
 def loses(axes: tuple[int | None, ...], moves: tuple[int | None, ...]) -> bool:
     """Whether a move drops an axis of the weight, or merges it with another."""
     left = [axes[axis] for axis in moves if axis is not None]

@@ -97,6 +97,8 @@ class Graph:
         rows: values that differ from example to example without depending on the sources.
         kept: values that are looked at from outside, beside the targets: what the score reads. No
             region may hide them.
+        sites: the values that can be asked for, by name, as `at=` takes it. A value may have several
+            names, the friendliest first.
     """
 
     values: list[Value] = field(default_factory=list)
@@ -105,6 +107,7 @@ class Graph:
     targets: tuple[int, ...] = ()
     rows: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
+    sites: dict[str, int] = field(default_factory=dict)
 
     def value(
         self,

@@ -47,7 +47,10 @@ Attributes, by primitive:
     scatter                          operands (x, places, part): written by places
     scatter_add                      operands (x, places, part): added by places
     windows                          window, strides, padding, dilation, axes: patches of the axes:
-                                     im2col; how the result holds them is `layout`, any hashable
+                                     im2col; layout, how the result holds them:
+                                     "places, taps, channels" (N, *places, taps by channels),
+                                     "channels and taps, then starts" (N, channels by taps, all places),
+                                     "starts in place, taps last" (an axis more for each window)
     dot                              equation: str in einsum's letters, such as "abc,dc->abd";
                                      operands (a, b) or (a, b, bias), bias broadcasting against the result
     conv                             strides, padding (pairs), dilation, base_dilation: one for each place

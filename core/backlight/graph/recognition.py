@@ -8,8 +8,8 @@ from typing import TypeAlias, final
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.evaluation import Region, graph_key
-from backlight.graph.folding import folded, linear_of
-from backlight.graph.graph import Graph
+from backlight.graph.folding import folded, linear_of, moved
+from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.kinds import JOINS, kind_of
 from backlight.graph.quotients import reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
@@ -200,7 +200,7 @@ def single(flow: Dependence, position: int) -> Unit | None:
     if not outputs or kind is None:
         return None
     inputs = tuple(node.operands[place] for place in flow.activity(node))
-    if kind in UNARY:  # a square may be spelled as a product
+    if kind in UNARY:  # of one value, that is read twice perhaps
         inputs = tuple(dict.fromkeys(inputs))
     chosen_by_value = kind is Kind.OTHER and bool(flow.otherwise(node))
     return Unit(
@@ -222,6 +222,7 @@ def neuron(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit | No
     """A linear operation together with the unary function that is the only user of its result."""
     if unit.kind not in LINEAR or unit.output in flow.kept:
         return None
+    unit = moved(flow, unit, taken)
     users = flow.users.get(unit.output, ())
     followers = {id(taken[at]): taken[at] for at in users if at in taken}
     if len(followers) != 1 or any(at not in taken for at in users):
@@ -281,10 +282,11 @@ def operated(
     known: frozenset[int],
 ) -> Unit:
     spelled = len(unit.positions) > 1 and unit.kind in COMPOSITE - {Kind.NEURON}
+    cast = deciding(flow, unit)
     operation = Operation(
         unit.kind,
-        name(unit),
-        unit.kind.value if spelled else flow.nodes[unit.core].type,
+        name(unit) if cast is None else cast.place,
+        unit.kind.value if spelled else (cast or flow.nodes[unit.core]).type,
         flow.shape(unit.output),
         first=first,
         last=last,
@@ -296,6 +298,22 @@ def operated(
     )
     parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
+
+
+def deciding(flow: Dependence, unit: Unit) -> Node | None:
+    """The cast to whole numbers that decides what an operation does which is not run again."""
+    if unit.kind is not Kind.OTHER or unit.replayable:
+        return None
+    pending = [flow.nodes[unit.core].operands[at] for at in flow.otherwise(flow.nodes[unit.core])]
+    while pending:
+        node = flow.producer(pending.pop())
+        if node is None:
+            continue
+        if node.primitive == "convert" and node.attributes["to"] is DType.INTEGER:
+            return node
+        if not flow.activity(node):
+            pending += [node.operands[at] for at in flow.otherwise(node)]
+    return None
 
 
 def channel_axis(unit: Unit) -> int | None:

@@ -93,11 +93,6 @@ class Unit:
         return self.outputs[0]
 
     @property
-    def size(self) -> int | None:
-        """The first of the sizes."""
-        return self.sizes[0] if self.sizes else None
-
-    @property
     def described(self) -> Operation:
         assert self.operation is not None
         return self.operation

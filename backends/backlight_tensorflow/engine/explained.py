@@ -1,7 +1,7 @@
 """What is asked about a network under rules: its operations, or a gradient."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -21,12 +21,17 @@ from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture, Captured, known_of
 from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
 from backlight_tensorflow.capture.tracing import LOCK, Trace, shape_for
+from backlight_tensorflow.engine.evaluation import Evaluation, Feeding, RuledEvaluation
 from backlight_tensorflow.engine.passes import Pass
 from backlight_tensorflow.engine.plans import Plan
 from backlight_tensorflow.engine.programs import score_arguments
-from backlight_tensorflow.engine.ruled_programs import Feeding, RuledEvaluation
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import named_site, replacement, require_examples
+from backlight_tensorflow.sites import (
+    may_be_site,
+    named_site,
+    replacement,
+    require_examples,
+)
 
 FEW = 2
 """For how many examples lengths are inferred: with more than one an axis of theirs is seen."""
@@ -81,17 +86,40 @@ class Explained:
             ("connection", self._key), lambda: connection(self._captured(NoRules()).graph)
         )
 
+    def named_graph(self) -> Graph | None:
+        """The operations from the inputs on, and the sites by their names; None for a net of one
+        example alone, which cannot be told from any other axis of length 1."""
+        captured = self._captured(NoRules())
+        if captured.count == 1:
+            return None
+        named = {**self._traced.named, **self._traced.operations}
+        sites = {
+            name: captured.numbers[each.value]
+            for name, each in named.items()
+            if each.value in captured.numbers and may_be_site(each.value.tensor, self._traced)
+        }
+        return replace(captured.graph, sites=sites)
+
+    def evaluation(self, differentiated: bool) -> Callable[[], Found]:
+        """The scores and, if they are wanted, gradients, once what is returned is called."""
+        tensors, specs = self._arguments()
+        replaced = self._given is not None
+        build = Evaluation(self._feeding(self._path(), replaced), differentiated)
+        key = ("score", self._key, replaced, differentiated, tuple(specs))
+        run = self._traced.program(key, build, specs)
+
+        def found() -> Found:
+            scores, gradients, activation = run(*tensors)
+            self._check(activation)
+            return Found(scores, gradients, activation, (), None)
+
+        return found
+
     def gradient(self, rules: Rules, reference: Sequence[object] | None) -> Found:
         plan = self._plan(rules)
         shapes = self._shapes(plan)
         operations = plan.operations(shapes)
-        specs = [*self._request.specs(self._traced.count)]
-        tensors = [*self._request.tensors]
-        if self._given is not None:
-            tensors.append(self._given)
-            specs.append(rows_like(self._given, self._traced.count))
-        tensors += self._operands
-        specs += self._operand_specs
+        tensors, specs = self._arguments()
         if reference is not None:
             starts = self._reference(reference, plan, shapes)
             tensors += starts
@@ -105,10 +133,21 @@ class Explained:
         key = ("ruled", self._key, rules, self._given is not None, reference is not None)
         run = self._traced.program((*key, tuple(specs)), build, specs)
         scores, gradients, activation, starts = run(*tensors)
-        if activation:
-            require_examples(self._site, shape_of(activation[0]), self._request)
+        self._check(activation)
         listed = tuple(operations[unit] for unit in plan.units)
         return Found(scores, gradients, activation, listed, starts[0] if starts else None)
+
+    def _arguments(self) -> tuple[list[Tensor], list[tf.TensorSpec]]:
+        """The trace's, the value at the site, the score's."""
+        tensors, specs = [*self._request.tensors], [*self._request.specs(self._traced.count)]
+        if self._given is not None:
+            tensors.append(self._given)
+            specs.append(rows_like(self._given, self._traced.count))
+        return tensors + self._operands, specs + self._operand_specs
+
+    def _check(self, activation: Sequence[Array]) -> None:
+        if activation:
+            require_examples(self._site, shape_of(activation[0]), self._request)
 
     def _make_path(self) -> Path:
         traced, score = self._traced, self._score

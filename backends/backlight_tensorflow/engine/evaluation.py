@@ -13,7 +13,7 @@ from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.engine.applications import TensorFlowApplication
 from backlight_tensorflow.engine.passes import Gradients, Pass, pull, step
 from backlight_tensorflow.engine.plans import Plan, Unit
-from backlight_tensorflow.engine.programs import dense
+from backlight_tensorflow.engine.programs import dense, gradients_of
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,27 @@ class Feeding:
                 run.replace(result, repeated)
         return run
 
+    def activation(self, places: list[Tensor]) -> list[Tensor]:
+        """What is differentiated at, where it is neither an argument nor given."""
+        return places if self.at is not None and not self.replaced else []
+
     def _pass(self, given: Sequence[Tensor]) -> Pass:
         return Pass({**self.path.traced.given(given), **self.path.captured})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores; the gradients, if they are wanted; what they were taken at, where that is not an
+    argument."""
+
+    feeding: Feeding
+    differentiated: bool
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        run, places, _ = self.feeding.main(tensors)
+        (scores,) = run.tensors(self.feeding.path.sinks)
+        gradients = gradients_of(scores, places) if self.differentiated else []
+        return scores, gradients, self.feeding.activation(places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +116,7 @@ class RuledEvaluation:
         found = [
             dense(gradients[value], place) for value, place in zip(path.places, places, strict=True)
         ]
-        activation = places if self.feeding.at is not None and not self.feeding.replaced else []
-        return scores, found, activation, starts
+        return scores, found, self.feeding.activation(places), starts
 
     def _backward(
         self, run: Pass, reference: Pass | None, sink: Value, scores: Tensor

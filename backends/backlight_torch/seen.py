@@ -1,0 +1,61 @@
+"""The core's graph from all inputs to the score, its values named as sites are."""
+
+from typing import TYPE_CHECKING, final
+
+from backlight.graph.graph import Graph
+from backlight.scores import Score
+from backlight_torch.calls import is_call
+from backlight_torch.capture import Recorder
+from backlight_torch.feeding import Block, fed
+from backlight_torch.ruled import arrays_in, begin, watched
+from backlight_torch.visits import Passage, Place, Uses, results, usable
+
+if TYPE_CHECKING:
+    from backlight_torch.passes import Passes
+
+
+@final
+class Names:
+    """Tells which value of a graph each place gives."""
+
+    def __init__(self, recorder: Recorder, rows: int, passage: Passage | None) -> None:
+        self.recorder = recorder
+        self.rows = rows
+        self.passage = passage
+        self.modules: dict[str, int] = {}
+        self.functions: dict[str, int] = {}
+        self._uses = Uses()
+
+    def __call__(self, place: Place, value: object) -> object:
+        name = self._uses.name(place)
+        found = self.functions if is_call(place.name) else self.modules
+        for result, tensor in results(value).items():
+            if usable(tensor, self.rows) and self.recorder.knows(tensor):
+                found[name + result] = self.recorder.value_of(tensor)
+        if self.passage is not None and place.name in self.passage.places:
+            return self.passage(place, value)
+        return value
+
+
+def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
+    """The operations from the inputs to the score, or to all outputs, fused ones as they are."""
+    passes = passes.unoptimised()
+    with watched(passes, graph=False) as places:
+        arguments, starts = fed(block.inputs, differentiated=False)
+        recorder = Recorder(places, passes.net.numbers(), draws=True)
+        names = Names(recorder, block.inputs.count, passes.passage(block, score))
+        begin(recorder, arguments, starts, inside=False)
+        with recorder:
+            outputs = passes.call(arguments, names)
+            if names.passage is not None:
+                outputs = names.passage.read_from(outputs)
+            scores = None if score is None else passes.evaluate(block, score, outputs)
+        read = arrays_in(outputs)
+        recorder.finish(read if scores is None else [scores])
+        graph = recorder.graph
+        if score is not None:
+            graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
+        graph.sites = {**names.modules, **names.functions}
+        recorder.graph = Graph()
+        recorder.clear()
+        return graph

@@ -1,0 +1,171 @@
+"""What each axis of each value of a graph stands for: examples, places of an input, or other things.
+
+No layout of an input is assumed: each axis but the first, which is the examples', starts as places.
+What is not known is lost, never copied.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from backlight.graph.alignment import apart, crossed, together
+from backlight.graph.atoms import Atom, Axes, Role, has, length_of, lost, other
+from backlight.graph.graph import Graph, Node
+from backlight.graph.primitives import Family, family
+
+
+@final
+@dataclass(eq=False)
+class GraphAxes:
+    """See the module.
+
+    Attributes:
+        graph: whose values they are of.
+        count: how many examples there are; lengths that the graph does not know are taken for it.
+        axes: of each value that depends on an input or differs from example to example, by number.
+        mixing: positions of the nodes at which rows look at each other: what they give for one example
+            depends on others too.
+        random: positions of the nodes that give other numbers in each run.
+    """
+
+    graph: Graph
+    count: int
+    axes: dict[int, Axes] = field(default_factory=dict)
+    mixing: list[int] = field(default_factory=list)
+    random: list[int] = field(default_factory=list)
+
+    @staticmethod
+    def of(graph: Graph, count: int | None = None) -> "GraphAxes":
+        """The axes of a graph of at least two examples: of one, none can be told from axes of length 1.
+
+        Args:
+            graph: what to look at.
+            count: how many examples there are; by default as many as the first source says.
+        """
+        if count is None:
+            count = graph.shape(graph.sources[0])[0]
+        found = GraphAxes(graph, count)
+        for number, value in enumerate(graph.sources):
+            found.axes[value] = found.source(number, value)
+        for value in graph.rows.difference(graph.sources):
+            _, *rest = found.lengths(value)
+            found.axes[value] = (examples(count), *map(other, rest))
+        found.follow()
+        return found
+
+    def source(self, number: int, value: int) -> Axes:
+        """An input's axes: the examples', then places each."""
+        _, *lengths = self.lengths(value)
+        places = (
+            (Atom(Role.PLACES, length, (number, axis)),) if length > 1 else ()
+            for axis, length in enumerate(lengths, 1)
+        )
+        return (examples(self.count), *places)
+
+    def follow(self) -> None:
+        """Finds the axes of what nodes give, in order."""
+        from backlight.graph.axis_rules import RULES
+
+        for position, node in enumerate(self.graph.nodes):
+            if node.primitive == "random":
+                self.random.append(position)
+            if not any(value in self.axes for value in node.operands):
+                continue
+            operands = [self[value] for value in node.operands]
+            application = Application(self, node, operands)
+            rule = RULES.get(node.primitive, unknown)
+            if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
+                rule = pointwise
+            found = rule(application)
+            if application.mixes and any(map(self.varies, node.operands)):
+                self.mixing.append(position)
+            for value, axes in zip(node.results, found, strict=False):
+                if value not in self.graph.sources:
+                    self.axes[value] = self.checked(value, axes)
+
+    def checked(self, value: int, axes: Axes) -> Axes:
+        """The axes, lost where they have not the lengths that the backend says."""
+        said = self.graph.shape(value)
+        if len(said) != len(axes):
+            return tuple(lost(self.count if length < 0 else length) for length in said)
+        return tuple(
+            axis if length in (-1, length_of(axis)) else lost(length)
+            for length, axis in zip(said, axes, strict=True)
+        )
+
+    def varies(self, value: int) -> bool:
+        """Whether a value has axes of its own here: is no constant."""
+        return value in self.axes
+
+    def __getitem__(self, value: int) -> Axes:
+        found = self.axes.get(value)
+        return tuple(map(other, self.lengths(value))) if found is None else found
+
+    def lengths(self, value: int) -> tuple[int, ...]:
+        """The shape of a value, none of it unknown."""
+        if value in self.axes:
+            return tuple(map(length_of, self.axes[value]))
+        return tuple(self.count if length < 0 else length for length in self.graph.shape(value))
+
+
+@final
+@dataclass(eq=False)
+class Application:
+    """A node, and the axes of what it reads.
+
+    Attributes:
+        within: the graph's axes so far.
+        node: what is done.
+        operands: the axes of what it reads.
+        mixes: whether a rule found that rows look at each other here.
+    """
+
+    within: GraphAxes
+    node: Node
+    operands: list[Axes]
+    mixes: bool = False
+
+    @property
+    def first(self) -> Axes:
+        return self.operands[0]
+
+    @property
+    def attributes(self) -> Mapping[str, object]:
+        return self.node.attributes
+
+    def lengths(self, result: int = 0) -> tuple[int, ...]:
+        """The shape of a result."""
+        return self.within.lengths(self.node.results[result])
+
+    def along(self, axes: Sequence[int], operand: int = 0) -> None:
+        """Says that numbers at different places of these axes look at each other."""
+        given = self.operands[operand]
+        self.mixes |= any(has(given[axis], Role.EXAMPLES) for axis in axes)
+
+
+Rule = Callable[[Application], Sequence[Axes]]
+"""The axes of each result of an application."""
+
+
+def examples(count: int) -> tuple[Atom, ...]:
+    return (Atom(Role.EXAMPLES, count),)
+
+
+def pointwise(given: Application) -> Sequence[Axes]:
+    """Numbers at the same places are put together."""
+    found, origins = together(given.operands)
+    given.mixes |= crossed(found, origins)
+    return [apart(found, origins)] * len(given.node.results)
+
+
+def unknown(given: Application) -> Sequence[Axes]:
+    """Nothing is known; an operation that keeps the examples' axis first keeps the examples."""
+    found = []
+    for number in range(len(given.node.results)):
+        lengths = given.lengths(number)
+        axes = [*map(lost, lengths)]
+        rows = any(axes_ and axes_[0] == examples(given.within.count) for axes_ in given.operands)
+        if rows and lengths and lengths[0] == given.within.count:
+            axes[0] = examples(given.within.count)
+        found.append(tuple(axes))
+    return found

@@ -1,0 +1,135 @@
+"""What was found out about a net, for as long as it is the net that it was found out about."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import wraps
+from itertools import count
+from threading import Lock, RLock, local
+from typing import Any, ParamSpec, TypeVar, cast, final
+
+from backlight.identity import forget_records, identity_of, note_records
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+KEPT = 32
+"""How many answers to each question are remembered: one per shape of inputs, say."""
+FUNCTIONS = 64
+"""Of how many functions it is remembered what they were made of."""
+
+_versions = count(1)
+
+
+@final
+class _Call(local):
+    """Of each thread: what the public call under way has looked at, and which versions it saw."""
+
+    looked: "dict[Memory, int] | None" = None
+
+
+@final
+class Memory:
+    """Answers about something that may be edited between calls. All are forgotten when it was.
+
+    It is looked at once in a call. What a call itself changes, a counter say, is no edit.
+
+    Args:
+        read: gives what the thing is made of at the moment.
+    """
+
+    def __init__(self, read: Callable[[], Hashable]) -> None:
+        self._read = read
+        self._identity: Hashable = None
+        self._version = 0
+        self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
+        self._lock, self._making = Lock(), RLock()
+
+    def version(self) -> int:
+        """A number that no other thing had, nor this one before it was edited."""
+        looked = _call.looked
+        if looked is not None and self in looked:
+            return looked[self]
+        now = self._read()
+        with self._lock:
+            if self._version == 0 or now != self._identity:
+                self._version, self._identity, self._kept = next(_versions), now, {}
+            version = self._version
+        if looked is not None:
+            looked[self] = version
+        return version
+
+    def recall(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
+        """The answer to a question, made once where it is not remembered."""
+        version = self.version()
+        with self._lock:
+            # A call that began before an edit, in another thread, remembers nothing.
+            kept = self._kept if version == self._version else {}
+            answers = kept.setdefault(what, OrderedDict())
+            if key in answers:
+                answers.move_to_end(key)
+                return cast(T, answers[key])
+        with self._making:
+            if key not in answers:
+                answers[key] = make()
+                while len(answers) > KEPT:
+                    answers.popitem(last=False)
+            return cast(T, answers[key])
+
+    def answers(self, what: str) -> list[Any]:
+        """All that is remembered of one kind, whether the thing has been edited since or not."""
+        return list(self._kept.get(what, {}).values())
+
+    def settle(self, version: int) -> None:
+        """Take what the thing is now for what it was, at the end of a call that saw this version."""
+        now = self._read()
+        if now == self._identity:
+            return
+        if note_records(self._identity, now):
+            now = self._read()
+        with self._lock:
+            if version == self._version:
+                self._identity = now
+
+
+_call = _Call()
+
+
+def one_call(function: Callable[P, T]) -> Callable[P, T]:
+    """The function as a public call: within it nothing counts as edited."""
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        if _call.looked is not None:
+            return function(*args, **kwargs)
+        try:
+            looked = _call.looked = {}
+            found = function(*args, **kwargs)
+            for memory, version in looked.items():
+                memory.settle(version)
+            return found
+        finally:
+            _call.looked = None
+
+    return called
+
+
+_functions: OrderedDict[Hashable, Memory] = OrderedDict()
+_lock = Lock()
+
+
+def version_of(function: Callable[..., object]) -> int:
+    """A number that is a new one where what the function computes may have changed."""
+    hashes = type(function).__hash__ is not None
+    key: Hashable = function if hashes else id(function)  # it is kept, so no other gets its id
+    with _lock:
+        known = _functions.setdefault(key, Memory(lambda: identity_of(function)))
+        _functions.move_to_end(key)
+        while len(_functions) > FUNCTIONS:
+            _functions.popitem(last=False)
+    return known.version()
+
+
+def forget_functions() -> None:
+    with _lock:
+        _functions.clear()
+    forget_records()

@@ -1,0 +1,131 @@
+"""What the graph of a net shows, for inputs of some shapes and a kind of score: found once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from backlight.arrays import shape_of
+from backlight.completeness import listed
+from backlight.errors import BacklightError
+from backlight.graph.axes import GraphAxes
+from backlight.graph.dependence import Dependence
+from backlight.graph.feature_map import FeatureMap, Places
+from backlight.graph.graph import Graph
+from backlight.graph.grids import Grid
+from backlight.inputs import Inputs
+from backlight.model import Model
+from backlight.rows import take_rows
+from backlight.scores import Score
+from backlight.tree import leaves
+
+
+@final
+class Seen:
+    """See the module.
+
+    Args:
+        graph: of at least two examples, from all inputs to the scores.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def flow(self) -> Dependence:
+        return Dependence(self.graph)
+
+    @cached_property
+    def axes(self) -> GraphAxes:
+        return GraphAxes.of(self.graph)
+
+    @cached_property
+    def places(self) -> Places:
+        return Places(self.axes, self.flow)
+
+    @cached_property
+    def feature_map(self) -> FeatureMap | None:
+        """What class activation maps read; None where nothing has all places."""
+        return self.places.feature_map()
+
+    @cached_property
+    def place_axes(self) -> tuple[int, ...]:
+        """The axes of the first input that hold places, not channels."""
+        return tuple(axis for _, axis in self.places.wanted)
+
+    @cached_property
+    def grids(self) -> Mapping[str, Grid]:
+        """How places lie in each value that can be asked for and has a whole grid of them."""
+        found = {name: self.places.grid(value) for name, value in self.graph.sites.items()}
+        return {name: grid for name, grid in found.items() if grid is not None}
+
+    @cached_property
+    def mixing(self) -> tuple[str, ...]:
+        """The operations at which rows look at each other, with where they are."""
+        return self._told(self.axes.mixing)
+
+    @cached_property
+    def random(self) -> tuple[str, ...]:
+        """The operations that give other numbers in each run."""
+        return self._told(self.axes.random)
+
+    def _told(self, positions: Sequence[int]) -> tuple[str, ...]:
+        nodes = [self.graph.nodes[at] for at in positions if at in self.flow.needed]
+        told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
+        return tuple(dict.fromkeys(told))
+
+    def notes(self, count: int) -> tuple[str, ...]:
+        """What deserves a second look in any attribution of this many examples."""
+        found = []
+        if self.mixing and count > 1:
+            found.append(
+                f"Rows of the batch look at each other, at {listed(self.mixing)}: values depend on "
+                "batch-mates, and each row's have what it does to the scores of others. The batch was "
+                "run whole, whatever batch_size says."
+            )
+        if self.random:
+            found.append(
+                f"The net draws random numbers in each run, by {listed(self.random)}: values are "
+                "those of one draw, or of several mixed. Give it fixed numbers, or switch this off."
+            )
+        return tuple(found)
+
+
+def seen(model: Model, inputs: Inputs, score: Score | None) -> Seen | None:
+    """What the graph shows from these inputs to their score, or to the outputs; None where the model
+    gives no graph."""
+    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
+    key = (shapes, score and (score.site, score.recipe))
+
+    def make() -> Seen | None:
+        graph = captured(model, inputs, score)
+        return None if graph is None else Seen(bare(graph))
+
+    return model.recall("seen", key, make)
+
+
+def rows_mix(model: Model, inputs: Inputs) -> bool:
+    """Whether rows of the outputs look at each other, so that a batch must not be cut."""
+    found = seen(model, inputs, None)
+    return found is not None and bool(found.mixing)
+
+
+def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | None:
+    """The graph for two examples: of one alone, none can be told from an axis of length 1. For all of
+    them, where a net takes no other number."""
+    rows = np.arange(2) if inputs.count > 1 else np.zeros(2, np.int64)
+    try:
+        return model.graph(take_rows(model, inputs, rows), score and score.take(rows))
+    except BacklightError:
+        return model.graph(inputs, score) if inputs.count > 1 else None
+
+
+def bare(graph: Graph) -> Graph:
+    """The graph without what the backend knows its nodes and constants by, which may be large."""
+    return replace(
+        graph,
+        values=[replace(value, constant=None) for value in graph.values],
+        nodes=[replace(node, native=None) for node in graph.nodes],
+    )

@@ -1,0 +1,312 @@
+"""PyTorch's operations in the core's terms: evaluating the graph in NumPy gives what PyTorch gives."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backlight.graph.graph import Graph, Node
+from backlight.graph.primitives import PRIMITIVES, evaluated
+from backlight_torch.capture import EVERYTHING, Recorder
+from backlight_torch.records import Record
+
+Function: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+
+def numbers(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+W, V, PLACES = numbers(4, 4, seed=2), numbers(2, 4, 3, seed=3), torch.tensor([2, 0, 1])
+MASK = torch.tensor([[True, False, True, False]] * 3)
+
+
+def recorded(function: Function, x: torch.Tensor, graph: bool = True) -> tuple[Recorder, Any]:
+    leaf = x.clone().requires_grad_(graph)
+    recorder = Recorder(lambda: "", keep=EVERYTHING)
+    recorder.source(leaf)
+    with torch.set_grad_enabled(graph), recorder:
+        result = function(leaf.view_as(leaf))
+    recorder.finish([result])
+    return recorder, result
+
+
+def in_numpy(recorder: Recorder) -> np.ndarray[Any, Any]:
+    """The target, from the sources and the constants, by the primitives' meaning."""
+    graph, values = recorder.graph, dict[int, Any]()
+
+    def read(value: int) -> Any:
+        if value not in values:
+            made = graph.values[value].number
+            values[value] = recorder.tensors[value].numpy() if made is None else np.asarray(made)
+        return values[value]
+
+    for node in graph.nodes:
+        found = evaluated(node, [read(value) for value in node.operands])
+        assert found is not None, node.primitive
+        values.update(zip(node.results, found, strict=False))
+    return np.asarray(read(graph.targets[0]))
+
+
+def through_a_view(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    y.view(-1).relu_()
+    return y + 1
+
+
+def whole_first(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    view = y.view(4, 3)
+    y.mul_(y.sigmoid())
+    return view * 3
+
+
+def apart(x: torch.Tensor) -> torch.Tensor:
+    one, other = (x * 2).unsafe_split(2, 1)
+    return one.exp_() * other
+
+
+MEANT: dict[str, Function] = {
+    **{
+        name: getattr(torch, name)
+        for name in [
+            "neg",
+            "abs",
+            "exp",
+            "exp2",
+            "expm1",
+            "sin",
+            "cos",
+            "tan",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "erf",
+            "erfc",
+            "sigmoid",
+            "relu",
+            "sign",
+            "floor",
+            "ceil",
+            "round",
+            "trunc",
+            "reciprocal",
+            "isnan",
+            "isinf",
+            "isfinite",
+            "logical_not",
+        ]
+    },
+    **{
+        name: lambda x, name=name: getattr(torch, name)(x.abs() / 4 + 0.1)
+        for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "asin", "acos", "atanh")
+    },
+    "acosh": lambda x: torch.acosh(x.abs() + 1.1),
+    "silu": functional.silu,
+    "mish": functional.mish,
+    "hardswish": functional.hardswish,
+    "hardsigmoid": functional.hardsigmoid,
+    "hardtanh": lambda x: functional.hardtanh(x, -0.3, 0.4),
+    "relu6": functional.relu6,
+    "logsigmoid": functional.logsigmoid,
+    "celu": lambda x: functional.celu(x, 0.7),
+    "elu": lambda x: functional.elu(x, 0.7),
+    "selu": functional.selu,
+    "leaky_relu": lambda x: functional.leaky_relu(x, 0.2),
+    "rrelu": lambda x: functional.rrelu(x, 0.1, 0.3),
+    "prelu": lambda x: functional.prelu(x, numbers(1)),
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "softplus": lambda x: functional.softplus(x, 2.0),
+    "threshold": lambda x: functional.threshold(x, 0.2, 0.1),
+    "clamp": lambda x: x.clamp(-0.3, 0.4),
+    "clamp_min": lambda x: x.clamp(min=0.1),
+    "clamp_max": lambda x: x.clamp(max=0.1),
+    "softsign": functional.softsign,
+    "square": torch.square,
+    "pow": lambda x: x.abs() ** 1.5,
+    "power of a number": lambda x: 2.0**x,
+    "add": lambda x: x + W[:3],
+    "sub": lambda x: W[:3] - x,
+    "rsub": lambda x: torch.rsub(x, 2.0),
+    "mul": lambda x: x * x,
+    "div": lambda x: 1.0 / x,
+    "floor_divide": lambda x: torch.div(x, 0.3, rounding_mode="floor"),
+    "remainder": lambda x: torch.remainder(x, 0.3),
+    "atan2": lambda x: torch.atan2(x, W[:3]),
+    "maximum": lambda x: torch.maximum(x, W[:3]),
+    "minimum": lambda x: torch.minimum(x, x.flip(1)),
+    "fmax": lambda x: torch.fmax(x, W[:3]),
+    "where": lambda x: torch.where(x > 0.1, x, 0.5 * x),
+    "masked_fill": lambda x: x.masked_fill(MASK, 3.0),
+    "comparisons": lambda x: ((x >= 0) & (x < 1)) | (x <= -1) | (x == 2) | (x != 3),
+    "clone": lambda x: x.clone().contiguous(),
+    "cast": lambda x: (x * 3).long().double(),
+    "detach": lambda x: x.detach() + x,
+    "view": lambda x: x.view(2, 6),
+    "squeeze": lambda x: x.unsqueeze(1).squeeze(1),
+    "permute": lambda x: x.reshape(3, 2, 2).permute(2, 0, 1),
+    "transpose": lambda x: x.transpose(0, 1),
+    "t": lambda x: x.t(),
+    "expand": lambda x: x[:, None].expand(3, 5, 4),
+    "slice": lambda x: x[1:, -3:-1],
+    "every other": lambda x: x[:, ::2],
+    "select": lambda x: x[:, -1],
+    "split": lambda x: x.split(3, 1)[1],
+    "chunk": lambda x: x.chunk(2, 1)[1],
+    "unbind": lambda x: x.unbind(1)[2],
+    "cat": lambda x: torch.cat([x, x.exp()], 1),
+    "stack": lambda x: torch.stack([x, x.exp()], -1),
+    "flip": lambda x: x.flip(1),
+    "roll": lambda x: x.roll(1, 1),
+    "repeat": lambda x: x.repeat(2, 1),
+    "index": lambda x: x[:, PLACES],
+    "index_select": lambda x: x.index_select(1, PLACES),
+    "embedding": lambda x: functional.embedding(PLACES, x),
+    "pad": lambda x: functional.pad(x, (1, 2), value=0.5),
+    "reflection_pad": lambda x: functional.pad(x[None], (2, 1), mode="reflect"),
+    "replication_pad": lambda x: functional.pad(x[None], (2, 1), mode="replicate"),
+    "sum": lambda x: x.sum(1, keepdim=True),
+    "sum of all": lambda x: x.sum(),
+    "mean": lambda x: x.mean(0),
+    "amax": lambda x: x.amax(1),
+    "amin": lambda x: x.amin((0, 1)),
+    "max": lambda x: x.max(1)[0],
+    "max of all": lambda x: x.max(),
+    "min": lambda x: x.min(0)[0],
+    "prod": lambda x: x.prod(1),
+    "any": lambda x: (x > 1).any(1),
+    "all": lambda x: (x > -1).all(),
+    "argmax": lambda x: x.argmax(1),
+    "argmin": lambda x: x.argmin(),
+    "cumsum": lambda x: x.cumsum(1),
+    "logsumexp": lambda x: x.logsumexp(1),
+    "softmax": lambda x: x.softmax(1),
+    "log_softmax": lambda x: x.log_softmax(0),
+    "var": lambda x: x.var(1),
+    "std": lambda x: x.std(1, correction=0, keepdim=True),
+    "norm": lambda x: torch.linalg.vector_norm(x, dim=1),
+    "norm of order 3": lambda x: x.norm(3, dim=1),
+    "mm": lambda x: x @ W,
+    "mm, turned": lambda x: W @ x.T,
+    "bmm": lambda x: x.expand(2, 3, 4) @ V,
+    "mv": lambda x: x @ W[0],
+    "dot": lambda x: torch.dot(x[0], W[0]),
+    "addmm": lambda x: torch.addmm(W[:3], x, W),
+    "addmv": lambda x: torch.addmv(W[0, :3], x, W[1]),
+    "baddbmm": lambda x: torch.baddbmm(V[:, :3], x.expand(2, 3, 4), V),
+    "linear": lambda x: functional.linear(x.expand(2, 3, 4), W, W[0]),
+    "einsum": lambda x: torch.einsum("bi,kij->kbj", x, V),
+    "layer_norm": lambda x: functional.layer_norm(x, (4,), W[0], W[1]),
+    "rms_norm": lambda x: functional.rms_norm(x, (4,), W[0], 1e-3),
+    "group_norm": lambda x: functional.group_norm(x, 2, W[0], W[1]),
+    "batch_norm": lambda x: functional.batch_norm(x, W[0], W[1].abs(), W[2], W[3]),
+    "batch_norm by its own": lambda x: functional.batch_norm(x, None, None, training=True),
+    "relu in place": lambda x: (x * 2).relu_(),
+    "through a view": through_a_view,
+    "whole first": whole_first,
+    "parts apart": apart,
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_the_graph_has_pytorchs_meaning(name: str) -> None:
+    recorder, result = recorded(MEANT[name], numbers(3, 4))
+    assert not any(node.primitive in ("other", "gather") for node in recorder.graph.nodes)
+    expected = result.detach().resolve_conj().numpy()
+    found = in_numpy(recorder)
+    assert recorder.graph.shape(recorder.graph.targets[0]) == found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def only(graph: Graph, primitive: str) -> Node:
+    (found,) = (node for node in graph.nodes if node.primitive == primitive)
+    return found
+
+
+def test_convolutions_say_how_they_move() -> None:
+    x = numbers(2, 4, 9, 8)
+    plain = nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), groups=2).double()
+    node = only(recorded(plain, x)[0].graph, "conv")
+    assert node.attributes["strides"] == (2, 1)
+    assert node.attributes["padding"] == ((1, 1), (0, 0))
+    assert node.attributes["dilation"] == (1, 2)
+    assert (node.attributes["groups"], node.attributes["transposed"]) == (2, False)
+    assert node.attributes["weight_axes"] == (0, 1, 2, 3)
+    turned = nn.ConvTranspose2d(4, 6, 3, 2, padding=1).double()
+    node = only(recorded(turned, x)[0].graph, "conv")
+    assert node.attributes["transposed"]
+    assert node.attributes["weight_axes"] == (1, 0, 2, 3)
+    assert node.attributes["x_axes"] == node.attributes["result_axes"] == (0, 1, 2, 3)
+
+
+def test_pools_and_resizing_say_how_they_move() -> None:
+    x = numbers(2, 4, 9, 8)
+    graph = recorded(lambda x: functional.max_pool2d(x, 3, 2, 1), x)[0].graph
+    node = only(graph, "max_pool")
+    assert node.attributes["window"] == (1, 1, 3, 3)
+    assert node.attributes["strides"] == (1, 1, 2, 2)
+    assert node.attributes["padding"] == ((0, 0), (0, 0), (1, 1), (1, 1))
+    graph = recorded(lambda x: functional.avg_pool2d(x, 2, ceil_mode=True), x)[0].graph
+    node = only(graph, "avg_pool")
+    assert node.attributes["strides"] == (1, 1, 2, 2)
+    assert node.attributes["padding"] == ((0, 0), (0, 0), (0, 1), (0, 0))
+    node = only(recorded(nn.AdaptiveAvgPool2d(3), x)[0].graph, "adaptive_avg_pool")
+    assert node.attributes["axes"] == (2, 3)
+    bilinear = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+    node = only(recorded(bilinear, x)[0].graph, "resize")
+    assert node.attributes == {"axes": (2, 3), "method": "linear", "aligned": True}
+
+
+def test_writing_into_a_part_is_an_update() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        board = torch.zeros(3, 4, dtype=torch.float64)
+        board[:, 1:3] = x[:, 1:3].exp()
+        return board.cos()
+
+    recorder, _ = recorded(function, numbers(3, 4))
+    update = only(recorder.graph, "update")
+    assert update.attributes["starts"] == (0, 1)
+    (cosine,) = (node for node in recorder.graph.nodes if node.primitive == "cos")
+    assert cosine.operands == update.results
+
+
+def test_what_stops_gradients_is_a_node() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            y = x.exp()
+        return y * x + x.data
+
+    recorder, _ = recorded(function, numbers(3, 4))
+    stops = [node for node in recorder.graph.nodes if node.primitive == "stop_gradient"]
+    assert [node.attributes["word"] for node in stops] == ["torch.no_grad", "detach"]
+
+
+def test_the_size_of_an_array_of_one_number_does_not_matter() -> None:
+    x = numbers(100, 100)
+    for function in (
+        lambda x: torch.maximum(x, torch.zeros_like(x)),
+        lambda x: torch.maximum(x, torch.tensor(0.0, dtype=x.dtype).expand_as(x)),
+    ):
+        graph = recorded(function, x)[0].graph
+        assert graph.values[only(graph, "maximum").operands[1]].number == 0
+
+
+def test_operations_run_again_by_themselves() -> None:
+    recorder, result = recorded(lambda x: torch.addmm(W[0], x, W).relu_(), numbers(3, 4))
+    values = dict(recorder.tensors)
+    for node in recorder.graph.nodes:
+        if isinstance(node.native, Record):
+            values.update(zip(node.results, node.native.run(values), strict=False))
+    torch.testing.assert_close(values[recorder.graph.targets[0]], result.detach())
+
+
+def test_primitives_exist() -> None:
+    recorder, _ = recorded(lambda x: torch.special.i0(x) + torch.lgamma(x.abs()), numbers(3, 4))
+    assert all(node.primitive in PRIMITIVES for node in recorder.graph.nodes)

@@ -1,0 +1,99 @@
+"""What counts as a change of a net or function, and what does not."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backlight.identity import identity_of
+from backlight.memory import Memory, one_call
+
+SCALE = {"value": 1.0}
+
+
+class Inner:
+    __slots__ = ("factor",)
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+
+class Net:
+    shared = 1.0
+
+    def __init__(self) -> None:
+        self.scale, self.calls = 1.0, 0
+        self.weights, self.table = np.ones(2000), np.array([1.0, None], object)
+        self.kept: dict[str, Any] = {"deep": [{"scale": 1.0}]}
+        self.inner, self.log = Inner(), [1]
+        self.act: Callable[[float], float] = abs
+
+    @property
+    def factor(self) -> float:
+        return self.shared * SCALE["value"]
+
+    def __call__(self, x: float) -> float:
+        self.calls += 1
+        self.log.append(self.calls)
+        return x * self.factor
+
+
+EDITS: dict[str, Callable[[Any], object]] = {
+    "attribute": lambda net: setattr(net, "scale", 2.0),
+    "type of a number": lambda net: setattr(net, "scale", 1),
+    "sign of zero": lambda net: net.kept.update(deep=-0.0),
+    "array in place": lambda net: net.weights.__setitem__(7, 2.0),
+    "object in an array": lambda net: net.table.__setitem__(0, 2.0),
+    "deep in containers": lambda net: net.kept["deep"][0].update(scale=2.0),
+    "slot": lambda net: setattr(net.inner, "factor", 2.0),
+    "function": lambda net: setattr(net, "act", lambda x: x),
+    "class attribute": lambda net: setattr(Net, "shared", 2.0),
+    "global behind a property": lambda net: SCALE.update(value=2.0),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_is_seen(edit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Net, "shared", 1.0)
+    monkeypatch.setitem(SCALE, "value", 1.0)
+    net = Net()
+    called = functools.partial(lambda held, x: held(x), net)
+    before = identity_of(called)
+    assert identity_of(called) == before
+    EDITS[edit](net)
+    assert identity_of(called) != before
+
+
+def test_arguments_count_by_their_kind() -> None:
+    net = Net()
+    before = identity_of(net, arguments=(np.ndarray,))
+    net.weights[0] = 5.0
+    assert identity_of(net, arguments=(np.ndarray,)) == before
+    net.scale = 3.0
+    assert identity_of(net, arguments=(np.ndarray,)) != before
+
+
+def test_what_a_call_records_of_itself_is_no_edit() -> None:
+    net = Net()
+    memory = Memory(lambda: identity_of(net))
+    versions = []
+    explain = one_call(lambda: (versions.append(memory.version()), net(1.0)))
+    for _ in range(3):
+        explain()
+    net(1.0)  # the user's own call
+    explain()
+    assert len(set(versions)) == 1
+    net.scale = 2.0
+    explain()
+    assert len(set(versions)) == 2
+
+
+def test_answers_are_made_once_and_forgotten_after_an_edit() -> None:
+    net, made = Net(), []
+    memory = Memory(lambda: identity_of(net))
+    for scale in (1.0, 1.0, 2.0, 2.0):
+        net.scale = scale
+        memory.recall("what", "key", lambda: made.append(net.scale) or net.scale)
+    assert made == [1.0, 2.0]
