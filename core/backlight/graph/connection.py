@@ -265,10 +265,10 @@ def seldom(flow: Dependence, node: Node) -> Places:
 
 
 def replaces_derivative(flow: Dependence, position: int) -> bool:
-    """Whether it is a stop in `x + stop_gradient(q - x)`, or its like: the value is q's, and the
-    derivative goes straight to x."""
+    """Whether it is a stop in `x + stop_gradient(q - x)`, or its like, or the rounding in
+    `round(q) - stop_gradient(x) + x`: the value is q's, and the derivative goes straight to x."""
     node = flow.nodes[position]
-    return node.primitive == "stop_gradient" and bool(straight(flow, node.result))
+    return node.primitive in FLAT and bool(straight(flow, node.result))
 
 
 def straight(flow: Dependence, value: int) -> set[int]:

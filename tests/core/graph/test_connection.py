@@ -88,3 +88,51 @@ def test_a_derivative_of_its_own_may_be_none() -> None:
     )
     graph.sources, graph.targets = (x,), (y,)
     assert connection(graph) == Connection((False,), (True,), (Cut("f", "mine"),))
+
+
+def taken_away(build: Building, x: int, twice: bool = False, along: int = 1) -> tuple[int, int]:
+    """What a softmax divides, by what, the largest along an axis stopped and taken away."""
+
+    def terms() -> int:
+        highest = build.do("max", x, axes=(along,), keepdims=True)
+        return build.do("exp", build.do("sub", x, build.do("stop_gradient", highest)))
+
+    e = terms()
+    return e, build.do("sum", terms() if twice else e, axes=(1,), keepdims=True)
+
+
+def test_what_is_taken_away_goes_again_however_the_quotient_is_put() -> None:
+    for twice in (False, True):
+        build = Building()
+        x = build.input(4, 6)
+        e, total = taken_away(build, x, twice)
+        tenfold = build.do("mul", build.do("mul", e, 10.0), build.do("pow", total, -1.0))
+        assert connection(build.between([x], [tenfold])) == Connection((True,), (True,))
+
+
+def test_what_is_taken_away_and_stays_is_cut() -> None:
+    cut = Connection((True,), (True,), (Cut("stop_gradient", "stop_gradient"),))
+    build = Building()
+    x = build.input(6, 6)
+    e, total = taken_away(build, x)
+    squared = build.do("div", build.do("mul", e, e), total)  # one factor is left
+    assert connection(build.between([x], [squared])) == cut
+    build = Building()
+    x = build.input(6, 6)
+    e, total = taken_away(build, x, along=0)  # the terms of a sum have factors of their own
+    assert connection(build.between([x], [build.do("div", e, total)])) == cut
+    build = Building()
+    x = build.input(6, 6)
+    e, total = taken_away(build, x)
+    turned = build.do("transpose", total, permutation=(1, 0))  # by the sums of other rows
+    assert connection(build.between([x], [build.do("div", e, turned)])) == cut
+
+
+def test_the_derivative_of_a_rounded_value_may_be_put_in_by_a_sum() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    soft = build.do("tanh", x)
+    hard = build.do("round", soft)
+    sums = build.do("sub", hard, build.do("stop_gradient", soft))
+    graph = build.between([x], [build.do("add", sums, soft)])
+    assert connection(graph) == Connection((True,), (True,))
