@@ -214,7 +214,7 @@ class Explained:
                     known_of(run.tensor, shapes),
                     self._traced.place,
                     kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
-                    rows=[*rows, *path.operands],
+                    rows=rows,
                     opens=opens,
                 ).found
             found.count = examples
