@@ -9,7 +9,6 @@ import numpy as np
 
 from backlight.arrays import shape_of
 from backlight.completeness import listed
-from backlight.errors import BacklightError
 from backlight.graph.axes import GraphAxes
 from backlight.graph.dependence import Dependence
 from backlight.graph.feature_map import FeatureMap, Places
@@ -118,7 +117,7 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | None:
     rows = np.arange(2) if inputs.count > 1 else np.zeros(2, np.int64)
     try:
         return model.graph(take_rows(model, inputs, rows), score and score.take(rows))
-    except BacklightError:
+    except Exception:  # of any framework: what fails with all examples too is raised there
         return model.graph(inputs, score) if inputs.count > 1 else None
 
 
