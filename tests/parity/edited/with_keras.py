@@ -32,7 +32,7 @@ class Net(keras.Model):
     shared = 1.0
 
     def __init__(self) -> None:
-        super().__init__(dtype=F64)
+        super().__init__(name="net", dtype=F64)
         self.first = layers.Conv2D(4, 3, padding="same", name="first", dtype=F64)
         self.norm = layers.BatchNormalization(name="norm", dtype=F64)
         self.middle = layers.ReLU(name="middle", dtype=F64)

@@ -40,7 +40,7 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.middle = nn.ReLU()
         self.second = nn.Conv2d(4, 4, 3, padding=1)
-        self.layers = nn.Sequential(nn.Identity(), nn.ReLU())
+        self.layers = nn.Sequential(nn.Identity(), nn.Softplus())
         self.head = nn.Linear(4, 3)
         self.norm.running_mean.copy_(torch.linspace(-1, 1, 4))  # type: ignore[union-attr]
         self.norm.running_var.copy_(torch.linspace(0.5, 2, 4))  # type: ignore[union-attr]
