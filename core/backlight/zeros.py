@@ -79,7 +79,9 @@ def zero_notes(
     """
     found: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    if differentiates:
+    if differentiates and all(one.all() for one in nonzero.elements):
+        found = cuts_beside(objective.take(block))
+    elif differentiates:
         part = objective.take(block)
         connection = connection_of(part)
         if not any(connection.reached):
@@ -89,7 +91,7 @@ def zero_notes(
             raise NoGradientError(refused)
         cuts = connection.cuts
         found = unreached_notes(connection, named_parts(part))
-        if cuts and not all(one.all() for one in nonzero.elements):
+        if cuts:
             found += cut_elements(part, connection, nonzero)
         found = found or cut_notes(connection)
     nothing = np.flatnonzero(~nonzero.examples.any(axis=1))
@@ -102,6 +104,14 @@ def zero_notes(
             "changed there changes the score.",
         )
     return found + zero_examples(objective, nothing, len(block), cuts)
+
+
+def cuts_beside(objective: Objective) -> tuple[str, ...]:
+    """What is to be said about ways that are cut beside others, where a gradient arrives everywhere."""
+    try:
+        return cut_notes(connection_of(objective))
+    except BacklightError as error:  # the values are what they are
+        return (f"Whether some ways of the gradient are cut could not be looked into: {error}",)
 
 
 def zero_examples(
