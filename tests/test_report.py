@@ -251,7 +251,7 @@ def test_results_name_versions_and_methods(results: dict[str, Any]) -> None:
     assert results["preprocessing"] == "value / 255"
     assert results["input"] == {"shape": [1, 8, 8], "dtype": "float32"}
     assert results["methods"][0]["method"].startswith("IntegratedGradients(steps=50")
-    assert results["cases"][0]["explanations"][1]["at"] == "conv"
+    assert results["cases"][0]["explanations"][1]["at"] == "/relu"
 
 
 def test_the_page_needs_no_other_file(made: Report) -> None:

@@ -107,6 +107,7 @@ class Method(ByValue, ABC):
         grid = grid_at(whole.take(blocks[0])) if self.spatial else None
         found = [self._explain(whole.take(rows)) for rows in blocks]
         result = joined(found, wrapped)
+        gaps = result.gap_notes()
         notes = tuple(
             dict.fromkeys(
                 (
@@ -114,7 +115,8 @@ class Method(ByValue, ABC):
                     *(notes_at(whole) if self.spatial and at is None else ()),
                     *result.warnings,
                     *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),
-                    *result.gap_notes(),
+                    *gaps,
+                    *(looked.choice_notes() if gaps and looked is not None else ()),
                 )
             )
         )

@@ -20,6 +20,8 @@ from backlight.rows import take_rows
 from backlight.scores import Score
 from backlight.tree import leaves
 
+FINDING = frozenset({"argmax", "argmin", "top_k", "sort"})
+
 
 @final
 class Seen:
@@ -70,10 +72,32 @@ class Seen:
         """The operations that give other numbers in each run."""
         return self._told(self.axes.random)
 
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The operations that find places by comparing what depends on the inputs, by which others pick
+        numbers."""
+        flow = self.flow
+        return self._told(
+            [
+                at
+                for at, node in enumerate(self.graph.nodes)
+                if node.primitive in FINDING and flow.is_touched(node)
+            ]
+        )
+
     def _told(self, positions: Sequence[int]) -> tuple[str, ...]:
         nodes = [self.graph.nodes[at] for at in positions if at in self.flow.needed]
         told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
         return tuple(dict.fromkeys(told))
+
+    def choice_notes(self) -> tuple[str, ...]:
+        """What may be behind a gap between the values' sum and the change of the score."""
+        if not self.choices:
+            return ()
+        return (
+            f"The input chooses by {listed(self.choices)}, other numbers than the baseline perhaps: what "
+            "a choice changes is in no value, as no derivative passes there.",
+        )
 
     def notes(self, count: int) -> tuple[str, ...]:
         """What deserves a second look in any attribution of this many examples."""

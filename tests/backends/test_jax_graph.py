@@ -160,9 +160,10 @@ ELSEWHERE = {
 """Tested by their gradients."""
 UNREACHED = {
     "cond", "copy_p", "expand_dims", "layout_constraint", "mesh_cast", "pbroadcast", "psum",
-    "psum_invariant", "pvary", "reshard", "scatter_add", "sharding_constraint",
+    "psum_invariant", "pvary", "reshard", "scatter_add", "sharding_constraint", "io_callback",
+    "pure_callback",
 }  # fmt: skip
-"""Of several devices, of other versions of JAX, and choices that have effects."""
+"""Of several devices, of other versions of JAX, choices that have effects, and what Python is called back for."""
 
 
 def test_every_row_of_the_table_has_a_case() -> None:

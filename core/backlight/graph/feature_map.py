@@ -126,9 +126,14 @@ class Places:
         return before[0] if len(before) == 1 and before[0] not in self.graph.sources else None
 
     def _moves(self, node: Node) -> bool:
-        return node.primitive in POOLS or (
-            family(node) is Family.MOVE and len(self._varying(node)) == 1
-        )
+        moves = family(node) is Family.MOVE and len(self._varying(node)) == 1
+        return moves or node.primitive in POOLS or self._averages(node)
+
+    def _averages(self, node: Node) -> bool:
+        """Whether it divides the sums of a pooling by how many numbers they are of."""
+        varying = self._varying(node) if node.primitive in ("div", "mul") else []
+        sums = self.flow.producer(varying[0]) if len(varying) == 1 else None
+        return sums is not None and sums.primitive == "avg_pool"
 
     def _shifts(self, node: Node) -> bool:
         return node.primitive in SHIFTS and len(self._varying(node)) == 1
