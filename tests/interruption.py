@@ -155,7 +155,7 @@ def of_tensorflow() -> Subject:
     from tensorflow.python.eager import context
     from tensorflow.python.framework import ops
 
-    from backlight_tensorflow import tracing
+    from backlight_tensorflow.capture import tracing
 
     keras.utils.set_random_seed(0)
     net = keras.Sequential(

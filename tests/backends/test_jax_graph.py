@@ -163,7 +163,7 @@ UNREACHED = {
     "psum_invariant", "pvary", "reshard", "scatter_add", "sharding_constraint", "io_callback",
     "pure_callback",
 }  # fmt: skip
-"""Of several devices, of other versions of JAX, choices that have effects, and what Python is called back for."""
+"""Of several devices, of other versions of JAX, choices with effects, and calls back to Python."""
 
 
 def test_every_row_of_the_table_has_a_case() -> None:
