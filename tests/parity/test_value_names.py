@@ -157,19 +157,22 @@ def test_every_named_value_can_be_read_and_replaced(framework: str, kind: str) -
     assert len({site.name for site in sites}) == len(sites)
     score = Class(1).bind(model.outputs(inputs), 3)
     expected = np.asarray(model.score(inputs, score))
-    shapes = []
-    for site in sites:
-        value = model.activation(inputs, site.name)
-        assert tuple(value.shape) == site.shape
-        shapes.append(site.shape)
-        replaced = model.score(inputs, score, at=site.name, value=value)
+    listed = {site.name: site.shape for site in sites}
+    graph = model.graph(inputs)
+    assert graph is not None
+    shapes = {}
+    for name in dict.fromkeys([*listed, *graph.sites]):
+        value = model.activation(inputs, name)
+        shapes[name] = tuple(value.shape)
+        assert listed.get(name, shapes[name]) == shapes[name]
+        replaced = model.score(inputs, score, at=name, value=value)
         np.testing.assert_allclose(np.asarray(replaced), expected, rtol=1e-12)
-        at_zero = model.score(inputs, score, at=site.name, value=model.arrays.zeros_like(value))
+        at_zero = model.score(inputs, score, at=name, value=model.arrays.zeros_like(value))
         np.testing.assert_allclose(np.asarray(at_zero), 0, atol=1e-12)  # the net has no biases
-        gradient = Gradient()(net, x, 1, at=site.name)
-        assert tuple(np.shape(gradient.values)) == site.shape
-    maps = [shape for shape in shapes if len(shape) == 4]
-    assert len(maps) >= 4, f"two convolutions and two rectifiers; named: {[s.name for s in sites]}"
+        gradient = Gradient()(net, x, 1, at=name)
+        assert tuple(np.shape(gradient.values)) == shapes[name]
+    maps = [name for name, shape in shapes.items() if len(shape) == 4]
+    assert len(maps) >= 4, f"two convolutions and two rectifiers; named: {list(shapes)}"
 
 
 @pytest.mark.parametrize(("framework", "kind"), CASES)
