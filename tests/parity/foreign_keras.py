@@ -15,8 +15,11 @@ def net(
     name: str, side: tuple[int, int], **options: object
 ) -> Callable[[], tuple[object, NDArray[np.float64]]]:
     def make() -> tuple[object, NDArray[np.float64]]:
-        width = keras.config.floatx()
+        width, policy = keras.config.floatx(), keras.config.dtype_policy()
         keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy(
+            "float64"
+        )  # which is no longer floatx's once a layer was made
         try:
             keras.utils.set_random_seed(0)
             made = getattr(keras.applications, name)(
@@ -24,6 +27,7 @@ def net(
             )
         finally:
             keras.config.set_floatx(width)
+            keras.config.set_dtype_policy(policy)
         return made, np.random.default_rng(0).normal(size=(2, *side, 3))
 
     return make
