@@ -38,6 +38,8 @@ class Passes:
         self.arrays = arrays
         self.sites_of = sites
         self.kept: dict[Hashable, frozenset[int]] = {}
+        self.folding: set[Hashable] = set()
+        """What was asked of nets that fold the examples into another axis."""
         """By what was asked for: the values that rules looked at when it was asked before."""
         self._unoptimised = Unoptimised()
 
@@ -47,7 +49,7 @@ class Passes:
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
-        other.kept = self.kept
+        other.kept, other.folding = self.kept, self.folding
         return other
 
     def outputs(self, block: Block) -> object:

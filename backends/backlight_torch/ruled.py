@@ -1,7 +1,7 @@
 """Backward passes that obey rules: the net runs as it is, recorded; hooks act in its graph."""
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, final
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import torch
 from torch.utils import _pytree as pytree
 
-from backlight.arrays import Array, Arrays
+from backlight.arrays import Array, Arrays, shape_of
 from backlight.errors import CoverageError, ModelError, SiteError
 from backlight.graph.pairing import mismatch
 from backlight.graph.recognition import Recognised, recognise
@@ -151,7 +151,7 @@ def kept(
 ) -> Iterator[Run]:
     """A recorded run that has kept the values which the rules look at. Which these are is known by the
     run before; where none was, or it took another way, the net runs once more. See `recorded`."""
-    key = (task.rules, task.at, like is None, None if task.score is None else task.score.recipe)
+    key = (*asked(task), None if attributed is None else shapes_of(attributed), like is None)
     for again in (True, True, False):
         keep = passes.kept.get(key, frozenset()) if again else EVERYTHING
         with recorded(passes, task, attributed, like, keep) as run:
@@ -159,6 +159,16 @@ def kept(
                 yield run
                 return
         passes.kept[key] = wanted
+
+
+def asked(task: Task) -> tuple[Hashable, ...]:
+    """What decides which operations a run has, and what of them is looked at."""
+    score = None if task.score is None else task.score.recipe
+    return task.rules, task.at, score, shapes_of(task.block.inputs.attributed)
+
+
+def shapes_of(tree: Tree) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(shape_of, leaves(tree)))
 
 
 def values_of(run: Run) -> frozenset[int]:
@@ -257,12 +267,14 @@ def referred(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterato
         array.shape[0] != task.block.inputs.count
         for array in cast(list[torch.Tensor], leaves(reference))
     )
-    if shared and task.at is None and not per_example(task.block.inputs):
+    # Whether it can run alone hangs on operations and shapes, and is found out once.
+    alone = shared and task.at is None and not per_example(task.block.inputs)
+    if alone and asked(task) not in passes.folding:
         try:
             opened = at_reference(passes, task, run, reference)
             found = opened.__enter__()
         except (ModelError, SiteError, MismatchError):
-            pass
+            passes.folding.add(asked(task))
         else:
             try:
                 yield found
