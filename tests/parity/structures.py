@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+
+import keras  # isort: skip  (after torch)
 from numpy.typing import NDArray
 
 import backlight
@@ -51,7 +53,11 @@ def torch_tokens(
 
 
 def keras_net(make: Callable[[], object], shape: tuple[int, ...], *sites: str, grid) -> Foreign:
-    return Foreign(lambda: (make(), examples(shape)), sites, grid)
+    def made() -> tuple[object, NDArray[np.float64]]:
+        keras.utils.clear_session()  # it counts the operations without a name of their own
+        return make(), examples(shape)
+
+    return Foreign(made, sites, grid)
 
 
 def jax_net(make: Callable[[], object], shape: tuple[int, ...], *sites: str, grid) -> Foreign:
