@@ -383,10 +383,6 @@ def complex_parts(call: Call) -> Parts | None:
     )
 
 
-SIMPLE = {"dot", "conv", "batch_norm", "normalize"}
-"""Primitives that an operation is unless a weight depends on the explained value."""
-
-
 def is_compound(call: Call, found: Found) -> bool:
     """Whether there is something to be seen inside."""
     if call.name in ("add", "sub", "rsub"):

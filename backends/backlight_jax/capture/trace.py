@@ -1,6 +1,5 @@
 """One trace of a net: its program, its sites, and what has been compiled from it."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, partial
 from threading import Lock
@@ -14,6 +13,7 @@ from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
 from backlight.outputs import Outputs, OutputSpec
+from backlight.recent import Recent
 from backlight.tree import map_nested
 from backlight_jax.capture.graph import graph_of
 from backlight_jax.capture.program import Key, Path, Program, flatten, opening
@@ -68,7 +68,7 @@ class Trace:
         self.closed = flatten(self.jaxpr, opening())[0]
         self.constant_names = constant_names
         self._arrays: dict[int, jax.Array] = {}
-        self._compiled: OrderedDict[Hashable, object] = OrderedDict()
+        self._compiled: Recent[object] = Recent(KEPT)
         self._opened: dict[frozenset[Path], Program] = {frozenset(): self.closed}
         self._lock = Lock()
 
@@ -183,16 +183,7 @@ class Trace:
 
     def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
         """What was compiled under this key, built at first use."""
-        with self._lock:
-            if key in self._compiled:
-                self._compiled.move_to_end(key)
-                return cast(T, self._compiled[key])
-        built = build()
-        with self._lock:
-            kept = self._compiled.setdefault(key, built)
-            while len(self._compiled) > KEPT:
-                self._compiled.popitem(last=False)
-        return cast(T, kept)
+        return cast(T, self._compiled.recall(key, build))
 
 
 def grown(shape: tuple[int, ...], other: tuple[int, ...], count: int, more: int) -> int | None:

@@ -1,8 +1,8 @@
 """What depends on what in a graph: users, activity, dominators, and numbers that fold."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -13,6 +13,9 @@ KEEPING = frozenset(
     {"identity", "stop_gradient", "reshape", "transpose", "broadcast", "index", "slice"}
 )
 """Moves of one operand, whose result is one number throughout where that is."""
+
+
+Above: TypeAlias = Mapping[int, int | None]
 
 
 @final
@@ -146,7 +149,11 @@ class Dependence:
         meeting: int | None = None
         for value in operands:
             if value in self.touched:
-                meeting = value if meeting is None else self._meet(meeting, value)
+                meeting = (
+                    value
+                    if meeting is None
+                    else common(meeting, value, self.dominators, self._depths)
+                )
                 if meeting is None:
                     return None
         return meeting
@@ -216,12 +223,21 @@ class Dependence:
                     self.dominators[value] = above
                     self._depths[value] = 0 if above is None else self._depths[above] + 1
 
-    def _meet(self, one: int | None, other: int | None) -> int | None:
-        while one != other:
-            if one is None or other is None:
-                return None
-            if self._depths[one] >= self._depths[other]:
-                one = self.dominators[one]
-            else:
-                other = self.dominators[other]
-        return one
+
+def common(
+    one: int | None, other: int | None, above: Above, depths: Mapping[int, int]
+) -> int | None:
+    """The nearest value that is above both of two, or one of them; None where there is none.
+
+    Args:
+        above: for each value the nearest above it.
+        depths: how many values are above each.
+    """
+    while one != other:
+        if one is None or other is None:
+            return None
+        if depths[one] >= depths[other]:
+            one = above[one]
+        else:
+            other = above[other]
+    return one

@@ -7,7 +7,7 @@ from typing import final
 
 from backlight.graph.atoms import InputAxis, Joined, Role, atoms_in, length_of
 from backlight.graph.axes import GraphAxes
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence import Dependence, common
 from backlight.graph.graph import Node
 from backlight.graph.grids import Grid, grid_of
 from backlight.graph.mattering import Masks, Mattering
@@ -315,15 +315,5 @@ class Places:
         first, *rest = dict.fromkeys(values)
         meeting: int | None = first
         for value in rest:
-            meeting = self._meet(meeting, value)
+            meeting = common(meeting, value, self.carrying, self._depths)
         return meeting
-
-    def _meet(self, one: int | None, other: int | None) -> int | None:
-        while one != other:
-            if one is None or other is None:
-                return None
-            if self._depths[one] >= self._depths[other]:
-                one = self.carrying[one]
-            else:
-                other = self.carrying[other]
-        return one

@@ -1,9 +1,7 @@
 """The operations of a graph, as given rules see them."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import TypeAlias, final
 
 from backlight.graph.dependence import Dependence
@@ -24,6 +22,7 @@ from backlight.operations import (
     Kind,
     Operation,
 )
+from backlight.recent import Recent
 from backlight.rules import Rules
 
 INSIDE = frozenset({Kind.MUL, Kind.DIV, Kind.POW, Kind.SUM, Kind.ADD, Kind.SCALE, Kind.MAX}) | UNARY
@@ -61,8 +60,7 @@ class Recognised:
         return tuple(unit.described for unit in self.units)
 
 
-_remembered: OrderedDict[Hashable, tuple[Dependence, tuple[Place, ...]]] = OrderedDict()
-_lock = Lock()
+_remembered: Recent[tuple[Dependence, tuple[Place, ...]]] = Recent(KEPT)
 
 
 def recognise(graph: Graph, rules: Rules, name: Callable[[Unit], str] | None = None) -> Recognised:
@@ -80,17 +78,13 @@ def recognise(graph: Graph, rules: Rules, name: Callable[[Unit], str] | None = N
         flow = Dependence(graph)
         steps = _steps(flow, rules, name)
         return _recognised(graph, flow, steps)
-    key = (graph_key(graph), rules)
-    with _lock:
-        known = _remembered.get(key)
-    if known is None:
+
+    def make() -> tuple[Dependence, tuple[Place, ...]]:
         flow = Dependence(graph)
-        known = flow, _steps(flow, rules, lambda unit: graph.nodes[unit.core].place)
-        with _lock:  # without the backend's own handles, which may hold arrays
-            _remembered[key] = (flow.of(Graph()), known[1])
-            while len(_remembered) > KEPT:
-                _remembered.popitem(last=False)
-    flow, steps = known
+        steps = _steps(flow, rules, lambda unit: graph.nodes[unit.core].place)
+        return flow.of(Graph()), steps  # without the backend's own handles, which may hold arrays
+
+    flow, steps = _remembered.recall((graph_key(graph), rules), make)
     return _recognised(graph, flow.of(graph), steps)
 
 

@@ -1,9 +1,7 @@
 """Regions that make one function with a name, whatever they are spelled in: recognised by behaviour."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from threading import Lock
 from typing import final
 
 import numpy as np
@@ -17,6 +15,7 @@ from backlight.graph.normalizations import normalization_sizes
 from backlight.graph.primitives import Family, family
 from backlight.graph.softmaxes import softmax_of
 from backlight.operations import Kind
+from backlight.recent import Recent
 
 LONGEST = 28
 """How many dominators apart the ends of a region may be."""
@@ -49,8 +48,7 @@ class Found:
     sizes: tuple[int, ...] = ()
 
 
-_remembered: OrderedDict[Hashable, Found | None] = OrderedDict()
-_lock = Lock()
+_remembered: Recent[Found | None] = Recent(KEPT)
 
 
 def largest_named(
@@ -113,17 +111,7 @@ def is_highest(flow: Dependence, value: int, entry: int) -> bool:
 
 def recognised(region: Region) -> Found | None:
     """What a region computes; None if it has no name."""
-    key = region.key()
-    with _lock:
-        if key in _remembered:
-            _remembered.move_to_end(key)
-            return _remembered[key]
-    found = _recognised(region)
-    with _lock:
-        _remembered[key] = found
-        while len(_remembered) > KEPT:
-            _remembered.popitem(last=False)
-    return found
+    return _remembered.recall(region.key(), lambda: _recognised(region))
 
 
 def _recognised(region: Region) -> Found | None:
