@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from backlight.graph.graph import DType
-from backlight.graph.recognition import recognise
+from backlight.graph.outputs import output_kind
+from backlight.graph.pairing import mismatch
+from backlight.graph.recognition import Recognised, recognise
 from backlight.operations import Kind
+from backlight.recent import Recent
 from backlight.rules import NoRules, Rule, Rules
 from tests.core.graph.building import Building
 
@@ -353,3 +356,53 @@ def test_what_is_behind_a_rectifier_is_known_to_be_at_least_0() -> None:
     graph = build.between([x], ends)
     units = {unit.output: unit for unit in recognise(graph, NoRules()).units}
     assert [units[end].described.rectified for end in ends] == [True, True, False, False, False]
+
+
+def test_a_power_above_0_is_no_reciprocal() -> None:
+    for power, place in ((2.0, None), (-1.0, 1)):
+        build = Building()
+        x = build.input(4, 6)
+        factor = build.do("pow", build.do("exp", build.dense(x, 3)), power)
+        y = build.do("mul", build.dense(x, 3), factor)
+        units = recognise(build.between([x], [y]), For(frozenset({Kind.MUL}))).units
+        assert units[-1].described.reciprocal == place
+
+
+def test_first_and_last_are_told_from_the_linear_operations_between() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    h = build.do("relu", build.dense(build.do("relu", build.dense(x, 5)), 5))
+    units = recognise(build.between([x], [build.dense(h, 3)]), NoRules()).units
+    ends = [(unit.described.first, unit.described.last) for unit in units]
+    inside = (False, False)
+    assert ends == [(True, False), inside, inside, (False, False), (False, True)]
+
+
+def test_a_softmax_along_another_axis_gives_no_probabilities_of_classes() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    one, other = build.do("softmax", x, axes=(1,)), build.do("softmax", x, axes=(0,))
+    graph = build.between([x], [one, other])
+    assert [output_kind(graph, value) for value in (one, other)] == ["probabilities", "logits"]
+
+
+def test_passes_are_compared_where_their_arrays_broadcast() -> None:
+    def found(rows: int, width: int) -> Recognised:
+        build = Building()
+        x = build.input(rows, width)
+        return recognise(build.between([x], [build.do("tanh", x)]), NoRules())
+
+    assert mismatch(found(4, 6), found(1, 6)) is None
+    assert "(4, 6) here and (2, 6) there" in str(mismatch(found(4, 6), found(2, 6)))
+
+
+def test_what_was_used_last_is_remembered() -> None:
+    kept: Recent[int] = Recent(2)
+    made: list[str] = []
+
+    def recall(key: str) -> None:
+        kept.recall(key, lambda: made.append(key) or len(made))  # type: ignore[func-returns-value]
+
+    for key in "abaca":
+        recall(key)
+    assert made == ["a", "b", "c"]
