@@ -2,11 +2,13 @@
 their places and shapes alone: what is remembered are sites, kinds of output and connections."""
 
 import re
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from backlight.keras_layers import IGNORED, is_layer
 from backlight.reading import Reading, reads
 
 BOOKKEEPING = frozenset(
@@ -15,10 +17,22 @@ BOOKKEEPING = frozenset(
     | {"_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"}
 )
 """What of a module does not change what it computes in evaluation mode, in which it runs."""
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
 def module(reading: Reading, found: nn.Module) -> None:
-    reading.attributes(found, BOOKKEEPING)
+    ignored = IGNORED if is_layer(type(found)) else frozenset()
+    reading.attributes(found, ignored | BOOKKEEPING.union(HOOKS))
+    for hooks in HOOKS:
+        # Calls in other threads may be following the module at this moment.
+        users = [hook for hook in list(vars(found)[hooks].values()) if not is_own(hook)]
+        reading.part(hooks, users)
+
+
+def is_own(hook: object) -> bool:
+    """Whether a hook is one of those by which a call follows the net, and lets go of it at its end."""
+    function = hook.func if isinstance(hook, partial) else hook
+    return getattr(function, "__module__", "").partition(".")[0] == __package__
 
 
 def parameter(reading: Reading, found: nn.Parameter) -> None:

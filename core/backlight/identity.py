@@ -77,14 +77,14 @@ def note_records(before: object, after: object) -> bool:
     found = False
     for value, told in after.segments():
         old = held.get(id(value), told)
-        if told == old:
+        known = _records.get(id(value), (value, frozenset()))[1]
+        if told == old or known is None:
             continue
         if isinstance(value, (list, set)) and is_log(value) and told[1] > old[1]:  # type: ignore[operator]
             _records[id(value)] = value, None
             found = True
         elif names := counted(old, told):
-            known = _records.get(id(value), (value, frozenset()))[1]
-            _records[id(value)] = value, None if known is None else known | names
+            _records[id(value)] = value, known | names
             found = True
     while len(_records) > RECORDS:
         _records.popitem(last=False)

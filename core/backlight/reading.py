@@ -242,13 +242,13 @@ def reader_of(value: object, arguments: tuple[type, ...]) -> Read:
     kind = type(value)
     if issubclass(kind, arguments):
         return lambda reading, value: reading.told.append(type(value))
+    for base in kind.__mro__:
+        if base in _registered:
+            return _registered[base]
     if is_layer(kind):
         return lambda reading, layer: reading.attributes(layer, IGNORED)
     if is_variable(kind):
         return lambda reading, variable: reading.variable(variable)
-    for base in kind.__mro__:
-        if base in _registered:
-            return _registered[base]
     for kinds, read in BUILT_IN:
         if isinstance(value, kinds):
             return read

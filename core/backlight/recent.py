@@ -30,3 +30,8 @@ class Recent(Generic[T]):
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
         return answer
+
+    def answers(self) -> list[T]:
+        """All that is remembered, the latest used last."""
+        with self._lock:
+            return list(self._answers.values())

@@ -634,10 +634,10 @@ def test_token_sites_are_looked_at_in_one_pass(
 
     objective = Objective(model, model.prepare(x), score, None, 8, np.arange(3), 3)
     (trace,) = [trace for trace in model.memory.answers("trace") if trace.signature.count == 3]
-    passes = len(trace._compiled)
+    passes = len(trace._compiled.answers())
     found = last_feature_map(objective)
     assert (magnitude(found)[:, 1:] > 0).all()
-    assert len(trace._compiled) == passes
+    assert len(trace._compiled.answers()) == passes
     backlight.forget()
     monkeypatch.setattr(type(model), "magnitudes", Model.magnitudes)
     assert last_feature_map(replace(objective, model=wrap(two_blocks))) == found
@@ -912,7 +912,7 @@ def compilations(model: Any) -> list[int]:
     return [
         each.function._cache_size()
         for trace in model.memory.answers("trace")
-        for each in trace._compiled.values()
+        for each in trace._compiled.answers()
     ]
 
 
@@ -952,7 +952,7 @@ def test_memory_of_a_model_is_bounded() -> None:
     x = normal(2, 5).astype(np.float32)
     for power in range(70):
         model.score(x, backlight.Function(lambda y, arrays, p=power: y[:, 0] * p))
-    assert len(model.memory.answers("trace")[-1]._compiled) <= 64
+    assert len(model.memory.answers("trace")[-1]._compiled.answers()) <= 64
 
 
 def test_threads_share_a_model(double: None) -> None:
@@ -1207,13 +1207,13 @@ def test_keras_on_jax() -> None:
         np.testing.assert_allclose(model.activation(x, "stem"), stem, atol=1e-6)
         compiled = [
             each.function._cache_size()
-            for trace in model.memory.answers("trace") for each in trace._compiled.values()
+            for trace in model.memory.answers("trace") for each in trace._compiled.answers()
         ]
         net.get_layer("dense").bias.assign([1.0, 2.0, 3.0])
         np.testing.assert_allclose(model.predict(x), net(x, training=False), rtol=1e-6)
         assert compiled == [
             each.function._cache_size()
-            for trace in model.memory.answers("trace") for each in trace._compiled.values()
+            for trace in model.memory.answers("trace") for each in trace._compiled.answers()
         ]
         for one, other in zip(before[:-1], net.variables):
             np.testing.assert_array_equal(one, np.asarray(other))

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.module import register_module_forward_hook
 
 import backlight
 from backlight import Class, Function, LogProbability, Margin, Neuron, Output, Probability, Shared
@@ -27,6 +28,7 @@ from backlight.errors import (
     SiteError,
     UnknownNameError,
 )
+from backlight.identity import Identity, identity_of
 from backlight.model import Model
 from backlight.outputs import OutputSpec
 from backlight.plugins import plugins
@@ -349,6 +351,25 @@ def test_threads_at_once_get_their_own_results() -> None:
         same(found[n], job(n, reference))
     assert all(module.training for module in net.modules())
     assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_calls_in_other_threads_are_no_edit() -> None:
+    net = convolutional()
+    model = backlight.wrap(net)
+    x = images()
+    net.features[1].register_forward_hook(lambda module, inputs, value: value + 1)
+    before = identity_of(net)
+    seen: list[Identity] = []
+    look = register_module_forward_hook(
+        lambda module, inputs, value: seen.append(identity_of(net))
+    )
+    with look:
+        model.sites(x)
+        model.gradient(x, bound(model, x, Class(0)), at="features.0")
+    assert len(seen) > 1
+    assert all(each == before for each in seen)
+    net.features[1].register_forward_hook(lambda module, inputs, value: value + 1)
+    assert identity_of(net) != before
 
 
 def test_training_flags_wait_for_the_last_thread() -> None:
