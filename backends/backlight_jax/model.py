@@ -15,22 +15,24 @@ from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.graph.connection import connection
 from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Options, Site
+from backlight.net_model import NetModel, Question
 from backlight.operations import Operation
-from backlight.outputs import Outputs, OutputSpec
-from backlight.rules import NoRules, Rules
+from backlight.outputs import Outputs
+from backlight.rules import Rules
 from backlight.scores import Score
-from backlight.tree import Tree, leaves, map_leaves, map_nested, rebuild
+from backlight.tree import Tree, leaves
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes, ruled
 from backlight_jax.nets import Net, array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
 from backlight_jax.sites.places import Place
+from backlight_jax.sites.structure import Structure
 
 
 @final
-class JaxModel(Model):
+class JaxModel(NetModel):
     """A plain or jitted function, a flax, equinox or Keras module, seen through Model's verbs.
 
     The net is traced once per shapes and dtypes of its inputs and weights; all passes are compiled
@@ -42,107 +44,84 @@ class JaxModel(Model):
     """
 
     framework = "jax"
+    version = jax.__version__
     arrays: Arrays = passes.ARRAYS
 
     def __init__(self, net: object, options: Options) -> None:
-        self.version = jax.__version__
-        self.channels: Channels = options.channels or "last"
-        self._options = options
-        self._given = net
+        super().__init__(net, options)
         self._read = as_net(net)
 
     @property
     def _net(self) -> Net:
-        return self.recall("net", None, lambda: as_net(self._given))
+        return self.recall("net", None, lambda: as_net(self.given))
+
+    @property
+    def _structure(self) -> Structure | None:
+        """Of the last trace; None before the first."""
+        traces: list[Trace] = self.memory.answers("trace")
+        return traces[-1].structure if traces else None
+
+    @property
+    def signals(self) -> bool:  # type: ignore[override]
+        return self._structure is not None and self._structure.signals
+
+    def _channels(self) -> Channels:
+        return (self._structure and self._structure.channels) or "last"
 
     def predict(self, inputs: Inputs | Tree) -> object:
         trace, arrays = self._traced(self.prepare(inputs))
         return trace.compiled("outputs", lambda: passes.outputs_pass(trace))(arrays)
 
-    def outputs(self, inputs: Inputs | Tree) -> Outputs:
-        trace, _ = self._traced(self.prepare(inputs))
-        kind = self._options.outputs
-        if kind is None:
-            return trace.outputs
-        return cast(
-            Outputs,
-            map_nested(lambda spec: OutputSpec(spec.shape, kind), trace.outputs),  # type: ignore[attr-defined]
-        )
+    def _outputs(self, inputs: Inputs) -> Outputs:
+        return self._traced(inputs)[0].outputs
 
-    def score(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-    ) -> Array:
-        _, place, point, trace, arrays = self._placed(inputs, at, value)
+    def _score(self, asked: Question, score: Score) -> Array:
+        place, point, trace, arrays = self._placed(asked)
         compiled = trace.compiled(
             ("score", score.recipe, place and place.key),
             lambda: passes.score_pass(trace, score, place),
         )
         return cast(Array, compiled(arrays, score.operands(), point))
 
-    def gradient(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-        rules: Rules | None = None,
-        reference: Tree | None = None,
-    ) -> Gradient:
-        prepared, place, point, trace, arrays = self._placed(inputs, at, value)
-        operands = score.operands()
-        if rules is not None or reference is not None:
-            starts = None if reference is None else self._starts(reference, prepared, place)
+    def _gradient(self, asked: Question, score: Score) -> Gradient:
+        place, point, trace, arrays = self._placed(asked)
+        key = score.recipe, place and place.key
+        operands, rules = score.operands(), asked.rules
+        if rules is not None:
+            starts = self._starts(asked, place)
             found_pass = trace.compiled(
-                ("ruled", score.recipe, place and place.key, rules, rows_of(starts)),
-                lambda: ruled.ruled_pass(trace, score, place, rules or NoRules(), starts),
+                ("ruled", *key, rules, rows_of(starts)),
+                lambda: ruled.ruled_pass(trace, score, place, rules, starts),
             )
             found, site, gradients, there = found_pass.run(arrays, operands, (point, starts))
-            tree = prepared.attributed if place is None else site
-            return Gradient(found, tree, rebuild(tree, gradients), found_pass.operations, there)
+            return asked.answer(found, gradients, site, found_pass.operations, there)
         if place is None:
             compiled = trace.compiled(
-                ("gradient", score.recipe),
-                lambda: passes.input_gradient_pass(trace, score),
+                ("gradient", *key), lambda: passes.input_gradient_pass(trace, score)
             )
-            found, gradients = compiled(arrays, operands)
-            tree = prepared.attributed
-            return Gradient(found, tree, rebuild(tree, gradients))
+            return asked.answer(*compiled(arrays, operands))
         compiled = trace.compiled(
-            ("gradient", score.recipe, place.key),
-            lambda: passes.site_gradient_pass(trace, score, place),
+            ("gradient", *key), lambda: passes.site_gradient_pass(trace, score, place)
         )
-        return Gradient(*compiled(arrays, operands, point))
+        found, site, gradient = compiled(arrays, operands, point)
+        return asked.answer(found, [gradient], site)
 
-    def operations(
-        self,
-        inputs: Inputs | Tree,
-        *,
-        score: Score | None = None,
-        at: str | None = None,
-        rules: Rules | None = None,
+    def _operations(
+        self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
-        _, place, _, trace, _ = self._placed(inputs, at, None)
-        obeyed = rules or NoRules()
+        place, _, trace, _ = self._placed(asked)
         return trace.compiled(
-            ("operations", score and score.recipe, place and place.key, obeyed),
-            lambda: explained(trace, score, place, obeyed).recognised.operations,
+            ("operations", score and score.recipe, place and place.key, rules),
+            lambda: explained(trace, score, place, rules).recognised.operations,
         )
 
-    def connection(
-        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
-    ) -> Connection:
-        _, place, _, trace, _ = self._placed(inputs, at, None)
+    def _connection(self, asked: Question, score: Score) -> Connection:
+        place, _, trace, _ = self._placed(asked)
         with passes.failures():
             found = connection(scored(trace, score, place).looked_into)
-        if at is None:
+        if asked.at is None:
             return found
-        named = (replace(cut, name=cut.name or at) for cut in found.cuts)
+        named = (replace(cut, name=cut.name or asked.at) for cut in found.cuts)
         return replace(found, cuts=tuple(dict.fromkeys(named)))
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
@@ -164,8 +143,8 @@ class JaxModel(Model):
         return lambda name: all_sites()[name]
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        _, place, _, trace, arrays = self._placed(inputs, at, None)
-        assert place is not None
+        trace, arrays = self._traced(self.prepare(inputs))
+        place = trace.place(at)
         compiled = trace.compiled(
             ("activation", place.key), lambda: passes.activation_pass(trace, place)
         )
@@ -199,20 +178,19 @@ class JaxModel(Model):
 
     def _parameter(self) -> Any:
         """The net's first floating-point weight, as far as weights can be found."""
-        for leaf in (*self._net.weights(), *closed_over(self._given)):
+        for leaf in (*self._net.weights(), *closed_over(self.given)):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
 
-    def _starts(self, reference: Tree, inputs: Inputs, place: Place | None) -> list[Any]:
-        """The reference's arrays, checked against the value's."""
-        tree = map_leaves(self._native, reference)
-        shapes = (
-            [shape_of(leaf) for leaf in leaves(inputs.attributed)]
-            if place is None
-            else [place.shape]
-        )
-        given = [shape_of(leaf) for leaf in leaves(tree)]
+    def _starts(self, asked: Question, place: Place | None) -> list[Any] | None:
+        """The reference's arrays, checked against the value's; None without one."""
+        if asked.reference is None:
+            return None
+        starts = list(map(self._native, leaves(asked.reference)))
+        attributed = map(shape_of, leaves(asked.inputs.attributed))
+        shapes = list(attributed) if place is None else [place.shape]
+        given = [shape_of(start) for start in starts]
         fits = len(given) == len(shapes) and all(
             one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
             for one, shape in zip(given, shapes, strict=True)
@@ -222,7 +200,7 @@ class JaxModel(Model):
                 f"A reference is shaped like the value, {shapes}, or has length 1 on axis 0; "
                 f"got {given}."
             )
-        return leaves(tree)
+        return starts
 
     def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
         """The trace for these inputs, and the arrays to call it with."""
@@ -234,7 +212,7 @@ class JaxModel(Model):
 
     def _new_trace(self, signature: Signature) -> Trace:
         try:
-            names = wrapped_names(self._given)
+            names = wrapped_names(self.given)
             trace = Trace(self._net, signature, self._net.names(), names, self._trace)
         except BacklightError:
             raise
@@ -245,31 +223,24 @@ class JaxModel(Model):
                 f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
                 f"jax.vmap(module). The model's own message: {error}"
             ) from error
-        self.channels = self._options.channels or trace.structure.channels or "last"
-        self.signals = trace.structure.signals
         return trace
 
-    def _placed(
-        self, inputs: Inputs | Tree, at: str | None, value: Tree | None
-    ) -> tuple[Inputs, Place | None, Any, Trace, list[Any]]:
-        """Native inputs, where the site is, the value to put there, the trace and its arrays."""
-        prepared = self.prepare(inputs)
-        if at is None and value is not None:
-            prepared = prepared.with_attributed(map_leaves(self._native, value))
-        trace, arrays = self._traced(prepared)
-        if at is None:
-            return prepared, None, None, trace, arrays
-        place = trace.place(at)
-        if value is None:
-            return prepared, place, None, trace, arrays
-        (given,) = leaves(value)
+    def _placed(self, asked: Question) -> tuple[Place | None, Any, Trace, list[Any]]:
+        """Where the site is, the value to put there, the trace and its arrays."""
+        trace, arrays = self._traced(asked.inputs)
+        if asked.at is None:
+            return None, None, trace, arrays
+        place = trace.place(asked.at)
+        if asked.value is None:
+            return place, None, trace, arrays
+        (given,) = leaves(asked.value)
         point = self._native(given)
         if shape_of(point) != place.shape:
             raise SiteError(
-                f"The value for the site {at!r} must have shape {place.shape} for these inputs, "
-                f"got {shape_of(point)}."
+                f"The value for the site {asked.at!r} must have shape {place.shape} for these "
+                f"inputs, got {shape_of(point)}."
             )
-        return prepared, place, point, trace, arrays
+        return place, point, trace, arrays
 
 
 def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:

@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputTypeError
 from backlight.graph.graph import Graph
-from backlight.identity import identity_of
 from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Options, Site
+from backlight.net_model import NetModel, Question
 from backlight.operations import Operation
 from backlight.outputs import Outputs
-from backlight.rules import NoRules, Rules
+from backlight.rules import Rules
 from backlight.scores import Score
-from backlight.tree import Tree, leaves, rebuild
+from backlight.tree import Tree, leaves
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
-from backlight_tensorflow.engine.explained import Explained
+from backlight_tensorflow.engine.explained import Explained, Found
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
 from backlight_tensorflow.sites import inner_sites, named_site, require_examples
 
 
-class TensorFlowModel(Model):
+class TensorFlowModel(NetModel):
     """A Keras model, tf.Module, tf.function, loaded SavedModel or plain function of tensors.
 
     It is traced once per structure, dtypes and shapes of its inputs, for any number of examples if
@@ -45,22 +45,19 @@ class TensorFlowModel(Model):
     arrays: Arrays = cast(Arrays, array_functions)
 
     def __init__(self, net: Any, options: Options) -> None:
-        self._given = net
-        self._kind = options.outputs
-        self._channels = options.channels
+        super().__init__(net, options)
         network(net)  # which objects where the net is none that can be called
 
     @property
     def _network(self) -> Network:
-        return self.recall("network", None, lambda: network(self._given))
-
-    @property
-    def channels(self) -> Channels:  # type: ignore[override]
-        return self._channels or self._network.channels
+        return self.recall("network", None, lambda: network(self.given))
 
     @property
     def signals(self) -> bool:  # type: ignore[override]
         return self._network.signals
+
+    def _channels(self) -> Channels:
+        return self._network.channels
 
     def predict(self, inputs: Inputs | Tree) -> object:
         request, traced = self._traced(inputs)
@@ -70,70 +67,43 @@ class TensorFlowModel(Model):
 
         return self._run(request, traced, ("predict",), build)
 
-    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+    def _outputs(self, inputs: Inputs) -> Outputs:
         request, traced = self._traced(inputs)
         with self._network.explained(request):
-            return traced.output_specs(request, self._kind)
+            return traced.output_specs(request, None)
 
-    def score(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-    ) -> Array:
-        scores, _, _ = self._evaluate(inputs, score, at, value, differentiated=False)
-        return scores
+    def _score(self, asked: Question, score: Score) -> Array:
+        return self._evaluated(asked, score, differentiated=False).scores
 
-    def gradient(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-        rules: Rules | None = None,
-        reference: Tree | None = None,
-    ) -> Gradient:
-        inputs = self.prepare(inputs)
-        attributed = inputs.attributed
-        if at is None and not any(self.is_floating(leaf) for leaf in leaves(attributed)):
+    def _gradient(self, asked: Question, score: Score) -> Gradient:
+        attributed = leaves(asked.inputs.attributed)
+        if asked.at is None and not any(map(self.is_floating, attributed)):
             raise InputTypeError(
                 "Inputs of integers have no gradient: convert pictures to floating point; for token "
                 "ids differentiate at the embedding, with at='the embedding's name'."
             )
-        if rules is not None or reference is not None:
-            return self._ruled(inputs, score, at, value, rules or NoRules(), reference)
-        scores, found, place = self._evaluate(inputs, score, at, value, differentiated=True)
-        if at is None:
-            return Gradient(scores, attributed, rebuild(attributed, found))
-        return Gradient(scores, place, found[0])
+        found = self._evaluated(asked, score, differentiated=True)
+        activation = found.activation[0] if found.activation else asked.value
+        return asked.answer(
+            found.scores, found.gradients, activation, found.operations, found.reference_scores
+        )
 
-    def operations(
-        self,
-        inputs: Inputs | Tree,
-        *,
-        score: Score | None = None,
-        at: str | None = None,
-        rules: Rules | None = None,
+    def _operations(
+        self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
-        request, traced = self._traced(inputs)
-        explained = Explained(traced, request, score, at, None)
+        request, explained = self._explained(asked, score)
         with self._network.explained(request):
-            return explained.operations(rules or NoRules())
+            return explained.operations(rules)
 
-    def connection(
-        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
-    ) -> Connection:
-        request, traced = self._traced(inputs)
+    def _connection(self, asked: Question, score: Score) -> Connection:
+        request, explained = self._explained(asked, score)
         with self._network.explained(request):
-            return Explained(traced, request, score, at, None).connection()
+            return explained.connection()
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
-        request, traced = self._traced(inputs)
+        request, explained = self._explained(Question(self.prepare(inputs)), score)
         with self._network.explained(request):
-            return Explained(traced, request, score, None, None).named_graph()
+            return explained.named_graph()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)
@@ -150,9 +120,6 @@ class TensorFlowModel(Model):
         request, traced = self._traced(inputs)
         with self._network.explained(request):
             return inner_sites(traced, request)
-
-    def identity(self) -> Hashable:
-        return identity_of(self._given)
 
     def owns(self, array: object) -> bool:
         return isinstance(array, (tf.Tensor, tf.Variable))
@@ -172,29 +139,20 @@ class TensorFlowModel(Model):
     def is_floating(self, array: Array) -> bool:
         return bool(array.dtype.is_floating)  # type: ignore[attr-defined]
 
-    def _ruled(
-        self,
-        inputs: Inputs,
-        score: Score,
-        at: str | None,
-        value: Tree | None,
-        rules: Rules,
-        reference: Tree | None,
-    ) -> Gradient:
-        request, traced = self._traced(inputs)
-        given = None if value is None else leaves(value)
-        explained = Explained(traced, request, score, at, given)
-        starts = None if reference is None else leaves(reference)
+    def _explained(self, asked: Question, score: Score | None) -> tuple[Request, Explained]:
+        request, traced = self._traced(asked.inputs)
+        given = None if asked.value is None else leaves(asked.value)
+        return request, Explained(traced, request, score, asked.at, given)
+
+    def _evaluated(self, asked: Question, score: Score, *, differentiated: bool) -> Found:
+        request, explained = self._explained(asked, score)
+        if asked.rules is not None:
+            starts = None if asked.reference is None else leaves(asked.reference)
+            with self._network.explained(request, score):
+                return explained.gradient(asked.rules, starts)
+        evaluation = explained.evaluation(differentiated)
         with self._network.explained(request, score):
-            found = explained.gradient(rules, starts)
-        if at is None:
-            place, gradient = inputs.attributed, rebuild(inputs.attributed, found.gradients)
-        else:
-            place, (gradient,) = (
-                value if value is not None else found.activation[0],
-                found.gradients,
-            )
-        return Gradient(found.scores, place, gradient, found.operations, found.reference_scores)
+            return evaluation()
 
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
         """The trace for these inputs, made at the first ones of their kind."""
@@ -217,27 +175,6 @@ class TensorFlowModel(Model):
     def _trace(self, request: Request, count: int | None) -> Trace:
         with LOCK:
             return trace(self._network.call, request, count, self._network.recorder)
-
-    def _evaluate(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        at: str | None,
-        value: Tree | None,
-        *,
-        differentiated: bool,
-    ) -> tuple[Array, list[Array], Tree]:
-        """Scores, gradients, and the value at the site."""
-        request, traced = self._traced(inputs)
-        given = None if value is None else leaves(value)
-        evaluation = Explained(traced, request, score, at, given).evaluation(differentiated)
-        with self._network.explained(request, score):
-            found = evaluation()
-        return (
-            found.scores,
-            found.gradients,
-            cast(Tree, found.activation[0] if found.activation else value),
-        )
 
     def _run(
         self,

@@ -6,7 +6,6 @@ from typing import TypeAlias, cast, final
 import torch
 
 from backlight.arrays import Array, Arrays
-from backlight.errors import CoverageError
 from backlight.operations import Operation
 from backlight.rules import Application
 
@@ -113,15 +112,6 @@ class TorchApplication(Application):
             return self._forward([one.detach() for one in inputs], params)
 
     def _tensors(self, inputs: Sequence[Array] | None) -> list[torch.Tensor]:
-        if not self.operation.replayable:
-            raise not_replayable(self.operation)
-        return [cast(torch.Tensor, one) for one in (self.inputs if inputs is None else inputs)]
-
-
-def not_replayable(operation: Operation) -> CoverageError:
-    place = operation.name or "an unnamed place"
-    return CoverageError(
-        f"The operation {operation.type} at {place} cannot be run again at other values, which a rule "
-        "for it asks for. Write it in PyTorch's own operations, or use a technique without a rule for "
-        f"operations of kind {operation.kind.value!r}."
-    )
+        # Its own derivative, too, comes from running it again.
+        given = self.given(self.inputs if inputs is None else inputs)
+        return cast(list[torch.Tensor], list(given))

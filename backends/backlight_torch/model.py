@@ -1,6 +1,6 @@
 """A PyTorch model: the verbs of `Model` on an eager, exported, scripted or Keras net."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast, final
 
@@ -13,14 +13,14 @@ from backlight.arrays import Array, Arrays, Channels
 from backlight.errors import InputTypeError
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
-from backlight.identity import identity_of
 from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Model, Options, Site
+from backlight.model import Connection, Gradient, Site
+from backlight.net_model import NetModel, Question
 from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
-from backlight.rules import NoRules, Rules
+from backlight.rules import Rules
 from backlight.scores import Score
-from backlight.tree import Tree, map_leaves, map_nested
+from backlight.tree import Tree, leaves, map_leaves, map_nested
 from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.blocks import Block, blocks, joined, joined_outputs, joined_trees, signature
 from backlight_torch.connection import connection
@@ -37,7 +37,7 @@ from backlight_torch.seen import named_graph
 
 
 @final
-class TorchModel(Model):
+class TorchModel(NetModel):
     """A PyTorch net.
 
     Sites are the inner modules by their paths, also of modules that a plain function calls; layers
@@ -48,10 +48,6 @@ class TorchModel(Model):
     framework = "torch"
     version = torch.__version__
     arrays = cast(Arrays, array_api_compat.torch)
-
-    def __init__(self, net: object, options: Options) -> None:
-        self.given = net
-        self.options = options
 
     @property
     def net(self) -> Net:
@@ -64,92 +60,73 @@ class TorchModel(Model):
         )
 
     @property
-    def channels(self) -> Channels:  # type: ignore[override]
-        return self.options.channels or self.net.channels
-
-    @property
     def signals(self) -> bool:  # type: ignore[override]
         return self.net.signals
 
+    def _channels(self) -> Channels:
+        return self.net.channels
+
     def predict(self, inputs: Inputs | Tree) -> object:
-        kept = blocks(self.prepare(inputs), self.net.rows)
+        kept = self._blocks(inputs)
         return joined_outputs([self._passes.outputs(block) for block in kept], kept)
 
-    def outputs(self, inputs: Inputs | Tree) -> Outputs:
-        prepared = self.prepare(inputs)
-        return self.recall("outputs", signature(prepared), lambda: self._outputs(prepared))
+    def _outputs(self, inputs: Inputs) -> Outputs:
+        return self.recall("outputs", signature(inputs), lambda: self._captured_outputs(inputs))
 
-    def score(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-    ) -> Array:
-        kept = blocks(self.prepare(inputs), self.net.rows)
-        site = None if value is None else at
-        parts = [self._passes.score(block, score, site, value) for block in kept]
+    def _score(self, asked: Question, score: Score) -> Array:
+        kept = self._blocks(asked.inputs)
+        site = None if asked.value is None else asked.at
+        parts = [self._passes.score(block, score, site, asked.value) for block in kept]
         return cast(Array, joined(parts, kept))
 
-    def gradient(
-        self,
-        inputs: Inputs | Tree,
-        score: Score,
-        *,
-        at: str | None = None,
-        value: Tree | None = None,
-        rules: Rules | None = None,
-        reference: Tree | None = None,
-    ) -> Gradient:
-        prepared = self.prepare(inputs)
-        kept = blocks(prepared, self.net.rows)
-        if rules is not None or reference is not None:
-            return self._ruled(prepared, kept, score, at, value, rules or NoRules(), reference)
-        if at is None:
-            found = [self._passes.at_input(block, score) for block in kept]
-            values: Tree = prepared.attributed
-        else:
-            found = [self._passes.at_site(block, score, at, value) for block in kept]
-            values = joined_trees([one.value for one in found], kept)
-        scores = joined([cast(torch.Tensor, one.score) for one in found], kept)
+    def _gradient(self, asked: Question, score: Score) -> Gradient:
+        kept = self._blocks(asked.inputs)
+        found = [self._block_gradient(block, asked, score) for block in kept]
         gradients = joined_trees([one.gradient for one in found], kept)
-        return Gradient(cast(Array, scores), values, gradients)
+        starts = [one.reference_score for one in found]
+        return asked.answer(
+            joined_arrays([one.score for one in found], kept),
+            leaves(gradients),
+            None if asked.at is None else joined_trees([one.value for one in found], kept),
+            resized_operations(found[0].operations, kept[0], asked.inputs.count),
+            None if starts[0] is None else joined_arrays(cast(list[Array], starts), kept),
+        )
 
-    def operations(
-        self,
-        inputs: Inputs | Tree,
-        *,
-        score: Score | None = None,
-        at: str | None = None,
-        rules: Rules | None = None,
+    def _block_gradient(self, block: Block, asked: Question, score: Score) -> Gradient:
+        if asked.rules is not None:
+            task = Task(block, score, asked.at, asked.value, asked.rules)
+            reference = asked.reference
+            if reference is not None:
+                if self.net.rows:
+                    reference = expanded(reference, asked.inputs.count)
+                reference = map_leaves(block.take_rows, reference)
+            return ruled_gradient(self._passes, task, reference)
+        if asked.at is None:
+            return self._passes.at_input(block, score)
+        return self._passes.at_site(block, score, asked.at, asked.value)
+
+    def _operations(
+        self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
-        prepared = self.prepare(inputs)
-        block = blocks(prepared, self.net.rows)[0]
-        found = ruled_operations(self._passes, Task(block, score, at, None, rules or NoRules()))
-        return resized_operations(found, block, prepared.count)
+        block = self._blocks(asked.inputs)[0]
+        found = ruled_operations(self._passes, Task(block, score, asked.at, None, rules))
+        return resized_operations(found, block, asked.inputs.count)
 
-    def connection(
-        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
-    ) -> Connection:
-        block = blocks(self.prepare(inputs), self.net.rows)[0]
-        return connection(self._passes, block, score, at)
+    def _connection(self, asked: Question, score: Score) -> Connection:
+        return connection(self._passes, self._blocks(asked.inputs)[0], score, asked.at)
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
-        block = blocks(self.prepare(inputs), self.net.rows)[0]
+        block = self._blocks(inputs)[0]
         # Of one example alone, none can be told from any other axis of length 1.
         return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        kept = blocks(self.prepare(inputs), self.net.rows)
+        kept = self._blocks(inputs)
         return cast(Array, joined([self._passes.activation(block, at) for block in kept], kept))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         prepared = self.prepare(inputs)
         return self.recall("sites", signature(prepared), lambda: self._sites(prepared))
-
-    def identity(self) -> Hashable:
-        return identity_of(self.given)
 
     def detached(self, array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
@@ -176,54 +153,24 @@ class TorchModel(Model):
     def is_floating(self, array: Array) -> bool:
         return cast(torch.Tensor, array).is_floating_point()
 
-    def _ruled(
-        self,
-        inputs: Inputs,
-        kept: list[Block],
-        score: Score,
-        at: str | None,
-        value: Tree | None,
-        rules: Rules,
-        reference: Tree | None,
-    ) -> Gradient:
-        if reference is not None:
-            reference = expanded(reference, inputs.count) if self.net.rows else reference
-        found = [
-            ruled_gradient(
-                self._passes,
-                Task(block, score, at, value, rules),
-                None if reference is None else map_leaves(block.take_rows, reference),
-            )
-            for block in kept
-        ]
-        values = inputs.attributed if at is None else joined_trees([f.value for f in found], kept)
-        starts = [cast(torch.Tensor, one.reference_score) for one in found]
-        return Gradient(
-            cast(Array, joined([cast(torch.Tensor, one.score) for one in found], kept)),
-            values,
-            joined_trees([one.gradient for one in found], kept),
-            resized_operations(found[0].operations, kept[0], inputs.count),
-            None if reference is None else cast(Array, joined(starts, kept)),
-        )
+    def _blocks(self, inputs: Inputs | Tree) -> list[Block]:
+        return blocks(self.prepare(inputs), self.net.rows)
 
-    def _outputs(self, inputs: Inputs) -> Outputs:
-        block = blocks(inputs, self.net.rows)[0]
+    def _captured_outputs(self, inputs: Inputs) -> Outputs:
+        block = self._blocks(inputs)[0]
         with captured(self._passes, block) as (recorder, outputs):
 
             def specification(array: object) -> object:
                 if not isinstance(array, torch.Tensor):
                     return ()  # None, a flag: nothing to explain
                 shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-                kind = self.options.outputs
-                if kind is None:
-                    kind = output_kind(recorder.graph, recorder.value_of(array))
-                return OutputSpec(shape, kind)
+                return OutputSpec(shape, output_kind(recorder.graph, recorder.value_of(array)))
 
             found = map_nested(cast(Callable[[Array], object], specification), outputs)
         return cast(Outputs, found)
 
     def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
-        block = blocks(inputs, self.net.rows)[0]
+        block = self._blocks(inputs)[0]
         return tuple(
             Site(site.name, (inputs.count, *site.shape[1:]), site.kind, site.pooled)
             for site in self._passes.sites(block)
@@ -234,15 +181,13 @@ class TorchModel(Model):
         if like is not None and like.is_floating_point():
             return like.dtype, like.device
         number = next((one for one in self.net.numbers() if one.is_floating_point()), None)
-        dtype, device = (
-            (torch.float32, torch.device("cpu"))
-            if number is None
-            else (
-                number.dtype,
-                number.device,
-            )
-        )
+        none = torch.float32, torch.device("cpu")
+        dtype, device = none if number is None else (number.dtype, number.device)
         return dtype, device if like is None else like.device
+
+
+def joined_arrays(parts: list[Array], kept: list[Block]) -> Array:
+    return cast(Array, joined(cast(list[torch.Tensor], parts), kept))
 
 
 def resized_operations(

@@ -97,11 +97,11 @@ def single(outputs: Outputs, path: Path) -> OutputSpec:
     return cast(OutputSpec, follow(outputs, located(outputs, path)))
 
 
-def specified(outputs: object) -> Outputs:
-    """The shapes of a model's real outputs; what they mean is left out."""
+def specified(outputs: object, kind: OutputKind = "logits") -> Outputs:
+    """The shapes of a model's real outputs, and what is known of their meaning."""
 
     def specification(part: object) -> object:
-        return OutputSpec(tuple(part.shape)) if hasattr(part, "shape") else ()
+        return OutputSpec(tuple(part.shape), kind) if hasattr(part, "shape") else ()
 
     return cast(Outputs, map_nested(specification, outputs))
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from backlight.arrays import Array, Arrays
+from backlight.errors import CoverageError
 from backlight.operations import AFFINE, Kind, Operation
 
 
@@ -48,6 +49,24 @@ class Application(ABC):
     def name(self) -> str:
         """Where in the model it is."""
         return self.operation.name
+
+    @final
+    def given(self, inputs: Sequence[Array] | None) -> Sequence[Array]:
+        """The inputs that an operation is to be run again for; its own where nothing is said.
+
+        Raises:
+            CoverageError: it cannot be run again for others.
+        """
+        if inputs is None:
+            return self.inputs
+        if not self.operation.replayable:
+            raise CoverageError(
+                f"The operation {self.operation.type} at {self.name or 'an unnamed place'} cannot be "
+                "run again at other values, which a rule for it asks for: it calls back to Python, or "
+                "is not made of the framework's own operations. Use a technique without a rule for "
+                f"operations of kind {self.kind.value!r}, or differentiate behind it with at=."
+            )
+        return inputs
 
     @abstractmethod
     def vjp(

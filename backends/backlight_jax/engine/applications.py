@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from backlight.arrays import Array
-from backlight.errors import CoverageError
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.rules import Application
@@ -52,7 +51,7 @@ class Applied(Application):
         params: Mapping[str, Array] | None = None,
         frozen: bool = False,
     ) -> tuple[Array, ...]:
-        given = self._given(inputs, "differentiated")
+        given = self._given(inputs)
         like = cast(Any, self.output)
         seed = jnp.broadcast_to(cast(Any, grad), like.shape).astype(like.dtype)
         if params is None and not frozen:
@@ -79,7 +78,7 @@ class Applied(Application):
     ) -> Array:
         if inputs is None and params is None:
             return self.output
-        given = self._given(inputs, "run again")
+        given = self._given(inputs)
         if params is not None:
             found = weights.applied(self.graph, self.unit, self.known, given[0], params)
             return cast(Array, found)
@@ -88,16 +87,10 @@ class Applied(Application):
     def _result(self, operands: Sequence[Any], frozen: bool = False) -> Any:
         return results(self.graph, self.unit, self.known, operands, frozen)[0]
 
-    def _given(self, inputs: Sequence[Array] | None, what: str) -> list[Any]:
-        if inputs is None:
-            return list(self.inputs)
-        if not self.unit.replayable:
-            raise CoverageError(
-                f"The operation {self.operation.type} at {self.operation.name or 'an unnamed place'} "
-                f"cannot be {what} at other values, as it calls back to Python. Choose a technique "
-                "that does not need this, or differentiate behind it with at=."
-            )
+    def _given(self, inputs: Sequence[Array] | None) -> list[Any]:
         return [
             jnp.broadcast_to(one, like.shape).astype(like.dtype)
-            for one, like in zip(cast(Any, inputs), cast(Any, self.inputs), strict=True)
+            for one, like in zip(
+                cast(Any, self.given(inputs)), cast(Any, self.inputs), strict=True
+            )
         ]

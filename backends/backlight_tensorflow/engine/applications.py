@@ -6,7 +6,6 @@ from typing import cast
 import tensorflow as tf
 
 from backlight.arrays import Array, Arrays
-from backlight.errors import CoverageError
 from backlight.operations import Operation
 from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
@@ -54,7 +53,7 @@ class TensorFlowApplication(Application):
         frozen: bool = False,
     ) -> tuple[Array, ...]:
         unit = self._unit
-        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        given = cast(Sequence[Tensor], self.given(inputs))
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
             again, _ = replay_linear(
@@ -118,7 +117,7 @@ class TensorFlowApplication(Application):
         inputs: Sequence[Array] | None = None,
         params: Mapping[str, Array] | None = None,
     ) -> Array:
-        given = cast(Sequence[Tensor], self.inputs if inputs is None else inputs)
+        given = cast(Sequence[Tensor], self.given(inputs))
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
             return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights)[1])
@@ -127,12 +126,6 @@ class TensorFlowApplication(Application):
     def _again(self, inputs: Sequence[Tensor]) -> Pass:
         """The operations made anew from these inputs."""
         unit = self._unit
-        if not unit.found.replayable:
-            place = f" at {self.operation.name}" if self.operation.name else ""
-            raise CoverageError(
-                f"{self.operation.type}{place} cannot be run again at other values: rules may only "
-                "change the gradient that comes in, or use what was computed."
-            )
         again = self._run.again(unit.nodes, dict(zip(unit.inputs, inputs, strict=True)))
         again.tensor(unit.output)
         return again
