@@ -90,7 +90,5 @@ class Applied(Application):
     def _given(self, inputs: Sequence[Array] | None) -> list[Any]:
         return [
             jnp.broadcast_to(one, like.shape).astype(like.dtype)
-            for one, like in zip(
-                cast(Any, self.given(inputs)), cast(Any, self.inputs), strict=True
-            )
+            for one, like in zip(cast(Any, self.given(inputs)), cast(Any, self.inputs), strict=True)
         ]
