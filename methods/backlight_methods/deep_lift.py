@@ -75,9 +75,8 @@ class DeepLIFTRules(Rules):
 
     def advice(self, operations: Sequence[Operation]) -> str:
         """What to do about a large gap."""
-        inexact = [
-            one for one in operations if one.kind is Kind.OTHER or one in self._closed(operations)
-        ]
+        closed = self._closed(operations)
+        inexact = [one for one in operations if one.kind is Kind.OTHER or one in closed]
         if not inexact:
             return "Compare with another baseline, or compute in float64."
         return f"What has no closed form is {places(inexact)}; another baseline may close the gap."
