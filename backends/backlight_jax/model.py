@@ -24,7 +24,8 @@ from backlight.scores import Score
 from backlight.tree import Tree, leaves
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
-from backlight_jax.engine import passes, ruled
+from backlight_jax.engine import passes
+from backlight_jax.engine.gradients import gradient_pass
 from backlight_jax.nets import Net, array_names, as_net, is_array
 from backlight_jax.signature import Signature, read
 from backlight_jax.sites.places import Place
@@ -45,7 +46,7 @@ class JaxModel(NetModel):
 
     framework = "jax"
     version = jax.__version__
-    arrays: Arrays = passes.ARRAYS
+    arrays = cast(Arrays, jnp)
 
     def __init__(self, net: object, options: Options) -> None:
         super().__init__(net, options)
@@ -86,25 +87,14 @@ class JaxModel(NetModel):
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         place, point, trace, arrays = self._placed(asked)
         key = score.recipe, place and place.key
-        operands, rules = score.operands(), asked.rules
-        if rules is not None:
-            starts = self._starts(asked, place)
-            found_pass = trace.compiled(
-                ("ruled", *key, rules, rows_of(starts)),
-                lambda: ruled.ruled_pass(trace, score, place, rules, starts),
-            )
-            found, site, gradients, there = found_pass.run(arrays, operands, (point, starts))
-            return asked.answer(found, gradients, site, found_pass.operations, there)
-        if place is None:
-            compiled = trace.compiled(
-                ("gradient", *key), lambda: passes.input_gradient_pass(trace, score)
-            )
-            return asked.answer(*compiled(arrays, operands))
+        starts = self._starts(asked, place)
         compiled = trace.compiled(
-            ("gradient", *key), lambda: passes.site_gradient_pass(trace, score, place)
+            ("gradient", *key, asked.rules, rows_of(starts)),
+            lambda: gradient_pass(trace, score, place, asked.rules, starts),
         )
-        found, site, gradient = compiled(arrays, operands, point)
-        return asked.answer(found, [gradient], site)
+        found = compiled(arrays, score.operands(), (point, starts))
+        scores, gradients, site, there = found
+        return asked.answer(scores, gradients, site, compiled.operations, there)
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules

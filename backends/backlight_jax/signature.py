@@ -56,6 +56,18 @@ class Signature:
             count=count,
         )
 
+    def rows_of(self, arrays: Sequence[Any]) -> list[Any]:
+        """The first rows of the arrays of a call for more examples."""
+        per_example = (
+            *(False for _ in self.weights),
+            *(True for _ in self.attributed),
+            *self.rows,
+        )
+        return [
+            array[: self.count] if rows else array
+            for array, rows in zip(arrays, per_example, strict=True)
+        ]
+
     def abstract(self) -> list[jax.ShapeDtypeStruct]:
         """All arrays, as shapes and dtypes."""
         return [

@@ -32,7 +32,7 @@ def double() -> Iterator[None]:
 
 
 def graph(function: Callable[..., Any], *arguments: Values) -> Graph:
-    program, _ = flatten(jax.make_jaxpr(function)(*arguments), inside)
+    program = flatten(jax.make_jaxpr(function)(*arguments), inside)
     return graph_of(program, program.inputs, program.outputs)
 
 
@@ -308,7 +308,7 @@ def test_numbers_and_weights_are_known() -> None:
     def net(x: Values, w: Values) -> Values:
         return jnp.maximum(x @ w * table, 0.5) + 2
 
-    program, _ = flatten(jax.make_jaxpr(net)(X, weight), inside)
+    program = flatten(jax.make_jaxpr(net)(X, weight), inside)
     x, w = program.inputs
     made = graph_of(program, [x], program.outputs, learned=[w])
     assert [node.primitive for node in made.nodes] == ["dot", "mul", "maximum", "add"]

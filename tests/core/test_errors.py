@@ -17,7 +17,6 @@ from backlight.errors import BacklightError, InputError, UnknownNameError, reaso
 from backlight.registry import make_method
 from backlight_check.watched import Asked
 from backlight_demo.installed import NotInstalledError
-from backlight_jax.engine.passes import FromScoreError
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +36,6 @@ MADE = {
     UnknownNameError: partial(UnknownNameError, "site", "stem", ["stem.0"], "Say another."),
     NotInstalledError: partial(NotInstalledError, "It is missing.", name="skimage"),
     Asked: partial(Asked, "layer4.1"),
-    FromScoreError: partial(FromScoreError, ValueError("of the score")),
 }
 """How to make those that take more, or other things, than a sentence."""
 

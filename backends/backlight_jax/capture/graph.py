@@ -130,5 +130,5 @@ def bits(aval: Any) -> int:
 def whole(closed: ClosedJaxpr | None, derivatives: bool = False) -> Graph:
     """A function that a net calls, by itself: from its arguments to its results."""
     assert closed is not None
-    program, _ = flatten(closed, inside)
+    program = flatten(closed, inside)
     return graph_of(program, program.inputs, program.outputs, derivatives=derivatives)

@@ -1,9 +1,10 @@
 """A traced function as one flat list of equations, which can be run, tapped and cut anywhere."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
+import jax.numpy as jnp
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
@@ -69,12 +70,17 @@ class Call:
     outputs: tuple[Operand, ...]
 
 
+Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
+"""What to put in the place of an equation; None to keep it."""
+
+
 @final
 @dataclass(eq=False)
 class Program:
     """Equations in order; every value has a number.
 
     Attributes:
+        inside: decides what is put in the place of calls.
         avals: shape and dtype of each value.
         inputs: the numbers of the arguments.
         constants: the numbers and values of the arrays that the function closes over.
@@ -84,6 +90,7 @@ class Program:
         keys: the number of each result of each equation and opened call.
     """
 
+    inside: Inside
     avals: list[Any] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
@@ -91,78 +98,67 @@ class Program:
     calls: list[Call] = field(default_factory=list)
     outputs: list[Operand] = field(default_factory=list)
     keys: dict[Key, Operand] = field(default_factory=dict)
+    _numbers: dict[int, int] = field(default_factory=dict)
 
     def fresh(self, aval: Any) -> int:
         self.avals.append(aval)
         return len(self.avals) - 1
 
+    def number_of(self, key: Key) -> int:
+        """The number of a result that is no scalar."""
+        return cast(int, self.keys[key])
 
-@final
-@dataclass(frozen=True, eq=False)
-class Flattener:
-    """Puts the bodies of calls in their places, with fresh values (bodies are shared objects)."""
-
-    program: Program
-    inside: "Inside"
-    known: dict[int, int] = field(default_factory=dict)
-
-    def body(
+    def append(
         self,
-        jaxpr: Jaxpr,
-        constants: Sequence[Any],
+        closed: ClosedJaxpr,
         arguments: Sequence[Operand],
-        path: Path,
-        scope: tuple[str, ...],
+        path: Path = (),
+        scope: tuple[str, ...] = (),
     ) -> tuple[Operand, ...]:
-        """The results of a body, its equations appended to the program."""
+        """The results of a function, its equations put behind the others: with fresh values, as bodies
+        are shared objects."""
+        jaxpr = closed.jaxpr
         environment: dict[Any, Operand] = dict(zip(jaxpr.invars, arguments, strict=True))
-        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
-            environment[variable] = self.constant(variable.aval, constant)
+        for variable, constant in zip(jaxpr.constvars, closed.consts, strict=True):
+            environment[variable] = self._constant(variable.aval, constant)
 
-        def read(atom: Any) -> Operand:
+        def operand(atom: Any) -> Operand:
             return atom if isinstance(atom, Literal) else environment[atom]
 
         for number, equation in enumerate(jaxpr.eqns):
-            here = (*path, number)
-            inputs = tuple(read(atom) for atom in equation.invars)
-            inside = (*scope, *scopes(equation))
-            outputs = self.equation(here, equation, inputs, inside)
+            here, within = (*path, number), (*scope, *scopes(equation))
+            inputs = tuple(map(operand, equation.invars))
+            inner = self.inside(here, equation)
+            if inner is None:
+                outputs: tuple[Operand, ...] = self._node(here, equation, inputs, within)
+            else:
+                outputs = self.append(inner, inputs, here, within)
+                self.calls.append(Call(here, called(equation), outputs))
             environment.update(zip(equation.outvars, outputs, strict=True))
-            for index, output in enumerate(outputs):
-                self.program.keys[here, index] = output
-        return tuple(read(atom) for atom in jaxpr.outvars)
+            self.keys.update({(here, index): output for index, output in enumerate(outputs)})
+        return tuple(map(operand, jaxpr.outvars))
 
-    def equation(
+    def _node(
         self, path: Path, equation: JaxprEqn, inputs: tuple[Operand, ...], scope: tuple[str, ...]
-    ) -> tuple[Operand, ...]:
-        inner = self.inside(path, equation)
-        if inner is not None:
-            outputs = self.body(inner.jaxpr, inner.consts, inputs, path, scope)
-            self.program.calls.append(Call(path, called(equation), outputs))
-            return outputs
-        results = tuple(self.program.fresh(variable.aval) for variable in equation.outvars)
-        self.program.nodes.append(Node(path, equation, inputs, results, scope))
+    ) -> tuple[int, ...]:
+        results = tuple(self.fresh(variable.aval) for variable in equation.outvars)
+        self.nodes.append(Node(path, equation, inputs, results, scope))
         return results
 
-    def constant(self, aval: Any, value: Any) -> int:
+    def _constant(self, aval: Any, value: Any) -> int:
         """The number of a closed-over array, which is an argument of whatever gets compiled."""
-        if id(value) not in self.known:
-            self.known[id(value)] = number = self.program.fresh(aval)
-            self.program.constants[number] = value
-        return self.known[id(value)]
+        if id(value) not in self._numbers:
+            self._numbers[id(value)] = number = self.fresh(aval)
+            self.constants[number] = value
+        return self._numbers[id(value)]
 
 
-Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
-"""What to put in the place of an equation; None to keep it."""
-
-
-def flatten(closed: ClosedJaxpr, inside: Inside) -> tuple[Program, Flattener]:
-    """The program of a traced function, and what puts more equations behind it."""
-    program = Program()
+def flatten(closed: ClosedJaxpr, inside: Inside) -> Program:
+    """The program of a traced function."""
+    program = Program(inside)
     program.inputs = [program.fresh(variable.aval) for variable in closed.jaxpr.invars]
-    flattener = Flattener(program, inside)
-    program.outputs = list(flattener.body(closed.jaxpr, closed.consts, program.inputs, (), ()))
-    return program, flattener
+    program.outputs = list(program.append(closed, program.inputs))
+    return program
 
 
 def opening(calls: Collection[Path] | None = ()) -> Inside:
@@ -200,6 +196,11 @@ def scopes(equation: JaxprEqn) -> tuple[str, ...]:
     stack = equation.source_info.name_stack.stack
     names = (frame.name for frame in stack if type(frame).__name__ == "Scope")
     return tuple(part for name in names for part in name.split("/"))
+
+
+def read(values: Mapping[int, Any], operand: Operand) -> Any:
+    """An operand as an array, given the values known so far."""
+    return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
 
 
 def run(nodes: Iterable[Node], values: dict[int, Any]) -> None:

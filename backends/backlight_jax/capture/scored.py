@@ -3,25 +3,28 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeAlias, cast, final
 
 import jax
+import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Literal
 
+from backlight.arrays import Arrays
 from backlight.graph.graph import Graph
 from backlight.graph.recognition import Recognised, recognise
 from backlight.graph.unit import Unit
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight_jax.capture.graph import equations, graph_of
-from backlight_jax.capture.program import SCORE, Node, Operand, Program, flatten
+from backlight_jax.capture.program import SCORE, Node, Operand, Program, flatten, opening, run
 from backlight_jax.capture.trace import Trace
-from backlight_jax.engine import passes
 from backlight_jax.expansions import abstract, inside
 from backlight_jax.sites.operations import namer
 from backlight_jax.sites.places import Place
 from backlight_jax.table import is_floating
+
+Values: TypeAlias = dict[int, Any]
 
 
 @final
@@ -32,8 +35,9 @@ class Scored:
     Attributes:
         trace: of the net.
         program: the net's equations, then the score's.
-        sources: the values that derivatives are taken by.
-        attributed: the attributed arguments.
+        at: the site that derivatives are taken at; None for the attributed arguments.
+        places: the values at the site, or the attributed arguments.
+        sources: those of them that derivatives can be taken by.
         begin: how many equations come before the sources.
         read: the values of the net that the score reads.
         operands: the numbers of the score's operands.
@@ -43,13 +47,44 @@ class Scored:
 
     trace: Trace
     program: Program
+    at: Place | None
+    places: tuple[int, ...]
     sources: tuple[int, ...]
-    attributed: tuple[int, ...]
     begin: int
     read: tuple[Operand, ...]
     operands: tuple[int, ...]
     targets: tuple[Operand, ...]
     rows: tuple[int, ...]
+
+    def start(
+        self, constants: Sequence[Any], arrays: Sequence[Any], operands: Sequence[Any] | None
+    ) -> Values:
+        """The values known before the first equation; without operands, those for the net."""
+        program = self.program
+        values = dict(zip(program.inputs, arrays, strict=True))
+        values.update(zip(program.constants, constants, strict=True))
+        if operands is not None:
+            values.update(zip(self.operands, operands, strict=True))
+        return values
+
+    def enter(self, values: Values, point: Any | None) -> Any:
+        """Run the net up to the site and put the point there, if there is one: the value there."""
+        run(self.program.nodes[: self.begin], values)
+        if self.at is None:
+            return None
+        if point is not None:
+            self.put(values, [point])
+        return self.at.shown(values[self.places[0]])
+
+    def put(self, values: Values, arrays: Sequence[Any]) -> None:
+        """Put arrays, of one row each or of as many as there are, in the places."""
+        for place, array in zip(self.places, arrays, strict=True):
+            like = values[place]
+            values[place] = (
+                jnp.broadcast_to(array, like.shape).astype(like.dtype)
+                if self.at is None
+                else self.at.hidden(array, like)
+            )
 
     @cached_property
     def graph(self) -> Graph:
@@ -60,7 +95,7 @@ class Scored:
     def looked_into(self) -> Graph:
         """The graph from all attributed arguments, those too that derivatives cannot be taken by, or
         from the site; loops and derivatives of functions are looked into."""
-        return self._graph(self.sources if self.begin else self.attributed, True)
+        return self._graph(self.places, True)
 
     @cached_property
     def named(self) -> Graph:
@@ -83,7 +118,7 @@ class Scored:
             self.program,
             sources,
             self.targets,
-            learned=[*inputs[:weights], *inputs[weights + len(self.attributed) :]],
+            learned=[*inputs[:weights], *inputs[weights + len(self.trace.signature.attributed) :]],
             rows=self.rows,
             kept=self.read,
             place=lambda node: self.name([node], False),
@@ -91,45 +126,66 @@ class Scored:
         )
 
 
-def scored(trace: Trace, score: Score | None, at: Place | None) -> Scored:
-    """A net with a score, or its outputs, explained at its arguments or at a site."""
-    program, flattener = flatten(trace.jaxpr, inside)
+def scored(
+    trace: Trace, score: Score | None, at: Place | None, sites: Sequence[Place] | None = None
+) -> Scored:
+    """A net with a score, or its outputs, explained at its arguments or at a site.
+
+    Args:
+        trace, score, at: the net, the score and the site.
+        sites: where calls are to be opened, beside the score's own; None for all that operations may
+            be in.
+    """
+    neuron = None if score is None or score.site is None else trace.place(score.site)
+    if sites is None:
+        program = flatten(trace.jaxpr, inside)
+    else:
+        paths = (one.key[0] for one in (*sites, neuron) if one is not None)
+        calls = {path[:depth] for path in paths for depth in range(1, len(path))}
+        program = flatten(trace.jaxpr, opening(calls))
     signature = trace.signature
     first = len(signature.weights)
     attributed = program.inputs[first : first + len(signature.attributed)]
     extra = program.inputs[first + len(signature.attributed) :]
     rows = [*attributed, *(value for value, row in zip(extra, signature.rows, strict=True) if row)]
-    sources, begin = [value for value in attributed if is_floating(program.avals[value])], 0
+    places, begin = attributed, 0
     if at is not None:
-        number, begin = passes.cut(program, at)
-        sources = [number]
+        places = [program.number_of(at.key)]
+        computed = [
+            position for position, n in enumerate(program.nodes, 1) if places[0] in n.outputs
+        ]
+        (begin,) = computed
+    sources = [place for place in places if is_floating(program.avals[place])]
     read: list[Operand] = []
     operands: list[int] = []
+    targets: list[Operand]
     if score is None:
-        targets: list[Operand] = [
-            output
-            for output in program.outputs
-            if isinstance(output, int) and is_floating(program.avals[output])
-        ]
+        outputs = (output for output in program.outputs if isinstance(output, int))
+        targets = [output for output in outputs if is_floating(program.avals[output])]
     else:
-        neuron = None if score.site is None else trace.place(score.site)
-        read = list(program.outputs if neuron is None else [passes.number_of(program, neuron)])
+        read = list(program.outputs if neuron is None else [program.number_of(neuron.key)])
         operands = [program.fresh(aval) for aval in operand_avals(score)]
 
         def evaluated(values: Sequence[Any], classes: Sequence[Any]) -> Any:
-            return passes.evaluated(trace, score, neuron, values, classes)
+            if neuron is None:
+                outputs = jax.tree.unflatten(trace.structure_of_outputs, values)
+            else:
+                outputs = neuron.shown(values[0])
+            found: Any = score.evaluate(outputs, classes, cast(Arrays, jnp))
+            # A score of integers, an argmax say, is a score that does not depend on the value.
+            return found if jnp.issubdtype(found.dtype, jnp.inexact) else found.astype(float)
 
-        with passes.failures():
-            closed = jax.make_jaxpr(evaluated)(
-                [aval_of(program, value) for value in read],
-                [program.avals[operand] for operand in operands],
-            )
-        targets = list(flattener.body(closed.jaxpr, closed.consts, [*read, *operands], SCORE, ()))
+        closed = jax.make_jaxpr(evaluated)(
+            [aval_of(program, value) for value in read],
+            [program.avals[operand] for operand in operands],
+        )
+        targets = list(program.append(closed, [*read, *operands], SCORE))
     return Scored(
         trace,
         program,
+        at,
+        tuple(places),
         tuple(sources),
-        tuple(attributed),
         begin,
         tuple(read),
         tuple(operands),
@@ -153,10 +209,6 @@ class Explained:
     scored: Scored
     recognised: Recognised
     steps: tuple[tuple[Unit | None, tuple[Node, ...]], ...]
-
-    @property
-    def units(self) -> tuple[Unit, ...]:
-        return self.recognised.units
 
 
 def explained(trace: Trace, score: Score | None, at: Place | None, rules: Rules) -> Explained:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, partial
-from threading import Lock
 from typing import Any, TypeVar, cast, final
 
 import jax
@@ -16,7 +15,7 @@ from backlight.outputs import Outputs, OutputSpec
 from backlight.recent import Recent
 from backlight.tree import map_nested
 from backlight_jax.capture.graph import graph_of
-from backlight_jax.capture.program import Key, Path, Program, flatten, opening
+from backlight_jax.capture.program import Key, Program, flatten, opening
 from backlight_jax.expansions import inside
 from backlight_jax.nets import Net
 from backlight_jax.signature import Signature
@@ -64,13 +63,10 @@ class Trace:
 
         self.jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*signature.abstract())
         _, self.structure_of_outputs = jax.tree.flatten(shapes)
-        self.whole = flatten(self.jaxpr, opening(None))[0]
-        self.closed = flatten(self.jaxpr, opening())[0]
+        self.whole = flatten(self.jaxpr, opening(None))
         self.constant_names = constant_names
         self._arrays: dict[int, jax.Array] = {}
         self._compiled: Recent[object] = Recent(KEPT)
-        self._opened: dict[frozenset[Path], Program] = {frozenset(): self.closed}
-        self._lock = Lock()
 
     @cached_property
     def structure(self) -> Structure:
@@ -82,7 +78,7 @@ class Trace:
     @cached_property
     def graph(self) -> Graph:
         """The operations from the examples to the outputs; from the weights where those are indices."""
-        program, _ = flatten(self.jaxpr, inside)
+        program = flatten(self.jaxpr, inside)
         values, weights = program.inputs, len(self.signature.weights)
         choices = values[weights:], values, list(program.constants)
         sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
@@ -160,17 +156,9 @@ class Trace:
             )
         return found
 
-    def program(self, keys: Sequence[Key]) -> Program:
-        """The program with as few calls opened as these values need to be seen."""
-        opened = frozenset(path[:depth] for path, _ in keys for depth in range(1, len(path)))
-        with self._lock:
-            if opened not in self._opened:
-                self._opened[opened] = flatten(self.jaxpr, opening(opened))[0]
-            return self._opened[opened]
-
     def constants(self, program: Program) -> list[jax.Array]:
         """The arrays that a program closes over: arguments of whatever is compiled from it."""
-        own = set(map(id, (*self.whole.constants.values(), *self.closed.constants.values())))
+        own = set(map(id, self.whole.constants.values()))
 
         def array(constant: Any) -> jax.Array:
             if id(constant) not in own:  # a score's, which may be edited or gone by the next call

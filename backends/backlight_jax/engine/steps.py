@@ -11,12 +11,10 @@ import jax.numpy as jnp
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.rules import Rule, Rules
-from backlight_jax.capture.program import Node, Operand, run
-from backlight_jax.capture.scored import Explained
+from backlight_jax.capture.program import Node, run
+from backlight_jax.capture.scored import Explained, Values
 from backlight_jax.engine.applications import Applied
-from backlight_jax.engine.units import results
 
-Values: TypeAlias = dict[int, Any]
 Pullback: TypeAlias = Callable[[Sequence[Any]], tuple[list[Any]]]
 """From the gradients of a stretch's outputs to those of its inputs."""
 
@@ -40,17 +38,26 @@ class Stretch:
 @final
 @dataclass(frozen=True, eq=False)
 class Ruled:
-    """A unit with its equations and its rule."""
+    """A unit of a graph with its equations and its rule."""
 
+    graph: Graph
     unit: Unit
     nodes: tuple[Node, ...]
     rule: Rule
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return self.unit.inputs
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return self.unit.outputs
 
 
 Part: TypeAlias = Stretch | Ruled
 
 
-def parts(found: Explained, rules: Rules) -> list[Part]:
+def parts_of(found: Explained, rules: Rules) -> list[Part]:
     """What the backward pass is made of, in the order of the forward pass."""
     listed: list[Part] = []
     pending: list[Node] = []
@@ -76,93 +83,67 @@ def parts(found: Explained, rules: Rules) -> list[Part]:
         rule = None if unit is None else rules.choose(unit.described)
         if unit is not None and rule is not None:
             close()
-            listed.append(Ruled(unit, nodes, rule))
+            listed.append(Ruled(found.scored.graph, unit, nodes, rule))
         else:
             pending.extend(nodes)
     close()
     return listed
 
 
-def read(values: Values, operand: Operand) -> Any:
-    return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
-
-
-def forward(stretches: Sequence[Part], values: Values) -> list[Pullback | None]:
+def forward(parts: Sequence[Part], values: Values) -> list[Pullback | None]:
     """Run everything; the pullbacks of what no rule is for."""
     pullbacks: list[Pullback | None] = []
-    for part in stretches:
+    for part in parts:
         if isinstance(part, Ruled) or not part.inputs or not part.outputs:
             run(part.nodes, values)
             pullbacks.append(None)
         else:
-            found, pullback = differentiated(part, values)
-            values.update(found)
-            pullbacks.append(pullback)
+            pullbacks.append(differentiated(part, values))
     return pullbacks
 
 
-def differentiated(part: Stretch, values: Values) -> tuple[Values, Pullback]:
-    computed: list[int] = []
-
-    def function(moved: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def differentiated(part: Stretch, values: Values) -> Pullback:
+    def function(moved: Sequence[Any]) -> tuple[list[Any], Values]:
         inner = {**values, **dict(zip(part.inputs, moved, strict=True))}
-        before = set(inner)
         run(part.nodes, inner)
-        new = [value for value in inner if value not in before and value not in part.outputs]
-        computed[:] = new
-        return [inner[value] for value in part.outputs], [inner[value] for value in new]
+        return [inner[value] for value in part.outputs], {
+            value: inner[value] for value in inner if value not in values
+        }
 
-    outputs, pullback, others = jax.vjp(
-        function, [values[value] for value in part.inputs], has_aux=True
-    )
-    found = dict(zip(part.outputs, outputs, strict=True))
-    found.update(zip(computed, others, strict=True))
-    return found, pullback
+    moved = [values[value] for value in part.inputs]
+    _, pullback, found = jax.vjp(function, moved, has_aux=True)
+    values.update(found)
+    return cast(Pullback, pullback)
 
 
 def backward(
-    graph: Graph,
-    stretches: Sequence[Part],
+    parts: Sequence[Part],
     pullbacks: Sequence[Pullback | None],
     values: Mapping[int, Any],
     references: Mapping[int, Applied],
     gradients: Values,
 ) -> None:
     """Gradients of all values from those of the targets."""
-
-    def add(value: int, gradient: Any) -> None:
-        known = gradients.get(value)
-        gradients[value] = gradient if known is None else known + gradient
-
-    for part, pullback in zip(reversed(stretches), reversed(pullbacks), strict=True):
-        if isinstance(part, Stretch):
-            arriving = [gradients.pop(value, None) for value in part.outputs]
-            if pullback is None or all(each is None for each in arriving):
-                continue
-            given = [
-                jnp.zeros_like(values[value]) if each is None else each
-                for value, each in zip(part.outputs, arriving, strict=True)
-            ]
-            (left,) = pullback(given)
-            for value, gradient in zip(part.inputs, left, strict=True):
-                add(value, gradient)
-            continue
-        unit, rule = part.unit, part.rule
-        arriving = [gradients.pop(value, None) for value in unit.outputs]
-        if all(each is None for each in arriving):
+    for part, pullback in zip(reversed(parts), reversed(pullbacks), strict=True):
+        arriving = {value: gradients.pop(value) for value in part.outputs if value in gradients}
+        if not arriving:
             continue
         given = [
-            jnp.zeros_like(values[value]) if each is None else each
-            for value, each in zip(unit.outputs, arriving, strict=True)
+            arriving[value] if value in arriving else jnp.zeros_like(values[value])
+            for value in part.outputs
         ]
-        op = Applied(graph, unit, values, references.get(unit.output))
-        found: Sequence[Any] = rule(op, cast(Any, given[0]))
-        for value, gradient in zip(unit.inputs, found, strict=True):
-            add(value, jnp.broadcast_to(gradient, values[value].shape).astype(values[value].dtype))
-        if any(each is not None for each in arriving[1:]):
-            _, natively = jax.vjp(
-                lambda *operands, unit=unit: results(graph, unit, values, operands), *op.inputs
-            )
-            zero = jnp.zeros_like(given[0])
-            for value, gradient in zip(unit.inputs, natively((zero, *given[1:])), strict=True):
-                add(value, gradient)
+        found: list[Sequence[Any]] = []
+        if isinstance(part, Ruled):
+            op = Applied(part.graph, part.unit, values, references.get(part.unit.output))
+            found.append(part.rule(op, cast(Any, given[0])))
+            if any(value in arriving for value in part.outputs[1:]):
+                _, natively = jax.vjp(op.results, *op.inputs)
+                found.append(natively((jnp.zeros_like(given[0]), *given[1:])))
+        elif pullback is not None:
+            found += pullback(given)
+        for left in found:
+            for value, gradient in zip(part.inputs, left, strict=True):
+                like = values[value]
+                gradient = jnp.broadcast_to(gradient, like.shape).astype(like.dtype)
+                known = gradients.get(value)
+                gradients[value] = gradient if known is None else known + gradient

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import jax.numpy as jnp
 
@@ -32,6 +32,15 @@ class Place:
     @property
     def usable(self) -> bool:
         return self.axis is not None and self.floating
+
+    def shown(self, value: Any) -> Any:
+        """The value with the examples on axis 0."""
+        return jnp.moveaxis(value, self.axis or 0, 0)
+
+    def hidden(self, value: Any, like: Any) -> Any:
+        """A value, or one row for all examples, as the program has the value that is like it."""
+        whole = jnp.broadcast_to(value, self.shown(like).shape)
+        return jnp.moveaxis(whole, 0, self.axis or 0).astype(like.dtype)
 
 
 @final
