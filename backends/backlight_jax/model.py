@@ -1,8 +1,7 @@
 """A JAX net as a Backlight model."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable
 from dataclasses import replace
-from functools import cache
 from typing import Any, cast, final
 
 import jax
@@ -26,8 +25,9 @@ from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine import passes
 from backlight_jax.engine.gradients import gradient_pass
-from backlight_jax.nets import Net, array_names, as_net, is_array
-from backlight_jax.signature import Signature, read
+from backlight_jax.nets.arrays import closed_over, wrapped_names
+from backlight_jax.nets.calls import Signature, read
+from backlight_jax.nets.styles import Net, as_net
 from backlight_jax.sites.places import Place
 from backlight_jax.sites.structure import Structure
 
@@ -118,20 +118,6 @@ class JaxModel(NetModel):
         trace, _ = self._traced(self.prepare(inputs))
         return scored(trace, score, None).named
 
-    def magnitudes(
-        self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
-    ) -> Callable[[str], Array]:
-        trace, arrays = self._traced(self.prepare(inputs))
-
-        @cache
-        def all_sites() -> dict[str, Array]:
-            # What this gives is remembered by who asks: the pass itself is not needed again.
-            places = [trace.place(name) for name in sites]
-            found = passes.magnitudes_pass(trace, score, places)(arrays, score.operands())
-            return dict(zip(sites, found, strict=True))
-
-        return lambda name: all_sites()[name]
-
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         trace, arrays = self._traced(self.prepare(inputs))
         place = trace.place(at)
@@ -168,7 +154,7 @@ class JaxModel(NetModel):
 
     def _parameter(self) -> Any:
         """The net's first floating-point weight, as far as weights can be found."""
-        for leaf in (*self._net.weights(), *closed_over(self.given)):
+        for leaf in (*self._net.state().leaves, *closed_over(self.given)):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
@@ -235,25 +221,3 @@ class JaxModel(NetModel):
 
 def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:
     return None if starts is None else tuple(start.shape[0] for start in starts)
-
-
-def wrapped_names(net: object) -> dict[int, str]:
-    """Names, by identity, of the arrays of a module that a transformation wraps (`jax.vmap(module)`)."""
-    while callable(inner := getattr(net, "__wrapped__", None)):
-        net = inner
-    if isinstance(net, tuple) or jax.tree_util.all_leaves([net]):
-        return {}
-    arrays = [leaf for leaf in jax.tree.leaves(net) if is_array(leaf)]
-    return dict(zip(map(id, arrays), array_names(net), strict=True))
-
-
-def closed_over(net: object) -> Iterator[Any]:
-    """Arrays that a function holds in its closure, or in tuples, lists and dicts there."""
-    while net is not None:
-        for cell in getattr(net, "__closure__", None) or ():
-            try:
-                leaves_held = jax.tree.leaves(cell.cell_contents)
-            except ValueError:  # a cell that is not filled yet, or a tree that JAX cannot sort
-                continue
-            yield from (leaf for leaf in leaves_held if is_array(leaf))
-        net = getattr(net, "__wrapped__", None)

@@ -1,7 +1,7 @@
 """A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, final
@@ -229,22 +229,6 @@ class Model(ABC):
         the outputs, in the core's terms; its sites are named as `at=` takes them. None for a model
         that does not tell: then what it computes is guessed from shapes."""
         return None
-
-    def magnitudes(
-        self, inputs: Inputs | Tree, score: Score, sites: Sequence[str]
-    ) -> Callable[[str], Array]:
-        """How much the score depends on each place of some sites: a function of a site's name that
-        gives |d score / d value| there, summed over its last axis, which stays with length 1.
-
-        By default each site costs a pass of its own when it is asked for; a backend to which each
-        pass is dear does them all in one.
-        """
-
-        def magnitude(name: str) -> Array:
-            (gradient,) = leaves(self.gradient(inputs, score, at=name).gradient)
-            return self.arrays.sum(self.arrays.abs(gradient), axis=-1, keepdims=True)
-
-        return magnitude
 
     @abstractmethod
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

@@ -147,20 +147,20 @@ def is_readable(objective: Objective, name: str, shape: tuple[int, ...]) -> bool
 
 def _last_that_matters(objective: Objective, names: list[str]) -> str | None:
     """The last of these token sites whose tokens tell the score, found by bisection: up to the last
-    attention they do, after it they do not, and each look at a site may cost a pass."""
-    magnitude = objective.model.magnitudes(objective.inputs, objective.target, names)
-    count = bisect_left(
-        names, True, key=lambda name: not _tokens_matter(objective.placed(name), magnitude(name))
-    )
+    attention they do, after it they do not, and each look at a site costs a pass."""
+    count = bisect_left(names, True, key=lambda name: not _tokens_matter(objective, name))
     return names[count - 1] if count else None
 
 
-def _tokens_matter(objective: Objective, magnitudes: Array) -> bool:
-    """Whether most places tell the score, where the gradient's magnitudes there are (N, tokens, 1)."""
-    layout = objective.layout_of(magnitudes)
+def _tokens_matter(objective: Objective, name: str) -> bool:
+    """Whether most places of a site tell the score: have a gradient, whose shape is (N, tokens, C)."""
+    model, arrays = objective.model, objective.arrays
+    (gradient,) = leaves(model.gradient(objective.inputs, objective.target, at=name).gradient)
+    size = arrays.sum(arrays.abs(gradient), axis=-1, keepdims=True)
+    layout = objective.placed(name).layout_of(size)
     if layout is None:
         return False
-    share = objective.model.to_numpy(layout.channels_last(magnitudes, objective.arrays))
+    share = model.to_numpy(layout.channels_last(size, arrays))
     return bool((share != 0).reshape(len(share), prod(layout.grid)).mean() > 0.5)
 
 

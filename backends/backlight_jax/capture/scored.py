@@ -113,12 +113,12 @@ class Scored:
         return namer(self.trace, self.program)
 
     def _graph(self, sources: Sequence[int], derivatives: bool) -> Graph:
-        weights, inputs = len(self.trace.signature.weights), self.program.inputs
+        weights, _, extra = self.trace.signature.parts(self.program.inputs)
         return graph_of(
             self.program,
             sources,
             self.targets,
-            learned=[*inputs[:weights], *inputs[weights + len(self.trace.signature.attributed) :]],
+            learned=[*weights, *extra],
             rows=self.rows,
             kept=self.read,
             place=lambda node: self.name([node], False),
@@ -126,28 +126,20 @@ class Scored:
         )
 
 
-def scored(
-    trace: Trace, score: Score | None, at: Place | None, sites: Sequence[Place] | None = None
-) -> Scored:
+def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = True) -> Scored:
     """A net with a score, or its outputs, explained at its arguments or at a site.
 
     Args:
         trace, score, at: the net, the score and the site.
-        sites: where calls are to be opened, beside the score's own; None for all that operations may
-            be in.
+        whole: whether every call is opened that operations may be in; else those that sites are in.
     """
     neuron = None if score is None or score.site is None else trace.place(score.site)
-    if sites is None:
-        program = flatten(trace.jaxpr, inside)
-    else:
-        paths = (one.key[0] for one in (*sites, neuron) if one is not None)
-        calls = {path[:depth] for path in paths for depth in range(1, len(path))}
-        program = flatten(trace.jaxpr, opening(calls))
-    signature = trace.signature
-    first = len(signature.weights)
-    attributed = program.inputs[first : first + len(signature.attributed)]
-    extra = program.inputs[first + len(signature.attributed) :]
-    rows = [*attributed, *(value for value, row in zip(extra, signature.rows, strict=True) if row)]
+    paths = [place.key[0] for place in (at, neuron) if place is not None]
+    calls = {path[:depth] for path in paths for depth in range(1, len(path))}
+    program = flatten(trace.jaxpr, inside if whole else opening(calls))
+    _, attributed, _ = trace.signature.parts(program.inputs)
+    given = zip(program.inputs, trace.signature.rows, strict=True)
+    rows = [value for value, row in given if row]
     places, begin = attributed, 0
     if at is not None:
         places = [program.number_of(at.key)]

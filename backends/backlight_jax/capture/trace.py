@@ -17,8 +17,8 @@ from backlight.tree import map_nested
 from backlight_jax.capture.graph import graph_of
 from backlight_jax.capture.program import Key, Program, flatten, opening
 from backlight_jax.expansions import inside
-from backlight_jax.nets import Net
-from backlight_jax.signature import Signature
+from backlight_jax.nets.calls import Signature
+from backlight_jax.nets.styles import Net
 from backlight_jax.sites.places import Place, Sites, find_sites, labels
 from backlight_jax.sites.structure import Structure
 from backlight_jax.table import is_floating
@@ -70,16 +70,14 @@ class Trace:
 
     @cached_property
     def structure(self) -> Structure:
-        first = len(self.signature.weights)
-        per_example = (*(True for _ in self.signature.attributed), *self.signature.rows)
-        inputs = zip(self.whole.inputs[first:], per_example, strict=True)
-        return Structure(self.whole, [value for value, is_row in inputs if is_row])
+        inputs = zip(self.whole.inputs, self.signature.rows, strict=True)
+        return Structure(self.whole, [value for value, row in inputs if row])
 
     @cached_property
     def graph(self) -> Graph:
         """The operations from the examples to the outputs; from the weights where those are indices."""
         program = flatten(self.jaxpr, inside)
-        values, weights = program.inputs, len(self.signature.weights)
+        values, weights = program.inputs, self.signature.weights
         choices = values[weights:], values, list(program.constants)
         sources = [[v for v in some if is_floating(program.avals[v])] for some in choices]
         return graph_of(program, next((some for some in sources if some), []), program.outputs)

@@ -35,7 +35,7 @@ def gradient_pass(
     operations: tuple[Operation, ...] = ()
     if rules is None:
         found = None
-        built = scored(trace, score, at, [at] if at is not None else ())
+        built = scored(trace, score, at, whole=False)
         outputs = tuple(target for target in built.targets if isinstance(target, int))
         nodes = tuple(built.program.nodes[built.begin :])
         parts, active = [Stretch(nodes, built.sources, outputs)], set(outputs)

@@ -1,4 +1,4 @@
-"""Forward passes over a program, compiled: outputs, activations, scores; and how much sites matter."""
+"""Forward passes over a program, compiled: outputs, activations, scores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 
 from backlight.errors import BacklightError, ModelError
 from backlight.operations import Operation
 from backlight.scores import Score
 from backlight_jax.capture.program import Program, read, run
-from backlight_jax.capture.scored import Values, scored
+from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.sites.places import Place
 
@@ -68,7 +67,7 @@ def failures() -> Iterator[None]:
 
 
 def outputs_pass(trace: Trace) -> Pass:
-    built = scored(trace, None, None, ())
+    built = scored(trace, None, None, whole=False)
     program = built.program
 
     def outputs(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
@@ -81,7 +80,7 @@ def outputs_pass(trace: Trace) -> Pass:
 
 
 def activation_pass(trace: Trace, at: Place) -> Pass:
-    built = scored(trace, None, at, [at])
+    built = scored(trace, None, at, whole=False)
 
     def activation(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
         return built.enter(built.start(constants, arrays, operands), None)
@@ -91,7 +90,7 @@ def activation_pass(trace: Trace, at: Place) -> Pass:
 
 def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
     """Scores; with a value, what follows the site is computed from it."""
-    built = scored(trace, score, at, [at] if at is not None else ())
+    built = scored(trace, score, at, whole=False)
     (target,) = built.targets
 
     def scores(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
@@ -101,29 +100,3 @@ def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
         return read(values, target)
 
     return compiled(scores, built.program, trace.constants(built.program))
-
-
-def magnitudes_pass(trace: Trace, score: Score, sites: Sequence[Place]) -> Pass:
-    """For each site, |d score / d value| summed over its last axis, all in one pass."""
-    built = scored(trace, score, None, sites)
-    program, (target,) = built.program, built.targets
-    numbers = [program.number_of(site.key) for site in sites]
-
-    def magnitudes(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
-        def scores(moves: Values) -> Any:
-            values = built.start(constants, arrays, operands)
-            for node in program.nodes:
-                run([node], values)
-                for number in moves.keys() & set(node.outputs):
-                    values[number] = values[number] + moves[number]
-            return read(values, target)
-
-        still = {number: jnp.zeros_like(program.avals[number]) for number in numbers}
-        found, pullback = jax.vjp(scores, still)
-        (gradients,) = pullback(jnp.ones_like(found))
-        return [
-            jnp.abs(site.shown(gradients[number])).sum(-1, keepdims=True)
-            for number, site in zip(numbers, sites, strict=True)
-        ]
-
-    return compiled(magnitudes, program, trace.constants(program))

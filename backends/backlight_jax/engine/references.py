@@ -53,7 +53,7 @@ class Reference:
         built, single = self.found.scored, self.net.scored
         values = dict(known)
         if single is not built:  # where this is chosen, the rows are alike up to the site
-            values = single.start(constants, single.trace.signature.rows_of(arrays), None)
+            values = single.start(constants, single.trace.signature.first_rows(arrays), None)
             run(single.program.nodes[: single.begin], values)
         single.put(values, starts)
         run_steps(self.net, values, score=False)
