@@ -19,7 +19,8 @@ from backlight_jax.capture.program import Key, Program, flatten, opening
 from backlight_jax.expansions import inside
 from backlight_jax.nets.calls import Signature
 from backlight_jax.nets.styles import Net
-from backlight_jax.sites.places import Place, Sites, find_sites, labels
+from backlight_jax.sites.names import named_values
+from backlight_jax.sites.places import Place, Sites, find_sites, owned_values
 from backlight_jax.sites.structure import Structure
 from backlight_jax.table import is_floating
 
@@ -70,8 +71,12 @@ class Trace:
 
     @cached_property
     def structure(self) -> Structure:
+        weights = dict(zip(self.whole.inputs, self.names, strict=False))
+        for value, constant in self.whole.constants.items():
+            if id(constant) in self.constant_names:
+                weights[value] = self.constant_names[id(constant)]
         inputs = zip(self.whole.inputs, self.signature.rows, strict=True)
-        return Structure(self.whole, [value for value, row in inputs if row])
+        return Structure(self.whole, [value for value, row in inputs if row], weights)
 
     @cached_property
     def graph(self) -> Graph:
@@ -97,22 +102,18 @@ class Trace:
         )
 
     @cached_property
+    def _named(self) -> tuple[dict[str, int], dict[int, str]]:
+        return named_values(self.structure)
+
+    @cached_property
     def sites(self) -> Sites:
-        return find_sites(self.structure, self.axes, self.weights)
+        return find_sites(self.structure, self.axes, *self._named)
 
     @cached_property
     def labels(self) -> dict[Key, str]:
-        """The names of all values, those that are no sites included."""
-        return labels(self.structure, self.weights)
-
-    @cached_property
-    def weights(self) -> dict[int, str]:
-        """The names of the arguments and constants that are weights."""
-        weights = dict(zip(self.whole.inputs, self.names, strict=False))
-        for value, constant in self.whole.constants.items():
-            if id(constant) in self.constant_names:
-                weights[value] = self.constant_names[id(constant)]
-        return weights
+        """The friendliest names of all values, those that are no sites included."""
+        owners = owned_values(self.structure)
+        return {owners[value]: name for value, name in self._named[1].items()}
 
     @cached_property
     def axes(self) -> list[int | None]:

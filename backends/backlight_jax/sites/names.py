@@ -1,54 +1,54 @@
 """Names for the values inside a program, as the user would say them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-
-import jax.numpy as jnp
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, final
 
 from backlight_jax.capture.program import Node
-from backlight_jax.sites.structure import LAYOUT, Structure
+from backlight_jax.sites.structure import LAYOUT, Structure, called_values, parent
 
-Named = tuple[str, int, bool]
-"""A name, the value it points to, and whether it is worth listing."""
+Use: TypeAlias = tuple[str, int]
+"""A name, and a value that it is for."""
 
 
-def named_values(
-    structure: Structure, weights: Mapping[int, str]
-) -> tuple[dict[str, int], dict[int, str]]:
+def named_values(structure: Structure) -> tuple[dict[str, int], dict[int, str]]:
     """What each name points to, and the friendliest name of each value."""
-    found = [
-        *marked(structure),
-        *scoped(structure, weights, foreign=False),
-        *parameterised(structure, weights),
-        *scoped(structure, weights, foreign=True),
-        *called(structure),
-        *primitives(structure),
-    ]
     names: dict[str, int] = {}
     best: dict[int, str] = {}
-    for name, value, shown in found:
-        while names.setdefault(name, value) != value:  # a scope may be called `max`
-            name += "'"
+    own, foreign = scoped(structure, foreign=False), scoped(structure, foreign=True)
+    friendly = [marked(structure), parameterised(structure), called_values(structure)]
+    counted = [list(numbered(uses)) for uses in friendly]
+    for use in (*counted[0], *own, *counted[1], *foreign, *counted[2]):
+        best.setdefault(use[1], add(names, use))
+    for name, value, shown in primitives(structure):
+        name = add(names, (name, value))
         if shown:
             best.setdefault(value, name)
     return names, best
 
 
-def numbered(uses: Iterator[tuple[str, int]]) -> Iterator[Named]:
+def add(names: dict[str, int], use: Use) -> str:
+    """Put a name in, changed if it is another value's: a scope may be called `max`."""
+    name, value = use
+    while names.setdefault(name, value) != value:
+        name += "'"
+    return name
+
+
+def numbered(uses: Iterable[Use]) -> Iterator[Use]:
     """`name`, `name:2`, `name:3` for the uses of a name, in order."""
     counts: Counter[str] = Counter()
     for name, value in uses:
         counts[name] += 1
-        yield (name if counts[name] == 1 else f"{name}:{counts[name]}"), value, True
+        yield (name if counts[name] == 1 else f"{name}:{counts[name]}"), value
 
 
-def marked(structure: Structure) -> Iterator[Named]:
+def marked(structure: Structure) -> Iterator[Use]:
     """Values that the user named with `jax.ad_checkpoint.checkpoint_name`."""
-    return numbered(
-        (str(node.params["name"]), node.outputs[0])
-        for node in structure.active_nodes
-        if node.primitive == "name"
-    )
+    for node in structure.active_nodes:
+        if node.primitive == "name":
+            yield str(node.params["name"]), node.outputs[0]
 
 
 def is_foreign(part: str) -> bool:
@@ -56,102 +56,75 @@ def is_foreign(part: str) -> bool:
     return part.startswith("eqx.")
 
 
-def scope_of(node: Node, foreign: bool) -> tuple[str, ...]:
+def scope_of(node: Node, foreign: bool = False) -> tuple[str, ...]:
     return tuple(part for part in node.scope if foreign or not is_foreign(part))
 
 
-def scoped(structure: Structure, weights: Mapping[int, str], foreign: bool) -> Iterator[Named]:
-    """The result of each use of each scope, the innermost scope first."""
-    read = weights_read(structure, weights)
-    consumers = last_consumers(structure)
-    runs: list[tuple[tuple[str, ...], list[int], int]] = []
-    open_runs: dict[tuple[str, ...], tuple[list[int], set[str]]] = {}
+@final
+@dataclass(eq=False)
+class ScopeUse:
+    """One use of a scope.
 
-    def close(scope: tuple[str, ...], until: int) -> None:
-        runs.append((scope, open_runs.pop(scope)[0], until))
+    Attributes:
+        values: that are computed in it.
+        end: the position of its last equation.
+        weights: that its own equations read, those of scopes in it aside.
+    """
 
+    scope: tuple[str, ...]
+    values: list[int] = field(default_factory=list)
+    end: int = 0
+    weights: set[str] = field(default_factory=set)
+
+
+def scoped(structure: Structure, foreign: bool) -> list[Use]:
+    """The result of each use of each scope, the innermost scope first.
+
+    Args:
+        structure: the program.
+        foreign: whether it is those with foreign parts, or those without.
+    """
+    uses: list[ScopeUse] = []
+    current: dict[tuple[str, ...], ScopeUse] = {}
     for position, node in enumerate(structure.active_nodes):
-        scope = scope_of(node, foreign)
+        scope, read = scope_of(node, foreign), structure.weights_read[node.path]
         around = [scope[:depth] for depth in range(1, len(scope) + 1)]
-        for left in [known for known in open_runs if known not in around]:
-            close(left, position)
         # A layer that reads a weight of its own a second time is used a second time.
-        if scope in open_runs and open_runs[scope][1] & read[node.path]:
-            close(scope, position)
-        for known in around:
-            values, weights_seen = open_runs.setdefault(known, ([], set()))
-            values.extend(node.outputs)
-            if known == scope:
-                weights_seen |= read[node.path]
-    for left in list(open_runs):
-        close(left, len(structure.active_nodes))
+        again = scope in current and not read.isdisjoint(current[scope].weights)
+        current = {one: current[one] for one in around[: -1 if again else None] if one in current}
+        for one in around:
+            if one not in current:
+                current[one] = ScopeUse(one)
+                uses.append(current[one])
+            current[one].values.extend(node.outputs)
+            current[one].end = position
+        if around:
+            current[scope].weights |= read
+    last = structure.last_reads
     results = []
-    for scope, values, until in runs:
-        leaving = [value for value in values if consumers.get(value, -1) >= until]
-        floating = [
-            value
-            for value in leaving or values
-            if jnp.issubdtype(structure.program.avals[value].dtype, jnp.floating)
-        ]
+    for use in uses:
+        leaving = [value for value in use.values if last.get(value, -1) > use.end]
+        floating = [value for value in leaving or use.values if structure.is_floating(value)]
         if floating:
-            results.append((scope, floating[-1]))
+            results.append((use.scope, floating[-1]))
     results.sort(key=lambda result: result[1])
+    names = numbered(("/".join(scope), value) for scope, value in results)
     counted = [
-        (scope, named)
-        for scope, named in zip(
-            [scope for scope, _ in results],
-            numbered(("/".join(scope), value) for scope, value in results),
-            strict=True,
-        )
+        (-len(scope), use)
+        for (scope, _), use in zip(results, names, strict=True)
         if foreign is any(map(is_foreign, scope))
     ]
-    counted.sort(key=lambda result: -len(result[0]))
-    return iter([named for _, named in counted])
+    return [use for _, use in sorted(counted, key=lambda each: each[0])]
 
 
-def last_consumers(structure: Structure) -> dict[int, float]:
-    """The position of the last equation that reads each value; infinite for outputs."""
-    last: dict[int, float] = {}
-    for position, node in enumerate(structure.active_nodes):
-        for value in node.values:
-            last[value] = position
-    for output in structure.program.outputs:
-        if isinstance(output, int):
-            last[output] = float("inf")
-    return last
-
-
-def weights_read(
-    structure: Structure, weights: Mapping[int, str]
-) -> dict[tuple[int, ...], set[str]]:
-    """The weights that each equation on the examples' way reads, by its path."""
-    sources: dict[int, set[str]] = {value: {name} for value, name in weights.items()}
-    read: dict[tuple[int, ...], set[str]] = {}
-    for node in structure.program.nodes:
-        names = set[str]().union(
-            *(sources.get(value, ()) for value in node.values if value not in structure.active)
-        )
-        if structure.active.intersection(node.outputs):
-            read[node.path] = names
-        elif names:
-            sources.update(dict.fromkeys(node.outputs, names))
-    return read
-
-
-def parent(weight: str) -> str:
-    """The layer that a weight belongs to: `layers[0]` of `layers[0].weight`."""
-    return weight.rpartition(".")[0] or weight
-
-
-def parameterised(structure: Structure, weights: Mapping[int, str]) -> Iterator[Named]:
+def parameterised(structure: Structure) -> Iterator[Use]:
     """Where no scope says it, a layer is known by its weights: the last equation that reads one."""
-    read = weights_read(structure, weights)
     uses: list[tuple[str, set[str], int]] = []
     current: dict[str, int] = {}
     for node in structure.active_nodes:
-        names = read[node.path]
+        names = structure.weights_read[node.path]
         layers = {parent(name) for name in names}
-        if len(layers) != 1 or scope_of(node, foreign=False):
+        if len(layers) != 1 or scope_of(node):
             continue
         (layer,) = layers
         at = current.get(layer)
@@ -160,39 +133,15 @@ def parameterised(structure: Structure, weights: Mapping[int, str]) -> Iterator[
             uses.append((layer, set(names), node.outputs[0]))
         else:
             uses[at] = (layer, uses[at][1] | names, node.outputs[0])
-    return numbered((layer, value) for layer, _, value in uses)
+    return ((layer, value) for layer, _, value in uses)
 
 
-def call_results(structure: Structure) -> Iterator[tuple[str, int]]:
-    """The named functions (`relu`, `silu` ...) with one result, and their results."""
-    seen: set[tuple[str, int]] = set()
-    whole = (
-        len(structure.program.keys)
-        and max((path[0] for path, _ in structure.program.keys), default=0) == 0
-    )
-    for call in sorted(structure.program.calls, key=lambda call: call.path):
-        named = call.name.isidentifier() and not call.name.startswith("_")
-        if not named or len(call.outputs) != 1 or (whole and len(call.path) == 1):
-            continue
-        (value,) = call.outputs
-        if isinstance(value, int) and value in structure.producers and value in structure.active:
-            # `relu` is a function with a rule around a compiled function, both of that name.
-            if (call.name, value) not in seen:
-                yield call.name, value
-            seen.add((call.name, value))
-
-
-def called(structure: Structure) -> Iterator[Named]:
-    return numbered(iter(sorted(call_results(structure), key=lambda result: result[1])))
-
-
-def primitives(structure: Structure) -> Iterator[Named]:
-    """Every value, by its primitive and a count; those that only move numbers are not listed."""
-    counts: Counter[str] = Counter()
-    for node in structure.active_nodes:
-        counts[node.primitive] += 1
-        count = counts[node.primitive]
-        name = node.primitive if count == 1 else f"{node.primitive}:{count}"
+def primitives(structure: Structure) -> Iterator[tuple[str, int, bool]]:
+    """Every value, by its primitive and a count, and whether it is worth listing: not where numbers are
+    only moved."""
+    counted = numbered((node.primitive, at) for at, node in enumerate(structure.active_nodes))
+    for name, at in counted:
+        node = structure.active_nodes[at]
         for index, value in enumerate(node.outputs):
             part = f"{name}[{index}]" if len(node.outputs) > 1 else name
             yield part, value, node.primitive not in LAYOUT

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 
 from backlight_jax.capture.program import SCORE, Node, Path, Program
 from backlight_jax.capture.trace import Trace
-from backlight_jax.sites.names import parent, scope_of, weights_read
+from backlight_jax.sites.names import scope_of
+from backlight_jax.sites.structure import parent
 
 
 def namer(trace: Trace, program: Program) -> Callable[[Sequence[Node], bool], str]:
     """Gives the name of an operation, of its equations and whether it is linear: that of its result as
     a site, where a user would say it; else the scope it is in, or the layer whose weights it reads. A
     linear operation is named by its product, whatever is folded into it."""
-    read = weights_read(trace.structure, trace.weights)
+    read = trace.structure.weights_read
     whole = {node.path for node in trace.whole.nodes}
     loops: dict[Path, str] = {
         path: label
@@ -38,7 +39,7 @@ def namer(trace: Trace, program: Program) -> Callable[[Sequence[Node], bool], st
         home = nodes[0] if linear else nodes[-1]
         if home.path[:1] == SCORE:
             return "score"
-        scope = "/".join(scope_of(home, foreign=False))
+        scope = "/".join(scope_of(home))
         if linear and scope:
             labels = map(label_of, reversed(nodes))
             return next((one for one in labels if one.partition(":")[0] == scope), scope)

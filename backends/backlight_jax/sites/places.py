@@ -8,8 +8,7 @@ import jax.numpy as jnp
 
 from backlight.model import Site
 from backlight_jax.capture.program import Key
-from backlight_jax.sites.names import call_results, named_values
-from backlight_jax.sites.structure import Structure
+from backlight_jax.sites.structure import Structure, called_values
 
 
 @final
@@ -58,19 +57,29 @@ class Sites:
 
 
 def find_sites(
-    structure: Structure, axes: Sequence[int | None], weights: Mapping[int, str]
+    structure: Structure,
+    axes: Sequence[int | None],
+    names: Mapping[str, int],
+    best: Mapping[int, str],
 ) -> Sites:
     """The sites of a program.
 
     Args:
         structure: the program.
         axes: where each value has the examples.
-        weights: the names of the arguments and constants that are weights.
+        names, best: what each name points to, and the friendliest name of each value.
     """
     owners = owned_values(structure)
-    names, best = named_values(structure, weights)
-    places = {name: place(structure, value, owners[value], axes) for name, value in names.items()}
-    kinds = value_kinds(structure)
+    kinds = {value: node.primitive for node in structure.active_nodes for value in node.outputs}
+    kinds.update({value: name for name, value in called_values(structure)})
+
+    def place(value: int) -> Place:
+        shape, axis = structure.shape(value), axes[value]
+        if axis is not None:
+            shape = (shape[axis], *shape[:axis], *shape[axis + 1 :])
+        return Place(owners[value], axis, shape, structure.is_floating(value))
+
+    places = {name: place(value) for name, value in names.items()}
     listed = [
         Site(name, places[name].shape, kinds[value], value in structure.pooled)
         for value, name in sorted(best.items())
@@ -79,38 +88,14 @@ def find_sites(
     return Sites(tuple(listed), places)
 
 
-def labels(structure: Structure, weights: Mapping[int, str]) -> dict[Key, str]:
-    """The friendliest name of each value, those that cannot be sites included."""
-    owners = owned_values(structure)
-    _, best = named_values(structure, weights)
-    return {owners[value]: name for value, name in best.items()}
-
-
-def place(structure: Structure, value: int, key: Key, axes: Sequence[int | None]) -> Place:
-    aval, axis = structure.program.avals[value], axes[value]
-    shape = tuple(aval.shape)
-    if axis is not None:
-        shape = (shape[axis], *shape[:axis], *shape[axis + 1 :])
-    return Place(key, axis, shape, jnp.issubdtype(aval.dtype, jnp.floating))
-
-
 def owned_values(structure: Structure) -> dict[int, Key]:
     """Each value's outermost key: a value that leaves a call is reached without opening the call."""
     owners: dict[int, Key] = {}
     for node in structure.active_nodes:
-        for index, value in enumerate(node.outputs):
-            owners[value] = (node.path, index)
+        owners.update({value: (node.path, index) for index, value in enumerate(node.outputs)})
     for (path, index), result in structure.program.keys.items():
         if isinstance(result, int) and result in owners:
             held = owners[result][0]
             if len(path) < len(held) and held[: len(path)] == path:
                 owners[result] = (path, index)
     return owners
-
-
-def value_kinds(structure: Structure) -> dict[int, str]:
-    """What computes each value: the primitive, or the named function whose result it is."""
-    kinds = {value: node.primitive for node in structure.active_nodes for value in node.outputs}
-    for name, value in call_results(structure):
-        kinds[value] = name
-    return kinds

@@ -1,11 +1,12 @@
 """What a program shows about the net: what depends on the examples, poolings, channels."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import final
 
 from backlight.arrays import Channels
-from backlight_jax.capture.program import Node, Program
+from backlight_jax.capture.program import Node, Path, Program
+from backlight_jax.table import is_floating
 
 LAYOUT = {
     "broadcast_in_dim", "convert_element_type", "copy", "copy_p", "expand_dims", "name",
@@ -20,23 +21,44 @@ class Structure:
 
     Attributes:
         program: the program, every call that can be opened opened.
+        weights: the names of the arguments and constants that are weights.
+        producers: the equation that gives each value.
         active: the values that depend on the examples.
     """
 
-    def __init__(self, program: Program, rows: Collection[int]) -> None:
-        self.program = program
-        self.producers: dict[int, tuple[Node, int]] = {}
+    def __init__(self, program: Program, rows: Collection[int], weights: Mapping[int, str]) -> None:
+        self.program, self.weights = program, weights
+        self.producers = {value: node for node in program.nodes for value in node.outputs}
         self.active = set(rows)
         for node in program.nodes:
-            self.producers.update(
-                {value: (node, index) for index, value in enumerate(node.outputs)}
-            )
             if self.active.intersection(node.values):
                 self.active.update(node.outputs)
 
     @cached_property
     def active_nodes(self) -> list[Node]:
         return [node for node in self.program.nodes if self.active.intersection(node.outputs)]
+
+    @cached_property
+    def weights_read(self) -> dict[Path, set[str]]:
+        """The weights that each equation on the examples' way reads, by its path."""
+        sources: dict[int, set[str]] = {value: {name} for value, name in self.weights.items()}
+        read: dict[Path, set[str]] = {}
+        for node in self.program.nodes:
+            passive = (value for value in node.values if value not in self.active)
+            names = set[str]().union(*(sources.get(value, ()) for value in passive))
+            if self.active.intersection(node.outputs):
+                read[node.path] = names
+            elif names:
+                sources.update(dict.fromkeys(node.outputs, names))
+        return read
+
+    @cached_property
+    def last_reads(self) -> dict[int, float]:
+        """The position of the last active equation that reads each value; infinite for outputs."""
+        nodes = enumerate(self.active_nodes)
+        last: dict[int, float] = {value: at for at, node in nodes for value in node.values}
+        outputs = (output for output in self.program.outputs if isinstance(output, int))
+        return last | dict.fromkeys(outputs, float("inf"))
 
     @cached_property
     def channels(self) -> Channels | None:
@@ -74,7 +96,8 @@ class Structure:
         if node.primitive in ("div", "mul"):
             return len(self.active.intersection(node.values)) == 1
         if node.primitive in ("reshape", "broadcast_in_dim"):
-            before, after = ([d for d in self.shape(v) if d != 1] for v in ends(node))
+            ends = node.values[0], node.outputs[0]
+            before, after = ([d for d in self.shape(value) if d != 1] for value in ends)
             return before == after
         return node.primitive in LAYOUT
 
@@ -83,14 +106,33 @@ class Structure:
         if node.primitive not in ("reduce_max", "reduce_sum") or not node.values:
             return False
         producer = self.producers.get(node.values[0])
-        if producer is None or producer[0].primitive != "reshape":
+        if producer is None or producer.primitive != "reshape":
             return False
-        before, after = (self.shape(value) for value in (ends(producer[0])[0], node.outputs[0]))
+        before, after = self.shape(producer.values[0]), self.shape(node.outputs[0])
         return len(before) == len(after) > 2 and before != after
 
     def shape(self, value: int) -> tuple[int, ...]:
         return tuple(self.program.avals[value].shape)
 
+    def is_floating(self, value: int) -> bool:
+        return is_floating(self.program.avals[value])
 
-def ends(node: Node) -> tuple[int, int]:
-    return node.values[0], node.outputs[0]
+
+def parent(weight: str) -> str:
+    """The layer that a weight belongs to: `layers[0]` of `layers[0].weight`."""
+    return weight.rpartition(".")[0] or weight
+
+
+def called_values(structure: Structure) -> list[tuple[str, int]]:
+    """The named functions (`relu`, `silu` ...) with one result, and their results, in order."""
+    whole = {path[0] for path, _ in structure.program.keys} == {0}  # one call, of the net itself
+    found: dict[tuple[str, int], None] = {}
+    for call in sorted(structure.program.calls, key=lambda call: call.path):
+        named = call.name.isidentifier() and not call.name.startswith("_")
+        if not named or len(call.outputs) != 1 or (whole and len(call.path) == 1):
+            continue
+        (value,) = call.outputs
+        if isinstance(value, int) and value in structure.producers and value in structure.active:
+            # `relu` is a function with a rule around a compiled function, both of that name.
+            found[call.name, value] = None
+    return sorted(found, key=lambda use: use[1])

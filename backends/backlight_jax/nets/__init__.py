@@ -1,0 +1,1 @@
+"""The sorts of net: where each keeps its weights, and how it is called."""
