@@ -5,19 +5,21 @@ in many reductions, and its NumPy mode is a global switch. So these are thin fun
 of TensorFlow; none of them needs a batch size that is known while tracing.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from backlight.arrays import Axis
 from backlight_tensorflow.capture.flattening import Tensor
 
-Reduction: TypeAlias = Callable[..., Tensor]
-
-
-def abs(x: Tensor, /) -> Tensor:
-    return tf.abs(x)
+# These are TensorFlow's own, under the standard's names.
+abs = tf.abs
+maximum = tf.maximum
+reshape = tf.reshape
+expand_dims = tf.expand_dims
+broadcast_to = tf.broadcast_to
+take = tf.gather
+zeros_like = tf.zeros_like
 
 
 def sqrt(x: Tensor, /) -> Tensor:
@@ -30,10 +32,6 @@ def exp(x: Tensor, /) -> Tensor:
 
 def log(x: Tensor, /) -> Tensor:
     return tf.math.log(_floating(x))
-
-
-def maximum(x: Tensor, y: Tensor, /) -> Tensor:
-    return tf.maximum(x, y)
 
 
 def where(condition: Tensor, x: Tensor, y: Tensor, /) -> Tensor:
@@ -52,39 +50,23 @@ def mean(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return _ordered(tf.reduce_max, tf.reduce_any, x, axis, keepdims)
+    return tf.cast(tf.reduce_max(_countable(x), axis=axis, keepdims=keepdims), x.dtype)
 
 
 def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return _ordered(tf.reduce_min, tf.reduce_all, x, axis, keepdims)
+    return tf.cast(tf.reduce_min(_countable(x), axis=axis, keepdims=keepdims), x.dtype)
 
 
 def argmax(x: Tensor, /, *, axis: int) -> Tensor:
     return tf.argmax(_countable(x), axis=axis)
 
 
-def reshape(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
-    return tf.reshape(x, shape)
-
-
 def permute_dims(x: Tensor, /, axes: tuple[int, ...]) -> Tensor:
     return tf.transpose(x, axes)
 
 
-def expand_dims(x: Tensor, /, *, axis: int) -> Tensor:
-    return tf.expand_dims(x, axis)
-
-
-def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
-    return tf.broadcast_to(x, shape)
-
-
 def concat(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return tf.concat(list(arrays), axis)
-
-
-def take(x: Tensor, indices: Tensor, /, *, axis: int) -> Tensor:
-    return tf.gather(x, indices, axis=axis)
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
@@ -98,10 +80,6 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
         return permute_dims(taken, back)
     x, indices = _alike(x, indices), _alike(indices, x)
     return tf.gather(x, indices, axis=last, batch_dims=last)
-
-
-def zeros_like(x: Tensor, /) -> Tensor:
-    return tf.zeros_like(x)
 
 
 def isfinite(x: Tensor, /) -> Tensor:
@@ -120,13 +98,6 @@ def _floating(x: Tensor) -> Tensor:
 
 def _countable(x: Tensor) -> Tensor:
     return tf.cast(x, tf.int64) if x.dtype == tf.bool else x
-
-
-def _ordered(
-    of_numbers: Reduction, of_booleans: Reduction, x: Tensor, axis: Axis, keepdims: bool
-) -> Tensor:
-    reduce = of_booleans if x.dtype == tf.bool else of_numbers
-    return reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _alike(x: Tensor, other: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from backlight.operations import Kind
 from backlight_tensorflow.capture.flattening import Tensor
-from backlight_tensorflow.engine.passes import Pass
+from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.plans import Unit
 
 REDUCED = {"Max", "Min"}
@@ -15,21 +15,19 @@ def has_own(unit: Unit) -> bool:
     """Whether a unit's derivative is written here."""
     if unit.kind in (Kind.RELU, Kind.RELU6):
         return unit.core.op.type not in RECTIFIERS or len(unit.nodes) > 1
-    if unit.kind in (Kind.MAX, Kind.MIN):
-        return unit.core.op.type in REDUCED or is_cut(unit)
-    return False
+    return unit.kind in (Kind.MAX, Kind.MIN) and (unit.core.op.type in REDUCED or is_cut(unit))
 
 
 def is_cut(unit: Unit) -> bool:
     """Whether it is the maximum or minimum with a constant of no larger shape."""
-    if len(unit.inputs) != 1 or unit.core.op.type in REDUCED:
+    if len(unit.inputs) != 1:
         return False
     (value,) = unit.inputs
     before, after = value.tensor.shape, unit.output.tensor.shape
     return bool(before.rank == after.rank and list(before)[1:] == list(after)[1:])
 
 
-def own(run: Pass, unit: Unit, grad: Tensor) -> Tensor:
+def own(run: Copy, unit: Unit, grad: Tensor) -> Tensor:
     """The gradient of the one input from the gradient of the output."""
     x = run.tensor(unit.inputs[0])
     zeros = tf.zeros_like(grad)

@@ -10,7 +10,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 from backlight.scores import Score
 from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Tensor, Value, extend
 from backlight_tensorflow.capture.tracing import Trace
-from backlight_tensorflow.engine.programs import scores_of
+from backlight_tensorflow.engine.scores import scores_of
 
 
 @dataclass(eq=False)

@@ -11,8 +11,8 @@ from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor
-from backlight_tensorflow.engine.copying import CONTROL_FLOW
-from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.backward import pull
+from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
 from backlight_tensorflow.engine.plans import Plan, Unit
 from backlight_tensorflow.engine.weights import Params, pull_linear, replay_linear
 
@@ -25,8 +25,8 @@ class TensorFlowApplication(Application):
         plan: Plan,
         unit: Unit,
         operations: Mapping[Unit, Operation],
-        run: Pass,
-        reference: Pass | None,
+        run: Copy,
+        reference: Copy | None,
     ) -> None:
         self._plan, self._unit, self._run = plan, unit, run
         self.operation = operations[unit]
@@ -86,7 +86,7 @@ class TensorFlowApplication(Application):
         nodes: Sequence[float],
         weights: Sequence[float],
     ) -> tuple[Array, ...]:
-        if self._unit.types.isdisjoint(CONTROL_FLOW):
+        if not any(node.op.type in CONTROL_FLOW for node in self._unit.nodes):
             return super().vjp_along(grad, starts, nodes, weights)
         # Building a loop and its gradient takes longer than running them: here it is done once.
         ends = cast(Sequence[Tensor], self.inputs)
@@ -123,7 +123,7 @@ class TensorFlowApplication(Application):
             return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights)[1])
         return cast(Array, self._again(given).tensor(self._unit.output))
 
-    def _again(self, inputs: Sequence[Tensor]) -> Pass:
+    def _again(self, inputs: Sequence[Tensor]) -> Copy:
         """The operations made anew from these inputs."""
         unit = self._unit
         again = self._run.again(unit.nodes, dict(zip(unit.inputs, inputs, strict=True)))

@@ -4,7 +4,7 @@ The user's code is not run again, and what has no part in the result (assertions
 updates of moving averages) is left behind. A value can be replaced before what hangs on it is made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -55,6 +55,12 @@ class Copy:
 
     def tensors(self, values: Sequence[Value]) -> list[Tensor]:
         return [self.tensor(value) for value in values]
+
+    def again(self, nodes: Iterable[Node], given: Mapping[Value, Tensor]) -> "Copy":
+        """A copy in which these operations are made anew from the given values."""
+        anew = {value for node in nodes for value in node.outputs}
+        kept = {value: tensor for value, tensor in self._made.items() if value not in anew}
+        return Copy({**kept, **given})
 
     def _make(self, node: Node) -> Sequence[Tensor]:
         operands = [self._made[operand] for operand in node.inputs]
@@ -189,21 +195,15 @@ def _while(node: Node, operands: list[Tensor]) -> list[Tensor]:
     return full(last)
 
 
-def _if(node: Node, operands: list[Tensor]) -> list[Tensor]:
-    predicate, *arguments = operands
-    if predicate.dtype != tf.bool:
-        predicate = tf.not_equal(predicate, tf.zeros_like(predicate))
-    bodies = [*node.functions["then_branch"], *node.functions["else_branch"]]
-    return _branch(node, tf.cond(predicate, *(partial(run, body, arguments) for body in bodies)))
-
-
-def _case(node: Node, operands: list[Tensor]) -> list[Tensor]:
+def _choice(node: Node, operands: list[Tensor]) -> list[Tensor]:
     index, *arguments = operands
-    bodies = node.functions["branches"]
-    return _branch(node, tf.switch_case(index, [partial(run, body, arguments) for body in bodies]))
-
-
-def _branch(node: Node, chosen: object) -> list[Tensor]:
+    bodies = [
+        partial(run, body, arguments)
+        for name in ("then_branch", "else_branch", "branches")
+        for body in node.functions.get(name, ())
+    ]
+    several = "branches" in node.functions
+    chosen = tf.switch_case(index, bodies) if several else tf.cond(tf.cast(index, tf.bool), *bodies)
     results: list[Tensor] = tf.nest.flatten(chosen)
     for before, after in zip(node.op.outputs, results, strict=True):
         after.set_shape(before.shape)
@@ -211,10 +211,6 @@ def _branch(node: Node, chosen: object) -> list[Tensor]:
 
 
 CONTROL_FLOW: dict[str, Callable[[Node, list[Tensor]], list[Tensor]]] = {
-    "While": _while,
-    "StatelessWhile": _while,
-    "If": _if,
-    "StatelessIf": _if,
-    "Case": _case,
-    "StatelessCase": _case,
+    **dict.fromkeys(("While", "StatelessWhile"), _while),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), _choice),
 }

@@ -1,20 +1,24 @@
 """What rules make of a path: its operations, as the core recognises them, in TensorFlow's own terms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from backlight.graph import unit as core
 from backlight.graph.graph import Node as CoreNode
-from backlight.graph.recognition import Recognised
+from backlight.graph.recognition import recognise
 from backlight.graph.unit import Linear
 from backlight.operations import Kind, Operation
+from backlight.recent import Recent
 from backlight.rules import Rule, Rules
 from backlight_tensorflow.capture.flattening import Node, Value, carries_numbers
 from backlight_tensorflow.capture.graphs import Captured
 from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.engine.copying import has_users_gradient
 from backlight_tensorflow.table.reading import Shape
+
+COUNTS = 8
+"""For how many numbers of examples the shapes of a plan's operations are remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +56,7 @@ class Unit:
     def output(self) -> Value:
         return self.outputs[0]
 
-    @property
-    def types(self) -> set[str]:
-        return {node.op.type for node in self.nodes}
 
-
-@dataclass(eq=False)
 class Plan:
     """The operations of a path under rules.
 
@@ -68,49 +67,40 @@ class Plan:
         route: the operations that gradients go back through, in the order of computation.
         active: the values that gradients go back to.
         passed: operations whose gradient goes through as it is.
-        values: those whose shapes matter: outputs of units, and their inputs.
-        seen: the number of examples that their shapes were last seen for, and the shapes then.
+        shapes: of what units take and give, by the number of examples.
     """
 
-    path: Path
-    rules: Rules
-    captured: Captured
-    recognised: Recognised
-    units: list[Unit] = field(init=False)
-    route: list[Node] = field(init=False)
-    active: set[Value] = field(init=False)
-    passed: set[Node] = field(init=False)
-    values: list[Value] = field(init=False)
-    seen: tuple[int, dict[Value, Shape]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        path, numbers = self.path, self.captured.numbers
+    def __init__(self, path: Path, rules: Rules, captured: Captured) -> None:
+        self.path, self.rules, self.captured = path, rules, captured
+        self.recognised = recognise(captured.graph, rules)
+        self.shapes: Recent[dict[Value, Shape]] = Recent(COUNTS)
         position = {node: at for at, node in enumerate(path.nodes)}
         self.units = [self._unit(found, position) for found in self.recognised.units]
-        parts = [part for unit in self.units for part in (unit, *unit.parts)]
-        listed = [value for part in parts for value in (part.output, *part.inputs)]
-        self.values = list(dict.fromkeys(listed))
-        shapes = {value: self.captured.shape(value) for value in self.values}
-        self.seen = self.captured.count, shapes
-        active = self.recognised.flow.active
+        numbers, active = captured.numbers, self.recognised.flow.active
         self.active = {
             value
             for value in path.touched
-            if carries_numbers(value.tensor) and numbers.get(value, -1) in {*active, -1}
+            if carries_numbers(value.tensor) and (value not in numbers or numbers[value] in active)
         }
         self.route = [node for node in path.needed if not self.active.isdisjoint(node.inputs)]
         self.passed = {
             native
-            for node in self.captured.graph.nodes
+            for node in captured.graph.nodes
             if node.primitive == "identity"
-            for native in cast(tuple[Node, ...], node.native)
+            for native in natives_of(node)
             if native.op.type == "StopGradient" or has_users_gradient(native)
         }
 
+    @property
+    def parts(self) -> list[Unit]:
+        """The units and what they are made of."""
+        return [part for unit in self.units for part in (unit, *unit.parts)]
+
     def operations(self, shapes: Mapping[Value, Shape]) -> dict[Unit, Operation]:
         """Each unit's operation for arrays of these shapes."""
-        parts = [part for unit in self.units for part in (unit, *unit.parts)]
-        return {part: replace(part.found.described, shape=shapes[part.output]) for part in parts}
+        return {
+            part: replace(part.found.described, shape=shapes[part.output]) for part in self.parts
+        }
 
     def chosen(self, operations: Mapping[Unit, Operation]) -> dict[Unit, Rule]:
         kinds = self.rules.kinds

@@ -10,7 +10,8 @@ from backlight.graph.unit import Linear
 from backlight.graph.weights import folded_params, has_bias
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.engine.passes import Pass, pull
+from backlight_tensorflow.engine.backward import pull
+from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.plans import Plan, Unit, natives_of
 
 
@@ -18,7 +19,7 @@ class Params(Mapping[str, Array]):
     """Weight and bias, with what is folded into them; computed when they are asked for, as a function
     of Python computes what nobody wants."""
 
-    def __init__(self, plan: Plan, run: Pass, linear: Linear) -> None:
+    def __init__(self, plan: Plan, run: Copy, linear: Linear) -> None:
         self._plan, self._run, self._linear = plan, run, linear
         self._found: Mapping[str, Array] | None = None
 
@@ -35,36 +36,29 @@ class Params(Mapping[str, Array]):
         return len(list(iter(self)))
 
     def _constant(self, value: int) -> Array:
-        dtype = self._run.tensor(weight_of(self._plan, self._linear)).dtype
-        return cast(Array, tf.cast(constant(self._plan, self._run, value), dtype))
+        natives = self._plan.captured.natives
+        found = self._run.tensor(native_of(self._plan, value))
+        if value not in natives:
+            found = tf.reshape(found, self._plan.captured.graph.shape(value))
+        dtype = self._run.tensor(native_of(self._plan, self._linear.weight)).dtype
+        return cast(Array, tf.cast(found, dtype))
 
 
-def constant(plan: Plan, run: Pass, value: int) -> Tensor:
-    """A constant that TensorFlow knows, or lays out inside of one operation."""
-    natives = plan.captured.natives
-    if value in natives:
-        return run.tensor(natives[value])
-    node = plan.recognised.flow.producer(value)
-    assert node is not None
-    return tf.reshape(constant(plan, run, node.operands[0]), node.attributes["shape"])
-
-
-def weight_of(plan: Plan, linear: Linear) -> Value:
-    """The weight as TensorFlow has it; the operation may lay it out in another way."""
-    value, natives = linear.weight, plan.captured.natives
-    while value not in natives:
+def native_of(plan: Plan, value: int) -> Value:
+    """A constant as TensorFlow has it; the operation may lay it out in another way."""
+    while value not in plan.captured.natives:
         node = plan.recognised.flow.producer(value)
         assert node is not None
         (value,) = node.operands
-    return natives[value]
+    return plan.captured.natives[value]
 
 
 def replay_linear(
-    plan: Plan, run: Pass, unit: Unit, inputs: Sequence[Tensor], params: Mapping[str, Tensor]
-) -> tuple[Pass, Tensor]:
+    plan: Plan, run: Copy, unit: Unit, inputs: Sequence[Tensor], params: Mapping[str, Tensor]
+) -> tuple[Copy, Tensor]:
     """The operation with other weights, and the pass in which it was made."""
     linear, natives, nodes = unit.linear, plan.captured.natives, plan.captured.graph.nodes
-    weight = weight_of(plan, linear)
+    weight = native_of(plan, linear.weight)
     laid = tf.reshape(params["weight"], tf.shape(run.tensor(weight)))
     again = run.again(unit.nodes, {**dict(zip(unit.inputs, inputs, strict=True)), weight: laid})
     value = natives[nodes[linear.position].result]
@@ -79,7 +73,7 @@ def replay_linear(
     return again, found + params["bias"] if "bias" in params else found
 
 
-def pull_linear(plan: Plan, again: Pass, unit: Unit, grad: Tensor) -> list[Tensor | None]:
+def pull_linear(plan: Plan, again: Copy, unit: Unit, grad: Tensor) -> list[Tensor | None]:
     """The derivative of `replay_linear`, transposed."""
     nodes = plan.captured.graph.nodes
     affine = {
@@ -88,6 +82,6 @@ def pull_linear(plan: Plan, again: Pass, unit: Unit, grad: Tensor) -> list[Tenso
         if step.moves is None
         for node in natives_of(nodes[step.position])
     }
-    active = plan.active - {weight_of(plan, unit.linear)}
-    found = pull(again, unit.nodes, {unit.output: grad}, active, transparent=affine)
+    active = plan.active - {native_of(plan, unit.linear.weight)}
+    found = pull(again, unit.nodes, {unit.output: grad}, active, affine)
     return [found[value] for value in unit.inputs]
