@@ -32,7 +32,8 @@ from backlight_torch.memory import (
     start_of,
 )
 from backlight_torch.records import Node, Operand, Parts, Record, View, tensors_in
-from backlight_torch.table import Call, Found, dtype_of, primitive_of
+from backlight_torch.table import primitive_of
+from backlight_torch.table.reading import Call, Found, dtype_of
 
 
 def named(names: str) -> frozenset[str]:

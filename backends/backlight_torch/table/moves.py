@@ -1,0 +1,158 @@
+"""What moves, copies, drops, repeats or replaces numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from backlight.graph.graph import DType
+from backlight_torch.records import Operand
+from backlight_torch.table.reading import Call, Found, Row, dtype_of
+
+
+def converted(c: Call) -> Found:
+    kind = dtype_of(c.dtype)
+    if kind is dtype_of(c.x.dtype):
+        return "identity", [c.x], {}
+    return "convert", [c.x], {"to": kind}
+
+
+def broadcast(operand: Any, shape: Sequence[int]) -> Found:
+    """Numbers put into an array of another shape."""
+    own = operand.shape if isinstance(operand, Operand) else ()
+    if tuple(own) == tuple(shape):
+        return "identity", [operand], {}
+    axes = tuple(range(len(shape) - len(own), len(shape)))
+    return "broadcast", [operand], {"shape": tuple(shape), "axes": axes}
+
+
+def copied(c: Call) -> Found:
+    """Numbers written over others."""
+    source = c["src"] if c["src"] is not None else c["value"]
+    if isinstance(source, Operand) and dtype_of(source.dtype) is not dtype_of(c.dtype):
+        return "convert", [source], {"to": dtype_of(c.dtype)}
+    return broadcast(0 if source is None else source, c.shape)
+
+
+def reshaped(c: Call) -> Found:
+    """Of a view as another dtype nothing is known."""
+    if c.dtype != c.x.dtype:
+        return "other", [c.x], {}
+    return "reshape", [c.x], {"shape": c.shape}
+
+
+def permuted(c: Call) -> Found:
+    order = list(range(c.rank))
+    if c["dims"] is not None:
+        order = [axis % c.rank for axis in c["dims"]]
+    elif c.name == "t":
+        order.reverse()
+    elif c.rank:
+        one, other = c.axis("dim0"), c.axis("dim1")
+        order[one], order[other] = order[other], order[one]
+    return "transpose", [c.x], {"permutation": tuple(order)}
+
+
+def sliced(c: Call) -> Found:
+    axis, step = c.axis(), c["step"]
+    starts, limits, strides = [0] * c.rank, list(c.x.shape), [1] * c.rank
+    starts[axis], strides[axis] = first(c), step
+    limits[axis] = min(first(c) + c.shape[axis] * step, c.x.shape[axis])
+    attributes = {"starts": tuple(starts), "limits": tuple(limits), "strides": tuple(strides)}
+    return "slice", [c.x], attributes
+
+
+def first(c: Call) -> int:
+    """Where a slice starts, within the array."""
+    start, length = int(c["start"] or 0), int(c.x.shape[c.axis()])
+    return min(max(start + length if start < 0 else start, 0), length)
+
+
+def selected(c: Call) -> Found:
+    axis = c.axis()
+    return "index", [c.x], {"axis": axis, "at": int(c["index"]) % c.x.shape[axis]}
+
+
+def split(c: Call) -> Found:
+    axis = c.axis()
+    return "split", [c.x], {"axis": axis, "sizes": tuple(shape[axis] for shape in c.shapes)}
+
+
+def joined(primitive: str) -> Row:
+    def row(c: Call) -> Found:
+        parts = [one for one in c["tensors"] if one.shape != (0,) or primitive == "stack"]
+        return primitive, parts, {"axis": int(c["dim"]) % len(c.shape)}
+
+    return row
+
+
+def rolled(c: Call) -> Found:
+    if not c["dims"]:
+        return "gather", [c.x], {}
+    shifts, axes = tuple(c["shifts"]), tuple(axis % c.rank for axis in c["dims"])
+    return "roll", [c.x], {"shifts": shifts, "axes": axes}
+
+
+def tiled(c: Call) -> Found:
+    repeats = tuple(c["repeats"])
+    if len(repeats) > c.rank:
+        return "gather", [c.x], {}
+    return "tile", [c.x], {"repeats": repeats}
+
+
+def indexed(c: Call) -> Found:
+    """By arrays of places: one along one axis, or several, or masks."""
+    given = [(axis, one) for axis, one in enumerate(c["indices"]) if one is not None]
+    if len(given) == 1 and dtype_of(given[0][1].dtype) is DType.INTEGER:
+        return "take", [c.x, given[0][1]], {"axis": given[0][0]}
+    return "gather", [c.x, *(one for _, one in given)], {}
+
+
+def padded(mode: str) -> Row:
+    def row(c: Call) -> Found:
+        sizes = list(c["pad"] if c["pad"] is not None else c["padding"])
+        low, high = [0] * c.rank, [0] * c.rank
+        for number in range(len(sizes) // 2):
+            low[-1 - number], high[-1 - number] = sizes[2 * number], sizes[2 * number + 1]
+        attributes = {"low": tuple(low), "high": tuple(high), "mode": mode}
+        return "pad", [c.x, c["value"] or 0.0] if mode == "constant" else [c.x], attributes
+
+    return row
+
+
+def updated(c: Call) -> Found:
+    """A part of an array replaced, of which it is known where it lies if it is a slice."""
+    starts = [0] * c.rank
+    if c.name == "slice_scatter":
+        starts[c.axis()] = first(c)
+    known = c.name == "slice_scatter" and c["step"] == 1
+    return "update", [c.x, c["src"]], {"starts": tuple(starts) if known else None}
+
+
+def scattered(places: str, part: str) -> Row:
+    def row(c: Call) -> Found:
+        where = c[places]
+        several = [one for one in where if one is not None] if isinstance(where, list) else [where]
+        filling = 0.0 if c[part] is None else c[part]
+        if c["accumulate"] or c["reduce"] == "add":
+            return "scatter_add", [c.x, *several, filling], {}
+        if c["reduce"] is not None:
+            return "other", c.operands, {}
+        one_number = not isinstance(filling, Operand) or not filling.shape
+        if one_number and len(several) == 1 and is_mask(several[0], c):
+            return "select", [several[0], filling, c.x], {}
+        return "scatter", [c.x, *several, filling], {}
+
+    return row
+
+
+def is_mask(where: Operand, c: Call) -> bool:
+    """Whether it says of each number of the first argument whether it is chosen."""
+    return where.dtype is torch.bool and where.shape == c.x.shape
+
+
+def added_by_places(c: Call) -> Found:
+    source = c["src"] if c["src"] is not None else c["source"]
+    if c["reduce"] not in (None, "sum", "mean"):
+        return "other", c.operands, {}
+    return "scatter_add", [c["self"], c["index"], source], {}

@@ -1,0 +1,84 @@
+"""What slides windows over places: convolutions, pooling, patches, resizing."""
+
+from typing import Any
+
+from backlight_torch.table.reading import Call, Found, Row
+
+
+def convolution(c: Call) -> Found:
+    count, transposed, groups = c.rank - 2, bool(c["transposed"]), int(c["groups"])
+    places = tuple(range(2, c.rank))
+    attributes = {
+        "strides": c.listed("stride", count),
+        "padding": tuple((one, one) for one in c.listed("padding", count)),
+        "dilation": c.listed("dilation", count),
+        "base_dilation": (1,) * count,
+        "groups": groups,
+        "transposed": transposed,
+        "x_axes": (0, 1, *places),
+        "weight_axes": ((0, 1) if groups > 1 else 1, 0, *places) if transposed else (0, 1, *places),
+        "result_axes": (0, 1, *places),
+    }
+    operands = [c["input"], c["weight"]]
+    return "conv", operands if c["bias"] is None else [*operands, c["bias"]], attributes
+
+
+def pooled(c: Call) -> Found:
+    if c["divisor_override"] is not None:
+        return "linear_map", [c.x], {}
+    count, before = c.places, c.rank - c.places
+    window = c.listed("kernel_size", count)
+    strides = c.listed("stride", count) if c["stride"] else window
+    dilation = c.listed("dilation", count) if c["dilation"] else (1,) * count
+    low = c.listed("padding", count)
+    high = []
+    for length, result, size, step, apart, pad in zip(
+        c.x.shape[before:], c.shape[before:], window, strides, dilation, low, strict=True
+    ):
+        reach = (result - 1) * step + (size - 1) * apart + 1 - length - pad
+        high.append(max(reach, pad) if c["ceil_mode"] else pad)
+    attributes: dict[str, Any] = {
+        "window": (1,) * before + window,
+        "strides": (1,) * before + strides,
+        "padding": ((0, 0),) * before + tuple(zip(low, high, strict=True)),
+        "dilation": (1,) * before + dilation,
+    }
+    if c.name.startswith("max"):
+        return "max_pool", [c.x], attributes
+    return "avg_pool", [c.x], {**attributes, "count_padding": bool(c["count_include_pad"])}
+
+
+def last_axes(c: Call) -> tuple[int, ...]:
+    return tuple(range(c.rank - c.places, c.rank))
+
+
+def adaptive(primitive: str) -> Row:
+    return lambda c: (primitive, [c.x], {"axes": last_axes(c)})
+
+
+def resized(c: Call) -> Found:
+    words = (word for word in ("nearest", "cubic") if word in c.name)
+    attributes = {"method": next(words, "linear"), "aligned": bool(c["align_corners"])}
+    return "resize", [c.x], {"axes": last_axes(c), **attributes}
+
+
+def unfolded(c: Call) -> Found:
+    return "windows", [c.x], {
+        "axes": (c.axis("dimension"),),
+        "window": (int(c["size"]),),
+        "strides": (int(c["step"]),),
+        "padding": ((0, 0),),
+        "dilation": (1,),
+        "layout": "starts in place, taps last",
+    }  # fmt: skip
+
+
+def patches(c: Call) -> Found:
+    return "windows", [c.x], {
+        "axes": (c.rank - 2, c.rank - 1),
+        "window": tuple(c["kernel_size"]),
+        "strides": tuple(c["stride"]),
+        "padding": tuple((one, one) for one in c["padding"]),
+        "dilation": tuple(c["dilation"]),
+        "layout": "channels and taps, then starts",
+    }  # fmt: skip
