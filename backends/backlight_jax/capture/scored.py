@@ -56,6 +56,11 @@ class Scored:
     targets: tuple[Operand, ...]
     rows: tuple[int, ...]
 
+    @property
+    def constants(self) -> list[Any]:
+        """The arrays that the net and the score close over."""
+        return self.trace.constants(self.program)
+
     def start(
         self, constants: Sequence[Any], arrays: Sequence[Any], operands: Sequence[Any] | None
     ) -> Values:
