@@ -23,8 +23,8 @@ from backlight.scores import Score
 from backlight.tree import Tree, leaves
 from backlight_jax.capture.scored import explained, scored
 from backlight_jax.capture.trace import Trace
-from backlight_jax.engine import passes
 from backlight_jax.engine.gradients import gradient_pass
+from backlight_jax.engine.passes import failures, forward_pass
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
@@ -71,29 +71,27 @@ class JaxModel(NetModel):
 
     def predict(self, inputs: Inputs | Tree) -> object:
         trace, arrays = self._traced(self.prepare(inputs))
-        return trace.compiled("outputs", lambda: passes.outputs_pass(trace))(arrays)
+        found = trace.compiled("outputs", lambda: forward_pass(trace, None, None))(arrays)
+        return jax.tree.unflatten(trace.structure_of_outputs, found)
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         return self._traced(inputs)[0].outputs
 
     def _score(self, asked: Question, score: Score) -> Array:
         place, point, trace, arrays = self._placed(asked)
-        compiled = trace.compiled(
-            ("score", score.recipe, place and place.key),
-            lambda: passes.score_pass(trace, score, place),
-        )
-        return cast(Array, compiled(arrays, score.operands(), point))
+        key = "score", score.recipe, place and place.key
+        compiled = trace.compiled(key, lambda: forward_pass(trace, score, place))
+        (found,) = compiled(arrays, score.operands(), point)
+        return cast(Array, found)
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         place, point, trace, arrays = self._placed(asked)
-        key = score.recipe, place and place.key
         starts = self._starts(asked, place)
+        key = "gradient", score.recipe, place and place.key, asked.rules, rows_of(starts)
         compiled = trace.compiled(
-            ("gradient", *key, asked.rules, rows_of(starts)),
-            lambda: gradient_pass(trace, score, place, asked.rules, starts),
+            key, lambda: gradient_pass(trace, score, place, asked.rules, starts)
         )
-        found = compiled(arrays, score.operands(), (point, starts))
-        scores, gradients, site, there = found
+        scores, gradients, site, there = compiled(arrays, score.operands(), (point, starts))
         return asked.answer(scores, gradients, site, compiled.operations, there)
 
     def _operations(
@@ -107,7 +105,7 @@ class JaxModel(NetModel):
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         place, _, trace, _ = self._placed(asked)
-        with passes.failures():
+        with failures():
             found = connection(scored(trace, score, place).looked_into)
         if asked.at is None:
             return found
@@ -121,10 +119,9 @@ class JaxModel(NetModel):
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         trace, arrays = self._traced(self.prepare(inputs))
         place = trace.place(at)
-        compiled = trace.compiled(
-            ("activation", place.key), lambda: passes.activation_pass(trace, place)
-        )
-        return cast(Array, compiled(arrays))
+        key = "activation", place.key
+        (found,) = trace.compiled(key, lambda: forward_pass(trace, None, place))(arrays)
+        return cast(Array, place.shown(found))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         trace, _ = self._traced(self.prepare(inputs))
@@ -146,7 +143,7 @@ class JaxModel(NetModel):
         return cast(Array, native)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
-        with passes.failures():
+        with failures():
             return np.asarray(array)
 
     def is_floating(self, array: Array) -> bool:

@@ -60,16 +60,6 @@ class Node:
         return [operand for operand in self.inputs if isinstance(operand, int)]
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Call:
-    """A call whose body was put in its place: a name for its result."""
-
-    path: Path
-    name: str
-    outputs: tuple[Operand, ...]
-
-
 Inside: TypeAlias = Callable[[Path, JaxprEqn], ClosedJaxpr | None]
 """What to put in the place of an equation; None to keep it."""
 
@@ -85,7 +75,7 @@ class Program:
         inputs: the numbers of the arguments.
         constants: the numbers and values of the arrays that the function closes over.
         nodes: the equations.
-        calls: the calls that were opened.
+        calls: the names and results of the calls that were opened, by where they are.
         outputs: what the function returns.
         keys: the number of each result of each equation and opened call.
     """
@@ -95,7 +85,7 @@ class Program:
     inputs: list[int] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: dict[Path, tuple[str, tuple[Operand, ...]]] = field(default_factory=dict)
     outputs: list[Operand] = field(default_factory=list)
     keys: dict[Key, Operand] = field(default_factory=dict)
     _numbers: dict[int, int] = field(default_factory=dict)
@@ -133,7 +123,7 @@ class Program:
                 outputs: tuple[Operand, ...] = self._node(here, equation, inputs, within)
             else:
                 outputs = self.append(inner, inputs, here, within)
-                self.calls.append(Call(here, called(equation), outputs))
+                self.calls[here] = called(equation), outputs
             environment.update(zip(equation.outvars, outputs, strict=True))
             self.keys.update({(here, index): output for index, output in enumerate(outputs)})
         return tuple(map(operand, jaxpr.outvars))

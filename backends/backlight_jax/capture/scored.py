@@ -56,6 +56,11 @@ class Scored:
     targets: tuple[Operand, ...]
     rows: tuple[int, ...]
 
+    @property
+    def constants(self) -> list[Any]:
+        """The arrays that the net and the score close over."""
+        return self.trace.constants(self.program)
+
     def start(
         self, constants: Sequence[Any], arrays: Sequence[Any], operands: Sequence[Any] | None
     ) -> Values:
@@ -78,13 +83,11 @@ class Scored:
 
     def put(self, values: Values, arrays: Sequence[Any]) -> None:
         """Put arrays, of one row each or of as many as there are, in the places."""
+        axis = 0 if self.at is None else self.at.axis or 0
         for place, array in zip(self.places, arrays, strict=True):
             like = values[place]
-            values[place] = (
-                jnp.broadcast_to(array, like.shape).astype(like.dtype)
-                if self.at is None
-                else self.at.hidden(array, like)
-            )
+            whole = jnp.broadcast_to(array, jnp.moveaxis(like, axis, 0).shape)
+            values[place] = jnp.moveaxis(whole, 0, axis).astype(like.dtype)
 
     @cached_property
     def graph(self) -> Graph:

@@ -123,18 +123,16 @@ class Trace:
         """
         count = self.signature.count
         more = 3 if count != 3 else 5
-        avals = [tuple(aval.shape) for aval in self.whole.avals]
+        shapes = [tuple(aval.shape) for aval in self.whole.avals]
         try:
-            others = self.sibling(self.signature.of_count(more)).whole
+            others: Program | None = self.sibling(self.signature.of_count(more)).whole
         except ModelError:  # a net for one number of examples only
-            return [0 if shape[:1] == (count,) else None for shape in avals]
-        if [node.primitive for node in others.nodes] != [
-            node.primitive for node in self.whole.nodes
-        ]:
-            return [0 if shape[:1] == (count,) else None for shape in avals]
+            others = None
+        if others is None or primitives(others) != primitives(self.whole):
+            return [0 if shape[:1] == (count,) else None for shape in shapes]
         return [
             grown(shape, tuple(other.shape), count, more)
-            for shape, other in zip(avals, others.avals, strict=True)
+            for shape, other in zip(shapes, others.avals, strict=True)
         ]
 
     def place(self, name: str) -> Place:
@@ -171,6 +169,10 @@ class Trace:
     def compiled(self, key: Hashable, build: Callable[[], T]) -> T:
         """What was compiled under this key, built at first use."""
         return cast(T, self._compiled.recall(key, build))
+
+
+def primitives(program: Program) -> list[str]:
+    return [node.primitive for node in program.nodes]
 
 
 def grown(shape: tuple[int, ...], other: tuple[int, ...], count: int, more: int) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -63,15 +64,13 @@ def by_convention(
 
 def axes_gradient(x: Any, grad: Any, axes: tuple[int, ...], smallest: bool) -> Any:
     """Of the largest (or smallest) number along axes, which `grad` has no more."""
-    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-    order = (*kept, *axes)
-    moved = jnp.transpose(x, order)
-    flat = moved.reshape(*moved.shape[: len(kept)], -1)
-    first = (jnp.argmin if smallest else jnp.argmax)(flat, axis=-1)[..., None]
-    place = lax.broadcasted_iota(first.dtype, flat.shape, flat.ndim - 1)
-    found = jnp.where(place == first, grad[..., None], jnp.zeros_like(flat))
-    back = sorted(range(x.ndim), key=order.__getitem__)
-    return jnp.transpose(found.reshape(moved.shape), back)
+    last = range(-len(axes), 0)
+    moved = jnp.moveaxis(x, axes, last)
+    flat = moved.reshape(*grad.shape, -1)
+    first = (jnp.argmin if smallest else jnp.argmax)(flat, axis=-1)
+    hit = jax.nn.one_hot(first, flat.shape[-1], dtype=bool)
+    found = jnp.where(hit, grad[..., None], jnp.zeros_like(flat))
+    return jnp.moveaxis(found.reshape(moved.shape), last, axes)
 
 
 def windows_gradient(node: Node, x: Any, y: Any, grad: Any) -> Any | None:

@@ -72,5 +72,4 @@ def gradient_pass(
             results = [at.shown(results[0]).astype(site.dtype)]
         return score_here, results, site, score_there
 
-    constants = trace.constants(built.program), () if reference is None else reference.constants
-    return compiled(gradients, built.program, constants, operations)
+    return compiled(gradients, built, operations, () if reference is None else reference.constants)

@@ -1,4 +1,4 @@
-"""Forward passes over a program, compiled: outputs, activations, scores."""
+"""Passes over a program, compiled, and what comes of their errors."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ import jax
 from backlight.errors import BacklightError, ModelError
 from backlight.operations import Operation
 from backlight.scores import Score
-from backlight_jax.capture.program import Program, read, run
-from backlight_jax.capture.scored import scored
+from backlight_jax.capture.program import Operand, read, run
+from backlight_jax.capture.scored import Scored, scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.sites.places import Place
 
@@ -43,12 +43,14 @@ class Pass:
 
 def compiled(
     function: Callable[..., Any],
-    program: Program,
-    constants: Sequence[Any],
+    built: Scored,
     operations: tuple[Operation, ...] = (),
+    others: Sequence[Any] = (),
 ) -> Pass:
-    calls_back = any("callback" in node.primitive for node in program.nodes)
-    return Pass(jax.jit(function), constants, calls_back, operations)
+    """A function of (constants, arrays, operands, value); of the constants' two parts, the second is of
+    others than the program's own."""
+    calls_back = any("callback" in node.primitive for node in built.program.nodes)
+    return Pass(jax.jit(function), (built.constants, others), calls_back, operations)
 
 
 @contextmanager
@@ -66,37 +68,20 @@ def failures() -> Iterator[None]:
         ) from error
 
 
-def outputs_pass(trace: Trace) -> Pass:
-    built = scored(trace, None, None, whole=False)
-    program = built.program
-
-    def outputs(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
-        values = built.start(constants, arrays, operands)
-        run(program.nodes, values)
-        found = [read(values, output) for output in program.outputs]
-        return jax.tree.unflatten(trace.structure_of_outputs, found)
-
-    return compiled(outputs, program, trace.constants(program))
-
-
-def activation_pass(trace: Trace, at: Place) -> Pass:
-    built = scored(trace, None, at, whole=False)
-
-    def activation(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
-        return built.enter(built.start(constants, arrays, operands), None)
-
-    return compiled(activation, built.program, trace.constants(built.program))
-
-
-def score_pass(trace: Trace, score: Score, at: Place | None) -> Pass:
-    """Scores; with a value, what follows the site is computed from it."""
+def forward_pass(trace: Trace, score: Score | None, at: Place | None) -> Pass:
+    """The score, in a list; where none is asked for, the value at the site; where that is not, all
+    outputs. What follows the site is computed from the value that is given for it, if one is."""
     built = scored(trace, score, at, whole=False)
-    (target,) = built.targets
+    wanted: Sequence[Operand] = built.targets
+    end = None
+    if score is None:
+        wanted = built.program.outputs if at is None else built.places
+        end = None if at is None else built.begin
 
-    def scores(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
-        values = built.start(constants, arrays, operands)
+    def forward(constants: Any, arrays: Any, operands: Any, value: Any) -> list[Any]:
+        values = built.start(constants[0], arrays, operands)
         built.enter(values, value)
-        run(built.program.nodes[built.begin :], values)
-        return read(values, target)
+        run(built.program.nodes[built.begin : end], values)
+        return [read(values, one) for one in wanted]
 
-    return compiled(scores, built.program, trace.constants(built.program))
+    return compiled(forward, built)

@@ -36,7 +36,7 @@ class Reference:
     @property
     def constants(self) -> Sequence[Any]:
         """What `run` takes of the net."""
-        return self.net.scored.trace.constants(self.net.scored.program)
+        return self.net.scored.constants
 
     def run(
         self, constants: Sequence[Any], arrays: Sequence[Any], starts: Sequence[Any], known: Values

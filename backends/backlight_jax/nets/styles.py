@@ -5,13 +5,11 @@ same compiled function explains the new weights. What a plain function closes ov
 its trace, and so part of the structure: when it changes, the function is traced anew.
 """
 
-import functools
 import inspect
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast, final
 
 import jax
@@ -39,237 +37,203 @@ class State:
     structure: Hashable
 
 
-class Net(ABC):
-    """A net as a function of trees of weights and of its arguments."""
+@final
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A net as a function of trees of weights and of its arguments.
 
-    structured = False
-    """Whether several inputs are one structured argument."""
+    Attributes:
+        run: its outputs in inference mode, for trees of weights and its arguments.
+        trees: gives the trees that its weights are in now.
+        identity: gives what it is made of at the moment beside its weights.
+        paths: gives a name for each of the weights; None for their paths in the trees.
+        shape: gives the shape that it says it takes; None where it does not say.
+        structured: whether several inputs are one structured argument.
+        frozen: whether the trees stay as they are; their parts need not be hashable then.
+    """
 
-    @abstractmethod
-    def identity(self) -> Hashable:
-        """What it is made of at the moment beside its weights."""
-
-    @abstractmethod
-    def trees(self) -> tuple[Any, ...]:
-        """The trees that its weights are in now."""
-
-    @abstractmethod
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        """The net's outputs with these weights, in inference mode."""
+    run: Callable[..., Any]
+    trees: Callable[[], Sequence[Any]]
+    identity: Callable[[], Hashable]
+    paths: Callable[[], Sequence[str]] | None = None
+    shape: Callable[[], object] | None = None
+    structured: bool = False
+    frozen: bool = False
 
     def state(self) -> State:
         """The weights now."""
-        leaves, structure = jax.tree.flatten(self.trees())
-        arrays, rest = split(leaves)
-        return State(arrays, (structure, rest))
+        return self._frozen_state if self.frozen else self._read()
 
     def names(self) -> Sequence[str]:
         """A name for each of the weights, such as `layers[0].weight`."""
+        if self.paths is not None:
+            return self.paths()
         return [name for tree in self.trees() for name in array_names(tree)]
 
     def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
         """The net's outputs with the weights of a state."""
-        structure, rest = cast(tuple[Any, Any], state.structure)
+        found = self._read().structure if self.frozen else state.structure
+        structure, rest = cast(tuple[Any, Any], found)
         trees = jax.tree.unflatten(structure, joined(state.leaves, rest))
         return self.run(trees, *arguments, **keywords)
 
     def wanted(self) -> str:
         """What the net says that it takes, as a clause for messages; empty if it does not say."""
+        if self.shape is not None:
+            shape = self.shape()
+            return f"its input_shape is {shape}" if shape is not None else ""
         for name, leaf in zip(self.names(), self.state().leaves, strict=True):
             if getattr(leaf, "ndim", 0) > 1:
                 return f"its first parameter {name} has shape {tuple(leaf.shape)}"
         return ""
 
-
-@final
-class FunctionNet(Net):
-    """A function, jitted or not, or another callable without weights that can be found."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-    def identity(self) -> Hashable:
-        return identity_of(self.function)
-
-    def trees(self) -> tuple[Any, ...]:
-        return ()
-
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        return self.function(*arguments, **keywords)
-
-
-@final
-class TreeNet(Net):
-    """A callable that is a tree of arrays, as equinox modules are, or a method of one."""
-
-    def __init__(self, tree: Any, method: Callable[..., Any] | None = None) -> None:
-        self.given, self.method = tree, method
-        equinox = sys.modules.get("equinox")
-        self.frozen = equinox is not None and isinstance(tree, equinox.Module)
-        if equinox is not None and self.frozen:
-            tree = equinox.nn.inference_mode(tree)
-        self.tree = tree
-
-    def identity(self) -> Hashable:
-        # The arrays of a frozen module stay: others in their places are an edit.
-        return identity_of(self.given, self.method, arguments=() if self.frozen else ARRAYS)
-
-    def trees(self) -> tuple[Any, ...]:
-        return (self.tree,)
-
-    def state(self) -> State:
-        return self._frozen_state if self.frozen else super().state()
-
     @cached_property
     def _frozen_state(self) -> State:
-        # It stays the same, and its parts need not be hashable.
-        return State(super().state().leaves, ())
+        return State(self._read().leaves, ())
 
-    def call(self, state: State, *arguments: Any, **keywords: Any) -> Any:
-        whole = State(state.leaves, super().state().structure)
-        return super().call(whole, *arguments, **keywords)
-
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        (tree,) = trees
-        return called_with(self.method, tree)(*arguments, **keywords)
+    def _read(self) -> State:
+        leaves, structure = jax.tree.flatten(tuple(self.trees()))
+        arrays, rest = split(leaves)
+        return State(arrays, (structure, rest))
 
 
-@final
-class PartialNet(Net):
+def function_net(function: Callable[..., Any]) -> Net:
+    """A function, jitted or not, or another callable without weights that can be found."""
+    return Net(
+        run=lambda trees, *arguments, **keywords: function(*arguments, **keywords),
+        trees=tuple,
+        identity=lambda: identity_of(function),
+    )
+
+
+def tree_net(tree: Any, method: Callable[..., Any] | None = None) -> Net:
+    """A callable that is a tree of arrays, as equinox modules are, or a method of one."""
+    equinox = sys.modules.get("equinox")
+    frozen = equinox is not None and isinstance(tree, equinox.Module)
+    held = equinox.nn.inference_mode(tree) if equinox is not None and frozen else tree
+    return Net(
+        run=partial(run_module, method),
+        trees=lambda: (held,),
+        # The arrays of a frozen module stay: others in their places are an edit.
+        identity=lambda: identity_of(tree, method, arguments=() if frozen else ARRAYS),
+        frozen=frozen,
+    )
+
+
+def partial_net(net: "partial[Any]") -> Net:
     """A net with some arguments bound (`functools.partial`): their arrays are weights."""
+    inner, names = as_net(net.func), sorted(net.keywords)
 
-    def __init__(self, partial: "functools.partial[Any]") -> None:
-        self.partial = partial
-        self.net = as_net(partial.func)
+    def trees() -> Sequence[Any]:
+        return (*inner.trees(), *net.args, *(net.keywords[name] for name in names))
 
-    def identity(self) -> Hashable:
-        bound = jax.tree.leaves((self.partial.args, self.partial.keywords))
-        rest = [leaf for leaf in bound if not is_array(leaf)]
-        return Constant(self.partial.func), self.net.identity(), identity_of(*rest)
-
-    def trees(self) -> tuple[Any, ...]:
-        keywords = self.partial.keywords
-        named = (keywords[name] for name in sorted(keywords))
-        return (*self.net.trees(), *self.partial.args, *named)
-
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        names = sorted(self.partial.keywords)
+    def run(trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
         end = len(trees) - len(names)
-        begin = end - len(self.partial.args)
+        begin = end - len(net.args)
         named = dict(zip(names, trees[end:], strict=True))
-        return self.net.run(trees[:begin], *trees[begin:end], *arguments, **{**named, **keywords})
+        return inner.run(trees[:begin], *trees[begin:end], *arguments, **{**named, **keywords})
+
+    def identity() -> Hashable:
+        rest = [leaf for leaf in jax.tree.leaves((net.args, net.keywords)) if not is_array(leaf)]
+        return Constant(net.func), inner.identity(), identity_of(*rest)
+
+    return Net(run, trees, identity)
 
 
-@final
-class LinenNet(Net):
+def linen_net(
+    module: Any,
+    variables: Mapping[str, Any],
+    rngs: Mapping[str, Any] | None = None,
+    method: Callable[..., Any] | None = None,
+) -> Net:
     """A flax linen module with its variables."""
 
-    def __init__(
-        self,
-        module: Any,
-        variables: Mapping[str, Any],
-        rngs: Mapping[str, Any] | None = None,
-        method: Callable[..., Any] | None = None,
-    ) -> None:
-        self.module, self.variables, self.rngs, self.method = module, variables, rngs, method
+    def run(trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
+        held, keys = trees
+        return module.apply(held, *arguments, rngs=keys, method=method, **keywords)
 
-    def identity(self) -> Hashable:
-        return identity_of(self.module, self.method, arguments=ARRAYS)
+    def identity() -> Hashable:
+        return identity_of(module, method, arguments=ARRAYS)
 
-    def trees(self) -> tuple[Any, ...]:
-        return self.variables, self.rngs
-
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        variables, rngs = trees
-        return self.module.apply(variables, *arguments, rngs=rngs, method=self.method, **keywords)
+    return Net(run, lambda: (variables, rngs), identity)
 
 
-@final
-class NnxNet(Net):
+def nnx_net(module: Any, method: Callable[..., Any] | None = None) -> Net:
     """A flax nnx module, or a method of one. What runs is a copy, made anew from the weights."""
+    nnx = sys.modules["flax.nnx"]
 
-    def __init__(self, module: Any, method: Callable[..., Any] | None = None) -> None:
-        self.module, self.method = module, method
-        self.nnx = sys.modules["flax.nnx"]
+    def run(trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
+        copy = nnx.merge(nnx.graphdef(module), *trees)
+        copy.eval()
+        return run_module(method, [copy], *arguments, **keywords)
 
-    def identity(self) -> Hashable:
-        return identity_of(self.module, self.method, arguments=(self.nnx.Variable, *ARRAYS))
-
-    def trees(self) -> tuple[Any, ...]:
-        return (self.nnx.state(self.module),)
-
-    def names(self) -> Sequence[str]:
-        return [name.removesuffix(".value") for name in super().names()]
-
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        module = self.nnx.merge(self.nnx.graphdef(self.module), *trees)
-        module.eval()
-        return called_with(self.method, module)(*arguments, **keywords)
+    return Net(
+        run,
+        trees=lambda: (nnx.state(module),),
+        identity=lambda: identity_of(module, method, arguments=(nnx.Variable, *ARRAYS)),
+        paths=lambda: [name.removesuffix(".value") for name in array_names(nnx.state(module))],
+    )
 
 
-@final
-class KerasNet(Net):
+def keras_net(layer: Any) -> Net:
     """A Keras layer or model that computes with JAX."""
+    takes = inspect.signature(layer.call).parameters
+    inference = {"training": False} if "training" in takes else {}
 
-    structured = True
+    def variables() -> tuple[Sequence[Any], Sequence[Any]]:
+        return layer.trainable_variables, layer.non_trainable_variables
 
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        takes = inspect.signature(layer.call).parameters
-        self._inference = {"training": False} if "training" in takes else {}
-
-    def identity(self) -> Hashable:
-        return identity_of(self.layer, arguments=(sys.modules["keras"].Variable,))
-
-    @property
-    def _variables(self) -> tuple[Sequence[Any], Sequence[Any]]:
-        return self.layer.trainable_variables, self.layer.non_trainable_variables
-
-    def trees(self) -> tuple[Any, ...]:
-        if not self.layer.built:
+    def trees() -> Sequence[Any]:
+        if not layer.built:
             raise ModelError(
-                f"The Keras model {self.layer.name!r} has no weights yet: call it once, or build it."
+                f"The Keras model {layer.name!r} has no weights yet: call it once, or build it."
             )
-        return tuple([variable.value for variable in some] for some in self._variables)
+        return [[variable.value for variable in some] for some in variables()]
 
-    def names(self) -> Sequence[str]:
-        return [one.path.replace("/", ".") for some in self._variables for one in some]
+    def run(trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
+        outputs, _ = layer.stateless_call(*trees, *arguments, **{**inference, **keywords})
+        return named_by_keras(layer, outputs)
 
-    def run(self, trees: Sequence[Any], *arguments: Any, **keywords: Any) -> Any:
-        given = {**self._inference, **keywords}
-        outputs, _ = self.layer.stateless_call(*trees, *arguments, **given)
-        return named_by_keras(self.layer, outputs)
+    return Net(
+        run,
+        trees,
+        identity=lambda: identity_of(layer, arguments=(sys.modules["keras"].Variable,)),
+        paths=lambda: [one.path.replace("/", ".") for some in variables() for one in some],
+        shape=lambda: getattr(layer, "input_shape", None),
+        structured=True,
+    )
 
-    def wanted(self) -> str:
-        shape = getattr(self.layer, "input_shape", None)
-        return f"its input_shape is {shape}" if shape is not None else ""
 
-
-def called_with(method: Callable[..., Any] | None, module: Any) -> Callable[..., Any]:
-    """A method of a module, or its call."""
-    return module if method is None else functools.partial(method, module)
+def run_module(
+    method: Callable[..., Any] | None, modules: Sequence[Any], *arguments: Any, **keywords: Any
+) -> Any:
+    """The result of a module, or of a method of it."""
+    (module,) = modules
+    if method is None:
+        return module(*arguments, **keywords)
+    return method(module, *arguments, **keywords)
 
 
 def as_net(net: Any) -> Net:
     """The sort of net that this is."""
     linen, nnx = sys.modules.get("flax.linen"), sys.modules.get("flax.nnx")
     keras = sys.modules.get("keras")
-    if isinstance(net, functools.partial):
-        return PartialNet(net)
+    if isinstance(net, partial):
+        return partial_net(net)
     owner, method = getattr(net, "__self__", net), getattr(net, "__func__", None)
     if linen is not None and isinstance(net, tuple):
-        return LinenNet(*net)
+        return linen_net(*net)
     if linen is not None and isinstance(owner, linen.Module) and is_bound(owner, method):
         rngs = {name: lazy.as_jax_rng() for name, lazy in owner.scope.rngs.items()}
         module, variables = owner.unbind()
-        return LinenNet(module, variables, rngs or None, method)
+        return linen_net(module, variables, rngs or None, method)
     if nnx is not None and isinstance(owner, nnx.Module):
-        return NnxNet(owner, method)
+        return nnx_net(owner, method)
     if keras is not None and isinstance(net, keras.Layer):
-        return KerasNet(net)
+        return keras_net(net)
     if not jax.tree_util.all_leaves([owner]):
-        return TreeNet(owner, method)
-    return FunctionNet(net)
+        return tree_net(owner, method)
+    return function_net(net)
 
 
 def is_bound(module: Any, method: object) -> bool:

@@ -36,11 +36,6 @@ class Place:
         """The value with the examples on axis 0."""
         return jnp.moveaxis(value, self.axis or 0, 0)
 
-    def hidden(self, value: Any, like: Any) -> Any:
-        """A value, or one row for all examples, as the program has the value that is like it."""
-        whole = jnp.broadcast_to(value, self.shown(like).shape)
-        return jnp.moveaxis(whole, 0, self.axis or 0).astype(like.dtype)
-
 
 @final
 @dataclass(frozen=True)

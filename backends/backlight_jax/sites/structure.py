@@ -127,12 +127,12 @@ def called_values(structure: Structure) -> list[tuple[str, int]]:
     """The named functions (`relu`, `silu` ...) with one result, and their results, in order."""
     whole = {path[0] for path, _ in structure.program.keys} == {0}  # one call, of the net itself
     found: dict[tuple[str, int], None] = {}
-    for call in sorted(structure.program.calls, key=lambda call: call.path):
-        named = call.name.isidentifier() and not call.name.startswith("_")
-        if not named or len(call.outputs) != 1 or (whole and len(call.path) == 1):
+    for path, (name, outputs) in sorted(structure.program.calls.items()):
+        named = name.isidentifier() and not name.startswith("_")
+        if not named or len(outputs) != 1 or (whole and len(path) == 1):
             continue
-        (value,) = call.outputs
+        (value,) = outputs
         if isinstance(value, int) and value in structure.producers and value in structure.active:
             # `relu` is a function with a rule around a compiled function, both of that name.
-            found[call.name, value] = None
+            found[name, value] = None
     return sorted(found, key=lambda use: use[1])
