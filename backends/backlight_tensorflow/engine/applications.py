@@ -1,6 +1,7 @@
 """An operation as rules see it, with the values of one pass."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import cast
 
 import tensorflow as tf
@@ -11,10 +12,10 @@ from backlight.rules import Application
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor
-from backlight_tensorflow.engine.backward import pull
+from backlight_tensorflow.engine.backward import dense, differentiated, pull
 from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
 from backlight_tensorflow.engine.plans import Plan, Unit
-from backlight_tensorflow.engine.weights import Params, pull_linear, replay_linear
+from backlight_tensorflow.engine.weights import params_of, replay_linear
 
 
 class TensorFlowApplication(Application):
@@ -33,8 +34,6 @@ class TensorFlowApplication(Application):
         self.arrays = cast(Arrays, array_functions)
         self.inputs = tuple(run.tensor(value) for value in unit.inputs)
         self.output = run.tensor(unit.output)
-        linear = unit.found.linear
-        self.params = {} if linear is None else Params(plan, run, linear)
         self.reference = (
             None
             if reference is None
@@ -44,6 +43,11 @@ class TensorFlowApplication(Application):
             TensorFlowApplication(plan, part, operations, run, reference) for part in unit.parts
         )
 
+    @cached_property
+    def params(self) -> Mapping[str, Array]:  # type: ignore[override]
+        linear = self._unit.found.linear
+        return {} if linear is None else params_of(self._plan, self._run, linear)
+
     def vjp(
         self,
         grad: Array,
@@ -52,32 +56,24 @@ class TensorFlowApplication(Application):
         params: Mapping[str, Array] | None = None,
         frozen: bool = False,
     ) -> tuple[Array, ...]:
-        unit = self._unit
+        plan, unit = self._plan, self._unit
         given = cast(Sequence[Tensor], self.given(inputs))
         if params is not None:
-            weights = cast(Mapping[str, Tensor], params)
-            again, _ = replay_linear(
-                self._plan, self._run, unit, given, {"weight": weights["weight"]}
-            )
-            found = pull_linear(self._plan, again, unit, grad)
+            # TensorFlow looks at all that is computed from what it differentiates by.
+            given = [tf.identity(x) for x in given]
+            weights = {"weight": cast(Tensor, params["weight"])}
+            result = replay_linear(plan, self._run, unit, given, weights)
+            found = differentiated([result], [grad], given)
         else:
             again = self._run if inputs is None else self._again(given)
             if derivatives.has_own(unit):
                 found = [derivatives.own(again, unit, grad)]
             else:
                 held = unit.held if frozen else frozenset()
-                gradients = pull(
-                    again,
-                    unit.nodes,
-                    {unit.output: grad},
-                    self._plan.active,
-                    self._plan.passed,
-                    held,
-                )
+                seeds = {unit.output: grad}
+                gradients = pull(again, unit.nodes, seeds, plan.active, plan.passed, held)
                 found = [gradients[value] for value in unit.inputs]
-        return tuple(
-            tf.zeros_like(x) if each is None else each for x, each in zip(given, found, strict=True)
-        )
+        return tuple(dense(each, x) for x, each in zip(given, found, strict=True))
 
     def vjp_along(
         self,
@@ -120,7 +116,7 @@ class TensorFlowApplication(Application):
         given = cast(Sequence[Tensor], self.given(inputs))
         if params is not None:
             weights = cast(Mapping[str, Tensor], params)
-            return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights)[1])
+            return cast(Array, replay_linear(self._plan, self._run, self._unit, given, weights))
         return cast(Array, self._again(given).tensor(self._unit.output))
 
     def _again(self, inputs: Sequence[Tensor]) -> Copy:

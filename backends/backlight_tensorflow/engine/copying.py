@@ -7,7 +7,6 @@ updates of moving averages) is left behind. A value can be replaced before what 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
@@ -67,23 +66,14 @@ class Copy:
         special = CONTROL_FLOW.get(node.op.type)
         if special is not None:
             return special(node, operands)
-        if GRADIENT in node.attributes:
-            return self._with_users_gradient(node, operands)
-        return again(node, operands, node.attributes)
-
-    def _with_users_gradient(self, node: Node, operands: list[Tensor]) -> Sequence[Tensor]:
-        named = node.op.get_attr(GRADIENT).decode()
-        attributes = {name: value for name, value in node.attributes.items() if name != GRADIENT}
-        try:
-            gradient = tensorflow_ops.gradient_registry.lookup(named)
-        except LookupError:
-            # A SavedModel without its custom gradients: differentiate what it computes.
-            return again(node, operands, attributes)
+        gradient = users_gradient(node)
+        if gradient is None:
+            return again(node, operands)
         override = tf.compat.v1.get_default_graph().gradient_override_map(
             {node.op.type: USERS_GRADIENT}
         )
         with override:
-            results = again(node, operands, attributes)
+            results = again(node, operands)
         results[0].op._backlight = partial(self._users_gradient, node, gradient)
         return results
 
@@ -121,14 +111,20 @@ class Copy:
         return tensor
 
 
-def has_users_gradient(node: Node) -> bool:
+def users_gradient(node: Node) -> Callable[..., object] | None:
+    """None also where a SavedModel has lost it: then what it computes is differentiated."""
     if GRADIENT not in node.attributes:
-        return False
+        return None
     try:
-        tensorflow_ops.gradient_registry.lookup(node.op.get_attr(GRADIENT).decode())
+        named = node.op.get_attr(GRADIENT).decode()
+        found: Callable[..., object] = tensorflow_ops.gradient_registry.lookup(named)
     except LookupError:
-        return False
-    return True
+        return None
+    return found
+
+
+def has_users_gradient(node: Node) -> bool:
+    return users_gradient(node) is not None
 
 
 def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:
@@ -136,7 +132,7 @@ def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:
     return Copy(dict(zip(flat.inputs, arguments, strict=True))).tensors(flat.outputs)
 
 
-def again(node: Node, operands: Sequence[Tensor], attributes: dict[str, Any]) -> list[Tensor]:
+def again(node: Node, operands: Sequence[Tensor]) -> list[Tensor]:
     """The same operation on other operands, in the graph that is being built."""
     op, graph = node.op, tf.compat.v1.get_default_graph()
     for name in chain.from_iterable(node.function_names.values()):
@@ -147,7 +143,7 @@ def again(node: Node, operands: Sequence[Tensor], attributes: dict[str, Any]) ->
         list(operands),
         [result.dtype for result in op.outputs],
         name=op.name,
-        attrs=attributes,
+        attrs={name: value for name, value in node.attributes.items() if name != GRADIENT},
         op_def=op.op_def,
     )
     if op.device:

@@ -27,7 +27,7 @@ from backlight_tensorflow.engine.evaluation import (
     given_to,
 )
 from backlight_tensorflow.engine.lengths import captured
-from backlight_tensorflow.engine.plans import Plan
+from backlight_tensorflow.engine.plans import Plan, Shaped
 from backlight_tensorflow.engine.references import reference_arrays
 from backlight_tensorflow.engine.scores import score_arguments
 from backlight_tensorflow.nets.calls import Request
@@ -75,8 +75,8 @@ class Explained:
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
         plan = self._plan(rules)
-        found = plan.operations(self._shapes(plan))
-        return tuple(found[unit] for unit in plan.units)
+        _, operations = self._shaped(plan)
+        return tuple(operations[unit] for unit in plan.units)
 
     def connection(self) -> Connection:
         """What leads from each of the places to the score, as TensorFlow differentiates it."""
@@ -104,8 +104,7 @@ class Explained:
 
     def gradient(self, rules: Rules, reference: Sequence[object] | None) -> Found:
         plan = self._plan(rules)
-        shapes = self._shapes(plan)
-        operations = plan.operations(shapes)
+        shapes, operations = self._shaped(plan)
         starts = []
         if reference is not None:
             starts = reference_arrays(reference, plan.path, shapes, self._request)
@@ -171,13 +170,14 @@ class Explained:
         measure = partial(self._measured, what="unknown")
         return captured(self._path(), self._request, specs, measure, opens)
 
-    def _shapes(self, plan: Plan) -> dict[Value, Shape]:
+    def _shaped(self, plan: Plan) -> Shaped:
         """The shapes of what the units take and give, for these inputs, as an axis of unknown length
-        need not be the examples'. They are run once to find out where TensorFlow cannot infer them.
+        need not be the examples', and the operations on these. They are run once to find out where
+        TensorFlow cannot infer them.
         """
         count = self._request.count
 
-        def make() -> dict[Value, Shape]:
+        def make() -> Shaped:
             taken = [value for part in plan.parts for value in (part.output, *part.inputs)]
             known = {
                 value: shape_for(
@@ -185,11 +185,12 @@ class Explained:
                 )
                 for value in taken
             }
-            if None in known.values():
-                return self._measured(list(known), plan.rules)
-            return cast(dict[Value, Shape], known)
+            unsure = None in known.values()
+            measured = self._measured(list(known), plan.rules) if unsure else known
+            shapes = cast(dict[Value, Shape], measured)
+            return shapes, plan.operations(shapes)
 
-        return plan.shapes.recall(count, make)
+        return plan.shaped.recall(count, make)
 
     def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, Shape]:
         """The shapes of values, which are told apart from others by `what` they are."""

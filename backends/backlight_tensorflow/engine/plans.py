@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from backlight.graph import unit as core
 from backlight.graph.graph import Node as CoreNode
@@ -57,6 +57,10 @@ class Unit:
         return self.outputs[0]
 
 
+Shaped: TypeAlias = tuple[dict[Value, Shape], dict[Unit, Operation]]
+"""The shapes of what units take and give, and the operations that they are then."""
+
+
 class Plan:
     """The operations of a path under rules.
 
@@ -67,13 +71,13 @@ class Plan:
         route: the operations that gradients go back through, in the order of computation.
         active: the values that gradients go back to.
         passed: operations whose gradient goes through as it is.
-        shapes: of what units take and give, by the number of examples.
+        shaped: by the number of examples.
     """
 
     def __init__(self, path: Path, rules: Rules, captured: Captured) -> None:
         self.path, self.rules, self.captured = path, rules, captured
         self.recognised = recognise(captured.graph, rules)
-        self.shapes: Recent[dict[Value, Shape]] = Recent(COUNTS)
+        self.shaped: Recent[Shaped] = Recent(COUNTS)
         position = {node: at for at, node in enumerate(path.nodes)}
         self.units = [self._unit(found, position) for found in self.recognised.units]
         numbers, active = captured.numbers, self.recognised.flow.active
