@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from backlight.graph.graph import Graph, Node
 from backlight.graph.primitives import PRIMITIVES, evaluated
-from backlight_torch.capture import EVERYTHING, Recorder
-from backlight_torch.records import Record
+from backlight_torch.capture.recorder import EVERYTHING, Recorder
+from backlight_torch.capture.records import Record
 
 Function: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 

@@ -12,10 +12,10 @@ import torch
 from backlight.graph.recognition import INSIDE, RECTIFIERS
 from backlight.operations import Kind
 from backlight.rules import Rules
+from backlight_torch.capture.records import Operand, Parts
 from backlight_torch.expansions import normalizations, products
 from backlight_torch.expansions.normalizations import norm, squared_magnitude
 from backlight_torch.expansions.products import shifted, times
-from backlight_torch.records import Operand, Parts
 from backlight_torch.table import ATTENTIONS, BATCH_NORMS
 from backlight_torch.table.reading import Call, Found
 

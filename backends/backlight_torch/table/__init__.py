@@ -23,11 +23,11 @@ from backlight_torch.table.reading import (
 
 def primitive_of(call: Call) -> Found:
     """What an operation is in terms of the core."""
-    own = call.func.namespace in ("aten", "prims")
+    own = call.record.func.namespace in ("aten", "prims")
     row = ROWS.get(call.name) or ROWS.get(call.name.removesuffix("_copy")) if own else None
     if row is not None:
         return row(call)
-    pointwise = torch.Tag.pointwise in call.func.tags
+    pointwise = torch.Tag.pointwise in call.record.func.tags
     return ("lgamma" if pointwise else "other"), call.operands, {}
 
 
@@ -106,7 +106,7 @@ ROWS: dict[str, Row] = {
     "floor_divide": binary("floor_divide"),
     **{f"logical_{name}": of_truths(name) for name in ("and", "or", "xor")},
     **{f"bitwise_{name}": binary(name) for name in ("and", "or", "xor")},
-    "where": lambda c: ("select", list(c.given.values())[:3], {}),
+    "where": lambda c: ("select", c.arguments[:3], {}),
     "masked_fill": lambda c: ("select", [c["mask"], c["value"], c["self"]], {}),
     # Moves.
     **all_of(plain("identity"), "clone lift lift_fresh alias"),
@@ -151,8 +151,8 @@ ROWS: dict[str, Row] = {
     **each(reduced, "sum mean any all prod"),
     "amax": reduced("max"),
     "amin": reduced("min"),
-    "max": lambda c: binary("maximum")(c) if "other" in c.given else reduced("max")(c),
-    "min": lambda c: binary("minimum")(c) if "other" in c.given else reduced("min")(c),
+    "max": lambda c: binary("maximum")(c) if c["other"] is not None else reduced("max")(c),
+    "min": lambda c: binary("minimum")(c) if c["other"] is not None else reduced("min")(c),
     **each(composites.find, "argmax argmin"),
     "cumsum": along("cumsum", reverse=False),
     "sort": composites.sorted_along,

@@ -25,7 +25,7 @@ def spread(primitive: str) -> Row:
 
 
 def sized(c: Call) -> Found:
-    order = c["ord"] if "ord" in c.given else c["p"]
+    order = c["p"] if c["ord"] is None else c["ord"]
     _, operands, attributes = reduced("norm")(c)
     return "norm", operands, {**attributes, "order": 2.0 if order is None else float(order)}
 

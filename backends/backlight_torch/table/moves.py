@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from backlight.graph.graph import DType
-from backlight_torch.records import Operand
+from backlight_torch.capture.records import Operand
 from backlight_torch.table.reading import Call, Found, Row, dtype_of
 
 

@@ -7,36 +7,39 @@ from typing import Any, TypeAlias, final
 import torch
 
 from backlight.graph.graph import DType
-from backlight_torch.records import Operand
+from backlight_torch.capture.records import Operand, Record
 
 
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class Call:
-    """An operation with its arguments by name and the shapes of its results."""
+    """An operation with the shapes of its results."""
 
-    func: Any
-    name: str
-    given: Mapping[str, Any]
-    shapes: tuple[tuple[int, ...], ...]
+    record: Record
+    shapes: Sequence[tuple[int, ...]]
     dtype: torch.dtype
 
     def __getitem__(self, argument: str) -> Any:
-        return self.given.get(argument)
+        return self.record.arguments.get(argument)
 
     @property
-    def operands(self) -> list[Operand]:
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def operands(self) -> Sequence[Operand]:
         """All tensors among the arguments."""
-        found: list[Operand] = []
-        for value in self.given.values():
-            several = value if isinstance(value, (list, tuple)) else (value,)
-            found += [one for one in several if isinstance(one, Operand)]
-        return found
+        return self.record.operands
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The arguments in order."""
+        return list(self.record.arguments.values())
 
     @property
     def x(self) -> Any:
         """The first argument."""
-        return next(iter(self.given.values()))
+        return next(iter(self.record.arguments.values()))
 
     @property
     def rank(self) -> int:
@@ -87,7 +90,7 @@ def plain(primitive: str, **attributes: Any) -> Row:
 
 def binary(primitive: str) -> Row:
     """Of the first two arguments."""
-    return lambda c: (primitive, list(c.given.values())[:2], {})
+    return lambda c: (primitive, c.arguments[:2], {})
 
 
 def whole(primitive: str) -> Row:

@@ -1,7 +1,8 @@
 """Operations as they were recorded, with what they were called with."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, final
 
 import torch
@@ -63,7 +64,7 @@ class Record:
     Attributes:
         func: the ATen operation; None for a node of autograd's that no operation was seen for.
         name: of it, without the underscore of those that write in place.
-        args, kwargs: what it was called with, with an `Operand` for each tensor.
+        arguments: what it was called with, by name, with an `Operand` for each tensor.
         operands: all of these.
         results: its results, by number.
         node: its node in autograd's graph.
@@ -73,9 +74,8 @@ class Record:
 
     func: Any
     name: str
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] | None = None
-    operands: tuple[Operand, ...] = ()
+    arguments: Mapping[str, Any]
+    operands: tuple[Operand, ...]
     results: tuple[int, ...] = ()
     node: Node = None
     view: View | None = None
@@ -87,50 +87,44 @@ class Record:
 
     def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
         """Its arguments by name; in place of operands their values, where these are given."""
-        found: dict[str, Any] = {}
-        kwargs = self.kwargs or {}
-        for number, argument in enumerate(self.func._schema.arguments):
-            if number < len(self.args):
-                found[argument.name] = filled(self.args[number], values)
-            elif argument.name in kwargs:
-                found[argument.name] = filled(kwargs[argument.name], values)
-            else:
-                found[argument.name] = argument.default_value
-        return found
+        if values is None:
+            return dict(self.arguments)
+        return self._filled(lambda operand: values[operand.value])
+
+    def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
+        """The results for other values of its operands."""
+        return self._run(self.given(values))
 
     def run_with(
         self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
     ) -> torch.Tensor:
         """The first result for other active operands, of which several may be one value."""
-        own = {-1 - at: one for at, one in enumerate(inputs)}
-        places = iter(own)
-        apart = {id(one): next(places) if one.active else one.value for one in self.operands}
+        others = iter(inputs)
+        own = {id(one): next(others) if one.active else values[one.value] for one in self.operands}
+        return self._run(self._filled(lambda operand: own[id(operand)]))[0]
 
-        def parted(argument: Any) -> Any:
-            if isinstance(argument, Operand):
-                return replace(argument, value=apart[id(argument)])
-            return list(map(parted, argument)) if isinstance(argument, list) else argument
+    def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
+        return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
 
-        named = {name: parted(value) for name, value in (self.kwargs or {}).items()}
-        copy = Record(self.func, self.name, tuple(map(parted, self.args)), named)
-        return copy.run({**values, **own})[0]
-
-    def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
-        """The results for other values of its operands."""
-        args = [filled(value, values) for value in self.args]
-        kwargs = {name: filled(value, values) for name, value in (self.kwargs or {}).items()}
+    def _run(self, given: dict[str, Any]) -> list[torch.Tensor]:
         if self.func._schema.is_mutable:
-            args[0] = args[0].clone()
-        return tensors_in(self.func(*args, **kwargs))
+            written = next(iter(given))
+            given[written] = given[written].clone()
+        return tensors_in(self.func(**given))
 
 
-def filled(argument: Any, values: Mapping[int, Any] | None) -> Any:
-    if values is None:
-        return argument
-    if isinstance(argument, Operand):
-        return values[argument.value]
+def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of an operation by name."""
+    found = {argument.name: argument.default_value for argument in func._schema.arguments}
+    return {**found, **dict(zip(found, args, strict=False)), **kwargs}
+
+
+def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:
+    """An argument with others in the place of things of this kind, in lists or not."""
+    if isinstance(argument, kind):
+        return replacement(argument)
     if isinstance(argument, (list, tuple)):
-        return [filled(item, values) for item in argument]
+        return list(map(partial(replaced, kind, replacement), argument))
     return argument
 
 
