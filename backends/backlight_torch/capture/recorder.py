@@ -33,7 +33,7 @@ from backlight_torch.capture.records import (
 )
 from backlight_torch.capture.values import Values
 from backlight_torch.table import primitive_of
-from backlight_torch.table.reading import Call, Found
+from backlight_torch.table.reading import Found
 
 
 @final
@@ -55,7 +55,7 @@ class Expansion:
     last: int
 
 
-Expand: TypeAlias = Callable[[Call, Found], Parts | None]
+Expand: TypeAlias = Callable[[Record, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
 
 
@@ -224,11 +224,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> tuple[Found, Parts | None]:
         """What an operation on given arrays computes, and from which arithmetic, if it is run as that:
         then what it is given is kept."""
-        call = Call(record, [tuple(one.shape) for one in results], results[0].dtype)
-        found = primitive_of(call)
+        record.shapes, record.dtype = [tuple(one.shape) for one in results], results[0].dtype
+        found = primitive_of(record)
         if self._expand is None or not (torch.is_grad_enabled() and record.active):
             return found, None
-        parts = self._expand(call, found)
+        parts = self._expand(record, found)
         if parts is not None:
             for operand, array in zip(record.operands, given, strict=True):
                 self._kept.keep(operand.value, array)

@@ -1,6 +1,6 @@
 """Operations as they were recorded, with what they were called with."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, final
@@ -66,6 +66,8 @@ class Record:
         name: of it, without the underscore of those that write in place.
         arguments: what it was called with, by name, with an `Operand` for each tensor.
         operands: all of these.
+        shapes: of its results.
+        dtype: of the first of them.
         results: its results, by number.
         node: its node in autograd's graph.
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
@@ -77,6 +79,8 @@ class Record:
     arguments: Mapping[str, Any]
     operands: tuple[Operand, ...]
     results: tuple[int, ...] = ()
+    shapes: Sequence[tuple[int, ...]] = ()
+    dtype: torch.dtype = torch.float32
     node: Node = None
     view: View | None = None
 
@@ -84,6 +88,49 @@ class Record:
     def active(self) -> bool:
         """Whether derivatives flow from any operand."""
         return any(one.active for one in self.operands)
+
+    def __getitem__(self, argument: str) -> Any:
+        """An argument; None where it has none of this name."""
+        return self.arguments.get(argument)
+
+    def first(self, count: int) -> list[Any]:
+        """The first arguments."""
+        return list(self.arguments.values())[:count]
+
+    @property
+    def x(self) -> Any:
+        """The first argument."""
+        return next(iter(self.arguments.values()))
+
+    @property
+    def rank(self) -> int:
+        """How many axes the first argument has."""
+        return len(self.x.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first result."""
+        return self.shapes[0]
+
+    @property
+    def places(self) -> int:
+        """How many axes a window moves along, which the name says: 2 in `avg_pool2d`."""
+        return next(count for count in (1, 2, 3) if f"{count}d" in self.name)
+
+    def axis(self, argument: str = "dim") -> int:
+        return int(self[argument]) % max(self.rank, 1)
+
+    def axes(self, argument: str = "dim") -> tuple[int, ...]:
+        """The axes that are named; all where none is."""
+        named = self[argument]
+        named = [named] if isinstance(named, int) else named
+        chosen = sorted(int(axis) % max(self.rank, 1) for axis in named or ())
+        return tuple(chosen) or tuple(range(self.rank))
+
+    def listed(self, argument: str, count: int) -> tuple[int, ...]:
+        """One number for each of the axes that a window moves along."""
+        numbers = tuple(self[argument])
+        return numbers * count if len(numbers) == 1 else numbers
 
     def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
         """Its arguments by name; in place of operands their values, where these are given."""

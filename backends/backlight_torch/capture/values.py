@@ -215,7 +215,7 @@ class Values:
             results,
             type=f"autograd.{name}",
             place=self.place(),
-            native=Record(None, name, {}, tuple(operands), tuple(results), node),
+            native=Record(None, name, {}, tuple(operands), tuple(results), node=node),
             replayable=False,
         )
         self._functions.add(node)
