@@ -9,17 +9,16 @@ is missing that derivatives would pass, the gradient is stopped.
 
 import sys
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backlight.graph.connection import FLAT
 from backlight.graph.graph import DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_torch.capture.constants import Constants
+from backlight_torch.capture.expansion import Compound, Expansion, expanded
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.kept import Kept
 from backlight_torch.capture.records import (
@@ -30,30 +29,11 @@ from backlight_torch.capture.records import (
     bound,
     replaced,
     tensors_in,
+    written_in,
 )
 from backlight_torch.capture.values import Values
 from backlight_torch.table import primitive_of
 from backlight_torch.table.reading import Found
-
-
-@final
-@dataclass(eq=False)
-class Expansion:
-    """An operation that was run once more as the arithmetic it consists of.
-
-    Attributes:
-        record: the operation.
-        starts: its active operands, as the start of a graph of their own.
-        results: of the arithmetic.
-        first, last: the positions of its nodes in the graph, the last one excluded.
-    """
-
-    record: Record
-    starts: list[torch.Tensor]
-    results: list[torch.Tensor | None]
-    first: int
-    last: int
-
 
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
@@ -100,8 +80,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._gradients = Gradients()
         self._constants = Constants(self.graph, self._kept, stored)
         self._values = Values(self.graph, self._gradients, self._constants, self._kept, keep, place)
-        self._compound: dict[int, tuple[Record, Parts]] = {}
-        """By id: the nodes that are seen as what they consist of."""
+        self._compound: Compound = {}
 
     def source(self, leaf: torch.Tensor, copy: torch.Tensor | None = None) -> None:
         """From now on, what depends on this leaf, or on a copy of it, is recorded."""
@@ -125,9 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """To be called when the run is over: with what is explained of it."""
         self._gradients.resolve()
         self.graph.targets = tuple(map(self.value_of, results))
-        nodes, self.graph.nodes = self.graph.nodes, []
-        for node in nodes:
-            self._unfold(node)
+        self.expansions = expanded(self.graph, self._compound, self._run_parts)
         self._gradients.resolve()
 
     def value_of(self, array: torch.Tensor) -> int:
@@ -255,7 +232,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             numbers,
             shown,
             attributes,
-            type=type_of(record, primitive, results[0]),
+            type=record.type(primitive, results[0]),
             place=values.place(),
             native=record,
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
@@ -275,13 +252,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for array in results[len(shown) :]:
             values.register(array, values.new(array), written=in_place)
 
-    def _unfold(self, node: GraphNode) -> None:
-        """Append a node, or what it consists of if that is to be seen."""
-        graph, values, nodes = self.graph, self._values, self.graph.nodes
-        record, parts = self._compound.pop(id(node), (None, None))
-        if record is None or parts is None:
-            nodes.append(node)
-            return
+    def _run_parts(
+        self, node: GraphNode, record: Record, parts: Parts
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor | None], list[int | None]]:
+        """Run an operation once more as what it consists of."""
         starts: list[torch.Tensor] = []
         operands: dict[int, torch.Tensor] = {}
         for operand in record.operands:
@@ -292,45 +266,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 starts.append(tensor.detach().requires_grad_())
                 self._gradients.begin(starts[-1])
                 tensor = starts[-1].view_as(starts[-1])
-                values.register(tensor, operand.value)
+                self._values.register(tensor, operand.value)
             operands[operand.value] = tensor
-        graph.nodes, place, values.place = [], values.place, lambda: node.place
+        place, self._values.place = self._values.place, lambda: node.place
         try:
             with torch.enable_grad(), self:
                 results = parts(record.given(operands), False)
-            ends = [None if one is None else self.value_of(one) for one in results]
-        except NotImplementedError:
-            nodes.append(node)
-            return
+            return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
-            inner, graph.nodes, values.place = graph.nodes, nodes, place
-        first = len(nodes)
-        for one in inner:
-            self._unfold(one)
-        for end, value in zip(ends, node.results, strict=False):
-            if end is not None:
-                graph.node("identity", [end], [value], place=node.place)
-        self.expansions.append(Expansion(record, starts, results, first, len(nodes)))
-
-
-def written_in(func: Any, arguments: dict[str, Any]) -> list[torch.Tensor]:
-    """The arrays that an operation writes into."""
-    if not func._schema.is_mutable:
-        return []
-    written = [
-        arguments[one.name]
-        for one in func._schema.arguments
-        if one.alias_info is not None and one.alias_info.is_write
-    ]
-    return tensors_in(written)
-
-
-def type_of(record: Record, primitive: str, result: torch.Tensor) -> str:
-    """The framework's word for an operation: of one that lets no derivative pass, what it decides."""
-    namespace = record.func.namespace
-    whole = f"{namespace}.{record.name}"
-    name = record.name if namespace == "aten" else whole
-    if result.is_floating_point() or result.is_complex():
-        return name if primitive in FLAT else whole
-    casts = record.name in ("_to_copy", "copy", "to") or record.name.startswith("quantize")
-    return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
+            self._values.place = place

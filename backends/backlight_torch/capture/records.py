@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, final
 
 import torch
 
+from backlight.graph.connection import FLAT
+
 Node: TypeAlias = Any
 """A node of autograd's graph."""
 
@@ -132,6 +134,16 @@ class Record:
         numbers = tuple(self[argument])
         return numbers * count if len(numbers) == 1 else numbers
 
+    def type(self, primitive: str, result: torch.Tensor) -> str:
+        """The framework's word for it: of one that lets no derivative pass, what it decides."""
+        namespace = self.func.namespace
+        whole = f"{namespace}.{self.name}"
+        name = self.name if namespace == "aten" else whole
+        if result.is_floating_point() or result.is_complex():
+            return name if primitive in FLAT else whole
+        casts = self.name in ("_to_copy", "copy", "to") or self.name.startswith("quantize")
+        return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
+
     def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
         """Its arguments by name; in place of operands their values, where these are given."""
         if values is None:
@@ -164,6 +176,18 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
     """All arguments of an operation by name."""
     found = {argument.name: argument.default_value for argument in func._schema.arguments}
     return {**found, **dict(zip(found, args, strict=False)), **kwargs}
+
+
+def written_in(func: Any, arguments: dict[str, Any]) -> list[torch.Tensor]:
+    """The arrays that an operation writes into."""
+    if not func._schema.is_mutable:
+        return []
+    written = [
+        arguments[one.name]
+        for one in func._schema.arguments
+        if one.alias_info is not None and one.alias_info.is_write
+    ]
+    return tensors_in(written)
 
 
 def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:
