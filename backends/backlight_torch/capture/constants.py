@@ -41,14 +41,14 @@ class Constants:
     def value(self, array: torch.Tensor) -> int:
         """Which value it is."""
         held = self._values.get(id(array))
-        if held is not None and held[1] == array._version:
+        if held is not None and held[1] == version(array):
             return held[2]
         stored = self._stored.get(address(array))
         learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
         value = new_value(self._graph, array, learned=learned)
         if not learned and (stored is None or array.numel() == 1):
             self._graph.values[value].number = self._uniform(array)
-        self._values[id(array)] = (array, array._version, value)
+        self._values[id(array)] = (array, version(array), value)
         self._kept.keep(value, array)
         return value
 
@@ -56,12 +56,12 @@ class Constants:
         """Told of what operations without an operand that counts give."""
         number = FILLINGS.get(func.overloadpacket.__name__, arguments.get("fill_value"))
         if isinstance(number, (int, float)):
-            self._filled[id(result)] = weakref.ref(result), result._version, number
+            self._filled[id(result)] = weakref.ref(result), version(result), number
 
     def _uniform(self, array: torch.Tensor) -> Any:
         """The one number that an array is throughout, if it is small or known to be made of one."""
-        made, version, filling = self._filled.get(id(array), (None, 0, 0.0))
-        if made is not None and made() is array and array._version == version:
+        made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
+        if made is not None and made() is array and version(array) == before:
             return filling
         if array.layout is not torch.strided:
             return None
@@ -69,6 +69,11 @@ class Constants:
             if stride == 0:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
         return uniform(in_numpy(array)) if array.numel() <= UNIFORM else None
+
+
+def version(array: torch.Tensor) -> int:
+    """How often an array was written into. Those made in inference mode do not count it."""
+    return 0 if array.is_inference() else array._version
 
 
 def new_value(graph: Graph, like: torch.Tensor, learned: bool = False) -> int:

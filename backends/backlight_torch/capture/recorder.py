@@ -9,6 +9,7 @@ is missing that derivatives would pass, the gradient is stopped.
 
 import sys
 from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from typing import Any, TypeAlias, final
 
 import torch
@@ -38,6 +39,9 @@ from backlight_torch.table.reading import Found
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
 
+
+BACKENDS = ("CPU", "CUDA", "MPS", "XPU", "CompositeExplicitAutograd")
+"""Where an operation may be computed by a kernel of its own."""
 
 EVERYTHING = range(sys.maxsize)
 """The numbers of all values."""
@@ -133,12 +137,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        if is_composite(func):
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         arguments = bound(func, args, kwargs or {})
         self._gradients.resolve()
         given = tensors_in(list(arguments.values()))
         written = written_in(func, arguments)
         name = func.overloadpacket.__name__
-        shaped = name.startswith("new_") or name.endswith("_like")  # they take no more than a shape
+        # Of these no more than the shape counts.
+        shaped = func.namespace == "aten" and (name.startswith("new_") or name.endswith("_like"))
         if shaped or not any(map(self.knows, given)):
             self._kept.protect(written)
             result = func(*args, **(kwargs or {}))
@@ -275,3 +283,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
             self._values.place = place
+
+
+@cache
+def is_composite(func: Any) -> bool:
+    """Whether PyTorch itself computes an operation by others. It does so before a mode sees it, but for
+    arrays that were made in inference mode."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    own = (has(func.name(), key) for key in BACKENDS)
+    return has(func.name(), "CompositeImplicitAutograd") and not any(own)
