@@ -131,8 +131,7 @@ ROWS: dict[str, Row] = {
     **all_of(
         whole("gather"),
         "gather take masked_select diagonal diag_embed as_strided tril triu rot90 pixel_shuffle "
-        "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view "
-        "repeat_interleave",
+        "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view",
     ),
     "unfold": windows.unfolded,
     "im2col": windows.patches,
