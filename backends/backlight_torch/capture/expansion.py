@@ -9,9 +9,6 @@ import torch
 from backlight.graph.graph import Graph, Node
 from backlight_torch.capture.records import Parts, Record
 
-Compound: TypeAlias = dict[int, tuple[Record, Parts]]
-"""By id: the nodes that are seen as what they consist of."""
-
 
 @final
 @dataclass(eq=False)
@@ -39,20 +36,20 @@ Run: TypeAlias = Callable[
 """Run an operation as what it consists of: gives starts, results and their values."""
 
 
-def expanded(graph: Graph, compound: Compound, run: Run) -> list[Expansion]:
+def expanded(graph: Graph, run: Run) -> list[Expansion]:
     """Put what they consist of in the place of compound nodes."""
     nodes, graph.nodes = graph.nodes, []
     found: list[Expansion] = []
 
     def append(node: Node) -> None:
         outer, first = graph.nodes, len(graph.nodes)
-        if id(node) not in compound:
+        record = node.native
+        if not isinstance(record, Record) or record.parts is None:
             outer.append(node)
             return
-        record, parts = compound.pop(id(node))
         graph.nodes = []
         try:
-            starts, results, ends = run(node, record, parts)
+            starts, results, ends = run(node, record, record.parts)
         except NotImplementedError:
             outer.append(node)
             return

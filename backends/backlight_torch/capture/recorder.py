@@ -19,7 +19,7 @@ from backlight.graph.graph import DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_torch.capture.constants import Constants
-from backlight_torch.capture.expansion import Compound, Expansion, expanded
+from backlight_torch.capture.expansion import Expansion, expanded
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.kept import Kept
 from backlight_torch.capture.records import (
@@ -84,7 +84,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._gradients = Gradients()
         self._constants = Constants(self.graph, self._kept, stored)
         self._values = Values(self.graph, self._gradients, self._constants, self._kept, keep, place)
-        self._compound: Compound = {}
 
     def source(self, leaf: torch.Tensor, copy: torch.Tensor | None = None) -> None:
         """From now on, what depends on this leaf, or on a copy of it, is recorded."""
@@ -108,7 +107,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """To be called when the run is over: with what is explained of it."""
         self._gradients.resolve()
         self.graph.targets = tuple(map(self.value_of, results))
-        self.expansions = expanded(self.graph, self._compound, self._run_parts)
+        self.expansions = expanded(self.graph, self._run_parts)
         self._gradients.resolve()
 
     def value_of(self, array: torch.Tensor) -> int:
@@ -159,7 +158,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         in_place = bool(written) and (not returned or returned[0].alias_info is not None)
         before = given[0].grad_fn if written else None
         # What it is given may be gone when it has run.
-        understood = self._understood(record, written, given) if in_place else None
+        found = self._understood(record, written, given) if in_place else None
         self._kept.protect(written)
         result = func(*args, **(kwargs or {}))
         results = written if in_place else tensors_in(result)
@@ -168,8 +167,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])
-        understood = understood or self._understood(record, results, given)
-        self._note(record, understood, results, before, in_place)
+        found = found or self._understood(record, results, given)
+        self._note(record, found, results, before, in_place)
         return result
 
     def _record(self, func: Any, arguments: dict[str, Any]) -> Record:
@@ -206,29 +205,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _understood(
         self, record: Record, results: list[torch.Tensor], given: list[torch.Tensor]
-    ) -> tuple[Found, Parts | None]:
-        """What an operation on given arrays computes, and from which arithmetic, if it is run as that:
-        then what it is given is kept."""
+    ) -> Found:
+        """What an operation on given arrays computes, which are kept if it is to be looked into."""
         record.shapes, record.dtype = [tuple(one.shape) for one in results], results[0].dtype
         found = primitive_of(record)
-        if self._expand is None or not (torch.is_grad_enabled() and record.active):
-            return found, None
-        parts = self._expand(record, found)
-        if parts is not None:
+        if self._expand is not None and torch.is_grad_enabled() and record.active:
+            record.parts = self._expand(record, found)
+        if record.parts is not None:
             for operand, array in zip(record.operands, given, strict=True):
                 self._kept.keep(operand.value, array)
-        return found, parts
+        return found
 
     def _note(
         self,
         record: Record,
-        understood: tuple[Found, Parts | None],
+        found: Found,
         results: list[torch.Tensor],
         before: Node,
         in_place: bool,
     ) -> None:
         """Append what was run."""
-        (primitive, operands, attributes), parts = understood
+        primitive, operands, attributes = found
         graph, values, family = self.graph, self._values, PRIMITIVES[primitive].family
         numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
         # Others of a function's are what autograd keeps for itself.
@@ -246,8 +243,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
         record.results = node.results
-        if parts is not None:
-            self._compound[id(node)] = record, parts
         differentiable = family not in (Family.TEST, Family.FIND) and primitive != "stop_gradient"
         if differentiable and record.active:
             values.flowing.update(one for one in shown if graph.values[one].dtype.differentiable)

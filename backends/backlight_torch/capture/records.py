@@ -70,6 +70,7 @@ class Record:
         operands: all of these.
         shapes: of its results.
         dtype: of the first of them.
+        parts: how to compute it from what it consists of, where that is to be seen in its place.
         results: its results, by number.
         node: its node in autograd's graph.
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
@@ -83,6 +84,7 @@ class Record:
     results: tuple[int, ...] = ()
     shapes: Sequence[tuple[int, ...]] = ()
     dtype: torch.dtype = torch.float32
+    parts: Parts | None = None
     node: Node = None
     view: View | None = None
 
