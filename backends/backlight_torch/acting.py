@@ -12,11 +12,11 @@ from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight.rules import Application, Incoming, Rule
 from backlight_torch.applications import Forward, TorchApplication
-from backlight_torch.capture import Recorder
+from backlight_torch.capture.recorder import Recorder
+from backlight_torch.capture.records import Node, Record, View
+from backlight_torch.capture.replay import run
 from backlight_torch.derivatives import WITH_PLACES, derivative_of
 from backlight_torch.expansions import PARTS
-from backlight_torch.records import Node, Record, View
-from backlight_torch.replay import run
 from backlight_torch.weights import Weights
 
 

@@ -9,8 +9,8 @@ from backlight.rules import NoRules
 from backlight.scores import Score
 from backlight_torch.acting import entries_of
 from backlight_torch.blocks import Block
-from backlight_torch.capture import is_function
-from backlight_torch.records import Record
+from backlight_torch.capture.gradients import is_function
+from backlight_torch.capture.records import Record
 from backlight_torch.ruled import Run, Task, recorded
 
 if TYPE_CHECKING:

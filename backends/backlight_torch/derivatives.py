@@ -9,7 +9,7 @@ from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight_torch.applications import Backward, Params
-from backlight_torch.records import Record
+from backlight_torch.capture.records import Record
 
 Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -100,7 +100,7 @@ def winner(smallest: bool, axes: tuple[int, ...]) -> Backward:
 
 def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> Backward:
     """Of a maximum over windows, from where the maxima are."""
-    sizes: list[Any] = [*record.args[1:]]
+    sizes: list[Any] = list(record.arguments.values())[1:]
     stride, padding, dilation, ceil = (
         sizes[number] if len(sizes) > number else default
         for number, default in ((1, ()), (2, (0, 0)), (3, (1, 1)), (4, False))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock, local
 from typing import Any, final
 
@@ -46,10 +46,10 @@ class ExportedNet(Net):
         self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
     ) -> object:
         positional, keyword = inputs.arguments()
-        if visitor is None and follower() is None:
+        if visitor is None and _running.follower is None:
             return self.module(*positional, **keyword)
         module, places = self._with_visits()
-        with visiting(visitor or unchanged, places, only):
+        with during(visits=(visitor or unchanged, places, only)):
             return module(*positional, **keyword)
 
     def wants(self) -> str:
@@ -114,8 +114,16 @@ def calls(node: fx.Node) -> dict[str, tuple[str, Any]]:
     return node.meta.get("nn_module_stack") or {}
 
 
-_running = local()
-"""Of each thread: who visits the values of the program that it runs."""
+@final
+class Running(local):
+    """Of each thread: who visits the values of the program that it runs, and who wants to know which
+    module is running."""
+
+    visits: tuple[Visitor, dict[str, Place], Collection[str] | None]
+    follower: Callable[[str], None] | None = None
+
+
+_running = Running()
 
 
 def visit(value: object, name: str) -> object:
@@ -125,38 +133,25 @@ def visit(value: object, name: str) -> object:
 
 def arrive(path: str) -> None:
     """The operation that follows belongs to the module of this path."""
-    follow = follower()
-    if follow is not None:
-        follow(path)
-
-
-def follower() -> Callable[[str], None] | None:
-    """Who wants to know, in this thread, which module is running."""
-    found: Callable[[str], None] | None = getattr(_running, "follower", None)
-    return found
+    if _running.follower is not None:
+        _running.follower(path)
 
 
 def unchanged(place: Place, value: object) -> object:
     return value
 
 
-@contextmanager
-def following(follow: Callable[[str], None]) -> Iterator[None]:
-    before = follower()
-    _running.follower = follow
-    try:
-        yield
-    finally:
-        _running.follower = before
+def following(follow: Callable[[str], None]) -> AbstractContextManager[None]:
+    return during(follower=follow)
 
 
 @contextmanager
-def visiting(
-    visitor: Visitor, places: dict[str, Place], only: Collection[str] | None
-) -> Iterator[None]:
-    before = getattr(_running, "visits", None)
-    _running.visits = (visitor, places, only)
+def during(**state: object) -> Iterator[None]:
+    """Some of what runs is this, in this thread."""
+    before = dict(vars(_running))
+    vars(_running).update(state)
     try:
         yield
     finally:
-        _running.visits = before
+        vars(_running).clear()
+        vars(_running).update(before)

@@ -9,8 +9,8 @@ from backlight.arrays import Array
 from backlight.rules import Incoming
 from backlight_torch.acting import Acting, Entry, entries_of
 from backlight_torch.applications import TorchApplication
-from backlight_torch.capture import Expansion
-from backlight_torch.records import View
+from backlight_torch.capture.expansion import Expansion
+from backlight_torch.capture.records import View
 
 
 @final

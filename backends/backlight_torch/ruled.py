@@ -22,7 +22,7 @@ from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_torch.acting import Acting, pair
 from backlight_torch.acting import application as application_of
 from backlight_torch.blocks import Block, fed
-from backlight_torch.capture import EVERYTHING, Recorder
+from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.expansions import expander
 from backlight_torch.hooks import ExpandedHooks, Hooks
 from backlight_torch.naming import named

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 import backlight
 from backlight import Class, Function
+from backlight.errors import BacklightWarning
 from backlight.model import Connection, Cut
 from backlight.scores import Score
-from backlight_methods import DeepLIFT
+from backlight_methods import DeepLIFT, Gradient
 
 
 @pytest.fixture(autouse=True)
@@ -304,3 +305,24 @@ def test_deep_lift_names_the_cast_that_decides_a_product() -> None:
     net = Net(lambda net, x: net.two(net.one(x) * net.emb(x[:, 1].long())))
     with pytest.raises(backlight.errors.CoverageError, match="cast to int64 at"):
         DeepLIFT()(net, table(), 1)
+
+
+class Detour(nn.Module):
+    """A part of it runs in inference mode, in which a mode sees whole what it else sees in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 1), nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            pooled = functional.max_pool2d(self.conv(x), 2).flatten(1)[:, :1] + torch.ones(1)
+        return cast(torch.Tensor, self.linear(x.flatten(1))) + pooled
+
+
+def test_a_part_in_inference_mode_is_a_cut() -> None:
+    net, x = Detour().double().eval(), torch.randn(2, 3, 2, 2, dtype=torch.float64)
+    with pytest.warns(BacklightWarning, match=r"cut, at torch\.no_grad"):
+        values = Gradient()(net, x, 1).values
+    slope = net.linear.weight[1].detach().reshape(3, 2, 2)
+    torch.testing.assert_close(cast(torch.Tensor, values), slope.expand_as(x))

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from backlight.graph.graph import Graph, Node
-from backlight.graph.primitives import PRIMITIVES, evaluated
-from backlight_torch.capture import EVERYTHING, Recorder
-from backlight_torch.records import Record
+from backlight.graph.primitives import PRIMITIVES, Family, evaluated
+from backlight_torch.capture.recorder import EVERYTHING, Recorder
+from backlight_torch.capture.records import Record
 
 Function: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -68,6 +68,13 @@ def whole_first(x: torch.Tensor) -> torch.Tensor:
 def apart(x: torch.Tensor) -> torch.Tensor:
     one, other = (x * 2).unsafe_split(2, 1)
     return one.exp_() * other
+
+
+def in_inference_mode(x: torch.Tensor) -> torch.Tensor:
+    """Where a mode sees operations whole that PyTorch otherwise takes apart before."""
+    with torch.inference_mode():
+        parts = x.reshape(2, 6).softmax(1).chunk(2, 1)
+        return functional.linear(torch.matmul(parts[1], V[0, :3]).flatten(), V.reshape(4, 6))
 
 
 MEANT: dict[str, Function] = {
@@ -208,6 +215,27 @@ MEANT: dict[str, Function] = {
     "group_norm": lambda x: functional.group_norm(x, 2, W[0], W[1]),
     "batch_norm": lambda x: functional.batch_norm(x, W[0], W[1].abs(), W[2], W[3]),
     "batch_norm by its own": lambda x: functional.batch_norm(x, None, None, training=True),
+    "clamp_min by its name": lambda x: torch.clamp_min(x, 0.1),
+    "clamp_max by its name": lambda x: torch.clamp_max(x, 0.1),
+    "fmin": lambda x: torch.fmin(x, W[:3]),
+    "floor_divide by its name": lambda x: torch.floor_divide(x, 0.3),
+    "logical": lambda x: (x > 0).logical_and(x < 1).logical_or(x < -1).logical_xor(MASK),
+    "bitwise": lambda x: ~((x > 0) ^ MASK),
+    "complex": lambda x: torch.complex(x, x.exp()).conj_physical() * 2,
+    "fill": lambda x: (x * 2).fill_(0.5) + x,
+    "zero": lambda x: (x * 2).zero_() + x,
+    "split_with_sizes": lambda x: x.split([1, 3], 1)[1],
+    "unsafe_split_with_sizes": lambda x: x.unsafe_split_with_sizes([1, 3], 1)[1],
+    "reflection_pad2d": lambda x: functional.pad(x[None], (2, 1, 1, 2), mode="reflect"),
+    "replication_pad2d": lambda x: functional.pad(x[None], (2, 1, 1, 2), mode="replicate"),
+    "reflection_pad3d": lambda x: functional.pad(
+        x.reshape(1, 3, 2, 2), (1, 1, 1, 0, 2, 1), mode="reflect"
+    ),
+    "replication_pad3d": lambda x: functional.pad(
+        x.reshape(1, 3, 2, 2), (1, 1, 1, 0, 2, 1), mode="replicate"
+    ),
+    "norm by its name": lambda x: torch.ops.aten.norm(x, 3.0, [1], True),
+    "in inference mode": in_inference_mode,
     "relu in place": lambda x: (x * 2).relu_(),
     "through a view": through_a_view,
     "whole first": whole_first,
@@ -223,6 +251,129 @@ def test_the_graph_has_pytorchs_meaning(name: str) -> None:
     found = in_numpy(recorder)
     assert recorder.graph.shape(recorder.graph.targets[0]) == found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+AT = torch.tensor([[0, 2, 1, 3]] * 3)
+
+
+def solid(x: torch.Tensor) -> torch.Tensor:
+    return x.reshape(1, 1, 2, 3, 2).expand(1, 2, 2, 3, 2).repeat(1, 1, 2, 2, 2)
+
+
+def flat(x: torch.Tensor) -> torch.Tensor:
+    return solid(x).flatten(3)
+
+
+SAID: dict[str, tuple[str, Function]] = {
+    **{
+        name: ("gather", function)
+        for name, function in {
+            "take": lambda x: x.take(PLACES),
+            "gather": lambda x: x.gather(1, AT),
+            "masked_select": lambda x: x.masked_select(MASK),
+            "diagonal": lambda x: x.diagonal(),
+            "diag_embed": lambda x: x.diag_embed(),
+            "as_strided": lambda x: (x * 1).as_strided((2, 2), (4, 2), 1),
+            "tril": torch.tril,
+            "triu": torch.triu,
+            "rot90": torch.rot90,
+            "pixel_shuffle": lambda x: functional.pixel_shuffle(flat(x).transpose(1, 2), 2),
+            "pixel_unshuffle": lambda x: functional.pixel_unshuffle(flat(x), 2),
+            "channel_shuffle": lambda x: functional.channel_shuffle(flat(x), 2),
+            "block_diag": lambda x: torch.block_diag(x, x),
+        }.items()
+    },
+    "unfold": ("windows", lambda x: x.unfold(1, 2, 1)),
+    "im2col": ("windows", lambda x: functional.unfold(flat(x)[:, :, 0, None], (1, 2))),
+    "slice_scatter": ("update", lambda x: x.slice_scatter(x[:, :2] * 1, 1, 2)),
+    "select_scatter": ("update", lambda x: x.select_scatter(x[:, 0] * 1, 1, 2)),
+    "diagonal_scatter": ("update", lambda x: x.diagonal_scatter(x[:, 0] * 1)),
+    "as_strided_scatter": ("update", lambda x: x.as_strided_scatter(x[:, 0] * 1, (3,), (1,))),
+    "index_put": ("scatter", lambda x: x.index_put((PLACES,), x.flip(0))),
+    "put": ("scatter", lambda x: x.put(PLACES, x[:, 0] * 1)),
+    "index_fill": ("scatter", lambda x: x.index_fill(1, PLACES, 0.0)),
+    "index_copy": ("scatter", lambda x: x.index_copy(1, PLACES, x[:, :3].flip(0))),
+    "scatter": ("scatter", lambda x: x.scatter(1, AT, x.flip(0))),
+    "masked_scatter": ("scatter", lambda x: x.masked_scatter(MASK, x.flip(0))),
+    "index_add": ("scatter_add", lambda x: x.index_add(1, PLACES, x[:, :3].flip(0))),
+    "scatter_add": ("scatter_add", lambda x: x.scatter_add(1, AT, x.flip(0))),
+    "scatter, added": ("scatter_add", lambda x: x.scatter(1, AT, x.flip(0), reduce="add")),
+    "index_reduce": ("scatter_add", lambda x: x.index_reduce(1, PLACES, x[:, :3] * 1, "mean")),
+    "scatter_reduce": ("scatter_add", lambda x: x.scatter_reduce(1, AT, x.flip(0), "sum")),
+    "nansum": ("linear_map", lambda x: x.nansum(1)),
+    "col2im": ("linear_map", lambda x: functional.fold(x[None], (2, 4), (1, 3))),
+    "trace": ("linear_map", torch.trace),
+    "affine_grid": (
+        "linear_map",
+        lambda x: functional.affine_grid(x[None, :2, :3], [1, 1, 2, 2], False),
+    ),
+    "_fft_r2c": ("linear_map", lambda x: torch.fft.rfft(x).real),
+    "_fft_c2r": ("linear_map", lambda x: torch.fft.irfft(torch.complex(x, x))),
+    "_fft_c2c": ("linear_map", lambda x: torch.fft.fft(torch.complex(x, x)).imag),
+    "grid_sampler_2d": (
+        "linear_map",
+        lambda x: functional.grid_sample(flat(x), V[None, :, :2, :2] / 3, align_corners=False),
+    ),
+    "grid_sampler_3d": (
+        "linear_map",
+        lambda x: functional.grid_sample(solid(x), V[None, :, None] / 3, align_corners=False),
+    ),
+    "_embedding_bag": ("linear_map", lambda x: functional.embedding_bag(PLACES[None], x)),
+    "avg_pool3d": ("avg_pool", lambda x: functional.avg_pool3d(solid(x), 2)),
+    "_adaptive_avg_pool3d": ("adaptive_avg_pool", lambda x: nn.AdaptiveAvgPool3d(2)(solid(x))),
+    "fractional_max_pool2d": (
+        "adaptive_max_pool",
+        lambda x: functional.fractional_max_pool2d(flat(x), 2, output_size=2),
+    ),
+    "fractional_max_pool3d": (
+        "adaptive_max_pool",
+        lambda x: functional.fractional_max_pool3d(solid(x), 2, output_size=2),
+    ),
+    "max_pool3d": ("max_pool", lambda x: functional.max_pool3d(solid(x), 2)),
+    "adaptive_max_pool3d": ("adaptive_max_pool", lambda x: nn.AdaptiveMaxPool3d(2)(solid(x))),
+    **{
+        f"upsample by {mode} of {len(shape)}, smooth {smooth}": (
+            "resize",
+            lambda x, mode=mode, shape=shape, smooth=smooth: functional.interpolate(
+                x.reshape(1, 1, *shape), scale_factor=2, mode=mode, antialias=smooth
+            ),
+        )
+        for mode, shape, smooth in [
+            *((mode, s, False) for mode in ("nearest", "nearest-exact") for s in [(12,), (3, 4)]),
+            *((mode, (3, 2, 2), False) for mode in ("nearest", "nearest-exact", "trilinear")),
+            ("linear", (12,), False),
+            ("bicubic", (3, 4), False),
+            ("bilinear", (4, 3), True),
+            ("bicubic", (4, 3), True),
+        ]
+    },
+    "sort": ("sort", lambda x: x.sort(1)[0]),
+    "topk": ("top_k", lambda x: x.topk(2)[0]),
+    "dropout": ("random", lambda x: torch.native_dropout(x, 0.5, True)[0]),
+    "bernoulli": ("random", lambda x: x.sigmoid().bernoulli()),
+    "multinomial": ("random", lambda x: x.exp().multinomial(2)),
+    "normal": ("random", lambda x: torch.normal(x, 1.0)),
+}
+"""What NumPy does not evaluate, with the primitive that it is."""
+
+
+@pytest.mark.filterwarnings("ignore:.*(index_reduce|reduce argument):UserWarning")
+@pytest.mark.parametrize("name", SAID)
+def test_what_an_operation_is_holds_of_it(name: str) -> None:
+    """Sums are linear, and moves and extrema give no other numbers than they were given."""
+    primitive, function = SAID[name]
+    x, y = numbers(3, 4), numbers(3, 4, seed=5)
+    graph = recorded(function, x)[0].graph
+    said = [node.primitive for node in graph.nodes]
+    assert primitive in said
+    assert "other" not in said
+    kind = PRIMITIVES[primitive].family
+    if kind is Family.SUM:
+        torch.testing.assert_close(function(x + 2 * y), function(x) + 2 * function(y))
+    if kind in (Family.MOVE, Family.EXTREMUM) or primitive in ("sort", "top_k"):
+        assert {*function(x).flatten().tolist()} <= {0.0, *x.flatten().tolist()}
+    if primitive == "random":
+        assert not torch.equal(function(x), function(x))
 
 
 def only(graph: Graph, primitive: str) -> Node:

@@ -12,12 +12,12 @@ import torch
 from backlight.graph.recognition import INSIDE, RECTIFIERS
 from backlight.operations import Kind
 from backlight.rules import Rules
+from backlight_torch.capture.records import Operand, Parts, Record
 from backlight_torch.expansions import normalizations, products
 from backlight_torch.expansions.normalizations import norm, squared_magnitude
 from backlight_torch.expansions.products import shifted, times
-from backlight_torch.records import Operand, Parts
 from backlight_torch.table import ATTENTIONS, BATCH_NORMS
-from backlight_torch.table.reading import Call, Found
+from backlight_torch.table.reading import Found
 
 
 def logarithm_of_sum(self: torch.Tensor, other: torch.Tensor, **_: Any) -> torch.Tensor:
@@ -111,43 +111,40 @@ COMPOUND = {
 """Primitives that rules may want whole."""
 
 
-def expander(rules: Rules) -> Callable[[Call, Found], Parts | None]:
+def expander(rules: Rules) -> Callable[[Record, Found], Parts | None]:
     """Which operations rules see as what they consist of."""
     inside = bool(rules.kinds & (INSIDE - RECTIFIERS))
 
-    def expand(call: Call, found: Found) -> Parts | None:
-        if any(one.dtype.is_complex for one in call.operands):
-            return None if call.name == "pow" and call["exponent"] != 2 else complex_parts(call)
-        parts = PARTS.get(call.name)
-        if parts is None or not is_compound(call, found):
+    def expand(record: Record, found: Found) -> Parts | None:
+        if any(one.dtype.is_complex for one in record.operands):
+            if record.name in OF_COMPLEX:
+                cube = record.name == "pow" and record["exponent"] != 2
+                return None if cube else OF_COMPLEX[record.name]
+            found = ("other", (), {})
+        parts = PARTS.get(record.name)
+        if parts is None or not is_compound(record, found):
             return None
         kind = COMPOUND.get(found[0])
         whole = kind is not None and (kind in rules.kinds or not inside)
-        return None if whole and plain_weights(call, found) else parts
+        return None if whole and plain_weights(record, found) else parts
 
     return expand
 
 
-def complex_parts(call: Call) -> Parts | None:
-    return OF_COMPLEX.get(call.name) or (
-        PARTS.get(call.name) if is_compound(call, ("other", (), {})) else None
-    )
-
-
-def is_compound(call: Call, found: Found) -> bool:
+def is_compound(record: Record, found: Found) -> bool:
     """Whether there is something to be seen inside."""
-    if call.name in ("add", "sub", "rsub"):
-        return bool(call["alpha"] not in (None, 1))
-    if call.name == "div":
-        return bool(call["rounding_mode"] == "trunc")
+    if record.name in ("add", "sub", "rsub"):
+        return bool(record["alpha"] not in (None, 1))
+    if record.name == "div":
+        return bool(record["rounding_mode"] == "trunc")
     if found[0] in ("dot", "conv", "batch_norm"):
-        return not plain_weights(call, found)
+        return not plain_weights(record, found)
     return True
 
 
-def plain_weights(call: Call, found: Found) -> bool:
+def plain_weights(record: Record, found: Found) -> bool:
     """Whether nothing but x, or one factor of a product, depends on the explained value."""
-    scaled = any(call[name] not in (None, 1) for name in ("alpha", "beta"))
+    scaled = any(record[name] not in (None, 1) for name in ("alpha", "beta"))
     first = 2 if found[0] in ("dot", "conv") else 1
     later = [one for one in found[1][first:] if isinstance(one, Operand)]
     return not scaled and not any(one.active for one in later)

@@ -5,9 +5,9 @@ Of operations that PyTorch itself computes by others (its composite ones) only t
 
 import torch
 
+from backlight_torch.capture.records import Record
 from backlight_torch.table import composites, moves, windows
 from backlight_torch.table.reading import (
-    Call,
     Found,
     Row,
     all_of,
@@ -21,31 +21,31 @@ from backlight_torch.table.reading import (
 )
 
 
-def primitive_of(call: Call) -> Found:
+def primitive_of(record: Record) -> Found:
     """What an operation is in terms of the core."""
-    own = call.func.namespace in ("aten", "prims")
-    row = ROWS.get(call.name) or ROWS.get(call.name.removesuffix("_copy")) if own else None
+    own = record.func.namespace in ("aten", "prims")
+    row = ROWS.get(record.name) or ROWS.get(record.name.removesuffix("_copy")) if own else None
     if row is not None:
-        return row(call)
-    pointwise = torch.Tag.pointwise in call.func.tags
-    return ("lgamma" if pointwise else "other"), call.operands, {}
+        return row(record)
+    pointwise = torch.Tag.pointwise in record.func.tags
+    return ("lgamma" if pointwise else "other"), record.operands, {}
 
 
 def of_truths(primitive: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         truths = all(one.dtype is torch.bool for one in c.operands)
         return (primitive if truths else "other"), c.operands, {}
 
     return row
 
 
-def divided(c: Call) -> Found:
+def divided(c: Record) -> Found:
     floor = c["rounding_mode"] == "floor"
     return ("floor_divide" if floor else "div"), [c["self"], c["other"]], {}
 
 
 def clamped(low: str, high: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         bounds = c[low], c[high]
         if bounds[0] is None:
             return "minimum", [c.x, bounds[1]], {}
@@ -56,7 +56,7 @@ def clamped(low: str, high: str) -> Row:
     return row
 
 
-def randomly_leaky(c: Call) -> Found:
+def randomly_leaky(c: Record) -> Found:
     if c["training"]:
         return "random", [c.x], {}
     return "leaky_relu", [c.x], {"slope": (float(c["lower"]) + float(c["upper"])) / 2}
@@ -106,7 +106,7 @@ ROWS: dict[str, Row] = {
     "floor_divide": binary("floor_divide"),
     **{f"logical_{name}": of_truths(name) for name in ("and", "or", "xor")},
     **{f"bitwise_{name}": binary(name) for name in ("and", "or", "xor")},
-    "where": lambda c: ("select", list(c.given.values())[:3], {}),
+    "where": lambda c: ("select", c.first(3), {}),
     "masked_fill": lambda c: ("select", [c["mask"], c["value"], c["self"]], {}),
     # Moves.
     **all_of(plain("identity"), "clone lift lift_fresh alias"),
@@ -131,8 +131,7 @@ ROWS: dict[str, Row] = {
     **all_of(
         whole("gather"),
         "gather take masked_select diagonal diag_embed as_strided tril triu rot90 pixel_shuffle "
-        "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view "
-        "repeat_interleave",
+        "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view",
     ),
     "unfold": windows.unfolded,
     "im2col": windows.patches,
@@ -151,8 +150,8 @@ ROWS: dict[str, Row] = {
     **each(reduced, "sum mean any all prod"),
     "amax": reduced("max"),
     "amin": reduced("min"),
-    "max": lambda c: binary("maximum")(c) if "other" in c.given else reduced("max")(c),
-    "min": lambda c: binary("minimum")(c) if "other" in c.given else reduced("min")(c),
+    "max": lambda c: binary("maximum")(c) if c["other"] is not None else reduced("max")(c),
+    "min": lambda c: binary("minimum")(c) if c["other"] is not None else reduced("min")(c),
     **each(composites.find, "argmax argmin"),
     "cumsum": along("cumsum", reverse=False),
     "sort": composites.sorted_along,

@@ -4,11 +4,12 @@ from typing import Any
 
 import torch
 
-from backlight_torch.table.reading import Call, Found, Row, reduced
+from backlight_torch.capture.records import Record
+from backlight_torch.table.reading import Found, Row, reduced
 
 
 def find(primitive: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         axis = None if c["dim"] is None else c.axis()
         return primitive, [c.x], {"axis": axis, "keepdims": bool(c["keepdim"])}
 
@@ -16,7 +17,7 @@ def find(primitive: str) -> Row:
 
 
 def spread(primitive: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         correction = 1.0 if c["correction"] is None else float(c["correction"])
         _, operands, attributes = reduced(primitive)(c)
         return primitive, operands, {**attributes, "correction": correction}
@@ -24,17 +25,17 @@ def spread(primitive: str) -> Row:
     return row
 
 
-def sized(c: Call) -> Found:
-    order = c["ord"] if "ord" in c.given else c["p"]
+def sized(c: Record) -> Found:
+    order = c["p"] if c["ord"] is None else c["ord"]
     _, operands, attributes = reduced("norm")(c)
     return "norm", operands, {**attributes, "order": 2.0 if order is None else float(order)}
 
 
-def sorted_along(c: Call) -> Found:
+def sorted_along(c: Record) -> Found:
     return "sort", [c.x], {"axis": c.axis(), "descending": bool(c["descending"])}
 
 
-def top_k(c: Call) -> Found:
+def top_k(c: Record) -> Found:
     return "top_k", [c.x], {"axis": c.axis(), "count": int(c["k"])}
 
 
@@ -42,7 +43,7 @@ def product(equation: str, *arguments: str) -> Row:
     return lambda c: ("dot", [c[name] for name in arguments], {"equation": equation})
 
 
-def batch_norm(c: Call) -> Found:
+def batch_norm(c: Record) -> Found:
     epsilon = float(c["eps"] if c["eps"] is not None else c["epsilon"])
     if c["running_mean"] is None or c["training"]:
         axes = tuple(axis for axis in range(c.rank) if axis != 1)
@@ -53,7 +54,7 @@ def batch_norm(c: Call) -> Found:
     return "batch_norm", operands, {"axis": 1, "epsilon": epsilon}
 
 
-def normalised(c: Call, axes: tuple[int, ...], epsilon: float, **more: Any) -> Found:
+def normalised(c: Record, axes: tuple[int, ...], epsilon: float, **more: Any) -> Found:
     operands, scale, offset = [c.x], c["weight"], c["bias"]
     if scale is not None or offset is not None:
         operands.append(1.0 if scale is None else scale)
@@ -63,28 +64,28 @@ def normalised(c: Call, axes: tuple[int, ...], epsilon: float, **more: Any) -> F
     return "normalize", operands, {"axes": axes, "epsilon": epsilon, "centred": centred, **more}
 
 
-def layer_norm(c: Call) -> Found:
+def layer_norm(c: Record) -> Found:
     axes = tuple(range(c.rank - len(c["normalized_shape"]), c.rank))
     return normalised(c, axes, torch.finfo(c.dtype).eps if c["eps"] is None else float(c["eps"]))
 
 
-def group_norm(c: Call) -> Found:
+def group_norm(c: Record) -> Found:
     axes, groups = tuple(range(1, c.rank)), int(c["group"])
     return normalised(c, axes, float(c["eps"]), groups=groups, channel_axis=1)
 
 
-def attention(c: Call) -> Found:
+def attention(c: Record) -> Found:
     mask = c["attn_mask"] if c["attn_mask"] is not None else c["attn_bias"]
     operands = [c["query"], c["key"], c["value"]]
     causal = bool(c["is_causal"])
     return "attention", operands if mask is None else [*operands, mask], {"causal": causal}
 
 
-def dropout(c: Call) -> Found:
+def dropout(c: Record) -> Found:
     return "identity" if c["train"] is False else "random", [c.x], {}
 
 
-def linear_map(c: Call) -> Found:
+def linear_map(c: Record) -> Found:
     """Linear in each operand: of one that counts, the others being constant."""
     active = [one for one in c.operands if one.active]
     if len(active) != 1:

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 
 from backlight.graph.graph import DType
-from backlight_torch.records import Operand
-from backlight_torch.table.reading import Call, Found, Row, dtype_of
+from backlight_torch.capture.records import Operand, Record
+from backlight_torch.table.reading import Found, Row, dtype_of
 
 
-def converted(c: Call) -> Found:
+def converted(c: Record) -> Found:
     kind = dtype_of(c.dtype)
     if kind is dtype_of(c.x.dtype):
         return "identity", [c.x], {}
@@ -26,7 +26,7 @@ def broadcast(operand: Any, shape: Sequence[int]) -> Found:
     return "broadcast", [operand], {"shape": tuple(shape), "axes": axes}
 
 
-def copied(c: Call) -> Found:
+def copied(c: Record) -> Found:
     """Numbers written over others."""
     source = c["src"] if c["src"] is not None else c["value"]
     if isinstance(source, Operand) and dtype_of(source.dtype) is not dtype_of(c.dtype):
@@ -34,14 +34,14 @@ def copied(c: Call) -> Found:
     return broadcast(0 if source is None else source, c.shape)
 
 
-def reshaped(c: Call) -> Found:
+def reshaped(c: Record) -> Found:
     """Of a view as another dtype nothing is known."""
     if c.dtype != c.x.dtype:
         return "other", [c.x], {}
     return "reshape", [c.x], {"shape": c.shape}
 
 
-def permuted(c: Call) -> Found:
+def permuted(c: Record) -> Found:
     order = list(range(c.rank))
     if c["dims"] is not None:
         order = [axis % c.rank for axis in c["dims"]]
@@ -53,7 +53,7 @@ def permuted(c: Call) -> Found:
     return "transpose", [c.x], {"permutation": tuple(order)}
 
 
-def sliced(c: Call) -> Found:
+def sliced(c: Record) -> Found:
     axis, step = c.axis(), c["step"]
     starts, limits, strides = [0] * c.rank, list(c.x.shape), [1] * c.rank
     starts[axis], strides[axis] = first(c), step
@@ -62,45 +62,45 @@ def sliced(c: Call) -> Found:
     return "slice", [c.x], attributes
 
 
-def first(c: Call) -> int:
+def first(c: Record) -> int:
     """Where a slice starts, within the array."""
     start, length = int(c["start"] or 0), int(c.x.shape[c.axis()])
     return min(max(start + length if start < 0 else start, 0), length)
 
 
-def selected(c: Call) -> Found:
+def selected(c: Record) -> Found:
     axis = c.axis()
     return "index", [c.x], {"axis": axis, "at": int(c["index"]) % c.x.shape[axis]}
 
 
-def split(c: Call) -> Found:
+def split(c: Record) -> Found:
     axis = c.axis()
     return "split", [c.x], {"axis": axis, "sizes": tuple(shape[axis] for shape in c.shapes)}
 
 
 def joined(primitive: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         parts = [one for one in c["tensors"] if one.shape != (0,) or primitive == "stack"]
         return primitive, parts, {"axis": int(c["dim"]) % len(c.shape)}
 
     return row
 
 
-def rolled(c: Call) -> Found:
+def rolled(c: Record) -> Found:
     if not c["dims"]:
         return "gather", [c.x], {}
     shifts, axes = tuple(c["shifts"]), tuple(axis % c.rank for axis in c["dims"])
     return "roll", [c.x], {"shifts": shifts, "axes": axes}
 
 
-def tiled(c: Call) -> Found:
+def tiled(c: Record) -> Found:
     repeats = tuple(c["repeats"])
     if len(repeats) > c.rank:
         return "gather", [c.x], {}
     return "tile", [c.x], {"repeats": repeats}
 
 
-def indexed(c: Call) -> Found:
+def indexed(c: Record) -> Found:
     """By arrays of places: one along one axis, or several, or masks."""
     given = [(axis, one) for axis, one in enumerate(c["indices"]) if one is not None]
     if len(given) == 1 and dtype_of(given[0][1].dtype) is DType.INTEGER:
@@ -109,7 +109,7 @@ def indexed(c: Call) -> Found:
 
 
 def padded(mode: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         sizes = list(c["pad"] if c["pad"] is not None else c["padding"])
         low, high = [0] * c.rank, [0] * c.rank
         for number in range(len(sizes) // 2):
@@ -120,7 +120,7 @@ def padded(mode: str) -> Row:
     return row
 
 
-def updated(c: Call) -> Found:
+def updated(c: Record) -> Found:
     """A part of an array replaced, of which it is known where it lies if it is a slice."""
     starts = [0] * c.rank
     if c.name == "slice_scatter":
@@ -130,7 +130,7 @@ def updated(c: Call) -> Found:
 
 
 def scattered(places: str, part: str) -> Row:
-    def row(c: Call) -> Found:
+    def row(c: Record) -> Found:
         where = c[places]
         several = [one for one in where if one is not None] if isinstance(where, list) else [where]
         filling = 0.0 if c[part] is None else c[part]
@@ -146,12 +146,12 @@ def scattered(places: str, part: str) -> Row:
     return row
 
 
-def is_mask(where: Operand, c: Call) -> bool:
+def is_mask(where: Operand, c: Record) -> bool:
     """Whether it says of each number of the first argument whether it is chosen."""
     return where.dtype is torch.bool and where.shape == c.x.shape
 
 
-def added_by_places(c: Call) -> Found:
+def added_by_places(c: Record) -> Found:
     source = c["src"] if c["src"] is not None else c["source"]
     if c["reduce"] not in (None, "sum", "mean"):
         return "other", c.operands, {}

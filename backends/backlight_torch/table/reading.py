@@ -1,75 +1,16 @@
-"""An operation of PyTorch's as the table reads it, and what the table makes of it."""
+"""What the table makes of an operation, and rows that say most of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias
 
 import torch
 
 from backlight.graph.graph import DType
-from backlight_torch.records import Operand
-
-
-@final
-@dataclass(frozen=True, eq=False, slots=True)
-class Call:
-    """An operation with its arguments by name and the shapes of its results."""
-
-    func: Any
-    name: str
-    given: Mapping[str, Any]
-    shapes: tuple[tuple[int, ...], ...]
-    dtype: torch.dtype
-
-    def __getitem__(self, argument: str) -> Any:
-        return self.given.get(argument)
-
-    @property
-    def operands(self) -> list[Operand]:
-        """All tensors among the arguments."""
-        found: list[Operand] = []
-        for value in self.given.values():
-            several = value if isinstance(value, (list, tuple)) else (value,)
-            found += [one for one in several if isinstance(one, Operand)]
-        return found
-
-    @property
-    def x(self) -> Any:
-        """The first argument."""
-        return next(iter(self.given.values()))
-
-    @property
-    def rank(self) -> int:
-        return len(self.x.shape)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.shapes[0]
-
-    @property
-    def places(self) -> int:
-        """How many axes a window moves along, which the name says: 2 in `avg_pool2d`."""
-        return next(count for count in (1, 2, 3) if f"{count}d" in self.name)
-
-    def axis(self, argument: str = "dim") -> int:
-        return int(self[argument]) % max(self.rank, 1)
-
-    def axes(self, argument: str = "dim") -> tuple[int, ...]:
-        """The axes that are named; all where none is."""
-        named = self[argument]
-        named = [named] if isinstance(named, int) else named
-        chosen = sorted(int(axis) % max(self.rank, 1) for axis in named or ())
-        return tuple(chosen) or tuple(range(self.rank))
-
-    def listed(self, argument: str, count: int) -> tuple[int, ...]:
-        """One number for each of the axes that a window moves along."""
-        numbers = tuple(self[argument])
-        return numbers * count if len(numbers) == 1 else numbers
-
+from backlight_torch.capture.records import Record
 
 Found: TypeAlias = tuple[str, Sequence[Any], Mapping[str, Any]]
 """The primitive, its operands (`Operand`s and numbers) and attributes."""
-Row: TypeAlias = Callable[[Call], Found]
+Row: TypeAlias = Callable[[Record], Found]
 
 
 def dtype_of(dtype: torch.dtype) -> DType:
@@ -87,7 +28,7 @@ def plain(primitive: str, **attributes: Any) -> Row:
 
 def binary(primitive: str) -> Row:
     """Of the first two arguments."""
-    return lambda c: (primitive, list(c.given.values())[:2], {})
+    return lambda c: (primitive, c.first(2), {})
 
 
 def whole(primitive: str) -> Row:

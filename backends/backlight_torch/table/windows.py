@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from backlight_torch.table.reading import Call, Found, Row
+from backlight_torch.capture.records import Record
+from backlight_torch.table.reading import Found, Row
 
 
-def convolution(c: Call) -> Found:
+def convolution(c: Record) -> Found:
     count, transposed, groups = c.rank - 2, bool(c["transposed"]), int(c["groups"])
     places = tuple(range(2, c.rank))
     attributes = {
@@ -23,7 +24,7 @@ def convolution(c: Call) -> Found:
     return "conv", operands if c["bias"] is None else [*operands, c["bias"]], attributes
 
 
-def pooled(c: Call) -> Found:
+def pooled(c: Record) -> Found:
     if c["divisor_override"] is not None:
         return "linear_map", [c.x], {}
     count, before = c.places, c.rank - c.places
@@ -48,7 +49,7 @@ def pooled(c: Call) -> Found:
     return "avg_pool", [c.x], {**attributes, "count_padding": bool(c["count_include_pad"])}
 
 
-def last_axes(c: Call) -> tuple[int, ...]:
+def last_axes(c: Record) -> tuple[int, ...]:
     return tuple(range(c.rank - c.places, c.rank))
 
 
@@ -56,13 +57,13 @@ def adaptive(primitive: str) -> Row:
     return lambda c: (primitive, [c.x], {"axes": last_axes(c)})
 
 
-def resized(c: Call) -> Found:
+def resized(c: Record) -> Found:
     words = (word for word in ("nearest", "cubic") if word in c.name)
     attributes = {"method": next(words, "linear"), "aligned": bool(c["align_corners"])}
     return "resize", [c.x], {"axes": last_axes(c), **attributes}
 
 
-def unfolded(c: Call) -> Found:
+def unfolded(c: Record) -> Found:
     return "windows", [c.x], {
         "axes": (c.axis("dimension"),),
         "window": (int(c["size"]),),
@@ -73,7 +74,7 @@ def unfolded(c: Call) -> Found:
     }  # fmt: skip
 
 
-def patches(c: Call) -> Found:
+def patches(c: Record) -> Found:
     return "windows", [c.x], {
         "axes": (c.rank - 2, c.rank - 1),
         "window": tuple(c["kernel_size"]),

@@ -6,7 +6,7 @@ from backlight.graph.graph import Graph
 from backlight.scores import Score
 from backlight_torch.blocks import Block, fed
 from backlight_torch.calls import is_call
-from backlight_torch.capture import Recorder
+from backlight_torch.capture.recorder import Recorder
 from backlight_torch.ruled import arrays_in, begin, watched
 from backlight_torch.sites import Passage, Place, Uses, results, usable
 

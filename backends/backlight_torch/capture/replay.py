@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from backlight.graph.graph import Graph, Node
-from backlight_torch.records import Record
+from backlight_torch.capture.records import Record
 
 
 def run(

@@ -1,0 +1,1 @@
+"""From a run of a net to the core's graph."""

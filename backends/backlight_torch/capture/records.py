@@ -1,0 +1,210 @@
+"""Operations as they were recorded, with what they were called with."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, final
+
+import torch
+
+from backlight.graph.connection import FLAT
+
+Node: TypeAlias = Any
+"""A node of autograd's graph."""
+
+Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
+"""The results of an operation from its arguments by name, computed in others: with what a
+normalisation divides by held constant, where that is asked for."""
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Operand:
+    """A tensor among the arguments of an operation.
+
+    Attributes:
+        value: its number in the graph.
+        shape, dtype: its own.
+        edge: which result of which node of autograd's it is, where derivatives flow from it to a start.
+    """
+
+    value: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    edge: tuple[Node, int] | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.edge is not None
+
+
+@final
+@dataclass(frozen=True)
+class View:
+    """A part of an array: size, strides and offset of both, the offset counted from the array's."""
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    whole_size: tuple[int, ...]
+    whole_strides: tuple[int, ...]
+
+    def part(self, whole: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A copy of an array shaped like the whole, and the part of it."""
+        own = torch.empty_strided(
+            self.whole_size, self.whole_strides, dtype=whole.dtype, device=whole.device
+        )
+        own.copy_(whole)
+        return own, own.as_strided(self.size, self.strides, self.offset)
+
+
+@final
+@dataclass(eq=False)
+class Record:
+    """One operation that depends on what the graph starts from.
+
+    Attributes:
+        func: the ATen operation; None for a node of autograd's that no operation was seen for.
+        name: of it, without the underscore of those that write in place.
+        arguments: what it was called with, by name, with an `Operand` for each tensor.
+        operands: all of these.
+        shapes: of its results.
+        dtype: of the first of them.
+        parts: how to compute it from what it consists of, where that is to be seen in its place.
+        results: its results, by number.
+        node: its node in autograd's graph.
+        view: the part of a larger array that it wrote into, if it did; its node then is one of the
+            whole array.
+    """
+
+    func: Any
+    name: str
+    arguments: Mapping[str, Any]
+    operands: tuple[Operand, ...]
+    results: tuple[int, ...] = ()
+    shapes: Sequence[tuple[int, ...]] = ()
+    dtype: torch.dtype = torch.float32
+    parts: Parts | None = None
+    node: Node = None
+    view: View | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether derivatives flow from any operand."""
+        return any(one.active for one in self.operands)
+
+    def __getitem__(self, argument: str) -> Any:
+        """An argument; None where it has none of this name."""
+        return self.arguments.get(argument)
+
+    def first(self, count: int) -> list[Any]:
+        """The first arguments."""
+        return list(self.arguments.values())[:count]
+
+    @property
+    def x(self) -> Any:
+        """The first argument."""
+        return next(iter(self.arguments.values()))
+
+    @property
+    def rank(self) -> int:
+        """How many axes the first argument has."""
+        return len(self.x.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first result."""
+        return self.shapes[0]
+
+    @property
+    def places(self) -> int:
+        """How many axes a window moves along, which the name says: 2 in `avg_pool2d`."""
+        return next(count for count in (1, 2, 3) if f"{count}d" in self.name)
+
+    def axis(self, argument: str = "dim") -> int:
+        return int(self[argument]) % max(self.rank, 1)
+
+    def axes(self, argument: str = "dim") -> tuple[int, ...]:
+        """The axes that are named; all where none is."""
+        named = self[argument]
+        named = [named] if isinstance(named, int) else named
+        chosen = sorted(int(axis) % max(self.rank, 1) for axis in named or ())
+        return tuple(chosen) or tuple(range(self.rank))
+
+    def listed(self, argument: str, count: int) -> tuple[int, ...]:
+        """One number for each of the axes that a window moves along."""
+        numbers = tuple(self[argument])
+        return numbers * count if len(numbers) == 1 else numbers
+
+    def type(self, primitive: str, result: torch.Tensor) -> str:
+        """The framework's word for it: of one that lets no derivative pass, what it decides."""
+        namespace = self.func.namespace
+        whole = f"{namespace}.{self.name}"
+        name = self.name if namespace == "aten" else whole
+        if result.is_floating_point() or result.is_complex():
+            return name if primitive in FLAT else whole
+        casts = self.name in ("_to_copy", "copy", "to") or self.name.startswith("quantize")
+        return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
+
+    def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
+        """Its arguments by name; in place of operands their values, where these are given."""
+        if values is None:
+            return dict(self.arguments)
+        return self._filled(lambda operand: values[operand.value])
+
+    def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
+        """The results for other values of its operands."""
+        return self._run(self.given(values))
+
+    def run_with(
+        self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
+    ) -> torch.Tensor:
+        """The first result for other active operands, of which several may be one value."""
+        others = iter(inputs)
+        own = {id(one): next(others) if one.active else values[one.value] for one in self.operands}
+        return self._run(self._filled(lambda operand: own[id(operand)]))[0]
+
+    def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
+        return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
+
+    def _run(self, given: dict[str, Any]) -> list[torch.Tensor]:
+        if self.func._schema.is_mutable:
+            written = next(iter(given))
+            given[written] = given[written].clone()
+        return tensors_in(self.func(**given))
+
+
+def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of an operation by name."""
+    found = {argument.name: argument.default_value for argument in func._schema.arguments}
+    return {**found, **dict(zip(found, args, strict=False)), **kwargs}
+
+
+def written_in(func: Any, arguments: dict[str, Any]) -> list[torch.Tensor]:
+    """The arrays that an operation writes into."""
+    if not func._schema.is_mutable:
+        return []
+    written = [
+        arguments[one.name]
+        for one in func._schema.arguments
+        if one.alias_info is not None and one.alias_info.is_write
+    ]
+    return tensors_in(written)
+
+
+def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:
+    """An argument with others in the place of things of this kind, in lists or not."""
+    if isinstance(argument, kind):
+        return replacement(argument)
+    if isinstance(argument, (list, tuple)):
+        return list(map(partial(replaced, kind, replacement), argument))
+    return argument
+
+
+def tensors_in(result: Any) -> list[torch.Tensor]:
+    """The tensors among results or arguments, in lists or not."""
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, (list, tuple)):
+        return [one for item in result for one in tensors_in(item)]
+    return []
