@@ -76,10 +76,12 @@ def open_blocks(graph: Graph) -> None:
         dtype, bits = graph.values[result].dtype, graph.values[result].bits
         divided = graph.value(apart, dtype, bits=bits)
         moved = graph.value([apart[axis] for axis in order], dtype, bits=bits)
-        told = {"type": node.type, "place": node.place}
-        graph.node("reshape", [x], [divided], {"shape": apart}, **told)
-        graph.node("transpose", [divided], [moved], {"permutation": order}, **told)
-        graph.node("reshape", [moved], [result], {"shape": graph.shape(result)}, **told)
+        for primitive, given, made, attributes in (
+            ("reshape", x, divided, {"shape": apart}),
+            ("transpose", divided, moved, {"permutation": order}),
+            ("reshape", moved, result, {"shape": graph.shape(result)}),
+        ):
+            graph.node(primitive, [given], [made], attributes, type=node.type, place=node.place)
 
 
 def blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
