@@ -1,5 +1,6 @@
 """The nets of the zoo, with random weights: those of timm and torchvision are listed here, those of
-transformers, keras.applications, flax and equinox with the tests, which run them too."""
+keras-hub in a file beside this, those of transformers, keras.applications, flax and equinox with the
+tests, which run them too."""
 
 from collections.abc import Callable, Collection
 
@@ -180,6 +181,10 @@ def nets(libraries: Collection[str]) -> dict[str, Foreign]:
         found |= foreign_transformers.NETS
     if "keras" in libraries:
         found |= keras_applications()
+    if {"keras", "keras_hub"} <= set(libraries):
+        from benchmarks import zoo_keras_hub
+
+        found |= zoo_keras_hub.NETS
     if {"flax", "equinox"} <= set(libraries):
         from tests.parity import foreign_jax
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from backlight import Evidence, Gradient, Method, Objective
-from backlight.arrays import Array, shape_of
+from backlight.arrays import Array, precision, shape_of
 from backlight.baselines import Baseline, require_baseline
 from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, UNARY, Kind, Operation
@@ -18,6 +18,9 @@ from backlight.rules import Rule, Rules, places
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift_rules import RULES, Rescale
 from backlight_methods.reveal_cancel import RevealCancel
+
+FINE = 1e-12
+"""A step between neighbouring numbers below which rounding makes no gap that is worth a word."""
 
 
 @final
@@ -73,10 +76,15 @@ class DeepLIFTRules(Rules):
             )
         return tuple(found)
 
-    def advice(self, operations: Sequence[Operation]) -> str:
-        """What to do about a large gap."""
+    def advice(self, operations: Sequence[Operation], step: float = 1.0) -> str:
+        """What to do about a large gap, in a dtype in which 1 and the next number are a step apart."""
         closed = self._closed(operations)
         inexact = [one for one in operations if one.kind is Kind.OTHER or one in closed]
+        if not inexact and step < FINE:
+            return (
+                "Rounding does not explain that in float64: look for numbers that the code draws anew "
+                "in each run, and for gradients that it cuts or replaces by its own."
+            )
         if not inexact:
             return "Compare with another baseline, or compute in float64."
         return f"What has no closed form is {places(inexact)}; another baseline may close the gap."
@@ -152,7 +160,7 @@ class DeepLIFT(Method):
             values,
             found.score[: objective.count],
             start / len(references),
-            advice=rules.advice(found.operations),
+            advice=rules.advice(found.operations, precision(found.score)),
             warnings=rules.notes(found.operations),
         )
 

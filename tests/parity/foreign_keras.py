@@ -11,26 +11,28 @@ from tests.parity.foreign_nets import Foreign
 HEAD = {"classes": 5, "classifier_activation": None}
 
 
+def in_double(make: Callable[[], object]) -> object:
+    """What is made, with random weights in float64."""
+    width, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")  # which is no longer floatx's once a layer was made
+    try:
+        keras.utils.set_random_seed(0)
+        return make()
+    finally:
+        keras.config.set_floatx(width)
+        keras.config.set_dtype_policy(policy)
+
+
 def net(
     name: str, side: tuple[int, int], **options: object
 ) -> Callable[[], tuple[object, NDArray[np.float64]]]:
-    def make() -> tuple[object, NDArray[np.float64]]:
-        width, policy = keras.config.floatx(), keras.config.dtype_policy()
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy(
-            "float64"
-        )  # which is no longer floatx's once a layer was made
-        try:
-            keras.utils.set_random_seed(0)
-            made = getattr(keras.applications, name)(
-                weights=None, input_shape=(*side, 3), **(options or HEAD)
-            )
-        finally:
-            keras.config.set_floatx(width)
-            keras.config.set_dtype_policy(policy)
-        return made, np.random.default_rng(0).normal(size=(2, *side, 3))
+    def made() -> object:
+        build = getattr(keras.applications, name)
+        found: object = build(weights=None, input_shape=(*side, 3), **(options or HEAD))
+        return found
 
-    return make
+    return lambda: (in_double(made), np.random.default_rng(0).normal(size=(2, *side, 3)))
 
 
 NETS = {

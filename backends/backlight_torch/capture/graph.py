@@ -1,12 +1,13 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 from backlight.graph.graph import Graph
 from backlight.scores import Score
 from backlight_torch.blocks import Block, fed
 from backlight_torch.calls import is_call
 from backlight_torch.capture.recorder import Recorder
+from backlight_torch.capture.records import Record
 from backlight_torch.ruled import arrays_in, begin, watched
 from backlight_torch.sites import Passage, Place, Uses, results, usable
 
@@ -56,6 +57,52 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
         if score is not None:
             graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
         graph.sites = {**names.modules, **names.functions}
+        open_blocks(graph)
         recorder.graph = Graph()
         recorder.clear()
         return graph
+
+
+def open_blocks(graph: Graph) -> None:
+    """Opens moves of blocks of places to channels and back, and of channels among groups."""
+    nodes, graph.nodes = graph.nodes, []
+    for node in nodes:
+        found = None if node.native is None else blocks(cast(Record, node.native))
+        if found is None:
+            graph.nodes.append(node)
+            continue
+        (x, *_), (result, *_) = node.operands, node.results
+        apart, order = found
+        dtype, bits = graph.values[result].dtype, graph.values[result].bits
+        divided = graph.value(apart, dtype, bits=bits)
+        moved = graph.value([apart[axis] for axis in order], dtype, bits=bits)
+        for primitive, given, made, attributes in (
+            ("reshape", x, divided, {"shape": apart}),
+            ("transpose", divided, moved, {"permutation": order}),
+            ("reshape", moved, result, {"shape": graph.shape(result)}),
+        ):
+            graph.node(primitive, [given], [made], attributes, type=node.type, place=node.place)
+
+
+def blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """How the axes of what is moved are divided, and the order that they are brought into."""
+    given = record.given()
+    if record.name in ("pixel_shuffle", "pixel_unshuffle"):
+        *before, channels, height, width = given["self"].shape
+        start = len(before)
+        lead = tuple(range(start))
+        if record.name == "pixel_shuffle":
+            size = given["upscale_factor"]
+            apart = (*before, channels // size**2, size, size, height, width)
+            order = (0, 3, 1, 4, 2)
+        else:
+            size = given["downscale_factor"]
+            apart = (*before, channels, height // size, size, width // size, size)
+            order = (0, 2, 4, 1, 3)
+        return apart, (*lead, *(start + axis for axis in order))
+    if record.name in ("channel_shuffle", "native_channel_shuffle"):
+        count, channels, *places = given["self"].shape
+        groups = given["groups"]
+        apart = (count, groups, channels // groups, *places)
+        return apart, (0, 2, 1, *range(3, len(apart)))
+    return None
