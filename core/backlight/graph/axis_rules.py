@@ -212,8 +212,9 @@ def written(given: Application) -> Sequence[Axes]:
         after = length_of(whole[place]) - start - length_of(part[place])
         axes = padded(axes, place, start, after)
     found, origins = together([whole, axes])
-    if (place := _place_of_row(given, starts)) is not None:
-        found[place], given.whole = examples(given.count), True
+    along = _place_of_row(given, starts)
+    if along is not None:
+        found[along], given.whole = examples(given.count), True
     return [apart(found, origins)]
 
 
