@@ -130,3 +130,10 @@ def test_only_the_last_few_states_are_remembered_and_not_for_long() -> None:
     gc.collect()
     assert [one() is not None for one in held] == [False] * (STATES + 1) + [True]
     assert len(memory.answers("what")) == 1
+
+
+def test_a_thing_is_looked_at_once_in_a_call() -> None:
+    looks: list[int] = []
+    memory = Memory(lambda: looks.append(1) or len(looks))
+    one_call(lambda: [memory.version() for _ in range(3)])()
+    assert len(looks) == 2  # at the first question, and at the end
