@@ -112,7 +112,7 @@ class Method(ByValue, ABC):
             dict.fromkeys(
                 (
                     *(() if looked is None else looked.notes(inputs.count)),
-                    *(notes_at(whole) if self.spatial and at is None else ()),
+                    *(notes_at(whole, chosen=at is None) if self.spatial else ()),
                     *result.warnings,
                     *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),
                     *gaps,

@@ -18,7 +18,7 @@ from backlight.model import Gradient, Model
 from backlight.rows import take_rows
 from backlight.rules import Rules
 from backlight.scores import Score
-from backlight.seen import Seen, seen
+from backlight.seen import Seen, Unseen, look
 from backlight.tree import Tree, leaves, map_leaves, rebuild
 
 VALUES_PER_PASS = 2**21
@@ -64,9 +64,14 @@ class Objective:
     whole: bool = False
 
     @cached_property
+    def looked_into(self) -> Seen | Unseen:
+        """What the net's graph shows, or why it shows nothing."""
+        return look(self.model, self.inputs, self.target)
+
+    @property
     def seen(self) -> Seen | None:
-        """What the net's graph shows; None where the model gives none."""
-        return seen(self.model, self.inputs, self.target)
+        """What the net's graph shows; None where it shows nothing."""
+        return self.looked_into if isinstance(self.looked_into, Seen) else None
 
     @property
     def arrays(self) -> Arrays:

@@ -192,6 +192,8 @@ class Operation:
         channel_axis: of a linear operation: the axis of its `weight` that holds the output's channels;
             None where they are on no single one, as those of grouped or depthwise convolutions may be.
         rectified: whether its inputs are known to be at least 0, as those behind a rectifier are.
+        chosen: of a shift: whether the explained value chooses what is added, as it does a bias by its
+            largest score: no derivative says what another choice changes.
     """
 
     kind: Kind
@@ -205,3 +207,4 @@ class Operation:
     replayable: bool = True
     channel_axis: int | None = None
     rectified: bool = False
+    chosen: bool = False

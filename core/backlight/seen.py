@@ -1,7 +1,7 @@
 """What the graph of a net shows, for inputs of some shapes and a kind of score: found once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from backlight.arrays import shape_of
 from backlight.completeness import listed
+from backlight.errors import BacklightError
 from backlight.graph.axes import GraphAxes
 from backlight.graph.dependence import Dependence
 from backlight.graph.feature_map import FeatureMap, Places
@@ -16,6 +17,7 @@ from backlight.graph.graph import Graph
 from backlight.graph.grids import Grid
 from backlight.inputs import Inputs
 from backlight.model import Model
+from backlight.outputs import paths, single
 from backlight.rows import take_rows
 from backlight.scores import Score
 from backlight.tree import leaves
@@ -116,33 +118,70 @@ class Seen:
         return tuple(found)
 
 
-def seen(model: Model, inputs: Inputs, score: Score | None) -> Seen | None:
-    """What the graph shows from these inputs to their score, or to the outputs; None where the model
-    gives no graph."""
+@final
+@dataclass(frozen=True)
+class Unseen:
+    """A net whose graph tells nothing.
+
+    Attributes:
+        why: as a clause for messages.
+    """
+
+    why: str
+
+    def note(self) -> str:
+        """What is not known of the net, as a sentence for the user."""
+        return (
+            f"The net could not be looked into, as {self.why}: whether rows look at each other and "
+            "whether it draws random numbers is unknown, and feature maps are guessed from shapes."
+        )
+
+
+def look(model: Model, inputs: Inputs, score: Score | None) -> Seen | Unseen:
+    """What the graph shows from these inputs to their score, or to the outputs.
+
+    Raises:
+        Exception: the net can be run, but not be captured.
+    """
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
     key = (shapes, score and (score.site, score.recipe))
 
-    def make() -> Seen | None:
+    def make() -> Seen | Unseen:
         graph = captured(model, inputs, score)
-        return None if graph is None else Seen(bare(graph))
+        return graph if isinstance(graph, Unseen) else Seen(bare(graph))
 
     return model.recall("seen", key, make)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:
     """Whether rows of the outputs look at each other, so that a batch must not be cut."""
-    found = seen(model, inputs, None)
-    return found is not None and bool(found.mixing)
+    found = look(model, inputs, None)
+    return isinstance(found, Seen) and bool(found.mixing)
 
 
-def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | None:
+def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unseen:
     """The graph for two examples: of one alone, none can be told from an axis of length 1. For all of
-    them, where a net takes no other number."""
+    them, where the net or the score takes no other number."""
     rows = np.arange(2) if inputs.count > 1 else np.zeros(2, np.int64)
+    two = take_rows(model, inputs, rows)
     try:
-        return model.graph(take_rows(model, inputs, rows), score and score.take(rows))
-    except Exception:  # of any framework: what fails with all examples too is raised there
-        return model.graph(inputs, score) if inputs.count > 1 else None
+        graph = model.graph(two, score and score.take(rows))
+    except Exception as error:
+        if not isinstance(error, BacklightError) and gives_rows(model, two):
+            raise
+        graph = model.graph(inputs, score)  # what fails with all examples too is raised
+        if inputs.count == 1:
+            return Unseen("it takes one example at a time")
+    return Unseen("its backend does not tell its operations") if graph is None else graph
+
+
+def gives_rows(model: Model, inputs: Inputs) -> bool:
+    """Whether the net gives a row for each of these examples."""
+    try:
+        outputs = model.outputs(inputs)
+    except BacklightError:
+        return False
+    return all(single(outputs, path).shape[:1] == (inputs.count,) for path in paths(outputs))
 
 
 def bare(graph: Graph) -> Graph:

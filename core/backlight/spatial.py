@@ -15,6 +15,7 @@ from backlight.errors import SiteError
 from backlight.graph.grids import Grid, Line
 from backlight.layout import Layout
 from backlight.objective import Objective
+from backlight.seen import Unseen
 from backlight.tree import Tree, leaves
 
 PADDING = re.compile(r"pad(ding)?(\dd)?$", re.IGNORECASE)
@@ -73,9 +74,22 @@ def by_shapes(layout: Layout, over: Layout, shape: tuple[int, ...]) -> Grid:
     return Grid(lines, (0,) * len(rest), rest, rest, (0, *places, *others))
 
 
-def notes_at(objective: Objective) -> tuple[str, ...]:
-    """What is to be said about the site that was chosen for a map."""
-    found = None if objective.seen is None else objective.seen.feature_map
+def notes_at(objective: Objective, chosen: bool) -> tuple[str, ...]:
+    """What is to be said about the site that a map is of.
+
+    Args:
+        objective: at the site.
+        chosen: whether the user has not said which.
+    """
+    looked = objective.looked_into
+    if isinstance(looked, Unseen):
+        which = "That the map is of {}, and where" if chosen else "Where"
+        advice = " Say which to read: at=..." if chosen else ""
+        return (
+            f"{which.format(repr(objective.at))} its places are in the input, was told from shapes "
+            f"alone: the net could not be looked into, as {looked.why}.{advice}",
+        )
+    found = looked.feature_map if chosen else None
     if found is None or not found.beside:
         return ()
     return (

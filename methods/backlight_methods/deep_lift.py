@@ -54,11 +54,15 @@ class DeepLIFTRules(Rules):
         return Rescale() if known is None and operation.kind in UNARY else known
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
-        closed = self._closed(operations)
-        if not closed or self.allow_gradient:
+        closed, chosen = self._closed(operations), [one for one in operations if one.chosen]
+        reasons = [
+            *([f"{places(closed)} cannot be run again at other values"] if closed else ()),
+            *([f"what is added by {places(chosen)} is chosen by the input"] if chosen else ()),
+        ]
+        if not reasons or self.allow_gradient:
             return None
         return (
-            f"DeepLIFT cannot be complete here: {places(closed)} cannot be run again at other values. "
+            f"DeepLIFT cannot be complete here: {', and '.join(reasons)}. "
             "allow_gradient=True uses the plain gradient there, and the gap shows by how much the sum "
             "is then off."
         )

@@ -15,6 +15,7 @@ from backlight.connection import (
 from backlight.errors import InputError
 from backlight.operations import Kind, Operation
 from backlight.rules import NoRules, Rule, Rules, Treatment
+from backlight.seen import Unseen
 from backlight.spatial import grid_at, notes_at
 from backlight.targets import check_differentiable
 from backlight_check.subject import Subject
@@ -116,7 +117,7 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
         rows=rows(rules, operations),
         notes=(
             *graph_notes(objective),
-            *(notes_at(objective) if chosen else ()),
+            *(notes_at(objective, chosen) if method.spatial else ()),
             *way_notes(connection, named_parts(objective)),
             *rules.notes(operations),
         ),
@@ -128,7 +129,8 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
 
 def graph_notes(objective: Objective) -> tuple[str, ...]:
     """What the net's graph shows that deserves a second look, whatever the technique."""
-    return () if objective.seen is None else objective.seen.notes(2)
+    looked = objective.looked_into
+    return (looked.note(),) if isinstance(looked, Unseen) else looked.notes(2)
 
 
 def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:

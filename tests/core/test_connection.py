@@ -190,7 +190,7 @@ def test_a_map_of_zeros_is_said() -> None:
 
     model = ReferenceModel(("features", features), ("out", squared))
     x = np.stack([np.ones((1, 2, 2)), np.zeros((1, 2, 2))])
-    (note,) = explained(GradCAM(), model, x).warnings
+    (_, note) = explained(GradCAM(), model, x).warnings
     assert note.startswith("Every value is exactly 0 for example 1")
 
 

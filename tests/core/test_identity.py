@@ -1,6 +1,8 @@
 """What counts as a change of a net or function, and what does not."""
 
 import functools
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from backlight.identity import identity_of
-from backlight.memory import Memory, one_call
+from backlight.memory import LATELY, STATES, Memory, one_call
 
 SCALE = {"value": 1.0}
 
@@ -97,3 +99,41 @@ def test_answers_are_made_once_and_forgotten_after_an_edit() -> None:
         net.scale = scale
         memory.recall("what", "key", lambda: made.append(net.scale) or net.scale)
     assert made == [1.0, 2.0]
+
+
+def test_what_is_toggled_is_found_out_once_for_each_state() -> None:
+    net, made = Net(), []
+    memory = Memory(lambda: identity_of(net))
+    versions = []
+    for scale in (1.0, 2.0, 1.0, 2.0, 3.0, 1.0, 2.0):
+        net.scale = scale
+        versions.append(memory.version())
+        assert memory.recall("what", "key", lambda: made.append(net.scale) or net.scale) == scale
+    assert made == [1.0, 2.0, 3.0]
+    assert len(set(versions)) == 3
+    assert versions[0] == versions[2] == versions[5]
+
+
+def test_only_the_last_few_states_are_remembered_and_not_for_long() -> None:
+    """What is assigned anew in each step of a training, say, goes."""
+    net = Net()
+    memory = Memory(lambda: identity_of(net))
+    held = []
+    for step in range(STATES + 2):
+        net.weights = np.full(2000, float(step))
+        held.append(weakref.ref(net.weights))
+        memory.recall("what", "key", lambda: net.weights)
+    gc.collect()
+    assert [one() is not None for one in held] == [False] * 2 + [True] * STATES
+    for _ in range(LATELY + 1):
+        memory.version()
+    gc.collect()
+    assert [one() is not None for one in held] == [False] * (STATES + 1) + [True]
+    assert len(memory.answers("what")) == 1
+
+
+def test_a_thing_is_looked_at_once_in_a_call() -> None:
+    looks: list[int] = []
+    memory = Memory(lambda: looks.append(1) or len(looks))
+    one_call(lambda: [memory.version() for _ in range(3)])()
+    assert len(looks) == 2  # at the first question, and at the end

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import backlight
 from backlight import BacklightError, BacklightWarning
+from backlight.errors import CoverageError
 from backlight_methods import LRP, DeepLIFT, Gradient
 from tests.parity.measure import FRAMEWORKS
 
@@ -62,6 +63,9 @@ def torch_nets() -> dict[str, Net]:
         "top_2": lambda z: mixture(z, 2),
         "computed_first": computed_first,
         "bias_of_the_chosen": lambda z: z @ experts[0] + biases[(z @ gate).argmax(1)],
+        "minus_the_chosen": lambda z: (
+            torch.nn.functional.one_hot((z @ gate).argmax(1), E).double() @ biases - z @ experts[0]
+        ),
     }
 
 
@@ -92,6 +96,9 @@ def tensorflow_nets() -> dict[str, Net]:
         "top_2": lambda z: mixture(z, 2),
         "computed_first": computed_first,
         "bias_of_the_chosen": lambda z: z @ experts[0] + tf.gather(biases, tf.argmax(z @ gate, 1)),
+        "minus_the_chosen": lambda z: (
+            tf.one_hot(tf.argmax(z @ gate, 1), E, dtype=z.dtype) @ biases - z @ experts[0]
+        ),
     }
 
 
@@ -120,6 +127,9 @@ def jax_nets() -> dict[str, Net]:
         "top_2": lambda z: mixture(z, 2),
         "computed_first": computed_first,
         "bias_of_the_chosen": lambda z: z @ EXPERTS[0] + jnp.asarray(BIASES)[(z @ GATE).argmax(1)],
+        "minus_the_chosen": lambda z: (
+            jax.nn.one_hot((z @ GATE).argmax(1), E) @ BIASES - z @ EXPERTS[0]
+        ),
     }
 
 
@@ -132,9 +142,11 @@ KINDS = (
     "top_2",
     "computed_first",
     "bias_of_the_chosen",
+    "minus_the_chosen",
 )
 NAMED = re.compile(
-    r"cannot be run again|gather|index|take_along|argmax|top_?k|one_?hot|\beq\b", re.IGNORECASE
+    r"cannot be run again|chosen by the input|gather|index|take_along|argmax|top_?k|one_?hot|\beq\b",
+    re.IGNORECASE,
 )
 """What an objection may call the operation at which the input chooses."""
 
@@ -195,3 +207,24 @@ def test_relevance_is_that_of_the_chosen_weights(framework: str, kind: str) -> N
             backlight.forget()
     near = np.abs(np.asarray(found.values) - right).max() <= 1e-5 * np.abs(right).max()
     assert near or any(NAMED.search(note) for note in found.warnings), found.warnings
+
+
+@pytest.mark.parametrize("kind", ["bias_of_the_chosen", "minus_the_chosen"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_bias_that_the_input_chooses_is_objected_to_beforehand(framework: str, kind: str) -> None:
+    """LRP has no baseline, and leaves out what biases keep; with the gradient, the gap is the change of
+    the bias."""
+    net, x = NETS[framework]()[kind], ARRAY[framework](X)
+    sign = 1 if kind == "bias_of_the_chosen" else -1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BacklightWarning)
+        with pytest.raises(CoverageError, match=r"what is added by .* is chosen"):
+            DeepLIFT(baseline=BASELINE)(net, x, 1)
+        found = DeepLIFT(baseline=BASELINE, allow_gradient=True)(net, x, 1)
+        relevance = LRP(composite="epsilon")(net, x, 1)
+    backlight.forget()
+    right = sign * EXPERTS[0][:, 1]
+    np.testing.assert_allclose(np.asarray(found.values), (X - BASELINE) * right, rtol=1e-9)
+    chosen = [BIASES[(z @ GATE).argmax(-1), 1] for z in (X, BASELINE)]
+    np.testing.assert_allclose(found.gap, np.abs(chosen[0] - chosen[1]), atol=1e-9)
+    np.testing.assert_allclose(np.asarray(relevance.values), X * right, rtol=1e-5)

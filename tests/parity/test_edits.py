@@ -108,8 +108,9 @@ def test_every_technique_sees_an_edit_of_keras_nets(technique: str) -> None:
     check(with_keras.EDITS["function"], (technique,))
 
 
-def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[], None]]:
-    """A plain function that counts how often it is called, what it is fed with, its calls, an edit."""
+def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[float], None]]:
+    """A plain function that counts how often it is called, what it is fed with, its calls, an edit that
+    sets its scale."""
     calls: list[int] = []
     scale = 1.0
 
@@ -119,9 +120,9 @@ def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[], None]]:
             return tf.tanh(tf.nn.relu(tf.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
         return jnp.tanh(jax.nn.relu(jnp.tanh(x) @ WEIGHT) @ HEAD * scale + x[:, :3] @ HEAD[:3])
 
-    def edit() -> None:
+    def edit(to: float) -> None:
         nonlocal scale
-        scale = -2.0
+        scale = to
 
     make: Any = tf.constant if framework == "tensorflow" else jnp.asarray
     return net, make(INPUTS), calls, edit
@@ -141,7 +142,7 @@ def test_an_unedited_net_is_traced_once_and_an_edited_one_once_more(framework: s
         for k in range(3):
             explain(2 * x, k)
         assert len(calls) == once, "other numbers and other classes are no edit"
-        edit()
+        edit(-2.0)
         after = explain(x, 1)
         again = len(calls)
         for k in range(3):
@@ -150,3 +151,19 @@ def test_an_unedited_net_is_traced_once_and_an_edited_one_once_more(framework: s
         assert again > once, "the edit was not seen"
     backlight.forget()
     assert all(np.abs(one - other).max() > 1e-3 for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
+@pytest.mark.parametrize("framework", ["tensorflow", "jax"])
+def test_a_net_toggled_between_two_states_is_traced_once_for_each(framework: str) -> None:
+    with double():
+        net, x, calls, edit = counted(framework)
+        gradient, counts, values = METHODS["saliency"], [], []
+        for scale in (1.0, -2.0, 1.0, -2.0):
+            edit(scale)
+            values.append(np.asarray(gradient(net, x, 1).values))
+            counts.append(len(calls))
+    backlight.forget()
+    assert counts[0] < counts[1] == counts[2] == counts[3]
+    np.testing.assert_array_equal(values[:2], values[2:])
+    assert np.abs(values[0] - values[1]).max() > 1e-3

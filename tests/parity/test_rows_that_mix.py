@@ -57,6 +57,8 @@ WORDS = {
     "similarity": "mm|dot|mat|einsum",
     "maximum": "max|sub",
     "layer": "norm|layer|mean|var|attention|lstm|scan|dot|div",
+    "rows_swapped": "stack|pack|concat",
+    "row_beside_others": "add|sub",
 }
 """What a warning may call the operation at which rows meet."""
 
@@ -83,6 +85,10 @@ def torch_mixing() -> dict[str, Net]:
         "similarity": lambda x: (x @ x.T) @ x @ weight,
         "maximum": lambda x: (x - x.amax(0)) @ weight,
         "layer": lambda x: norm(x) @ weight,
+        "rows_swapped": lambda x: torch.stack([torch.tanh(row) @ weight for row in x][::-1]),
+        "row_beside_others": lambda x: torch.stack(
+            [(row - torch.tanh(x[0])) @ weight for row in x]
+        ),
     }
 
 
@@ -110,6 +116,10 @@ def tensorflow_mixing() -> dict[str, Net]:
         "similarity": lambda x: (x @ tf.transpose(x)) @ x @ weight,
         "maximum": lambda x: (x - tf.reduce_max(x, 0)) @ weight,
         "layer": lambda x: norm(x, training=True) @ weight,
+        "rows_swapped": lambda x: tf.stack(tf.unstack(tf.tanh(x) @ weight)[::-1]),
+        "row_beside_others": lambda x: (
+            tf.stack([row - tf.tanh(x[0]) for row in tf.unstack(x)]) @ weight
+        ),
     }
 
 
@@ -136,6 +146,8 @@ def jax_mixing() -> dict[str, Net]:
         "similarity": lambda x: (x @ x.T) @ x @ WEIGHT,
         "maximum": lambda x: (x - x.max(0)) @ WEIGHT,
         "layer": normed,
+        "rows_swapped": lambda x: jnp.stack([jnp.tanh(row) @ WEIGHT for row in x][::-1]),
+        "row_beside_others": lambda x: jnp.stack([(row - jnp.tanh(x[0])) @ WEIGHT for row in x]),
     }
 
 
@@ -169,6 +181,8 @@ def torch_apart() -> dict[str, Net]:
         "running_statistics": lambda x: norm(x[:, 0]) @ weight,
         "token": lambda x: torch.cat([token.expand(len(x), -1, -1), x], 1).mean(1) @ weight,
         "sums_of_weights": lambda x: x[:, 0] @ (weight - weight.mean(0)),
+        "row_by_row": lambda x: torch.stack([torch.tanh(row[0] @ square) @ weight for row in x]),
+        "rows_joined": lambda x: torch.cat([torch.tanh(one[:, 0]) @ weight for one in x.split(1)]),
     }
 
 
@@ -215,6 +229,12 @@ def tensorflow_apart() -> dict[str, Net]:
             tf.reduce_mean(tf.concat([tf.repeat(token, tf.shape(x)[0], 0), x], 1), 1) @ weight
         ),
         "sums_of_weights": lambda x: x[:, 0] @ (weight - tf.reduce_mean(weight, 0)),
+        "row_by_row": lambda x: tf.stack(
+            [tf.linalg.matvec(weight, tf.tanh(row[0]), True) for row in tf.unstack(x)]
+        ),
+        "rows_joined": lambda x: tf.concat(
+            [tf.tanh(x[n : n + 1, 0]) @ weight for n in range(int(x.shape[0]))], 0
+        ),
     }
 
 
@@ -250,6 +270,10 @@ def jax_apart() -> dict[str, Net]:
             jnp.concatenate([jnp.tile(SEQUENCES[:1, :1], (len(x), 1, 1)), x], 1).mean(1) @ WEIGHT
         ),
         "sums_of_weights": lambda x: x[:, 0] @ (WEIGHT - WEIGHT.mean(0)),
+        "row_by_row": lambda x: jnp.stack([jnp.tanh(row[0] @ SQUARE) @ WEIGHT for row in x]),
+        "rows_joined": lambda x: jnp.concatenate(
+            [jnp.tanh(x[n : n + 1, 0]) @ WEIGHT for n in range(len(x))]
+        ),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from backlight.graph.alignment import apart, crossed, together
-from backlight.graph.atoms import Atom, Axes, Role, has, length_of, lost, other
+from backlight.graph.atoms import Atom, Axes, Axis, Role, has, length_of, lost, other
 from backlight.graph.graph import Graph, Node
 from backlight.graph.primitives import Family, family
 
@@ -24,8 +24,10 @@ class GraphAxes:
         count: how many examples there are; lengths that the graph does not know are taken for it.
         axes: of each value that depends on an input or differs from example to example, by number.
         mixing: positions of the nodes at which rows look at each other: what they give for one example
-            depends on the inputs of others too.
+            depends on the inputs of others too. What is made of one row alone looks at no other until it
+            meets another one, or comes out in the place of another one.
         random: positions of the nodes that give other numbers in each run.
+        rows: of each value that is made of one row alone, which.
     """
 
     graph: Graph
@@ -33,6 +35,7 @@ class GraphAxes:
     axes: dict[int, Axes] = field(default_factory=dict)
     mixing: list[int] = field(default_factory=list)
     random: list[int] = field(default_factory=list)
+    rows: dict[int, int] = field(default_factory=dict)
 
     @staticmethod
     def of(graph: Graph, count: int | None = None) -> "GraphAxes":
@@ -70,7 +73,8 @@ class GraphAxes:
         from backlight.graph.axis_rules import RULES
 
         touched = set(self.graph.sources)
-        for position, node in enumerate(self.graph.nodes):
+        nodes = self.graph.nodes
+        for position, node in enumerate(nodes):
             if node.primitive == "random":
                 self.random.append(position)
             if not any(value in self.axes for value in node.operands):
@@ -81,6 +85,7 @@ class GraphAxes:
             if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
                 rule = pointwise
             found = rule(application)
+            self._follow_rows(application)
             if not touched.isdisjoint(node.operands):
                 touched.update(node.results)
                 if application.mixes:
@@ -88,6 +93,24 @@ class GraphAxes:
             for value, axes in zip(node.results, found, strict=False):
                 if value not in self.graph.sources:
                     self.axes[value] = self.checked(value, axes)
+        ends = self.rows.keys() & self.graph.targets
+        if ends and not self.mixing:  # one row stands for all
+            producers = {value: at for at, node in enumerate(nodes) for value in node.results}
+            self.mixing += sorted({producers[value] for value in ends})
+
+    def _follow_rows(self, given: "Application") -> None:
+        """Notes of which row alone the results are made."""
+        results = given.node.results
+        self.rows |= {results[number]: row for number, row in given.picked.items()}
+        rows = {row for row in given.rows if row is not None}
+        if not rows or given.whole:
+            return
+        if len(rows) > 1 or any(
+            has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes
+        ):
+            given.mixes = True
+        else:
+            self.rows |= dict.fromkeys(results, rows.pop())
 
     def checked(self, value: int, axes: Axes) -> Axes:
         """The axes, lost where they have not the lengths that the backend says."""
@@ -120,12 +143,16 @@ class Application:
         node: what is done.
         operands: the axes of what it reads.
         mixes: whether a rule found that rows look at each other here.
+        picked: by the number of a result, the one row that it is taken from.
+        whole: whether rows that were apart are put back into their places.
     """
 
     within: GraphAxes
     node: Node
     operands: list[Axes]
     mixes: bool = False
+    picked: dict[int, int] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def first(self) -> Axes:
@@ -135,6 +162,16 @@ class Application:
     def attributes(self) -> Mapping[str, object]:
         return self.node.attributes
 
+    @property
+    def rows(self) -> list[int | None]:
+        """Of each operand, the one row that it is made of; None of what is made of all, or of none."""
+        return [self.within.rows.get(value) for value in self.node.operands]
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return self.within.count
+
     def lengths(self, result: int = 0) -> tuple[int, ...]:
         """The shape of a result."""
         return self.within.lengths(self.node.results[result])
@@ -143,6 +180,18 @@ class Application:
         """Says that numbers at different places of these axes look at each other."""
         given = self.operands[operand]
         self.mixes |= any(has(given[axis], Role.EXAMPLES) for axis in axes)
+
+    def pick(self, axis: int, start: int, length: int, result: int = 0) -> None:
+        """Says that a result has some places of an axis and no others."""
+        if length == 1 and self.first[axis] == examples(self.count):
+            self.picked[result] = start
+        elif length != length_of(self.first[axis]):
+            self.along((axis,))
+
+    def gathered(self) -> Axis | None:
+        """The examples, if the operands are a row each, in order, and are put one beside the other."""
+        self.whole = self.rows == list(range(self.count))
+        return examples(self.count) if self.whole else None
 
 
 Rule = Callable[[Application], Sequence[Axes]]

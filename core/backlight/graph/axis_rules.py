@@ -19,7 +19,7 @@ from backlight.graph.atoms import (
     other,
     regrouped,
 )
-from backlight.graph.axes import Application, GraphAxes, Rule, unknown
+from backlight.graph.axes import Application, GraphAxes, Rule, examples, unknown
 from backlight.graph.placing import cut, padded, put, resized, rolled, turned, widened, windowed
 
 
@@ -87,10 +87,11 @@ def sliced(given: Application) -> Sequence[Axes]:
         if step < 0:
             axes = put(axes, place, turned(axes[place]))
             start, limit, step = length - 1 - start, length - 1 - limit, -step
+            given.along((place,))
         limit = length if limit < 0 else min(limit, length)
         kept = max(0, -(-(limit - start) // step))
         if kept != length:
-            given.along((place,))
+            given.pick(place, start, kept)
         axes = cut(axes, place, start, kept, step)
     return [axes]
 
@@ -101,9 +102,9 @@ def indexed(given: Application) -> Sequence[Axes]:
     return [one_of(given, axis, at % length_of(given.first[axis]))]
 
 
-def one_of(given: Application, axis: int, at: int) -> Axes:
+def one_of(given: Application, axis: int, at: int, result: int = 0) -> Axes:
     """One place along an axis, which goes."""
-    given.along((axis,))
+    given.pick(axis, at, 1, result)
     found = cut(given.first, axis, at, 1)
     return (*found[:axis], *found[axis + 1 :])
 
@@ -111,14 +112,15 @@ def one_of(given: Application, axis: int, at: int) -> Axes:
 def split(given: Application) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     sizes: Any = given.attributes["sizes"]
-    given.along((axis,))
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        given.pick(axis, start, size, number)
     return [cut(given.first, axis, start, size) for start, size in zip(starts, sizes, strict=True)]
 
 
 def unstacked(given: Application) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
-    return [one_of(given, axis, at) for at in range(len(given.node.results))]
+    return [one_of(given, axis, at, at) for at in range(len(given.node.results))]
 
 
 def padded_(given: Application) -> Sequence[Axes]:
@@ -135,7 +137,9 @@ def concatenated(given: Application) -> Sequence[Axes]:
     """Parts one after the other; their other axes together are where all of them are."""
     axis: Any = given.attributes["axis"]
     found, _ = together([put(axes, axis, ()) for axes in given.operands])
-    found[axis] = joined(axes[axis] for axes in given.operands)
+    parts = [axes[axis] for axes in given.operands]
+    rows = None if any(parts) else given.gathered()
+    found[axis] = rows or joined(parts)
     return [settled(found)]
 
 
@@ -143,7 +147,8 @@ def stacked(given: Application) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     found, origins = together(given.operands)
     axes = apart(found, origins)
-    return [(*axes[:axis], other(len(given.operands)), *axes[axis:])]
+    new = given.gathered() or other(len(given.operands))
+    return [(*axes[:axis], new, *axes[axis:])]
 
 
 def flipped(given: Application) -> Sequence[Axes]:
@@ -207,7 +212,22 @@ def written(given: Application) -> Sequence[Axes]:
         after = length_of(whole[place]) - start - length_of(part[place])
         axes = padded(axes, place, start, after)
     found, origins = together([whole, axes])
+    along = _place_of_row(given, starts)
+    if along is not None:
+        found[along], given.whole = examples(given.count), True
     return [apart(found, origins)]
+
+
+def _place_of_row(given: Application, starts: Sequence[int]) -> int | None:
+    """The axis along which a row is written into its place beside the only other one."""
+    whole, part = (tuple(map(length_of, axes)) for axes in given.operands[:2])
+    places = [
+        place for place, pair in enumerate(zip(whole, part, strict=True)) if len(set(pair)) > 1
+    ]
+    if {*given.rows[:2]} != {0, 1} or given.count != 2 or len(places) != 1:
+        return None
+    (place,) = places
+    return place if (whole[place], starts[place]) == (2, given.rows[1]) else None
 
 
 def product(given: Application) -> Sequence[Axes]:

@@ -31,6 +31,8 @@ class Dependence:
         producers: the position of the node that gives each value.
         touched, active: see above.
         reached: the values that a derivative can pass to from a source.
+        moving: the same where no gradient was stopped: what is touched and not among them is chosen by
+            the sources, by tests and places, and changes in jumps.
         rows: the values that differ from example to example, the touched ones included.
         made: the values that are made of numbers in the code, without any array.
         needed: the positions of the nodes that the targets depend on.
@@ -48,6 +50,7 @@ class Dependence:
         self.producers: dict[int, int] = {}
         self.touched = set(graph.sources)
         self.active = {v for v in graph.sources if self.values[v].dtype.differentiable}
+        self.moving = set(self.active)
         self.rows = {*graph.rows, *graph.sources}
         self.made: set[int] = set()
         self._numbers: dict[int, Numbers] = {}
@@ -104,6 +107,10 @@ class Dependence:
 
     def is_touched(self, node: Node) -> bool:
         return not self.touched.isdisjoint(node.operands)
+
+    def is_chosen(self, value: int) -> bool:
+        """Whether a value changes in jumps alone, where the sources choose another one."""
+        return value in self.touched and value not in self.moving
 
     def is_constant(self, value: int) -> bool:
         """Whether a value is the same for all examples, whatever is explained."""
@@ -163,6 +170,8 @@ class Dependence:
             self.touched.update(node.results)
         if node.primitive != "stop_gradient" and not self.active.isdisjoint(node.operands):
             self.active.update(v for v in node.results if self.values[v].dtype.differentiable)
+        if not self.moving.isdisjoint(node.operands):
+            self.moving.update(v for v in node.results if self.values[v].dtype.differentiable)
         if not self.rows.isdisjoint(node.operands):
             self.rows.update(node.results)
         if all(self._is_made(value) for value in node.operands):

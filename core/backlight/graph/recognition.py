@@ -289,6 +289,7 @@ def operated(
         replayable=unit.replayable,
         channel_axis=channel_axis(unit),
         rectified=known.issuperset(unit.inputs),
+        chosen=unit.kind is Kind.SHIFT and any(map(flow.is_chosen, flow.nodes[unit.core].operands)),
     )
     parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)

@@ -1,0 +1,86 @@
+"""At which operations rows look at each other, where the net takes rows out of the batch."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from backlight.graph.axes import GraphAxes
+from tests.core.graph.building import Building
+
+Net = Callable[[Building, int], int]
+
+
+def row(b: Building, x: int, at: int) -> int:
+    return b.do("tanh", b.do("index", x, axis=0, at=at, place=f"row {at}"))
+
+
+def slices(b: Building, x: int, ends: tuple[tuple[int, int], ...], step: int = 1) -> list[int]:
+    return [
+        b.do("slice", x, starts=(start, 0), limits=(end, 3), strides=(step, 1), place="slice")
+        for start, end in ends
+    ]
+
+
+def filled(b: Building, x: int, places: tuple[int, ...], also: int | None = None) -> int:
+    whole = b.do("broadcast", 0.0, shape=(2, 3), axes=())
+    for at, place in enumerate(places):
+        (part,) = slices(b, x, ((at, at + 1),))
+        part = part if also is None else b.do("add", part, row(b, x, also))
+        before, whole = whole, b.graph.value((2, 3))
+        b.samples[whole] = np.zeros((2, 3))
+        b.graph.node("update", (before, part), (whole,), {"starts": (place, 0)}, place="update")
+    return whole
+
+
+APART: dict[str, Net] = {
+    "stacked": lambda b, x: b.do("stack", row(b, x, 0), row(b, x, 1), axis=0),
+    "stacked last": lambda b, x: b.do(
+        "transpose", b.do("stack", row(b, x, 0), row(b, x, 1), axis=1), permutation=(1, 0)
+    ),
+    "joined": lambda b, x: b.do("concat", *slices(b, x, ((0, 1), (1, 2))), axis=0),
+    "written": lambda b, x: filled(b, x, (0, 1)),
+    "all of them": lambda b, x: slices(b, x, ((0, 2),))[0],
+}
+MIXED: dict[str, tuple[str, Net]] = {
+    "swapped": ("stack", lambda b, x: b.do("stack", row(b, x, 1), row(b, x, 0), axis=0)),
+    "one for all": ("stack", lambda b, x: b.do("stack", row(b, x, 0), row(b, x, 0), axis=0)),
+    "one alone": ("tanh", lambda b, x: row(b, x, 0)),
+    "met": ("add", lambda b, x: b.do("add", row(b, x, 0), row(b, x, 1))),
+    "met all": ("sub", lambda b, x: b.do("sub", x, row(b, x, 0))),
+    "joined the other way": (
+        "concat",
+        lambda b, x: b.do("concat", *slices(b, x, ((1, 2), (0, 1))), axis=0),
+    ),
+    "side by side": (
+        "concat",
+        lambda b, x: b.do("concat", row(b, x, 0), row(b, x, 1), axis=0),
+    ),
+    "written the other way": ("update", lambda b, x: filled(b, x, (1, 0))),
+    "written, and met": ("add", lambda b, x: filled(b, x, (0, 1), also=0)),
+    "stacked, then summed": (
+        "sum",
+        lambda b, x: b.do(
+            "sum", b.do("stack", row(b, x, 0), row(b, x, 1), axis=0), axes=(0,), keepdims=True
+        ),
+    ),
+    "backwards": ("slice", lambda b, x: slices(b, x, ((1, -3),), step=-1)[0]),
+}
+
+
+def mixing(net: Net) -> list[str]:
+    build = Building()
+    x = build.input(2, 3)
+    graph = build.between([x], [net(build, x)])
+    return [graph.nodes[at].place for at in GraphAxes.of(graph).mixing]
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_row_that_comes_back_alone_to_its_place_meets_no_other(name: str) -> None:
+    assert mixing(APART[name]) == []
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_where_rows_meet_is_said(name: str) -> None:
+    where, net = MIXED[name]
+    assert where in mixing(net)
