@@ -18,9 +18,11 @@ from backlight.operations import UNARY, Operation
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Capture, Captured, known_of
+from backlight_tensorflow.capture.graphs import Capture, Captured
+from backlight_tensorflow.capture.known import known_of
+from backlight_tensorflow.capture.lengths import shape_for
 from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
-from backlight_tensorflow.capture.tracing import LOCK, Trace, shape_for
+from backlight_tensorflow.capture.tracing import LOCK, Trace
 from backlight_tensorflow.engine.evaluation import Evaluation, Feeding, RuledEvaluation
 from backlight_tensorflow.engine.passes import Pass
 from backlight_tensorflow.engine.plans import Plan
