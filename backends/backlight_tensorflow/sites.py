@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,18 +11,35 @@ import tensorflow as tf
 from backlight.arrays import shape_of
 from backlight.errors import InputError, SiteError, UnknownNameError
 from backlight.model import Site
-from backlight_tensorflow.capture.flattening import SAME_VALUE, SHAPE_ONLY, Tensor
+from backlight_tensorflow.capture.flattening import (
+    SAME_VALUE,
+    SHAPE_ONLY,
+    Node,
+    Tensor,
+    Value,
+    needed,
+)
 from backlight_tensorflow.nets.calls import Request
 
 if TYPE_CHECKING:
-    from backlight_tensorflow.capture.tracing import Named, Trace
+    from backlight_tensorflow.capture.tracing import Trace
     from backlight_tensorflow.nets.recording import Call, Record
+
+
+@dataclass(frozen=True)
+class Named:
+    """An inner value that has a name."""
+
+    name: str
+    value: Value
+    kind: str
+    pooled: bool
 
 
 def inner_sites(traced: "Trace", request: Request) -> tuple[Site, ...]:
     """The named values that hold floating-point numbers for each of the examples."""
     named = [each for each in traced.named.values() if may_be_site(each.value.tensor, traced)]
-    shapes = traced.shapes("sites", [each.value for each in named], request)
+    shapes = traced.shapes([each.value for each in named], request)
     return tuple(
         Site(each.name, shape, each.kind, each.pooled)
         for each, shape in zip(named, shapes, strict=True)
@@ -29,7 +47,7 @@ def inner_sites(traced: "Trace", request: Request) -> tuple[Site, ...]:
     )
 
 
-def named_site(traced: "Trace", request: Request, name: str) -> "Named":
+def named_site(traced: "Trace", request: Request, name: str) -> Named:
     """The value of this name, or of this last part of a name if only one has it.
 
     Raises:
@@ -53,7 +71,7 @@ def named_site(traced: "Trace", request: Request, name: str) -> "Named":
     return found
 
 
-def replacement(given: object, site: "Named", request: Request) -> Tensor:
+def replacement(given: object, site: Named, request: Request) -> Tensor:
     """The value given for a site, if it fits there."""
     held = site.value.tensor
     tensor = tf.convert_to_tensor(given, held.dtype if isinstance(given, np.ndarray) else None)
@@ -79,7 +97,7 @@ def may_be_site(tensor: Tensor, traced: "Trace") -> bool:
     return tensor.shape.rank > 0 and tensor.shape[0] in (None, traced.count)
 
 
-def require_examples(site: "Named | None", shape: tuple[int, ...], request: Request) -> None:
+def require_examples(site: Named | None, shape: tuple[int, ...], request: Request) -> None:
     """Raise SiteError if a value that was computed has not one row per example."""
     if site is not None and shape[:1] != (request.count,):
         raise SiteError(
@@ -88,7 +106,7 @@ def require_examples(site: "Named | None", shape: tuple[int, ...], request: Requ
         )
 
 
-def advice(traced: "Trace", nested: "list[Named]") -> str:
+def advice(traced: "Trace", nested: list[Named]) -> str:
     if nested:
         return f"Say which: {', '.join(each.name for each in nested)}."
     if traced.by_operation:
@@ -102,11 +120,11 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
     What a loop's body computes is not among the values of the flat graph. And a layer may be called
     for nothing, by Keras to see the shape of its results; such calls do not count.
     """
-    needed = set(made.flat.needed(without=SHAPE_ONLY))
+    used = set(needed(made.flat.nodes, made.flat.outputs, SHAPE_ONLY))
     calls: dict[str, list[Call]] = {}
     extents: dict[Call, str] = {}
     for record in records:
-        found = [value for value in made.flat.of(record.tensor) if value.node in needed]
+        found = [value for value in made.flat.of(record.tensor) if value.node in used]
         if not found:
             continue
         counted = calls.setdefault(record.path, [])
@@ -115,7 +133,7 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
         name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
         extents[record.call] = name
         name += "" if record.position is None else f"[{record.position}]"
-        made.name(name, found[0], record.kind, record.pooled)
+        made.named[name] = Named(name, found[0], record.kind, record.pooled)
     made.note_calls(extents)
 
 
@@ -123,12 +141,37 @@ def name_operations(made: "Trace", listed: bool) -> None:
     """Name the results of operations as the graph does; they are listed as sites in a network that is no
     Keras model."""
     made.by_operation = listed
+    names = made.named if listed else made.operations
     seen: Counter[str] = Counter()
-    for node in made.flat.needed():
-        if node.op.type in SAME_VALUE or not made.depends(node):
+    for node in needed(made.flat.nodes, made.flat.outputs):
+        if node.op.type in SAME_VALUE or made.dependent.isdisjoint(node.outputs):
             continue
         seen[node.op.name] += 1
         name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
         for position, value in enumerate(node.outputs):
-            several = f"[{position}]" if len(node.outputs) > 1 else ""
-            made.name(name + several, value, node.op.type, "Pool" in node.op.type, listed)
+            full = name + (f"[{position}]" if len(node.outputs) > 1 else "")
+            names[full] = Named(full, value, node.op.type, "Pool" in node.op.type)
+
+
+def places_of(traced: "Trace", calls: Sequence[tuple["Call", str]]) -> dict[Node, str]:
+    """Where operations are: the names of the layers that they were made in, the innermost, or their own.
+
+    Args:
+        calls: of layers, by their names as sites.
+    """
+    if traced.by_operation:
+        named = ((each.value.node, name) for name, each in reversed(traced.named.items()))
+        return {node: name for node, name in named if node is not None}
+    layers = {
+        (call.graph, operation): name
+        for call, name in sorted(calls, key=extent, reverse=True)
+        for operation in range(call.start + 1, call.end + 1)
+    }
+    at = ((node, (node.op.graph, node.op._id)) for node in traced.flat.nodes)
+    return {node: layers[place] for node, place in at if place in layers}
+
+
+def extent(called: tuple["Call", str]) -> tuple[int, int, str]:
+    """How much a call has inside, by which calls are ordered from the innermost to the outermost."""
+    call, name = called
+    return call.end - call.start, -len(name), name

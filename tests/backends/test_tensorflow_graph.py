@@ -16,7 +16,8 @@ from tensorflow import raw_ops as raw
 from backlight.graph.graph import Graph
 from backlight.graph.primitives import body_values
 from backlight_tensorflow.capture.flattening import flatten
-from backlight_tensorflow.capture.graphs import Capture, known_of
+from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.table import ROWS, SAME
 
 Numbers = NDArray[Any]
@@ -172,6 +173,21 @@ def test_rows_of_the_table(name: str) -> None:
         np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-5)
         return
     alike(call, *given)
+
+
+def test_a_place_along_an_axis_of_unknown_length() -> None:
+    """Counted from the front it is known; counted from the back it is not."""
+
+    def last_node(call: Callable[[Any], Any]) -> Any:
+        spec = tf.TensorSpec((2, None, 4), tf.float64)
+        flat = flatten(tf.function(call, autograph=False).get_concrete_function(spec).graph)
+        known = known_of(lambda value: value.tensor)
+        found = Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").found
+        return next(each for each in found.graph.nodes if each.type == "StridedSlice")
+
+    node = last_node(lambda x: x[:, 3])
+    assert (node.primitive, dict(node.attributes)["at"]) == ("index", 3)
+    assert last_node(lambda x: x[:, -1]).primitive == "other"
 
 
 WINDOWS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {

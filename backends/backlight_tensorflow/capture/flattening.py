@@ -13,15 +13,10 @@ import tensorflow as tf
 Tensor: TypeAlias = tf.Tensor
 
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-SAME_VALUE = {
-    "Identity",
-    "IdentityN",
-    "Cast",
-    "StopGradient",
-    "PreventGradient",
-    "EnsureShape",
-    "CheckNumerics",
-}
+SAME_VALUE = frozenset(
+    {"Identity", "IdentityN", "Cast", "StopGradient"}
+    | {"PreventGradient", "EnsureShape", "CheckNumerics"}
+)
 """Operations whose first result (or each of the results) is the operand of the same place."""
 
 SHAPE_ONLY = {"ZerosLike", "OnesLike", "Shape", "ShapeN", "Rank", "Size"}
@@ -111,31 +106,34 @@ class Flat:
     def of(self, tensor: Tensor) -> list[Value]:
         return self.values.get(id(tensor), [])
 
-    def needed(
-        self, outputs: Iterable[Value] | None = None, without: Container[str] = ()
-    ) -> list[Node]:
-        """The nodes that these values (or the graph's outputs) are computed from, in order.
 
-        What leads there through operations of the types `without` only is left out.
-        """
-        found: set[Node] = set()
-        waiting = [value.node for value in (self.outputs if outputs is None else outputs)]
-        while waiting:
-            node = waiting.pop()
-            if node is not None and node not in found:
-                found.add(node)
-                if node.op.type not in without:
-                    waiting.extend(value.node for value in node.inputs)
-        return [node for node in self.nodes if node in found]
+def needed(
+    nodes: Iterable[Node], outputs: Iterable[Value], without: Container[str] = ()
+) -> list[Node]:
+    """Those of the nodes that these values are computed from, in order.
 
-    def dependent(self, arguments: Iterable[Value]) -> set[Node]:
-        """The nodes that these arguments lead to."""
-        reached, found = set(arguments), set()
-        for node in self.nodes:
-            if not reached.isdisjoint(node.inputs):
-                found.add(node)
-                reached.update(node.outputs)
-        return found
+    What leads there through operations of the types `without` only is left out.
+    """
+    found: set[Node] = set()
+    waiting = [value.node for value in outputs]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            if node.op.type not in without:
+                waiting.extend(value.node for value in node.inputs)
+    return [node for node in nodes if node in found]
+
+
+def reached(
+    nodes: Iterable[Node], sources: Iterable[Value], without: Container[str] = ()
+) -> set[Value]:
+    """The values that hang on the sources by these nodes, in order, and the sources themselves."""
+    found = set(sources)
+    for node in nodes:
+        if node.op.type not in without and not found.isdisjoint(node.inputs):
+            found.update(node.outputs)
+    return found
 
 
 def flatten(graph: tf.Graph) -> Flat:

@@ -4,98 +4,23 @@ Lengths and constants are read off a copy for a few examples, in which TensorFlo
 run. A node's `native` is the operations that run it, see `grouping`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from backlight.graph.graph import Graph
-from backlight.graph.graph import Node as CoreNode
-from backlight.graph.primitives import evaluated
-from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, needed
 from backlight_tensorflow.capture.gradients import derivatives_of
-from backlight_tensorflow.capture.grouping import Group, Surroundings, grouped
-from backlight_tensorflow.table import dtype_of, primitives_of
-from backlight_tensorflow.table.reading import BEFORE, Reading, Shape
+from backlight_tensorflow.capture.grouping import Group, Surroundings, convolution, grouped
+from backlight_tensorflow.capture.known import Known, known_of
+from backlight_tensorflow.expansions import kept_whole
+from backlight_tensorflow.table import dtype_of
+from backlight_tensorflow.table.reading import BEFORE, Shape
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of values without running anything.
-
-    Attributes:
-        shape: of a value; -1 for unknown lengths.
-        static: what a value always is; None where it hangs on arguments or weights.
-    """
-
-    shape: Callable[[Value], Shape]
-    static: Callable[[Value], NDArray[Any] | None]
-
-    def read(self, node: Node) -> Reading:
-        shapes, results = (list(map(self.shape, each)) for each in (node.inputs, node.outputs))
-        return Reading(node.op, shapes, results, lambda place: self.static(node.inputs[place]))
-
-
-def known_of(
-    tensor: Callable[[Value], tf.Tensor], shapes: dict[Value, Shape] | None = None
-) -> Known:
-    """What a graph says of its tensors, but for shapes that are known otherwise."""
-
-    @cache
-    def static(value: Value) -> NDArray[Any] | None:
-        found = tensor(value)
-        if found.dtype in (tf.resource, tf.variant, tf.string):
-            return None
-        number = tf.get_static_value(found)
-        if number is None and value.node is not None and found.dtype.is_integer:
-            number = folded(value, value.node)
-        return None if number is None else np.asarray(number)
-
-    def folded(value: Value, node: Node) -> NDArray[Any] | None:
-        """Axes and lengths that are computed from constants."""
-        operands = [static(each) for each in node.inputs]
-        numbers = [each for each in operands if each is not None]
-        if len(numbers) < len(operands) or len(node.outputs) > 1 or not operands:
-            return None
-        if node.op.type == "Range":
-            start, stop, step = (int(each) for each in numbers)
-            return np.arange(start, stop, step)
-        *more, last = primitives_of(known.read(node))
-        if more:
-            return None
-        made = CoreNode(last.primitive, (), (), last.attributes)
-        results = evaluated(made, [numbers[place] for place in last.operands])
-        return None if results is None else results[0]
-
-    @cache
-    def shape(value: Value) -> Shape:
-        if shapes is not None and value in shapes:
-            return shapes[value]
-        found = value.tensor if value.tensor.dtype == tf.resource else tensor(value)
-        held = shape_held(found)
-        return () if held.rank is None else tuple(-1 if each is None else each for each in held)
-
-    known = Known(shape, static)
-    return known
-
-
-def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
-    """The shape of an array, or of the variable that a handle is of."""
-    if tensor.dtype != tf.resource:
-        return tensor.shape
-    held = getattr(tensor, "_handle_data", None)
-    return (
-        tf.TensorShape(held.shape_and_type[0].shape)
-        if held and held.shape_and_type
-        else tensor.shape
-    )
 
 
 @dataclass(eq=False)
@@ -145,51 +70,34 @@ class Capture:
         self._graph, self._known, self._place = self.found.graph, known, place
         for source in sources:
             self._note(source, self._new(source))
-        needed = Flat([], [*targets], [*nodes]).needed(without=SHAPE_ONLY)
         fixed = frozenset({*targets, *kept})
-        around = Surroundings(needed, frozenset(sources), fixed, known.read)
-        groups = grouped(around, lambda group: opens(self._body(group)))
-        self._groups = {value: group for group in groups for value in group.outputs}
-        self._fill(targets, {node: at for at, node in enumerate(needed)})
+        around = Surroundings(
+            needed(nodes, targets, SHAPE_ONLY), frozenset(sources), fixed, known.read
+        )
+        enters = lambda group: opens(self._body(group))  # noqa: E731
+        find = lambda node: kept_whole(around, node, enters) or convolution(around, node)  # noqa: E731
+        self._fill(grouped(around, find), targets)
         numbers = self.found.numbers
         self._graph.sources = tuple(numbers[value] for value in sources)
         self._graph.targets = tuple(map(self._value, targets))
         self._graph.kept = frozenset(numbers[value] for value in kept if value in numbers)
         self._graph.rows = frozenset(numbers[value] for value in rows if value in numbers)
 
-    def _fill(self, targets: Sequence[Value], position: Mapping[Node, int]) -> None:
-        """Append the groups that the targets depend on, in order, but each behind what it reads."""
-        needed: set[Group] = set()
-        waiting = self._makers(targets)
-        while waiting:
-            group = waiting.pop()
-            if group not in needed:
-                needed.add(group)
-                waiting += self._makers(group.operands)
-        done: set[Group] = set()
-        for last in sorted(needed, key=lambda group: position[group.nodes[-1]]):
-            waiting = [last]
-            while waiting:
-                group = waiting[-1]
-                before = [each for each in self._makers(group.operands) if each not in done]
-                if group in done or not before:
-                    waiting.pop()
-                    if group not in done:
-                        done.add(group)
-                        self._append(group)
-                else:
-                    waiting += before
+    def _fill(self, groups: Sequence[Group], targets: Sequence[Value]) -> None:
+        """Append the groups that the targets depend on. What a group reads is there before its core."""
+        wanted, found = set(filter(self._is_computed, targets)), []
+        for group in reversed(groups):
+            if not wanted.isdisjoint(group.outputs):
+                found.append(group)
+                wanted.update(filter(self._is_computed, group.operands))
+        for group in reversed(found):
+            self._append(group)
 
-    def _makers(self, values: Iterable[Value]) -> list[Group]:
-        return [group for value in values if (group := self._maker(value)) is not None]
-
-    def _maker(self, value: Value) -> Group | None:
-        """What computes a value that is neither given nor constant."""
-        if value in self.found.numbers or value not in self._groups or is_weight(value):
-            return None
-        if value.node is not None and value.node.op.type in LIKES:
-            return None
-        return None if self._known.static(value) is not None else self._groups[value]
+    def _is_computed(self, value: Value) -> bool:
+        """Whether it is neither given nor constant."""
+        if value in self.found.numbers or value.node is None or is_weight(value):
+            return False
+        return value.node.op.type not in LIKES and self._known.static(value) is None
 
     def _append(self, group: Group) -> None:
         operands = {value: self._value(value) for value in group.operands}

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
 
-import tensorflow as tf
-
-from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value
-from backlight_tensorflow.engine.copying import has_users_gradient
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, reached
 from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Step, Steps
 
-FROM_ARRAYS, TO_ARRAYS = "TensorListFromTensor", "TensorListStack"
-"""What turns arrays into the lists that loops work on, and back."""
+CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "Conv2DBackpropInput", "DepthwiseConv2dNative"})
 UNREPEATABLE = frozenset(
     {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule", "CudnnRNNV3"}
 )
@@ -40,6 +38,21 @@ class Group:
     body: Flat | None = None
     replayable: bool = True
 
+    @classmethod
+    def whole(
+        cls,
+        primitive: str,
+        nodes: Sequence[Node],
+        core: Node,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        body: Flat | None = None,
+        replayable: bool = True,
+    ) -> Self:
+        """One primitive of all the inputs."""
+        steps = [Step(primitive, tuple(range(len(inputs))))]
+        return cls(tuple(nodes), core, inputs, outputs, steps, body, replayable)
+
     @property
     def operands(self) -> list[Value]:
         """The inputs that the steps read."""
@@ -63,16 +76,16 @@ class Surroundings:
     fixed: frozenset[Value]
     read: Callable[[Node], Reading]
     users: dict[Value, list[Node]] = field(default_factory=dict)
-    touched: set[Value] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.touched.update(self.sources)
         for node in self.nodes:
             if node.op.type not in SHAPE_ONLY:
                 for value in dict.fromkeys(node.inputs):
                     self.users.setdefault(value, []).append(node)
-                if not self.touched.isdisjoint(node.inputs):
-                    self.touched.update(node.outputs)
+
+    @cached_property
+    def touched(self) -> set[Value]:
+        return reached(self.nodes, self.sources, SHAPE_ONLY)
 
     def sole_user(self, value: Value) -> Node | None:
         users = self.users.get(value, ())
@@ -87,27 +100,19 @@ class Surroundings:
         return value.node if alone else None
 
 
-def grouped(around: Surroundings, opens: Callable[[Group], bool]) -> list[Group]:
-    """All operations, by themselves or with others.
+def grouped(around: Surroundings, find: Callable[[Node], Group | None]) -> list[Group]:
+    """All operations, by themselves or with others, in the order of their cores.
 
     Args:
-        opens: whether a function with a gradient of the user's own is to be looked into.
+        find: what an operation is the core of, where that is more than itself.
     """
-    found: list[Group] = []
-    for node in around.nodes:
-        if has_users_gradient(node) and node.op.type == "IdentityN":
-            group = function(around, node)
-            if group is not None and group.body is not None and opens(group):
-                group = None
-        else:
-            find = GROUPS.get(node.op.type)
-            group = None if find is None else find(around, node)
-        if group is not None:
-            found.append(group)
+    found = [group for node in around.nodes if (group := find(node)) is not None]
     members = {node for group in found for node in group.nodes}
-    return found + [
+    found += [
         group for node in around.nodes if node not in members for group in single(around, node)
     ]
+    position = {node: at for at, node in enumerate(around.nodes)}
+    return sorted(found, key=lambda group: position[group.core])
 
 
 def single(around: Surroundings, node: Node) -> list[Group]:
@@ -140,76 +145,11 @@ def is_centre(around: Surroundings, node: Node) -> bool:
     )
 
 
-def function(around: Surroundings, node: Node) -> Group | None:
-    """A function with a gradient of the user's own, from its arguments to its results, as far as nothing
-    looks into it; None where no argument depends on what is explained.
-
-    TensorFlow has one operation behind it that hands on the results, then the arguments, which nothing
-    uses.
-    """
-    used = [around.is_used(value) for value in node.outputs]
-    results = [value for value, is_used in zip(node.inputs, used, strict=True) if is_used]
-    outputs = [value for value, is_used in zip(node.outputs, used, strict=True) if is_used]
-    arguments = [value for value, is_used in zip(node.inputs, used, strict=True) if not is_used]
-    if around.touched.isdisjoint(arguments):
-        return None
-    inside, whole = {node}, True
-    waiting = [value for value in results if value in around.touched]
-    while waiting:
-        value = waiting.pop()
-        before = value.node
-        if value in arguments or before in inside:
-            continue
-        if before is None or value in around.sources:
-            whole = False
-            continue
-        inside.add(before)
-        waiting.extend(each for each in before.inputs if each in around.touched)
-    hidden = [value for each in inside - {node} for value in each.outputs]
-    if not whole or not all(is_hidden(around, value, inside) for value in hidden):
-        return Group(
-            (node,), node, node.inputs, node.outputs, all_of("other", node.inputs), None, False
-        )
-    nodes = tuple(each for each in around.nodes if each in inside)
-    body = Flat(arguments, results, list(around.nodes))
-    return Group(nodes, node, arguments, outputs, all_of("call", arguments), body)
-
-
-def is_hidden(around: Surroundings, value: Value, inside: set[Node]) -> bool:
-    return value not in around.fixed and inside.issuperset(around.users.get(value, ()))
-
-
-def all_of(primitive: str, inputs: Sequence[Value]) -> Steps:
-    return [Step(primitive, tuple(range(len(inputs))))]
-
-
-def loop(around: Surroundings, node: Node) -> Group:
-    """A loop, which takes and gives arrays where it works on lists of them."""
-    nodes, inputs, outputs = [node], list(node.inputs), list(node.outputs)
-    for at, value in enumerate(node.inputs):
-        before = around.only_for(value, node)
-        if before is not None and before.op.type == FROM_ARRAYS:
-            nodes.insert(0, before)
-            inputs[at] = before.inputs[0]
-    for at, value in enumerate(node.outputs):
-        behind = around.sole_user(value)
-        if behind is not None and behind.op.type == TO_ARRAYS:
-            nodes.append(behind)
-            outputs[at] = behind.outputs[0]
-    lists = [
-        value for value in (*inputs, *filter(around.is_used, outputs))
-        if value.tensor.dtype == tf.variant and value in around.touched
-    ]  # fmt: skip
-    return Group(tuple(nodes), node, inputs, outputs, all_of("loop", inputs), None, not lists)
-
-
-def choice(around: Surroundings, node: Node) -> Group:
-    return Group((node,), node, node.inputs, node.outputs, all_of("loop", node.inputs))
-
-
 def convolution(around: Surroundings, node: Node) -> Group | None:
     """A convolution with what TensorFlow puts around it: a second place axis for signals, and rows that
     are spread over the batch instead of a dilation; None where there is nothing around it."""
+    if node.op.type not in CONVOLUTIONS:
+        return None
     *first, step = primitives_of(around.read(node))
     place = step.operands[0]
     inputs, value, nodes = list(node.inputs), node.outputs[0], [node]
@@ -262,12 +202,3 @@ def dilated(step: Step, before: Reading, behind: Reading) -> Step | None:
         for low, high, crop in zip(pads[::2], pads[1::2], crops[1::2], strict=True)
     )
     return replace(step, attributes={**old, "dilation": block, "padding": padding})
-
-
-GROUPS: dict[str, Callable[[Surroundings, Node], Group | None]] = {
-    **dict.fromkeys(("While", "StatelessWhile"), loop),
-    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), choice),
-    **dict.fromkeys(("Conv2D", "Conv3D", "Conv2DBackpropInput"), convolution),
-    "DepthwiseConv2dNative": convolution,
-}
-"""What is looked for around operations of a type."""

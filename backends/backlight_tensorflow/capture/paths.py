@@ -1,6 +1,6 @@
 """The way from the differentiated values to the score: the network's flat graph and the score's."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,16 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.scores import Score
-from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Tensor, Value, extend
+from backlight_tensorflow.capture.flattening import (
+    SHAPE_ONLY,
+    Flat,
+    Node,
+    Tensor,
+    Value,
+    extend,
+    needed,
+    reached,
+)
 from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.scores import scores_of
 
@@ -39,33 +48,23 @@ class Path:
     @cached_property
     def needed(self) -> list[Node]:
         """The operations that the sinks are computed from, in order."""
-        return Flat([], list(self.sinks), self.nodes).needed(without=SHAPE_ONLY)
+        return needed(self.nodes, self.sinks, SHAPE_ONLY)
 
     @cached_property
     def touched(self) -> set[Value]:
         """The values that depend on the places."""
-        return self._reached(SHAPE_ONLY)
+        return reached(self.needed, self.places, SHAPE_ONLY)
 
     @cached_property
     def beside(self) -> bool:
         """Whether what the network is called with gets into the way from the places in another way
         than through them."""
-        arguments = set(self.traced.arguments) - set(self.places)
-        reached = self._reached(())  # be it by their shape alone
+        others = self.traced.dependent - reached(self.needed, self.places)  # be it by shape alone
         return any(
-            value in arguments or (value.node is not None and self.traced.depends(value.node))
+            not others.isdisjoint(node.inputs)
             for node in self.needed
             if not self.touched.isdisjoint(node.outputs)
-            for value in node.inputs
-            if value not in reached
         )
-
-    def _reached(self, without: Collection[str]) -> set[Value]:
-        reached = set(self.places)
-        for node in self.needed:
-            if node.op.type not in without and not reached.isdisjoint(node.inputs):
-                reached.update(node.outputs)
-        return reached
 
 
 def path_to_score(
@@ -87,7 +86,7 @@ def path_to_score(
             walls.append(tf.identity(outputs[value]))
             return walls[-1]
 
-        entered = enter(scored) if scored is not None else entering(traced, enter)
+        entered = enter(scored) if scored is not None else traced.outputs_with(enter)
         arguments = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in operands]
         scores = tf.identity(scores_of(score, entered, arguments))
     captures = list(graph.captures)
@@ -108,21 +107,5 @@ def path_to_score(
 
 def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
     """The way to all floating-point outputs."""
-    found: list[Value] = []
-
-    def enter(value: Value) -> Tensor:
-        if value.tensor.dtype.is_floating:
-            found.append(value)
-        return value.tensor
-
-    entering(traced, enter)
+    found = [value for value in traced.output_values if value.tensor.dtype.is_floating]
     return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})
-
-
-def entering(traced: Trace, enter: Callable[[Value], Tensor]) -> object:
-    """The outputs in the network's own structure, each tensor by what `enter` gives for it."""
-
-    def result(leaf: object) -> object:
-        return enter(traced.flat.of(leaf)[0]) if isinstance(leaf, tf.Tensor) else leaf
-
-    return tf.nest.map_structure(result, traced.outputs, expand_composites=True)

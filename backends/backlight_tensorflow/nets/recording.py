@@ -110,10 +110,10 @@ class Recorder:
         noted.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
         return noted
 
-    def _note(self, part: keras.Operation, result: object, fed: object, call: Call) -> object:
+    def _note(self, part: keras.Operation, result: object, given: object, call: Call) -> object:
         kind = type(part).__name__
         path = "/".join(self._path)
-        known = {id(tensor) for tensor in tf.nest.flatten(fed)} | self._pooled.keys()
+        known = {id(tensor) for tensor in tf.nest.flatten(given)} | self._pooled.keys()
         several = len(tf.nest.flatten(result)) > 1
         position = iter(range(len(tf.nest.flatten(result))))
 

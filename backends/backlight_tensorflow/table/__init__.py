@@ -61,22 +61,10 @@ SAME: Mapping[str, str] = {
 }
 """What is one primitive of all its operands, without attributes that say more."""
 
-REDUCTIONS = {name: name.lower() for name in ("Sum", "Mean", "Max", "Min", "Prod", "Any", "All")}
-FINDS = {"ArgMax": "argmax", "ArgMin": "argmin"}
-SOFTMAXES = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
-
 
 def reduction(reading: Reading) -> Steps:
     keep = bool(reading.attribute("keep_dims"))
-    return reading.step(REDUCTIONS[reading.op.type], 0, axes=reading.axes(1), keepdims=keep)
-
-
-def find(reading: Reading) -> Steps:
-    return reading.step(FINDS[reading.op.type], 0, axis=reading.axis(1), keepdims=False)
-
-
-def softmax(reading: Reading) -> Steps:
-    return reading.step(SOFTMAXES[reading.op.type], 0, axes=(reading.rank - 1,))
+    return reading.step(reading.type.lower(), 0, axes=reading.axes(1), keepdims=keep)
 
 
 def cumsum(reading: Reading) -> Steps:
@@ -84,14 +72,6 @@ def cumsum(reading: Reading) -> Steps:
         return reading.step("linear_map")
     reverse = bool(reading.attribute("reverse"))
     return reading.step("cumsum", 0, axis=reading.axis(1), reverse=reverse)
-
-
-def top_k(reading: Reading) -> Steps:
-    return reading.step("top_k", 0, axis=reading.rank - 1, count=reading.results[0][-1])
-
-
-def convert(reading: Reading) -> Steps:
-    return reading.step("convert", to=dtype_of(reading.op.outputs[0].dtype))
 
 
 def dtype_of(dtype: tf.DType) -> DType:
@@ -105,14 +85,6 @@ def dtype_of(dtype: tf.DType) -> DType:
     return DType.INTEGER if dtype.is_integer else DType.OTHER
 
 
-def elu(reading: Reading) -> Steps:
-    return reading.step("elu", alpha=1.0)
-
-
-def leaky_relu(reading: Reading) -> Steps:
-    return reading.step("leaky_relu", slope=float(reading.attribute("alpha")))
-
-
 def bias_add(reading: Reading) -> Steps:
     if not reading.channels_first or reading.rank < 3:
         return reading.step("add")
@@ -124,7 +96,7 @@ def bias_add(reading: Reading) -> Steps:
 def select(reading: Reading) -> Steps:
     """The older of the two operations takes one test for each row."""
     rank, wide = reading.rank, len(reading.results[0])
-    if reading.op.type == "SelectV2" or rank in (0, wide):
+    if reading.type == "SelectV2" or rank in (0, wide):
         return reading.step("select")
     shape = (reading.shapes[0][0], *(1,) * (wide - 1))
     return [Step("reshape", (0,), {"shape": shape}, shape), Step("select", (BEFORE, 1, 2))]
@@ -134,8 +106,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def matrix_product(reading: Reading) -> Steps:
-    one = "transpose_a" if reading.op.type == "MatMul" else "adj_x"
-    other = "transpose_b" if reading.op.type == "MatMul" else "adj_y"
+    one = "transpose_a" if reading.type == "MatMul" else "adj_x"
+    other = "transpose_b" if reading.type == "MatMul" else "adj_y"
     before = [LETTERS[: len(shape) - 2] for shape in reading.shapes[:2]]
     # Leading axes are counted from the last one of them.
     wide = max(before, key=len)
@@ -168,54 +140,53 @@ def batch_norm(reading: Reading) -> Steps:
     return reading.step("batch_norm", 0, 1, 2, 3, 4, axis=axis, epsilon=epsilon)
 
 
-ROWS: Mapping[str, Row] = {
-    **dict.fromkeys(REDUCTIONS, reduction),
-    **dict.fromkeys(FINDS, find),
-    **dict.fromkeys(SOFTMAXES, softmax),
+BY_NAMES: Mapping[str, Row] = {
+    "Sum Mean Max Min Prod Any All": reduction,
+    "ArgMax ArgMin": lambda op: op.step(op.type.lower(), 0, axis=op.axis(1), keepdims=False),
+    "Softmax": lambda op: op.step("softmax", 0, axes=(op.rank - 1,)),
+    "LogSoftmax": lambda op: op.step("log_softmax", 0, axes=(op.rank - 1,)),
     "Cumsum": cumsum,
-    **dict.fromkeys(("TopK", "TopKV2"), top_k),
-    "Cast": convert,
-    "Elu": elu,
-    "LeakyRelu": leaky_relu,
+    "TopK TopKV2": lambda op: op.step("top_k", 0, axis=op.rank - 1, count=op.result[-1]),
+    "Cast": lambda op: op.step("convert", to=dtype_of(op.op.outputs[0].dtype)),
+    "Elu": lambda op: op.step("elu", alpha=1.0),
+    "LeakyRelu": lambda op: op.step("leaky_relu", slope=float(op.attribute("alpha"))),
     "BiasAdd": bias_add,
-    **dict.fromkeys(("Select", "SelectV2"), select),
-    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), matrix_product),
+    "Select SelectV2": select,
+    "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3": matrix_product,
     "Einsum": einsum,
-    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm),
-    **dict.fromkeys(("Conv", "Conv2D", "Conv3D", "DepthwiseConv2dNative"), windows.convolution),
-    **dict.fromkeys(("Conv2DBackpropInput", "Conv2DBackpropInputV2"), windows.convolution),
-    "Conv3DBackpropInputV2": windows.convolution,
-    "DepthwiseConv2dNativeBackpropInput": windows.convolution,
-    **dict.fromkeys(("MaxPool", "MaxPoolV2", "MaxPool3D", "MaxPoolWithArgmax"), windows.pool),
-    **dict.fromkeys(("AvgPool", "AvgPool3D"), windows.pool),
+    "FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3": batch_norm,
+    "Conv Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv2DBackpropInputV2 "
+    "Conv3DBackpropInputV2 DepthwiseConv2dNativeBackpropInput": windows.convolution,
+    "MaxPool MaxPoolV2 MaxPool3D MaxPoolWithArgmax AvgPool AvgPool3D": windows.pool,
     "ExtractImagePatches": windows.patches,
-    **dict.fromkeys(("ResizeBilinear", "ResizeNearestNeighbor"), windows.resize),
-    "ResizeBicubic": windows.resize,
-    **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), moves.reshape),
-    **dict.fromkeys(("Transpose", "ConjugateTranspose"), moves.transpose),
+    "ResizeBilinear ResizeNearestNeighbor ResizeBicubic": windows.resize,
+    "Reshape ExpandDims Squeeze": lambda op: op.step("reshape", 0, shape=op.result),
+    "Transpose ConjugateTranspose": lambda op: op.step("transpose", 0, permutation=op.numbers(1)),
     "BroadcastTo": moves.broadcast,
     "Tile": moves.tile,
-    **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad),
-    **dict.fromkeys(("Concat", "ConcatV2"), moves.concat),
-    "Pack": moves.stack,
-    "Unpack": moves.unstack,
-    **dict.fromkeys(("Split", "SplitV"), moves.split),
-    **dict.fromkeys(("Gather", "GatherV2", "ResourceGather"), moves.take),
-    "ScatterNd": moves.scattered,
-    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), moves.stitched),
-    "ReverseV2": moves.flip,
+    "Pad PadV2 MirrorPad": moves.pad,
+    "Concat ConcatV2": moves.concat,
+    "Pack": lambda op: op.step("stack", axis=op.attribute("axis") % len(op.result)),
+    "Unpack": lambda op: op.step("unstack", 0, axis=op.attribute("axis") % op.rank),
+    "Split SplitV": moves.split,
+    "Gather ResourceGather": lambda op: op.step("take", 0, 1, axis=0),
+    "GatherV2": moves.take,
+    "ScatterNd": lambda op: op.step("gather", 1, 0),
+    "DynamicStitch ParallelDynamicStitch": moves.stitched,
+    "ReverseV2": lambda op: op.step("flip", 0, axes=op.axes(1)),
     "Roll": moves.roll,
     "Slice": moves.sliced,
     "StridedSlice": moves.strided_slice,
-    **dict.fromkeys(("SpaceToDepth", "DepthToSpace"), moves.blocks),
+    "SpaceToDepth DepthToSpace": moves.blocks,
 }
+ROWS = {name: row for names, row in BY_NAMES.items() for name in names.split()}
 """What is said by attributes, constant operands and lengths."""
 
 
 def primitives_of(reading: Reading) -> Steps:
     """The primitives that an operation is, in order; `other` for what is not in the table or hangs on
     axes that are computed."""
-    type_ = reading.op.type
+    type_ = reading.type
     if type_ in SAME:
         return reading.step(SAME[type_])
     if type_ in ROWS:
@@ -236,7 +207,7 @@ SEEDED = {
 
 def is_random(reading: Reading) -> bool:
     """Whether numbers are drawn that are others in each run: not where the seed is a constant."""
-    type_ = reading.op.type
+    type_ = reading.type
     if type_ in SEEDED:
         return reading.constant(SEEDED[type_]) is None
     return type_ in ("RandomShuffle", "RngReadAndSkip") or type_.startswith("Stateful")

@@ -58,8 +58,13 @@ class Reading:
         return len(self.shapes[0])
 
     @property
-    def everything(self) -> tuple[int, ...]:
-        return tuple(range(len(self.shapes)))
+    def type(self) -> str:
+        return str(self.op.type)
+
+    @property
+    def result(self) -> Shape:
+        """The lengths of the first result."""
+        return self.results[0]
 
     @property
     def channels_first(self) -> bool:
@@ -70,9 +75,6 @@ class Reading:
 
     def word(self, name: str) -> str:
         return str(self.op.get_attr(name).decode())
-
-    def has(self, name: str) -> bool:
-        return name in self.op.node_def.attr
 
     def numbers(self, place: int) -> tuple[int, ...]:
         """The whole numbers of an operand that says axes or lengths."""
@@ -91,4 +93,4 @@ class Reading:
 
     def step(self, primitive: str, *operands: int, **attributes: Any) -> Steps:
         """The operation as one primitive, of all operands where none are said."""
-        return [Step(primitive, operands or self.everything, attributes)]
+        return [Step(primitive, operands or tuple(range(len(self.shapes))), attributes)]

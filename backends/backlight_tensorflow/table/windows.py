@@ -8,13 +8,6 @@ from backlight_tensorflow.table.reading import BEFORE, Reading, Shape, Step, Ste
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
 
-def layout(reading: Reading, rank: int) -> tuple[int, ...]:
-    """Where examples, channels and places are."""
-    if reading.channels_first:
-        return tuple(range(rank))
-    return (0, rank - 1, *range(1, rank - 1))
-
-
 def padding(
     reading: Reading, lengths: Shape, window: Shape, strides: Shape, dilation: Shape
 ) -> Pairs:
@@ -37,49 +30,45 @@ def same(length: int, window: int, stride: int, dilation: int) -> tuple[int, int
     return missing // 2, missing - missing // 2
 
 
-def convolution(reading: Reading, x: int = 0, weight: int = 1) -> Steps:
+def convolution(reading: Reading) -> Steps:
     """Also transposed ones, which are told by the convolution that they are the transpose of."""
-    type_ = reading.op.type
-    transposed, depthwise = "BackpropInput" in type_, "Depthwise" in type_
-    if transposed:
-        x, weight = 2, 1
+    transposed, depthwise = "BackpropInput" in reading.type, "Depthwise" in reading.type
+    x, weight = (2, 1) if transposed else (0, 1)
     rank, kernel = len(reading.shapes[x]), reading.shapes[weight]
-    axes = layout(reading, rank)
-    window = kernel[: rank - 2]
+    axes = tuple(range(rank)) if reading.channels_first else (0, rank - 1, *range(1, rank - 1))
     strides = of_places(reading.attribute("strides"), axes)
     dilation = of_places(reading.attribute("dilations") or (1,) * rank, axes)
-    before = reading.results[0] if transposed else reading.shapes[x]
-    lengths = tuple(before[at] for at in axes[2:])
-    pairs = padding(reading, lengths, window, strides, dilation)
+    wide = reading.result if transposed else reading.shapes[x]
+    lengths = tuple(wide[at] for at in axes[2:])
+    pairs = padding(reading, lengths, kernel[: rank - 2], strides, dilation)
     if len(pairs) == rank:
         pairs = tuple(pairs[at] for at in axes[2:])
-    places = tuple(range(rank - 2))
-    incoming, outgoing = (rank - 2, rank - 1) if not transposed else (rank - 1, rank - 2)
-    before_conv: Steps = []
-    weight_axes: tuple[int | None, ...]
+    incoming, outgoing, places = rank - 2, rank - 1, tuple(range(rank - 2))
+    laid: Steps = []
+    weight_axes: tuple[int | None, ...] = (outgoing, incoming, *places)
+    groups = max(wide[axes[1]] // kernel[incoming], 1)
     if depthwise:
         # What comes out of each channel is on the weight's last axis: the two are put together.
-        groups, several = kernel[rank - 2], kernel[rank - 1]
+        groups, several = kernel[incoming], kernel[outgoing]
         if transposed and several > 1:
             raise UnknownError
-        merged = (*kernel[: rank - 2], groups * several)
-        before_conv = [Step("reshape", (weight,), {"shape": merged}, merged)]
-        weight, weight_axes = BEFORE, (rank - 2, None, *places)
-    else:
-        weight_axes = (outgoing, incoming, *places)
-        groups = max(before[axes[1]] // kernel[rank - 2], 1)
+        merged = (*kernel[:incoming], groups * several)
+        laid = [Step("reshape", (weight,), {"shape": merged}, merged)]
+        weight, weight_axes = BEFORE, (incoming, None, *places)
+    elif transposed:
+        weight_axes = (incoming, outgoing, *places)
     attributes = {
         "strides": strides,
         "padding": pairs,
         "dilation": dilation,
-        "base_dilation": (1,) * (rank - 2),
+        "base_dilation": (1,) * len(places),
         "groups": groups,
         "transposed": transposed,
         "x_axes": axes,
         "weight_axes": weight_axes,
         "result_axes": axes,
     }
-    return [*before_conv, Step("conv", (x, weight), attributes)]
+    return [*laid, Step("conv", (x, weight), attributes)]
 
 
 def of_places(numbers: Sequence[int], axes: Shape) -> tuple[int, ...]:
@@ -90,18 +79,20 @@ def of_places(numbers: Sequence[int], axes: Shape) -> tuple[int, ...]:
 
 
 def pool(reading: Reading) -> Steps:
-    type_ = reading.op.type
-    if type_ == "MaxPoolV2":
+    if reading.type == "MaxPoolV2":
         window, strides = reading.numbers(1), reading.numbers(2)
     else:
         window, strides = (tuple(reading.attribute(name)) for name in ("ksize", "strides"))
     once = (1,) * reading.rank
-    pairs = padding(reading, reading.shapes[0], window, strides, once)
-    primitive = "max_pool" if type_.startswith("Max") else "avg_pool"
-    more = {} if primitive == "max_pool" else {"count_padding": False}
-    return reading.step(
-        primitive, 0, window=window, strides=strides, padding=pairs, dilation=once, **more
-    )
+    attributes = {
+        "window": window,
+        "strides": strides,
+        "padding": padding(reading, reading.shapes[0], window, strides, once),
+        "dilation": once,
+    }
+    if reading.type.startswith("Max"):
+        return reading.step("max_pool", 0, **attributes)
+    return reading.step("avg_pool", 0, **attributes, count_padding=False)
 
 
 def patches(reading: Reading) -> Steps:
@@ -127,5 +118,5 @@ def resize(reading: Reading) -> Steps:
     if not (aligned or reading.attribute("half_pixel_centers")):
         return reading.step("linear_map")
     method = {"ResizeBilinear": "bilinear", "ResizeBicubic": "bicubic"}
-    word = method.get(reading.op.type, "nearest")
+    word = method.get(reading.type, "nearest")
     return reading.step("resize", 0, axes=(1, 2), method=word, aligned=aligned)
