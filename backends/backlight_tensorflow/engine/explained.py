@@ -17,8 +17,8 @@ from backlight.rules import NoRules, Rules
 from backlight.scores import Score
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Captured
-from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
 from backlight_tensorflow.capture.lengths import shape_for
+from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
 from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.evaluation import (

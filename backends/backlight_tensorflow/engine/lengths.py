@@ -7,7 +7,8 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.graph.graph import Graph
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Capture, Captured, known_of
+from backlight_tensorflow.capture.graphs import Capture, Captured
+from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.capture.tracing import LOCK
 from backlight_tensorflow.engine.copying import Copy
