@@ -11,9 +11,10 @@ from backlight.errors import CoverageError
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight.rules import Application, Incoming, Rule
+from backlight_torch import arrays
 from backlight_torch.applications import Forward, TorchApplication
 from backlight_torch.capture import Recorder
-from backlight_torch.derivatives import WITH_PLACES, derivative_of
+from backlight_torch.derivatives import WITH_PLACES, convolved, derivative_of
 from backlight_torch.expansions import PARTS
 from backlight_torch.records import Node, Record, View
 from backlight_torch.replay import run
@@ -159,39 +160,37 @@ class Acting:
         read = {value for node in nodes for value in node.operands} - inside
         return frozenset(wanted | read)
 
-    def application(self, arrays: Arrays) -> TorchApplication:
-        return application(self.recorder, self.unit, arrays)
+    def application(self) -> TorchApplication:
+        return application(self.recorder, self.unit)
 
 
-def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplication:
+def application(recorder: Recorder, unit: Unit) -> TorchApplication:
     graph, tensors = recorder.graph, recorder.tensors
     inputs = [tensors[value] for value in unit.inputs if value in tensors]
     output = tensors.get(unit.output)
     if unit.parts:
-        linear, unary = (application(recorder, part, arrays) for part in unit.parts)
+        linear, unary = (application(recorder, part) for part in unit.parts)
         return TorchApplication(
             unit.described,
-            arrays,
             inputs,
             output,
             lambda inputs, params: unary._forward([linear._forward(inputs, params)], None),
             parts=(linear, unary),
         )
     if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors, arrays)
+        weights = Weights(graph, unit.linear, tensors, cast(Arrays, arrays))
         return TorchApplication(
             unit.described,
-            arrays,
             inputs,
             output,
             lambda inputs, params: weights.forward(
                 dict(zip(unit.inputs, inputs, strict=True)), params
             ),
+            derivative=convolved(weights),
             find_params=weights.params,
         )
     return TorchApplication(
         unit.described,
-        arrays,
         inputs,
         output,
         forward_of(recorder, unit),

@@ -11,6 +11,7 @@ from backlight_torch.acting import Acting, Entry, entries_of
 from backlight_torch.applications import TorchApplication
 from backlight_torch.capture import Expansion
 from backlight_torch.records import View
+from backlight_torch.unneeded import unneeded
 
 
 @final
@@ -25,6 +26,7 @@ class Hooks:
         self.number = acting.result
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
+        self.unneeded = unneeded(acting.record) if acting.alone else None
 
     def install(self) -> Iterator[Any]:
         acting = self.acting
@@ -32,6 +34,8 @@ class Hooks:
             yield acting.record.node.register_prehook(self._incoming)
             return
         yield acting.record.node.register_prehook(self._arriving)
+        if self.unneeded is not None:
+            yield self.unneeded
         for node in {entry.node: None for entry in (*acting.entries, *acting.spare)}:
             yield node.register_hook(Leaving(self, node))
 
@@ -51,14 +55,18 @@ class Hooks:
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.acting.record.view
         self.grad = grads[self.number] if view is None else part_of(view, grads[0])
+        if self.unneeded is not None and self.grad is not None:
+            self.unneeded.begin()
 
     def leaving(self, node: Any, grads: tuple[Any, ...]) -> Any:
         """What the node hands on in place of its own gradients."""
+        if self.unneeded is not None:
+            self.unneeded.remove()
         if self.grad is None:
             return None
         acting = self.acting
         if self.results is None:
-            if acting.alone and not self.closed:
+            if acting.alone and not self.closed and self.unneeded is None:
                 self.application.native = (self.grad, lambda: self._native(grads))
             found = self.rule(self.application, cast(Array, self.grad))
             self.results = [cast(torch.Tensor, one) for one in found]
@@ -111,17 +119,24 @@ class ExpandedHooks:
             number = numbers.setdefault(value, len(numbers))
             self.entries.append((entry, number if new else None))
         self.grads: tuple[Any, ...] = ()
+        self.unneeded = unneeded(expansion.record)
 
     def install(self) -> Iterator[Any]:
         node = self.expansion.record.node
         yield node.register_prehook(self._arriving)
+        if self.unneeded is not None:
+            yield self.unneeded
         yield node.register_hook(self._leaving)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.expansion.record.view
         self.grads = grads if view is None else (part_of(view, grads[0]), *grads[1:])
+        if self.unneeded is not None:
+            self.unneeded.begin()
 
     def _leaving(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
+        if self.unneeded is not None:
+            self.unneeded.remove()
         pairs = [
             (result, grad)
             for result, grad in zip(self.expansion.results, self.grads, strict=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import torch
 from torch.utils import _pytree as pytree
 
-from backlight.arrays import Array, Arrays, shape_of
+from backlight.arrays import Array, shape_of
 from backlight.errors import CoverageError, ModelError, SiteError
 from backlight.graph.pairing import mismatch
 from backlight.graph.recognition import Recognised, recognise
@@ -76,14 +76,14 @@ class Run:
             if rule is not None
         }
 
-    def install(self, reference: "Run | None", arrays: Arrays) -> Iterator[Any]:
+    def install(self, reference: "Run | None") -> Iterator[Any]:
         """Hooks on the nodes; gives the handle of each as soon as it is there."""
         positions: set[int] = set()
         for at, acting in self.acting.items():
-            application = acting.application(arrays)
+            application = acting.application()
             if reference is not None:
                 other = reference.recognised.units[at]
-                pair(application, application_of(reference.recorder, other, arrays))
+                pair(application, application_of(reference.recorder, other))
             positions.update(acting.unit.positions)
             yield from Hooks(acting, application).install()
         for expansion in self.recorder.expansions:
@@ -123,7 +123,7 @@ def _backward(passes: "Passes", task: Task, run: Run, reference: Run | None) -> 
     assert run.scores is not None
     handles = []
     try:
-        for handle in run.install(reference, passes.arrays):
+        for handle in run.install(reference):
             handles.append(handle)  # one by one: an error may come in between
         return passes.backward(task.block, run.scores, run.starts)
     finally:

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight.arrays import Array, Arrays, precision
+from backlight.arrays import Array, Arrays, precision, shape_of
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
 from backlight_methods.signs import negative, positive, quotient, smallest
@@ -160,7 +160,7 @@ class Extremum(Rule):
         else:
             here, there = positive(change, arrays), negative(change, arrays)
         starts = [
-            start + arrays.zeros_like(x)
+            arrays.broadcast_to(start, shape_of(x))
             for x, start in zip(op.inputs, reference.inputs, strict=True)
         ]
         # Where nothing moved, what comes back over the way is step times the derivative over step. The

@@ -360,9 +360,7 @@ def test_calls_in_other_threads_are_no_edit() -> None:
     net.features[1].register_forward_hook(lambda module, inputs, value: value + 1)
     before = identity_of(net)
     seen: list[Identity] = []
-    look = register_module_forward_hook(
-        lambda module, inputs, value: seen.append(identity_of(net))
-    )
+    look = register_module_forward_hook(lambda module, inputs, value: seen.append(identity_of(net)))
     with look:
         model.sites(x)
         model.gradient(x, bound(model, x, Class(0)), at="features.0")

@@ -1,0 +1,62 @@
+"""Derivatives that autograd takes and a rule replaces: those that take long are left out."""
+
+from collections.abc import Iterable
+from threading import get_ident
+from typing import Any, final
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from backlight_torch.records import Record
+
+BACKWARD: dict[str, tuple[str, tuple[int, ...]]] = {
+    "convolution": ("convolution_backward", (1,)),
+    "max_pool2d_with_indices": ("max_pool2d_with_indices_backward", (1,)),
+    "relu": ("threshold_backward", (1,)),
+    "gelu": ("gelu_backward", (1,)),
+    "native_layer_norm": ("native_layer_norm_backward", (1,)),
+    "_scaled_dot_product_flash_attention_for_cpu": (
+        "_scaled_dot_product_flash_attention_for_cpu_backward",
+        (1, 2, 3),
+    ),
+}
+"""By an operation: its derivative, and which arguments of that the first results are shaped like."""
+
+
+@final
+class Unneeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """From `begin` to `remove`: the derivative gives arrays of the right shapes, of any numbers."""
+
+    def __init__(self, name: str, like: tuple[int, ...]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.name = name
+        self.like = like
+        self.thread: int | None = None
+
+    def begin(self) -> None:
+        self.__enter__()
+        self.thread = get_ident()
+
+    def remove(self) -> None:
+        if self.thread == get_ident():  # those of autograd end with what they ran
+            self.thread = None
+            self.__exit__(None, None, None)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func.overloadpacket.__name__ != self.name:
+            return func(*args, **(kwargs or {}))
+        found = [torch.empty_like(args[place]) for place in self.like]
+        count = len(func._schema.returns)
+        return found[0] if count == 1 else (*found, *[None] * (count - len(found)))
+
+
+def unneeded(record: Record) -> Unneeded | None:
+    """To be run around the node of an operation, all of whose gradients are replaced."""
+    found = BACKWARD.get(record.name)
+    return None if found is None else Unneeded(*found)
