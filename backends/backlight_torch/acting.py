@@ -83,6 +83,7 @@ class Acting:
         record: what gives its result.
         entries: where the gradients of its inputs leave, in their order.
         spare: other gradients of the same inputs, of one that reads them several times.
+        replaced: records whose gradients go nowhere but to the inputs.
     """
 
     def __init__(self, recorder: Recorder, unit: Unit, rule: Rule) -> None:
@@ -103,9 +104,13 @@ class Acting:
             if node.primitive != "stop_gradient" and not leading.isdisjoint(node.results):
                 leading.update(node.operands)
         found: list[tuple[int, Entry]] = []
+        self.replaced: list[Record] = []
         for record in records:
             passed = record.node is not None and not leading.isdisjoint(record.results)
-            for value, entry in entries_of(record) if passed else ():
+            own = entries_of(record) if passed else []
+            if own and all(value in inside or value in unit.inputs for value, _ in own):
+                self.replaced.append(record)
+            for value, entry in own:
                 through = moved if entry.view is None else moved | views
                 while value in through:
                     value = through[value]
@@ -115,15 +120,15 @@ class Acting:
         for value in unit.inputs:
             # Of several the last: its node is reached first, and for certain.
             several = unit.inputs.count(value) > 1
-            own = [pair for pair in found if pair[0] == value]
-            if not own:
+            pairs = [pair for pair in found if pair[0] == value]
+            if not pairs:
                 raise CoverageError(
                     f"No gradient leads from {unit.described.type} at "
                     f"{unit.described.name or 'an unnamed place'} back to what it reads, so that no "
                     "rule can act there. Please report this model; meanwhile use a technique without "
                     "rules, such as 'gradient'."
                 )
-            pair = own[0] if several else own[-1]
+            pair = pairs[0] if several else pairs[-1]
             found.remove(pair)
             self.entries.append(pair[1])
         self.spare = [entry for value, entry in found if value in unit.inputs]

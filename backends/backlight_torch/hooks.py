@@ -1,6 +1,7 @@
 """What acts at the nodes of autograd's graph in the backward pass."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast, final
 
 import torch
@@ -11,7 +12,7 @@ from backlight_torch.acting import Acting, Entry, entries_of
 from backlight_torch.applications import TorchApplication
 from backlight_torch.capture import Expansion
 from backlight_torch.records import View
-from backlight_torch.unneeded import unneeded
+from backlight_torch.unneeded import Unneeded, unneeded
 
 
 @final
@@ -26,7 +27,7 @@ class Hooks:
         self.number = acting.result
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
-        self.unneeded = unneeded(acting.record) if acting.alone else None
+        self.unneeded = unneeded(acting.replaced)
 
     def install(self) -> Iterator[Any]:
         acting = self.acting
@@ -34,8 +35,10 @@ class Hooks:
             yield acting.record.node.register_prehook(self._incoming)
             return
         yield acting.record.node.register_prehook(self._arriving)
-        if self.unneeded is not None:
-            yield self.unneeded
+        for skipped, derivative in self.unneeded.items():
+            yield derivative
+            yield skipped.register_prehook(partial(self._skip, derivative))
+            yield skipped.register_hook(lambda *grads, one=derivative: one.remove())
         for node in {entry.node: None for entry in (*acting.entries, *acting.spare)}:
             yield node.register_hook(Leaving(self, node))
 
@@ -55,18 +58,18 @@ class Hooks:
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.acting.record.view
         self.grad = grads[self.number] if view is None else part_of(view, grads[0])
-        if self.unneeded is not None and self.grad is not None:
-            self.unneeded.begin()
+
+    def _skip(self, derivative: Unneeded, grads: tuple[Any, ...]) -> None:
+        if self.grad is not None:
+            derivative.begin()
 
     def leaving(self, node: Any, grads: tuple[Any, ...]) -> Any:
         """What the node hands on in place of its own gradients."""
-        if self.unneeded is not None:
-            self.unneeded.remove()
         if self.grad is None:
             return None
         acting = self.acting
         if self.results is None:
-            if acting.alone and not self.closed and self.unneeded is None:
+            if acting.alone and not self.closed and not self.unneeded:
                 self.application.native = (self.grad, lambda: self._native(grads))
             found = self.rule(self.application, cast(Array, self.grad))
             self.results = [cast(torch.Tensor, one) for one in found]
@@ -119,24 +122,23 @@ class ExpandedHooks:
             number = numbers.setdefault(value, len(numbers))
             self.entries.append((entry, number if new else None))
         self.grads: tuple[Any, ...] = ()
-        self.unneeded = unneeded(expansion.record)
+        self.unneeded = unneeded([expansion.record])
 
     def install(self) -> Iterator[Any]:
         node = self.expansion.record.node
         yield node.register_prehook(self._arriving)
-        if self.unneeded is not None:
-            yield self.unneeded
+        yield from self.unneeded.values()
         yield node.register_hook(self._leaving)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.expansion.record.view
         self.grads = grads if view is None else (part_of(view, grads[0]), *grads[1:])
-        if self.unneeded is not None:
-            self.unneeded.begin()
+        for derivative in self.unneeded.values():
+            derivative.begin()
 
     def _leaving(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
-        if self.unneeded is not None:
-            self.unneeded.remove()
+        for derivative in self.unneeded.values():
+            derivative.remove()
         pairs = [
             (result, grad)
             for result, grad in zip(self.expansion.results, self.grads, strict=False)

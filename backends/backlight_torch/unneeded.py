@@ -7,13 +7,14 @@ from typing import Any, final
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backlight_torch.records import Record
+from backlight_torch.records import Node, Record
 
 BACKWARD: dict[str, tuple[str, tuple[int, ...]]] = {
     "convolution": ("convolution_backward", (1,)),
     "max_pool2d_with_indices": ("max_pool2d_with_indices_backward", (1,)),
     "relu": ("threshold_backward", (1,)),
     "gelu": ("gelu_backward", (1,)),
+    "native_batch_norm": ("native_batch_norm_backward", (1,)),
     "native_layer_norm": ("native_layer_norm_backward", (1,)),
     "_scaled_dot_product_flash_attention_for_cpu": (
         "_scaled_dot_product_flash_attention_for_cpu_backward",
@@ -34,13 +35,13 @@ class Unneeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.thread: int | None = None
 
     def begin(self) -> None:
-        self.__enter__()
+        self.__enter__()  # type: ignore[no-untyped-call]
         self.thread = get_ident()
 
     def remove(self) -> None:
         if self.thread == get_ident():  # those of autograd end with what they ran
             self.thread = None
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,
@@ -56,7 +57,10 @@ class Unneeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return found[0] if count == 1 else (*found, *[None] * (count - len(found)))
 
 
-def unneeded(record: Record) -> Unneeded | None:
-    """To be run around the node of an operation, all of whose gradients are replaced."""
-    found = BACKWARD.get(record.name)
-    return None if found is None else Unneeded(*found)
+def unneeded(records: Iterable[Record]) -> dict[Node, Unneeded]:
+    """To be run around the nodes of operations, all of whose gradients are replaced."""
+    return {
+        record.node: Unneeded(*BACKWARD[record.name])
+        for record in records
+        if record.name in BACKWARD and record.view is None
+    }
