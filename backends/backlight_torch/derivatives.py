@@ -8,7 +8,7 @@ import torch
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
-from backlight_torch.applications import Backward, Params
+from backlight_torch.engine.applications import Backward, Params
 from backlight_torch.records import Record
 from backlight_torch.weights import Weights
 

@@ -169,7 +169,7 @@ class AlphaBeta(Rule):
     def of_rectified(self, op: Application, grad: Array) -> Array:
         """For inputs of at least 0: the sign of a contribution is that of the weight."""
         relevance = grad * op.output
-        found = []
+        found: list[Array] = []
         for sign, factor in (("+", self.alpha), ("-", -self.beta)):
             if factor:
                 params = part(op, sign, self.bias)

@@ -12,9 +12,9 @@ from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight.rules import Application, Incoming, Rule
 from backlight_torch import arrays
-from backlight_torch.applications import Forward, TorchApplication
 from backlight_torch.capture import Recorder
 from backlight_torch.derivatives import WITH_PLACES, convolved, derivative_of
+from backlight_torch.engine.applications import Forward, TorchApplication
 from backlight_torch.expansions import PARTS
 from backlight_torch.records import Node, Record, View
 from backlight_torch.replay import run
@@ -74,7 +74,7 @@ SAME = frozenset({"identity", "reshape"})
 
 
 @final
-class Acting:
+class RuledUnit:
     """An operation of a run, with the rule for it.
 
     Attributes:
@@ -164,9 +164,6 @@ class Acting:
         inside = {value for node in nodes for value in node.results} | {*unit.inputs}
         read = {value for node in nodes for value in node.operands} - inside
         return frozenset(wanted | read)
-
-    def application(self) -> TorchApplication:
-        return application(self.recorder, self.unit)
 
 
 def application(recorder: Recorder, unit: Unit) -> TorchApplication:
