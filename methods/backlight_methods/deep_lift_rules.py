@@ -71,13 +71,13 @@ class Rescale(Rule):
         (slope,) = op.vjp(ones)
         (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
         nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
+        size = arrays.maximum(arrays.abs(x), arrays.abs(start))
         bend = arrays.abs(slope - start_slope)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
         distance, nothing = arrays.abs(way), arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
-        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
-        mean = settled(mean, way, arrays)
+        still = arrays.where(arrays.isfinite(slope), slope, way)  # which may not be a number
+        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, still)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
