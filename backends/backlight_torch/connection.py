@@ -7,14 +7,14 @@ from backlight.graph.connection import connection as connection_of
 from backlight.model import Connection
 from backlight.rules import NoRules
 from backlight.scores import Score
-from backlight_torch.acting import entries_of
-from backlight_torch.blocks import Block
 from backlight_torch.capture.gradients import is_function
 from backlight_torch.capture.records import Record
-from backlight_torch.ruled import Run, Task, recorded
+from backlight_torch.engine.blocks import Block
+from backlight_torch.engine.runs import Run, Task, recorded
+from backlight_torch.engine.units import entries_of
 
 if TYPE_CHECKING:
-    from backlight_torch.passes import Passes
+    from backlight_torch.engine.passes import Passes
 
 
 def connection(passes: "Passes", block: Block, score: Score, at: str | None) -> Connection:

@@ -8,8 +8,9 @@ import torch
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
-from backlight_torch.applications import Backward, Params
 from backlight_torch.capture.records import Record
+from backlight_torch.engine.applications import Backward, Params
+from backlight_torch.weights import Weights
 
 Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -41,6 +42,33 @@ def derivative_of(graph: Graph, unit: Unit, tensors: Mapping[int, torch.Tensor])
 
 WITH_PLACES = "max_pool2d_with_indices"
 """A maximum over windows that says where each is."""
+
+
+def convolved(weights: Weights) -> Backward | None:
+    """Of a convolution, which autograd would run again first; None for other linear operations."""
+    linear, record = weights.linear, weights.node.native
+    assert isinstance(record, Record)
+    if record.name != "convolution" or linear.place != 1:
+        return None
+    if any(step.effect == "move" for step in linear.steps):
+        return None
+    given = record.given()
+    how = [given[name] for name in CONVOLUTION]
+
+    def backward(
+        grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
+    ) -> tuple[torch.Tensor, ...] | None:
+        (x,) = inputs
+        weight = (weights.params() if params is None else params)["weight"]
+        if weight.dtype != x.dtype:
+            return None
+        back = torch.ops.aten.convolution_backward
+        return (back(grad, x, weight, None, *how, (True, False, False))[0],)
+
+    return backward
+
+
+CONVOLUTION = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 
 
 def slope_of(unit: Unit) -> Slope:
@@ -114,10 +142,13 @@ def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> B
         if places is None:
             # With the channels last, the search takes a tenth of the time on a CPU.
             fast = x.device.type == "cpu" and x.ndim == 4
-            near = x.contiguous(memory_format=torch.channels_last) if fast else x
+            # A row that all examples share is searched once.
+            row = x[:1] if x.ndim == 4 and x.stride(0) == 0 else x
+            near = row.contiguous(memory_format=torch.channels_last) if fast else row
             _, places = record.func(near, sizes[0], stride, padding, dilation, ceil)
             if not x.is_contiguous(memory_format=torch.channels_last):
                 places = places.contiguous()
+            places = places.expand(*x.shape[:-2], -1, -1)
         back = torch.ops.aten.max_pool2d_with_indices_backward
         return (back(grad, x, sizes[0], stride, padding, dilation, ceil, places),)
 

@@ -22,18 +22,21 @@ from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_leaves, map_nested
 from backlight_torch import identity  # noqa: F401  (how to read modules)
-from backlight_torch.blocks import Block, blocks, joined, joined_outputs, joined_trees, signature
 from backlight_torch.capture.graph import named_graph
 from backlight_torch.connection import connection
-from backlight_torch.nets import Net, net_of
-from backlight_torch.passes import Passes
-from backlight_torch.ruled import (
-    Task,
-    captured,
-    expanded,
-    ruled_gradient,
-    ruled_operations,
+from backlight_torch.engine.blocks import (
+    Block,
+    blocks,
+    joined,
+    joined_outputs,
+    joined_trees,
+    signature,
 )
+from backlight_torch.engine.passes import Passes
+from backlight_torch.engine.references import expanded
+from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
+from backlight_torch.engine.runs import Task, captured
+from backlight_torch.nets import Net, net_of
 
 
 @final

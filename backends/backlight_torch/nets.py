@@ -15,7 +15,7 @@ from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
 from backlight.named import named_by_keras
 from backlight_torch import functions
-from backlight_torch.running import unlisted_lowered
+from backlight_torch.engine.running import unlisted_lowered
 from backlight_torch.sites import Place, Visitor
 
 registering = Lock()

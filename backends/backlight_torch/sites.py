@@ -134,7 +134,7 @@ def is_pooling(kind: str) -> bool:
 
 @final
 @dataclass
-class Passage:
+class SiteAccess:
     """Cuts a net at one point, reads it at another.
 
     Attributes:

@@ -42,9 +42,9 @@ def part(op: Application, sign: str = "", bias: bool = False) -> dict[str, Array
 
 def shared(relevance: Array, total: Array, epsilon: float, arrays: Arrays) -> Array:
     """Relevance per unit of what it is shared by; none where there is nothing to share it by."""
-    some = arrays.abs(total) > 0.0
-    moved = arrays.where(some, stabilised(total, epsilon, arrays), arrays.zeros_like(total))
-    return quotient(relevance, moved, arrays)
+    some, nothing = arrays.abs(total) > 0.0, arrays.zeros_like(total)
+    moved = arrays.where(some, stabilised(total, epsilon, arrays), nothing + 1.0)
+    return arrays.where(some, relevance / moved, nothing)
 
 
 def require_at_least_0(rule: Rule, *fields: str) -> None:
@@ -168,14 +168,16 @@ class AlphaBeta(Rule):
 
     def of_rectified(self, op: Application, grad: Array) -> Array:
         """For inputs of at least 0: the sign of a contribution is that of the weight."""
-        relevance, total = grad * op.output, op.arrays.zeros_like(op.inputs[0])
+        relevance = grad * op.output
+        found: list[Array] = []
         for sign, factor in (("+", self.alpha), ("-", -self.beta)):
             if factor:
-                sums = op.replay(params=part(op, sign, self.bias))
-                share = shared(relevance * factor, sums, self.epsilon, op.arrays)
-                (one,) = op.vjp(share, params=part(op, sign))
-                total = total + one
-        return total
+                params = part(op, sign, self.bias)
+                share = shared(
+                    relevance * factor, op.replay(params=params), self.epsilon, op.arrays
+                )
+                found += op.vjp(share, params={"weight": params["weight"]})
+        return found[0] if len(found) == 1 else found[0] + found[1]
 
 
 @dataclass(frozen=True)

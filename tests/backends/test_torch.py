@@ -32,7 +32,7 @@ from backlight.identity import Identity, identity_of
 from backlight.model import Model
 from backlight.outputs import OutputSpec
 from backlight.plugins import plugins
-from backlight_torch.running import Overlap
+from backlight_torch.engine.running import Overlap
 from tests.ids import shown
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}

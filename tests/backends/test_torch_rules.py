@@ -874,3 +874,24 @@ def test_keras_on_torch_has_the_same_operations() -> None:
     ]
     assert lines[-3:] == ["dense end", "softmax end", ""]
     assert not [line for line in lines if line.startswith("other")]
+
+
+def convolutions_taken_back(explain: Callable[[], object]) -> int:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        explain()
+    # The kernel on a CPU in float64: what is left out is called, but does not come that far.
+    return sum(one.count for one in seen.key_averages() if one.key == "aten::_slow_conv2d_backward")
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_derivative_that_a_rule_replaces_is_not_taken(normalised: bool) -> None:
+    behind = [nn.BatchNorm2d(4)] if normalised else []
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), *behind, nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 3)
+    )
+    net.double().eval()
+    x, method = torch.rand(2, 3, 8, 8, dtype=torch.float64), backlight_methods.LRP()
+    model = backlight.wrap(net)
+    method(model, x, 1)
+    assert convolutions_taken_back(lambda: method(model, x, 1)) == 3
+    assert torch._C._len_torch_dispatch_stack() == 0

@@ -19,7 +19,7 @@ from backlight.errors import ModelError, TargetError
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
-from backlight_torch.hooks import Hooks
+from backlight_torch.engine.hooks import Hooks
 from tests.methods.test_deep_lift import revealed
 from tests.rules import by_kind
 

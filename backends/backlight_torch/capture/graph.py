@@ -4,25 +4,25 @@ from typing import TYPE_CHECKING, cast, final
 
 from backlight.graph.graph import Graph
 from backlight.scores import Score
-from backlight_torch.blocks import Block, fed
 from backlight_torch.calls import is_call
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Record
-from backlight_torch.ruled import arrays_in, begin, watched
-from backlight_torch.sites import Passage, Place, Uses, results, usable
+from backlight_torch.engine.blocks import Block, copied_inputs
+from backlight_torch.engine.runs import arrays_in, begin, step_by_step
+from backlight_torch.sites import Place, SiteAccess, Uses, results, usable
 
 if TYPE_CHECKING:
-    from backlight_torch.passes import Passes
+    from backlight_torch.engine.passes import Passes
 
 
 @final
 class Names:
     """Tells which value of a graph each place gives."""
 
-    def __init__(self, recorder: Recorder, rows: int, passage: Passage | None) -> None:
+    def __init__(self, recorder: Recorder, rows: int, access: SiteAccess | None) -> None:
         self.recorder = recorder
         self.rows = rows
-        self.passage = passage
+        self.access = access
         self.modules: dict[str, int] = {}
         self.functions: dict[str, int] = {}
         self._uses = Uses()
@@ -33,23 +33,23 @@ class Names:
         for result, tensor in results(value).items():
             if usable(tensor, self.rows) and self.recorder.knows(tensor):
                 found[name + result] = self.recorder.value_of(tensor)
-        if self.passage is not None and place.name in self.passage.places:
-            return self.passage(place, value)
+        if self.access is not None and place.name in self.access.places:
+            return self.access(place, value)
         return value
 
 
 def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
     """The operations from the inputs to the score, or to all outputs, fused ones as they are."""
     passes = passes.unoptimised()
-    with watched(passes, graph=False) as places:
-        arguments, starts = fed(block.inputs, differentiated=False)
+    with step_by_step(passes, graph=False) as places:
+        arguments, starts = copied_inputs(block.inputs, differentiated=False)
         recorder = Recorder(places, passes.net.numbers(), draws=True)
-        names = Names(recorder, block.inputs.count, passes.passage(block, score))
+        names = Names(recorder, block.inputs.count, passes.access(block, score))
         begin(recorder, arguments, starts, inside=False)
         with recorder:
             outputs = passes.call(arguments, names)
-            if names.passage is not None:
-                outputs = names.passage.read_from(outputs)
+            if names.access is not None:
+                outputs = names.access.read_from(outputs)
             scores = None if score is None else passes.evaluate(block, score, outputs)
         read = arrays_in(outputs)
         recorder.finish(read if scores is None else [scores])

@@ -8,6 +8,7 @@ import torch
 from backlight.arrays import Array, Arrays
 from backlight.operations import Operation
 from backlight.rules import Application
+from backlight_torch import arrays
 
 Params: TypeAlias = Mapping[str, torch.Tensor]
 Forward: TypeAlias = Callable[[Sequence[torch.Tensor], "Params | None"], torch.Tensor]
@@ -28,7 +29,6 @@ class TorchApplication(Application):
     def __init__(
         self,
         operation: Operation,
-        arrays: Arrays,
         inputs: Sequence[torch.Tensor],
         output: torch.Tensor | None,
         forward: Forward,
@@ -39,7 +39,7 @@ class TorchApplication(Application):
         parts: tuple[Application, ...] = (),
     ) -> None:
         self.operation = operation
-        self.arrays = arrays
+        self.arrays = cast(Arrays, arrays)
         self.inputs = cast(tuple[Array, ...], tuple(inputs))
         self._output = output
         self._forward = forward

@@ -11,11 +11,12 @@ from backlight.errors import CoverageError
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
 from backlight.rules import Application, Incoming, Rule
-from backlight_torch.applications import Forward, TorchApplication
+from backlight_torch import arrays
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Node, Record, View
 from backlight_torch.capture.replay import run
-from backlight_torch.derivatives import WITH_PLACES, derivative_of
+from backlight_torch.derivatives import WITH_PLACES, convolved, derivative_of
+from backlight_torch.engine.applications import Forward, TorchApplication
 from backlight_torch.expansions import PARTS
 from backlight_torch.weights import Weights
 
@@ -73,7 +74,7 @@ SAME = frozenset({"identity", "reshape"})
 
 
 @final
-class Acting:
+class RuledUnit:
     """An operation of a run, with the rule for it.
 
     Attributes:
@@ -82,6 +83,7 @@ class Acting:
         record: what gives its result.
         entries: where the gradients of its inputs leave, in their order.
         spare: other gradients of the same inputs, of one that reads them several times.
+        replaced: records whose gradients go nowhere but to the inputs.
     """
 
     def __init__(self, recorder: Recorder, unit: Unit, rule: Rule) -> None:
@@ -102,9 +104,13 @@ class Acting:
             if node.primitive != "stop_gradient" and not leading.isdisjoint(node.results):
                 leading.update(node.operands)
         found: list[tuple[int, Entry]] = []
+        self.replaced: list[Record] = []
         for record in records:
             passed = record.node is not None and not leading.isdisjoint(record.results)
-            for value, entry in entries_of(record) if passed else ():
+            own = entries_of(record) if passed else []
+            if own and all(value in inside or value in unit.inputs for value, _ in own):
+                self.replaced.append(record)
+            for value, entry in own:
                 through = moved if entry.view is None else moved | views
                 while value in through:
                     value = through[value]
@@ -114,15 +120,15 @@ class Acting:
         for value in unit.inputs:
             # Of several the last: its node is reached first, and for certain.
             several = unit.inputs.count(value) > 1
-            own = [pair for pair in found if pair[0] == value]
-            if not own:
+            pairs = [pair for pair in found if pair[0] == value]
+            if not pairs:
                 raise CoverageError(
                     f"No gradient leads from {unit.described.type} at "
                     f"{unit.described.name or 'an unnamed place'} back to what it reads, so that no "
                     "rule can act there. Please report this model; meanwhile use a technique without "
                     "rules, such as 'gradient'."
                 )
-            pair = own[0] if several else own[-1]
+            pair = pairs[0] if several else pairs[-1]
             found.remove(pair)
             self.entries.append(pair[1])
         self.spare = [entry for value, entry in found if value in unit.inputs]
@@ -159,39 +165,34 @@ class Acting:
         read = {value for node in nodes for value in node.operands} - inside
         return frozenset(wanted | read)
 
-    def application(self, arrays: Arrays) -> TorchApplication:
-        return application(self.recorder, self.unit, arrays)
 
-
-def application(recorder: Recorder, unit: Unit, arrays: Arrays) -> TorchApplication:
+def application(recorder: Recorder, unit: Unit) -> TorchApplication:
     graph, tensors = recorder.graph, recorder.tensors
     inputs = [tensors[value] for value in unit.inputs if value in tensors]
     output = tensors.get(unit.output)
     if unit.parts:
-        linear, unary = (application(recorder, part, arrays) for part in unit.parts)
+        linear, unary = (application(recorder, part) for part in unit.parts)
         return TorchApplication(
             unit.described,
-            arrays,
             inputs,
             output,
             lambda inputs, params: unary._forward([linear._forward(inputs, params)], None),
             parts=(linear, unary),
         )
     if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors, arrays)
+        weights = Weights(graph, unit.linear, tensors, cast(Arrays, arrays))
         return TorchApplication(
             unit.described,
-            arrays,
             inputs,
             output,
             lambda inputs, params: weights.forward(
                 dict(zip(unit.inputs, inputs, strict=True)), params
             ),
+            derivative=convolved(weights),
             find_params=weights.params,
         )
     return TorchApplication(
         unit.described,
-        arrays,
         inputs,
         output,
         forward_of(recorder, unit),

@@ -1,42 +1,49 @@
 """What acts at the nodes of autograd's graph in the backward pass."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast, final
 
 import torch
 
 from backlight.arrays import Array
 from backlight.rules import Incoming
-from backlight_torch.acting import Acting, Entry, entries_of
-from backlight_torch.applications import TorchApplication
 from backlight_torch.capture.expansion import Expansion
 from backlight_torch.capture.records import View
+from backlight_torch.engine.applications import TorchApplication
+from backlight_torch.engine.units import Entry, RuledUnit, entries_of
+from backlight_torch.engine.unneeded import Unneeded, unneeded
 
 
 @final
 class Hooks:
     """The hooks of one operation with a rule."""
 
-    def __init__(self, acting: Acting, application: TorchApplication) -> None:
-        self.acting = acting
-        self.rule = acting.rule
+    def __init__(self, unit: RuledUnit, application: TorchApplication) -> None:
+        self.unit = unit
+        self.rule = unit.rule
         self.application = application
-        self.closed = acting.has_closed_form
-        self.number = acting.result
+        self.closed = unit.has_closed_form
+        self.number = unit.result
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
+        self.unneeded = unneeded(unit.replaced)
 
     def install(self) -> Iterator[Any]:
-        acting = self.acting
+        unit = self.unit
         if isinstance(self.rule, Incoming) and not self.closed:
-            yield acting.record.node.register_prehook(self._incoming)
+            yield unit.record.node.register_prehook(self._incoming)
             return
-        yield acting.record.node.register_prehook(self._arriving)
-        for node in {entry.node: None for entry in (*acting.entries, *acting.spare)}:
-            yield node.register_hook(Leaving(self, node))
+        yield unit.record.node.register_prehook(self._arriving)
+        for skipped, derivative in self.unneeded.items():
+            yield derivative
+            yield skipped.register_prehook(partial(self._skip, derivative))
+            yield skipped.register_hook(lambda *grads, one=derivative: one.remove())
+        for node in {entry.node: None for entry in (*unit.entries, *unit.spare)}:
+            yield node.register_hook(partial(self._leaving, node))
 
     def _incoming(self, grads: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        view, number = self.acting.record.view, 0 if self.acting.record.view else self.number
+        view, number = self.unit.record.view, 0 if self.unit.record.view else self.number
         if grads[number] is None:
             return None
         rule, changed = cast(Incoming, self.rule), list(grads)
@@ -49,26 +56,30 @@ class Hooks:
         return tuple(changed)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
-        view = self.acting.record.view
+        view = self.unit.record.view
         self.grad = grads[self.number] if view is None else part_of(view, grads[0])
 
-    def leaving(self, node: Any, grads: tuple[Any, ...]) -> Any:
+    def _skip(self, derivative: Unneeded, grads: tuple[Any, ...]) -> None:
+        if self.grad is not None:
+            derivative.begin()
+
+    def _leaving(self, node: Any, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
         """What the node hands on in place of its own gradients."""
         if self.grad is None:
             return None
-        acting = self.acting
+        unit = self.unit
         if self.results is None:
-            if acting.alone and not self.closed:
+            if unit.alone and not self.closed and not self.unneeded:
                 self.application.native = (self.grad, lambda: self._native(grads))
             found = self.rule(self.application, cast(Array, self.grad))
             self.results = [cast(torch.Tensor, one) for one in found]
             self.application.native = None
         changed = list(grads)
-        for entry, result in zip(acting.entries, self.results, strict=True):
+        for entry, result in zip(unit.entries, self.results, strict=True):
             if entry.node is node and changed[entry.number] is not None:
                 own = result.reshape(entry.shape)
                 changed[entry.number] = placed(own, changed[entry.number], entry.view)
-        for entry in acting.spare:
+        for entry in unit.spare:
             if entry.node is node and changed[entry.number] is not None:
                 changed[entry.number] = torch.zeros_like(changed[entry.number])
         return tuple(changed)
@@ -81,20 +92,8 @@ class Hooks:
                 if entry.view is None
                 else cast(torch.Tensor, part_of(entry.view, grads[entry.number]))
             ).sum_to_size(entry.shape)
-            for entry in self.acting.entries
+            for entry in self.unit.entries
         )
-
-
-@final
-class Leaving:
-    """The hook behind one node of an operation."""
-
-    def __init__(self, hooks: Hooks, node: Any) -> None:
-        self.hooks = hooks
-        self.node = node
-
-    def __call__(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
-        return self.hooks.leaving(self.node, grads)
 
 
 @final
@@ -111,17 +110,23 @@ class ExpandedHooks:
             number = numbers.setdefault(value, len(numbers))
             self.entries.append((entry, number if new else None))
         self.grads: tuple[Any, ...] = ()
+        self.unneeded = unneeded([expansion.record])
 
     def install(self) -> Iterator[Any]:
         node = self.expansion.record.node
         yield node.register_prehook(self._arriving)
+        yield from self.unneeded.values()
         yield node.register_hook(self._leaving)
 
     def _arriving(self, grads: tuple[Any, ...]) -> None:
         view = self.expansion.record.view
         self.grads = grads if view is None else (part_of(view, grads[0]), *grads[1:])
+        for derivative in self.unneeded.values():
+            derivative.begin()
 
     def _leaving(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
+        for derivative in self.unneeded.values():
+            derivative.remove()
         pairs = [
             (result, grad)
             for result, grad in zip(self.expansion.results, self.grads, strict=False)

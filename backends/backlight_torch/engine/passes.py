@@ -12,12 +12,12 @@ from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
-from backlight_torch.blocks import Block, described, fed, first_array
 from backlight_torch.calls import functions_visited, is_call
+from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
+from backlight_torch.engine.running import running
 from backlight_torch.nets import Net
-from backlight_torch.running import running
 from backlight_torch.scripts import Unoptimised
-from backlight_torch.sites import Passage, Point, Survey, Visitor
+from backlight_torch.sites import Point, SiteAccess, Survey, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 
@@ -37,10 +37,11 @@ class Passes:
         self.net = net
         self.arrays = arrays
         self.sites_of = sites
-        self.kept: dict[Hashable, frozenset[int]] = {}
-        self.folding: set[Hashable] = set()
-        """What was asked of nets that fold the examples into another axis."""
+        self.looked_at: dict[Hashable, frozenset[int]] = {}
         """By what was asked for: the values that rules looked at when it was asked before."""
+        self.unshared: set[Hashable] = set()
+        """What was asked where a shared reference cannot run alone: the net folds the examples into
+        another axis."""
         self._unoptimised = Unoptimised()
 
     def unoptimised(self) -> "Passes":
@@ -49,29 +50,29 @@ class Passes:
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
-        other.kept, other.folding = self.kept, self.folding
+        other.looked_at, other.unshared = self.looked_at, self.unshared
         return other
 
     def outputs(self, block: Block) -> object:
         with running(self.net.roots(), graph=False, hooked=False):
-            arguments, _ = fed(block.inputs, differentiated=False)
+            arguments, _ = copied_inputs(block.inputs, differentiated=False)
             return self.call(arguments)
 
     def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
-        passage = self.passage(block, score, at, value)
-        with running(self.net.roots(), graph=False, hooked=passage is not None):
-            arguments, _ = fed(block.inputs, differentiated=False)
-            outputs = self.call(arguments, passage)
-            if at is not None and passage is not None and passage.leaf is None:
+        access = self.access(block, score, at, value)
+        with running(self.net.roots(), graph=False, hooked=access is not None):
+            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+            outputs = self.call(arguments, access)
+            if at is not None and access is not None and access.leaf is None:
                 raise self.unknown(at, block)
-            return self._evaluate(block, score, passage, outputs)
+            return self._evaluate(block, score, access, outputs)
 
     def at_input(self, block: Block, score: Score) -> Gradient:
-        passage = self.passage(block, score)
-        with running(self.net.roots(), graph=True, hooked=passage is not None):
-            arguments, starts = fed(block.inputs, differentiated=True)
-            outputs = self.call(arguments, passage)
-            scores = self._evaluate(block, score, passage, outputs)
+        access = self.access(block, score)
+        with running(self.net.roots(), graph=True, hooked=access is not None):
+            arguments, starts = copied_inputs(block.inputs, differentiated=True)
+            outputs = self.call(arguments, access)
+            scores = self._evaluate(block, score, access, outputs)
             gradients = self.backward(block, scores, starts)
         attributed = block.inputs.attributed
         return Gradient(
@@ -82,52 +83,52 @@ class Passes:
 
     def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Gradient:
         with running(self.net.roots(), graph=False, hooked=True):
-            # Before the site no graph is recorded: the passage switches gradients on there.
-            arguments, _ = fed(block.inputs, differentiated=False)
-            passage = self.passage(block, score, at, value, opens=True)
-            outputs = self.call(arguments, passage)
-            if passage is None or passage.leaf is None or not torch.is_grad_enabled():
+            # Before the site no graph is recorded: the access switches gradients on there.
+            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+            access = self.access(block, score, at, value, opens=True)
+            outputs = self.call(arguments, access)
+            if access is None or access.leaf is None or not torch.is_grad_enabled():
                 # Not reached without gradients, or reached inside a block of the net's own at whose
                 # end they went off again: the whole net runs with gradients.
                 torch.set_grad_enabled(True)
-                arguments, _ = fed(block.inputs, differentiated=False)
-                passage = self.passage(block, score, at, value)
-                outputs = self.call(arguments, passage)
-            if passage is None or passage.leaf is None:
+                arguments, _ = copied_inputs(block.inputs, differentiated=False)
+                access = self.access(block, score, at, value)
+                outputs = self.call(arguments, access)
+            if access is None or access.leaf is None:
                 raise self.unknown(at, block)
-            scores = self._evaluate(block, score, passage, outputs)
-            (gradient,) = self.backward(block, scores, [passage.leaf])
+            scores = self._evaluate(block, score, access, outputs)
+            (gradient,) = self.backward(block, scores, [access.leaf])
         return Gradient(
             cast(Array, scores.detach()),
-            cast(Array, passage.leaf.detach()),
+            cast(Array, access.leaf.detach()),
             cast(Array, gradient),
         )
 
     def activation(self, block: Block, at: str) -> torch.Tensor:
-        passage = Passage(block.inputs.count, read=Point.parse(at, self.net.places()))
+        access = SiteAccess(block.inputs.count, read=Point.parse(at, self.net.places()))
         with running(self.net.roots(), graph=False, hooked=True):
-            arguments, _ = fed(block.inputs, differentiated=False)
-            self.call(arguments, passage)
-        if passage.seen is None:
+            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+            self.call(arguments, access)
+        if access.seen is None:
             raise self.unknown(at, block)
-        return passage.seen
+        return access.seen
 
     def sites(self, block: Block) -> list[Site]:
         survey = Survey(block.inputs.count)
         # With gradients on, the operations that computed a value can be told from its graph.
         with running(self.net.roots(), graph=True, hooked=True):
-            arguments, _ = fed(block.inputs, differentiated=True)
+            arguments, _ = copied_inputs(block.inputs, differentiated=True)
             self.call(arguments, survey)
         return survey.sites
 
-    def passage(
+    def access(
         self,
         block: Block,
         score: Score | None,
         at: str | None = None,
         value: Tree | None = None,
         opens: bool = False,
-    ) -> Passage | None:
+    ) -> SiteAccess | None:
         """What is done inside the net; None if nothing is."""
         site = None if score is None else score.site
         if at is None and site is None:
@@ -137,7 +138,7 @@ class Passes:
         if value is not None:
             (leaf,) = leaves(value)
             replacement = block.take(cast(torch.Tensor, leaf))
-        return Passage(
+        return SiteAccess(
             block.inputs.count,
             cut=None if at is None else Point.parse(at, places),
             value=replacement,
@@ -147,12 +148,12 @@ class Passes:
 
     @interruptible
     def call(
-        self, arguments: Inputs, visitor: Visitor | None = None, passage: Passage | None = None
+        self, arguments: Inputs, visitor: Visitor | None = None, access: SiteAccess | None = None
     ) -> object:
-        """The outputs. Of a passage, or of what goes through one, only its places are visited."""
-        if isinstance(visitor, Passage):
-            passage = visitor
-        only = None if passage is None else passage.places
+        """The outputs. Of a access, or of what goes through one, only its places are visited."""
+        if isinstance(visitor, SiteAccess):
+            access = visitor
+        only = None if access is None else access.places
         try:
             if visitor is not None and looks_at_functions(visitor, only):
                 with functions_visited(self.net, visitor, only):
@@ -180,11 +181,9 @@ class Passes:
         return f"{wants.strip()} " if wants else ""
 
     def _evaluate(
-        self, block: Block, score: Score, passage: Passage | None, outputs: object
+        self, block: Block, score: Score, access: SiteAccess | None, outputs: object
     ) -> torch.Tensor:
-        return self.evaluate(
-            block, score, outputs if passage is None else passage.read_from(outputs)
-        )
+        return self.evaluate(block, score, outputs if access is None else access.read_from(outputs))
 
     @interruptible
     def evaluate(self, block: Block, score: Score, outputs: object) -> torch.Tensor:

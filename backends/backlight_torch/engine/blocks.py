@@ -14,7 +14,7 @@ from backlight.inputs import Inputs, PerExample, Shared, unwrapped
 from backlight.tree import Tree, leaves, names, rebuild
 
 
-def fed(inputs: Inputs, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
+def copied_inputs(inputs: Inputs, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
     """Inputs that the net may write into, and the arrays that they are differentiated at.
 
     The arrays share memory with the user's, which the net never gets: it gets copies.

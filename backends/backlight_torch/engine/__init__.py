@@ -1,0 +1,1 @@
+"""Running a net, and its backward pass under rules."""

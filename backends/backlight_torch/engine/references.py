@@ -1,0 +1,80 @@
+"""The run at a reference: once for all examples where that can be, else with a row for each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from backlight.arrays import Array
+from backlight.errors import CoverageError, ModelError, SiteError
+from backlight.graph.pairing import mismatch
+from backlight.inputs import Inputs, PerExample
+from backlight.tree import Tree, leaves, map_leaves
+from backlight_torch.engine.runs import MismatchError, Run, Task, asked, run_with_values
+
+if TYPE_CHECKING:
+    from backlight_torch.engine.passes import Passes
+
+
+@contextmanager
+def reference_run(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[Run]:
+    """The run at the reference, its operations paired with the run's.
+
+    Where all examples share one reference it runs alone, if the net allows that: one may fold the
+    examples into another axis, so that what it computes for one does not broadcast.
+    """
+    whole = expanded(reference, task.block.inputs.count)
+    shared = all(
+        array.shape[0] != task.block.inputs.count
+        for array in cast(list[torch.Tensor], leaves(reference))
+    )
+    # Whether it can run alone hangs on operations and shapes, and is found out once.
+    alone = shared and task.at is None and not per_example(task.block.inputs)
+    with ExitStack() as runs:
+        found: Run | None = None
+        if alone and asked(task) not in passes.unshared:
+            try:
+                found = runs.enter_context(run_at(passes, task, run, reference))
+            except (ModelError, SiteError, MismatchError):
+                passes.unshared.add(asked(task))
+        if found is None:
+            try:
+                found = runs.enter_context(run_at(passes, task, run, whole))
+            except MismatchError as mismatch:
+                raise CoverageError(
+                    "The pass over the baseline took another way than the pass over the inputs: "
+                    f"{mismatch} What the model computes depends on the values that it gets, so that "
+                    "the two cannot be compared operation by operation. Use a technique without a "
+                    "baseline pass, or another baseline."
+                ) from None
+        yield found
+
+
+@contextmanager
+def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[Run]:
+    if task.at is None:
+        changed, attributed = task, reference
+    else:
+        changed = Task(task.block, task.score, task.at, reference, task.rules)
+        attributed = task.block.inputs.attributed
+    with run_with_values(passes, changed, attributed, run.outputs) as other:
+        parting = mismatch(run.recognised, other.recognised)
+        if parting is not None:
+            raise MismatchError(parting)
+        yield other
+
+
+def expanded(reference: Tree, rows: int) -> Tree:
+    def one(array: Array) -> Array:
+        tensor = cast(torch.Tensor, array)
+        if tensor.shape[0] == rows:
+            return array
+        return cast(Array, tensor.expand(rows, *tensor.shape[1:]).contiguous())
+
+    return map_leaves(cast(Callable[[Array], Array], one), reference)
+
+
+def per_example(inputs: Inputs) -> bool:
+    extras = [*inputs.positional, *inputs.keyword.values()]
+    return any(isinstance(value, PerExample) for value in extras)

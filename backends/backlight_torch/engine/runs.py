@@ -1,0 +1,222 @@
+"""Recorded runs of a net, with the values that rules look at."""
+
+import sys
+from collections.abc import Callable, Collection, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, cast, final
+
+import torch
+from torch.utils import _pytree as pytree
+
+from backlight.arrays import shape_of
+from backlight.graph.recognition import Recognised, recognise
+from backlight.inputs import Inputs, PerExample
+from backlight.rules import Rules
+from backlight.scores import Score
+from backlight.tree import Tree, leaves
+from backlight_torch.capture.recorder import EVERYTHING, Recorder
+from backlight_torch.engine.blocks import Block, copied_inputs
+from backlight_torch.engine.running import running, without_compilation
+from backlight_torch.engine.units import RuledUnit
+from backlight_torch.expansions import expander
+from backlight_torch.naming import named
+
+if TYPE_CHECKING:
+    from backlight_torch.engine.passes import Passes
+
+
+@final
+@dataclass(eq=False)
+class Task:
+    """What is asked for: see `Model.gradient`. Without a score, all outputs are."""
+
+    block: Block
+    score: Score | None
+    at: str | None
+    value: Tree | None
+    rules: Rules
+
+
+@final
+@dataclass(eq=False)
+class Run:
+    """A recorded run.
+
+    Attributes:
+        recorder: has its graph and the values that were kept.
+        starts: what is differentiated at.
+        outputs: of the net, or the site that the score reads.
+        scores: where the score was asked for.
+        recognised: its operations.
+        rules: for them.
+    """
+
+    recorder: Recorder
+    starts: list[torch.Tensor]
+    outputs: object
+    scores: torch.Tensor | None
+    recognised: Recognised
+    rules: Rules
+
+    @cached_property
+    def ruled(self) -> dict[int, RuledUnit]:
+        """The operations with a rule, by their numbers."""
+        found: dict[int, RuledUnit] = {}
+        for at, unit in enumerate(self.recognised.units):
+            rule = self.rules.choose(unit.described)
+            if rule is not None:
+                found[at] = RuledUnit(self.recorder, unit, rule)
+        return found
+
+
+@contextmanager
+def step_by_step(passes: "Passes", graph: bool = True) -> Iterator[Callable[[], str]]:
+    """The net runs all its operations one by one, with autograd's graph or without; what is given says
+    where in the net."""
+    compiled = "torch._dynamo" in sys.modules
+    with (
+        running(passes.net.roots(), graph=graph, hooked=True),
+        named(passes.net) as places,
+        without_compilation() if compiled else nullcontext(),
+        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
+    ):
+        yield places
+
+
+@contextmanager
+def run_with_values(
+    passes: "Passes", task: Task, attributed: Tree | None = None, like: object | None = None
+) -> Iterator[Run]:
+    """A recorded run that has kept the values which the rules look at. Which these are is known by the
+    run before; where none was, or it took another way, the net runs once more. See `recorded`."""
+    key = (*asked(task), None if attributed is None else shapes_of(attributed), like is None)
+    for again in (True, True, False):
+        keep = passes.looked_at.get(key, frozenset()) if again else EVERYTHING
+        with recorded(passes, task, attributed, like, keep) as run:
+            if not again or run.recorder.has(wanted := values_of(run)):
+                yield run
+                return
+        passes.looked_at[key] = wanted
+
+
+def asked(task: Task) -> tuple[Hashable, ...]:
+    """What decides which operations a run has, and what of them is looked at."""
+    score = None if task.score is None else task.score.recipe
+    return task.rules, task.at, score, shapes_of(task.block.inputs.attributed)
+
+
+def shapes_of(tree: Tree) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(shape_of, leaves(tree)))
+
+
+def values_of(run: Run) -> frozenset[int]:
+    return frozenset[int]().union(*(one.values() for one in run.ruled.values()))
+
+
+@contextmanager
+def recorded(
+    passes: "Passes",
+    task: Task,
+    attributed: Tree | None = None,
+    like: object | None = None,
+    keep: Collection[int] = (),
+) -> Iterator[Run]:
+    """Run the net and the score.
+
+    Args:
+        passes: of the net.
+        task: what is asked for.
+        attributed: other values at the input.
+        like: outputs that those of this run are to be broadcast against.
+        keep: the values that are kept, by number.
+    """
+    block = task.block
+    with step_by_step(passes) as places:
+        given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
+        access = passes.access(block, task.score, task.at, task.value)
+        if access is not None:
+            access.rows = given.count  # a shared reference runs alone
+        arguments, starts = copied_inputs(given, differentiated=task.at is None)
+        recorder = Recorder(places, passes.net.numbers(), keep, expander(task.rules))
+        try:
+            begin(recorder, arguments, starts, inside=task.at is not None)
+            if access is not None:
+                access.begun = recorder.source
+            with recorder:
+                outputs = passes.call(arguments, access)
+                if access is not None:
+                    outputs = access.read_from(outputs)
+                if like is not None:
+                    outputs = broadcast(outputs, like)
+                scores = None
+                if task.score is not None:
+                    scores = passes.evaluate(block, task.score, outputs)
+            if task.at is not None:
+                if access is None or access.leaf is None:
+                    raise passes.unknown(task.at, block)
+                starts = [access.leaf]
+            recorder.finish(arrays_in(outputs) if scores is None else [scores])
+            recognised = recognise(recorder.graph, task.rules)
+            yield Run(recorder, starts, outputs, scores, recognised, task.rules)
+        finally:
+            recorder.clear()
+
+
+@contextmanager
+def captured(passes: "Passes", block: Block) -> Iterator[tuple[Recorder, object]]:
+    """The graph from the inputs to all outputs, with fused operations as they are, and the outputs."""
+    passes = passes.unoptimised()
+    with step_by_step(passes, graph=False) as places:
+        arguments, starts = copied_inputs(block.inputs, differentiated=False)
+        recorder = Recorder(places, passes.net.numbers())
+        try:
+            begin(recorder, arguments, starts, inside=False)
+            with recorder:
+                outputs = passes.call(arguments)
+            recorder.finish(arrays_in(outputs))
+            yield recorder, outputs
+        finally:
+            recorder.clear()
+
+
+def begin(recorder: Recorder, arguments: Inputs, starts: list[torch.Tensor], inside: bool) -> None:
+    """Record what depends on the inputs: from the start, or from a site inside on, which other values
+    that differ from example to example go past."""
+    copies = cast(list[torch.Tensor], leaves(arguments.attributed))
+    for start, copy in zip(starts, copies, strict=True):
+        if inside:
+            recorder.row(copy)
+        else:
+            recorder.source(start, copy)
+    for value in (*arguments.positional, *arguments.keyword.values()):
+        if isinstance(value, PerExample):
+            recorder.row(cast(torch.Tensor, value.value))
+
+
+class MismatchError(Exception):
+    """Where two runs part."""
+
+
+def broadcast(outputs: object, like: object) -> object:
+    """Outputs with as many rows as others have."""
+    found, structure = pytree.tree_flatten(outputs)
+    others = pytree.tree_leaves(like)
+    if len(found) != len(others):
+        raise MismatchError(f"{len(others)} outputs here and {len(found)} there.")
+
+    def one(array: object, other: object) -> object:
+        if not isinstance(array, torch.Tensor) or not isinstance(other, torch.Tensor):
+            return array
+        if array.ndim and array.shape != other.shape and array.shape[0] == 1:
+            return array.expand(other.shape[0], *array.shape[1:])
+        return array
+
+    return pytree.tree_unflatten(
+        [one(array, other) for array, other in zip(found, others, strict=True)], structure
+    )
+
+
+def arrays_in(outputs: object) -> list[torch.Tensor]:
+    return [one for one in pytree.tree_leaves(outputs) if isinstance(one, torch.Tensor)]
