@@ -82,7 +82,8 @@ def of_torch() -> Subject:
     import torch
     from torch import nn
 
-    from backlight_torch import exported, nets, running
+    from backlight_torch import exported, nets
+    from backlight_torch.engine import running
 
     torch.manual_seed(0)
     net = nn.Sequential(

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight.arrays import Array, Arrays, precision, shape_of
+from backlight.arrays import Array, Arrays, precision
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
 from backlight_methods.signs import negative, positive, quotient, smallest
@@ -71,13 +71,13 @@ class Rescale(Rule):
         (slope,) = op.vjp(ones)
         (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
         nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.abs(start))
+        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
         bend = arrays.abs(slope - start_slope)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
         distance, nothing = arrays.abs(way), arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
-        still = arrays.where(arrays.isfinite(slope), slope, way)  # which may not be a number
-        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, still)
+        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
+        mean = settled(mean, way, arrays)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
@@ -160,7 +160,7 @@ class Extremum(Rule):
         else:
             here, there = positive(change, arrays), negative(change, arrays)
         starts = [
-            arrays.broadcast_to(start, shape_of(x))
+            start + arrays.zeros_like(x)
             for x, start in zip(op.inputs, reference.inputs, strict=True)
         ]
         # Where nothing moved, what comes back over the way is step times the derivative over step. The

@@ -85,8 +85,8 @@ class GraphAxes:
             if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
                 rule = pointwise
             found = rule(application)
-            self._follow_rows(application)
             if not touched.isdisjoint(node.operands):
+                self._follow_rows(application)
                 touched.update(node.results)
                 if application.mixes:
                     self.mixing.append(position)
