@@ -10,6 +10,7 @@ from typing import cast
 
 import array_api_strict as strict
 import numpy as np
+import pytest
 
 from backlight import Connection, Gradient, Model, Score, Site
 from backlight.arrays import Array, Arrays, shape_of
@@ -22,6 +23,11 @@ from tests.tape import arrays as functions
 
 type_of_array = type(strict.asarray(0.0))
 STEP = 1e-5
+
+places_by_shapes = pytest.mark.filterwarnings(
+    "ignore:.*its backend does not tell its operations:backlight.BacklightWarning"
+)
+"""The model gives no graph, so that maps of it are read by shapes, which is said each time."""
 
 
 class ReferenceModel(Model):

@@ -70,7 +70,7 @@ class TensorFlowModel(NetModel):
     def _outputs(self, inputs: Inputs) -> Outputs:
         request, traced = self._traced(inputs)
         with self._network.explained(request):
-            return traced.output_specs(request, None)
+            return traced.output_specs(request)
 
     def _score(self, asked: Question, score: Score) -> Array:
         return self._evaluated(asked, score, differentiated=False).scores

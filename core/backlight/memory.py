@@ -9,6 +9,7 @@ from threading import Lock, RLock, local
 from typing import Any, ParamSpec, TypeVar, cast, final
 
 from backlight.identity import forget_records, identity_of, note_records
+from backlight.recent import Recent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,23 +151,16 @@ def one_call(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-_functions: OrderedDict[Hashable, Memory] = OrderedDict()
-_lock = Lock()
+_functions: Recent[Memory] = Recent(FUNCTIONS)
 
 
 def version_of(function: Callable[..., object]) -> int:
     """A number that is a new one where what the function computes may have changed."""
     hashes = type(function).__hash__ is not None
     key: Hashable = function if hashes else id(function)  # it is kept, so no other gets its id
-    with _lock:
-        known = _functions.setdefault(key, Memory(lambda: identity_of(function)))
-        _functions.move_to_end(key)
-        while len(_functions) > FUNCTIONS:
-            _functions.popitem(last=False)
-    return known.version()
+    return _functions.recall(key, lambda: Memory(lambda: identity_of(function))).version()
 
 
 def forget_functions() -> None:
-    with _lock:
-        _functions.clear()
+    _functions.clear()
     forget_records()

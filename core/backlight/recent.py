@@ -31,6 +31,10 @@ class Recent(Generic[T]):
                 self._answers.popitem(last=False)
         return answer
 
+    def clear(self) -> None:
+        with self._lock:
+            self._answers.clear()
+
     def answers(self) -> list[T]:
         """All that is remembered, the latest used last."""
         with self._lock:

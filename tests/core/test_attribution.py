@@ -21,7 +21,7 @@ from backlight.layout import Layout
 from backlight.saving import COLUMNS, NOTES
 from backlight.tree import leaves, names
 from backlight_methods import GradCAM, Gradient, IntegratedGradients, Saliency, Smooth
-from tests.reference import ReferenceModel, polynomial
+from tests.reference import ReferenceModel, places_by_shapes, polynomial
 
 X = np.random.default_rng(0).normal(size=(3, 2))
 WEIGHTS = np.random.default_rng(1).normal(size=(3, 2, 2))
@@ -455,6 +455,7 @@ PICTURES = ReferenceModel(
 )
 
 
+@places_by_shapes
 @pytest.mark.parametrize(
     ("technique", "at", "layout", "shape"),
     [

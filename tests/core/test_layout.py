@@ -10,7 +10,9 @@ from backlight import BacklightWarning, Neuron
 from backlight.errors import SiteError
 from backlight.layout import Layout, guessed, input_layout, site_layout
 from backlight_methods import GradCAM, HiResCAM
-from tests.reference import ReferenceModel, polynomial
+from tests.reference import ReferenceModel, places_by_shapes, polynomial
+
+pytestmark = places_by_shapes
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ from backlight_methods import (
 )
 from backlight_methods.quadrature import error_weights, estimated, refined
 from tests.methods.judges import any_numbers, closed_form
-from tests.reference import ReferenceModel, linear, polynomial
+from tests.reference import ReferenceModel, linear, places_by_shapes, polynomial
 
-pytestmark = any_numbers
+pytestmark = [*any_numbers, places_by_shapes]
 
 CLOSE = {"rtol": 1e-7, "atol": 1e-8}
 """The reference model's central differences are good to about 1e-9."""

@@ -84,6 +84,7 @@ def test_rules_and_composites_refuse_what_cannot_be(make: Callable, fragments: l
 
 def test_a_pattern_that_fits_nothing_is_named_with_what_there_is() -> None:
     composite = Composite(named=(("hed*", Epsilon(0.1)), ("he?d", Epsilon(0.1))))
+    torch.manual_seed(0)  # with other numbers all rectifiers may be off, which is said as well
     layers = {"body": torch.nn.Linear(3, 4), "relu": torch.nn.ReLU(), "head": torch.nn.Linear(4, 2)}
     net = torch.nn.Sequential(OrderedDict(layers))
     with pytest.warns(BacklightWarning) as caught:

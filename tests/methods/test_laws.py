@@ -20,10 +20,10 @@ from backlight_methods import (
     Smooth,
 )
 from tests.methods.judges import any_numbers
-from tests.reference import ReferenceModel, polynomial
+from tests.reference import ReferenceModel, places_by_shapes, polynomial
 from tests.tape import arrays as functions
 
-pytestmark = any_numbers
+pytestmark = [*any_numbers, places_by_shapes]
 
 few = settings(max_examples=4, deadline=None, derandomize=True)
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

@@ -18,10 +18,10 @@ from backlight_methods import (
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
 from tests import tape
 from tests.methods.judges import any_numbers, closed_form
-from tests.reference import ReferenceModel
+from tests.reference import ReferenceModel, places_by_shapes
 from tests.tape import arrays as functions
 
-pytestmark = any_numbers
+pytestmark = [*any_numbers, places_by_shapes]
 
 CLOSE = {"rtol": 1e-7, "atol": 1e-10}
 """Rules add 1e-9 to what they divide by, which the loops here do not."""

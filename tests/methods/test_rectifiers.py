@@ -8,9 +8,9 @@ from backlight_methods import Deconvnet, GradCAM, GuidedBackprop, GuidedGradCAM
 from backlight_methods import Gradient as PlainGradient
 from tests import tape
 from tests.methods.judges import any_numbers, closed_form
-from tests.reference import ReferenceModel
+from tests.reference import ReferenceModel, places_by_shapes
 
-pytestmark = any_numbers
+pytestmark = [*any_numbers, places_by_shapes]
 
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
 

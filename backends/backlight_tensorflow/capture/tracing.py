@@ -172,10 +172,14 @@ class Trace:
         key = ("shapes", request.count, tuple(values))
         return cast(list[tuple[int, ...]], self._kept.recall(key, make))
 
-    def lengths(self, request: Request) -> Lengths:
-        """Those for a few examples: as many as in the first request, where that had several."""
+    def lengths(self, request: Request, exactly: bool = False) -> Lengths:
+        """Those for a few examples: as many as in the first request, where that had several; or
+        for exactly as many as in this one."""
+        specs = request.specs(self.count)
+        if exactly:
+            return Lengths(self.given, specs, request.count)
         count = max(request.count, FEW) if self.count is None else self.count
-        return self.kept("lengths", lambda: Lengths(self.given, request.specs(self.count), count))
+        return self.kept("lengths", lambda: Lengths(self.given, specs, count))
 
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:
@@ -191,7 +195,7 @@ class Trace:
         numbers = found.numbers
         return {value: output_kind(found.graph, numbers[value]) for value in self.output_values}
 
-    def output_specs(self, request: Request, kind: OutputKind | None) -> Outputs:
+    def output_specs(self, request: Request) -> Outputs:
         """Shape and kind of each of the outputs."""
         values = self.output_values
         shapes = dict(zip(values, self.shapes(values, request), strict=True))
@@ -200,7 +204,7 @@ class Trace:
             if not isinstance(leaf, tf.Tensor):
                 return ()  # None, a flag: nothing to explain
             (value, *_) = self.flat.of(leaf)
-            return OutputSpec(shapes[value], kind or self._kinds[value])
+            return OutputSpec(shapes[value], self._kinds[value])
 
         return map_nested(spec, self.outputs)  # type: ignore[return-value]
 

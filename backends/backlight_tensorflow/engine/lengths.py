@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
-from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.graph.graph import Graph
 from backlight_tensorflow.capture.flattening import Tensor, Value
@@ -12,12 +11,8 @@ from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.capture.tracing import LOCK
 from backlight_tensorflow.engine.copying import Copy
-from backlight_tensorflow.engine.evaluation import given_to
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.table.reading import Shape
-
-FEW = 2
-"""For how many examples lengths are inferred: with more than one an axis of theirs is seen."""
 
 
 def captured(
@@ -35,14 +30,16 @@ def captured(
         measure: runs the path to find out the shapes of values.
         opens: see `Capture`.
     """
-    count, arguments = path.traced.count, path.traced.arguments
-    few = max(request.count, FEW) if count is None else count
-    for examples in (few, request.count):
-        last, graph = examples == request.count, FuncGraph("known")
+    traced = path.traced
+    for exactly in (False, True):
+        lengths = traced.lengths(request, exactly)
+        last, graph = lengths.count == request.count, lengths.graph
         try:
             with LOCK, graph.as_default():
-                given = [placeholder(spec, examples) for spec in specs]
-                copy = Copy(given_to(path, False, given))
+                Copy(lengths.made).tensors(traced.output_values)  # the same for all paths
+                operands = map(lengths.argument, specs[len(traced.arguments) :])
+                scored = dict(zip(path.operands, operands, strict=True))
+                copy = Copy({**lengths.made, **path.captured, **scored})
                 values = [value for node in path.needed for value in node.outputs]
                 unknown = [value for value in values if is_unknown(copy.tensor(value))]
         except ValueError:
@@ -58,23 +55,18 @@ def captured(
                 path.places,
                 path.sinks,
                 known_of(copy.tensor, dict(shapes)),
-                path.traced.place,
+                traced.place,
                 kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
                 rows=[
                     value
-                    for value, one in zip(arguments, request.arguments, strict=True)
+                    for value, one in zip(traced.arguments, request.arguments, strict=True)
                     if one.rows
                 ],
                 opens=opens,
             ).found
-        found.count = examples
+        found.count = lengths.count
         return found
     raise AssertionError("The last number of examples is that of the request.")
-
-
-def placeholder(spec: tf.TensorSpec, examples: int) -> Tensor:
-    shape = [examples if length is None else length for length in spec.shape]
-    return tf.compat.v1.placeholder(spec.dtype, shape)
 
 
 def is_unknown(tensor: Tensor) -> bool:

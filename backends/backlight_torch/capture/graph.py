@@ -10,6 +10,7 @@ from backlight_torch.capture.records import Record
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
 from backlight_torch.sites import Place, SiteAccess, Uses, results, usable
+from backlight_torch.table.moves import moved_blocks
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -67,7 +68,7 @@ def open_blocks(graph: Graph) -> None:
     """Opens moves of blocks of places to channels and back, and of channels among groups."""
     nodes, graph.nodes = graph.nodes, []
     for node in nodes:
-        found = None if node.native is None else blocks(cast(Record, node.native))
+        found = None if node.native is None else moved_blocks(cast(Record, node.native))
         if found is None:
             graph.nodes.append(node)
             continue
@@ -82,27 +83,3 @@ def open_blocks(graph: Graph) -> None:
             ("reshape", moved, result, {"shape": graph.shape(result)}),
         ):
             graph.node(primitive, [given], [made], attributes, type=node.type, place=node.place)
-
-
-def blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """How the axes of what is moved are divided, and the order that they are brought into."""
-    given = record.given()
-    if record.name in ("pixel_shuffle", "pixel_unshuffle"):
-        *before, channels, height, width = given["self"].shape
-        start = len(before)
-        lead = tuple(range(start))
-        if record.name == "pixel_shuffle":
-            size = given["upscale_factor"]
-            apart = (*before, channels // size**2, size, size, height, width)
-            order = (0, 3, 1, 4, 2)
-        else:
-            size = given["downscale_factor"]
-            apart = (*before, channels, height // size, size, width // size, size)
-            order = (0, 2, 4, 1, 3)
-        return apart, (*lead, *(start + axis for axis in order))
-    if record.name in ("channel_shuffle", "native_channel_shuffle"):
-        count, channels, *places = given["self"].shape
-        groups = given["groups"]
-        apart = (count, groups, channels // groups, *places)
-        return apart, (0, 2, 1, *range(3, len(apart)))
-    return None

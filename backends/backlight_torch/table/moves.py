@@ -156,3 +156,27 @@ def added_by_places(c: Record) -> Found:
     if c["reduce"] not in (None, "sum", "mean"):
         return "other", c.operands, {}
     return "scatter_add", [c["self"], c["index"], source], {}
+
+
+def moved_blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """How the axes of what is moved are divided, and the order that they are brought into."""
+    given = record.given()
+    if record.name in ("pixel_shuffle", "pixel_unshuffle"):
+        *before, channels, height, width = given["self"].shape
+        start = len(before)
+        lead = tuple(range(start))
+        if record.name == "pixel_shuffle":
+            size = given["upscale_factor"]
+            apart = (*before, channels // size**2, size, size, height, width)
+            order = (0, 3, 1, 4, 2)
+        else:
+            size = given["downscale_factor"]
+            apart = (*before, channels, height // size, size, width // size, size)
+            order = (0, 2, 4, 1, 3)
+        return apart, (*lead, *(start + axis for axis in order))
+    if record.name in ("channel_shuffle", "native_channel_shuffle"):
+        count, channels, *places = given["self"].shape
+        groups = given["groups"]
+        apart = (count, groups, channels // groups, *places)
+        return apart, (0, 2, 1, *range(3, len(apart)))
+    return None

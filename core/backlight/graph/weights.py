@@ -7,14 +7,8 @@ from backlight.arrays import Array, Arrays, shape_of
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Linear, Step
 
-SHIFTING = frozenset({"shift", "reversed shift", "batch_norm"})
-
 Constant = Callable[[int], Array]
 """Gives the array of a value, a number as an array without axes, with the dtype of the weights."""
-
-
-def has_bias(linear: Linear) -> bool:
-    return linear.bias is not None or any(step.effect in SHIFTING for step in linear.steps)
 
 
 def folded_params(
