@@ -9,7 +9,7 @@ import pytest
 
 from backlight_methods import METHODS
 from tests import tape
-from tests.reference import ReferenceModel, linear
+from tests.reference import ReferenceModel, linear, places_by_shapes
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -21,6 +21,7 @@ def net() -> ReferenceModel:
     return ReferenceModel(("feature", lambda x: x * x), ("out", linear(weight)))
 
 
+@places_by_shapes
 def test_the_three_one_liners_run(net: ReferenceModel) -> None:
     x = strict.asarray(np.random.default_rng(1).normal(size=(2, 2, 6, 6)))
     scope = {"model": net, "x": x, "labels": [1, 2]}

@@ -555,6 +555,26 @@ def test_users_gradients_are_kept_where_no_rule_acts_inside() -> None:
     np.testing.assert_allclose(host(guided.gradient), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("inferred", [True, False])
+def test_shapes_of_operations_are_those_of_the_call(inferred: bool) -> None:
+    """The net is looked at for as many examples as came first."""
+    into, out = tf.constant(numbers(4, 6)), tf.constant(numbers(6, 3))
+
+    def net(x: Any) -> Any:
+        hidden = x @ into
+        if not inferred:
+            hidden = tf.compat.v1.placeholder_with_default(hidden, (None, None))
+        return tf.nn.relu(hidden) @ out
+
+    model = wrap(net)
+    model.outputs(tf.constant(numbers(5, 4)))
+    for count in (3, 5):
+        x = tf.constant(numbers(count, 4))
+        found = model.operations(x, score=bound(model, x), rules=GUIDED)
+        assert len(found) == (3 if inferred else 4)
+        assert [one.shape for one in found] == [*[(count, 6)] * (len(found) - 1), (count, 3)]
+
+
 def test_branches_are_one_operation() -> None:
     def net(x: Any) -> Any:
         return tf.cond(tf.shape(x)[0] > 1, lambda: tf.nn.relu(x) * 2.0, lambda: x)

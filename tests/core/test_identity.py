@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backlight.identity import identity_of
-from backlight.memory import LATELY, STATES, Memory, one_call
+from backlight.memory import LATELY, STATES, Memory, forget_functions, one_call, version_of
 
 SCALE = {"value": 1.0}
 
@@ -137,3 +137,20 @@ def test_a_thing_is_looked_at_once_in_a_call() -> None:
     memory = Memory(lambda: looks.append(1) or len(looks))
     one_call(lambda: [memory.version() for _ in range(3)])()
     assert len(looks) == 2  # at the first question, and at the end
+
+
+def test_functions_are_let_go_of_where_all_is_forgotten() -> None:
+    weights = np.ones(3)
+
+    def function(x: float) -> float:
+        return float(weights.sum()) * x
+
+    first = version_of(function)
+    assert version_of(function) == first
+    held = weakref.ref(function)
+    del function
+    gc.collect()
+    assert held() is not None
+    forget_functions()
+    gc.collect()
+    assert held() is None
