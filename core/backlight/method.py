@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast, final
+from typing import Any, cast, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from backlight.rules import Rules
 from backlight.seen import rows_mix
 from backlight.spatial import grid_at, last_feature_map, layouts, notes_at
 from backlight.targets import Target, check_differentiable, resolve
-from backlight.tree import Tree, leaves, map_leaves
+from backlight.tree import GivenT, NestedT, Tree, leaves, map_leaves
 from backlight.wrapping import wrap
 from backlight.zeros import zero_notes
 
@@ -53,6 +53,71 @@ class Method(ByValue, ABC):
     def attribute(self, objective: Objective) -> Evidence:
         """Explain one objective. Rows of the result must not depend on one another."""
 
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: NDArray[np.integer[Any] | np.bool],
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[NDArray[np.floating[Any]]]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: GivenT,
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[GivenT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: NestedT,
+        target: Target = None,
+        *,
+        at: None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[NestedT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: tuple[GivenT, ...] | dict[str, GivenT],
+        target: Target = None,
+        *,
+        at: str,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[GivenT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: Inputs[Any],
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[Any]: ...
+
     @final
     @interruptible
     @one_call
@@ -66,7 +131,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
-    ) -> Attribution:
+    ) -> Attribution[Any]:
         """Explain why the model gives `x` the score `target`.
 
         Args:
