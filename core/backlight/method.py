@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from backlight.arrays import Array
 from backlight.attribution import Attribution, checked_names
 from backlight.by_value import ByValue
-from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
+from backlight.errors import (
+    BacklightWarning,
+    CoverageError,
+    HyperParameterError,
+    InputTypeError,
+)
 from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
@@ -47,6 +52,19 @@ class Method(ByValue, ABC):
     @property
     def rules(self) -> Rules | None:
         """The rules that the technique's backward pass obeys; None for the plain gradient."""
+        return None
+
+    @property
+    def rules_reach_input(self) -> bool:
+        """Whether rules of a technique that reads a feature map act down to the input, not to the map."""
+        return False
+
+    def objection(self, objective: Objective) -> str | None:
+        """Why the technique would mean nothing here, with what to do instead; None where it means
+        something. It is asked before `attribute`, for the first examples: what it says is raised as a
+        CoverageError, and told by `backlight check`. `objective.operations()` is what there is between
+        the value explained and the score.
+        """
         return None
 
     @abstractmethod
@@ -169,6 +187,9 @@ class Method(ByValue, ABC):
         whole = replace(whole, whole=looked is not None and bool(looked.mixing))
         if at is None and self.spatial:
             whole = whole.placed(last_feature_map(whole.take(blocks[0])))
+        objection = self.objection(whole.take(blocks[0]))
+        if objection is not None:
+            raise CoverageError(objection)
         grid = grid_at(whole.take(blocks[0])) if self.spatial else None
         found = [self._explain(whole.take(rows)) for rows in blocks]
         result = joined(found, wrapped)
