@@ -256,6 +256,31 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     assert joined.described.last
 
 
+def test_what_is_read_elsewhere_too_folds_nothing() -> None:
+    for kept in (False, True):
+        build = Building()
+        z = build.dense(build.input(4, 6), 5)
+        biased = build.do("add", z, build.weight(5))
+        ends = (
+            [build.do("tanh", biased)] if kept else [build.do("tanh", biased), build.do("sin", z)]
+        )
+        graph = build.between([0], ends)
+        graph.kept = frozenset({z}) if kept else frozenset()
+        units = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+        assert [unit.kind for unit in units][:2] == [Kind.DENSE, Kind.SHIFT]
+        assert units[0].output == z
+
+
+def test_a_rectifier_behind_a_move_makes_a_neuron() -> None:
+    build = Building()
+    z = build.do("reshape", build.dense(build.input(4, 6), 8), shape=(2, 2, 8))
+    graph = build.between([0], [build.do("relu", z)])
+    units = recognise(graph, For(frozenset({Kind.NEURON}))).units
+    assert [(unit.kind, [part.output for part in unit.parts[:1]]) for unit in units] == [
+        (Kind.NEURON, [z])
+    ]
+
+
 def test_a_bias_behind_heads_that_are_taken_apart_is_one() -> None:
     """A scale behind it, for each channel of each head, is on no axis of the weight."""
     build = Building()
