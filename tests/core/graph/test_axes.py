@@ -81,6 +81,14 @@ def test_the_middle_of_what_goes_moves_places_within_parts() -> None:
     assert shifted(axis, (0, 2), 0, 0.5) is None
 
 
+def test_places_that_go_on_behind_a_token_are_one_row() -> None:
+    net = Net((2, 24))
+    parts = [net.slice(net.inputs[0], 1, *ends) for ends in ((0, 12), (12, 24))]
+    first = net.op("concat", net.array(np.zeros((2, 1))), parts[0], axis=1)
+    whole = net.op("concat", first, parts[1], axis=1)
+    assert along(net, whole, 1) == [(24, 1.0, 0.0)]
+
+
 def test_what_is_empty_stays_empty() -> None:
     """Beside nothing, places stay what they are."""
     net = Net((2, 24))

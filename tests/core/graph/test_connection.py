@@ -128,6 +128,17 @@ def test_what_is_taken_away_and_stays_is_cut() -> None:
     assert connection(build.between([x], [build.do("div", e, turned)])) == cut
 
 
+def test_what_is_taken_away_from_all_but_one_class_is_cut() -> None:
+    """A softmax over what was shifted, and a class of its own that was not."""
+    build = Building()
+    x = build.input(4, 6)
+    highest = build.do("stop_gradient", build.do("max", x, axes=(1,), keepdims=True))
+    classes = build.do("concat", build.do("sub", x, highest), build.weight(4, 1), axis=1)
+    graph = build.between([x], [build.do("softmax", classes, axes=(1,))])
+    cut = Cut("stop_gradient", "stop_gradient")
+    assert connection(graph) == Connection((True,), (True,), (cut,))
+
+
 def test_the_derivative_of_a_rounded_value_may_be_put_in_by_a_sum() -> None:
     build = Building()
     x = build.input(4, 6)
