@@ -52,11 +52,8 @@ WHOLE = by_kind(
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    """Programs are small and run once: it is their compilation that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
     backlight.forget()
 
 
@@ -1054,7 +1051,6 @@ def test_keras_layers() -> None:
         from backlight.operations import Kind
         from tests.backends.test_jax_rules import DEEP_LIFT, WHOLE, normal
 
-        jax.config.update("jax_disable_most_optimizations", True)
         keras.utils.set_random_seed(0)
         layers = keras.layers
         image = keras.Input((8, 8, 3))
