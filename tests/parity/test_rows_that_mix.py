@@ -183,6 +183,7 @@ def torch_apart() -> dict[str, Net]:
         "sums_of_weights": lambda x: x[:, 0] @ (weight - weight.mean(0)),
         "row_by_row": lambda x: torch.stack([torch.tanh(row[0] @ square) @ weight for row in x]),
         "rows_joined": lambda x: torch.cat([torch.tanh(one[:, 0]) @ weight for one in x.split(1)]),
+        "own_row": lambda x: (x @ weight)[torch.arange(len(x)), -1],
     }
 
 
@@ -235,6 +236,7 @@ def tensorflow_apart() -> dict[str, Net]:
         "rows_joined": lambda x: tf.concat(
             [tf.tanh(x[n : n + 1, 0]) @ weight for n in range(int(x.shape[0]))], 0
         ),
+        "own_row": lambda x: tf.gather(x[:, -1] @ weight, tf.range(tf.shape(x)[0])),
     }
 
 
@@ -274,6 +276,7 @@ def jax_apart() -> dict[str, Net]:
         "rows_joined": lambda x: jnp.concatenate(
             [jnp.tanh(x[n : n + 1, 0]) @ WEIGHT for n in range(len(x))]
         ),
+        "own_row": lambda x: (x @ WEIGHT)[jnp.arange(len(x)), -1],
     }
 
 

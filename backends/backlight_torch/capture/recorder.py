@@ -163,7 +163,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         results = written if in_place else tensors_in(result)
         if not results:
-            self._read_out(record)
+            if returned:  # else it only checks what it is given
+                self._read_out(record)
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])

@@ -133,6 +133,7 @@ ROWS: dict[str, Row] = {
         "gather take masked_select diagonal diag_embed as_strided tril triu rot90 pixel_shuffle "
         "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view",
     ),
+    "_pack_padded_sequence": moves.packed,
     "unfold": windows.unfolded,
     "im2col": windows.patches,
     "constant_pad_nd": moves.padded("constant"),

@@ -108,6 +108,11 @@ def indexed(c: Record) -> Found:
     return "gather", [c.x, *(one for _, one in given)], {}
 
 
+def packed(c: Record) -> Found:
+    """Sequences of several lengths, and how many of them are as long as each: by the lengths alone."""
+    return "gather", [c.x, c["lengths"]], {"dependences": (frozenset({0, 1}), frozenset({1}))}
+
+
 def padded(mode: str) -> Row:
     def row(c: Record) -> Found:
         sizes = list(c["pad"] if c["pad"] is not None else c["padding"])

@@ -172,6 +172,10 @@ class Application:
         """How many examples there are."""
         return self.within.count
 
+    def counts(self, operand: int) -> bool:
+        """Whether what it reads is 0, 1, 2 and so on."""
+        return self.within.graph.values[self.node.operands[operand]].counts
+
     def lengths(self, result: int = 0) -> tuple[int, ...]:
         """The shape of a result."""
         return self.within.lengths(self.node.results[result])

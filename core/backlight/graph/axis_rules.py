@@ -187,9 +187,11 @@ def repeated(given: Application) -> Sequence[Axes]:
 
 
 def taken(given: Application) -> Sequence[Axes]:
-    """Places along an axis, by number."""
+    """Places along an axis, by number: all of them in their order are the axis as it is."""
     axis: Any = given.attributes["axis"]
     table, places = given.operands
+    if given.counts(1) and tuple(map(length_of, places)) == (length_of(table[axis]),):
+        return [table]
     given.along((axis,))
     if any(has((factor,), Role.PLACES) for factor in table[axis]):
         places = tuple(lost(length_of(one)) if not _varied(one) else one for one in places)

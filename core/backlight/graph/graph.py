@@ -42,6 +42,7 @@ class Value:
         number: the one number that it is throughout, where the backend or folding knows it.
         constant: the backend's own handle of a value that nothing computes; None for none.
         learned: whether it is a weight, or computed from weights alone, rather than made in the code.
+        counts: whether its numbers are known to be 0, 1, 2 and so on along its only axis.
     """
 
     shape: tuple[int, ...]
@@ -50,6 +51,7 @@ class Value:
     number: float | int | bool | complex | None = None
     constant: object = None
     learned: bool = False
+    counts: bool = False
 
 
 @final
@@ -131,12 +133,17 @@ class Graph:
     def array(
         self, array: Numbers, *, constant: object = None, learned: bool = False, bits: int = 32
     ) -> int:
-        """A new constant whose numbers are known: looked at for being one number throughout."""
+        """A new constant whose numbers are known, and looked at."""
         found = self.value(
             array.shape, dtype_of(array.dtype), bits=bits, constant=constant, learned=learned
         )
-        self.values[found].number = uniform(array)
+        self.look(found, array)
         return found
+
+    def look(self, value: int, array: Numbers) -> None:
+        """Notes what is to be seen in the numbers of a constant."""
+        held = self.values[value]
+        held.number, held.counts = uniform(array), counts(array)
 
     def node(
         self,
@@ -175,6 +182,13 @@ def uniform(array: Numbers) -> float | int | bool | complex | None:
     first = array.flat[0]
     same = bool((array == first).all())
     return first.item() if same else None
+
+
+def counts(array: Numbers) -> bool:
+    """Whether an array is 0, 1, 2 and so on; False for large ones and for those of one number."""
+    if array.ndim != 1 or not 1 < array.size <= UNIFORM or array.dtype.kind not in "iu":
+        return False
+    return bool((array == np.arange(array.size)).all())
 
 
 def dtype_of(dtype: np.dtype[Any]) -> DType:
