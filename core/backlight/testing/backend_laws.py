@@ -72,7 +72,7 @@ def dtype(builder: Builder, net: Net) -> None:
                 "the score with rules": ruled.score,
                 f"the value at {site}": trial.model.activation(trial.inputs, site),
             }
-            seen = {what: trial.model.to_numpy(one).dtype for what, one in arrays.items()}  # type: ignore[arg-type]
+            seen = {what: trial.model.to_numpy(one).dtype for what, one in arrays.items()}
         other = {what: str(one) for what, one in seen.items() if one != name}
         require(not other, f"In a net of {name} the dtype is another: {other}.")
 

@@ -1,7 +1,7 @@
 """The laws of a technique: each explains a golden net, and compares with what is known of it or with
 another call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -52,8 +52,18 @@ class Case:
         batch_size: int | None = None,
     ) -> Attribution:
         with trial.precision():
-            classes = np.asarray(CLASSES)[list(rows)]
-            return self.method(trial.model, trial.rows(rows), classes, batch_size=batch_size)
+            return self.of(trial, trial.rows(rows), rows, batch_size)
+
+    def of(
+        self,
+        trial: Trial,
+        inputs: Tree,
+        rows: Sequence[int] = (0, 1, 2),
+        batch_size: int | None = None,
+    ) -> Attribution:
+        """The result for native inputs, which are those of these examples."""
+        call = cast(Callable[..., Attribution], self.method)
+        return call(trial.model, inputs, np.asarray(CLASSES)[list(rows)], batch_size=batch_size)
 
     def values(self, trial: Trial, found: Attribution) -> list[Numbers]:
         return [trial.numbers(one) for one in leaves(cast(Tree, found.values))]
@@ -101,7 +111,7 @@ def put_back(case: Case) -> None:
     with trial.precision():
         inputs = trial.rows((0, 1, 2))
         before = [trial.numbers(one).copy() for one in leaves(inputs)]
-        case.method(trial.model, inputs, np.asarray(CLASSES))
+        case.of(trial, inputs)
     same(trial.predict(), output, "The output after explaining")
     for after, kept in zip(leaves(inputs), before, strict=True):
         same(trial.numbers(after), kept, "An input after explaining")
