@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -13,6 +14,17 @@ from backlight_torch.sites import Place, Visitor, results
 
 BETWEEN = "/"
 """Stands between the module that a function is called in and the function: `layer4.1/relu:2`."""
+
+LEAVING = frozenset({"numpy", "array", "tolist", "dlpack"})
+"""What takes numbers out of PyTorch without an operation."""
+
+
+@final
+@dataclass(frozen=True)
+class Left:
+    """What a visitor is shown of a tensor whose numbers are taken out."""
+
+    array: torch.Tensor
 
 
 @final
@@ -36,6 +48,8 @@ class Calls(TorchFunctionMode):
     ) -> Any:
         value = func(*args, **(kwargs or {}))
         word = getattr(func, "__name__", "").strip("_")
+        if word in LEAVING:
+            self._visitor(Place(word, word, True), Left(args[0]))
         if not word or word == "get" or not any(map(torch.is_tensor, results(value).values())):
             return value  # properties such as x.shape are functions here
         name = f"{self._within()}{BETWEEN}{word}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, cast, final
 
 from backlight.graph.graph import Graph
 from backlight.scores import Score
-from backlight_torch.calls import is_call
+from backlight_torch.calls import Left, is_call
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Record
 from backlight_torch.engine.blocks import Block, copied_inputs
@@ -29,6 +29,9 @@ class Names:
         self._uses = Uses()
 
     def __call__(self, place: Place, value: object) -> object:
+        if isinstance(value, Left):
+            self.recorder.read_out(place.name, value.array)
+            return value
         name = self._uses.name(place)
         found = self.functions if is_call(place.name) else self.modules
         for result, tensor in results(value).items():

@@ -163,8 +163,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         results = written if in_place else tensors_in(result)
         if not results:
-            if returned:  # else it only checks what it is given
-                self._read_out(record)
+            if result is not None:
+                self.read_out("item" if name == "_local_scalar_dense" else name, *given)
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])
@@ -196,12 +196,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for array, value in zip(arrays, values, strict=True):
             self._values.register(array, value, written=written)
 
-    def _read_out(self, record: Record) -> None:
+    def read_out(self, word: str, *arrays: torch.Tensor) -> None:
         """Numbers leave PyTorch for Python, which may do anything with them."""
-        values = [one.value for one in record.operands]
-        name = "item" if record.name == "_local_scalar_dense" else record.name
+        values = [self.value_of(one) for one in arrays if self.knows(one)]
         taken = self.graph.value((), DType.BOOLEAN)
-        self.graph.node("convert", values[:1], [taken], type=name, place=self._values.place())
+        self.graph.node("read_out", values, [taken], type=word, place=self._values.place())
         self.taken.append(taken)
 
     def _understood(

@@ -27,6 +27,7 @@ class GraphAxes:
             depends on the inputs of others too. What is made of one row alone looks at no other until it
             meets another one, or comes out in the place of another one.
         random: positions of the nodes that give other numbers in each run.
+        read_out: positions of the nodes at which what depends on an input leaves the framework.
         rows: of each value that is made of one row alone, which.
     """
 
@@ -35,6 +36,7 @@ class GraphAxes:
     axes: dict[int, Axes] = field(default_factory=dict)
     mixing: list[int] = field(default_factory=list)
     random: list[int] = field(default_factory=list)
+    read_out: list[int] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
 
     @staticmethod
@@ -90,6 +92,8 @@ class GraphAxes:
                 touched.update(node.results)
                 if application.mixes:
                     self.mixing.append(position)
+                if node.primitive == "read_out":
+                    self.read_out.append(position)
             for value, axes in zip(node.results, found, strict=False):
                 if value not in self.graph.sources:
                     self.axes[value] = self.checked(value, axes)
@@ -97,6 +101,9 @@ class GraphAxes:
         if ends and not self.mixing:  # one row stands for all
             producers = {value: at for at, node in enumerate(nodes) for value in node.results}
             self.mixing += sorted({producers[value] for value in ends})
+        read = {self.rows.get(nodes[at].result) for at in self.read_out}
+        if read and read != set(range(self.count)):  # what Python does by them, it does to all rows
+            self.mixing += self.read_out
 
     def _follow_rows(self, given: "Application") -> None:
         """Notes of which row alone the results are made."""

@@ -60,7 +60,7 @@ class Dependence:
         for node in self.nodes:
             if self.sources.isdisjoint(node.results):
                 self._follow(node)
-        self.needed = self._needed()
+        self.needed = self.leading_to(graph.targets)
         self.reached = frozenset(self.active)
         self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
@@ -202,9 +202,10 @@ class Dependence:
             if found is not None and found[0].shape == ():
                 self._numbers[node.result] = found[0]
 
-    def _needed(self) -> set[int]:
+    def leading_to(self, values: Iterable[int]) -> set[int]:
+        """The positions of the nodes that values depend on."""
         needed: set[int] = set()
-        pending = list(self.graph.targets)
+        pending = list(values)
         while pending:
             position = self.producers.get(pending.pop())
             if position is not None and position not in needed:

@@ -83,6 +83,7 @@ Attributes, by primitive:
                                      each has, the test's come first) or "cond" (branches: Graphs of all
                                      operands but the first, which chooses)
     random                           numbers that are others in each run
+    read_out                         numbers leave the framework for Python; its result stands for them
     other
 
 Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
@@ -493,7 +494,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "norm": Primitive(Family.COMPOSITE, _norm),
     "prod": Primitive(Family.COMPOSITE, _reduced(np.prod)),
     "attention": Primitive(Family.COMPOSITE),
-    **dict.fromkeys(("call", "loop", "random", "other"), Primitive(Family.OPAQUE)),
+    **dict.fromkeys(("call", "loop", "random", "read_out", "other"), Primitive(Family.OPAQUE)),
 }
 
 
