@@ -1,6 +1,7 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from typing import cast, final
 
 import torch
@@ -12,7 +13,6 @@ from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
-from backlight_torch.calls import functions_visited, is_call
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.nets import Net
@@ -147,18 +147,11 @@ class Passes:
         )
 
     @interruptible
-    def call(
-        self, arguments: Inputs, visitor: Visitor | None = None, access: SiteAccess | None = None
-    ) -> object:
-        """The outputs. Of a access, or of what goes through one, only its places are visited."""
-        if isinstance(visitor, SiteAccess):
-            access = visitor
-        only = None if access is None else access.places
+    def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
+        """The outputs. A visitor sees what is computed inside."""
         try:
-            if visitor is not None and looks_at_functions(visitor, only):
-                with functions_visited(self.net, visitor, only):
-                    return self.net.call(arguments, visitor, only)
-            return self.net.call(arguments, visitor, only)
+            with nullcontext() if visitor is None else self.net.seen(visitor):
+                return self.net.call(arguments)
         except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -233,8 +226,3 @@ class Passes:
         known = [site.name for site in self.sites_of(block.inputs)]
         place = Point.parse(name, self.net.places()).place
         return UnknownNameError("site", name, known, UNSEEN if place in self.net.places() else "")
-
-
-def looks_at_functions(visitor: Visitor, only: Collection[str] | None) -> bool:
-    """Whether calls of functions are to be seen: all modules alone can be, without."""
-    return any(map(is_call, only)) if only is not None else not isinstance(visitor, Survey)

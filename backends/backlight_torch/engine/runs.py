@@ -21,7 +21,6 @@ from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.running import running, without_compilation
 from backlight_torch.engine.units import RuledUnit
 from backlight_torch.expansions import expander
-from backlight_torch.naming import named
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -78,7 +77,7 @@ def step_by_step(passes: "Passes", graph: bool = True) -> Iterator[Callable[[], 
     compiled = "torch._dynamo" in sys.modules
     with (
         running(passes.net.roots(), graph=graph, hooked=True),
-        named(passes.net) as places,
+        passes.net.named() as places,
         without_compilation() if compiled else nullcontext(),
         torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
     ):

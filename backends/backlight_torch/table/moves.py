@@ -1,13 +1,20 @@
 """What moves, copies, drops, repeats or replaces numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch._decomp import get_decompositions
 
 from backlight.graph.graph import DType
 from backlight_torch.capture.records import Operand, Record
 from backlight_torch.table.reading import Found, Row, dtype_of
+
+BLOCKS: Mapping[Any, Callable[..., Any]] = get_decompositions(
+    getattr(torch.ops.aten, name)
+    for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
+)
+"""By which simpler moves blocks of places go to channels and back, and channels among groups."""
 
 
 def converted(c: Record) -> Found:
@@ -66,16 +73,6 @@ def first(c: Record) -> int:
     """Where a slice starts, within the array."""
     start, length = int(c["start"] or 0), int(c.x.shape[c.axis()])
     return min(max(start + length if start < 0 else start, 0), length)
-
-
-def selected(c: Record) -> Found:
-    axis = c.axis()
-    return "index", [c.x], {"axis": axis, "at": int(c["index"]) % c.x.shape[axis]}
-
-
-def split(c: Record) -> Found:
-    axis = c.axis()
-    return "split", [c.x], {"axis": axis, "sizes": tuple(shape[axis] for shape in c.shapes)}
 
 
 def joined(primitive: str) -> Row:
@@ -156,27 +153,3 @@ def added_by_places(c: Record) -> Found:
     if c["reduce"] not in (None, "sum", "mean"):
         return "other", c.operands, {}
     return "scatter_add", [c["self"], c["index"], source], {}
-
-
-def moved_blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """How the axes of what is moved are divided, and the order that they are brought into."""
-    given = record.given()
-    if record.name in ("pixel_shuffle", "pixel_unshuffle"):
-        *before, channels, height, width = given["self"].shape
-        start = len(before)
-        lead = tuple(range(start))
-        if record.name == "pixel_shuffle":
-            size = given["upscale_factor"]
-            apart = (*before, channels // size**2, size, size, height, width)
-            order = (0, 3, 1, 4, 2)
-        else:
-            size = given["downscale_factor"]
-            apart = (*before, channels, height // size, size, width // size, size)
-            order = (0, 2, 4, 1, 3)
-        return apart, (*lead, *(start + axis for axis in order))
-    if record.name in ("channel_shuffle", "native_channel_shuffle"):
-        count, channels, *places = given["self"].shape
-        groups = given["groups"]
-        apart = (count, groups, channels // groups, *places)
-        return apart, (0, 2, 1, *range(3, len(apart)))
-    return None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backlight_torch.capture.records import Record
-from backlight_torch.table.reading import Found, Row
+from backlight_torch.table.reading import Found
 
 
 def convolution(c: Record) -> Found:
@@ -49,37 +49,10 @@ def pooled(c: Record) -> Found:
     return "avg_pool", [c.x], {**attributes, "count_padding": bool(c["count_include_pad"])}
 
 
-def last_axes(c: Record) -> tuple[int, ...]:
+def moved_along(c: Record) -> tuple[int, ...]:
+    """The axes that windows move along: the last."""
     return tuple(range(c.rank - c.places, c.rank))
 
 
-def adaptive(primitive: str) -> Row:
-    return lambda c: (primitive, [c.x], {"axes": last_axes(c)})
-
-
-def resized(c: Record) -> Found:
-    words = (word for word in ("nearest", "cubic") if word in c.name)
-    attributes = {"method": next(words, "linear"), "aligned": bool(c["align_corners"])}
-    return "resize", [c.x], {"axes": last_axes(c), **attributes}
-
-
-def unfolded(c: Record) -> Found:
-    return "windows", [c.x], {
-        "axes": (c.axis("dimension"),),
-        "window": (int(c["size"]),),
-        "strides": (int(c["step"]),),
-        "padding": ((0, 0),),
-        "dilation": (1,),
-        "layout": "starts in place, taps last",
-    }  # fmt: skip
-
-
-def patches(c: Record) -> Found:
-    return "windows", [c.x], {
-        "axes": (c.rank - 2, c.rank - 1),
-        "window": tuple(c["kernel_size"]),
-        "strides": tuple(c["stride"]),
-        "padding": tuple((one, one) for one in c["padding"]),
-        "dilation": tuple(c["dilation"]),
-        "layout": "channels and taps, then starts",
-    }  # fmt: skip
+def method(c: Record) -> str:
+    return next((word for word in ("nearest", "cubic") if word in c.name), "linear")
