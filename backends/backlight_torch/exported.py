@@ -26,6 +26,8 @@ class ExportedNet(ModuleNet):
     order they are computed, `name[0]`, `name[1]`. One exported for a single batch size has `rows`.
     """
 
+    module: fx.GraphModule
+
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         held = (node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder")

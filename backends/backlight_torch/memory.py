@@ -76,12 +76,12 @@ def start_of(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
 def apart(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays in the same memory certainly have no number in common."""
     numbers = np.empty(1 + max(end_of(one), end_of(other)), np.bool)
-    parts = (
+    first, second = (
         np.ndarray(shape, np.bool, numbers, offset, strides)
         for shape, strides, offset in (one, other)
     )
     try:
-        return not np.shares_memory(*parts, max_work=10_000)
+        return not np.shares_memory(first, second, max_work=10_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return False
 

@@ -113,8 +113,8 @@ class ModuleNet(Net):
     def call(self, inputs: Inputs) -> object:
         positional, keyword = inputs.arguments()
         compiled = self.module.__dict__.get("_compiled_call_impl") is not None
-        module = self.module._call_impl if compiled else self.module  # what it was before
-        return module(*positional, **keyword)
+        before: Any = self.module._call_impl if compiled else self.module
+        return before(*positional, **keyword)
 
 
 @final

@@ -11,8 +11,7 @@ from backlight_torch.capture.records import Operand, Record
 from backlight_torch.table.reading import Found, Row, dtype_of
 
 BLOCKS: Mapping[Any, Callable[..., Any]] = get_decompositions(
-    getattr(torch.ops.aten, name)
-    for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
+    [torch.ops.aten.pixel_shuffle, torch.ops.aten.pixel_unshuffle, torch.ops.aten.channel_shuffle]
 )
 """By which simpler moves blocks of places go to channels and back, and channels among groups."""
 
