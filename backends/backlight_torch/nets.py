@@ -11,6 +11,7 @@ from torch import nn
 
 from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
+from backlight.keras_layers import is_keras
 from backlight.named import named_by_keras
 from backlight_torch import functions
 from backlight_torch.calls import Calls, is_call, named, visited
@@ -125,20 +126,19 @@ class KerasNet(ModuleNet):
         import keras
 
         super().__init__(layer)
-        self.layer = layer
         self.channels = "first" if keras.config.image_data_format() == "channels_first" else "last"
 
     def roots(self) -> list[nn.Module]:
-        return [self.layer, *self.modules().values()]
+        return [self.module, *self.modules().values()]
 
     def call(self, inputs: Inputs) -> object:
         positional = [unwrapped(value) for value in inputs.positional]
         keyword = {name: unwrapped(value) for name, value in inputs.keyword.items()}
         keyword.setdefault("training", False)
-        return named_by_keras(self.layer, self.layer(inputs.attributed, *positional, **keyword))
+        return named_by_keras(self.module, self.module(inputs.attributed, *positional, **keyword))
 
     def wants(self) -> str:
-        shape = getattr(self.layer, "input_shape", None) if self.layer.built else None
+        shape = getattr(self.module, "input_shape", None) if self.module.built else None
         return "" if shape is None else f"It wants inputs of shape {shape}."
 
 
@@ -180,10 +180,6 @@ def net_of(net: object) -> Net:
     if isinstance(net, nn.Module):
         return KerasNet(net) if is_keras(net) else ModuleNet(net)
     return FunctionNet(cast(Callable[..., object], net))
-
-
-def is_keras(module: nn.Module) -> bool:
-    return any(base.__module__.split(".")[0] == "keras" for base in type(module).__mro__)
 
 
 def modules_by_name(roots: dict[str, nn.Module]) -> dict[str, nn.Module]:
