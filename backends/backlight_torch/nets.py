@@ -1,8 +1,10 @@
 """What the user calls a model, behind one way to call it: modules, functions and Keras models."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
 from itertools import chain
 from typing import Any, cast, final
 
@@ -50,6 +52,10 @@ class Net(ABC):
     def visited(self, visitor: Visitor) -> AbstractContextManager[None]:
         """Show a visitor what modules give."""
         return visited(self.modules(), visitor)
+
+    def unoptimised(self) -> "Net":
+        """The same net where all its operations can be seen in each call."""
+        return self
 
     @contextmanager
     def seen(self, visitor: Visitor) -> Iterator[None]:
@@ -119,6 +125,29 @@ class ModuleNet(Net):
 
 
 @final
+class ScriptNet(ModuleNet):
+    """A TorchScript module, whose optimiser hides operations from the second call on."""
+
+    module: torch.jit.ScriptModule
+
+    def unoptimised(self) -> Net:
+        """A copy that never ran, with the module's own weights as they are now."""
+        copy = self._copy
+        for numbers in (torch.jit.ScriptModule.parameters, torch.jit.ScriptModule.buffers):
+            for own, other in zip(numbers(copy), numbers(self.module), strict=True):
+                own.data = other.data
+        return ModuleNet(copy)
+
+    @cached_property
+    def _copy(self) -> torch.jit.ScriptModule:
+        buffer = io.BytesIO()
+        torch.jit.save(self.module, buffer)
+        buffer.seek(0)
+        found = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
+        return cast(torch.jit.ScriptModule, found.eval())
+
+
+@final
 class KerasNet(ModuleNet):
     """A Keras model or layer on the torch backend. Its sites go by the names of its layers."""
 
@@ -177,6 +206,8 @@ def net_of(net: object) -> Net:
 
         if is_exported(net):
             return ExportedNet(net)
+    if isinstance(net, torch.jit.ScriptModule):
+        return ScriptNet(net)
     if isinstance(net, nn.Module):
         return KerasNet(net) if is_keras(net) else ModuleNet(net)
     return FunctionNet(cast(Callable[..., object], net))

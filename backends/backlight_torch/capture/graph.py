@@ -35,9 +35,10 @@ class Names(Visitor):
         return value if self.access is None else self.access(place, value)
 
 
-def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
-    """The operations from the inputs to the score, or to all outputs. Fused ones are as they are, but
-    moves of blocks of places to channels and back, and of channels among groups, are opened."""
+def named_graph(passes: "Passes", block: Block, score: Score | None) -> tuple[Graph, object]:
+    """The operations from the inputs to the score, or to all outputs; and the outputs. Fused ones are as
+    they are, but moves of blocks of places to channels and back, and of channels among groups, are
+    opened."""
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
@@ -57,4 +58,4 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
         graph.sites = {**names.modules, **names.calls}
         recorder.graph = Graph()
         recorder.clear()
-        return graph
+        return graph, outputs

@@ -16,7 +16,6 @@ from backlight.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.nets import Net
-from backlight_torch.scripts import Unoptimised
 from backlight_torch.sites import Point, SiteAccess, Survey, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
@@ -42,11 +41,10 @@ class Passes:
         self.unshared: set[Hashable] = set()
         """What was asked where a shared reference cannot run alone: the net folds the examples into
         another axis."""
-        self._unoptimised = Unoptimised()
 
     def unoptimised(self) -> "Passes":
         """The passes of a net that runs all its operations one by one."""
-        net = self._unoptimised.of(self.net)
+        net = self.net.unoptimised()
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
