@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import torch
 
@@ -39,8 +39,10 @@ def derivative_of(graph: Graph, unit: Unit, tensors: Mapping[int, torch.Tensor])
         if unit.axes:
             return of_one(partial(to_first, unit))
         if len(unit.inputs) == 1 and node.primitive in ("maximum", "minimum"):
-            others = [graph.values[one].number for one in node.operands if one not in unit.inputs]
-            return at_kink(unit, *others) if others and others[0] is not None else None
+            (bound, *_) = [
+                graph.values[one].number for one in node.operands if one != unit.inputs[0]
+            ]
+            return at_kink(unit, bound) if isinstance(bound, (int, float)) else None
     if isinstance(node.native, Record) and node.native.name == WITH_PLACES:
         return of_one(pooled(node.native, unit.inputs[0], tensors))
     return None
@@ -100,11 +102,7 @@ def to_first(unit: Unit, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
 
 def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> Derivative:
     """Of a maximum over windows, from where the maxima are."""
-    sizes: list[Any] = list(record.arguments.values())[1:]
-    stride, padding, dilation, ceil = (
-        sizes[number] if len(sizes) > number else default
-        for number, default in ((1, ()), (2, (0, 0)), (3, (1, 1)), (4, False))
-    )
+    window, *how = list(record.arguments.values())[1:]
 
     def backward(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
         places = tensors.get(record.results[1]) if x is tensors.get(entry) else None
@@ -114,11 +112,12 @@ def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> D
             # A row that all examples share is searched once.
             row = x[:1] if x.ndim == 4 and x.stride(0) == 0 else x
             near = row.contiguous(memory_format=torch.channels_last) if fast else row
-            _, places = record.func(near, sizes[0], stride, padding, dilation, ceil)
+            _, places = record.func(near, window, *how)
             if not x.is_contiguous(memory_format=torch.channels_last):
                 places = places.contiguous()
             places = places.expand(*x.shape[:-2], -1, -1)
         back = torch.ops.aten.max_pool2d_with_indices_backward
-        return back(grad, x, sizes[0], stride, padding, dilation, ceil, places)
+        found: torch.Tensor = back(grad, x, window, *how, places)
+        return found
 
     return backward

@@ -26,19 +26,16 @@ def held(function: object) -> Iterator[tuple[str, object]]:
         yield from held(function.func)
         yield from ((str(number), value) for number, value in enumerate(function.args))
         yield from function.keywords.items()
-        return
-    if isinstance(function, nn.Module):
+    elif isinstance(function, nn.Module):
         yield "module", function
-        return
-    owner = getattr(function, "__self__", None)
-    if owner is not None:
-        yield "self", owner
-        yield from getattr(owner, "__dict__", {}).items()
-    code_owner = getattr(function, "__func__", function)
-    if isinstance(code_owner, FunctionType):
-        yield from variables(code_owner)
     else:
-        yield from getattr(function, "__dict__", {}).items()
+        owner = getattr(function, "__self__", None)
+        if owner is not None:
+            yield "self", owner
+            yield from getattr(owner, "__dict__", {}).items()
+        code_owner = getattr(function, "__func__", function)
+        plain = isinstance(code_owner, FunctionType)
+        yield from variables(code_owner) if plain else getattr(function, "__dict__", {}).items()
 
 
 def variables(function: FunctionType) -> Iterator[tuple[str, object]]:

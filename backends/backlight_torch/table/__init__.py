@@ -165,7 +165,11 @@ ROWS: dict[str, Row] = {
     "constant_pad_nd": moves.padded("constant"),
     **{f"reflection_pad{count}d": moves.padded("reflect") for count in (1, 2, 3)},
     **{f"replication_pad{count}d": moves.padded("edge") for count in (1, 2, 3)},
-    **all_of(moves.updated, "slice_scatter select_scatter diagonal_scatter as_strided_scatter"),
+    "slice_scatter": row("update", "self", "src", starts=moves.starts),
+    **all_of(
+        row("update", "self", "src", starts=None),
+        "select_scatter diagonal_scatter as_strided_scatter",
+    ),
     **all_of(moves.scattered("indices", "values"), "index_put _index_put_impl _unsafe_index_put"),
     "put": moves.scattered("index", "source"),
     "index_fill": moves.scattered("index", "value"),

@@ -116,13 +116,11 @@ def padded(mode: str) -> Row:
     return row
 
 
-def updated(c: Record) -> Found:
-    """A part of an array replaced, of which it is known where it lies if it is a slice."""
-    starts = [0] * c.rank
-    if c.name == "slice_scatter":
-        starts[c.axis()] = first(c)
-    known = c.name == "slice_scatter" and c["step"] == 1
-    return "update", [c.x, c["src"]], {"starts": tuple(starts) if known else None}
+def starts(c: Record) -> tuple[int, ...] | None:
+    """Where in an array a part is put, if it is known."""
+    found = [0] * c.rank
+    found[c.axis()] = first(c)
+    return tuple(found) if c["step"] == 1 else None
 
 
 def scattered(places: str, part: str) -> Row:
@@ -134,17 +132,13 @@ def scattered(places: str, part: str) -> Row:
             return "scatter_add", [c.x, *several, filling], {}
         if c["reduce"] is not None:
             return "other", c.operands, {}
-        one_number = not isinstance(filling, Operand) or not filling.shape
-        if one_number and len(several) == 1 and is_mask(several[0], c):
+        # A mask says of each number whether it is chosen.
+        masked = several[0].dtype is torch.bool and several[0].shape == c.x.shape
+        if masked and len(several) == 1 and not getattr(filling, "shape", ()):
             return "select", [several[0], filling, c.x], {}
         return "scatter", [c.x, *several, filling], {}
 
     return row
-
-
-def is_mask(where: Operand, c: Record) -> bool:
-    """Whether it says of each number of the first argument whether it is chosen."""
-    return where.dtype is torch.bool and where.shape == c.x.shape
 
 
 def added_by_places(c: Record) -> Found:
