@@ -159,7 +159,7 @@ class TorchModel(NetModel):
 
     def _captured_outputs(self, inputs: Inputs) -> Outputs:
         block = self._blocks(inputs)[0]
-        graph, outputs = named_graph(self._passes, block, None)
+        graph, outputs, _ = named_graph(self._passes, block, None)
         values = iter(graph.targets)
 
         def specification(array: object) -> object:
@@ -171,7 +171,7 @@ class TorchModel(NetModel):
         return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
 
     def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
-        found = self._passes.sites(self._blocks(inputs)[0])
+        _, _, found = named_graph(self._passes, self._blocks(inputs)[0], None)
         return tuple(replace(site, shape=(inputs.count, *site.shape[1:])) for site in found)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:

@@ -1,16 +1,15 @@
-"""What is done with the values inside a net while it runs: listed, read, or replaced."""
+"""The values inside a net: what they are called, and how they are read or replaced while it runs."""
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch.utils import _pytree as pytree
 
 from backlight.errors import SiteError
-from backlight.model import Site
 
 
 @final
@@ -95,38 +94,6 @@ def with_result(value: object, result: str, tensor: torch.Tensor) -> object:
 def usable(tensor: torch.Tensor, rows: int) -> bool:
     """Whether it is a floating-point array with the examples on axis 0."""
     return tensor.is_floating_point() and tensor.ndim > 0 and tensor.shape[0] == rows
-
-
-@final
-@dataclass
-class Survey(Visitor):
-    """Lists the sites."""
-
-    rows: int
-    sites: list[Site] = field(default_factory=list)
-    _seen: dict[int, tuple[torch.Tensor, int, bool]] = field(default_factory=dict)
-
-    def __call__(self, place: Place, value: object) -> object:
-        for result, tensor in results(value).items():
-            if usable(tensor, self.rows):
-                name, pooled = place.name + result, self._pooled(place, tensor)
-                self.sites.append(Site(name, tuple(tensor.shape), place.kind, pooled))
-        return value
-
-    def _pooled(self, place: Place, tensor: torch.Tensor) -> bool:
-        """Whether the array is the result of a pooling: of a layer, or of a function."""
-        before = self._seen.get(id(tensor))
-        if before is not None and before[1] == tensor._version:
-            return before[2]  # a container's result, or dropout's: what came in
-        operation = "" if tensor.grad_fn is None else tensor.grad_fn.name()
-        pooled = is_pooling(operation) or (place.leaf and is_pooling(place.kind))
-        # The array is kept, so that no other one gets its id meanwhile.
-        self._seen[id(tensor)] = (tensor, tensor._version, pooled)
-        return pooled
-
-
-def is_pooling(kind: str) -> bool:
-    return "pool" in kind.lower() and "unpool" not in kind.lower()
 
 
 @final

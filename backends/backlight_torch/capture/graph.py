@@ -1,8 +1,13 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
+import torch
+
 from backlight.graph.graph import Graph
+from backlight.model import Site
 from backlight.scores import Score
 from backlight_torch.calls import is_call
 from backlight_torch.capture.recorder import Recorder
@@ -16,7 +21,14 @@ if TYPE_CHECKING:
 
 @final
 class Names(Visitor):
-    """Tells which value of a graph each place gives."""
+    """Tells which value of a graph each place gives.
+
+    Attributes:
+        sites: what modules give, in order, each with the number of its value; None where that does not
+            depend on the inputs.
+        calls: the values that functions give.
+        pools: the values that layers give which pool.
+    """
 
     functions = True
 
@@ -24,21 +36,38 @@ class Names(Visitor):
         self.recorder = recorder
         self.rows = rows
         self.access = access
-        self.modules: dict[str, int] = {}
-        self.calls: dict[str, int] = {}
+        self.sites: list[tuple[Site, int | None]] = []
+        self.calls: dict[str, int | None] = {}
+        self.pools: set[int | None] = set()
 
     def __call__(self, place: Place, value: object) -> object:
-        found = self.calls if is_call(place.name) else self.modules
         for result, tensor in results(value).items():
-            if usable(tensor, self.rows) and self.recorder.knows(tensor):
-                found[place.name + result] = self.recorder.value_of(tensor)
+            if usable(tensor, self.rows):
+                self._note(place, place.name + result, tensor)
         return value if self.access is None else self.access(place, value)
 
+    def _note(self, place: Place, name: str, tensor: torch.Tensor) -> None:
+        number = self.recorder.value_of(tensor) if self.recorder.knows(tensor) else None
+        if is_call(place.name):
+            self.calls[name] = number
+        else:
+            self.sites.append((Site(name, tuple(tensor.shape), place.kind), number))
+            if place.leaf and re.search(r"(?<!un)pool", place.kind.lower()):
+                self.pools.add(number)
 
-def named_graph(passes: "Passes", block: Block, score: Score | None) -> tuple[Graph, object]:
-    """The operations from the inputs to the score, or to all outputs; and the outputs. Fused ones are as
-    they are, but moves of blocks of places to channels and back, and of channels among groups, are
-    opened."""
+    def listed(self, graph: Graph) -> list[Site]:
+        """The sites. What a container or dropout hands on is pooled if it was."""
+        nodes = (node for node in graph.nodes if "pool" in node.primitive)
+        pooled = self.pools.union(*(node.results for node in nodes))
+        return [replace(site, pooled=value in pooled) for site, value in self.sites]
+
+
+def named_graph(
+    passes: "Passes", block: Block, score: Score | None
+) -> tuple[Graph, object, list[Site]]:
+    """The operations from the inputs to the score, or to all outputs; the outputs; and what modules give.
+    Fused operations are as they are, but moves of blocks of places to channels and back, and of channels
+    among groups, are opened."""
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
@@ -55,7 +84,8 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> tuple[Gr
         graph = recorder.graph
         if score is not None:
             graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
-        graph.sites = {**names.modules, **names.calls}
+        named = {**{site.name: value for site, value in names.sites}, **names.calls}
+        graph.sites = {name: value for name, value in named.items() if value is not None}
         recorder.graph = Graph()
         recorder.clear()
-        return graph, outputs
+        return graph, outputs, names.listed(graph)

@@ -16,7 +16,7 @@ from backlight.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.nets import Net
-from backlight_torch.sites import Point, SiteAccess, Survey, Visitor
+from backlight_torch.sites import Point, SiteAccess, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 
@@ -110,14 +110,6 @@ class Passes:
         if access.seen is None:
             raise self.unknown(at, block)
         return access.seen
-
-    def sites(self, block: Block) -> list[Site]:
-        survey = Survey(block.inputs.count)
-        # With gradients on, the operations that computed a value can be told from its graph.
-        with running(self.net.roots(), graph=True, hooked=True):
-            arguments, _ = copied_inputs(block.inputs, differentiated=True)
-            self.call(arguments, survey)
-        return survey.sites
 
     def access(
         self,
