@@ -144,24 +144,6 @@ ROWS: dict[str, Row] = {
         "gather take masked_select diagonal diag_embed as_strided tril triu rot90 pixel_shuffle "
         "pixel_unshuffle channel_shuffle block_diag view_as_real view_as_complex _neg_view",
     ),
-    "unfold": row(
-        "windows",
-        axes=lambda c: (c.axis("dimension"),),
-        window=lambda c: (int(c["size"]),),
-        strides=lambda c: (int(c["step"]),),
-        padding=((0, 0),),
-        dilation=(1,),
-        layout="starts in place, taps last",
-    ),
-    "im2col": row(
-        "windows",
-        axes=lambda c: (c.rank - 2, c.rank - 1),
-        window=lambda c: tuple(c["kernel_size"]),
-        strides=lambda c: tuple(c["stride"]),
-        padding=lambda c: tuple((one, one) for one in c["padding"]),
-        dilation=lambda c: tuple(c["dilation"]),
-        layout="channels and taps, then starts",
-    ),
     "constant_pad_nd": moves.padded("constant"),
     **{f"reflection_pad{count}d": moves.padded("reflect") for count in (1, 2, 3)},
     **{f"replication_pad{count}d": moves.padded("edge") for count in (1, 2, 3)},
@@ -177,6 +159,7 @@ ROWS: dict[str, Row] = {
     "scatter": lambda c: moves.scattered("index", "value" if c["src"] is None else "src")(c),
     "masked_scatter": moves.scattered("mask", "source"),
     **all_of(moves.added_by_places, "index_add scatter_add index_reduce scatter_reduce"),
+    **windows.ROWS,
     # Sums and extrema.
     **each(reduced, "sum mean any all prod"),
     "amax": reduced("max"),
@@ -199,28 +182,6 @@ ROWS: dict[str, Row] = {
         "nansum col2im trace affine_grid_generator unfold_backward _fft_r2c _fft_c2r _fft_c2c",
     ),
     **all_of(linear_map, "grid_sampler_2d grid_sampler_3d _embedding_bag"),
-    **all_of(
-        windows.pooled, "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices"
-    ),
-    **all_of(
-        row("adaptive_avg_pool", axes=windows.moved_along),
-        "_adaptive_avg_pool2d _adaptive_avg_pool3d",
-    ),
-    **all_of(
-        row("adaptive_max_pool", axes=windows.moved_along),
-        "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
-    ),
-    **all_of(
-        row(
-            "resize",
-            axes=windows.moved_along,
-            method=windows.method,
-            aligned=flag("align_corners"),
-        ),
-        "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
-        "_upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
-        "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa",
-    ),
     # Products.
     "mm": row("dot", "self", "mat2", equation="ab,bc->ac"),
     "bmm": row("dot", "self", "mat2", equation="abc,acd->abd"),
@@ -229,7 +190,6 @@ ROWS: dict[str, Row] = {
     "addmm": row("dot", "mat1", "mat2", "self", equation="ab,bc->ac"),
     "addmv": row("dot", "mat", "vec", "self", equation="ab,b->a"),
     "baddbmm": row("dot", "batch1", "batch2", "self", equation="abc,acd->abd"),
-    **all_of(windows.convolution, "convolution _convolution"),
     # Functions along axes.
     **all_of(row("softmax", axes=Record.axes), "_softmax _safe_softmax"),
     "_log_softmax": row("log_softmax", axes=Record.axes),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backlight_torch.capture.records import Record
-from backlight_torch.table.reading import Found
+from backlight_torch.table.reading import Found, Row, all_of, flag, row
 
 
 def convolution(c: Record) -> Found:
@@ -56,3 +56,46 @@ def moved_along(c: Record) -> tuple[int, ...]:
 
 def method(c: Record) -> str:
     return next((word for word in ("nearest", "cubic") if word in c.name), "linear")
+
+
+ROWS: dict[str, Row] = {
+    "unfold": row(
+        "windows",
+        axes=lambda c: (c.axis("dimension"),),
+        window=lambda c: (int(c["size"]),),
+        strides=lambda c: (int(c["step"]),),
+        padding=((0, 0),),
+        dilation=(1,),
+        layout="starts in place, taps last",
+    ),
+    "im2col": row(
+        "windows",
+        axes=lambda c: (c.rank - 2, c.rank - 1),
+        window=lambda c: tuple(c["kernel_size"]),
+        strides=lambda c: tuple(c["stride"]),
+        padding=lambda c: tuple((one, one) for one in c["padding"]),
+        dilation=lambda c: tuple(c["dilation"]),
+        layout="channels and taps, then starts",
+    ),
+    **all_of(pooled, "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices"),
+    **all_of(
+        row("adaptive_avg_pool", axes=moved_along),
+        "_adaptive_avg_pool2d _adaptive_avg_pool3d",
+    ),
+    **all_of(
+        row("adaptive_max_pool", axes=moved_along),
+        "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+    ),
+    **all_of(
+        row(
+            "resize",
+            axes=moved_along,
+            method=method,
+            aligned=flag("align_corners"),
+        ),
+        "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
+        "_upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
+        "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa",
+    ),
+    **all_of(convolution, "convolution _convolution"),
+}
