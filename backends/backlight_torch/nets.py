@@ -15,9 +15,9 @@ from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
 from backlight.keras_layers import is_keras
 from backlight.named import named_by_keras
-from backlight_torch import functions
 from backlight_torch.calls import Calls, is_call, named, visited
 from backlight_torch.engine.running import unlisted_lowered
+from backlight_torch.functions import modules_of
 from backlight_torch.sites import Visitor
 
 
@@ -176,14 +176,15 @@ class FunctionNet(Net):
     """A plain function of tensors. Its sites are those of the modules it holds, if any."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self.function = functions.original(function)
+        # `torch.compile` hides what a function calls.
+        self.function = getattr(function, "_torchdynamo_orig_callable", function)
 
     def roots(self) -> list[nn.Module]:
         # Looked up at each call: a variable of the function may hold another module by then.
-        return list(functions.modules_of(self.function).values())
+        return list(modules_of(self.function).values())
 
     def modules(self) -> dict[str, nn.Module]:
-        found = functions.modules_of(self.function)
+        found = modules_of(self.function)
         if len(found) == 1:  # its modules' own names, and the variable's name for its result
             ((name, module),) = found.items()
             return {name: module, **modules_by_name({"": module})}

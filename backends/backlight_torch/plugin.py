@@ -45,7 +45,9 @@ def owned(net: object, inputs: object) -> bool:
         return keras_backend() == "torch"
     if type(net).__module__.startswith("torch.") and type(net).__name__ == "ExportedProgram":
         return True
-    function = innermost(net)
+    function = net
+    while isinstance(function, functools.partial):
+        function = function.func
     if isinstance(function, (torch.nn.Module, torch.jit.ScriptFunction)) or isinstance(
         getattr(function, "__self__", None), torch.nn.Module
     ):
@@ -59,10 +61,3 @@ def owned(net: object, inputs: object) -> bool:
 
     # A function fed with NumPy arrays shows whose it is by the modules that it calls.
     return all(isinstance(array, np.ndarray) for array in arrays) and bool(modules_of(net))
-
-
-def innermost(net: object) -> object:
-    """The callable behind partial arguments."""
-    while isinstance(net, functools.partial):
-        net = net.func
-    return net
