@@ -1,20 +1,8 @@
 """Whose object this is, told without importing a framework that the object does not belong to."""
 
 import sys
-from collections.abc import Mapping
 
-from backlight.inputs import Inputs
-
-
-def is_keras(net: object) -> bool:
-    """Whether this is a Keras 3 layer or model, on any of Keras' backends."""
-    layer = getattr(sys.modules.get("keras"), "Layer", None)
-    return layer is not None and isinstance(net, layer)
-
-
-def keras_backend() -> str:
-    """What Keras runs on; only of an imported Keras."""
-    return str(sys.modules["keras"].backend.backend())
+from backlight.inputs import arrays_in
 
 
 def is_tensorflow(net: object) -> bool:
@@ -33,10 +21,4 @@ def holds_tensors(inputs: object) -> bool:
     tf = sys.modules.get("tensorflow")
     if tf is None or not hasattr(tf, "Variable"):
         return False
-    if isinstance(inputs, Inputs):
-        inputs = inputs.attributed
-    if isinstance(inputs, Mapping):
-        return any(holds_tensors(each) for each in inputs.values())
-    if isinstance(inputs, (tuple, list)):
-        return any(holds_tensors(each) for each in inputs)
-    return isinstance(inputs, (tf.Tensor, tf.Variable))
+    return any(isinstance(one, (tf.Tensor, tf.Variable)) for one in arrays_in(inputs))
