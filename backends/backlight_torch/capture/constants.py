@@ -5,7 +5,7 @@ from typing import final
 
 import torch
 
-from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.graph import UNIFORM, Graph, counts
 from backlight_torch.capture.kept import Kept
 from backlight_torch.memory import address
 from backlight_torch.table.reading import dtype_of
@@ -46,8 +46,12 @@ class Constants:
     def _look(self, value: int, array: torch.Tensor) -> None:
         """Looks at an array's numbers: whether they are all the same, or count."""
         self._graph.values[value].number = uniform(array)
-        if array.ndim == 1 and array.numel() <= UNIFORM:
-            self._graph.look(value, array.detach().cpu().numpy())
+        if (
+            array.ndim == 1
+            and array.dtype in (torch.int32, torch.int64)
+            and array.numel() <= UNIFORM
+        ):
+            self._graph.values[value].counts = counts(array.cpu().numpy())
 
 
 def uniform(array: torch.Tensor) -> float | int | bool | complex | None:
