@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
-from backlight.errors import BacklightError, InputError, ModelError, SiteError
+from backlight.errors import BacklightError, ModelError
 from backlight.graph.connection import connection
 from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
@@ -21,7 +21,7 @@ from backlight.outputs import Outputs
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves
-from backlight_jax.capture.scored import explained, scored
+from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.gradients import gradient_pass
 from backlight_jax.engine.passes import failures, forward_pass
@@ -86,7 +86,8 @@ class JaxModel(NetModel):
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         place, point, trace, arrays = self._placed(asked)
-        starts = self._starts(asked, place)
+        attributed = map(shape_of, leaves(asked.inputs.attributed))
+        starts = self._starts(asked, list(attributed) if place is None else [place.shape])
         key = "gradient", score.recipe, place and place.key, asked.rules, rows_of(starts)
         compiled = trace.compiled(
             key, lambda: gradient_pass(trace, score, place, asked.rules, starts)
@@ -100,7 +101,7 @@ class JaxModel(NetModel):
         place, _, trace, _ = self._placed(asked)
         return trace.compiled(
             ("operations", score and score.recipe, place and place.key, rules),
-            lambda: explained(trace, score, place, rules).recognised.operations,
+            lambda: scored(trace, score, place).explained(rules).recognised.operations,
         )
 
     def _connection(self, asked: Question, score: Score) -> Connection:
@@ -156,25 +157,6 @@ class JaxModel(NetModel):
                 return leaf
         return None
 
-    def _starts(self, asked: Question, place: Place | None) -> list[Any] | None:
-        """The reference's arrays, checked against the value's; None without one."""
-        if asked.reference is None:
-            return None
-        starts = list(map(self._native, leaves(asked.reference)))
-        attributed = map(shape_of, leaves(asked.inputs.attributed))
-        shapes = list(attributed) if place is None else [place.shape]
-        given = [shape_of(start) for start in starts]
-        fits = len(given) == len(shapes) and all(
-            one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
-            for one, shape in zip(given, shapes, strict=True)
-        )
-        if not fits:
-            raise InputError(
-                f"A reference is shaped like the value, {shapes}, or has length 1 on axis 0; "
-                f"got {given}."
-            )
-        return starts
-
     def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
         """The trace for these inputs, and the arrays to call it with."""
         signature, arrays = read(self._net.state(), inputs)
@@ -204,16 +186,7 @@ class JaxModel(NetModel):
         if asked.at is None:
             return None, None, trace, arrays
         place = trace.place(asked.at)
-        if asked.value is None:
-            return place, None, trace, arrays
-        (given,) = leaves(asked.value)
-        point = self._native(given)
-        if shape_of(point) != place.shape:
-            raise SiteError(
-                f"The value for the site {asked.at!r} must have shape {place.shape} for these "
-                f"inputs, got {shape_of(point)}."
-            )
-        return place, point, trace, arrays
+        return place, self._point(asked, place.shape), trace, arrays
 
 
 def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:

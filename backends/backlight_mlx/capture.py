@@ -2,16 +2,22 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast, final
 
 import mlx.core as mx
 import numpy as np
 
-from backlight.arrays import Arrays
+from backlight.arrays import Array, Arrays
+from backlight.engine.explained import Explained
+from backlight.engine.runner import Values
 from backlight.errors import BacklightError, CoverageError, ModelError
 from backlight.graph.graph import UNIFORM, Graph, Node, uniform
 from backlight.graph.primitives import PRIMITIVES, Family
+from backlight.graph.recognition import recognise
+from backlight.graph.unit import Unit
 from backlight.inputs import Inputs
+from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import leaves
 from backlight_mlx.expansions import pooled
@@ -233,20 +239,48 @@ class Scored:
     Attributes:
         trace: of the net.
         graph: the net's operations, then the score's.
+        places: what is explained: the attributed arguments, or the site.
+        read: the values that the score reads.
         operands: the values of the score's operands.
     """
 
     trace: Trace
     graph: Graph
-    operands: Sequence[int]
+    places: tuple[int, ...]
+    read: tuple[int, ...]
+    operands: tuple[int, ...]
 
-    def start(self, arrays: Sequence[Any], operands: Sequence[Any] = ()) -> dict[int, Any]:
-        """The values known before anything runs."""
-        held = enumerate(self.graph.values)
-        found = {at: value.constant for at, value in held if value.constant is not None}
+    @cached_property
+    def behind(self) -> list[Node]:
+        """The nodes behind what is explained, to the targets."""
+        graph, begin = self.graph, self.graph.begin
+        return [graph.nodes[at] for at in graph.needed(graph.targets) if at >= begin]
+
+    def start(self, arrays: Sequence[Any], operands: Sequence[Any] = ()) -> Values:
+        """The values known before the nodes behind what is explained run."""
+        graph, begin = self.graph, self.graph.begin
+        held = enumerate(graph.values)
+        found: Values = {at: cast(Array, v.constant) for at, v in held if v.constant is not None}
         found.update(zip(self.trace.inputs, arrays, strict=True))
-        found.update(zip(self.operands, map(mx.array, operands), strict=True))
+        found.update(zip(self.operands, cast(Any, map(mx.array, operands)), strict=True))
+        before = graph.needed((*graph.targets, *graph.sources))
+        run((graph.nodes[at] for at in before if at < begin), found)
         return found
+
+    def explained(self, rules: Rules, names: Mapping[int, str]) -> Explained:
+        """The operations, as rules see them, with names of values."""
+        graph = self.graph
+
+        def name(unit: Unit) -> str:
+            place = graph.nodes[unit.core].place
+            if place == "score" or not (unit.linear or unit.parts):
+                return place if place == "score" else names.get(unit.output, place)
+            results = (names.get(graph.nodes[at].result, "") for at in unit.positions)
+            uses = (one for one in results if one.partition(":")[0] == place)
+            return next(uses, place) or names.get(unit.output, "")
+
+        score = len(self.trace.graph.nodes)
+        return Explained(recognise(graph, rules, name), self.places, self.read, score)
 
 
 def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | None) -> Scored:
@@ -280,17 +314,13 @@ def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | No
         graph.nodes[before:] = [replace(node, place="score") for node in graph.nodes[before:]]
     floating = (one for one in trace.attributed if values[one].dtype.differentiable)
     graph.sources = tuple(floating) if site is None else (site,)
+    places = tuple(trace.attributed) if site is None else (site,)
     graph.kept = frozenset(read)
     graph.rows = frozenset({*trace.rows, *operands} - set(graph.sources))
-    return Scored(trace, graph, operands)
+    return Scored(trace, graph, places, tuple(read), tuple(operands))
 
 
-def run(graph: Graph, values: dict[int, Any], targets: Iterable[int]) -> None:
-    """Compute values, and all that they need, from those that are known."""
-    run_nodes(needed(graph, values, targets), values)
-
-
-def run_nodes(nodes: Iterable[Node], values: dict[int, Any]) -> None:
+def run(nodes: Iterable[Node], values: Values) -> None:
     """Run operations on the values known so far, and add theirs."""
     for node in nodes:
         if node.native is None:
@@ -302,14 +332,3 @@ def run_nodes(nodes: Iterable[Node], values: dict[int, Any]) -> None:
         results = cast(Run, node.native)(*given)
         several = results if isinstance(results, (list, tuple)) else [results]
         values.update(zip(node.results, several, strict=True))
-
-
-def needed(graph: Graph, known: Mapping[int, Any], targets: Iterable[int]) -> list[Node]:
-    """The operations that values need, from those that are known."""
-    wanted = set(targets) - known.keys()
-    found = []
-    for node in reversed(graph.nodes):
-        if not wanted.isdisjoint(node.results):
-            found.append(node)
-            wanted.update(value for value in node.operands if value not in known)
-    return found[::-1]
