@@ -19,7 +19,6 @@ from backlight.seen import Unseen
 from backlight.spatial import grid_at, notes_at
 from backlight.targets import check_differentiable
 from backlight_check.subject import Subject
-from backlight_check.watched import where_rules_end
 from backlight_report.techniques import Technique
 
 
@@ -93,9 +92,16 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     title = called(technique.name.partition(" ")[0], method, defaults=True)
     place = technique.at if technique.at is not None else at
     if not method.differentiates:
-        notes = graph_notes(subject.objective(place))
+        objective = subject.objective(place)
         return Check(
-            technique.name, title, place, gradient=False, ruled=False, rows=(), notes=notes
+            technique.name,
+            title,
+            place,
+            gradient=False,
+            ruled=False,
+            rows=(),
+            notes=graph_notes(objective),
+            objection=method.objection(objective),
         )
     chosen = method.spatial and place is None
     place = site(subject, method, place)
@@ -122,7 +128,8 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
             *rules.notes(operations),
         ),
         objection=unreached_objection(connection, named_parts(objective))
-        or rules.objection(operations),
+        or rules.objection(operations)
+        or method.objection(objective),
         grid=None if grid is None else grid.shape,
     )
 
@@ -145,7 +152,7 @@ def site(subject: Subject, method: Method, at: str | None) -> str | None:
     if not method.spatial:
         return at
     read = at if at is not None else subject.feature_map()
-    return read if method.rules is None else where_rules_end(subject, method, read)
+    return None if method.rules_reach_input else read
 
 
 def rows(rules: Rules, operations: Sequence[Operation]) -> tuple[Row, ...]:
