@@ -179,7 +179,9 @@ class Trace:
         """
         self.signature = inputs
         self.recording = Recording()
-        weights = [self.recording.value(aval_of(one), learned=True) for one in net.weights()]
+        held = net.weights()
+        mx.eval(held)  # else what they are computed from would pass for constants
+        weights = [self.recording.value(aval_of(one), learned=True) for one in held]
         arguments = [self.recording.value(aval) for aval in arrays_in(inputs)]
         self.inputs = [*weights, *arguments]
         self.attributed = arguments[: len(leaves(inputs.attributed))]
@@ -208,6 +210,10 @@ class Trace:
         (self.outputs,), self.calls = rebuilt((returned, calls.made), lambda array: next(found))
         self.graph.sources = tuple(self.attributed)
         self.graph.targets = tuple(one.value for one in arrays_in(self.outputs))
+        constants = [
+            cast(mx.array, v.constant) for v in self.graph.values if v.constant is not None
+        ]
+        net.captured.update(at for at, one in enumerate(held) if is_among(one, constants))
         self._place()
 
     @property
@@ -229,6 +235,15 @@ class Trace:
                     places.setdefault(producers[value], call.name)
                     pending += nodes[producers[value]].operands
         nodes[:] = [replace(node, place=places.get(at, "")) for at, node in enumerate(nodes)]
+
+
+def is_among(array: mx.array, others: Iterable[mx.array]) -> bool:
+    """Whether an array holds the same as one of others."""
+    described = aval_of(array)
+    return any(
+        aval_of(one) == described and mx.array_equal(array, one, equal_nan=True).item()
+        for one in others
+    )
 
 
 @final

@@ -145,10 +145,8 @@ class MLXModel(NetModel):
 
     def _trace(self, signature: Inputs) -> Trace:
         """The trace for arguments of whose arrays only shape and dtype are known."""
-        weights = tuple((one.shape, str(one.dtype)) for one in self._net.weights())
-        trace = self.recall(
-            "trace", (identity_of(signature), weights), lambda: Trace(self._net, signature)
-        )
+        key = identity_of(signature), self._net.shapes()
+        trace = self.recall("trace", key, lambda: Trace(self._net, signature))
         convolutions = (node for node in trace.graph.nodes if node.primitive == "conv")
         self.signals = any(len(trace.graph.shape(node.result)) == 3 for node in convolutions)
         return trace

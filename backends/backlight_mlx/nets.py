@@ -16,7 +16,7 @@ import numpy as np
 from mlx.nn.layers.base import Module
 
 from backlight.code_names import is_installed
-from backlight.identity import Identity, identity_of
+from backlight.identity import identity_beside, identity_of
 from backlight.reading import Reading, reads
 
 Copies: TypeAlias = dict[int, Module]
@@ -103,19 +103,31 @@ def named_parts(
 
 @final
 class Net:
-    """A module, a method of one, or a function."""
+    """A module, a method of one, or a function.
+
+    Attributes:
+        captured: the places among the weights of those that a function reads from the module itself,
+            whatever copy of it runs: one that was compiled, or a method kept as an attribute.
+    """
 
     def __init__(self, given: Callable[..., Any]) -> None:
         owner = getattr(given, "__self__", given)
         self.given = given
         self.module: Module | None = owner if isinstance(owner, Module) else None
         self.method: Any = getattr(given, "__func__", None)
+        self.captured: set[int] = set()
 
     def identity(self) -> Hashable:
         """What it is made of at the moment beside its weights."""
         if self.module is None:
             return identity_of(self.given)
-        return identity_of(self.module, self.method, arguments=(mx.array,))
+        return identity_beside(self.weights(), (mx.array,), self.module, self.method)
+
+    def shapes(self) -> Hashable:
+        """Shapes and dtypes of the weights, and what those hold that traces have as constants."""
+        held = self.weights()
+        written = tuple(numbers(held[at]).tobytes() for at in sorted(self.captured))
+        return tuple((one.shape, str(one.dtype)) for one in held), written
 
     def weights(self) -> list[mx.array]:
         """The arrays of a module; a function has none that are known."""
@@ -127,10 +139,10 @@ class Net:
 
     def like(self) -> mx.array | None:
         """A floating-point array that it holds, if any can be found."""
-        found = self.identity()
         held = self.weights()
-        if self.module is None and isinstance(found, Identity):
-            held = [value for value, _ in found.segments() if isinstance(value, mx.array)]
+        if self.module is None:
+            told = identity_of(self.given).segments()
+            held = [value for value, _ in told if isinstance(value, mx.array)]
         return next((one for one in held if mx.issubdtype(one.dtype, mx.floating)), None)
 
     def call(self, weights: Sequence[Any], calls: "Calls", *arguments: Any, **keywords: Any) -> Any:
@@ -268,9 +280,13 @@ def read_array(reading: Reading, array: mx.array) -> None:
     reading.numbers(numbers(array))
 
 
+def is_library(function: Any) -> bool:
+    return is_installed(getattr(function, "__module__", ""))
+
+
 def read_compiled(reading: Reading, function: Any) -> None:
     """What is compiled, as far as it shows; a library's own by identity."""
-    if is_installed(getattr(function, "__module__", "")) or not hasattr(function, "__code__"):
+    if is_library(function) or not hasattr(function, "__code__"):
         reading.by_identity(function)
         return
     reading.parts(getattr(function, "__self__", None))

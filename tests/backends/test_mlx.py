@@ -138,6 +138,43 @@ def test_an_edited_net_is_explained_as_it_is_now(edit: Callable, small: Small, r
     assert not np.allclose(after, before, atol=1e-3)
 
 
+class Compiled(nn.Module):
+    """A net that keeps a method, compiled or not, which reads arrays of its own and others."""
+
+    def __init__(self, factor: Callable[[], mx.array], compiled: bool) -> None:
+        super().__init__()
+        self.last, self.scale, self.factor = nn.Linear(8, 3), mx.ones(8), factor
+        self.run = mx.compile(self.body) if compiled else self.body
+
+    def body(self, x: mx.array) -> mx.array:
+        return self.last(x * self.scale) * self.factor()
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self.run(x)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("edit", ["beside", "beside in place", "own", "of a layer"])
+def test_arrays_that_are_no_arguments_are_read_anew(edit: str, compiled: bool, rows) -> None:
+    factor = mx.ones(3)
+    net = Compiled(lambda: factor, compiled)
+    model = backlight.wrap(net)
+    before = np.asarray(Gradient()(model, rows, 1).values)
+    match edit:
+        case "beside":
+            factor = factor * 3
+        case "beside in place":
+            factor[1] = 3.0
+        case "own":
+            net.scale = net.scale * 3
+        case "of a layer":
+            net.last.weight = net.last.weight * 3
+    after = np.asarray(Gradient()(model, rows, 1).values)
+    expected = np.asarray(mx.grad(lambda x: net.body(x)[:, 1].sum())(mx.array(rows)))
+    assert np.allclose(after, expected, atol=1e-6)
+    assert np.allclose(after, 3 * before, atol=1e-5)
+
+
 def test_a_function_is_run_with_what_it_closes_over_now(small: Small, rows: np.ndarray) -> None:
     weight = mx.ones((3, 2))
     model = backlight.wrap(lambda x: small(x) @ weight, "mlx")
