@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, final
 
 import mlx.core as mx
 
+from backlight.errors import ModelError
 from backlight.graph.graph import DType
 from backlight_mlx.derivatives import extremum
 
@@ -191,6 +192,10 @@ def convolved(given: Given) -> Term:
     """Pictures and weights have their channels last, the weights' output channels come first.
     Transposed convolutions are convolutions of an operand with zeros put between."""
     strides, low, high, dilation, base, groups, flipped = given.arguments
+    if groups > 1 and given.dtype == mx.float64:
+        raise ModelError(
+            "MLX has no grouped convolution in float64: convert the net's weights and inputs to float32."
+        )
     padding = (list(low), list(high))
     last = len(given.first) - 1
     places = tuple(range(1, last))

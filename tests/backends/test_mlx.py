@@ -280,3 +280,7 @@ def test_what_cannot_be_traced_or_run_again_is_refused(rows: np.ndarray) -> None
         backlight.wrap(lambda x: x if x.sum() > 0 else -x, "mlx").predict(rows)
     with pytest.raises(CoverageError, match="'randombits'"):
         backlight.wrap(lambda x: x * mx.random.uniform(shape=x.shape), "mlx").predict(rows)
+    grouped = nn.Conv2d(4, 4, 3, groups=2)
+    grouped.set_dtype(mx.float64)
+    with pytest.raises(ModelError, match="no grouped convolution in float64: convert"):
+        backlight.wrap(grouped).predict(np.ones((1, 6, 6, 4)))
