@@ -42,8 +42,8 @@ def wrap(
         net: a torch module, a Keras model, a tf.Module or tf.function, a JAX function or module, a
             module of mlx.nn, a plain function of one framework's arrays, or a Model, which is returned
             as it is.
-        framework: `torch`, `tensorflow`, `jax`, `mlx` ...; needed for a plain function only, and there too
-            only where `inputs` are not the framework's own arrays.
+        framework: `torch`, `tensorflow`, `jax`, `mlx` ...; needed for a plain function only, and
+            there too only where `inputs` are not the framework's own arrays.
         inputs: what the net will be called with, to tell a plain function's framework by.
         outputs: what the net's outputs hold, where its last operation does not show it.
         channels: where inputs have their channels, and feature maps where neither framework nor shapes
