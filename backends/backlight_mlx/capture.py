@@ -6,14 +6,12 @@ from functools import cached_property
 from typing import Any, cast, final
 
 import mlx.core as mx
-import numpy as np
 
 from backlight.arrays import Array, Arrays
 from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
 from backlight.errors import BacklightError, CoverageError, ModelError
 from backlight.graph.graph import UNIFORM, Graph, Node, uniform
-from backlight.graph.primitives import PRIMITIVES, Family
 from backlight.graph.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.inputs import Inputs
@@ -72,7 +70,6 @@ class Recording:
             mx.export_function(messages.append, function, *arrays)
         values: dict[str, int] = {}
         results: list[str] = []
-        known: dict[Any, list[int]] = {}
         moved: dict[tuple[str, int], int] = {}
         for message in messages:
             match message["type"]:
@@ -86,10 +83,8 @@ class Recording:
                     )
                 case "primitive":
                     given = [values[name] for name in names(message["inputs"])]
-                    key = (message["name"], repr(message["arguments"]), *given)
-                    if key not in known:  # where the same is computed twice, all may read the first
-                        known[key] = self._add(message, given, moved)
-                    values.update(zip(names(message["outputs"]), known[key], strict=True))
+                    found = self._add(message, given, moved)
+                    values.update(zip(names(message["outputs"]), found, strict=True))
         self._pool(before)
         return [values[name] for name in results]
 
@@ -128,25 +123,20 @@ class Recording:
         )
         values: list[int] = []
         for one in found:
-            taken, given = given[: one.reads], given[one.reads :]
-            if PRIMITIVES[one.primitive].family in (Family.POINTWISE, Family.TEST):
-                narrow = [moved.get(("Broadcast", value), value) for value in taken]
-                if np.broadcast_shapes(*map(shape, narrow)) == avals[0].shape:
-                    taken = narrow  # what is broadcast need not be before
             between = None if one is found[-1] else one.shape
             values = [
                 self.value(aval if between is None else Aval(between, aval.dtype)) for aval in avals
             ]
             self.graph.node(
                 one.primitive,
-                taken,
+                given,
                 values,
                 one.attributes,
                 type=one.type or name.lower(),
                 native=one.run,
                 replayable=one.run is not None,
             )
-            given = [*values, *given]
+            given = values
         if len(values) == len(first) == 1:
             moved[name, values[0]] = first[0]
         return values

@@ -27,7 +27,6 @@ class Term:
         attributes: as the primitive has them.
         type: MLX's word for it, where that is not the primitive's name.
         shape: of what it gives, where another term follows that takes it.
-        reads: how many of the operands that are left it takes.
     """
 
     primitive: str
@@ -35,7 +34,6 @@ class Term:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     type: str = ""
     shape: Shape | None = None
-    reads: int = 99
 
 
 @final
@@ -179,13 +177,13 @@ def multiplied(given: Given) -> Term:
     return Term("dot", mx.matmul, {"equation": f"{letters}xy,{letters}yz->{letters}xz"})
 
 
-def multiplied_and_added(given: Given) -> list[Term]:
-    """The bias behind a product is an operation of its own."""
+def multiplied_and_added(given: Given) -> Term:
     alpha, beta = given.arguments
-    if (alpha, beta) != (1, 1):
-        return [Term("other", lambda a, b, c: mx.addmm(c, a, b, alpha, beta))]
-    product = replace(multiplied(given), shape=given.result, reads=2)
-    return [product, Term("add", mx.add)]
+
+    def run(x: Any, weight: Any, bias: Any) -> Any:
+        return mx.addmm(bias, x, weight, alpha, beta)
+
+    return replace(multiplied(given), run=run) if alpha == beta == 1 else Term("other", run)
 
 
 def convolved(given: Given) -> Term:

@@ -146,6 +146,8 @@ class Applied(Application):
         """A linear operation's result for other weights; without a bias where none is given."""
         linear, nodes = self._linear, self.graph.nodes
         values = {**self.known, self.unit.inputs[0]: x, linear.weight: params["weight"]}
+        if linear.bias is not None:  # the given one is added in the end
+            values[linear.bias] = self.arrays.zeros_like(self.known[linear.bias])
         product = nodes[linear.position]
         self.runner.run([product], values)
         z = values[product.result]
