@@ -25,6 +25,10 @@ from backlight_mlx.table import Given, Run, dtype, terms
 ARRAYS = cast(Arrays, mx)
 """`mlx.core` has the array API standard's names and meanings."""
 
+UNMOVED = {"AddMM": "Broadcast", "AsStrided": "Flatten"}
+"""What reads its operands as they were before they were moved in some way: a bias is one number a
+channel, windows lie over the places of a picture."""
+
 
 @final
 @dataclass(eq=False)
@@ -115,8 +119,8 @@ class Recording:
         """
         name, first, shape = message["name"], given[:1], self.graph.shape
         avals = [Aval(tuple(lengths), native) for _, lengths, native in message["outputs"]]
-        if name == "AsStrided":  # of an array that was flattened before
-            given = [moved.get(("Flatten", value), value) for value in given]
+        if name in UNMOVED:
+            given = [moved.get((UNMOVED[name], value), value) for value in given]
         results = [aval.shape for aval in avals]
         found = terms(
             name, Given(message["arguments"], list(map(shape, given)), results, avals[0].dtype)
