@@ -15,7 +15,7 @@ from backlight.graph.connection import connection
 from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Options, Site
-from backlight.net_model import NetModel, Question
+from backlight.net_model import NetModel, Question, model_errors
 from backlight.operations import Operation
 from backlight.outputs import Outputs
 from backlight.rules import Rules
@@ -24,7 +24,7 @@ from backlight.tree import Tree, leaves
 from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.gradients import gradient_pass
-from backlight_jax.engine.passes import failures, forward_pass
+from backlight_jax.engine.passes import OUT_OF_MEMORY, forward_pass
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
@@ -106,7 +106,7 @@ class JaxModel(NetModel):
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         place, _, trace, _ = self._placed(asked)
-        with failures():
+        with model_errors(OUT_OF_MEMORY):
             found = connection(scored(trace, score, place).looked_into)
         if asked.at is None:
             return found
@@ -119,7 +119,7 @@ class JaxModel(NetModel):
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         trace, arrays = self._traced(self.prepare(inputs))
-        place = trace.place(at)
+        place = trace.sites.place(at)
         key = "activation", place.key
         (found,) = trace.compiled(key, lambda: forward_pass(trace, None, place))(arrays)
         return cast(Array, place.shown(found))
@@ -144,7 +144,7 @@ class JaxModel(NetModel):
         return cast(Array, native)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
-        with failures():
+        with model_errors(OUT_OF_MEMORY):
             return np.asarray(array)
 
     def is_floating(self, array: Array) -> bool:
@@ -185,7 +185,7 @@ class JaxModel(NetModel):
         trace, arrays = self._traced(asked.inputs)
         if asked.at is None:
             return None, None, trace, arrays
-        place = trace.place(asked.at)
+        place = trace.sites.place(asked.at)
         return place, self._point(asked, place.shape), trace, arrays
 
 

@@ -10,8 +10,8 @@ from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
 from backlight.engine.reference import reference_for
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
-from backlight.errors import ModelError
 from backlight.graph.graph import Node
+from backlight.net_model import model_errors
 from backlight.rules import Rules
 from backlight_mlx.capture import ARRAYS, Scored, run
 from backlight_mlx.nets import arrays_in
@@ -59,14 +59,8 @@ RUNNER = MLXRunner()
 
 def evaluated(value: Any) -> Any:
     """A nested value whose arrays have been computed, so that other threads can read them too."""
-    try:
+    with model_errors("malloc"):
         mx.eval(arrays_in(value))
-    except Exception as error:
-        if "malloc" in str(error):
-            raise
-        raise ModelError(
-            f"Running or differentiating the model raised {type(error).__name__}: {error}"
-        ) from error
     return value
 
 

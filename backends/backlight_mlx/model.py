@@ -18,6 +18,7 @@ from backlight.graph.outputs import output_kind
 from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Options, Site
+from backlight.named_sites import NamedSites
 from backlight.net_model import NetModel, Question
 from backlight.operations import Operation
 from backlight.outputs import Outputs, OutputSpec
@@ -27,7 +28,7 @@ from backlight.tree import Tree, map_nested
 from backlight_mlx.capture import ARRAYS, Scored, Trace, run, scored
 from backlight_mlx.engine import by_rules, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt
-from backlight_mlx.sites import Sites, find_sites
+from backlight_mlx.sites import find_sites
 
 
 @final
@@ -110,17 +111,15 @@ class MLXModel(NetModel):
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace = self._traced(self.prepare(inputs))
-        found, sites = self._scored(trace, score, None), self._sites(trace)
-        names = dict.fromkeys((*(site.name for site in sites.listed), *sites.values))
-        usable = {name: sites.values[name] for name in names if name not in sites.unusable}
-        return replace(found.graph, sources=found.places, sites=usable)
+        found, (sites, _) = self._scored(trace, score, None), self._sites(trace)
+        return replace(found.graph, sources=found.places, sites=sites.usable)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         found, values = self._asked(Question(self.prepare(inputs), at), None)
         return cast(Array, evaluated(values[found.places[0]]))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
-        return self._sites(self._traced(self.prepare(inputs))).listed
+        return self._sites(self._traced(self.prepare(inputs)))[0].listed
 
     def identity(self) -> Hashable:
         return self._net.identity()
@@ -151,8 +150,10 @@ class MLXModel(NetModel):
         self.signals = any(len(trace.graph.shape(node.result)) == 3 for node in convolutions)
         return trace
 
-    def _sites(self, trace: Trace) -> Sites:
-        def found() -> Sites:
+    def _sites(self, trace: Trace) -> tuple[NamedSites[int], dict[int, str]]:
+        """The sites, and the friendliest name of each value."""
+
+        def found() -> tuple[NamedSites[int], dict[int, str]]:
             more = 3 if trace.signature.count != 3 else 5
             resized = trace.signature.map_rows(
                 lambda aval: replace(cast(Any, aval), shape=(more, *shape_of(aval)[1:]))
@@ -165,14 +166,15 @@ class MLXModel(NetModel):
         return self.recall("sites", trace, found)
 
     def _scored(self, trace: Trace, score: Score | None, at: str | None) -> Scored:
-        site = None if at is None else self._sites(trace).value(at)
-        neuron = None if score is None else score.site
-        scored_at = None if neuron is None else self._sites(trace).value(neuron)
+        def place(name: str | None) -> int | None:
+            return None if name is None else self._sites(trace)[0].place(name)
+
+        site, neuron = place(at), place(None if score is None else score.site)
         key = (trace, score and score.recipe, site)
-        return self.recall("scored", key, lambda: scored(trace, score, site, scored_at))
+        return self.recall("scored", key, lambda: scored(trace, score, site, neuron))
 
     def _explained(self, found: Scored, rules: Rules) -> Explained:
-        names = self._sites(found.trace).names
+        _, names = self._sites(found.trace)
         return self.recall("explained", (found, rules), lambda: found.explained(rules, names))
 
     def _asked(self, asked: Question, score: Score | None) -> tuple[Scored, Values]:

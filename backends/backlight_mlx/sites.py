@@ -2,14 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import final
 
-from backlight.errors import SiteError, UnknownNameError
 from backlight.graph.outputs import as_if_differentiable
 from backlight.graph.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.model import Site
+from backlight.named_sites import NamedSites
 from backlight.rules import NoRules
 from backlight_mlx.capture import Trace
 from backlight_mlx.nets import arrays_in
@@ -18,47 +16,14 @@ Named = tuple[str, int, str, bool]
 """A name, the value it points to, what computes that, and whether it is worth listing."""
 
 
-@final
-@dataclass(frozen=True)
-class Sites:
-    """The sites of a net.
-
-    Attributes:
-        listed: each value once, by its friendliest name, in order of computation.
-        values: where each name points, also the less friendly ones.
-        unusable: why some cannot be looked at.
-        names: the friendliest name of each value.
-    """
-
-    listed: tuple[Site, ...]
-    values: dict[str, int]
-    unusable: dict[str, str]
-    names: dict[int, str]
-
-    def value(self, name: str) -> int:
-        """Where a site is.
-
-        Raises:
-            UnknownNameError: no such site.
-            SiteError: it holds no floating-point numbers, or not one row per example.
-        """
-        if name not in self.values:
-            raise UnknownNameError("site", name, [site.name for site in self.listed])
-        if name in self.unusable:
-            raise SiteError(
-                f"The site {name!r} {self.unusable[name]}: choose one of model.sites(x)."
-            )
-        return self.values[name]
-
-
-def find_sites(trace: Trace, other: Trace | None) -> Sites:
-    """The sites of a net.
+def find_sites(trace: Trace, other: Trace | None) -> tuple[NamedSites[int], dict[int, str]]:
+    """The sites of a net, and the friendliest name of each value.
 
     Args:
         trace: of the net.
         other: for another number of examples; None for a net that takes no other.
     """
-    values: dict[str, int] = {}
+    places: dict[str, int] = {}
     unusable: dict[str, str] = {}
     best: dict[int, str] = {}
     listed: list[tuple[int, Site]] = []
@@ -68,7 +33,7 @@ def find_sites(trace: Trace, other: Trace | None) -> Sites:
     for plain, value, kind, shown in (*of_modules(trace), *of_operations(trace)):
         counts[plain] += 1
         name = plain if counts[plain] == 1 else f"{plain}:{counts[plain]}"
-        values.setdefault(name, value)
+        places.setdefault(name, value)
         reason = unfit(trace, other, value)
         if reason is not None:
             unusable[name] = reason
@@ -77,7 +42,7 @@ def find_sites(trace: Trace, other: Trace | None) -> Sites:
             listed.append((order.get(value, -1), site))
         best.setdefault(value, name)
     listed.sort(key=lambda one: one[0])
-    return Sites(tuple(site for _, site in listed), values, unusable, best)
+    return NamedSites(tuple(site for _, site in listed), places, unusable), best
 
 
 def of_modules(trace: Trace) -> Iterator[Named]:

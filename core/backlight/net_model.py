@@ -1,12 +1,13 @@
 """A model of a framework's net: the verbs as questions, which a backend answers."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast, final
 
 from backlight.arrays import Array, Channels, shape_of
-from backlight.errors import InputError, SiteError
+from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options
@@ -53,6 +54,22 @@ class Question:
         """
         value = self.inputs.attributed if self.at is None else cast(Tree, activation)
         return Gradient(score, value, rebuild(value, gradients), operations, reference_score)
+
+
+@contextmanager
+def model_errors(out_of_memory: str) -> Iterator[None]:
+    """Errors of the framework, or of a model's own callbacks and derivatives, as ModelError; those of
+    memory, which say this, as they are."""
+    try:
+        yield
+    except BacklightError:
+        raise
+    except Exception as error:
+        if out_of_memory in str(error):
+            raise
+        raise ModelError(
+            f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        ) from error
 
 
 class NetModel(Model):

@@ -104,10 +104,10 @@ class Scored:
     @cached_property
     def named(self) -> Graph:
         """The same, with the sites by their names."""
-        graph, sites = self.looked_into, self.trace.sites
-        for name in dict.fromkeys((*(site.name for site in sites.listed), *sites.places)):
-            value = self.program.keys.get(sites.places[name].key)
-            if sites.places[name].usable and isinstance(value, int):
+        graph = self.looked_into
+        for name, place in self.trace.sites.usable.items():
+            value = self.program.keys.get(place.key)
+            if isinstance(value, int):
                 graph.sites[name] = value
         return graph
 
@@ -152,7 +152,7 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
         trace, score, at: the net, the score and the site.
         whole: whether every call is opened that operations may be in; else those that sites are in.
     """
-    neuron = None if score is None or score.site is None else trace.place(score.site)
+    neuron = None if score is None or score.site is None else trace.sites.place(score.site)
     paths = [place.key[0] for place in (at, neuron) if place is not None]
     calls = {path[:depth] for path in paths for depth in range(1, len(path))}
     program = flatten(trace.jaxpr, inside if whole else opening(calls))
