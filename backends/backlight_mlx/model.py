@@ -37,7 +37,11 @@ class MLXModel(NetModel):
 
     The net is traced once per shapes and dtypes of its inputs and weights; all passes run from that
     trace. The weights of modules are arguments of it; everything else is part of it, and the net is
-    traced anew when that has changed.
+    traced anew when that has changed. What a function was compiled with (`mx.compile`) is read anew
+    too, though MLX itself goes on with what was there when it was compiled.
+
+    In float64, which MLX runs on the CPU, its convolutions, exp, sin, cos, erf, sigmoid, softmax and
+    logsumexp have the digits of float32: so have explanations.
     """
 
     framework = "mlx"
