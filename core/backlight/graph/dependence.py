@@ -60,7 +60,7 @@ class Dependence:
         for node in self.nodes:
             if self.sources.isdisjoint(node.results):
                 self._follow(node)
-        self.needed = self.leading_to(graph.targets)
+        self.needed = set(graph.needed(graph.targets))
         self.reached = frozenset(self.active)
         self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
@@ -201,17 +201,6 @@ class Dependence:
                 found = evaluated(node, known)
             if found is not None and found[0].shape == ():
                 self._numbers[node.result] = found[0]
-
-    def leading_to(self, values: Iterable[int]) -> set[int]:
-        """The positions of the nodes that values depend on."""
-        needed: set[int] = set()
-        pending = list(values)
-        while pending:
-            position = self.producers.get(pending.pop())
-            if position is not None and position not in needed:
-                needed.add(position)
-                pending.extend(self.nodes[position].operands)
-        return needed
 
     def _leading(self) -> set[int]:
         """The values from which derivatives reach a target."""

@@ -174,6 +174,22 @@ class Graph:
     def shape(self, value: int) -> tuple[int, ...]:
         return self.values[value].shape
 
+    @property
+    def begin(self) -> int:
+        """How many of the nodes come before all sources are known."""
+        sources = frozenset(self.sources)
+        ends = (at for at, node in enumerate(self.nodes, 1) if sources.intersection(node.results))
+        return max(ends, default=0)
+
+    def needed(self, values: Iterable[int]) -> list[int]:
+        """The positions of the nodes that values depend on, in order."""
+        wanted, found = set(values), []
+        for position in reversed(range(len(self.nodes))):
+            if not wanted.isdisjoint(self.nodes[position].results):
+                found.append(position)
+                wanted.update(self.nodes[position].operands)
+        return found[::-1]
+
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:
     """The one number that an array is throughout; None for arrays of several, large and empty ones."""
