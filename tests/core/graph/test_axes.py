@@ -98,6 +98,14 @@ def test_places_that_are_picked_by_number() -> None:
     assert [roles(net, value) for value in (of_each, fixed)] == [[["E"], ["E"]], [["E"], ["?"]]]
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_windows_of_one_place_leave_rows_and_columns_as_they_are(transposed: bool) -> None:
+    net = Net((2, 3, 6, 4))
+    flat = net.reshape(net.inputs[0], 2, 3, 24)
+    mixed = net.conv(flat, channels=5, size=1, transposed=transposed)
+    assert roles(net, mixed) == [["E"], ["C"], ["P2", "P3"]]
+
+
 def test_what_is_empty_stays_empty() -> None:
     """Beside nothing, places stay what they are."""
     net = Net((2, 24))
