@@ -89,6 +89,23 @@ def test_places_that_go_on_behind_a_token_are_one_row() -> None:
     assert along(net, whole, 1) == [(24, 1.0, 0.0)]
 
 
+def test_places_that_are_picked_by_number() -> None:
+    """What an example picks stays that example's; what numbers in the code pick is known no more."""
+    net = Net((2, 24))
+    highest = net.op("argmax", net.inputs[0], axis=1)
+    of_each = net.op("take", net.inputs[0], highest, axis=1)
+    fixed = net.op("take", net.inputs[0], net.array(np.array([3, 1, 2])), axis=1)
+    assert [roles(net, value) for value in (of_each, fixed)] == [[["E"], ["E"]], [["E"], ["?"]]]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_windows_of_one_place_leave_rows_and_columns_as_they_are(transposed: bool) -> None:
+    net = Net((2, 3, 6, 4))
+    flat = net.reshape(net.inputs[0], 2, 3, 24)
+    mixed = net.conv(flat, channels=5, size=1, transposed=transposed)
+    assert roles(net, mixed) == [["E"], ["C"], ["P2", "P3"]]
+
+
 def test_what_is_empty_stays_empty() -> None:
     """Beside nothing, places stay what they are."""
     net = Net((2, 24))
