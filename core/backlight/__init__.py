@@ -15,10 +15,11 @@ from backlight.operations import Kind, Operation
 from backlight.registry import explain, methods
 from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import Function, Neuron, Output, Score
-from backlight.version import __version__
+from backlight.version import API_VERSION, __version__
 from backlight.wrapping import forget, wrap
 
 __all__ = [
+    "API_VERSION",
     "Application",
     "Attribution",
     "BacklightError",
