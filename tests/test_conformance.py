@@ -19,7 +19,7 @@ from backlight_conformance import BUILDERS, builder
 from backlight_conformance.choice import builders
 from backlight_conformance.plugin import backlight_commands
 from backlight_conformance.torch_nets import TorchBuilder, TorchNet
-from backlight_methods import METHODS
+from backlight_methods import COMPOSITES, LRP, METHODS
 
 assert torch
 BUILT = {framework: builder(framework) for framework in BUILDERS}
@@ -75,6 +75,13 @@ def checks_of(name: str, framework: str) -> list[Check]:
     ],
 )
 def test_each_technique_keeps_the_laws(check: Check) -> None:
+    assert check() is None
+
+
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_each_composite_of_lrp_conserves_the_score(composite: str) -> None:
+    checks = method_checks(LRP(composite=composite), BUILT["torch"], conserves=1e-5)
+    (check,) = [check for check in checks if check.law == "conservation"]
     assert check() is None
 
 
