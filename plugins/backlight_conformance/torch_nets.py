@@ -99,7 +99,6 @@ class TorchNet(nn.Module):
         return torch.cat([x, y], -1)
 
 
-@final
 class TorchBuilder(Builder):
     """Golden nets as modules."""
 

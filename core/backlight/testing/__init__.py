@@ -15,6 +15,7 @@ from backlight.testing.backend import backend_checks, check_backend
 from backlight.testing.building import Builder
 from backlight.testing.checks import Check
 from backlight.testing.nets import NETS, Layers, Net
+from backlight.testing.plugin import check_plugin
 from backlight.testing.technique import check_method, method_checks
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "backend_checks",
     "check_backend",
     "check_method",
+    "check_plugin",
     "method_checks",
 ]

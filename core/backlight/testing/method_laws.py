@@ -26,8 +26,8 @@ class Promise:
     """What a technique says of its own sums.
 
     Attributes:
-        complete: most that |sum of values - (score - baseline score)| may be, relative to the change of
-            the score; None where the technique promises nothing.
+        complete: most that |sum of values - (score - baseline score)| may be, relative to the sum of
+            |values|; None where the technique promises nothing.
         conserves: the same on a net without biases only, as of LRP.
     """
 
@@ -147,15 +147,15 @@ def score(case: Case) -> None:
     if found.gap is not None:
         close(found.gap + np.abs(scores), gap + np.abs(scores), 1e-9, "The gap (plus the score)")
     if case.promise.complete is not None:
-        kept(found, gap, case.promise.complete)
+        kept(case, trial, found, case.promise.complete)
 
 
 def conservation(case: Case) -> None:
     """On a net without biases the values sum to the score."""
     assert case.promise.conserves is not None
-    trial = case.builder.trial(case.net.without_biases())
+    trial = case.builder.trial(case.net)
     found = case.explain(trial)
-    kept(found, measured(case, trial, found), case.promise.conserves)
+    kept(case, trial, found, case.promise.conserves)
 
 
 def measured(case: Case, trial: Trial, found: Attribution) -> Numbers:
@@ -165,10 +165,12 @@ def measured(case: Case, trial: Trial, found: Attribution) -> Numbers:
     return cast(Numbers, np.abs(sums - (found.score - start)))
 
 
-def kept(found: Attribution, gap: Numbers, most: float) -> None:
+def kept(case: Case, trial: Trial, found: Attribution, most: float) -> None:
+    """Values sum to the change of the score, up to this share of the sum of their sizes."""
     require(found.baseline_score is not None, "No baseline score is told, and so no completeness.")
-    change = np.abs(found.score - cast(Numbers, found.baseline_score))
+    sizes = sum(np.abs(one).reshape(len(one), -1).sum(1) for one in case.values(trial, found))
+    off = measured(case, trial, found) / sizes
     require(
-        bool((gap <= most * change).all()),
-        f"The values are off by {gap / change} of the change of the score; promised was {most:g}.",
+        bool((off <= most).all()),
+        f"The sums of the values are off by {off} of the values' sizes; promised was {most:g}.",
     )

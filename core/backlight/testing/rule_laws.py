@@ -78,7 +78,7 @@ class Raising(Rules):
 
 @final
 @dataclass(frozen=True)
-class AtFirst(Rules):
+class AtEnd(Rules):
     """Twice the derivative at the first, or the last, linear operations."""
 
     last: bool = False
@@ -128,7 +128,7 @@ def rules_act(builder: Builder, net: Net) -> None:
 
 
 def first_last(builder: Builder, net: Net) -> None:
-    """Which linear operations are the first and the last ones is told, and rules for these act there."""
+    """Which linear operations are the first and the last ones is told."""
     trial = builder.trial(net)
     with trial.precision():
         operations = trial.model.operations(trial.inputs, rules=NATIVE)
@@ -137,6 +137,16 @@ def first_last(builder: Builder, net: Net) -> None:
         found == net.linear,
         f"The linear operations are (first, last) {found}, where {net.linear} is right.",
     )
+
+
+def rules_at_ends(builder: Builder, net: Net) -> None:
+    """Rules for the first linear operations act there, and those for the last ones there: where each way
+    meets one of them, a doubling rule gives twice the gradient."""
+    trial = builder.trial(net)
+    expected = reference.gradients(net, CLASSES)
+    for end in (AtEnd(last=False), AtEnd(last=True)):
+        for slope, right in zip(trial.slopes(end), expected, strict=True):
+            close(slope, 2.0 * right, SLOPES["float64"], f"The gradient with {end}")
 
 
 def folding(builder: Builder, net: Net) -> None:

@@ -39,7 +39,7 @@ def method_checks(
         method: with its hyper-parameters; cheap ones do, few steps or samples.
         builder: makes golden nets; of a framework that is installed, `backlight_conformance.builder`.
         complete: where the technique promises that values sum to the change of the score from its
-            baseline: how far off they may be, relative to that change.
+            baseline: how far off they may be, relative to the sum of their sizes.
         conserves: the same on nets without biases only.
     """
     promise = Promise(complete, conserves)
@@ -48,7 +48,7 @@ def method_checks(
     if method.spatial:
         tables, pictures = [], [(law, PICTURE) for law in (*EVERYWHERE, *ONCE)]
     if conserves is not None:
-        pictures.append((method_laws.conservation, PICTURE))
+        pictures.append((method_laws.conservation, PICTURE.without_biases()))
     return [
         Check(
             law.__name__,
