@@ -14,7 +14,7 @@ from backlight import API_VERSION, hooks
 from backlight.plugins import plugins
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "equinox", "captum"}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "equinox", "mlx", "captum"}
 ENTRIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
     "backlight"
 ]
