@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import backlight
+from backlight.inputs import arrays_in
 from backlight.keras_layers import is_keras, keras_backend
 from backlight.model import Model, Options
 from backlight.model_files import load_checked
-from backlight_tensorflow.ownership import holds_tensors, is_tensorflow
 
 backlight_api = 1
 
@@ -84,3 +84,22 @@ def _load_saved_model(path: Path) -> object | None:
         "TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
         "TensorFlow, or name a Python file that builds it, as file.py:name.",
     )
+
+
+def is_tensorflow(net: object) -> bool:
+    """Whether this is a tf.Module, a tf.function or what `tf.saved_model.load` returns."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not hasattr(tf, "Module"):
+        return False
+    if isinstance(net, (tf.Module, tf.types.experimental.Callable)):
+        return callable(net)
+    loaded = isinstance(net, tf.__internal__.tracking.AutoTrackable)
+    return loaded and (callable(net) or hasattr(net, "signatures"))
+
+
+def holds_tensors(inputs: object) -> bool:
+    """Whether inputs are TensorFlow's arrays, or have some."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not hasattr(tf, "Variable"):
+        return False
+    return any(isinstance(one, (tf.Tensor, tf.Variable)) for one in arrays_in(inputs))

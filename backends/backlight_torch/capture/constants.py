@@ -1,14 +1,21 @@
 """What does not depend on the explained value: weights, buffers, and numbers in the code."""
 
-from collections.abc import Iterable
-from typing import final
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any, final
 
 import torch
 
-from backlight.graph.graph import UNIFORM, Graph, counts
+from backlight.graph.graph import UNIFORM, Graph
 from backlight_torch.capture.kept import Kept
 from backlight_torch.memory import address
 from backlight_torch.table.reading import dtype_of
+
+FILLINGS = {
+    **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), 0.0),
+    **dict.fromkeys(("ones", "ones_like", "new_ones"), 1.0),
+}
+"""What operations fill a new array with that do not ask for a number."""
 
 
 @final
@@ -28,6 +35,8 @@ class Constants:
         """By memory: whether weights are there, or buffers."""
         self._values: dict[int, tuple[torch.Tensor, int, int]] = {}
         """By id: the array, its version and its value."""
+        self._filled: dict[int, tuple[weakref.ref[torch.Tensor], int, float]] = {}
+        """By id: arrays that were made of one number, with their version."""
 
     def value(self, array: torch.Tensor) -> int:
         """Which value it is."""
@@ -43,26 +52,23 @@ class Constants:
         self._kept.keep(value, array)
         return value
 
+    def made(self, func: Any, arguments: Mapping[str, Any], result: Any) -> None:
+        """Told of what operations without an operand that counts give."""
+        number = FILLINGS.get(func.overloadpacket.__name__, arguments.get("fill_value"))
+        if isinstance(number, (int, float)):
+            self._filled[id(result)] = weakref.ref(result), version(result), number
+
     def _look(self, value: int, array: torch.Tensor) -> None:
-        """Looks at an array's numbers: whether they are all the same, or count."""
-        self._graph.values[value].number = uniform(array)
-        if (
-            array.ndim == 1
-            and array.dtype in (torch.int32, torch.int64)
-            and array.numel() <= UNIFORM
-        ):
-            self._graph.values[value].counts = counts(array.cpu().numpy())
-
-
-def uniform(array: torch.Tensor) -> float | int | bool | complex | None:
-    """The one number that an array is throughout; None for others."""
-    if array.layout is not torch.strided or not array.numel():
-        return None
-    own = array.detach()
-    for axis, stride in enumerate(own.stride()):
-        own = own if stride else own.narrow(axis, 0, 1)
-    first = own[(0,) * own.ndim]
-    return first.item() if bool((own == first).all()) else None
+        """Looks at an array's numbers, if it is small or known to be made of one."""
+        made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
+        if made is not None and made() is array and version(array) == before:
+            self._graph.values[value].number = filling
+        elif array.layout is torch.strided:
+            for axis, stride in enumerate(array.stride()):
+                if stride == 0:
+                    array = array.narrow(axis, 0, min(1, array.shape[axis]))
+            if array.numel() <= UNIFORM:
+                self._graph.look(value, in_numpy(array))
 
 
 def version(array: torch.Tensor) -> int:
@@ -74,3 +80,8 @@ def new_value(graph: Graph, like: torch.Tensor, learned: bool = False) -> int:
     """A value with an array's shape and kind of numbers."""
     bits = 8 * like.element_size()
     return graph.value(tuple(like.shape), dtype_of(like.dtype), bits=bits, learned=learned)
+
+
+def in_numpy(array: torch.Tensor) -> Any:
+    own = array.detach().cpu().resolve_conj().resolve_neg()
+    return (own.double() if own.is_floating_point() else own).numpy()

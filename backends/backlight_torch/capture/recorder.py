@@ -154,6 +154,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **(kwargs or {}))
             if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
                 self._drawn(func, written or tensors_in(result), bool(written))
+            self._constants.made(func, arguments, result)
             return result
         record = self._record(func, arguments)
         returned = func._schema.returns

@@ -36,16 +36,11 @@ def divided(c: Record) -> Found:
     return ("floor_divide" if floor else "div"), [c["self"], c["other"]], {}
 
 
-def clamped(low: str, high: str) -> Row:
-    def found(c: Record) -> Found:
-        bounds = c[low], c[high]
-        if bounds[0] is None:
-            return "minimum", [c.x, bounds[1]], {}
-        if bounds[1] is None:
-            return "maximum", [c.x, bounds[0]], {}
-        return "clamp", [c.x, *bounds], {}
-
-    return found
+def clamped(c: Record) -> Found:
+    low, high = c["min"], c["max"]
+    if low is None:
+        return "minimum", [c.x, high], {}
+    return ("maximum", [c.x, low], {}) if high is None else ("clamp", [c.x, low, high], {})
 
 
 def of_truths(primitive: str) -> Row:
@@ -103,9 +98,9 @@ ROWS: dict[str, Row] = {
     "softplus": row("softplus", beta=number("beta")),
     "threshold": row("threshold", at=number("threshold"), value=number("value")),
     "hardtanh": row("hard_tanh", low=number("min_val"), high=number("max_val")),
-    "clamp": clamped("min", "max"),
-    "clamp_min": clamped("min", "none"),
-    "clamp_max": clamped("none", "max"),
+    "clamp": clamped,
+    "clamp_min": row("maximum", "self", "min"),
+    "clamp_max": row("minimum", "self", "max"),
     **each(binary, "add sub mul pow maximum minimum atan2 remainder complex eq ne lt le gt ge"),
     "fmax": binary("maximum"),
     "fmin": binary("minimum"),
