@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from backlight_tensorflow.capture.flattening import Flat, Node, Value
 from backlight_tensorflow.capture.grouping import Group, Surroundings
-from backlight_tensorflow.engine.copying import has_users_gradient
+from backlight_tensorflow.engine.copying import users_gradient
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 CHOICES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -24,7 +24,7 @@ def kept_whole(around: Surroundings, node: Node, opens: Callable[[Group], bool])
         return loop(around, node)
     if node.op.type in CHOICES:
         return Group.whole("loop", [node], node, node.inputs, node.outputs)
-    if node.op.type != "IdentityN" or not has_users_gradient(node):
+    if node.op.type != "IdentityN" or not users_gradient(node) is not None:
         return None
     found = function(around, node)
     return None if found is not None and found.body is not None and opens(found) else found

@@ -191,9 +191,10 @@ class Trace:
             known_of(lambda value: value.tensor),
             self.place,
             opens=lambda body: True,
-        ).found
-        numbers = found.numbers
-        return {value: output_kind(found.graph, numbers[value]) for value in self.output_values}
+        )
+        return {
+            value: output_kind(found.graph, found.numbers[value]) for value in self.output_values
+        }
 
     def output_specs(self, request: Request) -> Outputs:
         """Shape and kind of each of the outputs."""

@@ -123,10 +123,6 @@ def users_gradient(node: Node) -> Callable[..., object] | None:
     return found
 
 
-def has_users_gradient(node: Node) -> bool:
-    return users_gradient(node) is not None
-
-
 def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:
     """A flat graph made again on other arguments."""
     return Copy(dict(zip(flat.inputs, arguments, strict=True))).tensors(flat.outputs)

@@ -4,20 +4,19 @@ What they are called with stands for the arguments of the trace, then the operan
 one is given, the value at the site, then what is in the value's place in the pass over a reference.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias, cast
 
 import tensorflow as tf
 
-from backlight.operations import Operation
 from backlight.rules import Incoming, Rule
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.paths import Path
-from backlight_tensorflow.engine.applications import TensorFlowApplication
-from backlight_tensorflow.engine.backward import Gradients, dense, gradients_of, pull
+from backlight_tensorflow.engine.applications import Applied
+from backlight_tensorflow.engine.backward import Gradients, dense, gradients_of
 from backlight_tensorflow.engine.copying import Copy
-from backlight_tensorflow.engine.plans import Plan, Unit
+from backlight_tensorflow.engine.plans import Operations, Plan
 
 Evaluated: TypeAlias = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]
 """The scores, the gradients, what they were taken at, and the scores at the reference."""
@@ -39,7 +38,7 @@ def evaluated(differentiated: bool, path: Path, replaced: bool, *tensors: Tensor
 
 def evaluated_under(
     plan: Plan,
-    operations: Mapping[Unit, Operation],
+    operations: Operations,
     referred: int,
     path: Path,
     replaced: bool,
@@ -55,17 +54,16 @@ def evaluated_under(
         repeat(path, reference, tf.shape(places[0])[0])
     scores = copy.tensor(sink)
     starting = [] if reference is None else [reference.tensor(sink)]
-    gradients = Gradients(copy, plan.active, plan.passed, {sink: tf.ones_like(scores)})
-    rules = plan.chosen(operations)
-    ends = {unit.nodes[-1]: unit for unit in rules}
-    ruled = {
-        node for unit, rule in rules.items() if not is_incoming(unit, rule) for node in unit.nodes
-    }
+    gradients = Gradients(copy, plan, {sink: tf.ones_like(scores)})
+    ends, ruled = {}, set()
+    for unit, rule in plan.chosen(operations).items():
+        op = Applied(plan, unit, operations, copy, reference)
+        ends[op.nodes[-1]] = op, rule
+        if not is_incoming(op, rule):
+            ruled.update(op.nodes)
     for node in reversed(plan.route):
-        unit = ends.get(node)
-        if unit is not None:
-            op = TensorFlowApplication(plan, unit, operations, copy, reference)
-            apply(rules[unit], unit, op, gradients)
+        if node in ends:
+            apply(*ends[node], gradients)
         if node not in ruled:
             gradients.back(node)
     found = [dense(gradients[value], x) for value, x in zip(path.places, places, strict=True)]
@@ -84,24 +82,24 @@ def repeat(path: Path, reference: Copy, count: Tensor) -> None:
             reference.replace(result, repeated)
 
 
-def apply(rule: Rule, unit: Unit, op: TensorFlowApplication, gradients: Gradients) -> None:
+def apply(op: Applied, rule: Rule, gradients: Gradients) -> None:
     """Let a rule say what goes back to an operation's inputs, or change what comes in."""
-    grad = gradients[unit.output]
+    grad = gradients[op.results[0]]
     if grad is None:
         grad = tf.zeros_like(op.output)
-    if is_incoming(unit, rule) and isinstance(rule, Incoming):
-        gradients.replace(unit.output, rule.incoming(op, grad))
+    if is_incoming(op, rule):
+        gradients.replace(op.results[0], cast(Incoming, rule).incoming(op, grad))
         return
-    others = {value: also for value in unit.outputs[1:] if (also := gradients[value]) is not None}
-    for value, each in zip(unit.inputs, rule(op, grad), strict=True):
+    others = {value: also for value in op.results[1:] if (also := gradients[value]) is not None}
+    for value, each in zip(op.operands, rule(op, grad), strict=True):
         gradients.add(value, each)
     if others:
-        more = pull(gradients.copy, unit.nodes, others, gradients.active, gradients.passed)
-        for value in unit.inputs:
+        more = op.back(gradients.copy, others)
+        for value in op.operands:
             if (also := more[value]) is not None:
                 gradients.add(value, also)
 
 
-def is_incoming(unit: Unit, rule: Rule) -> bool:
+def is_incoming(op: Applied, rule: Rule) -> bool:
     """Whether a rule changes what comes in, and leaves the rest to TensorFlow."""
-    return isinstance(rule, Incoming) and not derivatives.has_own(unit)
+    return isinstance(rule, Incoming) and not derivatives.has_own(op)

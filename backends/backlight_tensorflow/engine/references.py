@@ -1,6 +1,6 @@
 """The arrays of a pass over a reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,22 +10,20 @@ from backlight.errors import InputError
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.table.reading import Shape
 
 
 def reference_arrays(
-    given: Sequence[object], path: Path, shapes: Mapping[Value, Shape], request: Request
+    given: Sequence[object], path: Path, shared: bool, request: Request
 ) -> list[Tensor]:
     """One row each if all examples can share it, else one per example.
 
     Args:
         given: an array for each of the path's places.
-        shapes: of the values that rules look at.
+        shared: whether all examples can share one row.
     """
     count = request.count
     found = [fitting(each, value, count) for each, value in zip(given, path.places, strict=True)]
-    one_row = all(each.shape[0] == 1 for each in found)
-    if not one_row or not can_share(path, shapes, request):
+    if not shared or any(each.shape[0] != 1 for each in found):
         found = [tf.broadcast_to(each, (count, *each.shape[1:])) for each in found]
     return found
 
@@ -42,11 +40,9 @@ def fitting(given: object, value: Value, count: int) -> Tensor:
     return tensor
 
 
-def can_share(path: Path, shapes: Mapping[Value, Shape], request: Request) -> bool:
-    """Whether a pass over one row has values that broadcast against those of all examples."""
+def can_share(path: Path, request: Request) -> bool:
+    """Whether a pass over one row can be held against one over all examples, whose values have a row
+    for each."""
     if request.count == 1 or path.traced.count is not None:
         return request.count == 1
-    others_have_rows = any(each.rows for each in request.arguments[request.width :])
-    if others_have_rows or path.beside:
-        return False
-    return all(shape[:1] == (request.count,) for shape in shapes.values())
+    return not path.beside and not any(each.rows for each in request.arguments[request.width :])
