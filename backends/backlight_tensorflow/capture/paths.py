@@ -1,15 +1,16 @@
-"""The way from the differentiated values to the score: the network's flat graph and the score's, and the
-same as a graph of the core, with the lengths that TensorFlow infers for a few examples."""
+"""The way from the differentiated values to the score: the network's flat graph and the score's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight.graph.graph import Graph
+from backlight.arrays import Array, Arrays
 from backlight.scores import Score
+from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import (
     SHAPE_ONLY,
     Flat,
@@ -20,13 +21,10 @@ from backlight_tensorflow.capture.flattening import (
     needed,
     reached,
 )
-from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.tracing import LOCK, Trace
-from backlight_tensorflow.engine.copying import Copy
-from backlight_tensorflow.engine.scores import scores_of
-from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.table.reading import Shape
+from backlight_tensorflow.capture.tracing import Trace
+
+SCORE = "score_of_the_target"
+"""What the operations of a score are called in graphs: an error at one is not the network's."""
 
 
 @dataclass(eq=False)
@@ -118,59 +116,17 @@ def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
     return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})
 
 
-def captured(
-    path: Path,
-    request: Request,
-    specs: Sequence[tf.TensorSpec],
-    measure: Callable[[Sequence[Value]], Mapping[Value, Shape]],
-    opens: Callable[[Graph], bool],
-) -> Capture:
-    """The graph for a few examples; where lengths cannot be inferred for these, for as many as there
-    are.
-
-    Args:
-        specs: what the path is called with.
-        measure: runs the path to find out the shapes of values.
-        opens: see `Capture`.
-    """
-    traced = path.traced
-    for exactly in (False, True):
-        lengths = traced.lengths(request, exactly)
-        last, graph = lengths.count == request.count, lengths.graph
-        try:
-            with LOCK, graph.as_default():
-                Copy(lengths.made).tensors(traced.output_values)  # the same for all paths
-                operands = map(lengths.argument, specs[len(traced.arguments) :])
-                scored = dict(zip(path.operands, operands, strict=True))
-                copy = Copy({**lengths.made, **path.captured, **scored})
-                values = [value for node in path.needed for value in node.outputs]
-                unknown = [value for value in values if is_unknown(copy.tensor(value))]
-        except ValueError:
-            if last:
-                raise
-            continue  # it may need to know the number of examples
-        if unknown and not last:
-            continue
-        shapes = measure(unknown) if unknown else {}
-        with graph.as_default():
-            return Capture(
-                path.nodes,
-                path.places,
-                path.sinks,
-                known_of(copy.tensor, dict(shapes)),
-                traced.place,
-                kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
-                rows=[
-                    value
-                    for value, one in zip(traced.arguments, request.arguments, strict=True)
-                    if one.rows
-                ],
-                opens=opens,
-                count=lengths.count,
-            )
-    raise AssertionError("The last number of examples is that of the request.")
+def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
+    """The operands of a score as arguments of a program."""
+    tensors = [tf.constant(operand) for operand in score.operands()]
+    return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
 
 
-def is_unknown(tensor: Tensor) -> bool:
-    numbers = tensor.dtype not in (tf.resource, tf.variant, tf.string)
-    return numbers and not tensor.shape.is_fully_defined()
+def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tensor:
+    """The score of each example, from outputs and operands of a graph that is being built."""
+    given = cast(Sequence[Array], operands)
+    with tf.name_scope(SCORE):
+        found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
+    # A score of integers, an argmax say, is a score that does not depend on the value.
+    kept = found.dtype.is_floating or found.dtype.is_complex
+    return found if kept else tf.cast(found, tf.float32)

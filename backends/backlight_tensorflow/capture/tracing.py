@@ -19,7 +19,6 @@ from backlight.tree import map_nested
 from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.lengths import FEW, Lengths
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import Named, name_layers, name_operations, places_of
@@ -160,26 +159,9 @@ class Trace:
         def compute(*tensors: Tensor) -> list[Tensor]:
             return self.copy(tensors).tensors(values)
 
-        def make() -> list[tuple[int, ...]]:
-            lengths = self.lengths(request)
-            with LOCK, lengths.graph.as_default():
-                found = [lengths.shape(request.count, value) for value in values]
-            if None not in found:
-                return cast(list[tuple[int, ...]], found)
-            key, specs = ("run for shapes", tuple(values)), request.specs(self.count)
-            return self.measured(key, compute, request.tensors, specs)
-
         key = ("shapes", request.count, tuple(values))
-        return cast(list[tuple[int, ...]], self._kept.recall(key, make))
-
-    def lengths(self, request: Request, exactly: bool = False) -> Lengths:
-        """Those for a few examples: as many as in the first request, where that had several; or
-        for exactly as many as in this one."""
-        specs = request.specs(self.count)
-        if exactly:
-            return Lengths(self.given, specs, request.count)
-        count = max(request.count, FEW) if self.count is None else self.count
-        return self.kept("lengths", lambda: Lengths(self.given, specs, count))
+        run = ("run for shapes", tuple(values)), compute, request.tensors, request.specs(self.count)
+        return cast(list[tuple[int, ...]], self._kept.recall(key, lambda: self.measured(*run)))
 
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:

@@ -19,24 +19,24 @@ from backlight.scores import Score
 from backlight.tree import leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.lengths import shape_for
+from backlight_tensorflow.capture.lengths import captured, shape_for
 from backlight_tensorflow.capture.paths import (
     Path,
-    captured,
     path_to_outputs,
     path_to_score,
+    score_arguments,
 )
 from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.evaluation import (
     Evaluated,
+    can_share,
     evaluated,
     evaluated_under,
     given_to,
+    reference_arrays,
 )
 from backlight_tensorflow.engine.plans import Operations, Plan
-from backlight_tensorflow.engine.references import can_share, reference_arrays
-from backlight_tensorflow.engine.scores import score_arguments
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import may_be_site, named_site, replacement, require_examples
 from backlight_tensorflow.table.reading import Shape
