@@ -64,7 +64,7 @@ class TensorFlowModel(NetModel):
         request, traced = self._traced(inputs)
 
         def build(*tensors: Tensor) -> object:
-            return traced.results(traced.copy(tensors))
+            return traced.outputs_with(traced.copy(tensors).tensor)
 
         return self._run(request, traced, ("predict",), build)
 
@@ -124,9 +124,8 @@ class TensorFlowModel(NetModel):
         dtype = None
         if np.issubdtype(array.dtype, np.floating):
             dtype = self._network.dtype if like is None else like.dtype
-        if like is None:
-            return cast(Array, tf.constant(array, dtype))
-        with tf.device(like.device):  # type: ignore[attr-defined]
+        device = None if like is None else like.device  # type: ignore[attr-defined]
+        with tf.device(device):
             return cast(Array, tf.constant(array, dtype))
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:

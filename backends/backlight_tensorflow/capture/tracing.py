@@ -52,6 +52,7 @@ class Trace:
         outputs: the network's outputs, tensors of the graph in the network's own structure.
         named: its inner values by name, in the order of computation.
         operations: those of a Keras model by the names that its operations have in the graph.
+        calls: of layers, by their names as sites, inner ones first.
         by_operation: whether they are named after operations, not layers.
     """
 
@@ -69,11 +70,7 @@ class Trace:
         self.operations: dict[str, Named] = {}
         self.by_operation = False
         self._kept: Recent[Any] = Recent(KEPT_PROGRAMS)
-        self._calls: list[tuple[Call, str]] = []
-
-    def note_calls(self, calls: dict["Call", str]) -> None:
-        """Remember which operations of which graph the calls of layers made, inner ones first."""
-        self._calls = list(calls.items())
+        self.calls: dict[Call, str] = {}
 
     def place(self, node: Node) -> str:
         """The layer, by its name as a site, that an operation is in; the operation's own name where
@@ -99,16 +96,12 @@ class Trace:
 
     @cached_property
     def _places(self) -> dict[Node, str]:
-        return places_of(self, self._calls)
+        return places_of(self, self.calls.items())
 
     @cached_property
     def output_values(self) -> list[Value]:
         leaves = tf.nest.flatten(self.outputs, expand_composites=True)
         return [self.flat.of(leaf)[0] for leaf in leaves if isinstance(leaf, tf.Tensor)]
-
-    def results(self, copy: Copy) -> object:
-        """The network's outputs in its own structure, from a copy."""
-        return self.outputs_with(copy.tensor)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""

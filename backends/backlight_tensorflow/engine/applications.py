@@ -48,6 +48,11 @@ class Applied(Application):
         self.parts = tuple(Applied(plan, part, operations, run, reference) for part in unit.parts)
 
     @cached_property
+    def _own(self) -> set[Value]:
+        """All that its operations give."""
+        return {value for node in self.nodes for value in node.outputs}
+
+    @cached_property
     def params(self) -> Mapping[str, Array]:  # type: ignore[override]
         """Weight and bias, with what is folded into them."""
         linear, captured = self.unit.linear, self._plan.captured
@@ -141,7 +146,7 @@ class Applied(Application):
 
     def _again(self, inputs: Sequence[Tensor]) -> Copy:
         """The operations made anew from these inputs."""
-        again = self._run.again(self.nodes, dict(zip(self.operands, inputs, strict=True)))
+        again = self._run.again(self._own, dict(zip(self.operands, inputs, strict=True)))
         again.tensor(self.results[0])
         return again
 
@@ -152,7 +157,7 @@ class Applied(Application):
         nodes, weight = captured.graph.nodes, captured.native(linear.weight)
         laid = tf.reshape(params["weight"], tf.shape(self._run.tensor(weight)))
         given = {**dict(zip(self.operands, inputs, strict=True)), weight: laid}
-        again = self._run.again(self.nodes, given)
+        again = self._run.again(self._own, given)
         found = again.tensor(captured.natives[nodes[linear.position].result])
         for step in linear.steps:
             after = captured.natives[nodes[step.position].result]

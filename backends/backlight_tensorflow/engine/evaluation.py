@@ -14,7 +14,7 @@ from backlight.arrays import shape_of
 from backlight.errors import InputError
 from backlight.rules import Incoming, Rule
 from backlight_tensorflow import derivatives
-from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.flattening import Tensor, Value, reached
 from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.engine.applications import Applied
 from backlight_tensorflow.engine.backward import Gradients, dense, gradients_of
@@ -49,15 +49,14 @@ def evaluated_under(
     *tensors: Tensor,
 ) -> Evaluated:
     """Under rules; the last tensors, as many as `referred` says, are the reference."""
-    made = given_to(path, replaced, tensors)
-    copy, (sink,), reference = Copy(made), path.sinks, None
-    places = copy.tensors(path.places)
+    copy, (sink,), reference = Copy(given_to(path, replaced, tensors)), path.sinks, None
+    places, scores, starting = copy.tensors(path.places), copy.tensor(sink), []
     if referred:
         starts = dict(zip(path.places, tensors[-referred:], strict=True))
-        reference = Copy({**made, **starts})
+        # The weights, and all else that does not depend on the places, are there.
+        reference = copy.again(reached(path.nodes, path.places), starts)
         repeat(path, reference, tf.shape(places[0])[0])
-    scores = copy.tensor(sink)
-    starting = [] if reference is None else [reference.tensor(sink)]
+        starting = [reference.tensor(sink)]
     gradients = Gradients(copy, plan, {sink: tf.ones_like(scores)})
     ends, ruled = {}, set()
     for unit, rule in plan.chosen(operations).items():
