@@ -1,6 +1,6 @@
 """The inner values of a trace: what they are called, which are sites, and which a name means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,7 +122,6 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
     """
     used = set(needed(made.flat.nodes, made.flat.outputs, SHAPE_ONLY))
     calls: dict[str, list[Call]] = {}
-    extents: dict[Call, str] = {}
     for record in records:
         found = [value for value in made.flat.of(record.tensor) if value.node in used]
         if not found:
@@ -131,10 +130,9 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
         if record.call not in counted:
             counted.append(record.call)
         name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
-        extents[record.call] = name
+        made.calls[record.call] = name
         name += "" if record.position is None else f"[{record.position}]"
         made.named[name] = Named(name, found[0], record.kind, record.pooled)
-    made.note_calls(extents)
 
 
 def name_operations(made: "Trace", listed: bool) -> None:
@@ -152,7 +150,7 @@ def name_operations(made: "Trace", listed: bool) -> None:
             names[full] = Named(full, value, node.op.type, "Pool" in node.op.type)
 
 
-def places_of(traced: "Trace", calls: Sequence[tuple["Call", str]]) -> dict[Node, str]:
+def places_of(traced: "Trace", calls: Iterable[tuple["Call", str]]) -> dict[Node, str]:
     """Where operations are: the names of the layers that they were made in, the innermost, or their own.
 
     Args:

@@ -15,7 +15,7 @@ from backlight.errors import BacklightError, ModelError, TargetError
 from backlight.keras_layers import is_keras
 from backlight.named import named
 from backlight.scores import ONE_EACH, Score
-from backlight_tensorflow.engine.scores import SCORE
+from backlight_tensorflow.capture.paths import SCORE
 from backlight_tensorflow.nets.calls import Request, plain_call, signature_call
 
 if TYPE_CHECKING:
