@@ -123,7 +123,7 @@ def zero_examples(
         some = rows[start : start + most]
         run = np.arange(objective.count) if objective.whole else some
         gradient = objective.take(run).gradient().gradient
-        slopes = NonZero.of(gradient, objective.model).examples.any(axis=1)[np.isin(run, some)]
+        slopes = NonZero.of(gradient, objective.model).examples[np.isin(run, some)].any(axis=1)
         left += some[slopes].tolist()
         flat += some[~slopes].tolist()
     found = []

@@ -212,9 +212,10 @@ def _varied(axis: Axis) -> bool:
 def written(given: Application) -> Sequence[Axes]:
     """A part written into an array: of places, as they would be padded."""
     starts: Any = given.attributes.get("starts")
-    if starts is None or len(given.operands[0]) != len(given.operands[1]):
+    whole, part = given.operands[:2]
+    if starts is None or len(whole) != len(part):
         return unknown(given)
-    return _put(given, *given.operands[:2], given.rows[1], starts)
+    return _put(given, whole, part, given.rows[1], starts)
 
 
 def scattered(given: Application) -> Sequence[Axes]:
