@@ -1,5 +1,6 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast, final
 
 from backlight.graph.graph import Graph
@@ -44,6 +45,17 @@ class Names:
 
 def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
     """The operations from the inputs to the score, or to all outputs, fused ones as they are."""
+    graph, seeds = run_once(passes, block, score)
+    if seeds and run_once(passes, block, score)[1] == seeds:  # the net sets the seed in each run
+        graph.nodes = [
+            replace(node, primitive="other") if node.primitive == "random" else node
+            for node in graph.nodes
+        ]
+    return graph
+
+
+def run_once(passes: "Passes", block: Block, score: Score | None) -> tuple[Graph, list[object]]:
+    """The graph of one run, and the states of the generators that it draws from."""
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
@@ -62,9 +74,10 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
             graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
         graph.sites = {**names.modules, **names.functions}
         open_blocks(graph)
+        seeds = recorder.seeds
         recorder.graph = Graph()
         recorder.clear()
-        return graph
+        return graph, seeds
 
 
 def open_blocks(graph: Graph) -> None:
