@@ -73,6 +73,14 @@ def start_of(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
     return tuple(starts) if left == 0 and all(start >= 0 for start in starts) else None
 
 
+def block_of(part: Geometry, whole: Geometry) -> Geometry:
+    """A part with an axis of length 1 for each of the whole's that it has no stride of."""
+    lengths, found = list(zip(*part[:2], strict=True)), []
+    for stride in whole[1]:
+        found.append(lengths.pop(0)[0] if lengths and lengths[0][1] == stride else 1)
+    return part if lengths else (tuple(found), whole[1], part[2])
+
+
 def apart(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays in the same memory certainly have no number in common."""
     numbers = np.empty(1 + max(end_of(one), end_of(other)), np.bool)

@@ -71,6 +71,19 @@ def named_graph(
     """The operations from the inputs to the score, or to all outputs; the outputs; and what modules give.
     Fused operations are as they are, but moves of blocks of places to channels and back, and of channels
     among groups, are opened."""
+    graph, outputs, sites, seeds = run_once(passes, block, score)
+    if seeds and run_once(passes, block, score)[-1] == seeds:  # the net sets the seed in each run
+        graph.nodes = [
+            replace(node, primitive="other") if node.primitive == "random" else node
+            for node in graph.nodes
+        ]
+    return graph, outputs, sites
+
+
+def run_once(
+    passes: "Passes", block: Block, score: Score | None
+) -> tuple[Graph, object, list[Site], list[object]]:
+    """See `named_graph`; and the states of the generators that the run draws from."""
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
@@ -89,6 +102,7 @@ def named_graph(
             graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
         named = {**{site.name: value for site, value in names.sites}, **names.calls}
         graph.sites = {name: value for name, value in named.items() if value is not None}
+        seeds = recorder.seeds
         recorder.graph = Graph()
         recorder.clear()
-        return graph, outputs, names.listed(graph)
+        return graph, outputs, names.listed(graph), seeds

@@ -8,7 +8,7 @@ is missing that derivatives would pass, the gradient is stopped.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeAlias, final
 
@@ -65,6 +65,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors: values by number: those in `keep`, and all constants.
         expansions: the operations that were run once more as what they consist of.
         taken: what stands for numbers that left PyTorch.
+        seeds: the state of the generator before each draw of random numbers, if these are recorded.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.expansions: list[Expansion] = []
         self.taken: list[int] = []
+        self.seeds: list[object] = []
         self._expand = expand
         self._draws = draws
         self._kept = Kept()
@@ -143,6 +145,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:
                 return opened(*args, **(kwargs or {}))
         arguments = bound(func, args, kwargs or {})
+        if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+            self.seeds.append(seed(arguments))
         self._gradients.resolve()
         given = tensors_in(list(arguments.values()))
         written = written_in(func, arguments)
@@ -281,6 +285,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
             self._values.place = place
+
+
+def seed(arguments: Mapping[str, Any]) -> object:
+    """The state of the generator that an operation draws from; something new where it is not known."""
+    tensors = tensors_in(list(arguments.values()))
+    device = torch.device(arguments.get("device") or (tensors[0].device if tensors else "cpu"))
+    generator = arguments.get("generator")
+    if generator is None and device.type != "cpu":
+        return object()
+    state: torch.Tensor = (generator or torch.default_generator).get_state()
+    return state.cpu().numpy().tobytes()
 
 
 @cache
