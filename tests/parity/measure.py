@@ -22,16 +22,16 @@ Values = NDArray[np.floating]
 
 
 @contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    """JAX computes in float64 only inside of this, and in float32 as fast as it does for users; the
-    other frameworks do not mind."""
-    quickly = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", dtype == "float64")
+def precision(dtype: str, quick: bool = True) -> Iterator[None]:
+    """JAX computes in float64 only inside of this. What is compiled `quick` runs slowly: in float32, and
+    where a net is large, programs are those that users run. The other frameworks do not mind."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", quick and dtype == "float64")
     try:
         with jax.enable_x64(dtype == "float64"):
             yield
     finally:
-        jax.config.update("jax_disable_most_optimizations", quickly)
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @cache
@@ -63,7 +63,7 @@ def explained(
     """What a technique says, channels last: (N, H, W, C), or (N, H, W) for maps."""
     wrapped = model(framework, net, dtype)
     x = pictures(net, "first" if framework == "torch" else "last", dtype, count)
-    with precision(dtype):
+    with precision(dtype, quick=net == "fashion"):
         found = method(framework)(wrapped, x, target, batch_size=batch_size)  # type: ignore[arg-type]
     values = np.asarray(found.values)
     assert values.dtype == np.dtype(dtype)

@@ -14,7 +14,18 @@ from tests.parity.spelling import near_misses
 from tests.parity.spelling.families import FAMILIES
 from tests.parity.spelling.family import Spelling
 from tests.parity.spelling.functions import SINGLE
-from tests.parity.spelling.nets import TECHNIQUES, Found, apart, measured, reference_net, values
+from tests.parity.spelling.nets import (
+    TECHNIQUES,
+    Found,
+    Name,
+    apart,
+    measured,
+    reference_net,
+    values,
+)
+
+MANY = 40
+"""How many spellings make a net large enough."""
 
 NEAR_MISSES = {"numbers": near_misses.OF_NUMBERS, "rows": near_misses.OF_ROWS}
 
@@ -33,20 +44,39 @@ def spelled(framework: str, family: str) -> Mapping[str, Spelling]:
 
 
 @cache
-def together(framework: str, family: str) -> Mapping[str, Found]:
-    """Of all spellings that can share a net: what is folded into a layer needs that for itself, and
-    torch, which compiles nothing, writes into it. Nothing where one of them is refused."""
-    if framework == "torch" or (family in FAMILIES and FAMILIES[family].alone):
-        return {}
+def shared(framework: str) -> Mapping[str, tuple[str, ...]]:
+    """For each family the families that share a net: a net of many takes little longer than one of one.
+    What is folded into a layer needs that for itself, and torch, which compiles nothing, writes into
+    it."""
+    groups: list[list[str]] = [[]]
+    for family in [] if framework == "torch" else [*FAMILIES, *NEAR_MISSES]:
+        if family in FAMILIES and FAMILIES[family].alone:
+            continue
+        if sum(len(spelled(framework, one)) for one in groups[-1]) >= MANY:
+            groups.append([])
+        groups[-1].append(family)
+    return {family: tuple(group) for group in groups for family in group}
+
+
+@cache
+def together(framework: str, families: tuple[str, ...]) -> Mapping[Name, Found]:
+    """Of all spellings of some families; nothing where one of them is refused."""
+    spellings = {
+        (family, name): spelling
+        for family in families
+        for name, spelling in spelled(framework, family).items()
+    }
     try:
-        return measured(framework, spelled(framework, family))
+        return measured(framework, spellings)
     except BacklightError:  # each is tried by itself, and says it again
         return {}
 
 
 def found_of(framework: str, family: str, name: str) -> Found:
-    shared = together(framework, family)
-    return (shared or measured(framework, {name: spelled(framework, family)[name]}))[name]
+    families = shared(framework).get(family)
+    found = together(framework, families) if families else {}
+    one = family, name
+    return (found or measured(framework, {one: spelled(framework, family)[name]}))[one]
 
 
 def wrong(found: Found, wanted: Mapping[str, Values], close: float = 1e-9) -> dict[str, str]:

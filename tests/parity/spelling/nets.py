@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,9 @@ TECHNIQUES: dict[str, Method] = {
         composite=Composite(first=Gamma(), dense=Epsilon(0.0), last=AlphaBeta(2.0, 1.0))
     ),
 }
+Name: TypeAlias = tuple[str, str]
+"""A family, and a spelling in it."""
+
 X = normal(4, 6, seed=444)
 A, B, C = normal(6, 8, seed=12), normal(8, 8, seed=124), normal(8, 3, seed=14)
 a, b, c = normal(8, seed=15), normal(8, seed=16), normal(3, seed=17)
@@ -108,8 +111,8 @@ class Found:
     values: dict[str, Values]
 
 
-def measured(framework: str, spellings: Mapping[str, Spelling]) -> dict[str, Found]:
-    """Of each spelling, by its name. A net of many takes little longer than a net of one."""
+def measured(framework: str, spellings: Mapping[Name, Spelling]) -> dict[Name, Found]:
+    """Of each spelling, by its name."""
     with precision("float64"):
         model = net(framework, list(spellings.values()))
         kinds = middles(model)
