@@ -83,22 +83,14 @@ def arrays_in(value: Any) -> list[Any]:
     return found
 
 
-def named_parts(
-    value: Any, path: str = "", seen: set[int] | None = None
-) -> Iterator[tuple[str, Any]]:
-    """The arrays and modules of a module with their names, in the order of `rebuilt`."""
-    seen = set() if seen is None else seen
-    if isinstance(value, mx.array):
+def named_modules(value: Any, path: str = "") -> Iterator[tuple[str, Module]]:
+    """The modules in a module, or in its lists and mappings, with their names."""
+    if isinstance(value, Module):
         yield path, value
-    elif isinstance(value, (Mapping, list, tuple)):
-        if isinstance(value, Module):
-            if id(value) in seen:
-                return
-            seen.add(id(value))
-            yield path, value
+    if isinstance(value, (Mapping, list, tuple)):
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, part in items:
-            yield from named_parts(part, f"{path}.{key}" if path else str(key), seen)
+            yield from named_modules(part, f"{path}.{key}" if path else str(key))
 
 
 @final
@@ -132,10 +124,6 @@ class Net:
     def weights(self) -> list[mx.array]:
         """The arrays of a module; a function has none that are known."""
         return [] if self.module is None else arrays_in(self.module)
-
-    def names(self) -> list[str]:
-        """A name for each of the weights, such as `layers.0.weight`."""
-        return [name for name, part in named_parts(self.module) if isinstance(part, mx.array)]
 
     def like(self) -> mx.array | None:
         """A floating-point array that it holds, if any can be found."""
@@ -199,9 +187,8 @@ class Calls:
     def copied(self, module: Module, change: Callable[[Any], Any] = lambda array: array) -> Module:
         self.copied_from.append(module)
         copy: Module = rebuilt(module, change, self.copies)
-        for path, part in named_parts(module):
-            if isinstance(part, Module):
-                self.names.setdefault(id(self.copies[id(part)]), path)
+        for path, part in named_modules(module):
+            self.names.setdefault(id(self.copies[id(part)]), path)
         return copy
 
     def call(self, function: Callable[..., Any], module: Module, *given: Any, **named: Any) -> Any:

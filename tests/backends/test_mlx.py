@@ -10,7 +10,7 @@ from mlx import nn
 
 import backlight
 from backlight import Logit, Output
-from backlight.errors import CoverageError, ModelError
+from backlight.errors import CoverageError, ModelError, SiteError
 from backlight_methods import LRP, DeepLIFT, Gradient
 
 PICTURE, SEQUENCE = (2, 6, 6, 4), (2, 6, 8)
@@ -173,6 +173,44 @@ def test_arrays_that_are_no_arguments_are_read_anew(edit: str, compiled: bool, r
     expected = np.asarray(mx.grad(lambda x: net.body(x)[:, 1].sum())(mx.array(rows)))
     assert np.allclose(after, expected, atol=1e-6)
     assert np.allclose(after, 3 * before, atol=1e-5)
+
+
+def test_what_a_compiled_function_reads_is_read_anew(rows: np.ndarray) -> None:
+    scale = 1.0
+    compiled = mx.compile(lambda x: x * scale)
+    model = backlight.wrap(lambda x: compiled(x) ** 2, inputs=mx.array(rows))
+    before = np.asarray(model.predict(rows))
+    scale = 3.0
+    assert np.allclose(np.asarray(model.predict(rows)), 9 * before, rtol=1e-6)
+
+
+def test_a_value_at_a_site_is_put_in_its_place(small: Small, rows: np.ndarray) -> None:
+    model = backlight.wrap(small)
+    score, value = Logit(1).bind(model.outputs(rows), 4), np.full((4, 6), 0.5, np.float32)
+    found = model.gradient(rows, score, at="relu", value=value)
+    weight, bias = (np.asarray(small.last[name])[1] for name in ("weight", "bias"))
+    assert np.allclose(np.asarray(found.score), 0.5 * weight.sum() + bias, atol=1e-6)
+    assert np.allclose(np.asarray(found.gradient), weight, atol=1e-6)
+    assert np.array_equal(np.asarray(found.value), value)
+    with pytest.raises(SiteError, match=r"'relu' must have shape \(4, 6\)"):
+        model.gradient(rows, score, at="relu", value=value[:, 1:])
+
+
+def test_the_first_of_several_largest_gets_the_gradient() -> None:
+    x = mx.array([[1.0, 3.0, 3.0, 2.0, 3.0]])
+    for function in (
+        lambda x: mx.max(x, axis=1, keepdims=True),
+        lambda x: mx.max(x * 1.0, axis=(1,))[:, None],
+    ):
+        found = Gradient()(backlight.wrap(function, "mlx"), x, Output(None, (0,))).values
+        assert np.array_equal(np.asarray(found), [[0, 1, 0, 0, 0]])
+
+
+def test_places_that_are_found_lead_to_numbers(rows: np.ndarray) -> None:
+    def net(x: mx.array) -> mx.array:
+        return mx.take_along_axis(x, mx.argmax(x, axis=1, keepdims=True), axis=1) * mx.ones(2)
+
+    assert np.array_equal(np.asarray(backlight.wrap(net, "mlx").predict(rows))[:, 0], rows.max(1))
 
 
 def test_a_function_is_run_with_what_it_closes_over_now(small: Small, rows: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backlight.arrays import Array, Arrays
+from backlight.engine.conventions import at_kinks
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
 from backlight.engine.reference import reference_for
@@ -15,6 +16,7 @@ from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.graph.primitives import evaluated
 from backlight.graph.recognition import recognise
+from backlight.graph.unit import Unit
 from backlight.operations import Kind, Operation
 from backlight.rules import Application, Rule, Rules
 from tests.core.graph.building import Building
@@ -192,3 +194,28 @@ def test_other_weights_come_without_the_operation_s_own_bias() -> None:
     expected = (arriving(z) * z / (x @ positive)) @ positive.T
     assert np.abs(expected).min() > 0
     np.testing.assert_allclose(gradients[0], expected, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "constant", "bound", "slopes"),
+    [
+        (Kind.RELU, None, None, [0, 0, 1, 1, 1]),
+        (Kind.RELU6, 1.0, None, [0, 0, 1, 0, 0]),
+        (Kind.LEAKY_RELU, 0.1, None, [0.1, 0.1, 1, 1, 1]),
+        (Kind.ABS, None, None, [-1, 0, 1, 1, 1]),
+        (Kind.MAX, None, 1.0, [0, 0, 0, 0, 1]),
+        (Kind.MIN, None, 1.0, [1, 1, 1, 0, 0]),
+        (Kind.TANH, None, None, None),
+        (Kind.MAX, None, None, None),
+    ],
+)
+def test_derivatives_at_kinks_are_those_of_the_convention(
+    kind: Kind, constant: float | None, bound: float | None, slopes: list[float] | None
+) -> None:
+    x, grad = np.array([-1.0, 0.0, 0.5, 1.0, 2.0]), np.arange(1.0, 6.0)
+    unit = Unit(kind, (0,), (0,), (1,), 0, constant=constant)
+    found = at_kinks(unit, cast(Array, x), cast(Array, grad), bound, cast(Arrays, np))
+    if slopes is None:
+        assert found is None
+    else:
+        np.testing.assert_array_equal(found, grad * slopes)
