@@ -19,9 +19,10 @@ from backlight.scores import Score
 from backlight.tree import leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.lengths import captured, shape_for
+from backlight_tensorflow.capture.lengths import shape_for
 from backlight_tensorflow.capture.paths import (
     Path,
+    captured,
     path_to_outputs,
     path_to_score,
     score_arguments,
