@@ -96,7 +96,9 @@ class Explained:
         asked = self._asked
         if asked.rules is None:
             scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
-            return asked.answer(scores, gradients, places[0])
+            return asked.answer(
+                scores, gradients, places[0] if asked.value is None else asked.value
+            )
         plan = self._plan(asked.rules)
         operations, rows = self._described(plan)
         starts = []
@@ -110,7 +112,7 @@ class Explained:
         return asked.answer(
             scores,
             gradients,
-            places[0],
+            places[0] if asked.value is None else asked.value,
             tuple(operations[unit] for unit in units),
             starting[0] if starting else None,
         )
