@@ -1,6 +1,6 @@
 """The way from the differentiated values to the score: the network's flat graph and the score's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.arrays import Array, Arrays
+from backlight.graph.graph import Graph
 from backlight.scores import Score
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import (
@@ -21,7 +22,12 @@ from backlight_tensorflow.capture.flattening import (
     needed,
     reached,
 )
-from backlight_tensorflow.capture.tracing import Trace
+from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.known import known_of
+from backlight_tensorflow.capture.tracing import LOCK, Trace
+from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.table.reading import Shape
 
 SCORE = "score_of_the_target"
 """What the operations of a score are called in graphs: an error at one is not the network's."""
@@ -130,3 +136,61 @@ def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tens
     # A score of integers, an argmax say, is a score that does not depend on the value.
     kept = found.dtype.is_floating or found.dtype.is_complex
     return found if kept else tf.cast(found, tf.float32)
+
+
+def captured(
+    path: Path,
+    request: Request,
+    specs: Sequence[tf.TensorSpec],
+    measure: Callable[[Sequence[Value]], Mapping[Value, Shape]],
+    opens: Callable[[Graph], bool],
+) -> Capture:
+    """The graph for a few examples; where lengths cannot be inferred for these, for as many as there
+    are.
+
+    Args:
+        specs: what the path is called with.
+        measure: runs the path to find out the shapes of values.
+        opens: see `Capture`.
+    """
+    traced = path.traced
+    for exactly in (False, True):
+        lengths = traced.inferred(request, exactly)
+        last, graph = lengths.count == request.count, lengths.graph
+        try:
+            with LOCK, graph.as_default():
+                Copy(lengths.made).tensors(traced.output_values)  # the same for all paths
+                operands = map(lengths.argument, specs[len(traced.arguments) :])
+                scored = dict(zip(path.operands, operands, strict=True))
+                copy = Copy({**lengths.made, **path.captured, **scored})
+                values = [value for node in path.needed for value in node.outputs]
+                unknown = [value for value in values if is_unknown(copy.tensor(value))]
+        except ValueError:
+            if last:
+                raise
+            continue  # it may need to know the number of examples
+        if unknown and not last:
+            continue
+        shapes = measure(unknown) if unknown else {}
+        with graph.as_default():
+            return Capture(
+                path.nodes,
+                path.places,
+                path.sinks,
+                known_of(copy.tensor, dict(shapes)),
+                traced.place,
+                kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
+                rows=[
+                    value
+                    for value, one in zip(traced.arguments, request.arguments, strict=True)
+                    if one.rows
+                ],
+                opens=opens,
+                count=lengths.count,
+            )
+    raise AssertionError("The last number of examples is that of the request.")
+
+
+def is_unknown(tensor: Tensor) -> bool:
+    numbers = tensor.dtype not in (tf.resource, tf.variant, tf.string)
+    return numbers and not tensor.shape.is_fully_defined()

@@ -19,6 +19,7 @@ from backlight.tree import map_nested
 from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
+from backlight_tensorflow.capture.lengths import FEW, Inferred
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import Named, name_layers, name_operations, places_of
@@ -152,9 +153,23 @@ class Trace:
         def compute(*tensors: Tensor) -> list[Tensor]:
             return self.copy(tensors).tensors(values)
 
+        def make() -> list[tuple[int, ...]]:
+            with LOCK:
+                known = self.inferred(request).shapes(values, request.count)
+            key, specs = ("run for shapes", tuple(values)), request.specs(self.count)
+            return known or self.measured(key, compute, request.tensors, specs)
+
         key = ("shapes", request.count, tuple(values))
-        run = ("run for shapes", tuple(values)), compute, request.tensors, request.specs(self.count)
-        return cast(list[tuple[int, ...]], self._kept.recall(key, lambda: self.measured(*run)))
+        return cast(list[tuple[int, ...]], self._kept.recall(key, make))
+
+    def inferred(self, request: Request, exactly: bool = False) -> Inferred:
+        """Lengths for a few examples: as many as in the first request, where that had several; or
+        for exactly as many as in this one."""
+        specs = request.specs(self.count)
+        if exactly:
+            return Inferred(self.given, specs, request.count)
+        count = max(request.count, FEW) if self.count is None else self.count
+        return self.kept("inferred", lambda: Inferred(self.given, specs, count))
 
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:

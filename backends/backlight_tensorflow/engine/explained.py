@@ -19,9 +19,10 @@ from backlight.scores import Score
 from backlight.tree import leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.lengths import captured, shape_for
+from backlight_tensorflow.capture.lengths import shape_for
 from backlight_tensorflow.capture.paths import (
     Path,
+    captured,
     path_to_outputs,
     path_to_score,
     score_arguments,
@@ -95,7 +96,9 @@ class Explained:
         asked = self._asked
         if asked.rules is None:
             scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
-            return asked.answer(scores, gradients, places[0])
+            return asked.answer(
+                scores, gradients, places[0] if asked.value is None else asked.value
+            )
         plan = self._plan(asked.rules)
         operations, rows = self._described(plan)
         starts = []
@@ -109,7 +112,7 @@ class Explained:
         return asked.answer(
             scores,
             gradients,
-            places[0],
+            places[0] if asked.value is None else asked.value,
             tuple(operations[unit] for unit in units),
             starting[0] if starting else None,
         )
