@@ -149,7 +149,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if shaped or not any(map(self.knows, given)):
             self._kept.protect(written)
             result = func(*args, **(kwargs or {}))
-            if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+            if self._draws and draws(func, arguments):
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._constants.made(func, arguments, result)
             return result
@@ -279,6 +279,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
             self._values.place = place
+
+
+def draws(func: Any, arguments: dict[str, Any]) -> bool:
+    """Whether an operation draws random numbers: dropout does not where it is switched off."""
+    switches = (arguments.get(name) for name in ("dropout_p", "p", "train", "training"))
+    off = any(one is not None and not isinstance(one, torch.Tensor) and not one for one in switches)
+    return torch.Tag.nondeterministic_seeded in func.tags and not off
 
 
 @cache
