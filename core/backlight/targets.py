@@ -171,6 +171,16 @@ def predict_classes(
     return np.concatenate([highest(rows) for rows in blocks])
 
 
+COMPLEX = "complex numbers"
+
+
+def numbers_in(array: Array) -> str:
+    """What numbers that are no floats are, in words."""
+    name = str(getattr(array, "dtype", ""))
+    words = {"bool": "truths", "complex": COMPLEX}
+    return next((word for part, word in words.items() if part in name), "integers")
+
+
 def check_differentiable(model: Model, inputs: Inputs) -> None:
     """Raise InputTypeError if gradients with respect to these inputs cannot exist."""
     integer = [
@@ -180,13 +190,20 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
     ]
     if not integer:
         return
-    whole = [shape_of(leaf) for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    whole = [leaf for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    held = " and ".join(dict.fromkeys(map(numbers_in, whole)))
+    if COMPLEX in held:
+        raise InputTypeError(
+            f"Inputs {integer} hold {held}. Attributions are of real numbers: give the real and the "
+            "imaginary part as two inputs, and put them together in the model."
+        )
+    shapes = list(map(shape_of, whole))
     try:
-        sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in whole]
+        sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
     except BacklightError:
         sites = []
     named = f": at={sites[0]!r}" if sites else " (model.sites(x) lists the names for at=...)"
     raise InputTypeError(
-        f"Inputs {integer} hold integers, which have no gradient. Convert pictures to floating "
+        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
         f"point; for token ids attribute at the embedding{named}."
     )

@@ -15,6 +15,7 @@ from backlight.errors import (
 from backlight.inputs import PerExample
 from backlight.objective import Objective, default_batch_size
 from backlight.rows import take_rows
+from backlight.targets import numbers_in
 from backlight.tree import (
     concat,
     leaves,
@@ -116,6 +117,14 @@ def embedded(ids, x):
 
 
 TEXT = ReferenceModel(("embed", embedded), ("head", polynomial(np.ones((6, 2)))))
+
+
+def test_what_is_no_real_number_is_called_what_it_is() -> None:
+    given = {"ids": np.ones((1, 3), "complex128"), "x": np.zeros((1, 3))}
+    with pytest.raises(InputTypeError, match=r"\['ids'\] hold complex numbers\. .* two inputs"):
+        Gradient()(TEXT, given, 0)
+    assert numbers_in(np.ones(3, bool)) == "truths"
+    assert numbers_in(np.ones(3, "uint8")) == "integers"
 
 
 @pytest.mark.parametrize("technique", [Gradient(), IntegratedGradients()])

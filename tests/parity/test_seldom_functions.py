@@ -15,13 +15,17 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import backlight
-from backlight import Attribution, Method
-from backlight_methods import LRP, DeepLIFT, Gradient
+from backlight import Attribution, BacklightWarning, Method
+from backlight_methods import LRP, DeepLIFT, Gradient, GuidedBackprop
 from tests.parity.measure import FRAMEWORKS
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(3, 5))
 WEIGHT = RANDOM.uniform(0.1, 0.5, size=(5, 4))
+SQUARE, HEAD = RANDOM.uniform(-0.2, 1, size=(4, 4)), RANDOM.uniform(0.1, 1, size=(4, 3))
+MANY = np.abs(RANDOM.normal(size=(3, 5)))
+SEQUENCE = RANDOM.normal(size=(1, 1, 3, 5))
+BACKWARD = (DeepLIFT(), LRP(composite="epsilon"), GuidedBackprop())
 ARRAY: dict[str, Callable[[Any], Any]] = {
     "torch": torch.from_numpy,
     "tensorflow": tf.constant,
@@ -126,3 +130,91 @@ def test_what_is_only_checked_is_no_way_of_the_gradient() -> None:
         None,
     )
     assert found.values.any()
+
+
+def unit_length(framework: str) -> Callable[[Any], Any]:
+    """As `keras.ops.normalize` does it: one over a size, with a bound."""
+    weight = ARRAY[framework](WEIGHT)
+    if framework == "torch":
+
+        def torch_net(x: torch.Tensor) -> torch.Tensor:
+            z = x @ weight
+            return z * z.square().sum(1, keepdim=True).rsqrt().clamp(max=1e7)
+
+        return torch_net
+    if framework == "tensorflow":
+
+        def tensorflow_net(x: tf.Tensor) -> tf.Tensor:
+            z = x @ weight
+            size = tf.reduce_sum(tf.square(z), 1, keepdims=True)
+            return z * tf.minimum(tf.math.rsqrt(size), 1e7)
+
+        return tensorflow_net
+
+    def jax_net(x: jax.Array) -> jax.Array:
+        z = x @ weight
+        return z * jnp.minimum(1 / jnp.sqrt((z * z).sum(1, keepdims=True)), 1e7)
+
+    return jax_net
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_deep_lift_is_complete_where_a_bound_keeps_one_over_nothing_finite(framework: str) -> None:
+    found = quietly(DeepLIFT(), unit_length(framework), ARRAY[framework](X))
+    z = X @ WEIGHT
+    length = np.sqrt((z * z).sum(1))
+    np.testing.assert_allclose(np.asarray(found.values).sum(1), z[:, 1] / length, rtol=1e-9)
+    # As a quotient with next to nothing below at the baseline has it: no share is out of proportion.
+    assert np.abs(np.asarray(found.values)).max() < 10
+
+
+def narrowed(framework: str) -> Callable[[Any], Any]:
+    """Two rectifiers, and a product in fewer digits between them."""
+    weight, head = ARRAY[framework](WEIGHT - 0.3), ARRAY[framework](HEAD)
+    square = ARRAY[framework](SQUARE.astype("float32"))
+    if framework == "torch":
+        return lambda x: ((x @ weight).relu().float() @ square).double().relu() @ head
+    if framework == "tensorflow":
+
+        def tensorflow_net(x: tf.Tensor) -> tf.Tensor:
+            few = tf.cast(tf.nn.relu(x @ weight), tf.float32) @ square
+            return tf.nn.relu(tf.cast(few, tf.float64)) @ head
+
+        return tensorflow_net
+    relu = jax.nn.relu
+    return lambda x: relu((relu(x @ weight).astype("float32") @ square).astype("float64")) @ head
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("method", BACKWARD, ids=lambda one: type(one).__name__)
+def test_rules_act_behind_a_change_of_width(framework: str, method: Method) -> None:
+    found = quietly(method, narrowed(framework), ARRAY[framework](MANY))
+    weight, square, head = map(torch.from_numpy, (WEIGHT - 0.3, SQUARE, HEAD))
+    wide = quietly(
+        method, lambda x: ((x @ weight).relu() @ square).relu() @ head, torch.from_numpy(MANY)
+    )
+    assert wide.values.any()
+    np.testing.assert_allclose(np.asarray(found.values), wide.values, rtol=1e-4, atol=1e-6)
+
+
+def test_attention_without_dropout_draws_nothing() -> None:
+    """Also where no operand of it depends on what is explained."""
+    token = torch.from_numpy(SEQUENCE)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        own = functional.scaled_dot_product_attention(token, token, token, dropout_p=0.0)
+        return x * (1 + own[0, 0, :1])
+
+    assert quietly(Gradient(), net, torch.from_numpy(X)).values.any()
+
+
+def test_attention_with_dropout_draws() -> None:
+    token = torch.from_numpy(SEQUENCE)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        own = functional.scaled_dot_product_attention(token, token, token, dropout_p=0.5)
+        return x * (1 + own[0, 0, :1])
+
+    with pytest.warns(BacklightWarning, match="random"):
+        Gradient()(net, torch.from_numpy(X), 1)
+    backlight.forget()

@@ -145,7 +145,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:
                 return opened(*args, **(kwargs or {}))
         arguments = bound(func, args, kwargs or {})
-        if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+        if self._draws and draws(func, arguments):
             self.seeds.append(seed(arguments))
         self._gradients.resolve()
         given = tensors_in(list(arguments.values()))
@@ -156,7 +156,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if shaped or not any(map(self.knows, given)):
             self._kept.protect(written)
             result = func(*args, **(kwargs or {}))
-            if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+            if self._draws and draws(func, arguments):
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._constants.made(func, arguments, result)
             return result
@@ -296,6 +296,13 @@ def seed(arguments: Mapping[str, Any]) -> object:
         return object()
     state: torch.Tensor = (generator or torch.default_generator).get_state()
     return state.cpu().numpy().tobytes()
+
+
+def draws(func: Any, arguments: dict[str, Any]) -> bool:
+    """Whether an operation draws random numbers: dropout does not where it is switched off."""
+    switches = (arguments.get(name) for name in ("dropout_p", "p", "train", "training"))
+    off = any(one is not None and not isinstance(one, torch.Tensor) and not one for one in switches)
+    return torch.Tag.nondeterministic_seeded in func.tags and not off
 
 
 @cache

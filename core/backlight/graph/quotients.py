@@ -1,10 +1,15 @@
 """Products that are quotients: a factor comes from one over something."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from backlight.graph.dependence import Dependence
+from backlight.graph.evaluation import Region
+from backlight.graph.graph import Node
+from backlight.graph.regions import closed_regions
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
+
+BOUNDS = frozenset({"minimum", "maximum", "clamp"})
 
 
 def reciprocal_of(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> int | None:
@@ -32,10 +37,38 @@ def from_reciprocal(flow: Dependence, value: int, taken: Mapping[int, Unit]) -> 
 
 
 def is_reciprocal(flow: Dependence, unit: Unit) -> bool:
-    if unit.kind is not Kind.POW:
-        return unit.kind is Kind.RSQRT
-    node = flow.nodes[unit.core]
+    if unit.kind is Kind.ELEMENTWISE:
+        nodes = [flow.nodes[at] for at in unit.positions if flow.activity(flow.nodes[at])]
+        return len(nodes) > 1 and all(is_over(flow, node) or is_around(node) for node in nodes)
+    if unit.kind is Kind.POW:
+        return is_over(flow, flow.nodes[unit.core])
+    return unit.kind is Kind.RSQRT
+
+
+def is_over(flow: Dependence, node: Node) -> bool:
+    """Whether it gives one over something."""
     if node.primitive == "pow":
         power = flow.number(node.operands[1])
         return power is not None and bool(power < 0)
-    return node.primitive in ("div", "reciprocal")
+    below = len(node.operands) - 1
+    return node.primitive in ("div", "reciprocal", "rsqrt") and flow.activity(node) == [below]
+
+
+def is_around(node: Node) -> bool:
+    """Whether it may stand between one over something and its bound."""
+    return node.primitive in BOUNDS or node.primitive == "mul"
+
+
+def bounded(flow: Dependence, position: int, taken: Collection[int]) -> Region | None:
+    """One over something together with the bound that keeps it finite where that is 0."""
+    if flow.nodes[position].primitive not in BOUNDS:
+        return None
+    for region in closed_regions(flow, position, taken):
+        if not region.is_pointwise or region.stops:
+            return None
+        inner = [node for node in region.nodes if flow.activity(node)]
+        if any(is_over(flow, node) for node in inner):
+            return region
+        if not all(map(is_around, inner)):
+            return None
+    return None

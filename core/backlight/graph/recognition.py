@@ -9,7 +9,7 @@ from backlight.graph.evaluation import Region, graph_key
 from backlight.graph.folding import folded, linear_of, moved
 from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.kinds import JOINS, kind_of
-from backlight.graph.quotients import reciprocal_of
+from backlight.graph.quotients import bounded, reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
 from backlight.graph.signs import not_negative
 from backlight.graph.unit import Unit
@@ -114,6 +114,9 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
     for position in reversed(order):
         if position not in taken:
             found = largest_named(flow, position, taken, allowed)
+            over = bounded(flow, position, taken) if Kind.ELEMENTWISE in rules.kinds else None
+            if over is not None and (found is None or len(found[0].nodes) < len(over.nodes)):
+                found = over, Found(Kind.ELEMENTWISE)
             if found is not None:
                 take(unit_of(*found))
             elif Kind.ELEMENTWISE in rules.kinds:

@@ -71,7 +71,10 @@ def largest_named(
 
 
 def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> Iterator[Region]:
-    """The regions that end in a node, smaller ones first, of nodes that NumPy can run."""
+    """The regions that end in a node, smaller ones first, of nodes that NumPy can run.
+
+    What comes out is as wide as what goes in: rules compute with both.
+    """
     node = flow.nodes[position]
     if len(node.results) != 1 or not is_end(node):
         return
@@ -85,7 +88,7 @@ def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> I
             at not in taken and is_runnable(flow.nodes[at]) for at in region
         ):
             return
-        if entry in flow.active:
+        if entry in flow.active and flow.values[entry].bits == flow.values[sink].bits:
             leaks = flow.leaks(region, sink)
             if not leaks:
                 yield Region(flow, tuple(region), entry, sink)
