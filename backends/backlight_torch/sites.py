@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from backlight.errors import SiteError
 from backlight.model import Site
+from backlight_torch.memory import version
 
 
 @final
@@ -119,12 +120,12 @@ class Survey:
     def _pooled(self, place: Place, tensor: torch.Tensor) -> bool:
         """Whether the array is the result of a pooling: of a layer, or of a function."""
         before = self._seen.get(id(tensor))
-        if before is not None and before[1] == tensor._version:
+        if before is not None and before[1] == version(tensor):
             return before[2]  # a container's result, or dropout's: what came in
         operation = "" if tensor.grad_fn is None else tensor.grad_fn.name()
         pooled = is_pooling(operation) or (place.leaf and is_pooling(place.kind))
         # The array is kept, so that no other one gets its id meanwhile.
-        self._seen[id(tensor)] = (tensor, tensor._version, pooled)
+        self._seen[id(tensor)] = (tensor, version(tensor), pooled)
         return pooled
 
 
@@ -184,7 +185,8 @@ class SiteAccess:
     def _start(self, place: Place, tensor: torch.Tensor) -> torch.Tensor:
         own = self._checked(place, tensor)
         if self.value is None:
-            leaf = own.detach().clone()
+            with torch.inference_mode(False):  # in which the net may be at this point
+                leaf = own.detach().clone()
         elif self.value.shape == own.shape:
             # An array that was made in inference mode has no graph; a copy has.
             leaf = self.value.clone() if self.value.is_inference() else self.value.detach()
