@@ -16,13 +16,13 @@ from backlight.command_line import main
 from backlight.errors import CoverageError, InputError, InputTypeError
 from backlight.outputs import OutputSpec
 from backlight_check.checks import called, check, named, rows, ruled_techniques
-from backlight_check.input_source import Reading, in_code, load_input
-from backlight_check.subject import Subject, subject
+from backlight_check.scored_example import ScoredExample, scored_example
 from backlight_check.table import listed, verdict
+from backlight_loading import Preprocessing
+from backlight_loading.inputs import Reading, in_code, load_input
+from backlight_loading.techniques import Technique, technique
 from backlight_methods import LRP, GuidedBackprop, Smooth
 from backlight_methods.lrp_rules import AlphaBeta
-from backlight_report import Preprocessing
-from backlight_report.techniques import Technique, technique
 from tests.reference import ReferenceModel, linear
 
 
@@ -117,8 +117,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, out, err
 
 
-def seen(model: Known = resnet, x: object = array, **more: Any) -> Subject:
-    return subject(model, x, **more)
+def seen(model: Known = resnet, x: object = array, **more: Any) -> ScoredExample:
+    return scored_example(model, x, **more)
 
 
 # Rows

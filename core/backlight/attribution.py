@@ -1,10 +1,10 @@
 """The result: values and everything needed to read them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Generic, cast, final
+from typing import Any, ClassVar, Generic, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ class Attribution(Generic[ValuesT]):
             where that is not known.
         class_names: of the net's outputs in their order, where they were given.
     """
+
+    renderer: ClassVar["Callable[[Attribution[Any]], str | None] | None"] = None
+    """Draws an attribution as a piece of HTML; it comes from outside, as plugins do."""
 
     values: ValuesT
     score: NDArray[np.float64]
@@ -113,9 +116,8 @@ class Attribution(Generic[ValuesT]):
 
     def _repr_html_(self) -> str:
         """The picture a notebook shows; drawn by the plugin that can draw these values."""
-        from backlight.plugins import plugins
-
-        drawn = plugins().first("backlight_render", str, attribution=self)
+        render = type(self).renderer
+        drawn = None if render is None else render(self)
         return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
 
 

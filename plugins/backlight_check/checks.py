@@ -19,8 +19,8 @@ from backlight.rules import NoRules, Rule, Rules, Treatment
 from backlight.seen import Unseen
 from backlight.spatial import grid_at, notes_at
 from backlight.targets import check_differentiable
-from backlight_check.subject import Subject
-from backlight_report.techniques import Technique
+from backlight_check.scored_example import ScoredExample
+from backlight_loading.techniques import Technique
 
 
 @final
@@ -78,11 +78,11 @@ class Check:
         return sum(row.count for row in self.rows if treatment in (None, row.treatment))
 
 
-def check(subject: Subject, technique: Technique, at: str | None = None) -> Check:
+def check(example: ScoredExample, technique: Technique, at: str | None = None) -> Check:
     """What a technique does with the operations of a model, without explaining anything.
 
     Args:
-        subject: the model, an example, and the score.
+        example: the model, an example, and the score.
         technique: the technique.
         at: the inner site, where the technique was not told one itself.
 
@@ -93,7 +93,7 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     title = called(technique.name.partition(" ")[0], method, defaults=True)
     place = technique.at if technique.at is not None else at
     if not method.differentiates:
-        objective = subject.objective(place)
+        objective = example.objective(place)
         return Check(
             technique.name,
             title,
@@ -105,14 +105,14 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
             objection=method.objection(objective),
         )
     chosen = method.spatial and place is None
-    place = site(subject, method, place)
+    place = site(example, method, place)
     if place is None:
-        check_differentiable(subject.model, subject.inputs)
+        check_differentiable(example.model, example.inputs)
     rules = method.rules or NoRules()
-    operations = subject.model.operations(
-        subject.inputs, score=subject.score, at=place, rules=rules
+    operations = example.model.operations(
+        example.inputs, score=example.score, at=place, rules=rules
     )
-    objective = subject.objective(place)
+    objective = example.objective(place)
     connection = connection_of(objective)
     grid = grid_at(objective) if method.spatial else None
     return Check(
@@ -149,11 +149,11 @@ def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     return (*unreached_notes(connection, what), *cut_notes(connection))
 
 
-def site(subject: Subject, method: Method, at: str | None) -> str | None:
+def site(example: ScoredExample, method: Method, at: str | None) -> str | None:
     """Where the technique's backward pass ends; None for the input."""
     if not method.spatial:
         return at
-    read = at if at is not None else subject.feature_map()
+    read = at if at is not None else example.feature_map()
     return None if method.rules_reach_input else read
 
 
