@@ -50,6 +50,11 @@ def address(array: torch.Tensor) -> int:
     return int(array.untyped_storage()._cdata) if strided else -id(array)
 
 
+def version(array: torch.Tensor) -> int:
+    """How often an array was written into. Those made in inference mode do not count it."""
+    return 0 if array.is_inference() else array._version
+
+
 def holding(array: torch.Tensor) -> StorageWeakRef | None:
     """Keeps the address of an array's memory from being used again, though not the memory."""
     if array.layout is not torch.strided:

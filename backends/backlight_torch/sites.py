@@ -144,7 +144,8 @@ class SiteAccess(Visitor):
     def _start(self, place: Place, tensor: torch.Tensor) -> torch.Tensor:
         own = self._checked(place, tensor)
         if self.value is None:
-            leaf = own.detach().clone()
+            with torch.inference_mode(False):  # in which the net may be at this point
+                leaf = own.detach().clone()
         elif self.value.shape == own.shape:
             # An array that was made in inference mode has no graph; a copy has.
             leaf = self.value.clone() if self.value.is_inference() else self.value.detach()

@@ -46,11 +46,16 @@ class Sums:
     standard_error: Numbers | None = None
 
 
+def rounding(sums: Sums) -> NDArray[np.float64]:
+    """How far each example's values may be off by rounding alone."""
+    return ROUNDING * sums.precision * (sums.size + sums.scores)
+
+
 def incomplete(sums: Sums) -> NDArray[np.bool_]:
     """Which examples' values are off by more than a tenth of the change, or, of a sampled technique,
     by more than chance explains. Where next to nothing was to be summed up to, a change of `HARDLY`
     times the values' absolute sum is taken instead; what rounding alone can do does not count."""
-    least = LARGE * HARDLY * sums.size + ROUNDING * sums.precision * (sums.size + sums.scores)
+    least = LARGE * HARDLY * sums.size + rounding(sums)
     if sums.standard_error is None:
         allowed = LARGE * sums.change
     else:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, precision
-from backlight.completeness import Sums, gap_notes
+from backlight.completeness import Sums, gap_notes, rounding
 from backlight.evidence import Evidence
 from backlight.model import Model
 from backlight.objective import Objective
@@ -41,15 +41,24 @@ class Finding:
     advice: str | None
     warnings: tuple[str, ...]
 
-    def gap_notes(self) -> tuple[str, ...]:
-        """What is to be said about sums that are off."""
+    @property
+    def sums(self) -> Sums | None:
+        """What the values sum to, where the technique promises that."""
         if self.gap is None or self.size is None or self.baseline_score is None:
-            return ()
+            return None
         change = np.abs(self.score - self.baseline_score)
         scores = np.abs(self.score) + np.abs(self.baseline_score)
         step = max(precision(leaf) for leaf in leaves(self.values))
-        sums = Sums(self.gap, change, scores, self.size, step, self.standard_error)
-        return gap_notes(sums, self.advice)
+        return Sums(self.gap, change, scores, self.size, step, self.standard_error)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values sum to the change of the score, but for rounding: nothing is missing."""
+        return self.sums is not None and bool((self.sums.gap <= rounding(self.sums)).all())
+
+    def gap_notes(self) -> tuple[str, ...]:
+        """What is to be said about sums that are off."""
+        return () if self.sums is None else gap_notes(self.sums, self.advice)
 
 
 def finding(objective: Objective, evidence: Evidence, score: Array) -> Finding:

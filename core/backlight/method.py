@@ -202,7 +202,9 @@ class Method(ByValue, ABC):
                     *draw_notes(wrapped),
                     *(notes_at(whole, chosen=at is None) if self.spatial else ()),
                     *result.warnings,
-                    *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),
+                    *zero_notes(
+                        whole, blocks[0], result.nonzero, self.differentiates, result.is_exact
+                    ),
                     *gaps,
                     *(looked.choice_notes() if gaps and looked is not None else ()),
                 )

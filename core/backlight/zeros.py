@@ -64,7 +64,11 @@ def largest(sizes: Array, axis: int | tuple[int, ...], model: Model) -> Flags:
 
 
 def zero_notes(
-    objective: Objective, block: NDArray[np.int64], nonzero: NonZero, differentiates: bool
+    objective: Objective,
+    block: NDArray[np.int64],
+    nonzero: NonZero,
+    differentiates: bool,
+    is_exact: bool,
 ) -> tuple[str, ...]:
     """What is to be said about the zeros of an attribution, and about what is not in its values.
 
@@ -73,6 +77,7 @@ def zero_notes(
         block: rows that go through the model together.
         nonzero: where the attribution is not 0.
         differentiates: whether it was made by gradients with respect to the objective's value.
+        is_exact: whether its values sum to what they should, so that no cut has taken anything.
 
     Raises:
         NoGradientError: no gradient reaches anything of what is explained.
@@ -80,7 +85,7 @@ def zero_notes(
     found: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
     if differentiates and all(one.all() for one in nonzero.elements):
-        found = cuts_beside(objective.take(block))
+        found = () if is_exact else cuts_beside(objective.take(block))
     elif differentiates:
         part = objective.take(block)
         connection = connection_of(part)
@@ -93,7 +98,7 @@ def zero_notes(
         found = unreached_notes(connection, named_parts(part))
         if cuts:
             found += cut_elements(part, connection, nonzero)
-        found = found or cut_notes(connection)
+        found = found or (() if is_exact else cut_notes(connection))
     nothing = np.flatnonzero(~nonzero.examples.any(axis=1))
     if not len(nothing):
         return found

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 import backlight
 from backlight import Class, Function
-from backlight.errors import BacklightWarning
+from backlight.errors import BacklightWarning, NoGradientError
 from backlight.model import Connection, Cut
 from backlight.scores import Score
-from backlight_methods import DeepLIFT, Gradient
+from backlight_methods import DeepLIFT, GradCAM, Gradient
 
 
 @pytest.fixture(autouse=True)
@@ -326,3 +326,29 @@ def test_a_part_in_inference_mode_is_a_cut() -> None:
         values = Gradient()(net, x, 1).values
     slope = net.linear.weight[1].detach().reshape(3, 2, 2)
     torch.testing.assert_close(cast(torch.Tensor, values), slope.expand_as(x))
+
+
+def test_sites_of_a_part_in_inference_mode_are_listed_and_their_gradient_is_cut() -> None:
+    net, x = Detour().double().eval(), torch.randn(2, 3, 2, 2, dtype=torch.float64)
+    model = backlight.wrap(net)
+    assert [site.name for site in model.sites(x)] == ["conv", "linear"]
+    torch.testing.assert_close(model.activation(x, "conv"), net.conv(x).detach())
+    with pytest.raises(NoGradientError, match="the value at 'conv': each way is cut"):
+        Gradient()(net, x, 1, at="conv")
+
+
+def test_a_feature_map_behind_a_part_in_inference_mode_is_explained() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.ReLU())
+    net.double().eval()
+    weight = torch.randn(4, 3, dtype=torch.float64)
+
+    def classified(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            x = net[:2](x)
+        return cast(torch.Tensor, net[2:](x.clone()).mean((2, 3)) @ weight)
+
+    x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
+    found = GradCAM()(classified, x, 1, at="3")
+    cells, shares = net(x).detach(), weight[:, 1] / 36
+    expected = (cells * shares[:, None, None]).sum(1).relu()
+    torch.testing.assert_close(cast(torch.Tensor, found.values), expected)

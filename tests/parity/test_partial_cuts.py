@@ -121,3 +121,21 @@ def test_a_way_that_is_cut_beside_others_is_said(framework: str, kind: str) -> N
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_where_nothing_is_lost_nothing_is_said(framework: str, kind: str, method: Any) -> None:
     assert notes(framework, kind, method) == ""
+
+
+ROUNDING: dict[str, Net] = {
+    "torch": lambda x: (4 * x).round() @ torch.tensor(WEIGHT),
+    "tensorflow": lambda x: tf.round(4 * x) @ tf.constant(WEIGHT),
+    "jax": lambda x: jnp.round(4 * x) @ WEIGHT,
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_a_rule_carries_over_a_rounding_is_not_called_cut(framework: str) -> None:
+    """DeepLIFT takes the quotient of changes there: each value is what its rounded number adds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", BacklightWarning)
+        found = DeepLIFT()(ROUNDING[framework], ARRAY[framework](X), 1)
+    expected = np.round(4 * X.astype("float64")) * WEIGHT[:, 1]
+    np.testing.assert_allclose(np.asarray(found.values), expected, rtol=1e-5, atol=1e-6)
+    backlight.forget()

@@ -8,7 +8,7 @@ import torch
 
 from backlight.graph.graph import UNIFORM, Graph
 from backlight_torch.capture.kept import Kept
-from backlight_torch.memory import address
+from backlight_torch.memory import address, version
 from backlight_torch.table.reading import dtype_of
 
 FILLINGS = {
@@ -71,11 +71,6 @@ class Constants:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
         if array.numel() <= UNIFORM:
             self._graph.look(value, in_numpy(array))
-
-
-def version(array: torch.Tensor) -> int:
-    """How often an array was written into. Those made in inference mode do not count it."""
-    return 0 if array.is_inference() else array._version
 
 
 def new_value(graph: Graph, like: torch.Tensor, learned: bool = False) -> int:

@@ -37,7 +37,8 @@ class Gradients:
 
     def begin(self, leaf: torch.Tensor) -> None:
         """Derivatives are taken by this."""
-        with no_dispatch():  # its node is asked for by an operation on it
+        # Its node is asked for by an operation on it, whatever mode the net is in there.
+        with no_dispatch(), torch.inference_mode(False), torch.enable_grad():
             node = torch.autograd.graph.get_gradient_edge(leaf).node
         self._active[node] = True
         self._leaves[id(leaf)] = leaf, node
