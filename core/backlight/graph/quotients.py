@@ -1,4 +1,4 @@
-"""Products that are quotients: a factor comes from one over something."""
+"""Powers, and products that are quotients: a factor comes from one over something."""
 
 from collections.abc import Mapping
 
@@ -32,10 +32,16 @@ def from_reciprocal(flow: Dependence, value: int, taken: Mapping[int, Unit]) -> 
 
 
 def is_reciprocal(flow: Dependence, unit: Unit) -> bool:
-    if unit.kind is not Kind.POW:
-        return unit.kind is Kind.RSQRT
+    power = power_of(flow, unit)
+    return unit.kind is Kind.RSQRT or (power is not None and power < 0)
+
+
+def power_of(flow: Dependence, unit: Unit) -> float | None:
+    """To which power something is raised, maybe times a constant; None where that is not known."""
     node = flow.nodes[unit.core]
+    if unit.kind is not Kind.POW or node.primitive == "squared_difference":
+        return None
     if node.primitive == "pow":
         power = flow.number(node.operands[1])
-        return power is not None and bool(power < 0)
-    return node.primitive in ("div", "reciprocal")
+        return None if power is None else float(power)
+    return 2.0 if node.primitive in ("square", "mul") else -1.0
