@@ -105,9 +105,9 @@ def look(row: Row, foreign: Foreign, net: object, x: np.ndarray) -> None:
 
 
 def counted(net: object, x: np.ndarray, foreign: Foreign) -> dict[str, int]:
-    from backlight_check.subject import subject
+    from backlight_check.scored_example import scored_example
 
-    looked = subject(net, x, foreign.target)
+    looked = scored_example(net, x, foreign.target)
     rules = TECHNIQUES["LRP-epsilon"].rules
     operations = looked.model.operations(looked.inputs, score=looked.score, rules=rules)
     return dict(Counter(one.kind.value for one in operations).most_common())

@@ -13,16 +13,16 @@ from PIL import Image
 
 from backlight import Evidence, Examples, Kind, Method, Objective, Operation, Rules
 from backlight.command_line import main
-from backlight.errors import InputError, InputTypeError
+from backlight.errors import CoverageError, InputError, InputTypeError
 from backlight.outputs import OutputSpec
 from backlight_check.checks import called, check, named, rows, ruled_techniques
-from backlight_check.input_source import Reading, in_code, load_input
-from backlight_check.subject import Subject, subject
+from backlight_check.scored_example import ScoredExample, scored_example
 from backlight_check.table import listed, verdict
+from backlight_loading import Preprocessing
+from backlight_loading.inputs import Reading, in_code, load_input
+from backlight_loading.techniques import Technique, technique
 from backlight_methods import LRP, GuidedBackprop, Smooth
 from backlight_methods.lrp_rules import AlphaBeta
-from backlight_report import Preprocessing
-from backlight_report.techniques import technique
 from tests.reference import ReferenceModel, linear
 
 
@@ -117,8 +117,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, out, err
 
 
-def seen(model: Known = resnet, x: object = array, **more: Any) -> Subject:
-    return subject(model, x, **more)
+def seen(model: Known = resnet, x: object = array, **more: Any) -> ScoredExample:
+    return scored_example(model, x, **more)
 
 
 # Rows
@@ -227,6 +227,33 @@ class Demanding(Method):
 
     def attribute(self, objective: Objective) -> Evidence:
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfAttention(Method):
+    """It reads what attends to what, and means nothing where nothing does."""
+
+    def objection(self, objective: Objective) -> str | None:
+        if any(one.kind is Kind.SOFTMAX for one in objective.operations()):
+            return None
+        return "This model has no attention; use 'saliency' on it."
+
+    def attribute(self, objective: Objective) -> Evidence:
+        return Evidence(objective.inputs.attributed)
+
+
+def test_techniques_have_objections_of_their_own() -> None:
+    """Also inside of another, and where they are run: not only where they are checked."""
+    attending = Known((*RESNET, operation(Kind.SOFTMAX)))
+    for made in (OfAttention(), Smooth(inner=OfAttention(), samples=1)):
+        asked = Technique("of_attention", made)
+        assert (
+            check(seen(), asked).objection == "This model has no attention; use 'saliency' on it."
+        )
+        assert check(seen(attending), asked).objection is None
+        with pytest.raises(CoverageError, match="no attention"):
+            made(resnet, array, target=1)
+        assert made(attending, array, target=1).values is not None
 
 
 def test_the_default_is_every_technique_with_rules_of_its_own(

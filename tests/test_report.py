@@ -16,14 +16,15 @@ from PIL import EpsImagePlugin, Image
 import backlight
 from backlight import BacklightError, BacklightWarning, Evidence, Examples, Method, Objective
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
-from backlight_report import Preprocessing, Report, report
+from backlight_loading import Preprocessing
+from backlight_loading.examples import load_examples, read_classes
+from backlight_loading.picture_folders import read_folder
+from backlight_loading.techniques import technique, techniques
+from backlight_report import Report, report
 from backlight_report.directory import check_directory
-from backlight_report.examples_source import load_examples, read_classes
 from backlight_report.page import KINDS
-from backlight_report.picture_folder import read_folder
 from backlight_report.predictions import Predictions, check_finite, probabilities
 from backlight_report.selection import class_number, class_numbers, select
-from backlight_report.techniques import technique, techniques
 from tests.report.shared import parsed, picture, run
 
 NET = '''
@@ -145,9 +146,9 @@ def examples(place: Path) -> Examples:
 
 @pytest.fixture(scope="module")
 def net(place: Path) -> Iterator[torch.nn.Module]:
-    from backlight_report.model_source import load_net
+    from backlight_loading.models import load_model
 
-    found = load_net(f"{place / 'net.py'}:net")
+    found = load_model(f"{place / 'net.py'}:net")
     assert isinstance(found, torch.nn.Module)
     yield found
 
@@ -720,7 +721,7 @@ def test_refused(
 
 
 def test_files_of_one_name_are_different_modules(tmp_path: Path) -> None:
-    from backlight_report.reference import load_reference
+    from backlight_loading.references import load_reference
 
     for folder in ("one", "other"):
         (tmp_path / folder).mkdir()

@@ -12,11 +12,25 @@ from backlight.method import Method
 from backlight.model import Connection, Cut, Gradient, Model, Options, Site
 from backlight.objective import Objective
 from backlight.operations import Kind, Operation
+from backlight.plugins import plugins as installed_plugins
 from backlight.registry import explain, methods
 from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import Function, Neuron, Output, Score
 from backlight.version import __version__
 from backlight.wrapping import forget, wrap
+
+
+def _drawn(attribution: Attribution) -> str | None:
+    return installed_plugins().first("backlight_render", str, attribution=attribution)
+
+
+Attribution.renderer = staticmethod(_drawn)
+
+
+def __dir__() -> list[str]:
+    """What there is to use, without the modules that it comes from."""
+    return __all__
+
 
 __all__ = [
     "Application",

@@ -7,7 +7,12 @@ that runs on one framework runs on all of them, and mypy says when it strays.
 
 from collections.abc import Sequence
 from types import EllipsisType
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # which knows defaults; `typing` does from Python 3.13 on
+    from typing_extensions import TypeVar
+else:
+    from typing import TypeVar
 
 Index: TypeAlias = int | slice | EllipsisType | None
 Scalar: TypeAlias = float | int
@@ -37,6 +42,21 @@ class Array(Protocol):
 
     # `==` and `!=` are inherited from object in the type system; techniques do not use them.
 
+
+class AnyArray(Protocol):
+    """What tells arrays of any framework, NumPy's included, from other things."""
+
+    @property
+    def shape(self) -> Any: ...
+    @property
+    def dtype(self) -> Any: ...
+
+
+if TYPE_CHECKING:
+    ArrayT = TypeVar("ArrayT", default=Array)
+else:
+    ArrayT = TypeVar("ArrayT")
+"""The arrays of a framework, as in `Model[torch.Tensor]`. Without a word they are `Array`: any."""
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -70,9 +90,9 @@ class Arrays(Protocol):
 Channels: TypeAlias = Literal["first", "last"]
 
 
-def shape_of(x: Array) -> tuple[int, ...]:
+def shape_of(x: Array | AnyArray) -> tuple[int, ...]:
     """The shape as plain integers, whatever the framework calls it (TensorFlow has its own class)."""
-    return tuple(int(length) for length in x.shape)  # type: ignore[attr-defined]
+    return tuple(int(length) for length in x.shape)  # type: ignore[union-attr]
 
 
 def precision(x: Array) -> float:

@@ -1,24 +1,25 @@
 """The result: values and everything needed to read them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, cast, final
+from typing import Any, ClassVar, Generic, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.arrays import shape_of
 from backlight.errors import InputError
 from backlight.layout import Layout
 from backlight.saving import read, write
-from backlight.tree import Tree, leaves, map_leaves
+from backlight.tree import Tree, ValuesT, leaves, map_leaves
 from backlight.version import __version__
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Generic[ValuesT]):
     """How much each part of the input (or of an inner value) speaks for the score, example by example.
 
     Attributes:
@@ -50,7 +51,10 @@ class Attribution:
         class_names: of the net's outputs in their order, where they were given.
     """
 
-    values: object
+    renderer: ClassVar["Callable[[Attribution[Any]], str | None] | None"] = None
+    """Draws an attribution as a piece of HTML; it comes from outside, as plugins do."""
+
+    values: ValuesT
     score: NDArray[np.float64]
     baseline_score: NDArray[np.float64] | None
     gap: NDArray[np.float64] | None
@@ -83,16 +87,16 @@ class Attribution:
                 self.gap, change, out=np.where(self.gap > 0, np.inf, 0.0), where=change > 0
             )
 
-    def numpy(self) -> object:
+    def numpy(self) -> Tree[NDArray[np.generic]]:
         """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
-        return map_leaves(host_array, cast(Tree, self.values))  # type: ignore[arg-type]
+        return map_leaves(host_array, cast(Tree, self.values))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        write(path, cast(Tree, self.numpy()), vars(self))
+        write(path, self.numpy(), vars(self))
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> "Attribution":
+    def load(path: str | os.PathLike[str]) -> "Attribution[Any]":
         """Read what `save` wrote; the values are NumPy arrays.
 
         Raises:
@@ -102,7 +106,7 @@ class Attribution:
         return Attribution(**read(path))
 
     def __repr__(self) -> str:
-        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(cast(Tree, self.values)))  # type: ignore[attr-defined]
+        shapes = ", ".join(str(shape_of(leaf)) for leaf in leaves(cast(Tree, self.values)))
         parts = [f"{self.method} of {self.target}", f"values {shapes}"]
         parts += ["predicted class"] if self.predicted else []
         parts += [f"at {self.at!r}"] if self.at else []
@@ -112,9 +116,8 @@ class Attribution:
 
     def _repr_html_(self) -> str:
         """The picture a notebook shows; drawn by the plugin that can draw these values."""
-        from backlight.plugins import plugins
-
-        drawn = plugins().first("backlight_render", str, attribution=self)
+        render = type(self).renderer
+        drawn = None if render is None else render(self)
         return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
 
 

@@ -7,12 +7,12 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array
+from backlight.arrays import AnyArray
 from backlight.by_value import ByValue, is_array, on_host, short_repr
 from backlight.errors import HyperParameterError, is_real, require
 
 OneBaseline: TypeAlias = (
-    float | NDArray[np.generic] | Array | tuple[object, ...] | dict[str, object]
+    float | NDArray[np.generic] | AnyArray | tuple[object, ...] | dict[str, object]
 )
 """A number; or an array shaped like one example, like (1, ...), or like the batch (one each); or,
 for several inputs, a tuple or dict with one of these for each input."""

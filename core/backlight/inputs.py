@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, final
+from typing import Generic, TypeAlias, cast, final
 
-from backlight.arrays import Array, shape_of
+from backlight.arrays import Array, ArrayT, shape_of
 from backlight.tree import Tree, leaves, map_leaves
 
 Extra: TypeAlias = tuple[object, ...] | Mapping[str, object]
@@ -34,7 +34,7 @@ class PerExample:
 
 @final
 @dataclass(frozen=True)
-class Inputs:
+class Inputs(Generic[ArrayT]):
     """Native arguments of a model.
 
     `attributed` is one array, passed as the only argument; a tuple, passed by position; or a dict,
@@ -43,7 +43,7 @@ class Inputs:
     and repeated together with the examples, unless it is `Shared`.
     """
 
-    attributed: Tree
+    attributed: Tree[ArrayT]
     positional: tuple[object, ...] = ()
     keyword: Mapping[str, object] = field(default_factory=dict)
     native: bool = False
@@ -52,7 +52,7 @@ class Inputs:
     @property
     def count(self) -> int:
         """The number of examples."""
-        return shape_of(leaves(self.attributed)[0])[0]
+        return shape_of(cast(Array, leaves(self.attributed)[0]))[0]
 
     def arguments(self) -> tuple[tuple[object, ...], dict[str, object]]:
         """Positional and keyword arguments of the call, all unwrapped."""
@@ -64,15 +64,17 @@ class Inputs:
             return (*self.attributed, *positional), keyword
         return (self.attributed, *positional), keyword
 
-    def with_attributed(self, attributed: Tree) -> "Inputs":
+    def with_attributed(self, attributed: Tree[ArrayT]) -> "Inputs[ArrayT]":
         """The same extra arguments with other attributed values of the same structure."""
         return replace(self, attributed=attributed)
 
-    def map_rows(self, function: Callable[[Array], Array]) -> "Inputs":
+    def map_rows(self, function: Callable[[ArrayT], ArrayT]) -> "Inputs[ArrayT]":
         """Apply `function` to every array that has one row per example, extra ones included."""
 
         def mapped(value: object) -> object:
-            return value.map(function) if isinstance(value, PerExample) else value
+            if not isinstance(value, PerExample):
+                return value
+            return value.map(cast(Callable[[Array], Array], function))
 
         return replace(
             self,

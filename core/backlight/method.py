@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast, final
+from typing import Any, cast, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from backlight.arrays import Array
 from backlight.attribution import Attribution, checked_names
 from backlight.by_value import ByValue
-from backlight.errors import BacklightWarning, HyperParameterError, InputTypeError
+from backlight.errors import (
+    BacklightWarning,
+    CoverageError,
+    HyperParameterError,
+    InputTypeError,
+)
 from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
@@ -26,7 +31,7 @@ from backlight.rules import Rules
 from backlight.seen import rows_mix
 from backlight.spatial import grid_at, last_feature_map, layouts, notes_at
 from backlight.targets import Target, check_differentiable, resolve
-from backlight.tree import Tree, leaves, map_leaves
+from backlight.tree import GivenT, NestedT, Tree, leaves, map_leaves
 from backlight.wrapping import wrap
 from backlight.zeros import zero_notes
 
@@ -49,9 +54,87 @@ class Method(ByValue, ABC):
         """The rules that the technique's backward pass obeys; None for the plain gradient."""
         return None
 
+    @property
+    def rules_reach_input(self) -> bool:
+        """Whether rules of a technique that reads a feature map act down to the input, not to the map."""
+        return False
+
+    def objection(self, objective: Objective) -> str | None:
+        """Why the technique would mean nothing here, with what to do instead; None where it means
+        something. It is asked before `attribute`, for the first examples: what it says is raised as a
+        CoverageError, and told by `backlight check`. `objective.operations()` is what there is between
+        the value explained and the score.
+        """
+        return None
+
     @abstractmethod
     def attribute(self, objective: Objective) -> Evidence:
         """Explain one objective. Rows of the result must not depend on one another."""
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: NDArray[np.integer[Any] | np.bool],
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[NDArray[np.floating[Any]]]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: GivenT,
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[GivenT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: NestedT,
+        target: Target = None,
+        *,
+        at: None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[NestedT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: tuple[GivenT, ...] | dict[str, GivenT],
+        target: Target = None,
+        *,
+        at: str,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[GivenT]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: Inputs[Any],
+        target: Target = None,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> Attribution[Any]: ...
 
     @final
     @interruptible
@@ -66,7 +149,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
-    ) -> Attribution:
+    ) -> Attribution[Any]:
         """Explain why the model gives `x` the score `target`.
 
         Args:
@@ -104,6 +187,9 @@ class Method(ByValue, ABC):
         whole = replace(whole, whole=looked is not None and bool(looked.mixing))
         if at is None and self.spatial:
             whole = whole.placed(last_feature_map(whole.take(blocks[0])))
+        objection = self.objection(whole.take(blocks[0]))
+        if objection is not None:
+            raise CoverageError(objection)
         grid = grid_at(whole.take(blocks[0])) if self.spatial else None
         found = [self._explain(whole.take(rows)) for rows in blocks]
         result = joined(found, wrapped)

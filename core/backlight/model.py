@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, Channels, shape_of
+from backlight.arrays import Array, Arrays, ArrayT, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
 from backlight.graph.graph import Graph
 from backlight.inputs import Extra, Inputs, PerExample, Shared
@@ -44,7 +44,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Gradient:
+class Gradient(Generic[ArrayT]):
     """What a backward pass gives.
 
     Attributes:
@@ -55,11 +55,11 @@ class Gradient:
         reference_score: with a reference: the score there, shape (N,).
     """
 
-    score: Array
-    value: Tree
-    gradient: Tree
+    score: ArrayT
+    value: Tree[ArrayT]
+    gradient: Tree[ArrayT]
     operations: tuple[Operation, ...] = ()
-    reference_score: Array | None = None
+    reference_score: ArrayT | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ VERBS = (
 """What runs or traces the user's net."""
 
 
-class Model(ABC):
+class Model(ABC, Generic[ArrayT]):
     """A differentiable function of a batch: axis 0 of every input and output is the examples'.
 
     `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
@@ -156,23 +156,23 @@ class Model(ABC):
     """What the user said about the channels of the inputs, to `wrap`."""
 
     @abstractmethod
-    def predict(self, inputs: Inputs | Tree) -> object:
+    def predict(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> Any:
         """The model's outputs, in its own structure."""
 
     @abstractmethod
-    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+    def outputs(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> Outputs:
         """Shape and kind of the outputs, nested as they are (tuples and dicts). Cheap when repeated
         for inputs of the same shapes."""
 
     @abstractmethod
     def score(
         self,
-        inputs: Inputs | Tree,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
         score: Score,
         *,
         at: str | None = None,
-        value: Tree | None = None,
-    ) -> Array:
+        value: Tree[ArrayT] | None = None,
+    ) -> ArrayT:
         """The score of each example, shape (N,), forward only.
 
         With `value`, the activation at the site `at` is replaced by it.
@@ -181,14 +181,14 @@ class Model(ABC):
     @abstractmethod
     def gradient(
         self,
-        inputs: Inputs | Tree,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
         score: Score,
         *,
         at: str | None = None,
-        value: Tree | None = None,
+        value: Tree[ArrayT] | None = None,
         rules: Rules | None = None,
-        reference: Tree | None = None,
-    ) -> Gradient:
+        reference: Tree[ArrayT] | None = None,
+    ) -> Gradient[ArrayT]:
         """d score / d (attributed inputs), or d score / d (value at the inner site `at`).
 
         With `value`, the activation at `at` is replaced by it, and differentiated there.
@@ -208,7 +208,7 @@ class Model(ABC):
     @abstractmethod
     def operations(
         self,
-        inputs: Inputs | Tree,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
         *,
         score: Score | None = None,
         at: str | None = None,
@@ -218,24 +218,26 @@ class Model(ABC):
         the outputs), in the order in which they are computed, as these rules would see them."""
 
     def connection(
-        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+        self, inputs: Inputs[ArrayT] | Tree[ArrayT], score: Score, *, at: str | None = None
     ) -> Connection:
         """Which ways derivatives can take from the attributed inputs (or the value at the site) to the
         score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
         raise NotImplementedError
 
-    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+    def graph(
+        self, inputs: Inputs[ArrayT] | Tree[ArrayT], score: Score | None = None
+    ) -> Graph | None:
         """The operations between all inputs and the score, the score's own included, or, without one,
         the outputs, in the core's terms; its sites are named as `at=` takes them. None for a model
         that does not tell: then what it computes is guessed from shapes."""
         return None
 
     @abstractmethod
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+    def activation(self, inputs: Inputs[ArrayT] | Tree[ArrayT], at: str) -> ArrayT:
         """The value at an inner site."""
 
     @abstractmethod
-    def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
+    def sites(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> tuple[Site, ...]:
         """The inner sites, in the order in which they are computed, the examples on axis 0 each."""
 
     def identity(self) -> Hashable:
@@ -253,7 +255,7 @@ class Model(ABC):
         """The answer to a question about the net, made where it is not remembered of it as it is now."""
         return self.memory.recall(what, key, make)
 
-    def detached(self, array: Array) -> Array:
+    def detached(self, array: ArrayT) -> ArrayT:
         """The array outside of any gradient computation of the user's own."""
         return array
 
@@ -262,7 +264,7 @@ class Model(ABC):
         """Whether this is one of the framework's own arrays."""
 
     @abstractmethod
-    def asarray(self, array: NDArray[np.generic], like: Array | None = None) -> Array:
+    def asarray(self, array: NDArray[np.generic], like: ArrayT | None = None) -> ArrayT:
         """A native array from a NumPy one.
 
         Floating-point numbers take the dtype and device of `like`, or of the model; integers and
@@ -270,11 +272,11 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def to_numpy(self, array: Array) -> NDArray[np.generic]:
+    def to_numpy(self, array: ArrayT) -> NDArray[np.generic]:
         """A NumPy array, on the host, from a native one, outside of any gradient."""
 
     @abstractmethod
-    def is_floating(self, array: Array) -> bool:
+    def is_floating(self, array: ArrayT) -> bool:
         """Whether the array holds floating-point numbers, which can be differentiated."""
 
     @final
@@ -283,7 +285,7 @@ class Model(ABC):
         return input_layout(shape, self.channels, self.declared_channels)
 
     @final
-    def site(self, inputs: Inputs | Tree, name: str) -> Site:
+    def site(self, inputs: Inputs[ArrayT] | Tree[ArrayT], name: str) -> Site:
         """The site of this name, or UnknownNameError with the nearest names."""
         sites = {site.name: site for site in self.sites(inputs)}
         if name not in sites:
@@ -291,7 +293,7 @@ class Model(ABC):
         return sites[name]
 
     @final
-    def prepare(self, inputs: Inputs | Tree, extra: Extra = ()) -> Inputs:
+    def prepare(self, inputs: Inputs[ArrayT] | Tree[ArrayT], extra: Extra = ()) -> Inputs[ArrayT]:
         """Inputs of native arrays from whatever the user gave.
 
         Raises:
@@ -310,7 +312,7 @@ class Model(ABC):
         else:
             given = Inputs(inputs)
         tree = map_leaves(self._native, given.attributed)
-        shapes = [shape_of(leaf) for leaf in leaves(tree)]
+        shapes = [shape_of(cast(Array, leaf)) for leaf in leaves(tree)]
         counts = {shape[0] if shape else 0 for shape in shapes}
         if len(counts) != 1 or 0 in counts:
             raise InputError(
@@ -329,9 +331,9 @@ class Model(ABC):
             native=True,
         )
 
-    def _native(self, array: object) -> Array:
+    def _native(self, array: object) -> ArrayT:
         if self.owns(array):
-            return self.detached(array)  # type: ignore[arg-type]
+            return self.detached(cast(ArrayT, array))
         if isinstance(array, (np.ndarray, np.generic)):
             return self.asarray(np.asarray(array))
         raise InputTypeError(

@@ -15,6 +15,7 @@ from backlight.errors import CoverageError, InputError, TargetError
 from backlight.inputs import Inputs
 from backlight.layout import Layout, guessed, layout_by_places, site_layout
 from backlight.model import Gradient, Model
+from backlight.operations import Operation
 from backlight.rows import take_rows
 from backlight.rules import Rules
 from backlight.scores import Score
@@ -154,6 +155,11 @@ class Objective:
             points,
             map_leaves(lambda leaf: self._fold(leaf, samples), found.gradient),
         )
+
+    def operations(self, rules: Rules | None = None) -> tuple[Operation, ...]:
+        """What is between the value itself and the score, in the order in which it is computed, as
+        these rules see it."""
+        return self.model.operations(self.inputs, score=self.target, at=self.at, rules=rules)
 
     def ruled(self, rules: Rules, reference: Tree | None = None) -> Gradient:
         """Score and gradient at the value itself, by a backward pass that obeys the rules.

@@ -4,7 +4,10 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backlight.asking import Offers, Plugin
 from backlight.attribution import Attribution
@@ -18,10 +21,11 @@ from backlight.errors import (
     reason,
     shown,
 )
-from backlight.inputs import Extra
+from backlight.inputs import Extra, Inputs
 from backlight.method import Method
 from backlight.plugins import plugins
 from backlight.targets import Target
+from backlight.tree import GivenT, NestedT
 
 Maker: TypeAlias = Callable[..., Method]
 """A technique's class, or a function that makes one from hyper-parameters."""
@@ -167,6 +171,81 @@ def is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is inspect.Parameter.empty and parameter.kind not in variable
 
 
+@overload
+def explain(
+    model: object,
+    x: NDArray[np.integer[Any] | np.bool],
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> Attribution[NDArray[np.floating[Any]]]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: GivenT,
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> Attribution[GivenT]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: NestedT,
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> Attribution[NestedT]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: tuple[GivenT, ...] | dict[str, GivenT],
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> Attribution[GivenT]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: Inputs[Any],
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> Attribution[Any]: ...
+
+
 def explain(
     model: object,
     x: object,
@@ -178,7 +257,7 @@ def explain(
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
     **hyper_parameters: object,
-) -> Attribution:
+) -> Attribution[Any]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
@@ -190,6 +269,7 @@ def explain(
     >>> backlight.explain(net, pictures, target=labels, method="grad_cam")
     """
     technique = make_method(method, hyper_parameters)
+    given = cast(Any, x)
     return technique(
-        model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
+        model, given, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
     )

@@ -156,7 +156,9 @@ def plain(value: Any) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else int(value)
 
 
-def write(path: str | os.PathLike[str], values: Tree, known: Mapping[str, Any]) -> None:
+def write(
+    path: str | os.PathLike[str], values: Tree[NDArray[np.generic]], known: Mapping[str, Any]
+) -> None:
     """Write the file whole or not at all; `values` are NumPy arrays."""
     arrays: dict[str, NDArray[np.generic]] = {
         f"values/{name}": np.asarray(leaf)

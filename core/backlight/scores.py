@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backlight.arrays import Array, Arrays
+from backlight.arrays import AnyArray, Array, Arrays
 from backlight.errors import BacklightError, TargetError
 from backlight.memory import version_of
 from backlight.outputs import (
@@ -181,7 +181,9 @@ class Function(Score):
             framework's own. Floating-point numbers of NumPy's take the model's dtype.
     """
 
-    def __init__(self, function: Callable[..., Array], *operands: ArrayLike | Array) -> None:
+    def __init__(
+        self, function: Callable[..., Array | AnyArray], *operands: ArrayLike | AnyArray
+    ) -> None:
         self.function = function
         self.given = cast(tuple[ArrayLike, ...], operands)
 
@@ -219,7 +221,7 @@ class Function(Score):
                 f"{str(error).rstrip('. ')}. {ONE_EACH}"
             ) from error
         self._check(found, outputs)
-        return found
+        return cast(Array, found)
 
     def _check(self, found: object, outputs: object) -> None:
         """One number per example, as far as shapes are known while the function is traced."""

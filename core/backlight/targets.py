@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, shape_of
+from backlight.arrays import AnyArray, Array, Arrays, shape_of
 from backlight.class_scores import Class, ClassScore
 from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.inputs import Inputs
@@ -26,11 +26,11 @@ from backlight.rows import take_rows
 from backlight.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
 from backlight.tree import leaves, names
 
-Target: TypeAlias = Score | Classes | Array | Callable[[object, Arrays], Array] | None
+Target: TypeAlias = Score | Classes | AnyArray | Callable[[Any, Arrays], Array | AnyArray] | None
 """What users may say for `target`; None is resolved by looking at the model's outputs."""
 
 
-def as_score(target: Score | Classes | Callable[[object, Arrays], Array]) -> Score:
+def as_score(target: Score | Classes | Callable[[Any, Arrays], Array | AnyArray]) -> Score:
     """A target as a score: integers mean `Class`, a callable means `Function`."""
     if isinstance(target, Score):
         return target

@@ -2,14 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from backlight.arrays import Array, Arrays, shape_of
+from backlight.arrays import AnyArray, Array, Arrays, ArrayT, shape_of
 
-Tree: TypeAlias = Array | tuple[Array, ...] | dict[str, Array]
+Tree: TypeAlias = ArrayT | tuple[ArrayT, ...] | dict[str, ArrayT]
+"""One array, a tuple or a dict of arrays: of any framework, or as in `Tree[torch.Tensor]`."""
+
+if TYPE_CHECKING:  # which knows defaults; `typing` does from Python 3.13 on
+    from typing_extensions import TypeVar as TypeVariable
+
+    ValuesT = TypeVariable("ValuesT", default=Any)
+else:
+    ValuesT = TypeVar("ValuesT")
+"""What a user gives and gets back: arrays of a framework, or a tuple or dict of them."""
+
+GivenT = TypeVar("GivenT", bound=AnyArray)
+"""An array of the user's own."""
+NestedT = TypeVar("NestedT", bound=tuple[AnyArray, ...] | dict[str, Any])
+"""Several of them."""
+
+Given = TypeVar("Given")
 
 
-def leaves(tree: Tree) -> list[Array]:
+def leaves(tree: Tree[ArrayT]) -> list[ArrayT]:
     """The arrays of a tree, in order."""
     if isinstance(tree, dict):
         return list(tree.values())
@@ -18,7 +34,7 @@ def leaves(tree: Tree) -> list[Array]:
     return [tree]
 
 
-def names(tree: Tree) -> list[str]:
+def names(tree: Tree[ArrayT]) -> list[str]:
     """A name per leaf: the dict's keys, the tuple's positions, or `x`."""
     if isinstance(tree, dict):
         return list(tree)
@@ -27,7 +43,7 @@ def names(tree: Tree) -> list[str]:
     return ["x"]
 
 
-def rebuild(like: Tree, arrays: Sequence[Array]) -> Tree:
+def rebuild(like: Tree[Given], arrays: Sequence[ArrayT]) -> Tree[ArrayT]:
     """A tree with the structure of `like` and the given leaves."""
     if isinstance(like, dict):
         return dict(zip(like, arrays, strict=True))
@@ -37,7 +53,9 @@ def rebuild(like: Tree, arrays: Sequence[Array]) -> Tree:
     return array
 
 
-def map_leaves(function: Callable[..., Array], first: Tree, *others: Tree) -> Tree:
+def map_leaves(
+    function: Callable[..., ArrayT], first: Tree[Given], *others: Tree[Given]
+) -> Tree[ArrayT]:
     """Apply `function` leaf by leaf to trees of the same structure."""
     columns = zip(leaves(first), *(leaves(other) for other in others), strict=True)
     return rebuild(first, [function(*column) for column in columns])

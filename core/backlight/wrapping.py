@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from functools import partial
 from threading import Lock
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def wrap(
     inputs: object = None,
     outputs: OutputKind | None = None,
     channels: InputChannels | None = None,
-) -> Model:
+) -> Model[Any]:
     """A model from a network of any installed framework.
 
     The last few models are remembered with their networks: wrapping the same object again gives the

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import final
+from typing import Literal, TypeAlias, final
 
 from backlight.errors import require
 from backlight.operations import LINEAR, Kind, Operation
@@ -86,7 +86,21 @@ def is_named_rule(pair: object) -> bool:
     return isinstance(pattern, str) and isinstance(rule, Rule)
 
 
-COMPOSITES: Mapping[str, Composite] = {
+CompositeName: TypeAlias = Literal[
+    "epsilon",
+    "gamma",
+    "z_plus",
+    "alpha2_beta1",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "epsilon_plus_box",
+    "epsilon_gamma_box",
+    "epsilon_w_square",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+]
+
+COMPOSITES: Mapping[CompositeName, Composite] = {
     "epsilon": Composite(),
     "gamma": Composite(dense=Gamma(), convolution=Gamma()),
     "z_plus": Composite(dense=AlphaBeta(), convolution=AlphaBeta()),

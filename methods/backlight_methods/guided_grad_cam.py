@@ -50,6 +50,10 @@ class GuidedGradCAM(Method):
     def rules(self) -> GuidedRules:
         return GuidedBackprop(all_rectifiers=self.all_rectifiers).rules
 
+    @property
+    def rules_reach_input(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Evidence:
         if len(leaves(objective.inputs.attributed)) > 1:
             raise InputError(

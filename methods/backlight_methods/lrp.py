@@ -13,7 +13,7 @@ from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, LINEAR, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules, Treatment, places
 from backlight.tree import map_leaves
-from backlight_methods.composites import COMPOSITES, Composite
+from backlight_methods.composites import COMPOSITES, Composite, CompositeName
 from backlight_methods.lrp_rules import (
     FrozenSize,
     Half,
@@ -147,7 +147,7 @@ class LRP(Method):
     do is yours to decide.
     """
 
-    composite: str | Composite = "epsilon_plus"
+    composite: CompositeName | Composite = "epsilon_plus"
 
     def __post_init__(self) -> None:
         known = isinstance(self.composite, Composite) or is_one_of(self.composite, COMPOSITES)

@@ -69,6 +69,13 @@ class Smooth(Method):
     def rules(self) -> Rules | None:
         return self.inner.rules
 
+    @property
+    def rules_reach_input(self) -> bool:
+        return self.inner.rules_reach_input
+
+    def objection(self, objective: Objective) -> str | None:
+        return self.inner.objection(objective)
+
     def attribute(self, objective: Objective) -> Evidence:
         noisy_input = self.where == "input" or objective.at is None
         value = objective.inputs.attributed if noisy_input else objective.value

@@ -18,9 +18,8 @@ from backlight.rules import NoRules, Rule, Rules, Treatment
 from backlight.seen import Unseen
 from backlight.spatial import grid_at, notes_at
 from backlight.targets import check_differentiable
-from backlight_check.subject import Subject
-from backlight_check.watched import where_rules_end
-from backlight_report.techniques import Technique
+from backlight_check.scored_example import ScoredExample
+from backlight_loading.techniques import Technique
 
 
 @final
@@ -78,11 +77,11 @@ class Check:
         return sum(row.count for row in self.rows if treatment in (None, row.treatment))
 
 
-def check(subject: Subject, technique: Technique, at: str | None = None) -> Check:
+def check(example: ScoredExample, technique: Technique, at: str | None = None) -> Check:
     """What a technique does with the operations of a model, without explaining anything.
 
     Args:
-        subject: the model, an example, and the score.
+        example: the model, an example, and the score.
         technique: the technique.
         at: the inner site, where the technique was not told one itself.
 
@@ -93,19 +92,26 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
     title = called(technique.name.partition(" ")[0], method, defaults=True)
     place = technique.at if technique.at is not None else at
     if not method.differentiates:
-        notes = graph_notes(subject.objective(place))
+        objective = example.objective(place)
         return Check(
-            technique.name, title, place, gradient=False, ruled=False, rows=(), notes=notes
+            technique.name,
+            title,
+            place,
+            gradient=False,
+            ruled=False,
+            rows=(),
+            notes=graph_notes(objective),
+            objection=method.objection(objective),
         )
     chosen = method.spatial and place is None
-    place = site(subject, method, place)
+    place = site(example, method, place)
     if place is None:
-        check_differentiable(subject.model, subject.inputs)
+        check_differentiable(example.model, example.inputs)
     rules = method.rules or NoRules()
-    operations = subject.model.operations(
-        subject.inputs, score=subject.score, at=place, rules=rules
+    operations = example.model.operations(
+        example.inputs, score=example.score, at=place, rules=rules
     )
-    objective = subject.objective(place)
+    objective = example.objective(place)
     connection = connection_of(objective)
     grid = grid_at(objective) if method.spatial else None
     return Check(
@@ -122,7 +128,8 @@ def check(subject: Subject, technique: Technique, at: str | None = None) -> Chec
             *rules.notes(operations),
         ),
         objection=unreached_objection(connection, named_parts(objective))
-        or rules.objection(operations),
+        or rules.objection(operations)
+        or method.objection(objective),
         grid=None if grid is None else grid.shape,
     )
 
@@ -140,12 +147,12 @@ def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:
     return (*unreached_notes(connection, what), *cut_notes(connection))
 
 
-def site(subject: Subject, method: Method, at: str | None) -> str | None:
+def site(example: ScoredExample, method: Method, at: str | None) -> str | None:
     """Where the technique's backward pass ends; None for the input."""
     if not method.spatial:
         return at
-    read = at if at is not None else subject.feature_map()
-    return read if method.rules is None else where_rules_end(subject, method, read)
+    read = at if at is not None else example.feature_map()
+    return None if method.rules_reach_input else read
 
 
 def rows(rules: Rules, operations: Sequence[Operation]) -> tuple[Row, ...]:

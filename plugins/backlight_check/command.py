@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from backlight_report.command import Colour
-from backlight_report.options import DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
 
 OBJECTED = 1
 
@@ -107,23 +106,23 @@ def check_command(
     from rich.text import Text
 
     from backlight_check.checks import check, ruled_techniques
-    from backlight_check.input_source import Reading
-    from backlight_check.subject import load_subject, target_of
+    from backlight_check.scored_example import load_scored_example, target_of
     from backlight_check.table import plain, show, wide_console
-    from backlight_report.command_arguments import preprocessing_of, size_of
-    from backlight_report.techniques import techniques
+    from backlight_loading.arguments import preprocessing_of, size_of
+    from backlight_loading.inputs import Reading
+    from backlight_loading.techniques import techniques
 
     score = target_of(target)
     chosen = techniques(method or ruled_techniques())  # a mistyped name is said before all else
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     reading = Reading(size_of(size), colour.value if colour else None, preprocessing)
-    subject = load_subject(model, data, reading, framework, score)
-    checks = [check(subject, one, at) for one in chosen]
+    example = load_scored_example(model, data, reading, framework, score)
+    checks = [check(example, one, at) for one in chosen]
     if as_json:
-        print(json.dumps([plain(one, subject) for one in checks], indent=2))
+        print(json.dumps([plain(one, example) for one in checks], indent=2))
     else:
         console = wide_console()
-        console.print(Text(f"{model}: {subject}"))
+        console.print(Text(f"{model}: {example}"))
         for one in checks:
             console.print()
             show(one, console, places)

@@ -9,7 +9,7 @@ from rich.text import Text
 from backlight.operations import Kind
 from backlight.rules import Treatment
 from backlight_check.checks import Check, Row
-from backlight_check.subject import Subject
+from backlight_check.scored_example import ScoredExample
 
 STYLES = {Treatment.RULE: "green", Treatment.EXACT: "", Treatment.FALLBACK: "yellow"}
 
@@ -85,14 +85,14 @@ def verdict(check: Check) -> str:
     return f"ok: of {check.count()} operations, {told}."
 
 
-def plain(check: Check, subject: Subject) -> Mapping[str, object]:
+def plain(check: Check, example: ScoredExample) -> Mapping[str, object]:
     """A check as JSON can hold it."""
     return {
         "technique": check.name,
         "title": check.title,
         "at": check.at,
         "grid": check.grid and list(check.grid),
-        "target": repr(subject.score),
+        "target": repr(example.score),
         "ok": check.objection is None,
         "objection": check.objection,
         "notes": list(check.notes),

@@ -121,7 +121,7 @@ def photos(
     chosen = framework or before.framework or first_installed()
     examples, credit = photo_examples()
     model = net("efficientnet_lite0", chosen)
-    from backlight_report import Preprocessing
+    from backlight_loading import Preprocessing
 
     write(
         model,

@@ -1,6 +1,5 @@
 """The report on a model's mistakes: `backlight_report.report(model, examples, directory=...)`."""
 
-from backlight_report.door import Report, report
-from backlight_report.preprocessing import Preprocessing
+from backlight_report.report import Report, report
 
-__all__ = ["Preprocessing", "Report", "report"]
+__all__ = ["Report", "report"]

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight_loading.techniques import Technique
+from backlight_report.evaluation import Evaluation
 from backlight_report.explanations import Row, explain_case
-from backlight_report.judged import Judged
 from backlight_report.pictures import PictureFiles, plain, shown
 from backlight_report.predictions import Progress
 from backlight_report.questions import Question, case_of
 from backlight_report.results import Record, case_record, row_record
-from backlight_report.techniques import Technique
 
 
 def explain_cases(
-    judged: Judged,
+    evaluation: Evaluation,
     rows: Sequence[int],
     techniques: Sequence[Technique],
     pictures: PictureFiles,
@@ -29,25 +29,27 @@ def explain_cases(
     Raises:
         InputError: no technique could explain any of them.
     """
-    stored = np.asarray(judged.examples.x)
+    stored = np.asarray(evaluation.examples.x)
     ends = extremes(stored[list(rows)])
     done, total = 0, len(rows) * len(techniques)
     records = []
     for place, row in enumerate(rows, start=1):
-        case = case_of(judged.predictions, row)
-        picture = shown(stored[row], judged.model.channels, ends)
-        stem = f"case-{place:02d}-{plain(judged.name(row).rpartition('/')[2].partition('.')[0])}"
+        case = case_of(evaluation.predictions, row)
+        picture = shown(stored[row], evaluation.model.channels, ends)
+        stem = (
+            f"case-{place:02d}-{plain(evaluation.name(row).rpartition('/')[2].partition('.')[0])}"
+        )
         record = case_record(
             case,
-            judged.name(row),
-            judged.classes,
-            judged.predictions,
+            evaluation.name(row),
+            evaluation.classes,
+            evaluation.predictions,
             pictures.input(stem, picture),
         )
         records.append(record)
         progress("Explaining", done, total)
-        x = judged.prepared(stored[row : row + 1])
-        for answer in explain_case(judged.model, x, case, techniques, batch_size):
+        x = evaluation.prepared(stored[row : row + 1])
+        for answer in explain_case(evaluation.model, x, case, techniques, batch_size):
             record["explanations"].append(row_of(answer, stem, picture, pictures))
             done += 1
             progress("Explaining", done, total)

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from backlight_report.door import Report
-from backlight_report.legible import legible
-from backlight_report.options import DivideBy, Framework, Mean, Preprocess, Std
-from backlight_report.techniques import DEFAULT
+from backlight_loading.names import legible
+from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.techniques import DEFAULT
+from backlight_report.report import Report
 
 
 class Only(StrEnum):
@@ -21,13 +21,6 @@ class Only(StrEnum):
     misclassified = "misclassified"
     correct = "correct"
     all = "all"
-
-
-class Colour(StrEnum):
-    """How pictures are read."""
-
-    grey = "grey"
-    rgb = "rgb"
 
 
 def report_command(
@@ -149,25 +142,25 @@ def report_command(
     """
     # Here and not above: the other commands need none of it.
     from backlight import wrap
-    from backlight_report.command_arguments import (
+    from backlight_loading.arguments import (
         output_path,
         preprocessing_of,
-        reading_of,
         size_of,
-        wanted_picture,
     )
-    from backlight_report.door import report
-    from backlight_report.examples_source import (
+    from backlight_loading.examples import (
         class_names_of,
         is_folder,
         load_examples,
         read_classes,
+        reading_of,
     )
-    from backlight_report.judged import check, preparation, trial
-    from backlight_report.model_source import load_net, note_on, wanted_shape
+    from backlight_loading.models import load_model, note_on, wanted_shape
+    from backlight_loading.preparation import preparation, wanted_picture
+    from backlight_loading.techniques import techniques
+    from backlight_report.evaluation import check, trial
     from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
-    from backlight_report.techniques import techniques
+    from backlight_report.report import report
 
     claim(directory)
     chosen = techniques(method or (), seed)  # a mistyped name is said before anything is loaded
@@ -176,7 +169,7 @@ def report_command(
     names = read_classes(classes) if classes else ()
     if true or predicted:
         check_classes([*(true or ()), *(predicted or ())], names or class_names_of(data))
-    net = load_net(model)
+    net = load_model(model)
     wrapped = wrap(net, framework)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
     read_size = asked_size or wanted[0]

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from backlight_loading.names import legible
 from backlight_report.directory import CLASSES
-from backlight_report.legible import legible
 from backlight_report.order import Order
 from backlight_report.predictions import Predictions
 

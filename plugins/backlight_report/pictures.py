@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Channels
+from backlight_loading.names import legible
+from backlight_loading.preprocessing import channel_axis
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.colours import overlay
 from backlight_pictures.png import enlarged, png
 from backlight_report.directory import FOLDER
 from backlight_report.explanations import Row
-from backlight_report.legible import legible
-from backlight_report.preprocessing import channel_axis
 from backlight_report.questions import Question
 
 LONGEST = 60

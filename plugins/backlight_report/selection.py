@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
+from backlight_loading.names import listed, named
 from backlight_report.predictions import Predictions
 
 Only: TypeAlias = Literal["misclassified", "correct", "all"]
@@ -94,13 +95,3 @@ def class_number(said: str | int, classes: Sequence[str]) -> int:
     if text.isdecimal() and int(text) < len(classes):
         return int(text)
     raise UnknownNameError("class", said, classes, f"Or a number from 0 to {len(classes) - 1}.")
-
-
-def named(text: str, classes: Sequence[str]) -> list[int]:
-    """The classes of this name; where none is, those of which it is the first of several synonyms."""
-    whole = [k for k, name in enumerate(classes) if name == text]
-    return whole or [k for k, name in enumerate(classes) if name.partition(",")[0].strip() == text]
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -15,7 +15,6 @@ import pytest
 
 from backlight.errors import BacklightError, InputError, UnknownNameError, reason, shown
 from backlight.registry import make_method
-from backlight_check.watched import Asked
 from backlight_demo.installed import NotInstalledError
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +34,6 @@ def exceptions() -> Iterator[type[BaseException]]:
 MADE = {
     UnknownNameError: partial(UnknownNameError, "site", "stem", ["stem.0"], "Say another."),
     NotInstalledError: partial(NotInstalledError, "It is missing.", name="skimage"),
-    Asked: partial(Asked, "layer4.1"),
 }
 """How to make those that take more, or other things, than a sentence."""
 

@@ -19,7 +19,7 @@ from backlight.errors import BacklightWarning
 from backlight.operations import AFFINE, COMPOSITE, LINEAR, UNARY
 from backlight.targets import Target
 from backlight_check.checks import Check
-from backlight_check.subject import subject
+from backlight_check.scored_example import scored_example
 from backlight_methods import DeepLIFT, GradCAM
 from tests.rules import Native, by_kind
 
@@ -98,7 +98,7 @@ class Explained:
         units = COMPOSITE - {Kind.NEURON}
         rules = by_kind(dict.fromkeys(sorted(UNARY | units), Native()))
         with self.foreign.within():
-            looked = subject(self.net, self.x, self.foreign.target)
+            looked = scored_example(self.net, self.x, self.foreign.target)
             operations = looked.model.operations(looked.inputs, score=looked.score, rules=rules)
         return dict(Counter(one.kind.value for one in operations if one.kind in NOT_LINEAR))
 

@@ -16,9 +16,9 @@ import backlight
 from backlight import BacklightWarning
 from backlight.errors import SiteError
 from backlight_check.checks import check
-from backlight_check.subject import subject
+from backlight_check.scored_example import scored_example
+from backlight_loading.techniques import Technique
 from backlight_methods import GradCAM, InputXGradient
-from backlight_report.techniques import Technique
 from tests.parity.measure import FRAMEWORKS
 
 H, W, C, K = 4, 4, 3, 5
@@ -86,7 +86,7 @@ def test_a_net_for_one_example_is_explained_and_what_is_guessed_is_said(
     else:
         with pytest.warns(BacklightWarning, match="looked into, as it takes one example"):
             GradCAM(upsample="none")(net, x, 1)
-    (note, *_) = check(subject(net, x, 1), Technique("saliency", InputXGradient())).notes
+    (note, *_) = check(scored_example(net, x, 1), Technique("saliency", InputXGradient())).notes
     assert "it takes one example at a time: whether rows look at each other" in note
 
 

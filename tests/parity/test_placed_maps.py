@@ -18,7 +18,7 @@ from backlight import Neuron
 from backlight.graph.grids import Line
 from backlight.resize import placed_matrix
 from backlight.spatial import grid_at
-from backlight_check.subject import subject
+from backlight_check.scored_example import scored_example
 from backlight_methods import GradCAM, Gradient
 
 SIDE = 64
@@ -78,7 +78,7 @@ def made(framework: str) -> tuple[object, np.ndarray, Callable[[int, int], tuple
 @pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
 def test_the_centroid_of_what_a_cell_looks_at_is_where_it_is_placed(framework: str) -> None:
     net, x, index = made(framework)
-    looked = subject(net, x, 1)
+    looked = scored_example(net, x, 1)
     at = looked.feature_map()
     grid = grid_at(looked.objective(at))
     assert grid is not None
@@ -101,7 +101,7 @@ def test_the_centroid_of_what_a_cell_looks_at_is_where_it_is_placed(framework: s
 def test_a_placed_map_has_its_cells_at_their_places(framework: str) -> None:
     """Each cell's number is drawn at its place, if that is a pixel; those beyond the last are its own."""
     net, x, _ = made(framework)
-    looked = subject(net, x, 1)
+    looked = scored_example(net, x, 1)
     grid = grid_at(looked.objective(looked.feature_map()))
     assert grid is not None
     small = np.asarray(GradCAM(upsample="none")(net, x, 1).values)[0]

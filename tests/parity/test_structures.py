@@ -12,9 +12,9 @@ import torch
 import backlight
 from backlight.spatial import grid_at
 from backlight_check.checks import check
-from backlight_check.subject import subject
+from backlight_check.scored_example import scored_example
+from backlight_loading.techniques import techniques
 from backlight_methods import GradCAM, HiResCAM
-from backlight_report.techniques import techniques
 from tests.parity import structures_keras_jax as others
 from tests.parity.foreign_nets import chosen, explained, said
 from tests.parity.structures import (
@@ -70,7 +70,7 @@ def test_the_result_and_the_check_say_site_and_grid(name: str) -> None:
     result = net.grad_cam()
     assert said(result) == chosen(result)
     with net.foreign.within():
-        looked = subject(net.net, net.x, net.foreign.target)
+        looked = scored_example(net.net, net.x, net.foreign.target)
         (technique,) = techniques(["grad_cam"])
         assert said(check(looked, technique)) == chosen(result)
 
@@ -85,7 +85,7 @@ def test_a_cell_of_the_grid_is_where_it_says(name: str, cell: tuple[int, int]) -
     row, column = (8 * place for place in cell)
     after[:, :, row : row + 8, column : column + 8] += 1.0
     # The norm's values change where the picture does, whatever attention makes of them later.
-    looked = subject(net, before, 1)
+    looked = scored_example(net, before, 1)
     grid = grid_at(looked.objective(looked.feature_map()))
     assert grid is not None
     values = [looked.model.activation(x, looked.feature_map()) for x in (before, after)]

@@ -11,8 +11,8 @@ from PIL import Image
 
 from backlight import Examples
 from backlight_demo.fashion import CLASSES, examples
+from backlight_loading.examples import load_examples, read_classes
 from backlight_report import report
-from backlight_report.examples_source import load_examples, read_classes
 from backlight_report.order import better_order
 from backlight_report.predictions import Predictions
 from tests.report.shared import parsed, run

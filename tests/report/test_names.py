@@ -10,10 +10,10 @@ from PIL import Image
 
 from backlight import Examples
 from backlight.errors import InputError, UnknownNameError
+from backlight_loading.examples import read_classes
+from backlight_loading.names import all_legible, legible
+from backlight_loading.picture_folders import read_folder
 from backlight_report import report
-from backlight_report.examples_source import read_classes
-from backlight_report.legible import all_legible, legible
-from backlight_report.picture_folder import read_folder
 from backlight_report.pictures import plain
 from tests.report.shared import parsed, picture, run
 

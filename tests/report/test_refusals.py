@@ -13,8 +13,9 @@ from PIL import Image
 
 from backlight import Examples
 from backlight.errors import InputError
-from backlight_report import picture_folder, progress_bar, report
-from backlight_report.command_arguments import size_of
+from backlight_loading import picture_folders
+from backlight_loading.arguments import size_of
+from backlight_report import progress_bar, report
 from backlight_report.progress_bar import Lines, in_words
 from tests.report.shared import picture, run
 
@@ -101,13 +102,13 @@ def test_refused_early(
 ) -> None:
     texts, message, most = REFUSED[what]
     read: list[Path] = []
-    reader = picture_folder.read
+    reader = picture_folders.read
 
     def counting(file: Path, size: Any) -> Any:
         read.append(file)
         return reader(file, size)
 
-    monkeypatch.setattr(picture_folder, "read", counting)
+    monkeypatch.setattr(picture_folders, "read", counting)
     known = {"place": place, "net": f"{place}/its_net.py:net", "data": place / "pictures"}
     filled = [text.format(**known) for text in texts]
     output = [] if "-o" in filled else ["-o", str(tmp_path / "out")]

@@ -9,22 +9,22 @@ from typing import final
 from backlight import Examples, Method, wrap
 from backlight.errors import InputError
 from backlight.outputs import Path as OutputPath
+from backlight_loading.names import all_legible
+from backlight_loading.preparation import preparation
+from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.techniques import sentence, techniques
 from backlight_report.directory import CLASSES, MARK, PAGE
-from backlight_report.judged import (
-    Judged,
+from backlight_report.evaluation import (
+    Evaluation,
     check,
     class_names,
-    preparation,
     told_of_pictures,
     trial,
 )
-from backlight_report.legible import all_legible
 from backlight_report.order import better_order
 from backlight_report.order_record import order_record, order_sentences
 from backlight_report.predictions import Progress, predict
-from backlight_report.preprocessing import Preprocessing
 from backlight_report.selection import Only, Said, class_numbers, select
-from backlight_report.techniques import sentence, techniques
 
 BATCH = 64
 """How many examples the model is asked about at a time, where nothing is said."""
@@ -164,8 +164,8 @@ def report(
     )
     with replacing(target) as folder:
         pictures = PictureFiles(folder)
-        judged = Judged(wrapped, examples, predictions, classes, prepared)
-        cases = explain_cases(judged, selection.rows, chosen, pictures, batch_size, progress)
+        evaluation = Evaluation(wrapped, examples, predictions, classes, prepared)
+        cases = explain_cases(evaluation, selection.rows, chosen, pictures, batch_size, progress)
         results["cases"] = all_legible(cases)
         about = {one.name: sentence(one.method) for one in chosen}
         (folder / PAGE).write_text(page(results, pictures.files, about), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Options of the command line that commands which read pictures share."""
 
+from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 import typer
@@ -34,3 +35,10 @@ Preprocess: TypeAlias = Annotated[
         "numbers 0 to 255, to the model's input.",
     ),
 ]
+
+
+class Colour(StrEnum):
+    """How pictures are read."""
+
+    grey = "grey"
+    rgb = "rgb"

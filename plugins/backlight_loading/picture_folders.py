@@ -1,8 +1,7 @@
 """Pictures in a folder with one sub-folder per class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +9,8 @@ from PIL import Image, ImageOps
 
 from backlight import Examples
 from backlight.errors import InputError, UnknownNameError
-from backlight_report.legible import legible
-from backlight_report.selection import listed, named
-
-Colour: TypeAlias = Literal["grey", "rgb"]
-Size: TypeAlias = tuple[int, int]
-Tick: TypeAlias = Callable[[int, int], None]
+from backlight_loading.names import legible, listed, named
+from backlight_loading.preparation import Colour, Size, Tick
 
 GREY_MODES = {"1", "L", "LA", "I;16", "I;16L", "I;16B"}
 

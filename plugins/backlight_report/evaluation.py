@@ -1,8 +1,8 @@
 """A model and the examples it is judged on, checked against each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +12,19 @@ from backlight.errors import InputError
 from backlight.layout import MOST_COLOURS, input_layout
 from backlight.outputs import Path as OutputPath
 from backlight.outputs import array_at
-from backlight_report.model_source import wanted_shape
+from backlight_loading.preparation import Prepared
+from backlight_loading.techniques import Technique
 from backlight_report.predictions import (
     Predictions,
     answered,
     check_classifier,
     class_scores,
 )
-from backlight_report.preprocessing import Preprocessing
-from backlight_report.techniques import Technique
-
-Prepared: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
-"""From stored examples to the model's input."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Evaluation:
     """All that is known before anything is explained."""
 
     model: Model
@@ -87,33 +83,6 @@ def check_labels(labels: NDArray[Any], count: int | None, examples: Examples) ->
         name = f" ({examples.names[row]})" if len(examples.names) else ""
         known = f"0 to {count - 1}" if count else "0 or more"
         raise InputError(f"Labels must be {known}; example {row}{name} has {labels[row]}.")
-
-
-def preparation(net: object, model: Model, preprocessing: Preprocessing) -> Prepared:
-    """What brings stored examples into the form that this model takes."""
-    shape = wanted_shape(net)
-
-    def prepared(x: NDArray[Any]) -> NDArray[Any]:
-        made = preprocessing(x, model.channels, None if shape is None else len(shape))
-        if shape is not None and not fits(made.shape, shape):
-            raise InputError(
-                f"The model takes inputs of shape {said(shape)}, but the data gives {made.shape} "
-                "(examples first). Pictures are read with the size and colours that --size and "
-                "--colour say; --preprocess names a function of your own."
-            )
-        return made
-
-    return prepared
-
-
-def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        want in (None, have) for have, want in zip(shape, wanted, strict=True)
-    )
-
-
-def said(shape: tuple[int | None, ...]) -> str:
-    return f"({', '.join('any' if n is None else str(n) for n in shape)})"
 
 
 def class_names(examples: Examples, predictions: Predictions) -> list[str]:

@@ -14,16 +14,16 @@ from backlight.rows import take_rows
 from backlight.spatial import last_feature_map
 from backlight.targets import Target, resolve
 from backlight.tree import Tree, leaves, names
-from backlight_check.input_source import Reading, in_code, load_input
-from backlight_report.command_arguments import output_path
-from backlight_report.model_source import load_net
+from backlight_loading.arguments import output_path
+from backlight_loading.inputs import Reading, in_code, load_input
+from backlight_loading.models import load_model
 
 FIRST = np.arange(1)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ScoredExample:
     """See the module.
 
     Attributes:
@@ -55,12 +55,12 @@ class Subject:
         return last_feature_map(self.objective())
 
 
-def subject(model: object, x: object, target: Target = None) -> Subject:
+def scored_example(model: object, x: object, target: Target = None) -> ScoredExample:
     """The first example of `x`, and the score of this target or of the predicted class."""
     wrapped = wrap(model, inputs=x)
     inputs = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), FIRST)
     score, predicted = resolve(wrapped, inputs, [FIRST], target)
-    return Subject(wrapped, inputs, score, predicted)
+    return ScoredExample(wrapped, inputs, score, predicted)
 
 
 def target_of(text: str | None) -> ClassScore | None:
@@ -78,19 +78,19 @@ def target_of(text: str | None) -> ClassScore | None:
     return Class(int(k), output_path(path or None))
 
 
-def load_subject(
+def load_scored_example(
     model: str, data: str, reading: Reading, framework: str | None, target: Target
-) -> Subject:
+) -> ScoredExample:
     """From what the command line names.
 
     Raises:
         BacklightError: what is wrong with the model, the input or the target.
     """
     found = in_code(data)  # first: its arrays may tell which framework a plain function is of
-    net = load_net(model)
+    net = load_model(model)
     wrapped = wrap(net, framework, inputs=None if isinstance(found, Examples) else found)
     x = load_input(data, found, net, wrapped, reading)
     try:
-        return subject(wrapped, x, target)
+        return scored_example(wrapped, x, target)
     except SystemExit as error:  # it is the user's network
         raise InputError(f"{model} tried to end the program: SystemExit: {error}.") from error

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from backlight import Examples, Model
 from backlight.errors import InputError
 from backlight.saving import NOT_OURS
-from backlight_report.command_arguments import wanted_picture
-from backlight_report.examples_source import load_examples, refuse
-from backlight_report.judged import preparation
-from backlight_report.model_source import wanted_shape
-from backlight_report.picture_folder import UNREADABLE, Colour, Size, read, stacked
-from backlight_report.preprocessing import Preprocessing
-from backlight_report.reference import is_reference, is_there, load_reference, made
+from backlight_loading.examples import load_examples, refuse
+from backlight_loading.models import wanted_shape
+from backlight_loading.picture_folders import UNREADABLE, read, stacked
+from backlight_loading.preparation import Colour, Size, preparation, wanted_picture
+from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.references import is_reference, is_there, load_reference, made
 
 SHAPE = "shape:"
 ACCEPTED = (

@@ -1,18 +1,13 @@
 """What the texts on the command line mean: numbers, sizes, functions."""
 
-from typing import TypeAlias
-
-from backlight import Examples
 from backlight.errors import InputError
 from backlight.outputs import Path as OutputPath
-from backlight_report.picture_folder import Colour, Size
-from backlight_report.preprocessing import Preprocessing
-from backlight_report.reference import load_reference
+from backlight_loading.preparation import Size
+from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.references import load_reference
 
 MOST_PIXELS = 2**27
 """More than any picture that a classifier sees; far more do not fit into memory."""
-
-Wanted: TypeAlias = tuple[Size | None, Colour | None]
 
 
 def preprocessing_of(
@@ -57,32 +52,3 @@ def output_path(text: str | None) -> OutputPath:
     if text is None:
         return None
     return tuple(int(step) if step.isdecimal() else step for step in text.split(":"))
-
-
-def wanted_picture(shape: tuple[int | None, ...] | None, channels: str) -> Wanted:
-    """The size and the colours for a model that says its input's shape, as Keras models do."""
-    if shape is None or len(shape) not in (3, 4):
-        return None, None
-    depth: int | None
-    if len(shape) == 3:
-        depth, (height, width) = 1, shape[1:]
-    elif channels == "first":
-        depth, height, width = shape[1:]
-    else:
-        height, width, depth = shape[1:]
-    size = None if height is None or width is None else (height, width)
-    colours: dict[int | None, Colour] = {1: "grey", 3: "rgb"}
-    return size, colours.get(depth)
-
-
-def reading_of(examples: Examples, folder: bool, size: Size | None) -> str:
-    """How the examples were read, in words."""
-    count = f"{len(examples.x):,}"
-    if not folder:
-        shape = " \N{MULTIPLICATION SIGN} ".join(map(str, examples.x.shape[1:]))
-        return f"{count} arrays of {examples.x.dtype}, {shape}"
-    height, width, depth = examples.x.shape[1:]
-    colours = "grey" if depth == 1 else "RGB"
-    side = f"{height} \N{MULTIPLICATION SIGN} {width}"
-    fitted = f"stretched to {side} (bilinear)" if size else f"{side} as they are"
-    return f"{count} {colours} pictures from class folders, {fitted}"

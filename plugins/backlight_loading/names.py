@@ -1,6 +1,7 @@
-"""Texts that can be written and shown anywhere: names of files may be no UTF-8."""
+"""Names of classes and files: found, listed, and made legible, as names of files may be no UTF-8."""
 
 import os
+from collections.abc import Sequence
 from typing import TypeVar, cast
 
 Value = TypeVar("Value")
@@ -29,3 +30,13 @@ def all_legible(value: Value) -> Value:
     if isinstance(value, list | tuple):
         return cast(Value, type(value)(all_legible(one) for one in value))
     return value
+
+
+def named(text: str, classes: Sequence[str]) -> list[int]:
+    """The classes of this name; where none is, those of which it is the first of several synonyms."""
+    whole = [k for k, name in enumerate(classes) if name == text]
+    return whole or [k for k, name in enumerate(classes) if name.partition(",")[0].strip() == text]
+
+
+def listed(numbers: Sequence[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -12,17 +12,9 @@ from backlight import Examples
 from backlight.errors import InputError
 from backlight.plugins import plugins
 from backlight.saving import NOT_OURS
-from backlight_report.legible import legible
-from backlight_report.picture_folder import (
-    Colour,
-    Size,
-    Tick,
-    class_folders,
-    folder_names,
-    read_folder,
-)
-from backlight_report.reference import is_reference, is_there, load_reference, made
-from backlight_report.selection import named
+from backlight_loading.names import legible, named
+from backlight_loading.preparation import Colour, Size, Tick
+from backlight_loading.references import is_reference, is_there, load_reference, made
 
 
 def load_examples(
@@ -62,6 +54,9 @@ def load_examples(
         refuse(options, text)
         return renamed(offered, classes, text)
     if path.is_dir():
+        # Here and not above: what reads no pictures needs no Pillow.
+        from backlight_loading.picture_folders import read_folder
+
         return read_folder(path, size, colour, classes, tick, most)
     if path.suffix == ".npz":
         refuse(options, text)
@@ -86,7 +81,11 @@ def is_folder(text: str) -> bool:
 
 def class_names_of(text: str) -> tuple[str, ...]:
     """The names of the class folders, where it is a folder of these; else none."""
-    return folder_names(class_folders(Path(text))) if is_folder(text) else ()
+    if not is_folder(text):
+        return ()
+    from backlight_loading.picture_folders import class_folders, folder_names
+
+    return folder_names(class_folders(Path(text)))
 
 
 def refuse(options: Sequence[str], text: str) -> None:
@@ -178,3 +177,16 @@ def read_classes(path: Path) -> tuple[str, ...]:
     if not names:
         raise InputError(f"{path} must hold a class name on each line, and holds none.")
     return names
+
+
+def reading_of(examples: Examples, folder: bool, size: Size | None) -> str:
+    """How the examples were read, in words."""
+    count = f"{len(examples.x):,}"
+    if not folder:
+        shape = " \N{MULTIPLICATION SIGN} ".join(map(str, examples.x.shape[1:]))
+        return f"{count} arrays of {examples.x.dtype}, {shape}"
+    height, width, depth = examples.x.shape[1:]
+    colours = "grey" if depth == 1 else "RGB"
+    side = f"{height} \N{MULTIPLICATION SIGN} {width}"
+    fitted = f"stretched to {side} (bilinear)" if size else f"{side} as they are"
+    return f"{count} {colours} pictures from class folders, {fitted}"

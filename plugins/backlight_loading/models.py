@@ -5,10 +5,10 @@ from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.plugins import plugins
-from backlight_report.reference import is_reference, is_there, load_reference, made
+from backlight_loading.references import is_reference, is_there, load_reference, made
 
 
-def load_net(text: str) -> object:
+def load_model(text: str) -> object:
     """The network, not wrapped yet.
 
     Args:
