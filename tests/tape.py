@@ -108,7 +108,10 @@ class Traced:
     def __pow__(self, power: int) -> "Traced":
         if power == 1:
             return self
-        return unary(Kind.POW, self, lambda x: x**power, lambda x, y: power * x ** (power - 1))
+        found = unary(Kind.POW, self, lambda x: x**power, lambda x, y: power * x ** (power - 1))
+        if power == 2:
+            found.tape.steps[-1].type = "square"
+        return found
 
     def __neg__(self) -> "Traced":
         return self * -1.0
@@ -637,6 +640,7 @@ def applications(tape: Tape, rules: Rules, roots: list[Traced]) -> dict[int, App
             free[number],
             step.axes,
             reciprocal_of(tape, step),
+            2.0 if step.type == "square" else None,
         )
         found[number] = Applied(step, operation)
     if Kind.NEURON in rules.kinds:

@@ -187,6 +187,7 @@ class Operation:
         axes: of a softmax and its kin: the axes, counted from 0, that it sums over.
         reciprocal: of a product: which of its operands (0 or 1) comes from one over something (`RSQRT`,
             or `POW` to a power below 0), perhaps scaled or moved: the product is then a quotient.
+        power: of a `POW`: which one, where the graph knows that number.
         replayable: whether it can be run again with other values. Where it cannot, a rule may only
             change the gradient that comes in, or take what goes out from the values it sees.
         channel_axis: of a linear operation: the axis of its `weight` that holds the output's channels;
@@ -204,6 +205,7 @@ class Operation:
     last: bool = False
     axes: tuple[int, ...] = ()
     reciprocal: int | None = None
+    power: float | None = None
     replayable: bool = True
     channel_axis: int | None = None
     rectified: bool = False

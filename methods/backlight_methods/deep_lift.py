@@ -16,7 +16,7 @@ from backlight.errors import is_one_of, require
 from backlight.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules import Rule, Rules, places
 from backlight.tree import Tree, leaves, map_leaves, rebuild
-from backlight_methods.deep_lift_rules import RULES, Rescale
+from backlight_methods.deep_lift_rules import RULES, Rescale, SquareRescale
 from backlight_methods.reveal_cancel import RevealCancel
 
 FINE = 1e-12
@@ -50,6 +50,8 @@ class DeepLIFTRules(Rules):
             return RevealCancel() if self.reveal_cancel else None
         if not operation.replayable:
             return None
+        if operation.kind is Kind.POW and operation.power == 2:
+            return SquareRescale()
         known = RULES.get(operation.kind)
         return Rescale() if known is None and operation.kind in UNARY else known
 

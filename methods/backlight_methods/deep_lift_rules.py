@@ -76,10 +76,23 @@ class Rescale(Rule):
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
         distance, nothing = arrays.abs(way), arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
-        mean = arrays.where(distance > nothing, (slope + start_slope) / 2.0, slope)
-        mean = settled(mean, way, arrays)
+        mean = (slope + start_slope) / 2.0
+        # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
+        mean = arrays.where(arrays.isfinite(mean), mean, way)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
+
+
+@final
+@dataclass(frozen=True)
+class SquareRescale(Rule):
+    """dy / dx = x + x' at x^2, without a difference of nearly equal numbers."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
+
+    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        (x,), (start,) = op.inputs, reference_of(op).inputs
+        return (grad * (x + start),)
 
 
 @final

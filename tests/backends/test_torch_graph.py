@@ -1,6 +1,6 @@
 """PyTorch's operations in the core's terms: evaluating the graph in NumPy gives what PyTorch gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,10 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from backlight.graph.evaluation import graph_key
 from backlight.graph.graph import Graph, Node
 from backlight.graph.primitives import PRIMITIVES, Family, evaluated
+from backlight_torch.capture import recorder as recorders
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.capture.records import Record
+from backlight_torch.capture.steps import Step
 
 Function: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -25,9 +28,11 @@ W, V, PLACES = numbers(4, 4, seed=2), numbers(2, 4, 3, seed=3), torch.tensor([2,
 MASK = torch.tensor([[True, False, True, False]] * 3)
 
 
-def recorded(function: Function, x: torch.Tensor, graph: bool = True) -> tuple[Recorder, Any]:
+def recorded(
+    function: Function, x: torch.Tensor, graph: bool = True, before: Sequence[Step] = ()
+) -> tuple[Recorder, Any]:
     leaf = x.clone().requires_grad_(graph)
-    recorder = Recorder(lambda: "", keep=EVERYTHING)
+    recorder = Recorder(lambda: "", keep=EVERYTHING, before=before)
     recorder.source(leaf)
     with torch.set_grad_enabled(graph), recorder:
         result = function(leaf.view_as(leaf))
@@ -469,3 +474,46 @@ def test_operations_run_again_by_themselves() -> None:
 def test_primitives_exist() -> None:
     recorder, _ = recorded(lambda x: torch.special.i0(x) + torch.lgamma(x.abs()), numbers(3, 4))
     assert all(node.primitive in PRIMITIVES for node in recorder.graph.nodes)
+
+
+def test_what_repeats_the_run_before_is_understood_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        y = functional.leaky_relu_(x * 2, 0.1)
+        mean, size = torch.var_mean(y, 1)
+        return torch.addmm(W[0], y, W).softmax(1) * size[:, None] + mean[:, None]
+
+    first, _ = recorded(function, numbers(3, 4))
+    monkeypatch.setattr(recorders, "primitive_of", lambda record: 1 / 0)
+    again, _ = recorded(function, numbers(3, 4, seed=5), before=first.steps)
+    assert graph_key(again.graph) == graph_key(first.graph)
+    assert [one.record.node for one in again.steps] != [one.record.node for one in first.steps]
+
+
+def without_gradients(x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        y = x.exp()
+    return x * y
+
+
+CHANGED: dict[str, tuple[Function, Function]] = {
+    "operation": (lambda x: x.relu() + x, lambda x: x.abs() + x),
+    "number": (lambda x: functional.leaky_relu(x, 0.1), lambda x: functional.leaky_relu(x, 0.2)),
+    "sign of zero": (lambda x: x.clamp(min=0.0), lambda x: x.clamp(min=-0.0)),
+    "kind of number": (lambda x: x.pow(3), lambda x: x.pow(3.0)),
+    "truth": (lambda x: x.sum(1, keepdim=True), lambda x: x.sum(1)),
+    "axis": (lambda x: x[:, :3].sum(0), lambda x: x[:, :3].sum(1)),
+    "operands": (lambda x: x.exp() / x, lambda x: x / x.exp()),
+    "constant": (lambda x: x * torch.tensor(2.0), lambda x: x * torch.tensor(3.0)),
+    "size of a constant": (lambda x: x * W[0], lambda x: x * W[:3]),
+    "more before": (lambda x: (x * 2).tanh(), lambda x: (x * 2).exp().tanh()),
+    "gradients off": (lambda x: x * x.exp(), without_gradients),
+    "gradients stopped": (lambda x: x * x.exp(), lambda x: x.detach() * x.exp()),
+    "numbers found": (lambda x: x[x > 0].exp(), lambda x: x[x > 0.5].exp()),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_differs_from_the_run_before_is_understood_anew(name: str) -> None:
+    before, now = (recorded(function, numbers(3, 4))[0] for function in CHANGED[name])
+    again, _ = recorded(CHANGED[name][1], numbers(3, 4), before=before.steps)
+    assert graph_key(again.graph) == graph_key(now.graph) != graph_key(before.graph)

@@ -102,6 +102,13 @@ def test_the_multiplier_keeps_its_digits_however_near_the_baseline_is() -> None:
     np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-9)
 
 
+def test_the_multiplier_of_a_square_is_exact() -> None:
+    start = 0.7
+    x = (start + np.concatenate([[0.0], 10.0 ** np.arange(-17, 1)]))[:, None]
+    found = DeepLIFT(baseline=start)(net(lambda i: (i**2)[:, 0]), x, lambda out, _: out)
+    np.testing.assert_allclose(found.values, (x - start) * (x + start), rtol=1e-15)
+
+
 @pytest.mark.parametrize("at", [0.0, 6.0])
 def test_a_kink_near_the_baseline_is_not_smoothed(at: float) -> None:
     x = at + np.array([[-1e-7], [-1e-9], [1e-9], [1e-7]])

@@ -51,11 +51,13 @@ class Gradients:
         while waiting:
             top = waiting[-1]
             below = [child for child, _ in top.next_functions if child is not None]
-            unknown = [child for child in below if child not in self._active]
-            if top not in self._active and unknown:
+            if any(map(self._active.get, below)):
+                self._active[top] = True
+            elif unknown := [child for child in below if child not in self._active]:
                 waiting += unknown
                 continue
-            self._active.setdefault(top, any(self._active[child] for child in below))
+            else:
+                self._active[top] = False
             waiting.pop()
         return self._active[node]
 

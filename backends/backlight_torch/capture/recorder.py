@@ -8,8 +8,8 @@ is missing that derivatives would pass, the gradient is stopped.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, final
 
 import torch
@@ -22,16 +22,8 @@ from backlight_torch.capture.constants import Constants
 from backlight_torch.capture.expansion import Expansion, expanded
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.kept import Kept
-from backlight_torch.capture.records import (
-    Node,
-    Operand,
-    Parts,
-    Record,
-    bound,
-    replaced,
-    tensors_in,
-    written_in,
-)
+from backlight_torch.capture.records import Node, Operand, Parts, Record, tensors_in
+from backlight_torch.capture.steps import Step, record_of, signature
 from backlight_torch.capture.values import Values
 from backlight_torch.table import primitive_of
 from backlight_torch.table.moves import BLOCKS
@@ -40,9 +32,6 @@ from backlight_torch.table.reading import Found
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
 
-
-BACKENDS = ("CPU", "CUDA", "MPS", "XPU", "CompositeExplicitAutograd")
-"""Where an operation may be computed by a kernel of its own."""
 
 EVERYTHING = range(sys.maxsize)
 """The numbers of all values."""
@@ -59,10 +48,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         expand: which operations are run once more as what they consist of.
         draws: whether random numbers are recorded that depend on no start, and moves of blocks as the
             simpler ones that they consist of.
+        before: the steps of a run that this one may be again.
 
     Attributes:
         graph: filled as the net runs.
         tensors: values by number: those in `keep`, and all constants.
+        steps: the operations in the order in which they ran.
         expansions: the operations that were run once more as what they consist of.
         taken: what stands for numbers that left PyTorch.
         seeds: the state of the generator before each draw of random numbers, if these are recorded.
@@ -75,12 +66,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         keep: Collection[int] = (),
         expand: Expand | None = None,
         draws: bool = False,
+        before: Sequence[Step] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.expansions: list[Expansion] = []
         self.taken: list[int] = []
         self.seeds: list[object] = []
+        self.steps: list[Step] = []
+        self._before = before
         self._expand = expand
         self._draws = draws
         self._kept = Kept()
@@ -116,7 +110,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def value_of(self, array: torch.Tensor) -> int:
         """Which value an array is."""
-        return self._values.operand(array).value
+        return self._values.located(array)[0]
 
     def knows(self, array: torch.Tensor) -> bool:
         """Whether an array depends on what is recorded."""
@@ -131,6 +125,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Let go of everything, which the nodes of autograd's keep alive through their hooks."""
         for expansion in self.expansions:
             expansion.starts, expansion.results = [], []
+        for step in self.steps:  # which are remembered
+            step.record.node, step.record.edges = None, ()
         vars(self).clear()
 
     def __torch_dispatch__(
@@ -140,59 +136,47 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        opened = func.decompose if is_composite(func) else BLOCKS.get(func) if self._draws else None
+        kwargs = kwargs or {}
+        own = signature(func)
+        opened = func.decompose if own.composite else BLOCKS.get(func) if self._draws else None
         if opened is not None:
             with self:
-                return opened(*args, **(kwargs or {}))
-        arguments = bound(func, args, kwargs or {})
-        if self._draws and draws(func, arguments):
+                return opened(*args, **kwargs)
+        arguments = own.bound(args, kwargs)
+        draws = self._draws and own.random and not is_off(arguments)
+        if draws:
             self.seeds.append(seed(arguments))
         self._gradients.resolve()
         given = tensors_in(list(arguments.values()))
-        written = written_in(func, arguments)
-        name = func.overloadpacket.__name__
-        # Of these no more than the shape counts.
-        shaped = func.namespace == "aten" and (name.startswith("new_") or name.endswith("_like"))
-        if shaped or not any(map(self.knows, given)):
+        written = own.written(arguments)
+        if own.shaped or not any(map(self.knows, given)):
             self._kept.protect(written)
-            result = func(*args, **(kwargs or {}))
-            if self._draws and draws(func, arguments):
+            result = func(*args, **kwargs)
+            if draws:
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._constants.made(func, arguments, result)
             return result
-        record = self._record(func, arguments)
-        returned = func._schema.returns
-        in_place = bool(written) and (not returned or returned[0].alias_info is not None)
+        detached = func is torch.ops.aten.detach.default
+        located = [self._values.located(one, detached) for one in given]
+        step = self._before[len(self.steps)] if len(self.steps) < len(self._before) else None
+        if step is not None and not step.repeats(func, arguments, given, located):
+            step = None
+        record = record_of(func, arguments, given, located, step)
         before = given[0].grad_fn if written else None
         # What it is given may be gone when it has run.
-        found = self._understood(record, written, given) if in_place else None
+        found = self._understood(record, written, given, step) if own.in_place else None
         self._kept.protect(written)
-        result = func(*args, **(kwargs or {}))
-        results = written if in_place else tensors_in(result)
+        result = func(*args, **kwargs)
+        results = written if own.in_place else tensors_in(result)
         if not results:
             if result is not None:
-                self.read_out("item" if name == "_local_scalar_dense" else name, *given)
+                self.read_out("item" if own.name == "_local_scalar_dense" else own.name, *given)
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])
-        found = found or self._understood(record, results, given)
-        self._note(record, found, results, before, in_place)
+        found = found or self._understood(record, results, given, step)
+        self._note(record, found, results, before, own.in_place)
         return result
-
-    def _record(self, func: Any, arguments: dict[str, Any]) -> Record:
-        operands: list[Operand] = []
-
-        def stand_in(tensor: torch.Tensor) -> Operand:
-            detached = func is torch.ops.aten.detach.default
-            operands.append(self._values.operand(tensor, detached))
-            return operands[-1]
-
-        stands = {
-            name: replaced(torch.Tensor, stand_in, value) for name, value in arguments.items()
-        }
-        name = func.overloadpacket.__name__
-        name = name.removesuffix("_") if func._schema.is_mutable else name
-        return Record(func, name, stands, tuple(operands))
 
     def _drawn(self, func: Any, arrays: list[torch.Tensor], written: bool) -> None:
         """Random numbers, which are others in the next run."""
@@ -211,13 +195,26 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.taken.append(taken)
 
     def _understood(
-        self, record: Record, results: list[torch.Tensor], given: list[torch.Tensor]
-    ) -> Found:
+        self,
+        record: Record,
+        results: list[torch.Tensor],
+        given: list[torch.Tensor],
+        step: Step | None,
+    ) -> Found | Step:
         """What an operation on given arrays computes, which are kept if it is to be looked into."""
         record.shapes, record.dtype = [tuple(one.shape) for one in results], results[0].dtype
-        found = primitive_of(record)
-        if self._expand is not None and torch.is_grad_enabled() and record.active:
-            record.parts = self._expand(record, found)
+        found: Found | Step
+        if (
+            step is not None
+            and step.first == len(self.graph.values)
+            and record.shapes == step.record.shapes
+            and record.dtype is step.record.dtype
+        ):
+            found = step
+        else:
+            found, record.parts = primitive_of(record), None
+            if self._expand is not None and torch.is_grad_enabled() and record.active:
+                record.parts = self._expand(record, found)
         if record.parts is not None:
             for operand, array in zip(record.operands, given, strict=True):
                 self._kept.keep(operand.value, array)
@@ -226,41 +223,58 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(
         self,
         record: Record,
-        found: Found,
+        found: Found | Step,
         results: list[torch.Tensor],
         before: Node,
         in_place: bool,
     ) -> None:
         """Append what was run."""
+        values, place, first = self._values, self._values.place(), len(self.graph.values)
+        if isinstance(found, Step):
+            self.graph.values.extend(found.values)
+            node = replace(found.node, place=place, native=record)
+            self.graph.nodes.append(node)
+        else:
+            node = self._new_node(record, found, results, place)
+        record.results = node.results
+        made = self.graph.values[first:]
+        self.steps.append(Step(record, node, first, made, torch.is_grad_enabled()))
+        family = PRIMITIVES[node.primitive].family
+        differentiable = (
+            family not in (Family.TEST, Family.FIND) and node.primitive != "stop_gradient"
+        )
+        if differentiable and record.active:
+            kinds = self.graph.values
+            values.flowing.update(one for one in node.results if kinds[one].dtype.differentiable)
+        if not torch.is_grad_enabled():
+            values.ungraded.update(node.results)
+        elif record.active:
+            self._gradients.expect(record, results[0], before)
+        # Behind those that are shown are what autograd keeps for itself.
+        numbers = range(node.results[0], node.results[0] + len(results))
+        for array, value in zip(results, numbers, strict=True):
+            values.register(array, value, written=in_place)
+
+    def _new_node(
+        self, record: Record, found: Found, results: list[torch.Tensor], place: str
+    ) -> GraphNode:
         primitive, operands, attributes = found
-        graph, values, family = self.graph, self._values, PRIMITIVES[primitive].family
+        graph = self.graph
         numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
+        made = [self._values.new(one) for one in results]
         # Others of a function's are what autograd keeps for itself.
-        single = family in (Family.POINTWISE, Family.COMPOSITE)
-        shown = [values.new(one) for one in (results[:1] if single else results)]
+        single = PRIMITIVES[primitive].family in (Family.POINTWISE, Family.COMPOSITE)
         foreign = record.func.namespace not in ("aten", "prims")
-        node = graph.node(
+        return graph.node(
             primitive,
             numbers,
-            shown,
+            made[:1] if single else made,
             attributes,
             type=record.type(primitive, results[0]),
-            place=values.place(),
+            place=place,
             native=record,
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
-        record.results = node.results
-        differentiable = family not in (Family.TEST, Family.FIND) and primitive != "stop_gradient"
-        if differentiable and record.active:
-            values.flowing.update(one for one in shown if graph.values[one].dtype.differentiable)
-        if not torch.is_grad_enabled():
-            values.ungraded.update(shown)
-        elif record.active:
-            self._gradients.expect(record, results[0], before)
-        for array, value in zip(results, shown, strict=False):
-            values.register(array, value, written=in_place)
-        for array in results[len(shown) :]:
-            values.register(array, values.new(array), written=in_place)
 
     def _run_parts(
         self, node: GraphNode, record: Record, parts: Parts
@@ -298,17 +312,9 @@ def seed(arguments: Mapping[str, Any]) -> object:
     return state.cpu().numpy().tobytes()
 
 
-def draws(func: Any, arguments: dict[str, Any]) -> bool:
-    """Whether an operation draws random numbers: dropout does not where it is switched off."""
+def is_off(arguments: Mapping[str, Any]) -> bool:
+    """Whether an operation that draws random numbers draws none: dropout, where it is switched off."""
     switches = (arguments.get(name) for name in ("dropout_p", "p", "train", "training"))
-    off = any(one is not None and not isinstance(one, torch.Tensor) and not one for one in switches)
-    return torch.Tag.nondeterministic_seeded in func.tags and not off
-
-
-@cache
-def is_composite(func: Any) -> bool:
-    """Whether PyTorch itself computes an operation by others. It does so before a mode sees it, but for
-    arrays that were made in inference mode."""
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
-    own = (has(func.name(), key) for key in BACKENDS)
-    return has(func.name(), "CompositeImplicitAutograd") and not any(own)
+    return any(
+        one is not None and not isinstance(one, torch.Tensor) and not one for one in switches
+    )

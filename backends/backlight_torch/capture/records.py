@@ -12,6 +12,9 @@ from backlight.graph.connection import FLAT
 Node: TypeAlias = Any
 """A node of autograd's graph."""
 
+Edge: TypeAlias = tuple[Node, int]
+"""One of the results of a node of autograd's."""
+
 Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
 """The results of an operation from its arguments by name, computed in others: with what a
 normalisation divides by held constant, where that is asked for."""
@@ -25,17 +28,13 @@ class Operand:
     Attributes:
         value: its number in the graph.
         shape, dtype: its own.
-        edge: which result of which node of autograd's it is, where derivatives flow from it to a start.
+        active: whether derivatives flow from it to a start.
     """
 
     value: int
     shape: tuple[int, ...]
     dtype: torch.dtype
-    edge: tuple[Node, int] | None = None
-
-    @property
-    def active(self) -> bool:
-        return self.edge is not None
+    active: bool = False
 
 
 @final
@@ -68,6 +67,7 @@ class Record:
         name: of it, without the underscore of those that write in place.
         arguments: what it was called with, by name, with an `Operand` for each tensor.
         operands: all of these.
+        edges: for each of them which result of autograd's it is, if derivatives flow from it.
         shapes: of its results.
         dtype: of the first of them.
         parts: how to compute it from what it consists of, where that is to be seen in its place.
@@ -81,6 +81,7 @@ class Record:
     name: str
     arguments: Mapping[str, Any]
     operands: tuple[Operand, ...]
+    edges: tuple[Edge | None, ...]
     results: tuple[int, ...] = ()
     shapes: Sequence[tuple[int, ...]] = ()
     dtype: torch.dtype = torch.float32
@@ -172,24 +173,6 @@ class Record:
             written = next(iter(given))
             given[written] = given[written].clone()
         return tensors_in(self.func(**given))
-
-
-def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments of an operation by name."""
-    found = {argument.name: argument.default_value for argument in func._schema.arguments}
-    return {**found, **dict(zip(found, args, strict=False)), **kwargs}
-
-
-def written_in(func: Any, arguments: dict[str, Any]) -> list[torch.Tensor]:
-    """The arrays that an operation writes into."""
-    if not func._schema.is_mutable:
-        return []
-    written = [
-        arguments[one.name]
-        for one in func._schema.arguments
-        if one.alias_info is not None and one.alias_info.is_write
-    ]
-    return tensors_in(written)
 
 
 def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:

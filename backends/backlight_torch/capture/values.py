@@ -11,6 +11,7 @@ from backlight_torch.capture.constants import Constants, new_value
 from backlight_torch.capture.gradients import Gradients, is_function
 from backlight_torch.capture.kept import Kept
 from backlight_torch.capture.records import Node, Operand, Record
+from backlight_torch.capture.steps import Located
 from backlight_torch.memory import (
     Geometry,
     Known,
@@ -97,21 +98,20 @@ class Values:
             return True
         return array.grad_fn is not None and self._gradients.is_active(array.grad_fn)
 
-    def operand(self, array: torch.Tensor, detached: bool = False) -> Operand:
-        """An array as an operation reads it."""
-        shape, dtype = tuple(array.shape), array.dtype
+    def located(self, array: torch.Tensor, detached: bool = False) -> Located:
+        """An array as an operation reads it: its value, and where derivatives lead back from it."""
         if not self.knows(array):
-            return Operand(self._constants.value(array), shape, dtype)
+            return self._constants.value(array), None
         if array.grad_fn is None and id(array) in self.written_out:
             _, array = self.written_out[id(array)]
         value = self._current(array)
         if detached:  # autograd detaches views in the middle of what it does
-            return Operand(value, shape, dtype)
+            return value, None
         edge = self._gradients.edge(array)
         if edge is None:
             if value in self.flowing:
                 value = self._stopped(value, array)
-            return Operand(value, shape, dtype)
+            return value, None
         node, _ = edge
         if is_function(node) and node not in self._functions and node not in self._gradients.own:
             self._function(node)
@@ -119,7 +119,7 @@ class Values:
             value = self._by_edge[edge]
             self.register(array, value)
         self._by_edge.setdefault(edge, value)
-        return Operand(value, shape, dtype, edge)
+        return value, edge
 
     def _current(self, array: torch.Tensor) -> int:
         known = self._known.get(id(array))
@@ -201,11 +201,9 @@ class Values:
 
     def _function(self, node: Node) -> None:
         """A function with a backward of its own, or another node that no operation was seen for."""
-        operands = []
-        for edge in node.next_functions:
-            if self._gradients.is_active(edge[0]):
-                value = self._function_result(*edge)
-                operands.append(Operand(value, self._graph.shape(value), torch.float32, edge))
+        edges = [edge for edge in node.next_functions if self._gradients.is_active(edge[0])]
+        given = [self._function_result(*edge) for edge in edges]
+        operands = [Operand(one, self._graph.shape(one), torch.float32, True) for one in given]
         results = [
             self._graph.value(tuple(map(int, held.shape)), dtype_of(held.dtype))
             for held in node._input_metadata
@@ -215,11 +213,11 @@ class Values:
         moves = name.rpartition("::")[2] in MADE_BY_AUTOGRAD.split()
         self._graph.node(
             "gather" if moves else "other",
-            [one.value for one in operands],
+            given,
             results,
             type=f"autograd.{name}",
             place=self.place(),
-            native=Record(None, name, {}, tuple(operands), tuple(results), node=node),
+            native=Record(None, name, {}, tuple(operands), tuple(edges), tuple(results), node=node),
             replayable=False,
         )
         self._functions.add(node)

@@ -11,10 +11,12 @@ from backlight.errors import BacklightError, ModelError, UnknownNameError
 from backlight.inputs import Inputs
 from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
+from backlight.recent import Recent
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
+from backlight_torch.engine.runs import Before
 from backlight_torch.nets import Net
 from backlight_torch.sites import Point, SiteAccess, Visitor
 
@@ -24,6 +26,10 @@ UNSEEN = (
     "A module is a site where it is called as a module, outside of TorchScript; where only its "
     "parts or weights are used, it is not."
 )
+
+
+KEPT = 32
+"""How many kinds of run are remembered."""
 
 
 @final
@@ -36,8 +42,8 @@ class Passes:
         self.net = net
         self.arrays = arrays
         self.sites_of = sites
-        self.looked_at: dict[Hashable, frozenset[int]] = {}
-        """By what was asked for: the values that rules looked at when it was asked before."""
+        self.before: Recent[Before] = Recent(KEPT)
+        """By what was asked for: what is known of a run by the one before."""
         self.unshared: set[Hashable] = set()
         """What was asked where a shared reference cannot run alone: the net folds the examples into
         another axis."""
@@ -48,7 +54,7 @@ class Passes:
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
-        other.looked_at, other.unshared = self.looked_at, self.unshared
+        other.before, other.unshared = self.before, self.unshared
         return other
 
     def outputs(self, block: Block) -> object:

@@ -1,9 +1,9 @@
 """Recorded runs of a net, with the values that rules look at."""
 
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, cast, final
 
@@ -17,6 +17,7 @@ from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
+from backlight_torch.capture.steps import Step
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.running import running, without_compilation
 from backlight_torch.engine.units import RuledUnit
@@ -70,6 +71,20 @@ class Run:
         return found
 
 
+@final
+@dataclass(eq=False)
+class Before:
+    """What is known of a run by the one before.
+
+    Attributes:
+        wanted: the values that rules look at.
+        steps: its operations.
+    """
+
+    wanted: frozenset[int] = frozenset()
+    steps: list[Step] = field(default_factory=list)
+
+
 @contextmanager
 def step_by_step(passes: "Passes", graph: bool = True) -> Iterator[Callable[[], str]]:
     """The net runs all its operations one by one, with autograd's graph or without; what is given says
@@ -91,13 +106,14 @@ def run_with_values(
     """A recorded run that has kept the values which the rules look at. Which these are is known by the
     run before; where none was, or it took another way, the net runs once more. See `recorded`."""
     key = (*asked(task), None if attributed is None else shapes_of(attributed), like is None)
+    before = passes.before.recall(key, Before)
     for again in (True, True, False):
-        keep = passes.looked_at.get(key, frozenset()) if again else EVERYTHING
-        with recorded(passes, task, attributed, like, keep) as run:
+        with recorded(passes, task, attributed, like, before, whole=not again) as run:
+            before.steps = run.recorder.steps
             if not again or run.recorder.has(wanted := values_of(run)):
                 yield run
                 return
-        passes.looked_at[key] = wanted
+        before.wanted = wanted
 
 
 def asked(task: Task) -> tuple[Hashable, ...]:
@@ -120,7 +136,8 @@ def recorded(
     task: Task,
     attributed: Tree | None = None,
     like: object | None = None,
-    keep: Collection[int] = (),
+    before: Before | None = None,
+    whole: bool = False,
 ) -> Iterator[Run]:
     """Run the net and the score.
 
@@ -129,7 +146,8 @@ def recorded(
         task: what is asked for.
         attributed: other values at the input.
         like: outputs that those of this run are to be broadcast against.
-        keep: the values that are kept, by number.
+        before: what is known of a run like this one.
+        whole: whether all values are kept, rather than those that were looked at before.
     """
     block = task.block
     with step_by_step(passes) as places:
@@ -138,7 +156,14 @@ def recorded(
         if access is not None:
             access.rows = given.count  # a shared reference runs alone
         arguments, starts = copied_inputs(given, differentiated=task.at is None)
-        recorder = Recorder(places, passes.net.numbers(), keep, expander(task.rules))
+        before = before or Before()
+        recorder = Recorder(
+            places,
+            passes.net.numbers(),
+            EVERYTHING if whole else before.wanted,
+            expander(task.rules),
+            before=before.steps,
+        )
         try:
             begin(recorder, arguments, starts, inside=task.at is not None)
             if access is not None:

@@ -46,18 +46,22 @@ def entries_of(record: Record) -> list[tuple[int, Entry]]:
         CoverageError: they cannot be told apart.
     """
     edges = record.node.next_functions
-    active = [one for one in record.operands if one.active]
+    active = [
+        (operand, edge)
+        for operand, edge in zip(record.operands, record.edges, strict=True)
+        if operand.active
+    ]
     found: list[tuple[int, Entry]] = []
     left = list(range(len(edges)))
     if record.view is not None:
         left = left[1:]  # the first is the whole's that it wrote into
         if record.operands[0].active:
-            base = active.pop(0)
+            base, _ = active.pop(0)
             found.append((base.value, Entry(record.node, 0, base.shape, record.view)))
-    for operand in active:
+    for operand, edge in active:
         while left:
             number = left.pop(0)
-            if edges[number] == operand.edge:
+            if edges[number] == edge:
                 found.append((operand.value, Entry(record.node, number, operand.shape)))
                 break
         else:
@@ -140,7 +144,7 @@ class RuledUnit:
 
         What was written with gradients off has no node: the gradient goes straight to what was there.
         """
-        if self.record.node is None and (before := self.record.operands[0].edge) is not None:
+        if self.record.node is None and (before := self.record.edges[0]) is not None:
             return before
         return self.record.node, self.record.results.index(self.unit.output)
 
@@ -210,12 +214,14 @@ def forward_of(recorder: Recorder, unit: Unit, held: Collection[int] = ()) -> Fo
     """Runs it again, with some values held constant."""
     graph = recorder.graph
     record = graph.nodes[unit.core].native
+    read = {value for position in unit.positions for value in graph.nodes[position].operands}
+    known = {value: recorder.tensors[value] for value in read if value in recorder.tensors}
 
     def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
         if len(unit.inputs) > len(set(unit.inputs)):  # one value that is read twice
             assert isinstance(record, Record)
-            return record.run_with(recorder.tensors, inputs)
-        values = {**recorder.tensors, **dict(zip(unit.inputs, inputs, strict=True))}
+            return record.run_with(known, inputs)
+        values = {**known, **dict(zip(unit.inputs, inputs, strict=True))}
         run(graph, unit.positions, values, held)
         return values[unit.output]
 

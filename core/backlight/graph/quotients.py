@@ -1,4 +1,4 @@
-"""Products that are quotients: a factor comes from one over something."""
+"""Powers, and products that are quotients: a factor comes from one over something."""
 
 from collections.abc import Collection, Mapping
 
@@ -72,3 +72,14 @@ def bounded(flow: Dependence, position: int, taken: Collection[int]) -> Region |
         if not all(map(is_around, inner)):
             return None
     return None
+
+
+def power_of(flow: Dependence, unit: Unit) -> float | None:
+    """To which power something is raised, maybe times a constant; None where that is not known."""
+    node = flow.nodes[unit.core]
+    if unit.kind is not Kind.POW or node.primitive == "squared_difference":
+        return None
+    if node.primitive == "pow":
+        power = flow.number(node.operands[1])
+        return None if power is None else float(power)
+    return 2.0 if node.primitive in ("square", "mul") else -1.0

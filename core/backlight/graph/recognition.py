@@ -9,7 +9,7 @@ from backlight.graph.evaluation import Region, graph_key
 from backlight.graph.folding import folded, linear_of, moved
 from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.kinds import JOINS, kind_of
-from backlight.graph.quotients import bounded, reciprocal_of
+from backlight.graph.quotients import bounded, power_of, reciprocal_of
 from backlight.graph.regions import Found, closed_regions, largest_named
 from backlight.graph.signs import not_negative
 from backlight.graph.unit import Unit
@@ -289,6 +289,7 @@ def operated(
         last=last,
         axes=unit.axes,
         reciprocal=reciprocal_of(flow, unit, taken),
+        power=power_of(flow, unit),
         replayable=unit.replayable,
         channel_axis=channel_axis(unit),
         rectified=known.issuperset(unit.inputs),

@@ -367,7 +367,27 @@ def test_a_square_has_one_operand_however_it_is_written() -> None:
     build = Building()
     h = build.dense(build.input(4, 6), 6)
     graph = build.between([0], [build.do("mul", h, h)])
-    assert [unit.inputs for unit in recognise(graph, NoRules()).units] == [(0,), (h,)]
+    units = recognise(graph, NoRules()).units
+    assert [unit.inputs for unit in units] == [(0,), (h,)]
+    assert [unit.described.power for unit in units] == [None, 2]
+
+
+def test_the_power_of_a_function_is_known_where_it_is_one() -> None:
+    build = Building()
+    h = build.do("exp", build.dense(build.input(4, 6), 6))
+    ends = [
+        build.do("square", h),
+        build.do("pow", h, 3.0),
+        build.do("pow", h, build.weight(6)),
+        build.do("reciprocal", h),
+        build.do("div", 2.0, h),
+        build.do("squared_difference", h, 1.0),
+    ]
+    units = {
+        one.output: one.described for one in recognise(build.between([0], ends), NoRules()).units
+    }
+    assert {units[end].kind for end in ends} == {Kind.POW}
+    assert [units[end].power for end in ends] == [2, 3, None, -1, -1, None]
 
 
 def test_a_factor_from_one_over_something_makes_a_quotient() -> None:
