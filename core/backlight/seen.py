@@ -83,7 +83,7 @@ class Seen:
     def _needed(self) -> set[int]:
         """The positions of the nodes that the targets may depend on, also by way of Python."""
         left = [node.result for node in self.graph.nodes if node.primitive == "read_out"]
-        return self.flow.leading_to([*self.graph.targets, *left])
+        return set(self.graph.needed([*self.graph.targets, *left]))
 
     @cached_property
     def choices(self) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ import backlight
 from backlight import Attribution, BacklightWarning
 from backlight.errors import ModelError
 from backlight_check.checks import check
-from backlight_check.subject import subject
+from backlight_check.scored_example import scored_example
+from backlight_loading.techniques import technique
 from backlight_methods import Gradient
-from backlight_report.techniques import technique
 
 X = np.random.default_rng(0).normal(size=(6, 5))
 WEIGHT = np.random.default_rng(1).normal(size=(5, 3))
@@ -85,7 +85,7 @@ def test_where_python_reads_nothing_of_the_inputs_nothing_is_said(name: str) -> 
 
 def test_it_is_said_before_anything_is_explained() -> None:
     net, _ = READ["if"]
-    found = check(subject(net, torch.from_numpy(X), 1), technique("gradient"))
+    found = check(scored_example(net, torch.from_numpy(X), 1), technique("gradient"))
     assert any("Python reads" in note for note in found.notes)
 
 

@@ -226,6 +226,7 @@ def torch_apart() -> dict[str, Net]:
         "sums_of_weights": lambda x: x[:, 0] @ (weight - weight.mean(0)),
         "row_by_row": lambda x: torch.stack([torch.tanh(row[0] @ square) @ weight for row in x]),
         "rows_joined": lambda x: torch.cat([torch.tanh(one[:, 0]) @ weight for one in x.split(1)]),
+        "own_row": lambda x: (x @ weight)[torch.arange(len(x)), -1],
         "rows_written": lambda x: torch_rows(x[:, 0].unbind()) @ weight,
         "rows_taken": lambda x: (
             torch.stack(
@@ -293,6 +294,7 @@ def tensorflow_apart() -> dict[str, Net]:
         "rows_joined": lambda x: tf.concat(
             [tf.tanh(x[n : n + 1, 0]) @ weight for n in range(int(x.shape[0]))], 0
         ),
+        "own_row": lambda x: tf.gather(x[:, -1] @ weight, tf.range(tf.shape(x)[0])),
         "rows_written": lambda x: tensorflow_rows(tf.unstack(x[:, 0])) @ weight,
         "rows_taken": lambda x: (
             tf.stack([tf.tanh(tf.gather(x, n)[0]) for n in range(int(x.shape[0]))]) @ weight
@@ -344,6 +346,7 @@ def jax_apart() -> dict[str, Net]:
         "rows_joined": lambda x: jnp.concatenate(
             [jnp.tanh(x[n : n + 1, 0]) @ WEIGHT for n in range(len(x))]
         ),
+        "own_row": lambda x: (x @ WEIGHT)[jnp.arange(len(x)), -1],
         "rows_written": lambda x: jax_rows(list(x[:, 0])) @ WEIGHT,
         "rows_taken": lambda x: (
             jnp.stack([jnp.tanh(jnp.take(x, n, axis=0)[0]) for n in range(len(x))]) @ WEIGHT

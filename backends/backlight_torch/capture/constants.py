@@ -47,7 +47,7 @@ class Constants:
         learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
         value = new_value(self._graph, array, learned=learned)
         if not learned and (stored is None or array.numel() == 1):
-            self._look_at(value, array)
+            self._look(value, array)
         self._values[id(array)] = (array, version(array), value)
         self._kept.keep(value, array)
         return value
@@ -58,7 +58,7 @@ class Constants:
         if isinstance(number, (int, float)):
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
-    def _look_at(self, value: int, array: torch.Tensor) -> None:
+    def _look(self, value: int, array: torch.Tensor) -> None:
         """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
@@ -70,7 +70,7 @@ class Constants:
             if stride == 0:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
         if array.numel() <= UNIFORM:
-            self._graph.look_at(value, in_numpy(array))
+            self._graph.look(value, in_numpy(array))
 
 
 def new_value(graph: Graph, like: torch.Tensor, learned: bool = False) -> int:

@@ -34,6 +34,7 @@ from backlight_torch.capture.records import (
 )
 from backlight_torch.capture.values import Values
 from backlight_torch.table import primitive_of
+from backlight_torch.table.moves import BLOCKS
 from backlight_torch.table.reading import Found
 
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
@@ -56,7 +57,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         stored: the net's weights and buffers.
         keep: the values whose tensors are kept.
         expand: which operations are run once more as what they consist of.
-        draws: whether random numbers are recorded that depend on no start.
+        draws: whether random numbers are recorded that depend on no start, and moves of blocks as the
+            simpler ones that they consist of.
 
     Attributes:
         graph: filled as the net runs.
@@ -138,9 +140,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if is_composite(func):
+        opened = func.decompose if is_composite(func) else BLOCKS.get(func) if self._draws else None
+        if opened is not None:
             with self:
-                return func.decompose(*args, **(kwargs or {}))
+                return opened(*args, **(kwargs or {}))
         arguments = bound(func, args, kwargs or {})
         if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
             self.seeds.append(seed(arguments))

@@ -187,15 +187,13 @@ def repeated(given: Application) -> Sequence[Axes]:
 
 
 def taken(given: Application) -> Sequence[Axes]:
-    """Places along an axis, by number."""
+    """Places along an axis, by number: all of them in their order are the axis as it is."""
     axis: Any = given.attributes["axis"]
     table, places = given.operands
     at = given.known(1)
-    if at is None or table[axis] != examples(given.count):
-        given.along((axis,))
-    elif [*at.flat] == [*range(given.count)] and at.ndim == 1:
+    if at is not None and at.ndim == 1 and [*at.flat] == [*range(length_of(table[axis]))]:
         return [table]
-    elif at.size == 1:
+    if at is not None and at.size == 1 and table[axis] == examples(given.count):
         given.pick(axis, int(at.flat[0]) % given.count, 1)
     else:
         given.along((axis,))

@@ -140,10 +140,10 @@ class Graph:
         found = self.value(
             array.shape, dtype_of(array.dtype), bits=bits, constant=constant, learned=learned
         )
-        self.look_at(found, array)
+        self.look(found, array)
         return found
 
-    def look_at(self, value: int, array: Numbers) -> None:
+    def look(self, value: int, array: Numbers) -> None:
         """Notes what is known of the numbers of a constant."""
         held = self.values[value]
         held.number = uniform(array)
@@ -178,6 +178,22 @@ class Graph:
 
     def shape(self, value: int) -> tuple[int, ...]:
         return self.values[value].shape
+
+    @property
+    def begin(self) -> int:
+        """How many of the nodes come before all sources are known."""
+        sources = frozenset(self.sources)
+        ends = (at for at, node in enumerate(self.nodes, 1) if sources.intersection(node.results))
+        return max(ends, default=0)
+
+    def needed(self, values: Iterable[int]) -> list[int]:
+        """The positions of the nodes that values depend on, in order."""
+        wanted, found = set(values), []
+        for position in reversed(range(len(self.nodes))):
+            if not wanted.isdisjoint(self.nodes[position].results):
+                found.append(position)
+                wanted.update(self.nodes[position].operands)
+        return found[::-1]
 
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:

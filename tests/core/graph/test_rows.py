@@ -58,6 +58,16 @@ def by_places(b: Building, x: int, primitive: str, at: tuple[int, int]) -> int:
     return whole
 
 
+def filled_by_one(b: Building, x: int) -> int:
+    whole = b.do("broadcast", 0.0, shape=(2, 3), axes=())
+    for at in (0, 1):
+        before, whole = whole, b.graph.value((2, 3))
+        b.samples[whole] = np.zeros((2, 3))
+        part = b.do("slice", x, starts=(1, 0), limits=(2, 3), strides=(1, 1))
+        b.graph.node("update", (before, part), (whole,), {"starts": (at, 0)}, place="update")
+    return whole
+
+
 APART: dict[str, Net] = {
     "stacked": lambda b, x: b.do("stack", row(b, x, 0), row(b, x, 1), axis=0),
     "stacked last": lambda b, x: b.do(
@@ -87,6 +97,7 @@ MIXED: dict[str, tuple[str, Net]] = {
         lambda b, x: b.do("concat", row(b, x, 0), row(b, x, 1), axis=0),
     ),
     "written the other way": ("update", lambda b, x: filled(b, x, (1, 0))),
+    "written by one": ("update", filled_by_one),
     "written, and met": ("add", lambda b, x: filled(b, x, (0, 1), also=0)),
     "stacked, then summed": (
         "sum",
