@@ -125,6 +125,9 @@ VERBS = (
 )
 """What runs or traces the user's net."""
 
+FIRST = ("outputs", "graph")
+"""Those that run or trace a net first, before anything is explained of it."""
+
 
 class Model(ABC, Generic[ArrayT]):
     """A differentiable function of a batch: axis 0 of every input and output is the examples'.
@@ -138,7 +141,8 @@ class Model(ABC, Generic[ArrayT]):
         super().__init_subclass__()
         for verb in VERBS:
             if verb in vars(cls):
-                setattr(cls, verb, interruptible(one_call(watched(vars(cls)[verb]))))
+                own = watched(vars(cls)[verb]) if verb in FIRST else vars(cls)[verb]
+                setattr(cls, verb, interruptible(one_call(own)))
 
     framework: str
     """`torch`, `tensorflow`, `jax` ..."""

@@ -32,7 +32,7 @@ def host_nets(head: Net) -> dict[str, tuple[Net, str]]:
     """Nets that draw from the generators of Python and NumPy, which everyone shares."""
     return {
         "python": (lambda x: head(x * random.random()), r"by random as"),
-        "python_choice": (lambda x: head(random.choice([x, 2 * x])), r"by random as"),
+        "python_choice": (lambda x: head(x * random.choice([2.0, 3.0])), r"by random as"),
         "numpy": (lambda x: head(x * float(np.random.rand())), r"by numpy\.random as"),
         "both": (
             lambda x: head(x * (random.random() + float(np.random.rand()))),
@@ -73,7 +73,7 @@ def torch_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
         ),
         "gumbel": (lambda x: functional.gumbel_softmax(x @ weight), "gumbel|exponential"),
         "kept_generator": (lambda x: (x + torch.randn(5, generator=kept)) @ weight, "rand"),
-        "coin": (lambda x: (x if torch.rand(1) < 0.5 else 2 * x) @ weight, "rand"),
+        "coin": (lambda x: x * (2.0 if torch.rand(1) < 0.5 else 3.0) @ weight, "rand"),
         "number": (lambda x: x * torch.rand(1).item() @ weight, "rand"),
         **host_nets(lambda x: x @ weight),
         "leaky": (lambda x: functional.rrelu(x, training=True) @ weight, "rrelu"),
