@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import backlight
-from backlight.errors import ModelError
-from backlight.inputs import Inputs
+from backlight.inputs import arrays_in
+from backlight.keras_layers import is_keras, keras_backend
 from backlight.model import Model, Options
+from backlight.model_files import load_checked
 
 backlight_api = 1
 
@@ -60,18 +60,14 @@ def _load_keras(path: Path) -> object | None:
         return None
     from backlight_tensorflow.safety import danger_in_keras
 
-    try:
-        danger = danger_in_keras(path)
-        loaded: object = None if danger else keras.models.load_model(path, compile=False)
-    except Exception as error:
-        raise ModelError(
-            f"Keras could not load {path}: {error} If the model has layers of your own, name a "
-            "Python file that builds or loads it instead, as file.py:name. A file of weights alone "
-            "is no model: build the model and call load_weights."
-        ) from error
-    if danger is not None:
-        raise ModelError(f"{path} {danger}")
-    return loaded
+    return load_checked(
+        path,
+        danger_in_keras,
+        lambda path: keras.models.load_model(path, compile=False),
+        "Keras could not load {path}: {error} If the model has layers of your own, name a Python file "
+        "that builds or loads it instead, as file.py:name. A file of weights alone is no model: build "
+        "the model and call load_weights.",
+    )
 
 
 def _load_saved_model(path: Path) -> object | None:
@@ -81,28 +77,13 @@ def _load_saved_model(path: Path) -> object | None:
 
     from backlight_tensorflow.safety import danger_in_saved_model
 
-    try:
-        danger = danger_in_saved_model(path)
-        loaded: object = None if danger else tf.saved_model.load(path)
-    except Exception as error:
-        raise ModelError(
-            f"TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
-            "TensorFlow, or name a Python file that builds it, as file.py:name."
-        ) from error
-    if danger is not None:
-        raise ModelError(f"{path} {danger}")
-    return loaded
-
-
-def is_keras(net: object) -> bool:
-    """Whether this is a Keras 3 layer or model, on any of Keras' backends."""
-    layer = getattr(sys.modules.get("keras"), "Layer", None)
-    return layer is not None and isinstance(net, layer)
-
-
-def keras_backend() -> str:
-    """What Keras runs on; only of an imported Keras."""
-    return str(sys.modules["keras"].backend.backend())
+    return load_checked(
+        path,
+        danger_in_saved_model,
+        lambda path: tf.saved_model.load(str(path)),
+        "TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
+        "TensorFlow, or name a Python file that builds it, as file.py:name.",
+    )
 
 
 def is_tensorflow(net: object) -> bool:
@@ -117,14 +98,8 @@ def is_tensorflow(net: object) -> bool:
 
 
 def holds_tensors(inputs: object) -> bool:
-    """Whether inputs are TensorFlow's arrays, or a tuple, list or dict with some."""
+    """Whether inputs are TensorFlow's arrays, or have some."""
     tf = sys.modules.get("tensorflow")
     if tf is None or not hasattr(tf, "Variable"):
         return False
-    if isinstance(inputs, Inputs):
-        inputs = inputs.attributed
-    if isinstance(inputs, Mapping):
-        return any(holds_tensors(each) for each in inputs.values())
-    if isinstance(inputs, (tuple, list)):
-        return any(holds_tensors(each) for each in inputs)
-    return isinstance(inputs, (tf.Tensor, tf.Variable))
+    return any(isinstance(one, (tf.Tensor, tf.Variable)) for one in arrays_in(inputs))

@@ -1,6 +1,5 @@
 """The inner values of a trace: what they are called, which are sites, and which a name means."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import tensorflow as tf
 from backlight.arrays import shape_of
 from backlight.errors import InputError, SiteError, UnknownNameError
 from backlight.model import Site
+from backlight.named import Uses
 from backlight_tensorflow.capture.flattening import (
     SAME_VALUE,
     SHAPE_ONLY,
@@ -140,12 +140,11 @@ def name_operations(made: "Trace", listed: bool) -> None:
     Keras model."""
     made.by_operation = listed
     names = made.named if listed else made.operations
-    seen: Counter[str] = Counter()
+    uses = Uses()
     for node in needed(made.flat.nodes, made.flat.outputs):
         if node.op.type in SAME_VALUE or made.dependent.isdisjoint(node.outputs):
             continue
-        seen[node.op.name] += 1
-        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
+        name = uses(node.op.name)
         for position, value in enumerate(node.outputs):
             full = name + (f"[{position}]" if len(node.outputs) > 1 else "")
             names[full] = Named(full, value, node.op.type, "Pool" in node.op.type)
