@@ -1,9 +1,11 @@
 """Derivatives at kinks and ties, where TensorFlow's own depend on how a function is written."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import tensorflow as tf
 
+from backlight.arrays import Array
+from backlight.engine.conventions import at_kinks
 from backlight.operations import Kind
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.engine.copying import Copy
@@ -30,16 +32,14 @@ def has_own(op: "Applied") -> bool:
 def own(op: "Applied", run: Copy, grad: Tensor) -> Tensor:
     """The gradient of the one input from the gradient of the output."""
     (value,) = op.operands
-    x, zeros = run.tensor(value), tf.zeros_like(grad)
-    if op.kind is Kind.RELU:
-        return tf.where(x > 0, grad, zeros)
-    if op.kind is Kind.RELU6:
-        return tf.where((x > 0) & (x < tf.cast(op.unit.constant, x.dtype)), grad, zeros)
+    x = run.tensor(value)
     if op.core.op.type in REDUCED:
         return to_first(x, run.tensor(op.core.inputs[1]), run.tensor(op.results[0]), grad)
-    (other,) = [each for each in op.core.inputs if each is not value]
-    constant = run.tensor(other)
-    return tf.where(x > constant if op.kind is Kind.MAX else x < constant, grad, zeros)
+    others = [each for each in op.core.inputs if each is not value]
+    bound = cast(Array, run.tensor(others[0])) if op.kind in (Kind.MAX, Kind.MIN) else None
+    found = at_kinks(op.unit, cast(Array, x), cast(Array, grad), bound, op.arrays)
+    assert found is not None
+    return cast(Tensor, found)
 
 
 def to_first(x: Tensor, axes: Tensor, extremum: Tensor, grad: Tensor) -> Tensor:
