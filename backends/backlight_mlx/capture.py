@@ -11,7 +11,7 @@ from backlight.arrays import Array, Arrays
 from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
 from backlight.errors import BacklightError, CoverageError, ModelError
-from backlight.graph.graph import UNIFORM, Graph, Node, uniform
+from backlight.graph.graph import UNIFORM, Graph, Node
 from backlight.graph.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.inputs import Inputs
@@ -58,7 +58,7 @@ class Recording:
         mx.eval(array)  # here, as what is not evaluated yet belongs to a thread
         found = self.value(aval_of(array), array, learned=array.ndim > 0)
         if array.size <= UNIFORM:
-            self.graph.values[found].number = uniform(numbers(array))
+            self.graph.look(found, numbers(array))
         return found
 
     def record(

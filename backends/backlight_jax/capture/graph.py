@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from backlight.graph.graph import UNIFORM, DType, Graph, uniform
+from backlight.graph.graph import UNIFORM, DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
 from backlight_jax.derivatives.zeros import kept_derivatives
@@ -46,7 +46,7 @@ def graph_of(
         held = graph.values[value]
         held.constant, held.learned = constant, True
         if held.dtype is not DType.OTHER and constant.size <= UNIFORM:
-            held.number = uniform(numbers(constant))
+            graph.look(value, numbers(constant))
     for node in program.nodes:
         add(graph, node, "" if place is None else place(node), derivatives)
     graph.targets = tuple(number_of(graph, operand) for operand in targets)

@@ -125,7 +125,8 @@ class Dependence:
         self, entry: int, sink: int, most: int, stops: Collection[int] = ()
     ) -> list[int] | None:
         """The positions of the nodes between two values, if those lead nowhere else and nothing else
-        that is touched leads in, but for `stops`, which are taken as they are."""
+        that is touched leads in, but for `stops`, which are taken as they are; None for more than
+        `most` of them too."""
         found: set[int] = set()
         pending = [sink]
         while pending:
@@ -133,9 +134,11 @@ class Dependence:
             if value == entry or value in stops or value not in self.touched:
                 continue
             position = self.producers.get(value)
-            if position is None or value in self.sources or len(found) > most:
+            if position is None or value in self.sources:
                 return None
             if position not in found:
+                if len(found) == most:
+                    return None
                 found.add(position)
                 pending.extend(self.nodes[position].operands)
         return sorted(found)
