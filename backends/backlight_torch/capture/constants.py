@@ -59,16 +59,18 @@ class Constants:
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
     def _look(self, value: int, array: torch.Tensor) -> None:
-        """Looks at an array's numbers, if it is small or known to be made of one."""
+        """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
             self._graph.values[value].number = filling
-        elif array.layout is torch.strided:
-            for axis, stride in enumerate(array.stride()):
-                if stride == 0:
-                    array = array.narrow(axis, 0, min(1, array.shape[axis]))
-            if array.numel() <= UNIFORM:
-                self._graph.look(value, in_numpy(array))
+            return
+        if array.layout is not torch.strided:
+            return
+        for axis, stride in enumerate(array.stride()):
+            if stride == 0:
+                array = array.narrow(axis, 0, min(1, array.shape[axis]))
+        if array.numel() <= UNIFORM:
+            self._graph.look(value, in_numpy(array))
 
 
 def version(array: torch.Tensor) -> int:

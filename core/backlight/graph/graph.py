@@ -13,6 +13,9 @@ Numbers: TypeAlias = NDArray[Any]
 UNIFORM = 4096
 """How large a constant may be that is looked at for being one number throughout."""
 
+FEW = 64
+"""How many whole numbers of a constant are kept."""
+
 
 @final
 class DType(StrEnum):
@@ -40,18 +43,18 @@ class Value:
         dtype: what its numbers are.
         bits: how wide each number is.
         number: the one number that it is throughout, where the backend or folding knows it.
+        places: the numbers of a constant of few whole numbers, by which others may be picked.
         constant: the backend's own handle of a value that nothing computes; None for none.
         learned: whether it is a weight, or computed from weights alone, rather than made in the code.
-        counts: whether its numbers are known to be 0, 1, 2 and so on along its only axis.
     """
 
     shape: tuple[int, ...]
     dtype: DType = DType.FLOAT
     bits: int = 32
     number: float | int | bool | complex | None = None
+    places: tuple[int, ...] | None = None
     constant: object = None
     learned: bool = False
-    counts: bool = False
 
 
 @final
@@ -121,7 +124,7 @@ class Graph:
         learned: bool = False,
     ) -> int:
         """A new value, by its number."""
-        held = Value(tuple(shape), dtype, bits, None, constant, learned)
+        held = Value(tuple(shape), dtype, bits, constant=constant, learned=learned)
         self.values.append(held)
         return len(self.values) - 1
 
@@ -133,7 +136,7 @@ class Graph:
     def array(
         self, array: Numbers, *, constant: object = None, learned: bool = False, bits: int = 32
     ) -> int:
-        """A new constant whose numbers are known, and looked at."""
+        """A new constant whose numbers are known."""
         found = self.value(
             array.shape, dtype_of(array.dtype), bits=bits, constant=constant, learned=learned
         )
@@ -141,9 +144,11 @@ class Graph:
         return found
 
     def look(self, value: int, array: Numbers) -> None:
-        """Notes what is to be seen in the numbers of a constant."""
+        """Notes what is known of the numbers of a constant."""
         held = self.values[value]
-        held.number, held.counts = uniform(array), counts(array)
+        held.number = uniform(array)
+        if array.dtype.kind in "iu" and array.size <= FEW:
+            held.places = tuple(array.ravel().tolist())
 
     def node(
         self,
@@ -174,6 +179,22 @@ class Graph:
     def shape(self, value: int) -> tuple[int, ...]:
         return self.values[value].shape
 
+    @property
+    def begin(self) -> int:
+        """How many of the nodes come before all sources are known."""
+        sources = frozenset(self.sources)
+        ends = (at for at, node in enumerate(self.nodes, 1) if sources.intersection(node.results))
+        return max(ends, default=0)
+
+    def needed(self, values: Iterable[int]) -> list[int]:
+        """The positions of the nodes that values depend on, in order."""
+        wanted, found = set(values), []
+        for position in reversed(range(len(self.nodes))):
+            if not wanted.isdisjoint(self.nodes[position].results):
+                found.append(position)
+                wanted.update(self.nodes[position].operands)
+        return found[::-1]
+
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:
     """The one number that an array is throughout; None for arrays of several, large and empty ones."""
@@ -182,13 +203,6 @@ def uniform(array: Numbers) -> float | int | bool | complex | None:
     first = array.flat[0]
     same = bool((array == first).all())
     return first.item() if same else None
-
-
-def counts(array: Numbers) -> bool:
-    """Whether an array is 0, 1, 2 and so on; False for large ones and for those of one number."""
-    if array.ndim != 1 or not 1 < array.size <= UNIFORM or array.dtype.kind not in "iu":
-        return False
-    return bool((array == np.arange(array.size)).all())
 
 
 def dtype_of(dtype: np.dtype[Any]) -> DType:
