@@ -22,9 +22,7 @@ from backlight.errors import CoverageError, InputError
 from backlight.operations import LINEAR, UNARY, Kind
 from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
-from backlight_methods.deep_lift_rules import RULES
-from tests.backends.test_jax import bound, conv, normal, run_python, wrap
-from tests.rules import (
+from backlight.testing.rules import (
     COMPLETE,
     DECONVNET,
     EPSILON,
@@ -38,6 +36,8 @@ from tests.rules import (
     Quotient,
     by_kind,
 )
+from backlight_methods.deep_lift_rules import RULES
+from tests.backends.test_jax import bound, conv, normal, run_python, wrap
 
 Values = Any
 Net = Callable[[Any], Any]
@@ -52,11 +52,8 @@ WHOLE = by_kind(
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    """Programs are small and run once: it is their compilation that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
     backlight.forget()
 
 
@@ -1054,7 +1051,6 @@ def test_keras_layers() -> None:
         from backlight.operations import Kind
         from tests.backends.test_jax_rules import DEEP_LIFT, WHOLE, normal
 
-        jax.config.update("jax_disable_most_optimizations", True)
         keras.utils.set_random_seed(0)
         layers = keras.layers
         image = keras.Input((8, 8, 3))

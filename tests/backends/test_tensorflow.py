@@ -28,6 +28,7 @@ from backlight.errors import (
     SiteError,
     UnknownNameError,
 )
+from backlight.identity import identity_of
 from backlight.inputs import Inputs, PerExample, Shared
 from backlight.model import Model
 from backlight.outputs import OutputSpec
@@ -863,6 +864,17 @@ class Tempered(keras.Model):
     def call(self, inputs: Any) -> Any:
         self.runs.append(1)
         return self.last(inputs) / self.t
+
+
+def test_what_is_kept_for_training_is_no_edit() -> None:
+    layer = layers.Dense(3)
+    layer.build((None, 4))
+    before = identity_of(layer)
+    layer.kernel.trainable = False  # of the variable alone
+    layer.activity_regularizer = keras.regularizers.L2(0.1)
+    assert identity_of(layer) == before
+    layer.use_bias = False
+    assert identity_of(layer) != before
 
 
 def test_edits_between_calls_are_seen() -> None:

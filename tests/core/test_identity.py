@@ -92,6 +92,22 @@ def test_what_a_call_records_of_itself_is_no_edit() -> None:
     assert len(set(versions)) == 2
 
 
+def test_what_later_calls_record_of_themselves_is_no_edit() -> None:
+    net = Net()
+    memory = Memory(lambda: identity_of(net))
+    versions = []
+
+    def explain(late: bool) -> None:
+        versions.append(memory.version())
+        net(1.0)
+        net.late += late
+
+    net.late = 0
+    for late in (False, True, False, True):
+        one_call(explain)(late)
+    assert len(set(versions)) == 1
+
+
 def test_answers_are_made_once_and_forgotten_after_an_edit() -> None:
     net, made = Net(), []
     memory = Memory(lambda: identity_of(net))

@@ -74,6 +74,34 @@ def test_a_fault_of_the_capture_is_raised(count: int) -> None:
         Gradient()(model, PICTURES[:count], 0)
 
 
+def test_the_grids_of_values_that_have_all_places() -> None:
+    build = Building()
+    x = build.input(2, 3, 8, 8)
+    patches = build.do("reshape", x, shape=(2, 3, 64))
+    mixed = build.do("dot", patches, build.weight(3, 5), equation="acp,cd->apd")
+    mean = build.do("mean", mixed, axes=(1,))
+    graph = build.between([x], [build.do("index", build.dense(mean, 4), axis=1, at=0)])
+    graph.sites.update(mixed=mixed, mean=mean)
+    grids = Seen(graph).grids
+    assert {name: grid.shape for name, grid in grids.items()} == {"mixed": (8, 8)}
+
+
+@pytest.mark.parametrize("primitive", ["argmax", "argmin", "sort", "top_k"])
+@pytest.mark.parametrize("of_the_input", [True, False])
+def test_what_an_input_chooses_is_told(primitive: str, of_the_input: bool) -> None:
+    build = Building()
+    x, weight = build.input(2, 6), build.weight(2, 6)
+    found = build.graph.value((2,))
+    operands = (x if of_the_input else weight,)
+    build.graph.node(primitive, operands, (found,), {"axis": 1}, place="choice")
+    summed = build.do("sum", x, axes=(1,))
+    end = build.graph.value((2,))
+    build.graph.node("mul", (summed, found), (end,), {})
+    seen = Seen(build.between([x], [end]))
+    assert seen.choices == ((f"{primitive} (choice)",) if of_the_input else ())
+    assert len(seen.choice_notes()) == of_the_input
+
+
 def test_what_is_guessed_of_such_a_net_is_said() -> None:
     with pytest.warns(BacklightWarning, match="'maps', and where .* shapes alone: .* one example"):
         GradCAM()(captured((1,)), PICTURES[:1], 0)

@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,7 @@ RANDOM = np.random.default_rng(0)
 INPUTS, WEIGHT, HEAD = (RANDOM.normal(size=shape) for shape in ((4, 5), (5, 6), (6, 3)))
 JAX, KERAS, TENSORFLOW = (in_turn(net.EDITS) for net in (with_jax, with_keras, with_tensorflow))
 ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def double() -> Iterator[None]:
-    """JAX in float64, compiled in a fifth of the time."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        with jax.enable_x64(True):
-            yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+DOUBLE = functools.partial(jax.enable_x64, True)
 
 
 @pytest.mark.parametrize("edit", with_torch.EDITS)
@@ -52,12 +40,12 @@ def test_torch_nets_that_saw_batches_of_several_sizes(edit: str) -> None:
 
 @pytest.mark.parametrize("edit", with_jax.EDITS)
 def test_jax_nets(edit: str) -> None:
-    check(with_jax.EDITS[edit], JAX[edit], precision=double)
+    check(with_jax.EDITS[edit], JAX[edit], precision=DOUBLE)
 
 
 @pytest.mark.parametrize("edit", ["closure_cell", "nnx_parameter"])
 def test_jax_nets_that_saw_batches_of_several_sizes(edit: str) -> None:
-    check(with_jax.EDITS[edit], JAX[edit], sizes=(1, 8), precision=double)
+    check(with_jax.EDITS[edit], JAX[edit], sizes=(1, 8), precision=DOUBLE)
 
 
 @pytest.mark.parametrize("edit", with_tensorflow.EDITS)
@@ -95,7 +83,7 @@ def test_keras_nets_on_other_backends(edit: str, backend: str) -> None:
 
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_jax_nets(technique: str) -> None:
-    check(with_jax.EDITS["closure_cell"], (technique,), precision=double)
+    check(with_jax.EDITS["closure_cell"], (technique,), precision=DOUBLE)
 
 
 @pytest.mark.parametrize("technique", METHODS)
@@ -131,7 +119,7 @@ def counted(framework: str) -> tuple[Any, Any, list[int], Callable[[float], None
 @pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
 @pytest.mark.parametrize("framework", ["tensorflow", "jax"])
 def test_an_unedited_net_is_traced_once_and_an_edited_one_once_more(framework: str) -> None:
-    with double():
+    with DOUBLE():
         net, x, calls, edit = counted(framework)
 
         def explain(x: Any, k: int) -> Any:
@@ -156,7 +144,7 @@ def test_an_unedited_net_is_traced_once_and_an_edited_one_once_more(framework: s
 @pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
 @pytest.mark.parametrize("framework", ["tensorflow", "jax"])
 def test_a_net_toggled_between_two_states_is_traced_once_for_each(framework: str) -> None:
-    with double():
+    with DOUBLE():
         net, x, calls, edit = counted(framework)
         gradient, counts, values = METHODS["saliency"], [], []
         for scale in (1.0, -2.0, 1.0, -2.0):

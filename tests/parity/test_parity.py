@@ -1,6 +1,7 @@
 """Same weights in, same map out: every technique on three frameworks, and one judge from outside."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,22 +14,31 @@ from tests.parity.measure import FRAMEWORKS, Values, explained, model, precision
 
 pytestmark = any_numbers
 
-SMALLER: dict[str, dict[str, object]] = {
-    "integrated_gradients": {"steps": 6},
-    "smooth": {"samples": 4},
+SMALLER: dict[str, dict[str, dict[str, object]]] = {
+    "fashion": {
+        "integrated_gradients": {"steps": 6},
+        "smooth": {"samples": 4},
+        "expected_gradients": {"samples": 6},
+        "occlusion": {"window": 9, "stride": 5},
+    },
+    "efficientnet_lite0": {
+        "integrated_gradients": {"steps": 2},
+        "smooth": {"samples": 2},
+        "expected_gradients": {"samples": 2},
+        "occlusion": {"window": 80, "stride": 72},
+    },
 }
+"""Techniques of few passes."""
 SIDES = {"fashion": (28, 1), "efficientnet_lite0": (224, 3)}
 
 
 def technique(name: str, net: str) -> Callable[[str], Method]:
     """A technique of few passes, for each framework's order of axes."""
+    smaller: Any = SMALLER[net].get(name, {})
     if name == "expected_gradients":
         return lambda framework: ExpectedGradients(
-            samples=6, baseline=Several([0.0, noise(net, framework)])
+            baseline=Several([0.0, noise(net, framework)]), **smaller
         )
-    smaller = dict(SMALLER.get(name, {}))
-    if name == "occlusion":
-        smaller = {"window": 9, "stride": 5} if net == "fashion" else {"window": 80, "stride": 72}
     method = METHODS[name](**smaller)
     return lambda framework: method
 
@@ -53,6 +63,13 @@ def test_three_frameworks_agree_on_the_fashion_net_in_float32(name: str) -> None
     method = technique(name, "fashion")
     found = [explained(framework, "fashion", "float32", method, 6) for framework in FRAMEWORKS]
     assert spread(found) <= 1e-4
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_mlx_agrees_on_the_fashion_net_in_float32(name: str) -> None:
+    method = technique(name, "fashion")
+    found = [explained(one, "fashion", "float32", method, 6) for one in ("torch", "mlx")]
+    assert spread(found) <= 1e-5
 
 
 @pytest.mark.parametrize("name", METHODS)

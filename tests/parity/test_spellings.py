@@ -4,7 +4,6 @@ numbers as a slow reference in float64, on each framework."""
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-import jax
 import pytest
 
 import backlight
@@ -21,11 +20,8 @@ NEAR_MISSES = {"numbers": near_misses.OF_NUMBERS, "rows": near_misses.OF_ROWS}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def compiled_quickly() -> Iterator[None]:
-    """Programs are small and run once: it is their compilation that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
+def forgotten() -> Iterator[None]:
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     together.cache_clear()
     backlight.forget()
 

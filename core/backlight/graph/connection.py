@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from backlight.graph.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
-from backlight.graph.moves import OTHER, Moves, at_targets, moves_behind, start
+from backlight.graph.moves import OTHER, Move, Moves, at_targets, moves_behind, start
 from backlight.graph.primitives import Family, family
 from backlight.graph.ways import NOWHERE, End, Places, Ways, chosen, looped, tested, union
 from backlight.model import Connection, Cut
@@ -127,11 +127,11 @@ def judged(flow: Dependence, node: Node, end: End, held: Mapping[int, End]) -> E
         return replace(end, moves=(dict.fromkeys(end.behind, OTHER),))
     given = [{node.results[at]: move for at, move in moves.items()} for moves in end.moves]
     if not given and len(results) == 1:
-        given = [{}]
-        alike = first_alike(flow)
+        alike, alone = first_alike(flow), dict[int, Move]()
         for other in (flow.nodes[at].result for at in held):
             if alike[other] == alike[results[0]]:
-                given[0] |= start(flow, other)
+                alone |= start(flow, other)
+        given = [alone]
     elif not given:
         given = [dict.fromkeys(results, OTHER)]
     found = [at_targets(flow, moves_behind(flow, moves, held)) for moves in given]
@@ -173,7 +173,8 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
         blocked = node.primitive in FLAT or not flow.values[value].dtype.differentiable
         own = node.attributes.get("derivatives", (floating,) * len(node.results))[at]
         passing.append(NOWHERE if blocked else floating & own)
-    kept = frozenset(at for at, passes in enumerate(passing) if passes < floating)
+    pairs = enumerate(zip(passing, depending, strict=True))
+    kept = frozenset(at for at, (passes, depends) in pairs if passes < floating & depends)
     minor = family(node) is Family.FIND or node.primitive in COMPARING or is_truth(flow, node)
     end = End(0, word(flow, node), minor, floating, kept)
     return Ways(tuple(passing), depending, (end,) if floating and kept else ())

@@ -60,7 +60,7 @@ class Dependence:
         for node in self.nodes:
             if self.sources.isdisjoint(node.results):
                 self._follow(node)
-        self.needed = self._needed()
+        self.needed = set(graph.needed(graph.targets))
         self.reached = frozenset(self.active)
         self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
@@ -125,7 +125,8 @@ class Dependence:
         self, entry: int, sink: int, most: int, stops: Collection[int] = ()
     ) -> list[int] | None:
         """The positions of the nodes between two values, if those lead nowhere else and nothing else
-        that is touched leads in, but for `stops`, which are taken as they are."""
+        that is touched leads in, but for `stops`, which are taken as they are; None for more than
+        `most` of them too."""
         found: set[int] = set()
         pending = [sink]
         while pending:
@@ -133,9 +134,11 @@ class Dependence:
             if value == entry or value in stops or value not in self.touched:
                 continue
             position = self.producers.get(value)
-            if position is None or value in self.sources or len(found) > most:
+            if position is None or value in self.sources:
                 return None
             if position not in found:
+                if len(found) == most:
+                    return None
                 found.add(position)
                 pending.extend(self.nodes[position].operands)
         return sorted(found)
@@ -198,16 +201,6 @@ class Dependence:
                 found = evaluated(node, known)
             if found is not None and found[0].shape == ():
                 self._numbers[node.result] = found[0]
-
-    def _needed(self) -> set[int]:
-        needed: set[int] = set()
-        pending = list(self.graph.targets)
-        while pending:
-            position = self.producers.get(pending.pop())
-            if position is not None and position not in needed:
-                needed.add(position)
-                pending.extend(self.nodes[position].operands)
-        return needed
 
     def _leading(self) -> set[int]:
         """The values from which derivatives reach a target."""

@@ -132,7 +132,7 @@ class Places:
     def _averages(self, node: Node) -> bool:
         """Whether it divides the sums of a pooling by how many numbers they are of."""
         varying = self._varying(node) if node.primitive in ("div", "mul") else []
-        sums = self.flow.producer(varying[0]) if len(varying) == 1 else None
+        sums = self.flow.producer(*varying) if len(varying) == 1 else None
         return sums is not None and sums.primitive == "avg_pool"
 
     def _shifts(self, node: Node) -> bool:

@@ -47,7 +47,7 @@ def folded(flow: Dependence, unit: Unit, scales: bool, taken: Mapping[int, Unit]
     value, output, kept = unit.output, unit.output, 0
     shifted, spread = linear.bias is not None, False
     while (position := flow.sole_user(value)) is not None:
-        step = step_of(flow, position, value, axes)
+        step = step_of(flow, position, value)
         kind = taken[position].kind if position in taken else None
         if step is None or kind not in FOLDED:
             break
@@ -86,7 +86,7 @@ def moved(flow: Dependence, unit: Unit, taken: Mapping[int, Unit]) -> Unit:
         elif step.effect in SHIFTS:
             spread |= any(axes[axis] is None for axis in step.varies)
     while (position := flow.sole_user(unit.output)) is not None and position not in taken:
-        behind = step_of(flow, position, unit.output, axes)
+        behind = step_of(flow, position, unit.output)
         if behind is None or behind.moves is None or spread or loses(axes, behind.moves):
             break
         axes = tuple(None if axis is None else axes[axis] for axis in behind.moves)
@@ -106,16 +106,14 @@ def loses(axes: tuple[int | None, ...], moves: tuple[int | None, ...]) -> bool:
     return any(axis is not None and axis not in left for axis in axes)
 
 
-def step_of(
-    flow: Dependence, position: int, value: int, axes: tuple[int | None, ...]
-) -> Step | None:
+def step_of(flow: Dependence, position: int, value: int) -> Step | None:
     """The move, shift or scale by constants that a node is."""
     node = flow.nodes[position]
     places = [place for place, operand in enumerate(node.operands) if operand == value]
     if len(places) != 1 or len(node.results) != 1 or node.result not in flow.active:
         return None
     (place,) = places
-    if (moves := moves_of(flow, node, axes)) is not None:
+    if (moves := moves_of(flow, node)) is not None:
         return Step(position, place, "move", moves=moves)
     if flow.shape(node.result) != flow.shape(value):
         return None
@@ -134,9 +132,7 @@ def step_of(
     return Step(position, place, effect, others[0], differing(flow, others[0], rank))
 
 
-def moves_of(
-    flow: Dependence, node: Node, axes: tuple[int | None, ...]
-) -> tuple[int | None, ...] | None:
+def moves_of(flow: Dependence, node: Node) -> tuple[int | None, ...] | None:
     """For each axis of the result the axis it was, None where numbers are laid out anew, of a node that
     only moves them."""
     if node.primitive == "transpose":
@@ -154,7 +150,7 @@ def moves_of(
             one, other = one - 1, other - 1
         elif after[other] == 1:
             other -= 1
-        elif before[one] == 1 and axes[one] is None:
+        elif before[one] == 1:
             one -= 1
         else:
             break

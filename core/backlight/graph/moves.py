@@ -55,6 +55,8 @@ POWERS = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0, "abs": 
 SUMS = frozenset({"sum", "mean", "cumsum"})
 EXTREMA = frozenset({"max", "min"})
 INVARIANT = frozenset({"softmax", "log_softmax"})
+TOGETHER = frozenset({"concat", "stack", "logaddexp"})
+"""Whose results move as their operands do, if all do alike."""
 
 
 def start(flow: Dependence, value: int) -> dict[int, Move]:
@@ -130,10 +132,11 @@ def result_of(flow: Dependence, node: Node, given: Given) -> Move | None:
         return multiplied(flow, node, given)
     if name == "dot":
         return contracted(flow, node, given)
-    if first is None or len(moved) > 1:
-        alike = name in ("concat", "stack", "logaddexp") and len(set(given)) == 1
-        if not alike or first is None:
-            return OTHER
+    numbers = zip(node.operands, given, strict=True)
+    real = [move for value, move in numbers if flow.values[value].dtype.differentiable]
+    alike = len(real) == 1 or (name in TOGETHER and len(set(real)) == 1) or name == "pow"
+    if first is None or not alike:
+        return OTHER
     if name in ("exp", "exp2"):
         degree = first.degree * (math.log(2) if name == "exp2" else 1)
         return replace(first, how=How.FACTOR, degree=degree) if is_shift(first) else OTHER

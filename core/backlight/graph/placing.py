@@ -123,8 +123,6 @@ def padded(axes: Axes, place: int, low: int, high: int, interior: int = 0) -> Ax
     if low < 0 or high < 0:
         left = length + min(low, 0) + min(high, 0)
         return padded(cut(axes, place, max(-low, 0), left), place, max(low, 0), max(high, 0))
-    if not low and not high:
-        return axes
     atom = only(axes[place])
     if atom is not None and atom.role is not Role.EXAMPLES:
         return stretched(axes, place, low + length + high, 1, -low)

@@ -48,9 +48,8 @@ def is_rectified(flow: Dependence, unit: Unit, known: set[int]) -> bool:
     averages = kind is Kind.SUM and node.primitive in AVERAGES
     sums = kind in (Kind.ADD, Kind.SHIFT) and node.primitive == "add"
     products = kind in (Kind.MUL, Kind.SCALE) and node.primitive == "mul"
-    if kind in KEEPING or averages:
-        return all(value in known for value in unit.inputs) and constants_too(flow, node, known)
-    return (sums or products) and constants_too(flow, node, known)
+    stays = kind in KEEPING or averages or sums or products
+    return stays and constants_too(flow, node, known)
 
 
 def is_moved(flow: Dependence, node: Node, known: set[int]) -> bool:

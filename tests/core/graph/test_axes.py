@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.graph.atoms import Atom, Joined, Role, atoms_in, length_of
+from backlight.graph.alignment import shifted
+from backlight.graph.atoms import Atom, Joined, Role, atoms_in, length_of, other
 from backlight.graph.axes import GraphAxes
 from tests.core.graph.nets import Net, influence
 
@@ -69,6 +70,48 @@ def coordinates(axes, axis: int) -> np.ndarray:
             here = (here[:, None] + step).reshape(-1)
         total = total + here.reshape([-1 if i == place else 1 for i in range(len(axes))])
     return total
+
+
+def test_the_middle_of_what_goes_moves_places_within_parts() -> None:
+    """The first places of a class token and 4 patches, and the patches behind them."""
+    patches = (Atom(Role.PLACES, 4, (0, 1), stride=2.0),)
+    axis = (Joined((other(2), patches)),)
+    moved = (Atom(Role.PLACES, 4, (0, 1), stride=2.0, offset=0.5),)
+    assert shifted(axis, (0, 1), 0, 0.5) == (Joined((other(2), moved)),)
+    assert shifted(axis, (0, 2), 0, 0.5) is None
+
+
+def test_places_that_go_on_behind_a_token_are_one_row() -> None:
+    net = Net((2, 24))
+    parts = [net.slice(net.inputs[0], 1, *ends) for ends in ((0, 12), (12, 24))]
+    first = net.op("concat", net.array(np.zeros((2, 1))), parts[0], axis=1)
+    whole = net.op("concat", first, parts[1], axis=1)
+    assert along(net, whole, 1) == [(24, 1.0, 0.0)]
+
+
+def test_places_that_are_picked_by_number() -> None:
+    """What an example picks stays that example's; what numbers in the code pick is known no more."""
+    net = Net((2, 24))
+    highest = net.op("argmax", net.inputs[0], axis=1)
+    of_each = net.op("take", net.inputs[0], highest, axis=1)
+    fixed = net.op("take", net.inputs[0], net.array(np.array([3, 1, 2])), axis=1)
+    assert [roles(net, value) for value in (of_each, fixed)] == [[["E"], ["E"]], [["E"], ["?"]]]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_windows_of_one_place_leave_rows_and_columns_as_they_are(transposed: bool) -> None:
+    net = Net((2, 3, 6, 4))
+    flat = net.reshape(net.inputs[0], 2, 3, 24)
+    mixed = net.conv(flat, channels=5, size=1, transposed=transposed)
+    assert roles(net, mixed) == [["E"], ["C"], ["P2", "P3"]]
+
+
+def test_what_is_empty_stays_empty() -> None:
+    """Beside nothing, places stay what they are."""
+    net = Net((2, 24))
+    empty = net.array(np.zeros((2, 0)))
+    joined = net.op("concat", empty, net.inputs[0], axis=1)
+    assert along(net, joined, 1) == [(24, 1.0, 0.0)]
 
 
 def two_convolutions(net: Net) -> int:

@@ -128,6 +128,17 @@ def test_what_is_taken_away_and_stays_is_cut() -> None:
     assert connection(build.between([x], [build.do("div", e, turned)])) == cut
 
 
+def test_what_is_taken_away_from_all_but_one_class_is_cut() -> None:
+    """A softmax over what was shifted, and a class of its own that was not."""
+    build = Building()
+    x = build.input(4, 6)
+    highest = build.do("stop_gradient", build.do("max", x, axes=(1,), keepdims=True))
+    classes = build.do("concat", build.do("sub", x, highest), build.weight(4, 1), axis=1)
+    graph = build.between([x], [build.do("softmax", classes, axes=(1,))])
+    cut = Cut("stop_gradient", "stop_gradient")
+    assert connection(graph) == Connection((True,), (True,), (cut,))
+
+
 def test_the_derivative_of_a_rounded_value_may_be_put_in_by_a_sum() -> None:
     build = Building()
     x = build.input(4, 6)
@@ -136,3 +147,25 @@ def test_the_derivative_of_a_rounded_value_may_be_put_in_by_a_sum() -> None:
     sums = build.do("sub", hard, build.do("stop_gradient", soft))
     graph = build.between([x], [build.do("add", sums, soft)])
     assert connection(graph) == Connection((True,), (True,))
+
+
+def test_what_is_chosen_where_numbers_equal_one_alone_does_not_count() -> None:
+    for primitive, order in (("eq", (0, 1)), ("ne", (1, 0))):
+        build = Building()
+        x = build.input(4, 6)
+        ways = build.do("round", x), build.do("tanh", x)
+        first, second = (ways[at] for at in order)
+        graph = build.between([x], [build.do("select", build.do(primitive, x, 0.0), first, second)])
+        assert connection(graph) == Connection((True,), (True,))
+        second, first = first, second
+        graph = build.between([x], [build.do("select", build.do(primitive, x, 0.0), first, second)])
+        assert connection(graph) == Connection((True,), (True,), (Cut("round", "round"),))
+
+
+def test_what_is_rounded_before_a_derivative_is_put_in_stays_cut() -> None:
+    build = Building()
+    x = build.input(4, 6)
+    soft = build.do("tanh", build.do("round", x, place="before"))
+    rest = build.do("stop_gradient", build.do("sub", build.do("round", soft), soft))
+    graph = build.between([x], [build.do("add", soft, rest)])
+    assert connection(graph) == Connection((False,), (True,), (Cut("before", "round"),))

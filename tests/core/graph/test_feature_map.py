@@ -323,3 +323,27 @@ def test_a_class_token_with_its_patches_as_the_output() -> None:
     found = chosen(net)
     assert found is not None
     assert (found.name, found.beside) == ("last.norm", ())
+
+
+def test_more_tokens_than_places_tell_nothing_of_the_places() -> None:
+    """Nine patches beside twelve other tokens, which alone are read."""
+    net = Net((2, 3, 12, 12))
+    x = net.op("concat", net.weight(2, 12, 4), tokens(net, body(net)), axis=1)
+    x = block(net, block(net, x, "first"), "last")
+    net.score(net.linear(net.mean(net.slice(x, 1, 0, 12), 1), 5))
+    found = chosen(net)
+    assert found is not None
+    assert (found.name, found.grid.shape) == ("last.norm", (3, 3))
+
+
+def test_branches_of_rows_and_columns_that_meet() -> None:
+    """No value before both branches has all places, but the input's own parts."""
+    net = Net((2, 3, 24, 24))
+    x = net.conv(net.inputs[0], channels=4, pad=1)
+    rows, columns = net.mean(x, 3, keepdims=True), net.mean(x, 2, keepdims=True)
+    left = net.relu(net.op("add", rows, columns), "left")
+    right = net.relu(net.op("mul", rows, columns), "right")
+    net.score(net.linear(net.op("concat", net.mean(left, 2, 3), net.mean(right, 2, 3), axis=1), 5))
+    found = chosen(net)
+    assert found is not None
+    assert (found.name, found.beside) == ("right", ("left",))

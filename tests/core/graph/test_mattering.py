@@ -37,6 +37,28 @@ def convolved(b: Building, x: int) -> int:
     return b.do("index", value, axis=1, at=2)
 
 
+def mean_that_stays(b: Building, x: int) -> int:
+    wide = b.do("reshape", x, shape=(2, 6, 1))
+    mean = b.do("mean", b.do("mul", wide, b.weight(3)), axes=(2,), keepdims=True)
+    return b.do("reshape", mean, shape=(2, 6))
+
+
+def bias(b: Building, x: int) -> int:
+    """Of a product of another input."""
+    other = b.input(2, 5)
+    b.graph.rows = frozenset({other})
+    return b.do("dot", other, b.weight(5, 6), x, equation="ab,bc->ac")
+
+
+def asked(b: Building, x: int) -> int:
+    """Three queries of two numbers each, which look at other keys."""
+    value = b.graph.value((2, 3, 2))
+    b.samples[value] = np.zeros((2, 3, 2))
+    keys = b.weight(2, 4, 2)
+    b.graph.node("attention", (b.do("reshape", x, shape=(2, 3, 2)), keys, keys), (value,), {})
+    return b.do("reshape", value, shape=(2, 6))
+
+
 PLACES: dict[str, tuple[Net, int, set[int]]] = {
     "spread": (lambda b, x: b.do("pad", x, 0.0, low=(0, 1), high=(0, 0), interior=(0, 2)), 7, {2}),
     "between": (
@@ -49,6 +71,14 @@ PLACES: dict[str, tuple[Net, int, set[int]]] = {
     "at each place by itself": (convolved, 3, {3}),
     "sums so far": (lambda b, x: b.do("cumsum", x, axis=1), 2, {0, 1, 2, 3, 4, 5}),
     "backwards": (lambda b, x: b.do("flip", x, axes=(1,)), 1, {4}),
+    "a mean beside them": (
+        lambda b, x: b.do("mean", b.do("reshape", x, shape=(2, 6, 1)), axes=(2,)),
+        3,
+        {3},
+    ),
+    "a mean beside them that stays": (mean_that_stays, 3, {3}),
+    "a bias": (bias, 3, {3}),
+    "what is asked in attention": (asked, 3, {2, 3}),
     "rolled": (lambda b, x: b.do("roll", x, shifts=(2,), axes=(1,)), 1, {5}),
 }
 

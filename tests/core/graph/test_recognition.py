@@ -256,6 +256,31 @@ def test_biases_scales_and_shifts_are_folded() -> None:
     assert joined.described.last
 
 
+def test_what_is_read_elsewhere_too_folds_nothing() -> None:
+    for kept in (False, True):
+        build = Building()
+        z = build.dense(build.input(4, 6), 5)
+        biased = build.do("add", z, build.weight(5))
+        ends = (
+            [build.do("tanh", biased)] if kept else [build.do("tanh", biased), build.do("sin", z)]
+        )
+        graph = build.between([0], ends)
+        graph.kept = frozenset({z}) if kept else frozenset()
+        units = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+        assert [unit.kind for unit in units][:2] == [Kind.DENSE, Kind.SHIFT]
+        assert units[0].output == z
+
+
+def test_a_rectifier_behind_a_move_makes_a_neuron() -> None:
+    build = Building()
+    z = build.do("reshape", build.dense(build.input(4, 6), 8), shape=(2, 2, 8))
+    graph = build.between([0], [build.do("relu", z)])
+    units = recognise(graph, For(frozenset({Kind.NEURON}))).units
+    assert [(unit.kind, [part.output for part in unit.parts[:1]]) for unit in units] == [
+        (Kind.NEURON, [z])
+    ]
+
+
 def test_a_bias_behind_heads_that_are_taken_apart_is_one() -> None:
     """A scale behind it, for each channel of each head, is on no axis of the weight."""
     build = Building()
@@ -283,6 +308,29 @@ def test_what_the_value_chooses_is_other() -> None:
     (dense, product) = recognise(graph, NoRules()).units
     assert (dense.kind, product.kind) == (Kind.DENSE, Kind.OTHER)
     assert not product.replayable
+    assert not product.described.chosen
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_bias_that_the_value_chooses_is_told(chosen: bool) -> None:
+    build = Building()
+    x = build.input(4, 6)
+    bias = build.weight(6, 3)
+    bias = build.do("take", bias, build.do("argmax", x if chosen else bias, axis=1), axis=0)
+    bias = bias if chosen else build.do("mean", bias, axes=(0,))
+    graph = build.between([x], [build.do("add", build.dense(x, 3), bias)])
+    assert recognise(graph, NoRules()).units[-1].described.chosen is chosen
+
+
+def test_functions_of_no_numbers_have_no_name_and_no_harm_is_done() -> None:
+    build = Building()
+    h = build.do("tanh", build.input(0, 8))
+    gate = build.do(
+        "reshape", build.do("sigmoid", build.do("reshape", h, shape=(0,))), shape=(0, 8)
+    )
+    graph = build.between([0], [build.do("mul", h, gate)])
+    found = [unit.kind for unit in recognise(graph, NoRules()).units]
+    assert found[0] is Kind.TANH
 
 
 def test_what_only_a_test_reads_is_no_operation_of_its_own() -> None:

@@ -71,3 +71,41 @@ def test_folded(name: str, biased: bool) -> None:
         elif node.primitive == "transpose":
             result = result.transpose(node.attributes["permutation"])
     np.testing.assert_allclose(result + found.get("bias", 0.0), build.samples[last], rtol=1e-12)
+
+
+def test_weights_on_the_left_are_folded_along_the_axis_that_is_theirs() -> None:
+    """W x, columns for examples, of a layer with one number for each row of the result."""
+    build = Building()
+    x, weight, bias, scale = (
+        build.input(6, 4),
+        build.weight(5, 6),
+        build.weight(5, 1),
+        build.weight(5, 1),
+    )
+    z = build.do("dot", weight, x, equation="ab,bc->ac")
+    last = build.do("mul", build.do("add", z, bias), scale)
+    graph = build.between([x], [build.do("tanh", last)])
+    (unit, _) = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert unit.linear is not None
+    assert (unit.output, unit.linear.axes) == (last, (0, None))
+    found: Any = folded_params(
+        graph, unit.linear, lambda value: cast(Array, build.samples[value]), cast(Arrays, np)
+    )
+    result = found["weight"] @ build.samples[x] + found["bias"]
+    np.testing.assert_allclose(result, build.samples[last], rtol=1e-12)
+
+
+def test_an_axis_of_the_weight_of_length_1_may_go_before_a_scale() -> None:
+    build = Building()
+    x, weight, scale = build.input(4, 6), build.weight(6, 5, 1), build.weight(5)
+    z = build.do("reshape", build.do("dot", x, weight, equation="ab,bcd->acd"), shape=(4, 5))
+    last = build.do("mul", z, scale)
+    graph = build.between([x], [build.do("tanh", last)])
+    (unit, _) = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert unit.linear is not None
+    assert unit.output == last
+    found: Any = folded_params(
+        graph, unit.linear, lambda value: cast(Array, build.samples[value]), cast(Arrays, np)
+    )
+    result = np.einsum("ab,bcd->ac", build.samples[x], found["weight"])
+    np.testing.assert_allclose(result, build.samples[last], rtol=1e-12)

@@ -278,7 +278,6 @@ def precision() -> Any:
         return nullcontext()
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", True)  # compiling takes a fifth of the time
     return jax.enable_x64(True)
 
 
