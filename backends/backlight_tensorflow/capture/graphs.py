@@ -104,7 +104,8 @@ class Capture:
                 for place in step.operands
             ]
             if at + 1 < len(group.steps):
-                results = [self.graph.value(step.shape, self.graph.values[given[0]].dtype)]
+                like = self.graph.values[given[0]]
+                results = [self.graph.value(step.shape, like.dtype, bits=like.bits)]
                 self._before[results[0]] = given[0]
             else:
                 results = [self._result(value) for value in group.outputs]

@@ -205,7 +205,9 @@ class Values:
         given = [self._function_result(*edge) for edge in edges]
         operands = [Operand(one, self._graph.shape(one), torch.float32, True) for one in given]
         results = [
-            self._graph.value(tuple(map(int, held.shape)), dtype_of(held.dtype))
+            self._graph.value(
+                tuple(map(int, held.shape)), dtype_of(held.dtype), bits=8 * held.dtype.itemsize
+            )
             for held in node._input_metadata
         ]
         self._by_edge.update(((node, number), value) for number, value in enumerate(results))
