@@ -27,10 +27,10 @@ $(DEMO)/installed: requirements/demo.txt requirements/demo-$(FRAMEWORK).txt pypr
 	$(DEMO)/bin/python -m pip install --quiet --no-compile --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: $(DEMO)/installed  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=jax, tensorflow or torch
+demo: $(DEMO)/installed  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=jax, mlx, tensorflow or torch
 	$(DEMO)/bin/backlight demo --framework $(FRAMEWORK)
 
-test: $(INSTALLED)  ## Run every test, on all three frameworks
+test: $(INSTALLED)  ## Run every test, on all four frameworks
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: format lint types imports test  ## All that must be green: format, lint, types, imports, tests

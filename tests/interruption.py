@@ -82,7 +82,8 @@ def of_torch() -> Subject:
     import torch
     from torch import nn
 
-    from backlight_torch import exported, nets
+    from backlight_torch import exported
+    from backlight_torch.calls import registering
     from backlight_torch.engine import running
 
     torch.manual_seed(0)
@@ -121,7 +122,6 @@ def of_torch() -> Subject:
 
     def state() -> object:
         overlaps = (running.without_cudnn, running.without_compilation)
-        local = exported._running
         return [
             *common(),
             [(list(vars(module)), module.training) for module in modules],
@@ -140,9 +140,9 @@ def of_torch() -> Subject:
             torch._C._len_torch_dispatch_stack(),
             dict(running._held),
             running._lock.locked(),
-            nets.registering.locked(),
+            registering.locked(),
             [(overlap.calls, overlap.open, overlap.lock.locked()) for overlap in overlaps],
-            (getattr(local, "follower", None), getattr(local, "visits", None)),
+            exported._followed.get(),
         ]
 
     return Subject({**calls(net, pictures(2, 1, 6, 6), "2"), **more}, state)

@@ -4,7 +4,6 @@ Each function works on array-api-strict arrays as the standard's does. Given a `
 NumPy, notes the operation and its derivative, written out here by hand, and gives a `Traced` value.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -17,6 +16,7 @@ import numpy as np
 from backlight.arrays import Arrays
 from backlight.operations import LINEAR, UNARY, Kind, Operation
 from backlight.rules import Application, Rules
+from backlight.testing import reference
 
 Raw = np.ndarray
 Pull = Callable[..., Sequence[Raw | None]]
@@ -220,9 +220,7 @@ def convolution(x: Traced, weight: Raw, bias: Raw | None = None, padding: int = 
     around = ((0, 0), (0, 0), (padding, padding), (padding, padding))
 
     def run(x: Raw, weight: Raw, bias: Raw | None = None) -> Raw:
-        padded = np.pad(x, around)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
-        out = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
+        out = reference.convolve(np.pad(x, around), weight)
         return out if bias is None else out + bias[:, None, None]
 
     def pull(g: Raw, out: Raw, x: Raw, weight: Raw, bias: object = None) -> list[Raw | None]:
@@ -243,9 +241,7 @@ def max_pool(x: Traced, size: int, stride: int) -> Traced:
     """Over the last two axes; of equal numbers the first wins."""
 
     def windows(x: Raw) -> Raw:
-        seen = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(-2, -1))
-        seen = seen[..., ::stride, ::stride, :, :]
-        return seen.reshape(*seen.shape[:-2], size * size)
+        return reference.pool_windows(x, size, stride)
 
     def pull(g: Raw, out: Raw, x: Raw) -> list[Raw]:
         winner = windows(x).argmax(-1)
@@ -263,8 +259,7 @@ def softmax(x: Traced, axis: int = -1) -> Traced:
     axis %= x.ndim
 
     def run(x: Raw) -> Raw:
-        high = np.exp(x - x.max(axis, keepdims=True))
-        return high / high.sum(axis, keepdims=True)
+        return reference.softmax(x, axis)
 
     def pull(g: Raw, y: Raw, x: Raw) -> list[Raw]:
         return [y * (g - (g * y).sum(axis, keepdims=True))]
@@ -319,7 +314,7 @@ def layer_norm(x: Traced, epsilon: float = 1e-5) -> Traced:
         return frozen(g - y * (g * y).mean(-1, keepdims=True), y, x)
 
     def run(x: Raw) -> Raw:
-        return (x - x.mean(-1, keepdims=True)) / size(x)
+        return reference.normalise(x, epsilon)
 
     return x.tape.note(Step(Kind.NORMALIZATION, "layer_norm", run, pull, [x], frozen=frozen))
 
@@ -329,23 +324,20 @@ def relu(x: Traced) -> Traced:
     return unary(Kind.RELU, x, lambda x: np.maximum(x, 0), lambda x, y: x > 0)
 
 
-erf = np.vectorize(math.erf)
-
-
 def elementwise(kind: Kind, f: Callable, slope: Callable) -> Callable[[Traced], Traced]:
     return lifted(lambda x: unary(kind, x, f, lambda x, y: slope(x)))
 
 
 sigmoid = elementwise(
     Kind.SIGMOID,
-    lambda x: 1 / (1 + np.exp(-x)),
+    reference.sigmoid,
     lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
 )
 relu6 = elementwise(Kind.RELU6, lambda x: np.clip(x, 0, 6), lambda x: (x > 0) & (x < 6))
 gelu = elementwise(
     Kind.GELU,
-    lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
-    lambda x: (1 + erf(x / np.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
+    reference.gelu,
+    lambda x: (1 + reference.erf(x / np.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
 )
 hard_swish = elementwise(
     Kind.HARD_SWISH,

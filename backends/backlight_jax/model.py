@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.arrays import Array, Arrays, Channels, shape_of
-from backlight.errors import BacklightError, InputError, ModelError, SiteError
+from backlight.errors import BacklightError, ModelError
 from backlight.graph.connection import connection
 from backlight.graph.graph import Graph
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Options, Site
-from backlight.net_model import NetModel, Question
+from backlight.net_model import NetModel, Question, model_errors
 from backlight.operations import Operation
 from backlight.outputs import Outputs
 from backlight.rules import Rules
 from backlight.scores import Score
 from backlight.tree import Tree, leaves
-from backlight_jax.capture.scored import explained, scored
+from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.gradients import gradient_pass
-from backlight_jax.engine.passes import failures, forward_pass
+from backlight_jax.engine.passes import OUT_OF_MEMORY, forward_pass
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
@@ -86,7 +86,8 @@ class JaxModel(NetModel):
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         place, point, trace, arrays = self._placed(asked)
-        starts = self._starts(asked, place)
+        attributed = map(shape_of, leaves(asked.inputs.attributed))
+        starts = self._starts(asked, list(attributed) if place is None else [place.shape])
         key = "gradient", score.recipe, place and place.key, asked.rules, rows_of(starts)
         compiled = trace.compiled(
             key, lambda: gradient_pass(trace, score, place, asked.rules, starts)
@@ -100,12 +101,12 @@ class JaxModel(NetModel):
         place, _, trace, _ = self._placed(asked)
         return trace.compiled(
             ("operations", score and score.recipe, place and place.key, rules),
-            lambda: explained(trace, score, place, rules).recognised.operations,
+            lambda: scored(trace, score, place).explained(rules).recognised.operations,
         )
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         place, _, trace, _ = self._placed(asked)
-        with failures():
+        with model_errors(OUT_OF_MEMORY):
             found = connection(scored(trace, score, place).looked_into)
         if asked.at is None:
             return found
@@ -118,7 +119,7 @@ class JaxModel(NetModel):
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         trace, arrays = self._traced(self.prepare(inputs))
-        place = trace.place(at)
+        place = trace.sites.place(at)
         key = "activation", place.key
         (found,) = trace.compiled(key, lambda: forward_pass(trace, None, place))(arrays)
         return cast(Array, place.shown(found))
@@ -143,7 +144,7 @@ class JaxModel(NetModel):
         return cast(Array, native)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
-        with failures():
+        with model_errors(OUT_OF_MEMORY):
             return np.asarray(array)
 
     def is_floating(self, array: Array) -> bool:
@@ -155,25 +156,6 @@ class JaxModel(NetModel):
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 return leaf
         return None
-
-    def _starts(self, asked: Question, place: Place | None) -> list[Any] | None:
-        """The reference's arrays, checked against the value's; None without one."""
-        if asked.reference is None:
-            return None
-        starts = list(map(self._native, leaves(asked.reference)))
-        attributed = map(shape_of, leaves(asked.inputs.attributed))
-        shapes = list(attributed) if place is None else [place.shape]
-        given = [shape_of(start) for start in starts]
-        fits = len(given) == len(shapes) and all(
-            one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
-            for one, shape in zip(given, shapes, strict=True)
-        )
-        if not fits:
-            raise InputError(
-                f"A reference is shaped like the value, {shapes}, or has length 1 on axis 0; "
-                f"got {given}."
-            )
-        return starts
 
     def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
         """The trace for these inputs, and the arrays to call it with."""
@@ -203,17 +185,8 @@ class JaxModel(NetModel):
         trace, arrays = self._traced(asked.inputs)
         if asked.at is None:
             return None, None, trace, arrays
-        place = trace.place(asked.at)
-        if asked.value is None:
-            return place, None, trace, arrays
-        (given,) = leaves(asked.value)
-        point = self._native(given)
-        if shape_of(point) != place.shape:
-            raise SiteError(
-                f"The value for the site {asked.at!r} must have shape {place.shape} for these "
-                f"inputs, got {shape_of(point)}."
-            )
-        return place, point, trace, arrays
+        place = trace.sites.place(asked.at)
+        return place, self._point(asked, place.shape), trace, arrays
 
 
 def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:

@@ -2,10 +2,11 @@
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from backlight.hooks import hookimpl
-from backlight.inputs import Inputs
+from backlight.inputs import arrays_in
+from backlight.keras_layers import is_keras, keras_backend
 from backlight.model import Model, Options
 
 backlight_api = 1
@@ -17,7 +18,7 @@ def backlight_wrap(
 ) -> Model | None:
     if framework not in (None, "jax") or belongs_to_another(net):
         return None
-    if framework is None and not (is_jax(net) or fed_with_jax(inputs)):
+    if framework is None and not (is_jax(net) or any(map(is_array, arrays_in(inputs)))):
         return None
     if not callable(net) and not is_linen_pair(net):
         return None
@@ -63,38 +64,14 @@ def is_linen_pair(net: object) -> bool:
     )
 
 
-def is_keras(net: object) -> bool:
-    """A Keras layer or model."""
-    keras = sys.modules.get("keras")
-    layer = getattr(keras, "Layer", None)
-    return isinstance(layer, type) and isinstance(net, layer)
-
-
 def belongs_to_another(net: object) -> bool:
     """A Keras model that computes with another framework, or another framework's module."""
     if is_keras(net):
-        return bool(sys.modules["keras"].backend.backend() != "jax")
+        return keras_backend() != "jax"
     owner = getattr(net, "__self__", net)
     return any(
         base.__module__.partition(".")[0] in ("torch", "tensorflow") for base in type(owner).__mro__
     )
-
-
-def fed_with_jax(inputs: object) -> bool:
-    given = inputs.attributed if isinstance(inputs, Inputs) else inputs
-    return any(map(is_array, arrays_in(given)))
-
-
-def arrays_in(value: object) -> Iterator[object]:
-    """The leaves of nested tuples, lists and dicts."""
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from arrays_in(part)
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from arrays_in(part)
-    else:
-        yield value
 
 
 def is_array(value: object) -> bool:

@@ -158,6 +158,16 @@ def split(equation: JaxprEqn) -> Term:
     return Term("split", {"axis": equation.params["axis"], "sizes": sizes})
 
 
+def scattered(primitive: str) -> Put:
+    def put(equation: JaxprEqn) -> Term:
+        numbers, inserted = equation.params["dimension_numbers"], ()
+        axes, inserted = numbers.scatter_dims_to_operand_dims, numbers.inserted_window_dims
+        single = len(axes) == 1 and inserted in ((), axes) and not numbers.operand_batching_dims
+        return Term(primitive, {"axis": axes[0]} if single else {})
+
+    return put
+
+
 def gathered(equation: JaxprEqn) -> Term:
     """`take`, where whole slices along one axis are picked and lie where that was."""
     params, x = equation.params, shape(equation.invars[0])
@@ -310,8 +320,11 @@ TABLE: Mapping[str, Term | Put] = {
     "rem": Term("fmod"),
     "reshape": reshaped,
     "rev": lambda equation: Term("flip", {"axes": tuple(equation.params["dimensions"])}),
-    "scatter": Term("scatter"),
-    "scatter-add": Term("scatter_add"),
+    "iota": lambda equation: Term(
+        "iota", {"shape": equation.params["shape"], "axis": equation.params["dimension"]}
+    ),
+    "scatter": scattered("scatter"),
+    "scatter-add": scattered("scatter_add"),
     "scan": Term("loop"),
     "select_n": selected,
     "slice": sliced,

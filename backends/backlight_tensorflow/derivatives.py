@@ -1,46 +1,45 @@
 """Derivatives at kinks and ties, where TensorFlow's own depend on how a function is written."""
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from backlight.operations import Kind
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.engine.copying import Copy
-from backlight_tensorflow.engine.plans import Unit
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.engine.applications import Applied
 
 REDUCED = {"Max", "Min"}
 RECTIFIERS = {"Relu", "Relu6"}
 
 
-def has_own(unit: Unit) -> bool:
-    """Whether a unit's derivative is written here."""
-    if unit.kind in (Kind.RELU, Kind.RELU6):
-        return unit.core.op.type not in RECTIFIERS or len(unit.nodes) > 1
-    return unit.kind in (Kind.MAX, Kind.MIN) and (unit.core.op.type in REDUCED or is_cut(unit))
-
-
-def is_cut(unit: Unit) -> bool:
-    """Whether it is the maximum or minimum with a constant of no larger shape."""
-    if len(unit.inputs) != 1:
+def has_own(op: "Applied") -> bool:
+    """Whether the derivative of an operation is written here."""
+    if op.kind in (Kind.RELU, Kind.RELU6):
+        return op.core.op.type not in RECTIFIERS or len(op.nodes) > 1
+    if op.kind not in (Kind.MAX, Kind.MIN):
         return False
-    (value,) = unit.inputs
-    before, after = value.tensor.shape, unit.output.tensor.shape
-    return bool(before.rank == after.rank and list(before)[1:] == list(after)[1:])
+    # A maximum or minimum over axes, or with a constant of no larger shape.
+    before, after = op.operands[0].tensor.shape, op.results[0].tensor.shape
+    alike = before.rank == after.rank and list(before)[1:] == list(after)[1:]
+    return op.core.op.type in REDUCED or (len(op.operands) == 1 and alike)
 
 
-def own(run: Copy, unit: Unit, grad: Tensor) -> Tensor:
+def own(op: "Applied", run: Copy, grad: Tensor) -> Tensor:
     """The gradient of the one input from the gradient of the output."""
-    x = run.tensor(unit.inputs[0])
-    zeros = tf.zeros_like(grad)
-    if unit.kind is Kind.RELU:
+    (value,) = op.operands
+    x, zeros = run.tensor(value), tf.zeros_like(grad)
+    if op.kind is Kind.RELU:
         return tf.where(x > 0, grad, zeros)
-    if unit.kind is Kind.RELU6:
-        return tf.where((x > 0) & (x < tf.cast(unit.found.constant, x.dtype)), grad, zeros)
-    if unit.core.op.type in REDUCED:
-        return to_first(x, run.tensor(unit.core.inputs[1]), run.tensor(unit.output), grad)
-    (other,) = [value for value in unit.core.inputs if value is not unit.inputs[0]]
+    if op.kind is Kind.RELU6:
+        return tf.where((x > 0) & (x < tf.cast(op.unit.constant, x.dtype)), grad, zeros)
+    if op.core.op.type in REDUCED:
+        return to_first(x, run.tensor(op.core.inputs[1]), run.tensor(op.results[0]), grad)
+    (other,) = [each for each in op.core.inputs if each is not value]
     constant = run.tensor(other)
-    wins = x > constant if unit.kind is Kind.MAX else x < constant
-    return tf.where(wins, grad, zeros)
+    return tf.where(x > constant if op.kind is Kind.MAX else x < constant, grad, zeros)
 
 
 def to_first(x: Tensor, axes: Tensor, extremum: Tensor, grad: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from backlight_tensorflow.capture.flattening import Flat, Node, Value
-from backlight_tensorflow.capture.grouping import Group, Surroundings
-from backlight_tensorflow.engine.copying import has_users_gradient
+from backlight_tensorflow.capture.grouping import Group, Surroundings, whole
+from backlight_tensorflow.engine.copying import users_gradient
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 CHOICES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -23,8 +23,8 @@ def kept_whole(around: Surroundings, node: Node, opens: Callable[[Group], bool])
     if node.op.type in LOOPS:
         return loop(around, node)
     if node.op.type in CHOICES:
-        return Group.whole("loop", [node], node, node.inputs, node.outputs)
-    if node.op.type != "IdentityN" or not has_users_gradient(node):
+        return whole("loop", [node], node, node.inputs, node.outputs)
+    if node.op.type != "IdentityN" or not users_gradient(node) is not None:
         return None
     found = function(around, node)
     return None if found is not None and found.body is not None and opens(found) else found
@@ -43,7 +43,7 @@ def function(around: Surroundings, node: Node) -> Group | None:
     arguments = [value for value, result in pairs if not around.is_used(result)]
     if around.touched.isdisjoint(arguments):
         return None
-    inside, whole = {node}, True
+    inside, complete = {node}, True
     waiting = [value for value in results if value in around.touched]
     while waiting:
         value = waiting.pop()
@@ -51,16 +51,16 @@ def function(around: Surroundings, node: Node) -> Group | None:
         if value in arguments or before in inside:
             continue
         if before is None or value in around.sources:
-            whole = False
+            complete = False
             continue
         inside.add(before)
         waiting.extend(each for each in before.inputs if each in around.touched)
     hidden = [value for each in inside - {node} for value in each.outputs]
-    if not whole or not all(is_hidden(around, value, inside) for value in hidden):
-        return Group.whole("other", [node], node, node.inputs, node.outputs, replayable=False)
+    if not complete or not all(is_hidden(around, value, inside) for value in hidden):
+        return whole("other", [node], node, node.inputs, node.outputs, replayable=False)
     nodes = [each for each in around.nodes if each in inside]
     body = Flat(arguments, results, list(around.nodes))
-    return Group.whole("call", nodes, node, arguments, outputs, body)
+    return whole("call", nodes, node, arguments, outputs, body=body)
 
 
 def is_hidden(around: Surroundings, value: Value, inside: set[Node]) -> bool:
@@ -84,4 +84,4 @@ def loop(around: Surroundings, node: Node) -> Group:
         value for value in (*inputs, *filter(around.is_used, outputs))
         if value.tensor.dtype == tf.variant and value in around.touched
     ]  # fmt: skip
-    return Group.whole("loop", nodes, node, inputs, outputs, replayable=not lists)
+    return whole("loop", nodes, node, inputs, outputs, replayable=not lists)

@@ -1,6 +1,7 @@
 """A TensorFlow or Keras network as a Model: each verb is a program made from one trace."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +23,7 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
-from backlight_tensorflow.engine.explained import Explained, Found
+from backlight_tensorflow.engine.explained import Explained
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
 from backlight_tensorflow.sites import inner_sites, named_site, require_examples
@@ -63,7 +64,7 @@ class TensorFlowModel(NetModel):
         request, traced = self._traced(inputs)
 
         def build(*tensors: Tensor) -> object:
-            return traced.results(traced.copy(tensors))
+            return traced.outputs_with(traced.copy(tensors).tensor)
 
         return self._run(request, traced, ("predict",), build)
 
@@ -73,7 +74,8 @@ class TensorFlowModel(NetModel):
             return traced.output_specs(request)
 
     def _score(self, asked: Question, score: Score) -> Array:
-        return self._evaluated(asked, score, differentiated=False).scores
+        with self._explained(asked, score, run=True) as explained:
+            return explained.scores()
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         attributed = leaves(asked.inputs.attributed)
@@ -82,27 +84,21 @@ class TensorFlowModel(NetModel):
                 "Inputs of integers have no gradient: convert pictures to floating point; for token "
                 "ids differentiate at the embedding, with at='the embedding's name'."
             )
-        found = self._evaluated(asked, score, differentiated=True)
-        activation = found.activation[0] if found.activation else asked.value
-        return asked.answer(
-            found.scores, found.gradients, activation, found.operations, found.reference_scores
-        )
+        with self._explained(asked, score, run=True) as explained:
+            return explained.gradient()
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
-        request, explained = self._explained(asked, score)
-        with self._network.explained(request):
+        with self._explained(asked, score) as explained:
             return explained.operations(rules)
 
     def _connection(self, asked: Question, score: Score) -> Connection:
-        request, explained = self._explained(asked, score)
-        with self._network.explained(request):
+        with self._explained(asked, score) as explained:
             return explained.connection()
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
-        request, explained = self._explained(Question(self.prepare(inputs)), score)
-        with self._network.explained(request):
+        with self._explained(Question(self.prepare(inputs)), score) as explained:
             return explained.named_graph()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
@@ -128,9 +124,8 @@ class TensorFlowModel(NetModel):
         dtype = None
         if np.issubdtype(array.dtype, np.floating):
             dtype = self._network.dtype if like is None else like.dtype
-        if like is None:
-            return cast(Array, tf.constant(array, dtype))
-        with tf.device(like.device):  # type: ignore[attr-defined]
+        device = None if like is None else like.device  # type: ignore[attr-defined]
+        with tf.device(device):
             return cast(Array, tf.constant(array, dtype))
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
@@ -139,20 +134,15 @@ class TensorFlowModel(NetModel):
     def is_floating(self, array: Array) -> bool:
         return bool(array.dtype.is_floating)  # type: ignore[attr-defined]
 
-    def _explained(self, asked: Question, score: Score | None) -> tuple[Request, Explained]:
+    @contextmanager
+    def _explained(
+        self, asked: Question, score: Score | None, run: bool = False
+    ) -> Iterator[Explained]:
+        """What is asked about; errors as the network's, or, where it runs, as the score's."""
         request, traced = self._traced(asked.inputs)
-        given = None if asked.value is None else leaves(asked.value)
-        return request, Explained(traced, request, score, asked.at, given)
-
-    def _evaluated(self, asked: Question, score: Score, *, differentiated: bool) -> Found:
-        request, explained = self._explained(asked, score)
-        if asked.rules is not None:
-            starts = None if asked.reference is None else leaves(asked.reference)
-            with self._network.explained(request, score):
-                return explained.gradient(asked.rules, starts)
-        evaluation = explained.evaluation(differentiated)
-        with self._network.explained(request, score):
-            return evaluation()
+        explained = Explained(traced, request, asked, score)
+        with self._network.explained(request, score if run else None):
+            yield explained
 
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
         """The trace for these inputs, made at the first ones of their kind."""

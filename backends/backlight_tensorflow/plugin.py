@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import backlight
-from backlight.errors import ModelError
+from backlight.inputs import arrays_in
+from backlight.keras_layers import is_keras, keras_backend
 from backlight.model import Model, Options
-from backlight_tensorflow.ownership import holds_tensors, is_keras, is_tensorflow, keras_backend
+from backlight.model_files import load_checked
 
 backlight_api = 1
 
@@ -59,18 +60,14 @@ def _load_keras(path: Path) -> object | None:
         return None
     from backlight_tensorflow.safety import danger_in_keras
 
-    try:
-        danger = danger_in_keras(path)
-        loaded: object = None if danger else keras.models.load_model(path, compile=False)
-    except Exception as error:
-        raise ModelError(
-            f"Keras could not load {path}: {error} If the model has layers of your own, name a "
-            "Python file that builds or loads it instead, as file.py:name. A file of weights alone "
-            "is no model: build the model and call load_weights."
-        ) from error
-    if danger is not None:
-        raise ModelError(f"{path} {danger}")
-    return loaded
+    return load_checked(
+        path,
+        danger_in_keras,
+        lambda path: keras.models.load_model(path, compile=False),
+        "Keras could not load {path}: {error} If the model has layers of your own, name a Python file "
+        "that builds or loads it instead, as file.py:name. A file of weights alone is no model: build "
+        "the model and call load_weights.",
+    )
 
 
 def _load_saved_model(path: Path) -> object | None:
@@ -80,14 +77,29 @@ def _load_saved_model(path: Path) -> object | None:
 
     from backlight_tensorflow.safety import danger_in_saved_model
 
-    try:
-        danger = danger_in_saved_model(path)
-        loaded: object = None if danger else tf.saved_model.load(path)
-    except Exception as error:
-        raise ModelError(
-            f"TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
-            "TensorFlow, or name a Python file that builds it, as file.py:name."
-        ) from error
-    if danger is not None:
-        raise ModelError(f"{path} {danger}")
-    return loaded
+    return load_checked(
+        path,
+        danger_in_saved_model,
+        lambda path: tf.saved_model.load(str(path)),
+        "TensorFlow could not load the SavedModel in {path}: {error} Save it again with this "
+        "TensorFlow, or name a Python file that builds it, as file.py:name.",
+    )
+
+
+def is_tensorflow(net: object) -> bool:
+    """Whether this is a tf.Module, a tf.function or what `tf.saved_model.load` returns."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not hasattr(tf, "Module"):
+        return False
+    if isinstance(net, (tf.Module, tf.types.experimental.Callable)):
+        return callable(net)
+    loaded = isinstance(net, tf.__internal__.tracking.AutoTrackable)
+    return loaded and (callable(net) or hasattr(net, "signatures"))
+
+
+def holds_tensors(inputs: object) -> bool:
+    """Whether inputs are TensorFlow's arrays, or have some."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not hasattr(tf, "Variable"):
+        return False
+    return any(isinstance(one, (tf.Tensor, tf.Variable)) for one in arrays_in(inputs))

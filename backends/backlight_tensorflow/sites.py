@@ -1,7 +1,6 @@
 """The inner values of a trace: what they are called, which are sites, and which a name means."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 from backlight.arrays import shape_of
 from backlight.errors import InputError, SiteError, UnknownNameError
 from backlight.model import Site
+from backlight.named import Uses
 from backlight_tensorflow.capture.flattening import (
     SAME_VALUE,
     SHAPE_ONLY,
@@ -122,7 +122,6 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
     """
     used = set(needed(made.flat.nodes, made.flat.outputs, SHAPE_ONLY))
     calls: dict[str, list[Call]] = {}
-    extents: dict[Call, str] = {}
     for record in records:
         found = [value for value in made.flat.of(record.tensor) if value.node in used]
         if not found:
@@ -131,10 +130,9 @@ def name_layers(made: "Trace", records: Sequence["Record"]) -> None:
         if record.call not in counted:
             counted.append(record.call)
         name = record.path + (f":{len(counted)}" if len(counted) > 1 else "")
-        extents[record.call] = name
+        made.calls[record.call] = name
         name += "" if record.position is None else f"[{record.position}]"
         made.named[name] = Named(name, found[0], record.kind, record.pooled)
-    made.note_calls(extents)
 
 
 def name_operations(made: "Trace", listed: bool) -> None:
@@ -142,18 +140,17 @@ def name_operations(made: "Trace", listed: bool) -> None:
     Keras model."""
     made.by_operation = listed
     names = made.named if listed else made.operations
-    seen: Counter[str] = Counter()
+    uses = Uses()
     for node in needed(made.flat.nodes, made.flat.outputs):
         if node.op.type in SAME_VALUE or made.dependent.isdisjoint(node.outputs):
             continue
-        seen[node.op.name] += 1
-        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
+        name = uses(node.op.name)
         for position, value in enumerate(node.outputs):
             full = name + (f"[{position}]" if len(node.outputs) > 1 else "")
             names[full] = Named(full, value, node.op.type, "Pool" in node.op.type)
 
 
-def places_of(traced: "Trace", calls: Sequence[tuple["Call", str]]) -> dict[Node, str]:
+def places_of(traced: "Trace", calls: Iterable[tuple["Call", str]]) -> dict[Node, str]:
     """Where operations are: the names of the layers that they were made in, the innermost, or their own.
 
     Args:

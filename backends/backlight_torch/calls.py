@@ -1,31 +1,115 @@
-"""Calls of functions inside a net, `relu` or `x + y`, seen and replaced as those of its modules are."""
+"""Calls of modules inside a net, and of functions such as `relu` or `x + y`: seen in this thread as
+they run, and what they give replaced."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, final
+from dataclasses import dataclass
+from threading import Lock, get_ident
+from typing import Any, TypeAlias, final
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from backlight_torch.naming import named
-from backlight_torch.nets import Net
+from backlight.named import Uses
 from backlight_torch.sites import Place, Visitor, results
+
+registering = Lock()
+Hook: TypeAlias = Callable[..., Any]
+
+
+@contextmanager
+def hooked(
+    modules: Mapping[str, nn.Module], leave: Hook, enter: Hook | None = None
+) -> Iterator[None]:
+    """Tell of the calls of modules.
+
+    Args:
+        modules: by name.
+        leave: called after each with its name, the module and what it gives; anything but None that it
+            returns takes the place of that.
+        enter: called before each with its name and the module.
+    """
+    thread, handles = get_ident(), []
+
+    def own(hook: Hook, name: str) -> Hook:
+        def passed(module: nn.Module, inputs: object, *value: object) -> object:
+            """Other threads that run the module pass by."""
+            return hook(name, module, *value) if get_ident() == thread else None
+
+        return passed
+
+    try:
+        for name, module in modules.items():
+            # TorchScript runs its inner modules outside of Python.
+            if not isinstance(module, torch.jit.ScriptModule):
+                with registering:  # two threads at once could be given the same hook number
+                    if enter is not None:
+                        handles.append(module.register_forward_pre_hook(own(enter, name)))
+                    handles.append(module.register_forward_hook(own(leave, name)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def named(modules: Mapping[str, nn.Module]) -> Iterator[Callable[[], str]]:
+    """Follow where the net is: in the innermost module that is being called, `name:2` the second time."""
+    uses, running = Uses(), [""]
+
+    def enter(name: str, module: nn.Module) -> None:
+        running.append(uses(name))
+
+    def leave(name: str, module: nn.Module, value: object) -> None:
+        running.pop()
+
+    with hooked(modules, leave, enter):
+        yield lambda: running[-1]
+
+
+@contextmanager
+def visited(modules: Mapping[str, nn.Module], visitor: Visitor) -> Iterator[None]:
+    """Show a visitor what modules give."""
+    uses, wanted = Uses(), visitor.places
+
+    def leave(name: str, module: nn.Module, value: object) -> object:
+        return visitor(Place(uses(name), type(module).__name__, is_leaf(module)), value)
+
+    seen = {name: one for name, one in modules.items() if wanted is None or name in wanted}
+    with hooked(seen, leave):
+        yield
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether it holds no other modules. Keras keeps a layer's weights in one, its layers apart."""
+    return module._modules.keys() <= {"_torch_params"} and not getattr(module, "_layers", ())
+
 
 BETWEEN = "/"
 """Stands between the module that a function is called in and the function: `layer4.1/relu:2`."""
+
+LEAVING = frozenset({"numpy", "array", "tolist", "dlpack"})
+"""What takes numbers out of PyTorch without an operation."""
+
+
+@final
+@dataclass(frozen=True)
+class Left:
+    """What a visitor is shown of a tensor whose numbers are taken out."""
+
+    array: torch.Tensor
 
 
 @final
 class Calls(TorchFunctionMode):
     """Shows a visitor what PyTorch's functions give: those that the net calls, not what they call."""
 
-    def __init__(
-        self, visitor: Visitor, within: Callable[[], str], only: Collection[str] | None
-    ) -> None:
+    def __init__(self, visitor: Visitor, within: Callable[[], str]) -> None:
         super().__init__()
         self._visitor = visitor
         self._within = within
-        self._only = only
+        self._uses = Uses()
 
     def __torch_function__(
         self,
@@ -36,19 +120,14 @@ class Calls(TorchFunctionMode):
     ) -> Any:
         value = func(*args, **(kwargs or {}))
         word = getattr(func, "__name__", "").strip("_")
+        if word in LEAVING:
+            self._visitor(Place(word, word, True), Left(args[0]))
         if not word or word == "get" or not any(map(torch.is_tensor, results(value).values())):
             return value  # properties such as x.shape are functions here
         name = f"{self._within()}{BETWEEN}{word}"
-        if self._only is not None and name not in self._only:
+        if self._visitor.places is not None and name not in self._visitor.places:
             return value
-        return self._visitor(Place(name, word, True), value)
-
-
-@contextmanager
-def functions_visited(net: Net, visitor: Visitor, only: Collection[str] | None) -> Iterator[None]:
-    """Let the visitor see, and replace, what functions give that this thread calls in the net."""
-    with named(net) as within, Calls(visitor, within, only):
-        yield
+        return self._visitor(Place(self._uses(name), word, True), value)
 
 
 def is_call(place: str) -> bool:

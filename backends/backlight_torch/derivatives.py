@@ -1,18 +1,23 @@
 """Derivatives in closed form, where autograd's own have other conventions or cost more."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias, cast
 
 import torch
 
+from backlight.arrays import Arrays
+from backlight.engine.conventions import at_kinks
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
 from backlight.operations import Kind
+from backlight_torch import arrays
 from backlight_torch.capture.records import Record
 from backlight_torch.engine.applications import Backward, Params
 from backlight_torch.weights import Weights
 
-Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+Derivative: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The gradient of an operation's operand, from that and the gradient of the result."""
 
 NATIVE = frozenset({"relu", "threshold", "leaky_relu", "hard_tanh", "relu6"})
 """Primitives whose derivatives by autograd are 0, or the slope below, at the kink."""
@@ -29,14 +34,17 @@ def derivative_of(graph: Graph, unit: Unit, tensors: Mapping[int, torch.Tensor])
     node = graph.nodes[unit.core]
     if unit.kind in (Kind.RELU, Kind.RELU6, Kind.LEAKY_RELU):
         alone = len(unit.positions) == 1 and node.primitive in NATIVE
-        return None if alone else cut(slope_of(unit))
+        return None if alone else at_kink(unit)
     if unit.kind in (Kind.MAX, Kind.MIN) and len(unit.positions) == 1:
         if unit.axes:
-            return winner(unit.kind is Kind.MIN, unit.axes)
-        if len(unit.inputs) == 1:
-            return bounded(graph, unit)
+            return of_one(partial(to_first, unit))
+        if len(unit.inputs) == 1 and node.primitive in ("maximum", "minimum"):
+            (bound, *_) = [
+                graph.values[one].number for one in node.operands if one != unit.inputs[0]
+            ]
+            return at_kink(unit, bound) if isinstance(bound, (int, float)) else None
     if isinstance(node.native, Record) and node.native.name == WITH_PLACES:
-        return pooled(node.native, unit.inputs[0], tensors)
+        return of_one(pooled(node.native, unit.inputs[0], tensors))
     return None
 
 
@@ -71,73 +79,32 @@ def convolved(weights: Weights) -> Backward | None:
 CONVOLUTION = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 
 
-def slope_of(unit: Unit) -> Slope:
-    constant = unit.constant
-    if unit.kind is Kind.RELU6:
-        assert constant is not None
-        return lambda x: ((x > 0) & (x < constant)).to(x.dtype)
-    if unit.kind is Kind.LEAKY_RELU:
-        assert constant is not None
-        return lambda x: torch.where(x > 0, torch.ones_like(x), torch.full_like(x, constant))
-    return lambda x: (x > 0).to(x.dtype)
+def of_one(own: Derivative) -> Backward:
+    """Of an operation with one operand and no weights."""
+    return lambda grad, inputs, params, frozen: (own(inputs[0], grad),)
 
 
-def bounded(graph: Graph, unit: Unit) -> Backward | None:
-    """Of the larger, or smaller, of a value and one number: nothing where they are equal."""
-    node = graph.nodes[unit.core]
-    if len(node.operands) != 2 or node.primitive not in ("maximum", "minimum"):
-        return None
-    other = node.operands[1 - node.operands.index(unit.inputs[0])]
-    number = graph.values[other].number
-    if number is None:
-        return None
-    if node.primitive == "maximum":
-        return cut(lambda x: (x > number).to(x.dtype))
-    return cut(lambda x: (x < number).to(x.dtype))
+def at_kink(unit: Unit, bound: float | None = None) -> Backward:
+    own = partial(at_kinks, unit, bound=bound, arrays=cast(Arrays, arrays))
+    return of_one(cast(Derivative, own))
 
 
-def cut(slope: Slope) -> Backward:
-    """The gradient times the slope, nothing where that is 0."""
-
-    def backward(
-        grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
-    ) -> tuple[torch.Tensor, ...]:
-        factor = slope(inputs[0])
-        return (torch.where(factor != 0, grad * factor, torch.zeros_like(grad)),)
-
-    return backward
-
-
-def winner(smallest: bool, axes: tuple[int, ...]) -> Backward:
+def to_first(unit: Unit, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
     """Of a maximum (or minimum) over axes: all to the first of several equal ones."""
-
-    def backward(
-        grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
-    ) -> tuple[torch.Tensor, ...]:
-        (x,) = inputs
-        order = [axis for axis in range(x.ndim) if axis not in axes] + list(axes)
-        moved = x.permute(order)
-        rows = moved.shape[: x.ndim - len(axes)]
-        flat = moved.reshape(*rows, -1)
-        best = flat.argmin(-1, keepdim=True) if smallest else flat.argmax(-1, keepdim=True)
-        found = torch.zeros_like(flat).scatter_(-1, best, grad.reshape(*rows, 1))
-        return (found.reshape(moved.shape).permute([order.index(n) for n in range(x.ndim)]),)
-
-    return backward
+    order = [axis for axis in range(x.ndim) if axis not in unit.axes] + list(unit.axes)
+    moved = x.permute(order)
+    rows = moved.shape[: x.ndim - len(unit.axes)]
+    flat = moved.reshape(*rows, -1)
+    best = (flat.argmin if unit.kind is Kind.MIN else flat.argmax)(-1, keepdim=True)
+    found = torch.zeros_like(flat).scatter_(-1, best, grad.reshape(*rows, 1))
+    return found.reshape(moved.shape).permute([order.index(n) for n in range(x.ndim)])
 
 
-def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> Backward:
+def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> Derivative:
     """Of a maximum over windows, from where the maxima are."""
-    sizes: list[Any] = list(record.arguments.values())[1:]
-    stride, padding, dilation, ceil = (
-        sizes[number] if len(sizes) > number else default
-        for number, default in ((1, ()), (2, (0, 0)), (3, (1, 1)), (4, False))
-    )
+    window, *how = list(record.arguments.values())[1:]
 
-    def backward(
-        grad: torch.Tensor, inputs: Sequence[torch.Tensor], params: Params | None, frozen: bool
-    ) -> tuple[torch.Tensor, ...]:
-        (x,) = inputs
+    def backward(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
         places = tensors.get(record.results[1]) if x is tensors.get(entry) else None
         if places is None:
             # With the channels last, the search takes a tenth of the time on a CPU.
@@ -145,11 +112,12 @@ def pooled(record: Record, entry: int, tensors: Mapping[int, torch.Tensor]) -> B
             # A row that all examples share is searched once.
             row = x[:1] if x.ndim == 4 and x.stride(0) == 0 else x
             near = row.contiguous(memory_format=torch.channels_last) if fast else row
-            _, places = record.func(near, sizes[0], stride, padding, dilation, ceil)
+            _, places = record.func(near, window, *how)
             if not x.is_contiguous(memory_format=torch.channels_last):
                 places = places.contiguous()
             places = places.expand(*x.shape[:-2], -1, -1)
         back = torch.ops.aten.max_pool2d_with_indices_backward
-        return (back(grad, x, sizes[0], stride, padding, dilation, ceil, places),)
+        found: torch.Tensor = back(grad, x, window, *how, places)
+        return found
 
     return backward

@@ -3,19 +3,22 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from threading import Lock, local
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, final
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from backlight.inputs import Inputs
-from backlight_torch.nets import Net
+from backlight.named import Uses
+from backlight_torch.nets import ModuleNet
 from backlight_torch.sites import Place, Visitor
 
 
 @final
-class ExportedNet(Net):
+class ExportedNet(ModuleNet):
     """The module of an exported program.
 
     Its sites are the results of the modules that it was exported from: they are read off a copy of
@@ -23,43 +26,39 @@ class ExportedNet(Net):
     order they are computed, `name[0]`, `name[1]`. One exported for a single batch size has `rows`.
     """
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        self.module = module
-        shapes = [
-            node.meta["val"].shape
-            for node in module.graph.nodes
-            if node.op == "placeholder" and isinstance(node.meta.get("val"), torch.Tensor)
-        ]
-        self._shapes = [tuple(shape) for shape in shapes]
-        length = shapes[0][0] if shapes and len(shapes[0]) else None
-        self.rows = length if isinstance(length, int) else None
-        self._visited: tuple[fx.GraphModule, dict[str, Place]] | None = None
-        self._building = Lock()
+    module: fx.GraphModule
 
-    def roots(self) -> list[nn.Module]:
-        return [self.module]
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        held = (node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder")
+        self._shapes = [tuple(one.shape) for one in held if isinstance(one, torch.Tensor)]
+        length = self._shapes[0][0] if self._shapes and self._shapes[0] else None
+        self.rows = length if isinstance(length, int) else None
 
     def places(self) -> Collection[str]:
-        return self._with_visits()[1]
+        return self._with_visits[1]
 
-    def call(
-        self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
-    ) -> object:
+    def call(self, inputs: Inputs) -> object:
         positional, keyword = inputs.arguments()
-        if visitor is None and _running.follower is None:
-            return self.module(*positional, **keyword)
-        module, places = self._with_visits()
-        with during(visits=(visitor or unchanged, places, only)):
-            return module(*positional, **keyword)
+        alone = _followed.get() == NOBODY
+        module = self.module if alone else self._with_visits[0]
+        return module(*positional, **keyword)
+
+    def visited(self, visitor: Visitor) -> AbstractContextManager[None]:
+        return followed(visitor=visitor)
+
+    @contextmanager
+    def named(self) -> Iterator[Callable[[], str]]:
+        running = [""]
+        with followed(arrived=lambda path: running.__setitem__(0, path)):
+            yield lambda: running[0]
 
     def wants(self) -> str:
         return f"It was exported for shapes {', '.join(map(str, self._shapes))}."
 
-    def _with_visits(self) -> tuple[fx.GraphModule, dict[str, Place]]:
-        with self._building:
-            if self._visited is None:
-                self._visited = with_visits(self.module)
-            return self._visited
+    @cached_property
+    def _with_visits(self) -> tuple[fx.GraphModule, set[str]]:
+        return with_visits(self.module)
 
 
 def is_exported(module: fx.GraphModule) -> bool:
@@ -69,8 +68,9 @@ def is_exported(module: fx.GraphModule) -> bool:
     )
 
 
-def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, dict[str, Place]]:
-    """A module on the same weights that visits each result of the modules it was exported from."""
+def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, set[str]]:
+    """A module on the same weights that visits each result of the modules it was exported from, and the
+    names of these results."""
     graph = fx.Graph()
     result = graph.graph_copy(module.graph, {})
     graph.output(result)
@@ -79,17 +79,18 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, dict[str, Place
     several = Counter((path, key) for _, key, path, _ in found)
     inner = {path.rpartition(".")[0] for _, _, path, _ in found}
     numbers: Counter[tuple[str, str]] = Counter()
-    places: dict[str, Place] = {}
+    names, uses = set(), Uses()
     latest: dict[fx.Node, fx.Node] = {}
     for node, key, path, kind in found:
         name = path if several[path, key] == 1 else f"{path}[{numbers[path, key]}]"
         numbers[path, key] += 1
-        places[name] = Place(name, kind.rsplit(".", 1)[-1], path not in inner)
+        names.add(name)
+        place = uses(name), kind.rsplit(".", 1)[-1], path not in inner
         # The result of an inner module may be that of the outer one: visited once for each.
         current = latest.get(node, node)
         outside = [user for user in current.users if key not in calls(user)]
         with graph.inserting_after(current):
-            latest[node] = graph.call_function(visit, (current, name))
+            latest[node] = graph.call_function(visit, (current, name, *place))
         latest[node].meta["nn_module_stack"] = {}
         for user in outside:
             user.replace_input_with(current, latest[node])
@@ -98,7 +99,7 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, dict[str, Place
             path = list(calls(node).values())[-1][0]
             with graph.inserting_before(node):
                 graph.call_function(arrive, (path,)).meta["nn_module_stack"] = {}
-    return fx.GraphModule(module, graph), places
+    return fx.GraphModule(module, graph), names
 
 
 def ends(node: fx.Node) -> Iterator[tuple[str, str, str]]:
@@ -115,43 +116,37 @@ def calls(node: fx.Node) -> dict[str, tuple[str, Any]]:
 
 
 @final
-class Running(local):
-    """Of each thread: who visits the values of the program that it runs, and who wants to know which
-    module is running."""
+@dataclass(frozen=True)
+class Followed:
+    """Who follows the program that this thread runs: a visitor of its values, and who is told the paths
+    of the modules that it arrives in."""
 
-    visits: tuple[Visitor, dict[str, Place], Collection[str] | None]
-    follower: Callable[[str], None] | None = None
-
-
-_running = Running()
+    visitor: Visitor | None = None
+    arrived: Callable[[str], None] | None = None
 
 
-def visit(value: object, name: str) -> object:
-    visitor, places, only = _running.visits
-    return visitor(places[name], value) if only is None or name in only else value
+NOBODY = Followed()
+_followed = ContextVar("followed", default=NOBODY)
+
+
+@contextmanager
+def followed(**by: Any) -> Iterator[None]:
+    before = _followed.set(replace(_followed.get(), **by))
+    try:
+        yield
+    finally:
+        _followed.reset(before)
+
+
+def visit(value: object, name: str, *place: Any) -> object:
+    visitor = _followed.get().visitor
+    if visitor is None or (visitor.places is not None and name not in visitor.places):
+        return value
+    return visitor(Place(*place), value)
 
 
 def arrive(path: str) -> None:
     """The operation that follows belongs to the module of this path."""
-    if _running.follower is not None:
-        _running.follower(path)
-
-
-def unchanged(place: Place, value: object) -> object:
-    return value
-
-
-def following(follow: Callable[[str], None]) -> AbstractContextManager[None]:
-    return during(follower=follow)
-
-
-@contextmanager
-def during(**state: object) -> Iterator[None]:
-    """Some of what runs is this, in this thread."""
-    before = dict(vars(_running))
-    vars(_running).update(state)
-    try:
-        yield
-    finally:
-        vars(_running).clear()
-        vars(_running).update(before)
+    arrived = _followed.get().arrived
+    if arrived is not None:
+        arrived(path)

@@ -1,7 +1,7 @@
 """The modules that a plain function calls: its sites, and what must be in evaluation mode."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import CodeType, FunctionType
 
 from torch import nn
@@ -26,19 +26,18 @@ def held(function: object) -> Iterator[tuple[str, object]]:
         yield from held(function.func)
         yield from ((str(number), value) for number, value in enumerate(function.args))
         yield from function.keywords.items()
-        return
-    if isinstance(function, nn.Module):
+    elif isinstance(function, nn.Module):
         yield "module", function
-        return
-    owner = getattr(function, "__self__", None)
-    if owner is not None:
-        yield "self", owner
-        yield from getattr(owner, "__dict__", {}).items()
-    code_owner = getattr(function, "__func__", function)
-    if isinstance(code_owner, FunctionType):
-        yield from variables(code_owner)
     else:
-        yield from getattr(function, "__dict__", {}).items()
+        owner = getattr(function, "__self__", None)
+        if owner is not None:
+            yield "self", owner
+            yield from getattr(owner, "__dict__", {}).items()
+        code_owner = getattr(function, "__func__", function)
+        if isinstance(code_owner, FunctionType):
+            yield from variables(code_owner)
+        else:
+            yield from getattr(function, "__dict__", {}).items()
 
 
 def variables(function: FunctionType) -> Iterator[tuple[str, object]]:
@@ -62,9 +61,3 @@ def global_names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from global_names(constant)
-
-
-def original(function: Callable[..., object]) -> Callable[..., object]:
-    """The function behind `torch.compile`, which hides what it calls."""
-    compiled: Callable[..., object] = getattr(function, "_torchdynamo_orig_callable", function)
-    return compiled

@@ -2,7 +2,6 @@
 their places and shapes alone: what is remembered are sites, kinds of output and connections."""
 
 import re
-from functools import partial
 from typing import Any
 
 import torch
@@ -31,8 +30,7 @@ def module(reading: Reading, found: nn.Module) -> None:
 
 def is_own(hook: object) -> bool:
     """Whether a hook is one of those by which a call follows the net, and lets go of it at its end."""
-    function = hook.func if isinstance(hook, partial) else hook
-    return getattr(function, "__module__", "").partition(".")[0] == __package__
+    return getattr(hook, "__module__", "").partition(".")[0] == __package__
 
 
 def parameter(reading: Reading, found: nn.Parameter) -> None:

@@ -2,12 +2,14 @@
 
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from backlight.errors import ModelError
+from backlight.model_files import load_checked
 from backlight_torch.safety import UNPICKLED, danger_in_exported, danger_in_script
 
 ADVICE = (
@@ -24,24 +26,17 @@ def load(path: Path) -> object:
             than compute.
     """
     if path.suffix == ".pt2":
-        try:
-            danger = danger_in_exported(path)
-            if danger is None:
-                return torch.export.load(path).module()
-        except Exception as error:  # each part of such a file may be broken in a way of its own
-            raise ModelError(
-                f"{path} could not be loaded as an exported program "
-                f"(torch.export.save writes them): {error}"
-            ) from error
-        raise ModelError(f"{path} {danger}")
+        return load_checked(
+            path,
+            danger_in_exported,
+            lambda path: torch.export.load(path).module(),
+            "{path} could not be loaded as an exported program (torch.export.save writes them): "
+            "{error}",
+        )
     if is_script(path):
-        try:
-            danger = danger_in_script(path)
-            if danger is None:
-                return cast(object, torch.jit.load(path))  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            raise ModelError(f"{path} could not be loaded as TorchScript: {error}") from error
-        raise ModelError(f"{path} {danger}")
+        load = cast(Callable[[Path], object], torch.jit.load)
+        broken = "{path} could not be loaded as TorchScript: {error}"
+        return load_checked(path, danger_in_script, load, broken)
     raise ModelError(f"{path} {holding(path)} {ADVICE}")
 
 

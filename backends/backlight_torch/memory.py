@@ -2,8 +2,10 @@
 
 import weakref
 from dataclasses import dataclass, field
+from math import prod
 from typing import TypeAlias, final
 
+import numpy as np
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -71,45 +73,36 @@ def start_of(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
     return tuple(starts) if left == 0 and all(start >= 0 for start in starts) else None
 
 
+def block_of(part: Geometry, whole: Geometry) -> Geometry:
+    """A part with an axis of length 1 for each of the whole's that it has no stride of."""
+    lengths, found = list(zip(*part[:2], strict=True)), []
+    for stride in whole[1]:
+        found.append(lengths.pop(0)[0] if lengths and lengths[0][1] == stride else 1)
+    return part if lengths else (tuple(found), whole[1], part[2])
+
+
 def apart(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays in the same memory certainly have no number in common."""
-    (shape, strides, offset), (lengths, steps, beginning) = one, other
-    if 0 in shape or 0 in lengths:
-        return True
-    if end_of(one) < beginning or end_of(other) < offset:
-        return True
-    if strides != steps or any(stride < 1 for stride in strides):
+    numbers = np.empty(1 + max(end_of(one), end_of(other)), np.bool)
+    first, second = (
+        np.ndarray(shape, np.bool, numbers, offset, strides)
+        for shape, strides, offset in (one, other)
+    )
+    try:
+        return not np.shares_memory(first, second, max_work=10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
         return False
-    left, disjoint, reach = beginning - offset, False, 0
-    starts = [0] * len(shape)
-    order = sorted(range(len(shape)), key=lambda axis: -strides[axis])
-    for axis in order:
-        starts[axis], left = divmod(left, strides[axis])
-    for axis in reversed(order):  # no step along an outer axis may be one along inner ones
-        if reach >= strides[axis]:
-            return False
-        low, high = min(0, starts[axis]), max(shape[axis], starts[axis] + lengths[axis])
-        disjoint |= starts[axis] >= shape[axis] or starts[axis] + lengths[axis] <= 0
-        reach += (high - low - 1) * strides[axis]
-    return disjoint and left == 0
 
 
 def end_of(one: Geometry) -> int:
     """Where the last number lies."""
     shape, strides, offset = one
-    return offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    return offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n)
 
 
 def same_numbers(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays hold the same numbers in the same order, in shapes of their own."""
-    return one[2] == other[2] and count(one) == count(other) and dense(one) and dense(other)
-
-
-def count(one: Geometry) -> int:
-    found = 1
-    for length in one[0]:
-        found *= length
-    return found
+    return one[2] == other[2] and prod(one[0]) == prod(other[0]) and dense(one) and dense(other)
 
 
 def dense(one: Geometry) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast, final
+from typing import Any, TypeVar, cast, final
 
 import array_api_compat.torch
 import numpy as np
@@ -24,19 +24,14 @@ from backlight.tree import Tree, leaves, map_leaves, map_nested
 from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.capture.graph import named_graph
 from backlight_torch.connection import connection
-from backlight_torch.engine.blocks import (
-    Block,
-    blocks,
-    joined,
-    joined_outputs,
-    joined_trees,
-    signature,
-)
+from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.passes import Passes
 from backlight_torch.engine.references import expanded
 from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
-from backlight_torch.engine.runs import Task, captured
+from backlight_torch.engine.runs import Task
 from backlight_torch.nets import Net, net_of
+
+T = TypeVar("T")
 
 
 @final
@@ -70,30 +65,29 @@ class TorchModel(NetModel):
         return self.net.channels
 
     def predict(self, inputs: Inputs | Tree) -> object:
-        kept = self._blocks(inputs)
-        return joined_outputs([self._passes.outputs(block) for block in kept], kept)
+        return self._joined(inputs, self._passes.outputs)
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         return self.recall("outputs", signature(inputs), lambda: self._captured_outputs(inputs))
 
     def _score(self, asked: Question, score: Score) -> Array:
-        kept = self._blocks(asked.inputs)
         site = None if asked.value is None else asked.at
-        parts = [self._passes.score(block, score, site, asked.value) for block in kept]
-        return cast(Array, joined(parts, kept))
+
+        def found(block: Block) -> torch.Tensor:
+            return self._passes.score(block, score, site, asked.value)
+
+        return cast(Array, self._joined(asked.inputs, found))
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
-        kept = self._blocks(asked.inputs)
-        found = [self._block_gradient(block, asked, score) for block in kept]
-        gradients = joined_trees([one.gradient for one in found], kept)
-        starts = [one.reference_score for one in found]
-        return asked.answer(
-            joined_arrays([one.score for one in found], kept),
-            leaves(gradients),
-            None if asked.at is None else joined_trees([one.value for one in found], kept),
-            resized_operations(found[0].operations, kept[0], asked.inputs.count),
-            None if starts[0] is None else joined_arrays(cast(list[Array], starts), kept),
-        )
+        operations: list[tuple[Operation, ...]] = []
+
+        def found(block: Block) -> tuple[Any, ...]:
+            one = self._block_gradient(block, asked, score)
+            operations.append(resized_operations(one.operations, block, asked.inputs.count))
+            return one.score, leaves(one.gradient), one.value, one.reference_score
+
+        scores, gradients, value, there = self._joined(asked.inputs, found)
+        return asked.answer(scores, gradients, value, operations[0], there)
 
     def _block_gradient(self, block: Block, asked: Question, score: Score) -> Gradient:
         if asked.rules is not None:
@@ -121,11 +115,11 @@ class TorchModel(NetModel):
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
         block = self._blocks(inputs)[0]
         # Of one example alone, none can be told from any other axis of length 1.
-        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)[0]
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        kept = self._blocks(inputs)
-        return cast(Array, joined([self._passes.activation(block, at) for block in kept], kept))
+        found = self._joined(inputs, lambda block: self._passes.activation(block, at))
+        return cast(Array, found)
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         prepared = self.prepare(inputs)
@@ -159,25 +153,26 @@ class TorchModel(NetModel):
     def _blocks(self, inputs: Inputs | Tree) -> list[Block]:
         return blocks(self.prepare(inputs), self.net.rows)
 
+    def _joined(self, inputs: Inputs | Tree, found: Callable[[Block], T]) -> T:
+        kept = self._blocks(inputs)
+        return joined([found(block) for block in kept], kept)
+
     def _captured_outputs(self, inputs: Inputs) -> Outputs:
         block = self._blocks(inputs)[0]
-        with captured(self._passes, block) as (recorder, outputs):
+        graph, outputs, _ = named_graph(self._passes, block, None)
+        values = iter(graph.targets)
 
-            def specification(array: object) -> object:
-                if not isinstance(array, torch.Tensor):
-                    return ()  # None, a flag: nothing to explain
-                shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-                return OutputSpec(shape, output_kind(recorder.graph, recorder.value_of(array)))
+        def specification(array: object) -> object:
+            if not isinstance(array, torch.Tensor):
+                return ()  # None, a flag: nothing to explain
+            shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
+            return OutputSpec(shape, output_kind(graph, next(values)))
 
-            found = map_nested(cast(Callable[[Array], object], specification), outputs)
-        return cast(Outputs, found)
+        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
 
     def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
-        block = self._blocks(inputs)[0]
-        return tuple(
-            Site(site.name, (inputs.count, *site.shape[1:]), site.kind, site.pooled)
-            for site in self._passes.sites(block)
-        )
+        _, _, found = named_graph(self._passes, self._blocks(inputs)[0], None)
+        return tuple(replace(site, shape=(inputs.count, *site.shape[1:])) for site in found)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:
         """The floating dtype and the device of new arrays."""
@@ -187,10 +182,6 @@ class TorchModel(NetModel):
         none = torch.float32, torch.device("cpu")
         dtype, device = none if number is None else (number.dtype, number.device)
         return dtype, device if like is None else like.device
-
-
-def joined_arrays(parts: list[Array], kept: list[Block]) -> Array:
-    return cast(Array, joined(cast(list[torch.Tensor], parts), kept))
 
 
 def resized_operations(

@@ -1,11 +1,11 @@
 """What the user calls a model, behind one way to call it: modules, functions and Keras models."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
 from itertools import chain
-from threading import Lock, get_ident
 from typing import Any, cast, final
 
 import torch
@@ -13,12 +13,12 @@ from torch import nn
 
 from backlight.arrays import Channels
 from backlight.inputs import Inputs, unwrapped
+from backlight.keras_layers import is_keras
 from backlight.named import named_by_keras
-from backlight_torch import functions
+from backlight_torch.calls import Calls, is_call, named, visited
 from backlight_torch.engine.running import unlisted_lowered
-from backlight_torch.sites import Place, Visitor
-
-registering = Lock()
+from backlight_torch.functions import modules_of
+from backlight_torch.sites import Visitor
 
 
 class Net(ABC):
@@ -30,22 +30,44 @@ class Net(ABC):
     """The only number of examples it can be called with, where there is only one."""
 
     @abstractmethod
+    def call(self, inputs: Inputs) -> object:
+        """The outputs."""
+
+    @abstractmethod
     def roots(self) -> list[nn.Module]:
         """The modules that run in it; inner ones need not be listed."""
 
     @abstractmethod
+    def modules(self) -> dict[str, nn.Module]:
+        """The inner modules whose calls can be seen, by name."""
+
     def places(self) -> Collection[str]:
         """The names of what may be visited, as far as they are known without running it."""
+        return self.modules()
 
-    @abstractmethod
-    def call(
-        self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
-    ) -> object:
-        """The outputs. The visitor sees the values of the places named in `only`, or of all."""
+    def named(self) -> AbstractContextManager[Callable[[], str]]:
+        """Follow where in the net it runs: what is given says the name of the place."""
+        return named(self.modules())
 
-    def modules(self) -> dict[str, nn.Module]:
-        """The inner modules whose calls can be seen, by the names of `places`."""
-        return {}
+    def visited(self, visitor: Visitor) -> AbstractContextManager[None]:
+        """Show a visitor what modules give."""
+        return visited(self.modules(), visitor)
+
+    def unoptimised(self) -> "Net":
+        """The same net where all its operations can be seen in each call."""
+        return self
+
+    @contextmanager
+    def seen(self, visitor: Visitor) -> Iterator[None]:
+        """Show a visitor what modules give, and functions if it wants that."""
+        places = visitor.places
+        functions = visitor.functions if places is None else any(map(is_call, places))
+        with ExitStack() as stack:
+            if functions:
+                within = stack.enter_context(self.named())
+                stack.enter_context(Calls(visitor, within))
+            stack.enter_context(self.visited(visitor))
+            yield
 
     def wants(self) -> str:
         """A sentence on what inputs it takes, empty where that is not known."""
@@ -78,9 +100,8 @@ NEIGHBOURS = (nn.RNNBase, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Modules that look at neighbours along one axis or several."""
 
 
-@final
 class ModuleNet(Net):
-    """An `nn.Module`. A TorchScript module has no sites: its inner modules run outside of Python."""
+    """An `nn.Module`."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -93,23 +114,61 @@ class ModuleNet(Net):
     def roots(self) -> list[nn.Module]:
         return [self.module]
 
-    def places(self) -> Collection[str]:
-        return self.modules()
-
     def modules(self) -> dict[str, nn.Module]:
         return modules_by_name({"": self.module})
 
-    def call(
-        self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
-    ) -> object:
+    def call(self, inputs: Inputs) -> object:
         positional, keyword = inputs.arguments()
-        module: Callable[..., object] = self.module
-        if self.module.__dict__.get("_compiled_call_impl") is not None:
-            module = cast(Callable[..., object], self.module._call_impl)  # what it was before
-        if visitor is None:
-            return module(*positional, **keyword)
-        with visited(modules_by_name({"": self.module}), visitor, only):
-            return module(*positional, **keyword)
+        compiled = self.module.__dict__.get("_compiled_call_impl") is not None
+        before: Any = self.module._call_impl if compiled else self.module
+        return before(*positional, **keyword)
+
+
+@final
+class ScriptNet(ModuleNet):
+    """A TorchScript module, whose optimiser hides operations from the second call on."""
+
+    module: torch.jit.ScriptModule
+
+    def unoptimised(self) -> Net:
+        """A copy that never ran, with the module's own weights as they are now."""
+        copy = self._copy
+        for numbers in (torch.jit.ScriptModule.parameters, torch.jit.ScriptModule.buffers):
+            for own, other in zip(numbers(copy), numbers(self.module), strict=True):
+                own.data = other.data
+        return ModuleNet(copy)
+
+    @cached_property
+    def _copy(self) -> torch.jit.ScriptModule:
+        buffer = io.BytesIO()
+        torch.jit.save(self.module, buffer)
+        buffer.seek(0)
+        found = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
+        return cast(torch.jit.ScriptModule, found.eval())
+
+
+@final
+class KerasNet(ModuleNet):
+    """A Keras model or layer on the torch backend. Its sites go by the names of its layers."""
+
+    def __init__(self, layer: Any) -> None:
+        import keras
+
+        super().__init__(layer)
+        self.channels = "first" if keras.config.image_data_format() == "channels_first" else "last"
+
+    def roots(self) -> list[nn.Module]:
+        return [self.module, *self.modules().values()]
+
+    def call(self, inputs: Inputs) -> object:
+        positional = [unwrapped(value) for value in inputs.positional]
+        keyword = {name: unwrapped(value) for name, value in inputs.keyword.items()}
+        keyword.setdefault("training", False)
+        return named_by_keras(self.module, self.module(inputs.attributed, *positional, **keyword))
+
+    def wants(self) -> str:
+        shape = getattr(self.module, "input_shape", None) if self.module.built else None
+        return "" if shape is None else f"It wants inputs of shape {shape}."
 
 
 @final
@@ -117,66 +176,24 @@ class FunctionNet(Net):
     """A plain function of tensors. Its sites are those of the modules it holds, if any."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self.function = functions.original(function)
+        # `torch.compile` hides what a function calls.
+        self.function = getattr(function, "_torchdynamo_orig_callable", function)
 
     def roots(self) -> list[nn.Module]:
         # Looked up at each call: a variable of the function may hold another module by then.
-        return list(functions.modules_of(self.function).values())
-
-    def places(self) -> Collection[str]:
-        return self.modules()
-
-    def call(
-        self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
-    ) -> object:
-        positional, keyword = inputs.arguments()
-        with unlisted_lowered():
-            if visitor is None:
-                return self.function(*positional, **keyword)
-            with visited(self.modules(), visitor, only):
-                return self.function(*positional, **keyword)
+        return list(modules_of(self.function).values())
 
     def modules(self) -> dict[str, nn.Module]:
-        found = functions.modules_of(self.function)
+        found = modules_of(self.function)
         if len(found) == 1:  # its modules' own names, and the variable's name for its result
             ((name, module),) = found.items()
             return {name: module, **modules_by_name({"": module})}
         return modules_by_name(found)
 
-
-@final
-class KerasNet(Net):
-    """A Keras model or layer on the torch backend. Its sites go by the names of its layers."""
-
-    def __init__(self, layer: Any) -> None:
-        import keras
-
-        self.layer = layer
-        self.channels = "first" if keras.config.image_data_format() == "channels_first" else "last"
-
-    def roots(self) -> list[nn.Module]:
-        return [self.layer, *modules_by_name({"": self.layer}).values()]
-
-    def places(self) -> Collection[str]:
-        return self.modules()
-
-    def modules(self) -> dict[str, nn.Module]:
-        return modules_by_name({"": self.layer})
-
-    def call(
-        self, inputs: Inputs, visitor: Visitor | None = None, only: Collection[str] | None = None
-    ) -> object:
-        positional = [unwrapped(value) for value in inputs.positional]
-        keyword = {name: unwrapped(value) for name, value in inputs.keyword.items()}
-        keyword.setdefault("training", False)
-        if visitor is None:
-            return named_by_keras(self.layer, self.layer(inputs.attributed, *positional, **keyword))
-        with visited(modules_by_name({"": self.layer}), visitor, only):
-            return named_by_keras(self.layer, self.layer(inputs.attributed, *positional, **keyword))
-
-    def wants(self) -> str:
-        shape = getattr(self.layer, "input_shape", None) if self.layer.built else None
-        return "" if shape is None else f"It wants inputs of shape {shape}."
+    def call(self, inputs: Inputs) -> object:
+        positional, keyword = inputs.arguments()
+        with unlisted_lowered():
+            return self.function(*positional, **keyword)
 
 
 def net_of(net: object) -> Net:
@@ -190,13 +207,11 @@ def net_of(net: object) -> Net:
 
         if is_exported(net):
             return ExportedNet(net)
+    if isinstance(net, torch.jit.ScriptModule):
+        return ScriptNet(net)
     if isinstance(net, nn.Module):
         return KerasNet(net) if is_keras(net) else ModuleNet(net)
     return FunctionNet(cast(Callable[..., object], net))
-
-
-def is_keras(module: nn.Module) -> bool:
-    return any(base.__module__.split(".")[0] == "keras" for base in type(module).__mro__)
 
 
 def modules_by_name(roots: dict[str, nn.Module]) -> dict[str, nn.Module]:
@@ -214,39 +229,3 @@ def modules_by_name(roots: dict[str, nn.Module]) -> dict[str, nn.Module]:
             found[name.replace("._orig_mod", "")] = module
     found.pop("", None)
     return found
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether it holds no other modules. Keras keeps a layer's weights in one, its layers apart."""
-    return module._modules.keys() <= {"_torch_params"} and not getattr(module, "_layers", ())
-
-
-@contextmanager
-def visited(
-    modules: dict[str, nn.Module], visitor: Visitor, only: Collection[str] | None
-) -> Iterator[None]:
-    """Let the visitor see, and replace, the values of these modules in this thread."""
-    thread = get_ident()
-    handles = []
-    try:
-        for name, module in modules.items():
-            if (only is None or name in only) and not isinstance(module, torch.jit.ScriptModule):
-                place = Place(name, type(module).__name__, is_leaf(module))
-                with registering:  # two threads at once could be given the same hook number
-                    handles.append(
-                        module.register_forward_hook(partial(visit, thread, visitor, place))
-                    )
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def visit(
-    thread: int, visitor: Visitor, place: Place, module: nn.Module, inputs: object, value: object
-) -> object:
-    """A forward hook. Other threads that run the module pass by."""
-    if get_ident() != thread:
-        return None
-    replaced = visitor(place, value)
-    return None if replaced is value else replaced

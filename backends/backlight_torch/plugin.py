@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from backlight.hooks import hookimpl
+from backlight.inputs import arrays_in
+from backlight.keras_layers import is_keras, keras_backend
 from backlight.model import Model, Options
 
 backlight_api = 1
@@ -39,39 +41,23 @@ def owned(net: object, inputs: object) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    keras = sys.modules.get("keras")
-    if keras is not None and isinstance(net, keras.Layer):
-        return bool(keras.backend.backend() == "torch")
+    if is_keras(net):
+        return keras_backend() == "torch"
     if type(net).__module__.startswith("torch.") and type(net).__name__ == "ExportedProgram":
         return True
-    function = innermost(net)
+    function = net
+    while isinstance(function, functools.partial):
+        function = function.func
     if isinstance(function, (torch.nn.Module, torch.jit.ScriptFunction)) or isinstance(
         getattr(function, "__self__", None), torch.nn.Module
     ):
         return True
     if not callable(net):
         return False
-    arrays = leaves(inputs)
+    arrays = list(arrays_in(inputs))
     if any(isinstance(array, torch.Tensor) for array in arrays):
         return True
     from backlight_torch.functions import modules_of
 
     # A function fed with NumPy arrays shows whose it is by the modules that it calls.
     return all(isinstance(array, np.ndarray) for array in arrays) and bool(modules_of(net))
-
-
-def innermost(net: object) -> object:
-    """The callable behind partial arguments."""
-    while isinstance(net, functools.partial):
-        net = net.func
-    return net
-
-
-def leaves(inputs: object) -> list[object]:
-    """The arrays of a tree, or of `Inputs`; none for None."""
-    inputs = getattr(inputs, "attributed", inputs)
-    if isinstance(inputs, dict):
-        return list(inputs.values())
-    if isinstance(inputs, tuple):
-        return list(inputs)
-    return [] if inputs is None else [inputs]

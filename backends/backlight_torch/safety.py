@@ -36,22 +36,11 @@ OLD = re.compile(r"serialized_\w+\.(pt|json)")
 
 ACTING = {"aten.save", "aten.from_file", "debugprims.load_tensor"}
 """Operators that read or write files."""
-HIGHER_ORDER = {
-    "associative_scan",
-    "auto_functionalized",
-    "auto_functionalized_v2",
-    "cond",
-    "flex_attention",
-    "hints_wrapper",
-    "invoke_subgraph",
-    "map_impl",
-    "scan",
-    "tag_activation_checkpoint",
-    "while_loop",
-    "with_effects",
-    "wrap_with_autocast",
-    "wrap_with_set_grad_enabled",
-}
+HIGHER_ORDER = (
+    "associative_scan auto_functionalized auto_functionalized_v2 cond flex_attention hints_wrapper "
+    "invoke_subgraph map_impl scan tag_activation_checkpoint while_loop with_effects "
+    "wrap_with_autocast wrap_with_set_grad_enabled"
+)
 """Operators on graphs of the same file. Others hand over to compiled code or to Python."""
 TARGET = re.compile(r"_operator\.\w+|math\.\w+|torch\._?sym_\w+|torch\.ops(\.\w+){2,3}|#\w+:[\w.]+")
 
@@ -159,7 +148,7 @@ def is_operator(target: str) -> bool:
     name = name.partition(".")[0]
     if not TARGET.fullmatch(target) or f"{namespace}.{name}" in ACTING:
         return False
-    return namespace != "higher_order" or name in HIGHER_ORDER
+    return namespace != "higher_order" or name in HIGHER_ORDER.split()
 
 
 def is_expression(text: str, sizes: bool) -> bool:
@@ -209,11 +198,10 @@ def danger_in_script(path: Path) -> str | None:
     """What a TorchScript archive would do beside computing, as the end of a sentence; else None."""
     reader = torch._C.PyTorchFileReader(str(path))
     for name in reader.get_all_records():
-        if name.endswith(".py"):
-            found = SCRIPTED.search(reader.get_record(name).decode(errors="replace"))
-            if found is not None:
-                return (
-                    f"calls {found.group(1)} in {name}, which reads or writes files, and is not "
-                    "loaded: a model must only compute."
-                )
+        code = reader.get_record(name).decode(errors="replace") if name.endswith(".py") else ""
+        if found := SCRIPTED.search(code):
+            return (
+                f"calls {found.group(1)} in {name}, which reads or writes files, and is not loaded: a "
+                "model must only compute."
+            )
     return None

@@ -1,16 +1,15 @@
-"""What is done with the values inside a net while it runs: listed, read, or replaced."""
+"""The values inside a net: what they are called, and how they are read or replaced while it runs."""
 
 import re
-from collections import Counter
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from typing import TypeAlias, final
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch.utils import _pytree as pytree
 
 from backlight.errors import SiteError
-from backlight.model import Site
 
 
 @final
@@ -19,7 +18,7 @@ class Place:
     """Something inside a net that computes a value.
 
     Attributes:
-        name: the module's path or the layer's name.
+        name: the path of a module or the name of a layer, `name:2` when it is called a second time.
         kind: its class.
         leaf: whether it holds no other modules.
     """
@@ -29,29 +28,45 @@ class Place:
     leaf: bool
 
 
-Visitor: TypeAlias = Callable[[Place, object], object]
-"""Called with the value of each place as it is computed; what it returns goes on in its stead."""
+class Visitor(ABC):
+    """Sees the values of places as they are computed.
+
+    Attributes:
+        places: the names of those that it sees, whichever time they are called; None for all modules.
+        functions: whether it sees what functions give, too.
+    """
+
+    places: Collection[str] | None = None
+    functions: bool = False
+
+    @abstractmethod
+    def __call__(self, place: Place, value: object) -> object:
+        """What goes on in the value's stead."""
 
 
 @final
 @dataclass(frozen=True)
 class Point:
-    """Which value a site's name means: a place, which of its uses, and which of its results."""
+    """Which value a site's name means.
+
+    Attributes:
+        place: what computes it.
+        call: the same with the number of the call.
+        result: which of its results.
+    """
 
     place: str
-    use: int = 1
+    call: str
     result: str = ""
 
     @classmethod
     def parse(cls, name: str, places: Collection[str]) -> "Point":
         """The meaning of `name`, `name:2`, `name[0]` or `name:2[0]`."""
-        if name in places:
-            return cls(name)
         split = re.fullmatch(r"(.*?)(?::(\d+))?((?:\[[^\[\]]*\])*)", name, re.DOTALL)
-        if split is None:  # brackets that do not match: no such site
-            return cls(name)
+        if name in places or split is None:  # brackets that do not match: no such site
+            return cls(name, name)
         place, use, result = split.groups()
-        return cls(place, int(use or 1), result)
+        return cls(place, place if int(use or 1) == 1 else f"{place}:{int(use)}", result)
 
 
 def results(value: object) -> dict[str, torch.Tensor]:
@@ -82,59 +97,8 @@ def usable(tensor: torch.Tensor, rows: int) -> bool:
 
 
 @final
-class Uses:
-    """Counts how often each place is used."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def count(self, place: Place) -> int:
-        self._counts[place.name] += 1
-        return self._counts[place.name]
-
-    def name(self, place: Place) -> str:
-        """The place's name: `name:2` the second time."""
-        use = self.count(place)
-        return place.name if use == 1 else f"{place.name}:{use}"
-
-
-@final
 @dataclass
-class Survey:
-    """Lists the sites."""
-
-    rows: int
-    sites: list[Site] = field(default_factory=list)
-    _uses: Uses = field(default_factory=Uses)
-    _seen: dict[int, tuple[torch.Tensor, int, bool]] = field(default_factory=dict)
-
-    def __call__(self, place: Place, value: object) -> object:
-        name = self._uses.name(place)
-        for result, tensor in results(value).items():
-            if usable(tensor, self.rows):
-                pooled = self._pooled(place, tensor)
-                self.sites.append(Site(name + result, tuple(tensor.shape), place.kind, pooled))
-        return value
-
-    def _pooled(self, place: Place, tensor: torch.Tensor) -> bool:
-        """Whether the array is the result of a pooling: of a layer, or of a function."""
-        before = self._seen.get(id(tensor))
-        if before is not None and before[1] == tensor._version:
-            return before[2]  # a container's result, or dropout's: what came in
-        operation = "" if tensor.grad_fn is None else tensor.grad_fn.name()
-        pooled = is_pooling(operation) or (place.leaf and is_pooling(place.kind))
-        # The array is kept, so that no other one gets its id meanwhile.
-        self._seen[id(tensor)] = (tensor, tensor._version, pooled)
-        return pooled
-
-
-def is_pooling(kind: str) -> bool:
-    return "pool" in kind.lower() and "unpool" not in kind.lower()
-
-
-@final
-@dataclass
-class SiteAccess:
+class SiteAccess(Visitor):
     """Cuts a net at one point, reads it at another.
 
     Attributes:
@@ -156,11 +120,9 @@ class SiteAccess:
     begun: Callable[[torch.Tensor], None] | None = None
     leaf: torch.Tensor | None = None
     seen: torch.Tensor | None = None
-    _uses: Uses = field(default_factory=Uses)
 
     @property
-    def places(self) -> set[str]:
-        """The places it has to see."""
+    def places(self) -> set[str]:  # type: ignore[override]
         return {point.place for point in (self.cut, self.read) if point is not None}
 
     def read_from(self, outputs: object) -> object:
@@ -168,17 +130,15 @@ class SiteAccess:
         return outputs if self.read is None else self.seen
 
     def __call__(self, place: Place, value: object) -> object:
-        use = self._uses.count(place)
-        if self.cut is not None and (place.name, use) == (self.cut.place, self.cut.use):
-            found = results(value)
-            if self.cut.result in found:
-                tensor = self._start(place, found[self.cut.result])
-                value = with_result(value, self.cut.result, tensor)
-        if self.read is not None and (place.name, use) == (self.read.place, self.read.use):
-            found = results(value)
-            if self.read.result in found:
+        if self.cut is not None and place.name == self.cut.call:
+            tensor = results(value).get(self.cut.result)
+            if tensor is not None:
+                value = with_result(value, self.cut.result, self._start(place, tensor))
+        if self.read is not None and place.name == self.read.call:
+            tensor = results(value).get(self.read.result)
+            if tensor is not None:
                 # A copy: a later operation in place must not change what was read.
-                self.seen = self._checked(place, found[self.read.result]).clone()
+                self.seen = self._checked(place, tensor).clone()
         return value
 
     def _start(self, place: Place, tensor: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from backlight.plugins import plugins as installed_plugins
 from backlight.registry import explain, methods
 from backlight.rules import Application, Incoming, Rule, Rules
 from backlight.scores import Function, Neuron, Output, Score
-from backlight.version import __version__
+from backlight.version import API_VERSION, __version__
 from backlight.wrapping import forget, wrap
 
 
@@ -33,6 +33,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "API_VERSION",
     "Application",
     "Attribution",
     "BacklightError",

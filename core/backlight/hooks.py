@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from backlight.method import Method
     from backlight.model import Model, Options
 
-API = 1
-"""The version of these hooks and of what they deal in. A plugin's module states the one that it was made
-for as `backlight_api`; one that states none is taken to be of this."""
-
 hookspec = pluggy.HookspecMarker("backlight")
 hookimpl = pluggy.HookimplMarker("backlight")
 

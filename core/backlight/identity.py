@@ -12,7 +12,7 @@ one, or a list or set of plain values that grew.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias, final
 
 from backlight.reading import PLAIN, Reading
@@ -64,6 +64,23 @@ def identity_of(*roots: object, arguments: tuple[type, ...] = ()) -> Identity:
     reading = Reading(arguments, _records)
     reading.read(roots)
     return Identity(reading)
+
+
+def identity_beside(
+    own: Iterable[object], arrays: tuple[type, ...], *roots: object
+) -> tuple[Identity, Identity]:
+    """The identity of a net whose own arrays are arguments of what runs; what it reads beside them, such
+    as arrays of a closure, is part of what is remembered, and counts.
+
+    Args:
+        own: the arrays that are arguments.
+        arrays: kinds of array.
+        roots: see `identity_of`.
+    """
+    found, held = identity_of(*roots, arguments=arrays), set(map(id, own))
+    told = (value for value, _ in found.segments())
+    beside = [one for one in told if isinstance(one, arrays) and id(one) not in held]
+    return found, identity_of(*beside)
 
 
 def note_records(before: object, after: object) -> bool:

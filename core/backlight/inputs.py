@@ -1,6 +1,6 @@
 """What a model is called with: what is attributed, and what is passed through."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeAlias, cast, final
 
@@ -86,3 +86,15 @@ class Inputs(Generic[ArrayT]):
 
 def unwrapped(value: object) -> object:
     return value.value if isinstance(value, (Shared, PerExample)) else value
+
+
+def arrays_in(inputs: object) -> Iterator[object]:
+    """What a model is fed with, of any kind: the parts of `Inputs`, of tuples, lists and mappings."""
+    inputs = inputs.attributed if isinstance(inputs, Inputs) else inputs
+    if isinstance(inputs, Mapping):
+        inputs = tuple(inputs.values())
+    if isinstance(inputs, (tuple, list)):
+        for part in inputs:
+            yield from arrays_in(part)
+    elif inputs is not None:
+        yield inputs

@@ -1,4 +1,5 @@
-"""What of a Keras layer does not change what it computes at inference, on whichever backend."""
+"""Keras's layers, on whichever backend, told without importing it; and what of a layer does not change
+what it computes at inference."""
 
 import sys
 
@@ -30,6 +31,17 @@ IGNORED = frozenset(
     | {"_outputs", "_outputs_struct", "_input_tensor"}
 )  # fmt: skip
 """The names of attributes that do not count."""
+
+
+def is_keras(net: object) -> bool:
+    """Whether this is a layer or model of Keras, on any of its backends."""
+    layer = getattr(sys.modules.get("keras"), "Layer", None)
+    return isinstance(layer, type) and isinstance(net, layer)
+
+
+def keras_backend() -> str:
+    """What Keras runs on; only of an imported Keras."""
+    return str(sys.modules["keras"].backend.backend())
 
 
 def is_layer(kind: type) -> bool:

@@ -22,6 +22,7 @@ from backlight.errors import (
 from backlight.evidence import Evidence, check_evidence
 from backlight.finding import Finding, finding, joined, numbers
 from backlight.finite import check_finite
+from backlight.host_random import draw_notes
 from backlight.inputs import Extra, Inputs
 from backlight.interrupts import interruptible
 from backlight.memory import one_call
@@ -198,6 +199,7 @@ class Method(ByValue, ABC):
             dict.fromkeys(
                 (
                     *(() if looked is None else looked.notes(inputs.count)),
+                    *draw_notes(wrapped),
                     *(notes_at(whole, chosen=at is None) if self.spatial else ()),
                     *result.warnings,
                     *zero_notes(whole, blocks[0], result.nonzero, self.differentiates),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight.arrays import Array, Arrays, ArrayT, Channels, shape_of
 from backlight.errors import InputError, InputTypeError, UnknownNameError
 from backlight.graph.graph import Graph
+from backlight.host_random import watched
 from backlight.inputs import Extra, Inputs, PerExample, Shared
 from backlight.interrupts import interruptible
 from backlight.layout import InputChannels, Layout, input_layout
@@ -137,7 +138,7 @@ class Model(ABC, Generic[ArrayT]):
         super().__init_subclass__()
         for verb in VERBS:
             if verb in vars(cls):
-                setattr(cls, verb, interruptible(one_call(vars(cls)[verb])))
+                setattr(cls, verb, interruptible(one_call(watched(vars(cls)[verb]))))
 
     framework: str
     """`torch`, `tensorflow`, `jax` ..."""

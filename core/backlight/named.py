@@ -1,10 +1,23 @@
-"""Names for outputs that a net hands back by position, where it has names for them."""
+"""Names of what is computed several times, and of outputs that a net hands back by position."""
 
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, final
+
+
+@final
+class Uses:
+    """Tells the uses of a name apart: `name`, `name:2`, `name:3`."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, name: str) -> str:
+        self._counts[name] += 1
+        use = self._counts[name]
+        return name if use == 1 else f"{name}:{use}"
 
 
 def named(parts: Sequence[object], names: Sequence[str]) -> tuple[object, ...]:

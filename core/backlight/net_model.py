@@ -1,11 +1,13 @@
 """A model of a framework's net: the verbs as questions, which a backend answers."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast, final
 
-from backlight.arrays import Array, Channels
+from backlight.arrays import Array, Channels, shape_of
+from backlight.errors import BacklightError, InputError, ModelError, SiteError
 from backlight.identity import identity_of
 from backlight.inputs import Inputs
 from backlight.model import Connection, Gradient, Model, Options
@@ -13,7 +15,7 @@ from backlight.operations import Operation
 from backlight.outputs import Outputs, specified
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
-from backlight.tree import Tree, map_leaves, rebuild
+from backlight.tree import Tree, leaves, map_leaves, rebuild
 
 
 @final
@@ -52,6 +54,22 @@ class Question:
         """
         value = self.inputs.attributed if self.at is None else cast(Tree, activation)
         return Gradient(score, value, rebuild(value, gradients), operations, reference_score)
+
+
+@contextmanager
+def model_errors(out_of_memory: str) -> Iterator[None]:
+    """Errors of the framework, or of a model's own callbacks and derivatives, as ModelError; those of
+    memory, which say this, as they are."""
+    try:
+        yield
+    except BacklightError:
+        raise
+    except Exception as error:
+        if out_of_memory in str(error):
+            raise
+        raise ModelError(
+            f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        ) from error
 
 
 class NetModel(Model):
@@ -137,6 +155,38 @@ class NetModel(Model):
                 reference=reference,
             )
         return Question(prepared, at, value, rules, reference)
+
+    @final
+    def _point(self, asked: Question, shape: tuple[int, ...]) -> Array | None:
+        """The array that is given in place of the activation at a site, which has this shape; None
+        where none is."""
+        if asked.value is None:
+            return None
+        (point,) = map(self._native, leaves(asked.value))
+        if shape_of(point) != shape:
+            raise SiteError(
+                f"The value for the site {asked.at!r} must have shape {shape} for these inputs, got "
+                f"{shape_of(point)}."
+            )
+        return point
+
+    @final
+    def _starts(self, asked: Question, shapes: Sequence[tuple[int, ...]]) -> list[Array] | None:
+        """The arrays of the reference, for values of these shapes; None without one."""
+        if asked.reference is None:
+            return None
+        starts = list(map(self._native, leaves(asked.reference)))
+        given = list(map(shape_of, starts))
+        fits = len(given) == len(shapes) and all(
+            one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
+            for one, shape in zip(given, shapes, strict=True)
+        )
+        if not fits:
+            raise InputError(
+                f"A reference is shaped like the value, {[*shapes]}, or has length 1 on axis 0; got "
+                f"{given}."
+            )
+        return starts
 
     @abstractmethod
     def _channels(self) -> Channels:

@@ -14,7 +14,7 @@ from backlight import hooks
 from backlight.asking import Plugin, Plugins, meant
 from backlight.choices import DISABLE, PREFER, Choices, chosen
 from backlight.errors import BacklightWarning, InputError, PluginError, is_whole, reason, shown
-from backlight.version import __version__
+from backlight.version import API_VERSION, __version__
 
 GROUP = "backlight"
 
@@ -59,7 +59,7 @@ def register(manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint) -
     module = None
     try:
         module = point.load()
-        check_api(getattr(module, "backlight_api", hooks.API))
+        check_api(getattr(module, "backlight_api", API_VERSION))
         manager.register(module, name=str(plugin))
         manager.check_pending()
     except KeyboardInterrupt:
@@ -72,12 +72,12 @@ def register(manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint) -
 
 
 def check_api(stated: object) -> None:
-    if stated == hooks.API and is_whole(stated):
+    if stated == API_VERSION and is_whole(stated):
         return
-    newer = is_whole(stated) and cast(int, stated) > hooks.API
+    newer = is_whole(stated) and cast(int, stated) > API_VERSION
     raise PluginError(
         f"it was made for API {shown(stated)} of Backlight, and this Backlight {__version__} has API "
-        f"{hooks.API}; install {'a newer Backlight' if newer else 'a newer version of the plugin'}"
+        f"{API_VERSION}; install {'a newer Backlight' if newer else 'a newer version of the plugin'}"
     )
 
 

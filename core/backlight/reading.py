@@ -24,7 +24,7 @@ from backlight.keras_layers import IGNORED, is_layer, is_variable
 
 PLAIN = frozenset({int, bool, str, bytes, type(None)})
 NUMBERS = frozenset({float, complex})
-CLOSED = {"jax", "jaxlib", "numpy", "tensorflow", "torch"}
+CLOSED = {"jax", "jaxlib", "mlx", "numpy", "tensorflow", "torch"}
 """Packages whose objects are compared by identity, where no backend says how to read them."""
 CALLED = frozenset({"__call__", "forward", "call", "setup"})
 """Methods that frameworks call."""

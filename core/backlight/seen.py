@@ -75,6 +75,17 @@ class Seen:
         return self._told(self.axes.random)
 
     @cached_property
+    def read_out(self) -> tuple[str, ...]:
+        """Where what depends on the inputs leaves the framework for Python."""
+        return self._told(self.axes.read_out)
+
+    @cached_property
+    def _needed(self) -> set[int]:
+        """The positions of the nodes that the targets may depend on, also by way of Python."""
+        left = [node.result for node in self.graph.nodes if node.primitive == "read_out"]
+        return set(self.graph.needed([*self.graph.targets, *left]))
+
+    @cached_property
     def choices(self) -> tuple[str, ...]:
         """The operations that find places by comparing what depends on the inputs, by which others pick
         numbers."""
@@ -88,7 +99,7 @@ class Seen:
         )
 
     def _told(self, positions: Sequence[int]) -> tuple[str, ...]:
-        nodes = [self.graph.nodes[at] for at in positions if at in self.flow.needed]
+        nodes = [self.graph.nodes[at] for at in positions if at in self._needed]
         told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
         return tuple(dict.fromkeys(told))
 
@@ -105,8 +116,9 @@ class Seen:
         """What deserves a second look in any attribution of this many examples."""
         found = []
         if self.mixing and count > 1:
+            may = " may" if set(self.axes.mixing) <= set(self.axes.read_out) else ""
             found.append(
-                f"Rows of the batch look at each other, at {listed(self.mixing)}: values depend on "
+                f"Rows of the batch{may} look at each other, at {listed(self.mixing)}: values depend on "
                 "batch-mates, and each row's have what it does to the scores of others. The batch was "
                 "run whole, whatever batch_size says."
             )
@@ -114,6 +126,12 @@ class Seen:
             found.append(
                 f"The net draws random numbers in each run, by {listed(self.random)}: values are "
                 "those of one draw, or of several mixed. Give it fixed numbers, or switch this off."
+            )
+        if self.read_out:
+            found.append(
+                f"Python reads numbers that depend on the inputs, at {listed(self.read_out)}: what it "
+                "computes by them is not in the values, and what it decides may be decided otherwise for "
+                "other inputs."
             )
         return tuple(found)
 

@@ -40,9 +40,10 @@ def wrap(
 
     Args:
         net: a torch module, a Keras model, a tf.Module or tf.function, a JAX function or module, a
-            plain function of one framework's arrays, or a Model, which is returned as it is.
-        framework: `torch`, `tensorflow`, `jax` ...; needed for a plain function only, and there too
-            only where `inputs` are not the framework's own arrays.
+            module of mlx.nn, a plain function of one framework's arrays, or a Model, which is returned
+            as it is.
+        framework: `torch`, `tensorflow`, `jax`, `mlx` ...; needed for a plain function only, and
+            there too only where `inputs` are not the framework's own arrays.
         inputs: what the net will be called with, to tell a plain function's framework by.
         outputs: what the net's outputs hold, where its last operation does not show it.
         channels: where inputs have their channels, and feature maps where neither framework nor shapes
@@ -132,7 +133,7 @@ def no_backend(net: object, inputs: object, framework: str | None) -> str:
     said = " ".join((f"No backend takes a {kind}{fed}{asked}.", *found.left_out("backlight_wrap")))
     return (
         f"{said} Plugins installed: {loaded}. "
-        "For a plain function say framework='torch', 'tensorflow' or 'jax', or feed it that "
-        "framework's own arrays; check that the framework is installed "
+        "For a plain function say framework='torch', 'tensorflow', 'jax' or 'mlx', or feed "
+        "it that framework's own arrays; check that the framework is installed "
         "(pip install 'backlight[torch]')."
     )

@@ -121,8 +121,9 @@ def zero_examples(
     flat, left = [], []
     for start in range(0, len(rows), most):
         some = rows[start : start + most]
-        gradient = objective.take(some).gradient().gradient
-        slopes = NonZero.of(gradient, objective.model).examples.any(axis=1)
+        run = np.arange(objective.count) if objective.whole else some
+        gradient = objective.take(run).gradient().gradient
+        slopes = NonZero.of(gradient, objective.model).examples[np.isin(run, some)].any(axis=1)
         left += some[slopes].tolist()
         flat += some[~slopes].tolist()
     found = []

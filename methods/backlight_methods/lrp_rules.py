@@ -283,19 +283,23 @@ class Offset(Rule):
     """R_in = R_out (f(x) - f(0)) / f(x): what a function gives for 0 is like a bias and keeps its share.
 
     Where f(0) = 0 this is `Ratio`. For a sigmoid, `Ratio` would hand relevance to an x next to 0 that is
-    out of all proportion: m_out f(x) / x, and a net of gates has no digit left.
+    out of all proportion: m_out f(x) / x, and a net of gates has no digit left. It is used where f(0) is
+    infinite, as a logarithm's.
     """
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
         nothing = arrays.zeros_like(x)
         ones = nothing + 1.0
-        far = arrays.abs(x) > precision(x) ** (1 / 3)
-        change = op.output - op.replay(inputs=(nothing,))
+        start = op.replay(inputs=(nothing,))
+        change = op.output - arrays.where(arrays.isfinite(start), start, nothing)
         # Next to 0 the difference has no digits; the mean of the slopes at both ends is off by x^2 / 12.
         (slope,), (origin,) = op.vjp(ones), op.vjp(ones, inputs=(nothing,))
-        ratio = arrays.where(far, change / arrays.where(far, x, ones), (slope + origin) / 2.0)
-        return (grad * ratio,)
+        mean = (slope + origin) / 2.0
+        bounded = arrays.isfinite(mean)
+        far = arrays.abs(x) > arrays.where(bounded, precision(x) ** (1 / 3) * ones, nothing)
+        near = arrays.where(bounded, mean, nothing)
+        return (grad * arrays.where(far, change / arrays.where(far, x, ones), near),)
 
 
 @final

@@ -13,6 +13,7 @@ from backlight.connection import (
     unreached_objection,
 )
 from backlight.errors import InputError
+from backlight.host_random import draw_notes
 from backlight.operations import Kind, Operation
 from backlight.rules import NoRules, Rule, Rules, Treatment
 from backlight.seen import Unseen
@@ -137,7 +138,8 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
 def graph_notes(objective: Objective) -> tuple[str, ...]:
     """What the net's graph shows that deserves a second look, whatever the technique."""
     looked = objective.looked_into
-    return (looked.note(),) if isinstance(looked, Unseen) else looked.notes(2)
+    notes = (looked.note(),) if isinstance(looked, Unseen) else looked.notes(2)
+    return notes + draw_notes(objective.model)
 
 
 def way_notes(connection: Connection, what: Sequence[str]) -> tuple[str, ...]:

@@ -23,9 +23,15 @@ class Framework(StrEnum):
     torch = "torch"
     tensorflow = "tensorflow"
     jax = "jax"
+    mlx = "mlx"
 
 
-NETS = {Framework.torch: "torch", Framework.tensorflow: "keras", Framework.jax: "jax"}
+NETS = {
+    Framework.torch: "torch",
+    Framework.tensorflow: "keras",
+    Framework.jax: "jax",
+    Framework.mlx: "mlx",
+}
 """How the modules that hold a framework's nets end."""
 
 FASHION_METHODS = (
@@ -181,7 +187,12 @@ def first_installed() -> Framework:
 
 
 def title(framework: Framework) -> str:
-    return {"torch": "PyTorch", "tensorflow": "Keras on TensorFlow", "jax": "JAX"}[framework]
+    return {
+        "torch": "PyTorch",
+        "tensorflow": "Keras on TensorFlow",
+        "jax": "JAX",
+        "mlx": "MLX",
+    }[framework]
 
 
 def write(model: object, examples: Examples, **arguments: Any) -> None:

@@ -1333,6 +1333,56 @@ def held_by_nnx() -> tuple[Any, Callable[[], object]]:
     return lambda x: module(x), change
 
 
+class Scaling:
+    """A tree with an array of its own, that reads another."""
+
+    def __init__(self, weight: Any, factor: Callable[[], Any]) -> None:
+        self.weight, self.factor = weight, factor
+
+    def __call__(self, x: Any) -> Any:
+        return x @ self.weight * self.factor()
+
+
+jax.tree_util.register_pytree_node(
+    Scaling, lambda net: ([net.weight], net.factor), lambda factor, own: Scaling(*own, factor)
+)
+
+
+class LinenScaling(linen.Module):
+    factor: Callable[[], Any]
+
+    def __call__(self, x: Any) -> Any:
+        return x @ SKIP.astype(np.float32) * self.factor()
+
+
+class NnxScaling(nnx.Module):
+    def __init__(self, factor: Callable[[], Any]) -> None:
+        self.weight, self.factor = nnx.Param(jnp.asarray(SKIP, jnp.float32)), factor
+
+    def __call__(self, x: Any) -> Any:
+        return x @ self.weight[...] * self.factor()
+
+
+def held_beside(kind: str) -> Callable[[], tuple[Any, Callable[[], object]]]:
+    """An array that a module reads and that is none of its own."""
+
+    def make() -> tuple[Any, Callable[[], object]]:
+        factor = jnp.ones(4)
+
+        def change() -> None:
+            nonlocal factor
+            factor = 5 * factor
+
+        nets = {
+            "tree": lambda: Scaling(jnp.asarray(SKIP, jnp.float32), lambda: factor),
+            "linen": lambda: LinenScaling(lambda: factor).bind({}),
+            "nnx": lambda: NnxScaling(lambda: factor),
+        }
+        return nets[kind](), change
+
+    return make
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -1345,6 +1395,9 @@ def held_by_nnx() -> tuple[Any, Callable[[], object]]:
         held_by_an_object_that_is_bound,
         held_under_vmap,
         held_by_nnx,
+        held_beside("tree"),
+        held_beside("linen"),
+        held_beside("nnx"),
     ],
 )
 def test_what_a_function_closes_over_is_read_at_each_call(make: Callable[[], Any]) -> None:

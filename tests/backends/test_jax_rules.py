@@ -22,9 +22,7 @@ from backlight.errors import CoverageError, InputError
 from backlight.operations import LINEAR, UNARY, Kind
 from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
-from backlight_methods.deep_lift_rules import RULES
-from tests.backends.test_jax import bound, conv, normal, run_python, wrap
-from tests.rules import (
+from backlight.testing.rules import (
     COMPLETE,
     DECONVNET,
     EPSILON,
@@ -38,6 +36,8 @@ from tests.rules import (
     Quotient,
     by_kind,
 )
+from backlight_methods.deep_lift_rules import RULES
+from tests.backends.test_jax import bound, conv, normal, run_python, wrap
 
 Values = Any
 Net = Callable[[Any], Any]

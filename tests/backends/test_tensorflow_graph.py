@@ -40,7 +40,7 @@ def captured(call: Callable[..., Any], given: Sequence[Any]) -> tuple[Graph, lis
     flat = flatten(function.graph)
     known = known_of(lambda value: value.tensor)
     sources = flat.inputs[: len(given)]
-    graph = Capture(flat.nodes, sources, flat.outputs, known, lambda node: node.op.name).found.graph
+    graph = Capture(flat.nodes, sources, flat.outputs, known, lambda node: node.op.name).graph
     results = tf.nest.flatten(function(*map(tf.constant, given)))
     return graph, [np.asarray(one) for one in results]
 
@@ -182,7 +182,7 @@ def test_a_place_along_an_axis_of_unknown_length() -> None:
         spec = tf.TensorSpec((2, None, 4), tf.float64)
         flat = flatten(tf.function(call, autograph=False).get_concrete_function(spec).graph)
         known = known_of(lambda value: value.tensor)
-        found = Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").found
+        found = Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "")
         return next(each for each in found.graph.nodes if each.type == "StridedSlice")
 
     node = last_node(lambda x: x[:, 3])

@@ -27,8 +27,7 @@ from backlight.outputs import OutputSpec
 from backlight.rules import Application, Rule, Rules
 from backlight.scores import Neuron, Score
 from backlight.targets import as_score
-from backlight_tensorflow.engine.copying import CONTROL_FLOW
-from tests.rules import (
+from backlight.testing.rules import (
     COMPLETE,
     EPSILON,
     EPSILON_FOLDED,
@@ -40,6 +39,7 @@ from tests.rules import (
     Native,
     by_kind,
 )
+from backlight_tensorflow.engine.copying import CONTROL_FLOW
 
 Values = NDArray[Any]
 F64 = "float64"

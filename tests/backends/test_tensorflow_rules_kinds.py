@@ -18,6 +18,15 @@ from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import CoverageError
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
+from backlight.testing.rules import (
+    DECONVNET,
+    EPSILON_FOLDED,
+    GUIDED,
+    NATIVE,
+    Frozen,
+    Native,
+    by_kind,
+)
 from backlight_methods import DeepLIFT
 from tests.backends.test_tensorflow_rules import (
     COMMON,
@@ -31,15 +40,6 @@ from tests.backends.test_tensorflow_rules import (
     seeded,  # noqa: F401
     shared,
     wrap,
-)
-from tests.rules import (
-    DECONVNET,
-    EPSILON_FOLDED,
-    GUIDED,
-    NATIVE,
-    Frozen,
-    Native,
-    by_kind,
 )
 
 # Guided backprop and deconvnet

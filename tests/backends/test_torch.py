@@ -706,6 +706,12 @@ def test_what_the_outputs_hold(case: str) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Fields:
+    raw: torch.Tensor
+    p: torch.Tensor
+
+
 def test_what_nested_and_dense_outputs_hold() -> None:
     def both(y: torch.Tensor) -> Any:
         return {"p": y.softmax(1), "raw": (y, y.log_softmax(1)), "last": y[:, :, None].softmax(2)}
@@ -716,6 +722,8 @@ def test_what_nested_and_dense_outputs_hold() -> None:
         "raw": (OutputSpec((3, 4)), OutputSpec((3, 4), "log_probabilities")),
         "last": OutputSpec((3, 4, 1)),
     }
+    fields = backlight.wrap(Ends(lambda y: Fields(y, y.softmax(1)))).outputs(torch.randn(3, 4))
+    assert fields == {"raw": OutputSpec((3, 4)), "p": OutputSpec((3, 4), "probabilities")}
     ids = torch.randint(0, 11, (2, 5))
     frozen = nn.Sequential(Reader(), nn.Softmax(1))
     assert cast(Any, backlight.wrap(frozen).outputs(ids)).kind == "probabilities"

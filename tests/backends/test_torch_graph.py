@@ -70,6 +70,13 @@ def apart(x: torch.Tensor) -> torch.Tensor:
     return one.exp_() * other
 
 
+def every_other(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    odd = y[:, 1::2]
+    y[:, ::2].exp_()
+    return odd * 3
+
+
 def in_inference_mode(x: torch.Tensor) -> torch.Tensor:
     """Where a mode sees operations whole that PyTorch otherwise takes apart before."""
     with torch.inference_mode():
@@ -240,6 +247,7 @@ MEANT: dict[str, Function] = {
     "through a view": through_a_view,
     "whole first": whole_first,
     "parts apart": apart,
+    "parts in between": every_other,
 }
 
 

@@ -24,9 +24,8 @@ from backlight.model import Model
 from backlight.operations import LINEAR, UNARY, Kind
 from backlight.outputs import OutputSpec
 from backlight.rules import Rule
-from backlight_methods import deep_lift_rules
-from tests import rules as given
-from tests.rules import (
+from backlight.testing import rules as given
+from backlight.testing.rules import (
     COMPLETE,
     DECONVNET,
     EPSILON,
@@ -36,6 +35,7 @@ from tests.rules import (
     POSITIVE,
     Frozen,
 )
+from backlight_methods import deep_lift_rules
 
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
 
@@ -829,7 +829,7 @@ def test_keras_on_torch_has_the_same_operations() -> None:
         import torch
         import keras, numpy as np, backlight
         from backlight import Class
-        from tests.rules import EPSILON_FOLDED, NATIVE, by_kind
+        from backlight.testing.rules import EPSILON_FOLDED, NATIVE, by_kind
         from tests.backends.test_torch_rules import DEEP, bound
         keras.utils.set_random_seed(0)
         start = keras.Input((6, 6, 2))

@@ -18,10 +18,10 @@ from backlight.baselines import Several
 from backlight.errors import ModelError, TargetError
 from backlight.operations import Kind
 from backlight.rules import Application, Rule
+from backlight.testing.rules import by_kind
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
 from backlight_torch.engine.hooks import Hooks
 from tests.methods.test_deep_lift import revealed
-from tests.rules import by_kind
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight import BacklightWarning, __version__, hookimpl, hooks
+from backlight import API_VERSION, BacklightWarning, __version__, hookimpl, hooks
 from backlight.choices import DISABLE, PREFER, chosen, normalised
 from backlight.errors import InputError
 from backlight.plugins import GROUP, load
@@ -114,10 +114,10 @@ def test_a_hook_with_an_argument_that_is_not_there_is_reported(install: Callable
 
 
 def test_the_api_that_a_plugin_was_made_for_is_compared(install: Callable) -> None:
-    assert install(stated={"backlight_api": hooks.API, **GOOD}, silent=GOOD).broken == ()
+    assert install(stated={"backlight_api": API_VERSION, **GOOD}, silent=GOOD).broken == ()
     for stated, advice in (
-        (hooks.API + 1, "install a newer Backlight"),
-        (hooks.API - 1, "install a newer version of the plugin"),
+        (API_VERSION + 1, "install a newer Backlight"),
+        (API_VERSION - 1, "install a newer version of the plugin"),
         ("1", "install a newer version of the plugin"),
         (True, "install a newer version of the plugin"),
     ):
@@ -126,7 +126,7 @@ def test_the_api_that_a_plugin_was_made_for_is_compared(install: Callable) -> No
         (broken,) = found.broken
         assert broken.error == (
             f"it was made for API {stated!r} of Backlight, and this Backlight {__version__} has API "
-            f"{hooks.API}; {advice}"
+            f"{API_VERSION}; {advice}"
         )
         assert found.first("backlight_render", str, attribution=3) == "<b>3</b>"
 

@@ -136,7 +136,7 @@ def test_an_unknown_object_is_named_with_the_plugins(calls: list) -> None:
         "fed with a numpy.ndarray",
         "(framework='no_such')",
         "Plugins installed: mine.",
-        "framework='torch', 'tensorflow' or 'jax'",
+        "framework='torch', 'tensorflow', 'jax' or 'mlx'",
         "pip install 'backlight[torch]'",
     ):
         assert fragment in text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight.hooks import API
+from backlight import API_VERSION
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "example_plugin"
@@ -25,6 +25,15 @@ model = ReferenceModel(("head", polynomial(weight)))
 found = backlight.explain(model, np.ones((3, 2)), 1, method="squared_gradient", batch_size=2)
 np.testing.assert_allclose(found.values, [[4.0, 9.0]] * 3, rtol=1e-8, atol=1e-8)
 print(found.method)
+"""
+
+CHECK = """
+import backlight_squared_gradient
+from backlight.testing import check_method, check_plugin
+from backlight_conformance import builder
+
+check_plugin(backlight_squared_gradient)
+check_method(backlight_squared_gradient.SquaredGradient(), builder("torch"))
 """
 
 
@@ -64,6 +73,10 @@ def test_it_is_found_and_used(installed: str) -> None:
     assert run("-c", USE, PYTHONPATH=installed).strip() == "SquaredGradient()"
 
 
+def test_it_keeps_the_laws(installed: str) -> None:
+    run("-c", CHECK, PYTHONPATH=installed)
+
+
 def test_the_command_line_lists_it(installed: str) -> None:
     code = "from backlight.command_line import main; main(['{}'])"
     wide = {"PYTHONPATH": installed, "COLUMNS": "200", "NO_COLOR": "1"}
@@ -96,7 +109,7 @@ def test_it_states_the_api_that_it_was_written_for() -> None:
         (EXAMPLE / "backlight_squared_gradient.py").read_text(),
         (ROOT / "README.md").read_text(),
     ):
-        assert re.search(rf"^backlight_api = {API}\b", text, re.MULTILINE)
+        assert re.search(rf"^backlight_api = {API_VERSION}\b", text, re.MULTILINE)
 
 
 def test_its_readme_names_what_it_is_made_of() -> None:

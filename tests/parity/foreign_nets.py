@@ -18,10 +18,10 @@ from backlight import Attribution, Kind
 from backlight.errors import BacklightWarning
 from backlight.operations import AFFINE, COMPOSITE, LINEAR, UNARY
 from backlight.targets import Target
+from backlight.testing.rules import Native, by_kind
 from backlight_check.checks import Check
 from backlight_check.scored_example import scored_example
 from backlight_methods import DeepLIFT, GradCAM
-from tests.rules import Native, by_kind
 
 NOT_LINEAR = (frozenset(Kind) - AFFINE) | LINEAR
 """The kinds that are counted; how many sums, scales and shifts there are depends on who counts."""

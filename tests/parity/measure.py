@@ -16,7 +16,7 @@ from backlight_demo import efficientnet_lite0, fashion
 from backlight_demo.photos import photos
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
-MODULES = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
+MODULES = {"torch": "torch", "tensorflow": "keras", "jax": "jax", "mlx": "mlx"}
 NETS = ("fashion", "efficientnet_lite0")
 Values = NDArray[np.floating]
 

@@ -66,6 +66,13 @@ def test_three_frameworks_agree_on_the_fashion_net_in_float32(name: str) -> None
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_mlx_agrees_on_the_fashion_net_in_float32(name: str) -> None:
+    method = technique(name, "fashion")
+    found = [explained(one, "fashion", "float32", method, 6) for one in ("torch", "mlx")]
+    assert spread(found) <= 1e-5
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_three_frameworks_agree_on_efficientnet_lite0_in_float64(name: str) -> None:
     method = technique(name, "efficientnet_lite0")
     found = [

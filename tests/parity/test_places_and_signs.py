@@ -19,6 +19,7 @@ from backlight.arrays import Array
 from backlight.operations import LINEAR, Kind
 from backlight.rules import Application, Rule
 from backlight.targets import as_score
+from backlight.testing.rules import by_kind
 from backlight_methods import LRP, Composite, DeepLIFT, Gradient
 from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma
 from tests import tape
@@ -27,7 +28,6 @@ from tests.parity.measure import FRAMEWORKS, precision
 from tests.parity.spelling.families import FAMILIES
 from tests.parity.spelling.functions import EPSILON, FUNCTIONS, normal
 from tests.reference import ReferenceModel
-from tests.rules import by_kind
 from tests.tape import arrays as functions
 
 Values = NDArray[np.float64]

@@ -1,6 +1,7 @@
 """A net that draws random numbers at inference is explained with a warning that names what draws them."""
 
 import functools
+import random
 import re
 import warnings
 from collections.abc import Callable
@@ -27,16 +28,33 @@ TABLE = np.random.default_rng(2).normal(size=(7, 3)).astype("float32")
 Net = Callable[[Any], Any]
 
 
-def torch_nets(random: bool) -> dict[str, tuple[Net, str]]:
+def host_nets(head: Net) -> dict[str, tuple[Net, str]]:
+    """Nets that draw from the generators of Python and NumPy, which everyone shares."""
+    return {
+        "python": (lambda x: head(x * random.random()), r"by random as"),
+        "python_choice": (lambda x: head(random.choice([x, 2 * x])), r"by random as"),
+        "numpy": (lambda x: head(x * float(np.random.rand())), r"by numpy\.random as"),
+        "both": (
+            lambda x: head(x * (random.random() + float(np.random.rand()))),
+            r"by random and numpy\.random as",
+        ),
+    }
+
+
+def torch_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
     """Nets, and what a warning may call the operation that draws."""
-    weight, table = torch.tensor(WEIGHT), torch.tensor(TABLE)
+    weight, table, kept = torch.tensor(WEIGHT), torch.tensor(TABLE), torch.Generator()
     drop, trained = torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(5)
-    if not random:
+    if not drawing:
         return {
             "dropout_module": (lambda x: drop(x) @ weight, ""),
             "norm_in_training_mode": (lambda x: trained(x) @ weight, ""),
             "no_rate": (lambda x: functional.dropout(x, 0.0, training=True) @ weight, ""),
             "constants": (lambda x: torch.tanh(x @ weight) + table[0], ""),
+            "own_seed": (
+                lambda x: (x + torch.randn(5, generator=torch.Generator().manual_seed(3))) @ weight,
+                "",
+            ),
         }
     return {
         "dropout": (
@@ -54,6 +72,10 @@ def torch_nets(random: bool) -> dict[str, tuple[Net, str]]:
             "multinomial",
         ),
         "gumbel": (lambda x: functional.gumbel_softmax(x @ weight), "gumbel|exponential"),
+        "kept_generator": (lambda x: (x + torch.randn(5, generator=kept)) @ weight, "rand"),
+        "coin": (lambda x: (x if torch.rand(1) < 0.5 else 2 * x) @ weight, "rand"),
+        "number": (lambda x: x * torch.rand(1).item() @ weight, "rand"),
+        **host_nets(lambda x: x @ weight),
         "leaky": (lambda x: functional.rrelu(x, training=True) @ weight, "rrelu"),
     }
 
@@ -85,9 +107,9 @@ def keras_net(*layers: keras.layers.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((5,)), *layers, keras.layers.Dense(3)])
 
 
-def tensorflow_nets(random: bool) -> dict[str, tuple[Net, str]]:
+def tensorflow_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
     weight, generator = tf.constant(WEIGHT), tf.random.Generator.from_seed(3)
-    if not random:
+    if not drawing:
         return {
             "dropout_layer": (keras_net(keras.layers.Dropout(0.5)), ""),
             "noise_layer": (keras_net(keras.layers.GaussianNoise(0.5)), ""),
@@ -107,12 +129,13 @@ def tensorflow_nets(random: bool) -> dict[str, tuple[Net, str]]:
             lambda x: tf.gather(x, tf.random.shuffle(tf.range(5)), axis=1) @ weight,
             "[Ss]huffle",
         ),
+        **host_nets(lambda x: x @ weight),
         "layer": (keras_net(Noisy()), "noisy"),
         "layer_inside": (keras_net(AlwaysDropped()), "always"),
     }
 
 
-def jax_nets(random: bool) -> dict[str, tuple[Net, str]]:
+def jax_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
     """A key in the function is a constant: such numbers are the same in each call."""
     quiet = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
     quiet.eval()
@@ -127,7 +150,7 @@ def jax_nets(random: bool) -> dict[str, tuple[Net, str]]:
         )
         return (x + noise) @ WEIGHT
 
-    if not random:
+    if not drawing:
         return {
             "key": (drawn, ""),
             "dropout_off": (lambda x: quiet(x) @ WEIGHT, ""),
@@ -140,6 +163,7 @@ def jax_nets(random: bool) -> dict[str, tuple[Net, str]]:
         }
     return {
         "numpy_on_the_host": (host, "callback"),
+        **host_nets(lambda x: x @ WEIGHT),
     }
 
 
@@ -148,15 +172,15 @@ ARRAY = {"torch": torch.tensor, "tensorflow": tf.constant, "jax": jnp.asarray}
 
 
 @functools.cache
-def nets(framework: str, random: bool) -> dict[str, tuple[Net, str]]:
-    return NETS[framework](random)
+def nets(framework: str, drawing: bool) -> dict[str, tuple[Net, str]]:
+    return NETS[framework](drawing)
 
 
-def cases(random: bool) -> list[Any]:
+def cases(drawing: bool) -> list[Any]:
     return [
         pytest.param(framework, kind, id=f"{framework}-{kind}")
         for framework in NETS
-        for kind in NETS[framework](random)
+        for kind in NETS[framework](drawing)
     ]
 
 

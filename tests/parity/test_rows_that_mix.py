@@ -4,7 +4,7 @@ nothing is said and the batch is cut as usual."""
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch  # isort: skip  (before TensorFlow: the other order does not load)
@@ -59,6 +59,9 @@ WORDS = {
     "layer": "norm|layer|mean|var|attention|lstm|scan|dot|div",
     "rows_swapped": "stack|pack|concat",
     "row_beside_others": "add|sub",
+    "written_elsewhere": "update|scatter|gather",
+    "side_by_side": "slice",
+    "first_alone": "update|dot|mat|mm|scatter",
 }
 """What a warning may call the operation at which rows meet."""
 
@@ -89,7 +92,18 @@ def torch_mixing() -> dict[str, Net]:
         "row_beside_others": lambda x: torch.stack(
             [(row - torch.tanh(x[0])) @ weight for row in x]
         ),
+        "written_elsewhere": lambda x: torch_rows(x.unbind()[::-1]) @ weight,
+        "side_by_side": lambda x: x.reshape(-1, 2 * C)[:, :C].repeat_interleave(2, 0) @ weight,
+        "first_alone": lambda x: x.index_add(0, torch.tensor([0]), torch.tanh(x[:1])) @ weight,
     }
+
+
+def torch_rows(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The rows written into an array one by one."""
+    found = torch.zeros(len(rows), C, dtype=torch.float64)
+    for number, row in enumerate(rows):
+        found[number] = torch.tanh(row)
+    return found
 
 
 def tensorflow_mixing() -> dict[str, Net]:
@@ -120,7 +134,18 @@ def tensorflow_mixing() -> dict[str, Net]:
         "row_beside_others": lambda x: (
             tf.stack([row - tf.tanh(x[0]) for row in tf.unstack(x)]) @ weight
         ),
+        "written_elsewhere": lambda x: tensorflow_rows(tf.unstack(x)[::-1]) @ weight,
+        "first_alone": lambda x: tf.tensor_scatter_nd_add(x, [[0]], tf.tanh(x[:1])) @ weight,
+        "side_by_side": lambda x: tf.repeat(tf.reshape(x, (-1, 2 * C))[:, :C], 2, axis=0) @ weight,
     }
+
+
+def tensorflow_rows(rows: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The rows put into an array one by one."""
+    found = tf.zeros((len(rows), C), "float64")
+    for number, row in enumerate(rows):
+        found = tf.tensor_scatter_nd_update(found, [[number]], tf.tanh(row)[None])
+    return found
 
 
 def jax_mixing() -> dict[str, Net]:
@@ -148,7 +173,18 @@ def jax_mixing() -> dict[str, Net]:
         "layer": normed,
         "rows_swapped": lambda x: jnp.stack([jnp.tanh(row) @ WEIGHT for row in x][::-1]),
         "row_beside_others": lambda x: jnp.stack([(row - jnp.tanh(x[0])) @ WEIGHT for row in x]),
+        "written_elsewhere": lambda x: jax_rows(list(x)[::-1]) @ WEIGHT,
+        "first_alone": lambda x: x.at[0].add(jnp.tanh(x[0])) @ WEIGHT,
+        "side_by_side": lambda x: jnp.repeat(x.reshape(-1, 2 * C)[:, :C], 2, axis=0) @ WEIGHT,
     }
+
+
+def jax_rows(rows: Sequence[Any]) -> Any:
+    """The rows put into an array one by one."""
+    found = jnp.zeros((len(rows), C))
+    for number, row in enumerate(rows):
+        found = found.at[number].set(jnp.tanh(row))
+    return found
 
 
 def torch_apart() -> dict[str, Net]:
@@ -158,6 +194,13 @@ def torch_apart() -> dict[str, Net]:
     lstm = nn.LSTM(C, C, batch_first=True, dtype=torch.float64)
     norm = nn.BatchNorm1d(C, dtype=torch.float64).eval()
     token = torch.from_numpy(SEQUENCES[:1, :1])
+
+    def numbers_written(x: torch.Tensor) -> torch.Tensor:
+        found = x[:, 0].clone()
+        for row in range(len(x)):
+            for column in range(C):
+                found[row, column] *= torch.tanh(x[row, 1, column])
+        return found @ weight
 
     def attended(x: torch.Tensor) -> torch.Tensor:
         scores = torch.einsum("ntc,nsc->nts", x @ square, x)
@@ -183,6 +226,16 @@ def torch_apart() -> dict[str, Net]:
         "sums_of_weights": lambda x: x[:, 0] @ (weight - weight.mean(0)),
         "row_by_row": lambda x: torch.stack([torch.tanh(row[0] @ square) @ weight for row in x]),
         "rows_joined": lambda x: torch.cat([torch.tanh(one[:, 0]) @ weight for one in x.split(1)]),
+        "own_row": lambda x: (x @ weight)[torch.arange(len(x)), -1],
+        "rows_written": lambda x: torch_rows(x[:, 0].unbind()) @ weight,
+        "rows_taken": lambda x: (
+            torch.stack(
+                [torch.tanh(x[:, 0].index_select(0, torch.tensor([n]))[0]) for n in range(len(x))]
+            )
+            @ weight
+        ),
+        "numbers_written": numbers_written,
+        "mapped": lambda x: torch.vmap(lambda one: torch.tanh(one[0]) @ weight)(x),
     }
 
 
@@ -196,6 +249,12 @@ def tensorflow_apart() -> dict[str, Net]:
     attention = keras.layers.MultiHeadAttention(2, 2, dtype="float64")
     attention.build((None, T, C), (None, T, C))
     token = tf.constant(SEQUENCES[:1, :1])
+
+    def numbers_written(x: tf.Tensor) -> tf.Tensor:
+        found = x[:, 0]
+        for row in range(int(x.shape[0])):
+            found = tf.tensor_scatter_nd_add(found, [[row]], tf.tanh(x[row : row + 1, 1]))
+        return found @ weight
 
     def normed(x: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
@@ -235,6 +294,13 @@ def tensorflow_apart() -> dict[str, Net]:
         "rows_joined": lambda x: tf.concat(
             [tf.tanh(x[n : n + 1, 0]) @ weight for n in range(int(x.shape[0]))], 0
         ),
+        "own_row": lambda x: tf.gather(x[:, -1] @ weight, tf.range(tf.shape(x)[0])),
+        "rows_written": lambda x: tensorflow_rows(tf.unstack(x[:, 0])) @ weight,
+        "rows_taken": lambda x: (
+            tf.stack([tf.tanh(tf.gather(x, n)[0]) for n in range(int(x.shape[0]))]) @ weight
+        ),
+        "numbers_written": numbers_written,
+        "mapped": lambda x: tf.vectorized_map(lambda one: (tf.tanh(one[:1]) @ weight)[0], x),
     }
 
 
@@ -242,6 +308,12 @@ def jax_apart() -> dict[str, Net]:
     def attended(x: Any) -> Any:
         scores = jnp.einsum("ntc,nsc->nts", x @ SQUARE, x)
         return (jax.nn.softmax(scores) @ x).mean(1) @ WEIGHT
+
+    def numbers_written(x: Any) -> Any:
+        found = x[:, 0]
+        for row in range(len(x)):
+            found = found.at[row].add(jnp.tanh(x[row, 1]))
+        return found @ WEIGHT
 
     def recurrent(x: Any) -> Any:
         def step(h: Any, row: Any) -> Any:
@@ -274,6 +346,13 @@ def jax_apart() -> dict[str, Net]:
         "rows_joined": lambda x: jnp.concatenate(
             [jnp.tanh(x[n : n + 1, 0]) @ WEIGHT for n in range(len(x))]
         ),
+        "own_row": lambda x: (x @ WEIGHT)[jnp.arange(len(x)), -1],
+        "rows_written": lambda x: jax_rows(list(x[:, 0])) @ WEIGHT,
+        "rows_taken": lambda x: (
+            jnp.stack([jnp.tanh(jnp.take(x, n, axis=0)[0]) for n in range(len(x))]) @ WEIGHT
+        ),
+        "numbers_written": numbers_written,
+        "mapped": lambda x: x[jnp.arange(len(x)), 0] @ WEIGHT,
     }
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import torch  # isort: skip  (before TensorFlow: the other order does not load)
 import jax
 import jax.numpy as jnp
+import mlx.core as mx
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import backlight
 from backlight import Class
-from tests.parity.measure import FRAMEWORKS
 
 RANDOM = np.random.default_rng(0)
 WEIGHTS = RANDOM.normal(size=(4, 3))
@@ -22,11 +22,13 @@ NETS: dict[str, Callable[[Any], Any]] = {
     "torch": lambda x: torch.tanh(x @ torch.from_numpy(WEIGHTS)),
     "tensorflow": lambda x: tf.tanh(x @ tf.constant(WEIGHTS)),
     "jax": lambda x: jnp.tanh(x @ WEIGHTS),
+    "mlx": lambda x: mx.tanh(x @ NATIVE["mlx"](WEIGHTS)),
 }
 NATIVE: dict[str, Callable[[np.ndarray], Any]] = {
     "torch": torch.from_numpy,
     "tensorflow": tf.constant,
     "jax": jnp.asarray,
+    "mlx": lambda x: mx.array(x, dtype=mx.float64),
 }
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -51,7 +53,7 @@ def asked(framework: str) -> tuple[backlight.Model, Any, Any]:
     return model, inputs, Class(K).bind(model.outputs(inputs), len(X))
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", NETS)
 def test_a_value_without_a_site_stands_for_the_input(framework: str) -> None:
     model, inputs, score = asked(framework)
     value = NATIVE[framework](OTHER)
@@ -62,7 +64,7 @@ def test_a_value_without_a_site_stands_for_the_input(framework: str) -> None:
     np.testing.assert_allclose(found.gradient, gradient_at(OTHER), **CLOSE)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", NETS)
 def test_a_reference_without_rules_has_a_score_and_changes_no_gradient(framework: str) -> None:
     model, inputs, score = asked(framework)
     found = model.gradient(inputs, score, reference=NATIVE[framework](OTHER))

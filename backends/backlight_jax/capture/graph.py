@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from backlight.graph.graph import UNIFORM, DType, Graph, uniform
+from backlight.graph.graph import UNIFORM, DType, Graph
+from backlight.graph.graph import Node as GraphNode
 from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
 from backlight_jax.derivatives.zeros import kept_derivatives
 from backlight_jax.expansions import inside, repeatable
@@ -45,7 +46,7 @@ def graph_of(
         held = graph.values[value]
         held.constant, held.learned = constant, True
         if held.dtype is not DType.OTHER and constant.size <= UNIFORM:
-            held.number = uniform(numbers(constant))
+            graph.look(value, numbers(constant))
     for node in program.nodes:
         add(graph, node, "" if place is None else place(node), derivatives)
     graph.targets = tuple(number_of(graph, operand) for operand in targets)
@@ -101,10 +102,9 @@ def looked_into(equation: JaxprEqn) -> Mapping[str, Any]:
             return {"form": "cond", "branches": branches}
 
 
-def equations(graph: Graph, positions: Iterable[int]) -> list[Node]:
-    """The equations at positions of a graph."""
-    natives = (graph.nodes[position].native for position in positions)
-    return [native for native in natives if isinstance(native, Node)]
+def equations(nodes: Iterable[GraphNode]) -> list[Node]:
+    """The equations of a graph's nodes; what only makes operands fit has none."""
+    return [node.native for node in nodes if isinstance(node.native, Node)]
 
 
 def number_of(graph: Graph, operand: Operand) -> int:

@@ -11,8 +11,9 @@ from jax.core import ShapedArray
 from jax.extend.core import Literal
 
 from backlight.arrays import Arrays
+from backlight.engine.explained import Explained
 from backlight.graph.graph import Graph
-from backlight.graph.recognition import Recognised, recognise
+from backlight.graph.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.rules import Rules
 from backlight.scores import Score
@@ -103,10 +104,10 @@ class Scored:
     @cached_property
     def named(self) -> Graph:
         """The same, with the sites by their names."""
-        graph, sites = self.looked_into, self.trace.sites
-        for name in dict.fromkeys((*(site.name for site in sites.listed), *sites.places)):
-            value = self.program.keys.get(sites.places[name].key)
-            if sites.places[name].usable and isinstance(value, int):
+        graph = self.looked_into
+        for name, place in self.trace.sites.usable.items():
+            value = self.program.keys.get(place.key)
+            if isinstance(value, int):
                 graph.sites[name] = value
         return graph
 
@@ -114,6 +115,21 @@ class Scored:
     def name(self) -> Callable[[Sequence[Node], bool], str]:
         """Gives the name of some equations."""
         return namer(self.trace, self.program)
+
+    def explained(self, rules: Rules) -> Explained:
+        """The operations, as rules see them."""
+        graph = self.graph
+
+        def name(unit: Unit) -> str:
+            linear = unit.linear is not None or bool(unit.parts)
+            return self.name(equations(graph.nodes[at] for at in unit.positions), linear)
+
+        nodes = enumerate(graph.nodes)
+        score = (at for at, node in nodes if any(map(is_of_score, equations([node]))))
+        read = tuple(value if isinstance(value, int) else None for value in self.read)
+        return Explained(
+            recognise(graph, rules, name), self.places, read, next(score, len(graph.nodes))
+        )
 
     def _graph(self, sources: Sequence[int], derivatives: bool) -> Graph:
         weights, _, extra = self.trace.signature.parts(self.program.inputs)
@@ -136,7 +152,7 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
         trace, score, at: the net, the score and the site.
         whole: whether every call is opened that operations may be in; else those that sites are in.
     """
-    neuron = None if score is None or score.site is None else trace.place(score.site)
+    neuron = None if score is None or score.site is None else trace.sites.place(score.site)
     paths = [place.key[0] for place in (at, neuron) if place is not None]
     calls = {path[:depth] for path in paths for depth in range(1, len(path))}
     program = flatten(trace.jaxpr, inside if whole else opening(calls))
@@ -189,41 +205,8 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
     )
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Explained:
-    """A net and a score with their operations, as rules see them.
-
-    Attributes:
-        scored: the net and the score.
-        recognised: the operations.
-        steps: the equations behind the sources, in an order that they can be run in: those of each
-            operation together, others by themselves.
-    """
-
-    scored: Scored
-    recognised: Recognised
-    steps: tuple[tuple[Unit | None, tuple[Node, ...]], ...]
-
-
-def explained(trace: Trace, score: Score | None, at: Place | None, rules: Rules) -> Explained:
-    """The operations between the attributed arguments, or a site, and the score."""
-    found = scored(trace, score, at)
-    graph = found.graph
-
-    def name(unit: Unit) -> str:
-        linear = unit.linear is not None or bool(unit.parts)
-        return found.name(equations(graph, unit.positions), linear)
-
-    recognised = recognise(graph, rules, name)
-    before = {id(node) for node in found.program.nodes[: found.begin]}
-    steps: list[tuple[Unit | None, tuple[Node, ...]]] = []
-    for step in recognised.steps:
-        unit = step if isinstance(step, Unit) else None
-        nodes = equations(graph, [step] if isinstance(step, int) else step.positions)
-        if nodes and id(nodes[0]) not in before:
-            steps.append((unit, tuple(nodes)))
-    return Explained(found, recognised, tuple(steps))
+def is_of_score(node: Node) -> bool:
+    return node.path[:1] == SCORE
 
 
 def operand_avals(score: Score) -> list[Any]:

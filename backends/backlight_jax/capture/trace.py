@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast, final
 import jax
 import jax.numpy as jnp
 
-from backlight.errors import ModelError, SiteError, UnknownNameError
+from backlight.errors import ModelError
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
@@ -20,7 +20,7 @@ from backlight_jax.expansions import inside
 from backlight_jax.nets.calls import Signature
 from backlight_jax.nets.styles import Net
 from backlight_jax.sites.names import named_values
-from backlight_jax.sites.places import Place, Sites, find_sites, owned_values
+from backlight_jax.sites.places import Sites, find_sites, owned_values
 from backlight_jax.sites.structure import Structure
 from backlight_jax.table import is_floating
 
@@ -134,24 +134,6 @@ class Trace:
             grown(shape, tuple(other.shape), count, more)
             for shape, other in zip(shapes, others.avals, strict=True)
         ]
-
-    def place(self, name: str) -> Place:
-        """Where a site is.
-
-        Raises:
-            UnknownNameError: no such site.
-            SiteError: it holds no floating-point numbers, or not one row per example.
-        """
-        places = self.sites.places
-        if name not in places:
-            raise UnknownNameError("site", name, [site.name for site in self.sites.listed])
-        found = places[name]
-        if not found.usable:
-            what = "has no axis for the examples" if found.axis is None else "holds integers"
-            raise SiteError(
-                f"The site {name!r}, of shape {found.shape}, {what}: choose one of model.sites(x)."
-            )
-        return found
 
     def constants(self, program: Program) -> list[jax.Array]:
         """The arrays that a program closes over: arguments of whatever is compiled from it."""

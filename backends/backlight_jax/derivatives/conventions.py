@@ -1,8 +1,8 @@
-"""Derivatives where they are a convention: 0 at the kinks of rectifiers; where several numbers are
-the largest, the first one gets all."""
+"""Derivatives where they are a convention: where several numbers are the largest, the first one gets
+all."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -18,47 +18,22 @@ LARGEST = 128
 """How many places a window may have for the gradient to look at each in turn."""
 
 
-def by_convention(
-    unit: Unit,
-    nodes: Sequence[Node],
-    inputs: Sequence[Any],
-    grad: Any,
-    known: Mapping[int, Any],
-    results: Callable[[], Any],
+def largest_first(
+    unit: Unit, node: Node, x: Any, grad: Any, result: Callable[[], Any]
 ) -> Any | None:
-    """The gradient of an operation where it is a convention at kinks and ties; None for all others.
+    """The gradient of a maximum or minimum over windows or axes; None for all other operations.
 
     Args:
-        unit, nodes: the operation and its equations.
-        inputs: where it is taken.
+        unit, node: the operation and its first equation.
+        x: where it is taken.
         grad: of the result.
-        known: the values of a pass.
-        results: gives the result at the inputs.
+        result: gives the result at x.
     """
-    x, node = inputs[0], nodes[0]
-    zeros = jnp.zeros_like(grad)
-    custom = any("custom_vjp" in each.primitive for each in nodes)
     match unit.kind:
-        case Kind.RELU if not custom:
-            return jnp.where(x > 0, grad, zeros)
-        case Kind.RELU6 if not custom and unit.constant is not None:
-            return jnp.where((x > 0) & (x < unit.constant), grad, zeros)
-        case Kind.LEAKY_RELU if not custom and unit.constant is not None:
-            return jnp.where(x > 0, grad, grad * unit.constant)
-        case Kind.ABS if not custom:
-            return grad * jnp.sign(x)
         case Kind.MAX_POOL if node.primitive == "reduce_window_max":
-            return windows_gradient(node, x, results(), grad)
+            return windows_gradient(node, x, result(), grad)
         case Kind.MAX | Kind.MIN if node.primitive in ("reduce_max", "reduce_min"):
-            smallest = unit.kind is Kind.MIN
-            return axes_gradient(x, grad, tuple(node.params["axes"]), smallest)
-        case Kind.MAX | Kind.MIN if len(inputs) == 1 and node.primitive in ("max", "min"):
-            found = results()
-            (other,) = (one for one in node.inputs if one != unit.inputs[0])
-            bound = known[other] if isinstance(other, int) else other.val
-            if found.shape != x.shape:
-                return None
-            return jnp.where(x > bound if unit.kind is Kind.MAX else x < bound, grad, zeros)
+            return axes_gradient(x, grad, tuple(node.params["axes"]), unit.kind is Kind.MIN)
     return None
 
 

@@ -1,13 +1,12 @@
 """Passes over a program, compiled, and what comes of their errors."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import jax
 
-from backlight.errors import BacklightError, ModelError
+from backlight.net_model import model_errors
 from backlight.operations import Operation
 from backlight.scores import Score
 from backlight_jax.capture.program import Operand, read, run
@@ -16,6 +15,9 @@ from backlight_jax.capture.trace import Trace
 from backlight_jax.sites.places import Place
 
 wait: Callable[[Any], Any] = jax.block_until_ready
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""What JAX says then."""
 
 
 @final
@@ -36,7 +38,7 @@ class Pass:
     def __call__(
         self, arrays: Sequence[Any], operands: Sequence[Any] = (), value: Any = None
     ) -> Any:
-        with failures():
+        with model_errors(OUT_OF_MEMORY):
             found = self.function(self.constants, arrays, operands, value)
             return wait(found) if self.calls_back else found
 
@@ -51,21 +53,6 @@ def compiled(
     others than the program's own."""
     calls_back = any("callback" in node.primitive for node in built.program.nodes)
     return Pass(jax.jit(function), (built.constants, others), calls_back, operations)
-
-
-@contextmanager
-def failures() -> Iterator[None]:
-    """Errors of the model as ModelError; those of memory as they are."""
-    try:
-        yield
-    except BacklightError:
-        raise
-    except Exception as error:  # JAX's own, and whatever a model's callbacks and derivatives raise
-        if "RESOURCE_EXHAUSTED" in str(error):
-            raise
-        raise ModelError(
-            f"Running or differentiating the model raised {type(error).__name__}: {error}"
-        ) from error
 
 
 def forward_pass(trace: Trace, score: Score | None, at: Place | None) -> Pass:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from backlight.errors import ModelError
-from backlight.identity import identity_of
+from backlight.identity import identity_beside, identity_of
 from backlight.named import named_by_keras
 from backlight_jax.nets.arrays import Constant, Leaves, array_names, is_array, joined, split
 
@@ -111,11 +111,16 @@ def tree_net(tree: Any, method: Callable[..., Any] | None = None) -> Net:
     equinox = sys.modules.get("equinox")
     frozen = equinox is not None and isinstance(tree, equinox.Module)
     held = equinox.nn.inference_mode(tree) if equinox is not None and frozen else tree
+
+    def identity() -> Hashable:
+        if frozen:  # its arrays stay: others in their places are an edit
+            return identity_of(tree, method)
+        return identity_beside(jax.tree.leaves(tree), ARRAYS, tree, method)
+
     return Net(
         run=partial(run_module, method),
         trees=lambda: (held,),
-        # The arrays of a frozen module stay: others in their places are an edit.
-        identity=lambda: identity_of(tree, method, arguments=() if frozen else ARRAYS),
+        identity=identity,
         frozen=frozen,
     )
 
@@ -152,10 +157,7 @@ def linen_net(
         held, keys = trees
         return module.apply(held, *arguments, rngs=keys, method=method, **keywords)
 
-    def identity() -> Hashable:
-        return identity_of(module, method, arguments=ARRAYS)
-
-    return Net(run, lambda: (variables, rngs), identity)
+    return Net(run, lambda: (variables, rngs), lambda: identity_of(module, method))
 
 
 def nnx_net(module: Any, method: Callable[..., Any] | None = None) -> Net:
@@ -170,7 +172,7 @@ def nnx_net(module: Any, method: Callable[..., Any] | None = None) -> Net:
     return Net(
         run,
         trees=lambda: (nnx.state(module),),
-        identity=lambda: identity_of(module, method, arguments=(nnx.Variable, *ARRAYS)),
+        identity=lambda: identity_of(module, method, arguments=(nnx.Variable,)),
         paths=lambda: [name.removesuffix(".value") for name in array_names(nnx.state(module))],
     )
 

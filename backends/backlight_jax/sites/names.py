@@ -1,10 +1,10 @@
 """Names for the values inside a program, as the user would say them."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
+from backlight.named import Uses
 from backlight_jax.capture.program import Node
 from backlight_jax.sites.structure import LAYOUT, Structure, called_values, parent
 
@@ -38,10 +38,9 @@ def add(names: dict[str, int], use: Use) -> str:
 
 def numbered(uses: Iterable[Use]) -> Iterator[Use]:
     """`name`, `name:2`, `name:3` for the uses of a name, in order."""
-    counts: Counter[str] = Counter()
+    numbered_use = Uses()
     for name, value in uses:
-        counts[name] += 1
-        yield (name if counts[name] == 1 else f"{name}:{counts[name]}"), value
+        yield numbered_use(name), value
 
 
 def marked(structure: Structure) -> Iterator[Use]:

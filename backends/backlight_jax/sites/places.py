@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import jax.numpy as jnp
 
 from backlight.model import Site
+from backlight.named_sites import NamedSites
 from backlight_jax.capture.program import Key
 from backlight_jax.sites.structure import Structure, called_values
 
@@ -20,35 +21,18 @@ class Place:
         key: the result of an equation.
         axis: where that value has the examples; a site shows them on axis 0. None if nowhere.
         shape: of the value, in the site's order of axes.
-        floating: whether it holds floating-point numbers.
     """
 
     key: Key
     axis: int | None
     shape: tuple[int, ...]
-    floating: bool
-
-    @property
-    def usable(self) -> bool:
-        return self.axis is not None and self.floating
 
     def shown(self, value: Any) -> Any:
         """The value with the examples on axis 0."""
         return jnp.moveaxis(value, self.axis or 0, 0)
 
 
-@final
-@dataclass(frozen=True)
-class Sites:
-    """The sites of a net for inputs of given shapes.
-
-    Attributes:
-        listed: each value once, by its friendliest name, in order of computation.
-        places: where each name points, also the less friendly ones and those that cannot be used.
-    """
-
-    listed: tuple[Site, ...]
-    places: Mapping[str, Place]
+Sites: TypeAlias = NamedSites[Place]
 
 
 def find_sites(
@@ -72,15 +56,23 @@ def find_sites(
         shape, axis = structure.shape(value), axes[value]
         if axis is not None:
             shape = (shape[axis], *shape[:axis], *shape[axis + 1 :])
-        return Place(owners[value], axis, shape, structure.is_floating(value))
+        return Place(owners[value], axis, shape)
+
+    def objection(name: str, value: int) -> str | None:
+        if axes[value] is not None and structure.is_floating(value):
+            return None
+        what = "has no axis for the examples" if axes[value] is None else "holds integers"
+        return f"of shape {places[name].shape} {what}"
 
     places = {name: place(value) for name, value in names.items()}
+    reasons = {name: objection(name, value) for name, value in names.items()}
+    unusable = {name: reason for name, reason in reasons.items() if reason is not None}
     listed = [
         Site(name, places[name].shape, kinds[value], value in structure.pooled)
         for value, name in sorted(best.items())
-        if places[name].usable
+        if name not in unusable
     ]
-    return Sites(tuple(listed), places)
+    return NamedSites(tuple(listed), places, unusable)
 
 
 def owned_values(structure: Structure) -> dict[int, Key]:

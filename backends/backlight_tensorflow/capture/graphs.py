@@ -5,7 +5,6 @@ run. A node's `native` is the operations that run it, see `grouping`.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -18,32 +17,19 @@ from backlight_tensorflow.capture.grouping import Group, Surroundings, convoluti
 from backlight_tensorflow.capture.known import Known, known_of
 from backlight_tensorflow.expansions import kept_whole
 from backlight_tensorflow.table import dtype_of
-from backlight_tensorflow.table.reading import BEFORE, Shape
+from backlight_tensorflow.table.reading import BEFORE
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
 
 
-@dataclass(eq=False)
-class Captured:
-    """A graph, and what its values are in TensorFlow's.
+class Capture:
+    """A graph made of some operations, and what its values are in TensorFlow's.
 
     Attributes:
+        graph: the operations that the targets depend on.
         natives: the traced value of each value but for those inside of one operation.
         numbers: the other way round.
         count: for how many examples its lengths are.
-    """
-
-    graph: Graph = field(default_factory=Graph)
-    natives: dict[int, Value] = field(default_factory=dict)
-    numbers: dict[Value, int] = field(default_factory=dict)
-    count: int = 0
-
-    def shape(self, value: Value) -> Shape:
-        return self.graph.shape(self.numbers[value])
-
-
-class Capture:
-    """Fills a graph from some operations.
 
     Args:
         nodes: among which the needed ones are, in order.
@@ -65,9 +51,13 @@ class Capture:
         kept: Collection[Value] = (),
         rows: Collection[Value] = (),
         opens: Callable[[Graph], bool] = lambda body: False,
+        count: int = 0,
     ) -> None:
-        self.found = Captured()
-        self._graph, self._known, self._place = self.found.graph, known, place
+        self.graph, self.count = Graph(), count
+        self.natives: dict[int, Value] = {}
+        self.numbers: dict[Value, int] = {}
+        self._before: dict[int, int] = {}
+        self._known, self._place = known, place
         for source in sources:
             self._note(source, self._new(source))
         fixed = frozenset({*targets, *kept})
@@ -77,11 +67,17 @@ class Capture:
         enters = lambda group: opens(self._body(group))  # noqa: E731
         find = lambda node: kept_whole(around, node, enters) or convolution(around, node)  # noqa: E731
         self._fill(grouped(around, find), targets)
-        numbers = self.found.numbers
-        self._graph.sources = tuple(numbers[value] for value in sources)
-        self._graph.targets = tuple(map(self._value, targets))
-        self._graph.kept = frozenset(numbers[value] for value in kept if value in numbers)
-        self._graph.rows = frozenset(numbers[value] for value in rows if value in numbers)
+        numbers = self.numbers
+        self.graph.sources = tuple(numbers[value] for value in sources)
+        self.graph.targets = tuple(map(self._value, targets))
+        self.graph.kept = frozenset(numbers[value] for value in kept if value in numbers)
+        self.graph.rows = frozenset(numbers[value] for value in rows if value in numbers)
+
+    def native(self, number: int) -> Value:
+        """A value as TensorFlow has it; the operation may lay it out with other axes."""
+        while number not in self.natives:
+            number = self._before[number]
+        return self.natives[number]
 
     def _fill(self, groups: Sequence[Group], targets: Sequence[Value]) -> None:
         """Append the groups that the targets depend on. What a group reads is there before its core."""
@@ -95,7 +91,7 @@ class Capture:
 
     def _is_computed(self, value: Value) -> bool:
         """Whether it is neither given nor constant."""
-        if value in self.found.numbers or value.node is None or is_weight(value):
+        if value in self.numbers or value.node is None or is_weight(value):
             return False
         return value.node.op.type not in LIKES and self._known.static(value) is None
 
@@ -108,11 +104,12 @@ class Capture:
                 for place in step.operands
             ]
             if at + 1 < len(group.steps):
-                results = [self._graph.value(step.shape, self._graph.values[given[0]].dtype)]
+                results = [self.graph.value(step.shape, self.graph.values[given[0]].dtype)]
+                self._before[results[0]] = given[0]
             else:
                 results = [self._result(value) for value in group.outputs]
             before = results[0]
-            self._graph.node(
+            self.graph.node(
                 step.primitive,
                 given,
                 results,
@@ -125,17 +122,17 @@ class Capture:
 
     def _value(self, value: Value) -> int:
         """The number of what was given or computed, or of a constant."""
-        if value not in self.found.numbers:
+        if value not in self.numbers:
             self._note(value, self._constant(value))
-        return self.found.numbers[value]
+        return self.numbers[value]
 
     def _constant(self, value: Value) -> int:
         static = self._known.static(value)
         bits = 8 * value.tensor.dtype.size
         if static is not None and static.dtype.kind in "biufc":
-            return self._graph.array(static, constant=value, bits=bits)
+            return self.graph.array(static, constant=value, bits=bits)
         number = self._new(value)
-        held = self._graph.values[number]
+        held = self.graph.values[number]
         held.constant, held.learned = value, is_weight(value)
         if value.node is not None:
             held.number = LIKES.get(value.node.op.type)
@@ -143,17 +140,17 @@ class Capture:
 
     def _result(self, value: Value) -> int:
         number = self._new(value)
-        if value not in self.found.numbers:  # else a source: what is before it does not count
+        if value not in self.numbers:  # else a source: what is before it does not count
             self._note(value, number)
         return number
 
     def _new(self, value: Value) -> int:
         dtype = value.tensor.dtype
-        return self._graph.value(self._known.shape(value), dtype_of(dtype), bits=8 * dtype.size)
+        return self.graph.value(self._known.shape(value), dtype_of(dtype), bits=8 * dtype.size)
 
     def _note(self, value: Value, number: int) -> None:
-        self.found.numbers[value] = number
-        self.found.natives[number] = value
+        self.numbers[value] = number
+        self.natives[number] = value
 
     def _attributes(self, group: Group, primitive: str, results: int) -> dict[str, Any]:
         """What is run inside, and which derivatives there are."""
@@ -182,13 +179,13 @@ class Capture:
     def _body(self, group: Group) -> Graph:
         body = group.body
         assert body is not None
-        return Capture(body.nodes, body.inputs, body.outputs, self._known, self._place).found.graph
+        return Capture(body.nodes, body.inputs, body.outputs, self._known, self._place).graph
 
 
 def function_graph(flat: Flat) -> Graph:
     """The body of a loop, or a branch."""
     known = known_of(lambda value: value.tensor)
-    return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").found.graph
+    return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").graph
 
 
 def word(group: Group) -> str:

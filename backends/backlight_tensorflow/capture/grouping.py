@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any
 
 from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, reached
 from backlight_tensorflow.table import primitives_of
@@ -38,26 +38,24 @@ class Group:
     body: Flat | None = None
     replayable: bool = True
 
-    @classmethod
-    def whole(
-        cls,
-        primitive: str,
-        nodes: Sequence[Node],
-        core: Node,
-        inputs: Sequence[Value],
-        outputs: Sequence[Value],
-        body: Flat | None = None,
-        replayable: bool = True,
-    ) -> Self:
-        """One primitive of all the inputs."""
-        steps = [Step(primitive, tuple(range(len(inputs))))]
-        return cls(tuple(nodes), core, inputs, outputs, steps, body, replayable)
-
     @property
     def operands(self) -> list[Value]:
         """The inputs that the steps read."""
         places = {place for step in self.steps for place in step.operands}
         return [value for place, value in enumerate(self.inputs) if place in places]
+
+
+def whole(
+    primitive: str,
+    nodes: Sequence[Node],
+    core: Node,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    **more: Any,
+) -> Group:
+    """One primitive of all the inputs."""
+    steps = [Step(primitive, tuple(range(len(inputs))))]
+    return Group(tuple(nodes), core, inputs, outputs, steps, **more)
 
 
 @dataclass(eq=False)

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from backlight.arrays import Array, Arrays
 from backlight.scores import Score
+from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import (
     SHAPE_ONLY,
     Flat,
@@ -19,7 +22,9 @@ from backlight_tensorflow.capture.flattening import (
     reached,
 )
 from backlight_tensorflow.capture.tracing import Trace
-from backlight_tensorflow.engine.scores import scores_of
+
+SCORE = "score_of_the_target"
+"""What the operations of a score are called in graphs: an error at one is not the network's."""
 
 
 @dataclass(eq=False)
@@ -109,3 +114,19 @@ def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
     """The way to all floating-point outputs."""
     found = [value for value in traced.output_values if value.tensor.dtype.is_floating]
     return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})
+
+
+def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
+    """The operands of a score as arguments of a program."""
+    tensors = [tf.constant(operand) for operand in score.operands()]
+    return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
+
+
+def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tensor:
+    """The score of each example, from outputs and operands of a graph that is being built."""
+    given = cast(Sequence[Array], operands)
+    with tf.name_scope(SCORE):
+        found = tf.convert_to_tensor(score.evaluate(outputs, given, cast(Arrays, array_functions)))
+    # A score of integers, an argmax say, is a score that does not depend on the value.
+    kept = found.dtype.is_floating or found.dtype.is_complex
+    return found if kept else tf.cast(found, tf.float32)

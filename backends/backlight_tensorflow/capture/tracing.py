@@ -19,7 +19,6 @@ from backlight.tree import map_nested
 from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.lengths import FEW, Lengths
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import Named, name_layers, name_operations, places_of
@@ -53,6 +52,7 @@ class Trace:
         outputs: the network's outputs, tensors of the graph in the network's own structure.
         named: its inner values by name, in the order of computation.
         operations: those of a Keras model by the names that its operations have in the graph.
+        calls: of layers, by their names as sites, inner ones first.
         by_operation: whether they are named after operations, not layers.
     """
 
@@ -70,11 +70,7 @@ class Trace:
         self.operations: dict[str, Named] = {}
         self.by_operation = False
         self._kept: Recent[Any] = Recent(KEPT_PROGRAMS)
-        self._calls: list[tuple[Call, str]] = []
-
-    def note_calls(self, calls: dict["Call", str]) -> None:
-        """Remember which operations of which graph the calls of layers made, inner ones first."""
-        self._calls = list(calls.items())
+        self.calls: dict[Call, str] = {}
 
     def place(self, node: Node) -> str:
         """The layer, by its name as a site, that an operation is in; the operation's own name where
@@ -100,16 +96,12 @@ class Trace:
 
     @cached_property
     def _places(self) -> dict[Node, str]:
-        return places_of(self, self._calls)
+        return places_of(self, self.calls.items())
 
     @cached_property
     def output_values(self) -> list[Value]:
         leaves = tf.nest.flatten(self.outputs, expand_composites=True)
         return [self.flat.of(leaf)[0] for leaf in leaves if isinstance(leaf, tf.Tensor)]
-
-    def results(self, copy: Copy) -> object:
-        """The network's outputs in its own structure, from a copy."""
-        return self.outputs_with(copy.tensor)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""
@@ -160,26 +152,9 @@ class Trace:
         def compute(*tensors: Tensor) -> list[Tensor]:
             return self.copy(tensors).tensors(values)
 
-        def make() -> list[tuple[int, ...]]:
-            lengths = self.lengths(request)
-            with LOCK, lengths.graph.as_default():
-                found = [lengths.shape(request.count, value) for value in values]
-            if None not in found:
-                return cast(list[tuple[int, ...]], found)
-            key, specs = ("run for shapes", tuple(values)), request.specs(self.count)
-            return self.measured(key, compute, request.tensors, specs)
-
         key = ("shapes", request.count, tuple(values))
-        return cast(list[tuple[int, ...]], self._kept.recall(key, make))
-
-    def lengths(self, request: Request, exactly: bool = False) -> Lengths:
-        """Those for a few examples: as many as in the first request, where that had several; or
-        for exactly as many as in this one."""
-        specs = request.specs(self.count)
-        if exactly:
-            return Lengths(self.given, specs, request.count)
-        count = max(request.count, FEW) if self.count is None else self.count
-        return self.kept("lengths", lambda: Lengths(self.given, specs, count))
+        run = ("run for shapes", tuple(values)), compute, request.tensors, request.specs(self.count)
+        return cast(list[tuple[int, ...]], self._kept.recall(key, lambda: self.measured(*run)))
 
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:
@@ -191,9 +166,10 @@ class Trace:
             known_of(lambda value: value.tensor),
             self.place,
             opens=lambda body: True,
-        ).found
-        numbers = found.numbers
-        return {value: output_kind(found.graph, numbers[value]) for value in self.output_values}
+        )
+        return {
+            value: output_kind(found.graph, found.numbers[value]) for value in self.output_values
+        }
 
     def output_specs(self, request: Request) -> Outputs:
         """Shape and kind of each of the outputs."""

@@ -1,6 +1,6 @@
 """Gradients through a copy of a graph: of all of it at once, or of one operation after the other."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -9,6 +9,7 @@ from tensorflow.python.framework import ops as tensorflow_ops
 from backlight.errors import ModelError
 from backlight_tensorflow.capture.flattening import Node, Tensor, Value, carries_numbers
 from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
+from backlight_tensorflow.engine.plans import Plan
 
 Found: TypeAlias = Tensor | tf.IndexedSlices | None
 """TensorFlow's three ways of saying what a gradient is."""
@@ -21,19 +22,12 @@ class Gradients:
 
     Args:
         copy: the operations and the values that went through them.
-        active: the values that gradients go back to.
-        passed: operations whose gradient goes through as it is.
+        plan: says which values gradients go back to, and which operations they go through as they are.
         seeds: the gradients of some values, to begin with.
     """
 
-    def __init__(
-        self,
-        copy: Copy,
-        active: Container[Value],
-        passed: Container[Node],
-        seeds: Mapping[Value, Tensor],
-    ) -> None:
-        self.copy, self.active, self.passed = copy, active, passed
+    def __init__(self, copy: Copy, plan: Plan, seeds: Mapping[Value, Tensor]) -> None:
+        self.copy, self.plan = copy, plan
         self._parts: dict[Value, list[Tensor]] = {value: [one] for value, one in seeds.items()}
 
     def __getitem__(self, value: Value) -> Tensor | None:
@@ -55,31 +49,14 @@ class Gradients:
         upstream = [self[value] for value in node.outputs]
         if all(each is None for each in upstream):
             return
-        if node in self.passed:
+        if node in self.plan.passed:
             one_each = len(upstream) == len(node.inputs)
             found: Sequence[Found] = upstream if one_each else [upstream[0]] * len(node.inputs)
         else:
             found = derivative(self.copy, node, upstream)
         for value, each in zip(node.inputs, found, strict=True):
-            if each is not None and value in self.active:
+            if each is not None and value in self.plan.active:
                 self.add(value, dense(each, self.copy.tensor(value)))
-
-
-def pull(
-    copy: Copy,
-    nodes: Sequence[Node],
-    seeds: Mapping[Value, Tensor],
-    active: Container[Value],
-    passed: Container[Node],
-    held: Container[Node] = (),
-) -> Gradients:
-    """Gradients of the seeds' values, back through these operations; the results of those that are
-    held count as constants."""
-    gradients = Gradients(copy, active, passed, seeds)
-    for node in reversed(nodes):
-        if node not in held:
-            gradients.back(node)
-    return gradients
 
 
 def derivative(copy: Copy, node: Node, upstream: Sequence[Tensor | None]) -> Sequence[Found]:

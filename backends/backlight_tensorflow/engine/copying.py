@@ -4,7 +4,7 @@ The user's code is not run again, and what has no part in the result (assertions
 updates of moving averages) is left behind. A value can be replaced before what hangs on it is made.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -55,9 +55,8 @@ class Copy:
     def tensors(self, values: Sequence[Value]) -> list[Tensor]:
         return [self.tensor(value) for value in values]
 
-    def again(self, nodes: Iterable[Node], given: Mapping[Value, Tensor]) -> "Copy":
-        """A copy in which these operations are made anew from the given values."""
-        anew = {value for node in nodes for value in node.outputs}
+    def again(self, anew: Container[Value], given: Mapping[Value, Tensor]) -> "Copy":
+        """A copy in which some values are made anew from the given ones."""
         kept = {value: tensor for value, tensor in self._made.items() if value not in anew}
         return Copy({**kept, **given})
 
@@ -121,10 +120,6 @@ def users_gradient(node: Node) -> Callable[..., object] | None:
     except LookupError:
         return None
     return found
-
-
-def has_users_gradient(node: Node) -> bool:
-    return users_gradient(node) is not None
 
 
 def run(flat: Flat, arguments: Sequence[Tensor]) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """What is asked about a network under rules: its operations, or a gradient."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -11,73 +11,61 @@ from backlight.arrays import Array, shape_of
 from backlight.graph.connection import connection
 from backlight.graph.graph import Graph
 from backlight.graph.recognition import recognise
-from backlight.model import Connection
+from backlight.model import Connection, Gradient
+from backlight.net_model import Question
 from backlight.operations import UNARY, Operation
 from backlight.rules import NoRules, Rules
 from backlight.scores import Score
+from backlight.tree import leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Captured
-from backlight_tensorflow.capture.lengths import shape_for
-from backlight_tensorflow.capture.paths import Path, path_to_outputs, path_to_score
+from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.lengths import captured, shape_for
+from backlight_tensorflow.capture.paths import (
+    Path,
+    path_to_outputs,
+    path_to_score,
+    score_arguments,
+)
 from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.evaluation import (
     Evaluated,
+    can_share,
     evaluated,
     evaluated_under,
     given_to,
+    reference_arrays,
 )
-from backlight_tensorflow.engine.lengths import captured
-from backlight_tensorflow.engine.plans import Plan, Shaped
-from backlight_tensorflow.engine.references import reference_arrays
-from backlight_tensorflow.engine.scores import score_arguments
+from backlight_tensorflow.engine.plans import Operations, Plan
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import may_be_site, named_site, replacement, require_examples
 from backlight_tensorflow.table.reading import Shape
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a backward pass gives: see `Gradient`; the activation where it had to be computed."""
-
-    scores: Array
-    gradients: list[Array]
-    activation: list[Array]
-    operations: tuple[Operation, ...]
-    reference_scores: Array | None
-
-
 class Explained:
-    """A score (or all outputs), and where it is differentiated.
-
-    Args:
-        given: the value in place of the activation at the site.
-    """
+    """A score (or all outputs), and where it is differentiated."""
 
     def __init__(
-        self,
-        traced: Trace,
-        request: Request,
-        score: Score | None,
-        at: str | None,
-        given: Sequence[object] | None,
+        self, traced: Trace, request: Request, asked: Question, score: Score | None = None
     ) -> None:
-        self._traced, self._request, self._score = traced, request, score
-        self._site = None if at is None else named_site(traced, request, at)
+        self._traced, self._request, self._asked, self._score = traced, request, asked, score
+        self._site = None if asked.at is None else named_site(traced, request, asked.at)
         self._given: list[Tensor] = []
-        if given is not None and self._site is not None:
-            self._given = [replacement(given[0], self._site, request)]
-        self._operands, self._operand_specs = ([], []) if score is None else score_arguments(score)
+        if asked.value is not None and self._site is not None:
+            self._given = [replacement(leaves(asked.value)[0], self._site, request)]
+        operands, specs = ([], []) if score is None else score_arguments(score)
+        self._tensors = [*request.tensors, *operands]
+        self._specs = [*request.specs(traced.count), *specs]
         self._key: Hashable = (
             None if score is None else score.recipe,
             None if self._site is None else self._site.name,
-            tuple(self._operand_specs),
+            tuple(specs),
         )
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
         plan = self._plan(rules)
-        _, operations = self._shaped(plan)
-        return tuple(operations[unit] for unit in plan.units)
+        operations, _ = self._described(plan)
+        return tuple(operations[unit] for unit in plan.recognised.units)
 
     def connection(self) -> Connection:
         """What leads from each of the places to the score, as TensorFlow differentiates it."""
@@ -99,56 +87,65 @@ class Explained:
         }
         return replace(captured.graph, sites=sites)
 
-    def evaluation(self, differentiated: bool) -> Callable[[], Found]:
-        """The scores and, if they are wanted, gradients, once what is returned is called."""
-        return self._program(("score", differentiated), partial(evaluated, differentiated))
+    def scores(self) -> Array:
+        score, *_ = self._run(("score", False), partial(evaluated, False))
+        return cast(Array, score)
 
-    def gradient(self, rules: Rules, reference: Sequence[object] | None) -> Found:
-        plan = self._plan(rules)
-        shapes, operations = self._shaped(plan)
+    def gradient(self) -> Gradient:
+        asked = self._asked
+        if asked.rules is None:
+            scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
+            return asked.answer(scores, gradients, places[0])
+        plan = self._plan(asked.rules)
+        operations, rows = self._described(plan)
         starts = []
-        if reference is not None:
-            starts = reference_arrays(reference, plan.path, shapes, self._request)
+        if asked.reference is not None:
+            shared = rows and can_share(plan.path, self._request)
+            starts = reference_arrays(leaves(asked.reference), plan.path, shared, self._request)
         build = partial(evaluated_under, plan, operations, len(starts))
-        found = self._program(("ruled", rules, len(starts)), build, starts)()
-        return replace(found, operations=tuple(operations[unit] for unit in plan.units))
+        key = ("ruled", asked.rules, len(starts))
+        scores, gradients, places, starting = self._run(key, build, starts)
+        units = plan.recognised.units
+        return asked.answer(
+            scores,
+            gradients,
+            places[0],
+            tuple(operations[unit] for unit in units),
+            starting[0] if starting else None,
+        )
 
-    def _program(
+    def _run(
         self, what: Hashable, build: Callable[..., Evaluated], starts: Sequence[Tensor] = ()
-    ) -> Callable[[], Found]:
-        tensors, specs = self._arguments()
+    ) -> Evaluated:
         count, replaced, more = self._traced.count, bool(self._given), [*self._given, *starts]
-        specs += [tf.TensorSpec((count, *each.shape[1:]), each.dtype) for each in more]
+        specs = [
+            *self._specs,
+            *(tf.TensorSpec((count, *each.shape[1:]), each.dtype) for each in more),
+        ]
         key = (what, self._key, replaced, tuple(specs))
         run = self._traced.program(key, partial(build, self._path(), replaced), specs)
-
-        def found() -> Found:
-            scores, gradients, places, starting = run(*tensors, *more)
-            computed = places if self._site is not None and not replaced else []
-            for activation in computed:
-                require_examples(self._site, shape_of(activation), self._request)
-            return Found(scores, gradients, computed, (), starting[0] if starting else None)
-
+        found: Evaluated = run(*self._tensors, *more)
+        _, _, (place, *_), _ = found
+        require_examples(self._site, shape_of(place), self._request)
         return found
 
     def _path(self) -> Path:
         return self._traced.kept(("path", self._key), self._make_path)
 
     def _make_path(self) -> Path:
-        traced, score = self._traced, self._score
-        places = (
-            traced.arguments[: self._request.width] if self._site is None else [self._site.value]
-        )
+        traced, request, score = self._traced, self._request, self._score
+        places = traced.arguments[: request.width] if self._site is None else [self._site.value]
         if score is None:
             return path_to_outputs(traced, places)
-        scored = None if score.site is None else named_site(traced, self._request, score.site).value
-        return path_to_score(traced, places, score, scored, self._operand_specs)
+        scored = None if score.site is None else named_site(traced, request, score.site).value
+        operands = self._specs[len(traced.arguments) :]
+        return path_to_score(traced, places, score, scored, operands)
 
     def _plan(self, rules: Rules) -> Plan:
         key = ("plan", self._key, rules)
         return self._traced.kept(key, lambda: Plan(self._path(), rules, self._captured(rules)))
 
-    def _captured(self, rules: Rules) -> Captured:
+    def _captured(self, rules: Rules) -> Capture:
         """The path as a graph of the core. Functions with gradients of the user's own are looked into
         where rules are for something inside."""
 
@@ -157,41 +154,44 @@ class Explained:
             whole = len(units) == 1 and units[0].kind in UNARY
             return not whole and any(unit.kind in rules.kinds for unit in units)
 
-        closed = self._traced.kept(("captured", self._key), self._capture)
+        def capture(opens: Callable[[Graph], bool]) -> Capture:
+            measure = partial(self._measured, what="unknown")
+            return captured(self._path(), self._request, self._specs, measure, opens)
+
+        closed = self._traced.kept(("captured", self._key), lambda: capture(lambda body: False))
         bodies = (
             node.attributes["body"] for node in closed.graph.nodes if node.primitive == "call"
         )
         if not any(map(opens, bodies)):
             return closed
-        key = ("captured", self._key, rules)
-        return self._traced.kept(key, lambda: self._capture(opens))
+        return self._traced.kept(("captured", self._key, rules), lambda: capture(opens))
 
-    def _capture(self, opens: Callable[[Graph], bool] = lambda body: False) -> Captured:
-        _, specs = self._arguments()
-        measure = partial(self._measured, what="unknown")
-        return captured(self._path(), self._request, specs, measure, opens)
-
-    def _shaped(self, plan: Plan) -> Shaped:
-        """The shapes of what the units take and give, for these inputs, as an axis of unknown length
-        need not be the examples', and the operations on these. They are run once to find out where
-        TensorFlow cannot infer them.
+    def _described(self, plan: Plan) -> tuple[Operations, bool]:
+        """The operations for this number of examples, and whether all that they take and give has a row
+        for each: an axis of unknown length need not be the examples'. They are run once to find out
+        where TensorFlow cannot infer them.
         """
-        count = self._request.count
+        count, captured = self._request.count, plan.captured
 
-        def make() -> Shaped:
-            taken = [value for part in plan.parts for value in (part.output, *part.inputs)]
-            known = {
+        def make() -> tuple[Operations, bool]:
+            taken = {value for part in plan.parts for value in (part.output, *part.inputs)}
+            values = {number: captured.natives[number] for number in taken}
+            shapes = {
                 value: shape_for(
-                    count, value.tensor.shape, plan.captured.count, plan.captured.shape(value)
+                    count, value.tensor.shape, captured.count, captured.graph.shape(number)
                 )
-                for value in taken
+                for number, value in values.items()
             }
-            unsure = None in known.values()
-            measured = self._measured(list(known), plan.rules) if unsure else known
-            shapes = cast(dict[Value, Shape], measured)
-            return shapes, plan.operations(shapes)
+            if None in shapes.values():
+                shapes = {**self._measured(list(shapes), plan.rules)}
+            known = cast(dict[Value, Shape], shapes)
+            operations = {
+                part: replace(part.described, shape=known[values[part.output]])
+                for part in plan.parts
+            }
+            return operations, all(shape[:1] == (count,) for shape in known.values())
 
-        return plan.shaped.recall(count, make)
+        return plan.described.recall(count, make)
 
     def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, Shape]:
         """The shapes of values, which are told apart from others by `what` they are."""
@@ -201,11 +201,5 @@ class Explained:
             return Copy(given_to(path, False, tensors)).tensors(values)
 
         key = ("shapes", self._key, what)
-        return dict(
-            zip(values, self._traced.measured(key, compute, *self._arguments()), strict=True)
-        )
-
-    def _arguments(self) -> tuple[list[Tensor], list[tf.TensorSpec]]:
-        """The trace's and the score's."""
-        specs = [*self._request.specs(self._traced.count), *self._operand_specs]
-        return [*self._request.tensors, *self._operands], specs
+        found = self._traced.measured(key, compute, self._tensors, self._specs)
+        return dict(zip(values, found, strict=True))

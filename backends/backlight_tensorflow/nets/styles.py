@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from backlight.arrays import Channels
 from backlight.errors import BacklightError, ModelError, TargetError
+from backlight.keras_layers import is_keras
 from backlight.named import named
 from backlight.scores import ONE_EACH, Score
-from backlight_tensorflow.engine.scores import SCORE
+from backlight_tensorflow.capture.paths import SCORE
 from backlight_tensorflow.nets.calls import Request, plain_call, signature_call
-from backlight_tensorflow.ownership import is_keras
 
 if TYPE_CHECKING:
     from backlight_tensorflow.nets.recording import Recorder

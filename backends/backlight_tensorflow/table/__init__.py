@@ -47,9 +47,8 @@ NAMED = {
     "MatrixDiagPartV2 MatrixDiagPartV3 MatrixBandPart Diag DiagPart SpaceToBatchND BatchToSpaceND "
     "SpaceToBatch BatchToSpace ExtractVolumePatches TensorListFromTensor TensorListStack "
     "TensorListGetItem TensorListResize TensorListConcatV2",
-    "scatter": "TensorScatterUpdate TensorListSetItem",
+    "scatter": "TensorListSetItem",
     "update": "TensorListPushBack",
-    "scatter_add": "TensorScatterAdd",
     "linear_map": "SegmentSum SegmentSumV2 SegmentMean UnsortedSegmentSum ScaleAndTranslate "
     "CropAndResize ImageProjectiveTransformV3 ResizeArea",
     "random": "RandomUniform RandomStandardNormal TruncatedNormal RandomUniformInt RandomGamma "
@@ -172,6 +171,8 @@ BY_NAMES: Mapping[str, Row] = {
     "Gather ResourceGather": lambda op: op.step("take", 0, 1, axis=0),
     "GatherV2": moves.take,
     "ScatterNd": lambda op: op.step("gather", 1, 0),
+    "TensorScatterUpdate": moves.scattered("scatter"),
+    "TensorScatterAdd": moves.scattered("scatter_add"),
     "DynamicStitch ParallelDynamicStitch": moves.stitched,
     "ReverseV2": lambda op: op.step("flip", 0, axes=op.axes(1)),
     "Roll": moves.roll,

@@ -1,6 +1,6 @@
 """What moves, copies, drops or repeats numbers."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -49,6 +49,11 @@ def take(reading: Reading) -> Steps:
     if reading.attribute("batch_dims"):
         return reading.step("gather", 0, 1)
     return reading.step("take", 0, 1, axis=reading.axis(2))
+
+
+def scattered(primitive: str) -> Callable[[Reading], Steps]:
+    """Each place is told by as many numbers as there are in the last axis: by one, it is a row."""
+    return lambda op: op.step(primitive, **({"axis": 0} if op.shapes[1][-1] == 1 else {}))
 
 
 def stitched(reading: Reading) -> Steps:

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from backlight.graph.graph import UNIFORM, Graph, uniform
+from backlight.graph.graph import UNIFORM, Graph
 from backlight_torch.capture.kept import Kept
 from backlight_torch.memory import address
 from backlight_torch.table.reading import dtype_of
@@ -47,7 +47,7 @@ class Constants:
         learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
         value = new_value(self._graph, array, learned=learned)
         if not learned and (stored is None or array.numel() == 1):
-            self._graph.values[value].number = self._uniform(array)
+            self._look(value, array)
         self._values[id(array)] = (array, version(array), value)
         self._kept.keep(value, array)
         return value
@@ -58,17 +58,19 @@ class Constants:
         if isinstance(number, (int, float)):
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
-    def _uniform(self, array: torch.Tensor) -> Any:
-        """The one number that an array is throughout, if it is small or known to be made of one."""
+    def _look(self, value: int, array: torch.Tensor) -> None:
+        """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
-            return filling
+            self._graph.values[value].number = filling
+            return
         if array.layout is not torch.strided:
-            return None
+            return
         for axis, stride in enumerate(array.stride()):
             if stride == 0:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
-        return uniform(in_numpy(array)) if array.numel() <= UNIFORM else None
+        if array.numel() <= UNIFORM:
+            self._graph.look(value, in_numpy(array))
 
 
 def version(array: torch.Tensor) -> int:

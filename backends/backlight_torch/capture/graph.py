@@ -1,46 +1,89 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
-from typing import TYPE_CHECKING, cast, final
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, final
+
+import torch
 
 from backlight.graph.graph import Graph
+from backlight.model import Site
 from backlight.scores import Score
-from backlight_torch.calls import is_call
+from backlight_torch.calls import Left, is_call
 from backlight_torch.capture.recorder import Recorder
-from backlight_torch.capture.records import Record
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
-from backlight_torch.sites import Place, SiteAccess, Uses, results, usable
-from backlight_torch.table.moves import moved_blocks
+from backlight_torch.sites import Place, SiteAccess, Visitor, results, usable
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
 
 
 @final
-class Names:
-    """Tells which value of a graph each place gives."""
+class Names(Visitor):
+    """Tells which value of a graph each place gives.
+
+    Attributes:
+        sites: what modules give, in order, each with the number of its value; None where that does not
+            depend on the inputs.
+        calls: the values that functions give.
+        pools: the values that layers give which pool.
+    """
+
+    functions = True
 
     def __init__(self, recorder: Recorder, rows: int, access: SiteAccess | None) -> None:
         self.recorder = recorder
         self.rows = rows
         self.access = access
-        self.modules: dict[str, int] = {}
-        self.functions: dict[str, int] = {}
-        self._uses = Uses()
+        self.sites: list[tuple[Site, int | None]] = []
+        self.calls: dict[str, int | None] = {}
+        self.pools: set[int | None] = set()
 
     def __call__(self, place: Place, value: object) -> object:
-        name = self._uses.name(place)
-        found = self.functions if is_call(place.name) else self.modules
+        if isinstance(value, Left):
+            self.recorder.read_out(place.name, value.array)
+            return value
         for result, tensor in results(value).items():
-            if usable(tensor, self.rows) and self.recorder.knows(tensor):
-                found[name + result] = self.recorder.value_of(tensor)
-        if self.access is not None and place.name in self.access.places:
-            return self.access(place, value)
-        return value
+            if usable(tensor, self.rows):
+                self._note(place, place.name + result, tensor)
+        return value if self.access is None else self.access(place, value)
+
+    def _note(self, place: Place, name: str, tensor: torch.Tensor) -> None:
+        number = self.recorder.value_of(tensor) if self.recorder.knows(tensor) else None
+        if is_call(place.name):
+            self.calls[name] = number
+        else:
+            self.sites.append((Site(name, tuple(tensor.shape), place.kind), number))
+            if place.leaf and re.search(r"(?<!un)pool", place.kind.lower()):
+                self.pools.add(number)
+
+    def listed(self, graph: Graph) -> list[Site]:
+        """The sites. What a container or dropout hands on is pooled if it was."""
+        nodes = (node for node in graph.nodes if "pool" in node.primitive)
+        pooled = self.pools.union(*(node.results for node in nodes))
+        return [replace(site, pooled=value in pooled) for site, value in self.sites]
 
 
-def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
-    """The operations from the inputs to the score, or to all outputs, fused ones as they are."""
+def named_graph(
+    passes: "Passes", block: Block, score: Score | None
+) -> tuple[Graph, object, list[Site]]:
+    """The operations from the inputs to the score, or to all outputs; the outputs; and what modules give.
+    Fused operations are as they are, but moves of blocks of places to channels and back, and of channels
+    among groups, are opened."""
+    graph, outputs, sites, seeds = run_once(passes, block, score)
+    if seeds and run_once(passes, block, score)[-1] == seeds:  # the net sets the seed in each run
+        graph.nodes = [
+            replace(node, primitive="other") if node.primitive == "random" else node
+            for node in graph.nodes
+        ]
+    return graph, outputs, sites
+
+
+def run_once(
+    passes: "Passes", block: Block, score: Score | None
+) -> tuple[Graph, object, list[Site], list[object]]:
+    """See `named_graph`; and the states of the generators that the run draws from."""
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
@@ -57,29 +100,9 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
         graph = recorder.graph
         if score is not None:
             graph.kept = frozenset(recorder.value_of(one) for one in read if recorder.knows(one))
-        graph.sites = {**names.modules, **names.functions}
-        open_blocks(graph)
+        named = {**{site.name: value for site, value in names.sites}, **names.calls}
+        graph.sites = {name: value for name, value in named.items() if value is not None}
+        seeds = recorder.seeds
         recorder.graph = Graph()
         recorder.clear()
-        return graph
-
-
-def open_blocks(graph: Graph) -> None:
-    """Opens moves of blocks of places to channels and back, and of channels among groups."""
-    nodes, graph.nodes = graph.nodes, []
-    for node in nodes:
-        found = None if node.native is None else moved_blocks(cast(Record, node.native))
-        if found is None:
-            graph.nodes.append(node)
-            continue
-        (x, *_), (result, *_) = node.operands, node.results
-        apart, order = found
-        dtype, bits = graph.values[result].dtype, graph.values[result].bits
-        divided = graph.value(apart, dtype, bits=bits)
-        moved = graph.value([apart[axis] for axis in order], dtype, bits=bits)
-        for primitive, given, made, attributes in (
-            ("reshape", x, divided, {"shape": apart}),
-            ("transpose", divided, moved, {"permutation": order}),
-            ("reshape", moved, result, {"shape": graph.shape(result)}),
-        ):
-            graph.node(primitive, [given], [made], attributes, type=node.type, place=node.place)
+        return graph, outputs, names.listed(graph), seeds

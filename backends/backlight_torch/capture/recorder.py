@@ -8,7 +8,7 @@ is missing that derivatives would pass, the gradient is stopped.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeAlias, final
 
@@ -34,6 +34,7 @@ from backlight_torch.capture.records import (
 )
 from backlight_torch.capture.values import Values
 from backlight_torch.table import primitive_of
+from backlight_torch.table.moves import BLOCKS
 from backlight_torch.table.reading import Found
 
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
@@ -56,13 +57,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         stored: the net's weights and buffers.
         keep: the values whose tensors are kept.
         expand: which operations are run once more as what they consist of.
-        draws: whether random numbers are recorded that depend on no start.
+        draws: whether random numbers are recorded that depend on no start, and moves of blocks as the
+            simpler ones that they consist of.
 
     Attributes:
         graph: filled as the net runs.
         tensors: values by number: those in `keep`, and all constants.
         expansions: the operations that were run once more as what they consist of.
         taken: what stands for numbers that left PyTorch.
+        seeds: the state of the generator before each draw of random numbers, if these are recorded.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.expansions: list[Expansion] = []
         self.taken: list[int] = []
+        self.seeds: list[object] = []
         self._expand = expand
         self._draws = draws
         self._kept = Kept()
@@ -136,10 +140,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if is_composite(func):
+        opened = func.decompose if is_composite(func) else BLOCKS.get(func) if self._draws else None
+        if opened is not None:
             with self:
-                return func.decompose(*args, **(kwargs or {}))
+                return opened(*args, **(kwargs or {}))
         arguments = bound(func, args, kwargs or {})
+        if self._draws and torch.Tag.nondeterministic_seeded in func.tags:
+            self.seeds.append(seed(arguments))
         self._gradients.resolve()
         given = tensors_in(list(arguments.values()))
         written = written_in(func, arguments)
@@ -163,7 +170,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         results = written if in_place else tensors_in(result)
         if not results:
-            self._read_out(record)
+            if result is not None:
+                self.read_out("item" if name == "_local_scalar_dense" else name, *given)
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])
@@ -195,12 +203,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for array, value in zip(arrays, values, strict=True):
             self._values.register(array, value, written=written)
 
-    def _read_out(self, record: Record) -> None:
+    def read_out(self, word: str, *arrays: torch.Tensor) -> None:
         """Numbers leave PyTorch for Python, which may do anything with them."""
-        values = [one.value for one in record.operands]
-        name = "item" if record.name == "_local_scalar_dense" else record.name
+        values = [self.value_of(one) for one in arrays if self.knows(one)]
         taken = self.graph.value((), DType.BOOLEAN)
-        self.graph.node("convert", values[:1], [taken], type=name, place=self._values.place())
+        self.graph.node("read_out", values, [taken], type=word, place=self._values.place())
         self.taken.append(taken)
 
     def _understood(
@@ -278,6 +285,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
             self._values.place = place
+
+
+def seed(arguments: Mapping[str, Any]) -> object:
+    """The state of the generator that an operation draws from; something new where it is not known."""
+    tensors = tensors_in(list(arguments.values()))
+    device = torch.device(arguments.get("device") or (tensors[0].device if tensors else "cpu"))
+    generator = arguments.get("generator")
+    if generator is None and device.type != "cpu":
+        return object()
+    state: torch.Tensor = (generator or torch.default_generator).get_state()
+    return state.cpu().numpy().tobytes()
 
 
 @cache

@@ -17,6 +17,7 @@ from backlight_torch.memory import (
     Memory,
     address,
     apart,
+    block_of,
     geometry,
     holding,
     same_numbers,
@@ -145,7 +146,7 @@ class Values:
             if own != whole and same_numbers(own, whole):
                 value = self._reshaped(value, array)
             elif own != whole:
-                value = self._derived("gather", [value], array, {})
+                value = self._derived("gather", [value], self.new(array), {})
         return self._updated(value, array, memory.writes)
 
     def _updated(self, value: int, array: torch.Tensor, writes: list[tuple[int, Geometry]]) -> int:
@@ -158,23 +159,26 @@ class Values:
             elif same_numbers(place, own):
                 value = self._reshaped(part, array)
             else:
-                starts = {"starts": start_of(place, own)}
-                value = self._derived("update", [value, part], array, starts)
+                block, like = block_of(place, own), self._graph.values[part]
+                if block[0] != place[0]:
+                    wide = self._graph.value(block[0], like.dtype, bits=like.bits)
+                    part = self._derived("reshape", [part], wide, {"shape": block[0]})
+                starts = {"starts": start_of(block, own)}
+                value = self._derived("update", [value, part], self.new(array), starts)
         return value
 
     def _reshaped(self, value: int, array: torch.Tensor) -> int:
-        return self._derived("reshape", [value], array, {"shape": tuple(array.shape)})
+        return self._derived("reshape", [value], self.new(array), {"shape": tuple(array.shape)})
 
     def _derived(
         self,
         primitive: str,
         operands: list[int],
-        like: torch.Tensor,
+        value: int,
         attributes: dict[str, Any],
         type: str = "",
     ) -> int:
         """The result of what autograd does by itself, or of what follows from shared memory."""
-        value = self.new(like)
         if primitive != "stop_gradient" and self.flowing.intersection(operands):
             self.flowing.add(value)
         self._graph.node(
@@ -191,7 +195,7 @@ class Values:
     def _stopped(self, value: int, array: torch.Tensor) -> int:
         """A value that derivatives do not lead back from, though they would from what made it."""
         word = "torch.no_grad" if value in self.ungraded else "detach"
-        found = self._derived("stop_gradient", [value], array, {"word": word}, word)
+        found = self._derived("stop_gradient", [value], self.new(array), {"word": word}, word)
         self.register(array, found)
         return found
 

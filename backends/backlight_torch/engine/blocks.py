@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, final
+from typing import Any, TypeVar, cast, final
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ from torch.utils import _pytree as pytree
 
 from backlight.arrays import Array
 from backlight.inputs import Inputs, PerExample, Shared, unwrapped
-from backlight.tree import Tree, leaves, names, rebuild
+from backlight.tree import leaves, names, rebuild
+
+T = TypeVar("T")
 
 
 def copied_inputs(inputs: Inputs, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
@@ -88,34 +90,22 @@ def blocks(inputs: Inputs, size: int | None) -> list[Block]:
     return found
 
 
-def joined(parts: Sequence[torch.Tensor], kept: Sequence[Block]) -> torch.Tensor:
-    """The kept rows of all blocks, one after the other."""
-    if kept[0].rows is None:
-        return parts[0]
-    return torch.cat([part[: block.kept] for part, block in zip(parts, kept, strict=True)])
-
-
-def joined_trees(parts: Sequence[Tree], kept: Sequence[Block]) -> Tree:
-    columns = zip(*(leaves(part) for part in parts), strict=True)
-    arrays = [joined(cast(Sequence[torch.Tensor], column), kept) for column in columns]
-    return rebuild(parts[0], cast(list[Array], arrays))
-
-
-def joined_outputs(parts: Sequence[object], kept: Sequence[Block]) -> object:
-    """Outputs of any structure; what has no row per example is the first block's."""
+def joined(parts: Sequence[T], kept: Sequence[Block]) -> T:
+    """What was found for each block, of any structure, with the kept rows of all one after the other;
+    what has no row per example is the first block's."""
     if kept[0].rows is None:
         return parts[0]
     size = len(kept[0].rows)
     flat = [pytree.tree_flatten(part) for part in parts]
+
+    def column(arrays: tuple[Any, ...]) -> Any:
+        first = arrays[0]
+        if not isinstance(first, torch.Tensor) or first.shape[:1] != (size,):
+            return first
+        return torch.cat([one[: block.kept] for one, block in zip(arrays, kept, strict=True)])
+
     columns = zip(*(found for found, _ in flat), strict=True)
-    return pytree.tree_unflatten(
-        [joined(column, kept) if has_rows(column[0], size) else column[0] for column in columns],
-        flat[0][1],
-    )
-
-
-def has_rows(value: object, size: int) -> bool:
-    return isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == size
+    return cast(T, pytree.tree_unflatten(list(map(column, columns)), flat[0][1]))
 
 
 PLAIN = (bool, int, float, str, type(None))

@@ -24,7 +24,7 @@ class Hooks:
         self.rule = unit.rule
         self.application = application
         self.closed = unit.has_closed_form
-        self.number = unit.result
+        self.node, self.number = unit.edge
         self.grad: torch.Tensor | None = None
         self.results: list[torch.Tensor] | None = None
         self.unneeded = unneeded(unit.replaced)
@@ -32,9 +32,9 @@ class Hooks:
     def install(self) -> Iterator[Any]:
         unit = self.unit
         if isinstance(self.rule, Incoming) and not self.closed:
-            yield unit.record.node.register_prehook(self._incoming)
+            yield self.node.register_prehook(self._incoming)
             return
-        yield unit.record.node.register_prehook(self._arriving)
+        yield self.node.register_prehook(self._arriving)
         for skipped, derivative in self.unneeded.items():
             yield derivative
             yield skipped.register_prehook(partial(self._skip, derivative))

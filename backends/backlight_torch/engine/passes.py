@@ -1,6 +1,7 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from typing import cast, final
 
 import torch
@@ -12,12 +13,10 @@ from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
 from backlight.scores import Score
 from backlight.tree import Tree, leaves, rebuild
-from backlight_torch.calls import functions_visited, is_call
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.nets import Net
-from backlight_torch.scripts import Unoptimised
-from backlight_torch.sites import Point, SiteAccess, Survey, Visitor
+from backlight_torch.sites import Point, SiteAccess, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 
@@ -42,11 +41,10 @@ class Passes:
         self.unshared: set[Hashable] = set()
         """What was asked where a shared reference cannot run alone: the net folds the examples into
         another axis."""
-        self._unoptimised = Unoptimised()
 
     def unoptimised(self) -> "Passes":
         """The passes of a net that runs all its operations one by one."""
-        net = self._unoptimised.of(self.net)
+        net = self.net.unoptimised()
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
@@ -113,14 +111,6 @@ class Passes:
             raise self.unknown(at, block)
         return access.seen
 
-    def sites(self, block: Block) -> list[Site]:
-        survey = Survey(block.inputs.count)
-        # With gradients on, the operations that computed a value can be told from its graph.
-        with running(self.net.roots(), graph=True, hooked=True):
-            arguments, _ = copied_inputs(block.inputs, differentiated=True)
-            self.call(arguments, survey)
-        return survey.sites
-
     def access(
         self,
         block: Block,
@@ -147,18 +137,11 @@ class Passes:
         )
 
     @interruptible
-    def call(
-        self, arguments: Inputs, visitor: Visitor | None = None, access: SiteAccess | None = None
-    ) -> object:
-        """The outputs. Of a access, or of what goes through one, only its places are visited."""
-        if isinstance(visitor, SiteAccess):
-            access = visitor
-        only = None if access is None else access.places
+    def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
+        """The outputs. A visitor sees what is computed inside."""
         try:
-            if visitor is not None and looks_at_functions(visitor, only):
-                with functions_visited(self.net, visitor, only):
-                    return self.net.call(arguments, visitor, only)
-            return self.net.call(arguments, visitor, only)
+            with nullcontext() if visitor is None else self.net.seen(visitor):
+                return self.net.call(arguments)
         except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -233,8 +216,3 @@ class Passes:
         known = [site.name for site in self.sites_of(block.inputs)]
         place = Point.parse(name, self.net.places()).place
         return UnknownNameError("site", name, known, UNSEEN if place in self.net.places() else "")
-
-
-def looks_at_functions(visitor: Visitor, only: Collection[str] | None) -> bool:
-    """Whether calls of functions are to be seen: all modules alone can be, without."""
-    return any(map(is_call, only)) if only is not None else not isinstance(visitor, Survey)

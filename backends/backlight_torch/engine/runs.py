@@ -15,13 +15,12 @@ from backlight.graph.recognition import Recognised, recognise
 from backlight.inputs import Inputs, PerExample
 from backlight.rules import Rules
 from backlight.scores import Score
-from backlight.tree import Tree, leaves
+from backlight.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.running import running, without_compilation
 from backlight_torch.engine.units import RuledUnit
 from backlight_torch.expansions import expander
-from backlight_torch.naming import named
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -78,7 +77,7 @@ def step_by_step(passes: "Passes", graph: bool = True) -> Iterator[Callable[[], 
     compiled = "torch._dynamo" in sys.modules
     with (
         running(passes.net.roots(), graph=graph, hooked=True),
-        named(passes.net) as places,
+        passes.net.named() as places,
         without_compilation() if compiled else nullcontext(),
         torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
     ):
@@ -164,23 +163,6 @@ def recorded(
             recorder.clear()
 
 
-@contextmanager
-def captured(passes: "Passes", block: Block) -> Iterator[tuple[Recorder, object]]:
-    """The graph from the inputs to all outputs, with fused operations as they are, and the outputs."""
-    passes = passes.unoptimised()
-    with step_by_step(passes, graph=False) as places:
-        arguments, starts = copied_inputs(block.inputs, differentiated=False)
-        recorder = Recorder(places, passes.net.numbers())
-        try:
-            begin(recorder, arguments, starts, inside=False)
-            with recorder:
-                outputs = passes.call(arguments)
-            recorder.finish(arrays_in(outputs))
-            yield recorder, outputs
-        finally:
-            recorder.clear()
-
-
 def begin(recorder: Recorder, arguments: Inputs, starts: list[torch.Tensor], inside: bool) -> None:
     """Record what depends on the inputs: from the start, or from a site inside on, which other values
     that differ from example to example go past."""
@@ -219,4 +201,7 @@ def broadcast(outputs: object, like: object) -> object:
 
 
 def arrays_in(outputs: object) -> list[torch.Tensor]:
-    return [one for one in pytree.tree_leaves(outputs) if isinstance(one, torch.Tensor)]
+    """The arrays of a net's outputs, in the core's order."""
+    found: list[object] = []
+    map_nested(found.append, outputs)
+    return [one for one in found if isinstance(one, torch.Tensor)]

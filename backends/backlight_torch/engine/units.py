@@ -135,9 +135,14 @@ class RuledUnit:
         self.alone = len(records) == 1 and not self.spare
 
     @property
-    def result(self) -> int:
-        """Which of the node's results it is."""
-        return self.record.results.index(self.unit.output)
+    def edge(self) -> tuple[Node, int]:
+        """The node at which the gradient of what it gives arrives, and which of its results that is.
+
+        What was written with gradients off has no node: the gradient goes straight to what was there.
+        """
+        if self.record.node is None and (before := self.record.operands[0].edge) is not None:
+            return before
+        return self.record.node, self.record.results.index(self.unit.output)
 
     @property
     def has_closed_form(self) -> bool:

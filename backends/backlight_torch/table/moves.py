@@ -1,13 +1,19 @@
 """What moves, copies, drops, repeats or replaces numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch._decomp import get_decompositions
 
 from backlight.graph.graph import DType
 from backlight_torch.capture.records import Operand, Record
 from backlight_torch.table.reading import Found, Row, dtype_of
+
+BLOCKS: Mapping[Any, Callable[..., Any]] = get_decompositions(
+    [torch.ops.aten.pixel_shuffle, torch.ops.aten.pixel_unshuffle, torch.ops.aten.channel_shuffle]
+)
+"""By which simpler moves blocks of places go to channels and back, and channels among groups."""
 
 
 def converted(c: Record) -> Found:
@@ -68,16 +74,6 @@ def first(c: Record) -> int:
     return min(max(start + length if start < 0 else start, 0), length)
 
 
-def selected(c: Record) -> Found:
-    axis = c.axis()
-    return "index", [c.x], {"axis": axis, "at": int(c["index"]) % c.x.shape[axis]}
-
-
-def split(c: Record) -> Found:
-    axis = c.axis()
-    return "split", [c.x], {"axis": axis, "sizes": tuple(shape[axis] for shape in c.shapes)}
-
-
 def joined(primitive: str) -> Row:
     def row(c: Record) -> Found:
         parts = [one for one in c["tensors"] if one.shape != (0,) or primitive == "stack"]
@@ -108,6 +104,11 @@ def indexed(c: Record) -> Found:
     return "gather", [c.x, *(one for _, one in given)], {}
 
 
+def packed(c: Record) -> Found:
+    """Sequences of several lengths, and how many of them are as long as each: by the lengths alone."""
+    return "gather", [c.x, c["lengths"]], {"dependences": (frozenset({0, 1}), frozenset({1}))}
+
+
 def padded(mode: str) -> Row:
     def row(c: Record) -> Found:
         sizes = list(c["pad"] if c["pad"] is not None else c["padding"])
@@ -120,13 +121,11 @@ def padded(mode: str) -> Row:
     return row
 
 
-def updated(c: Record) -> Found:
-    """A part of an array replaced, of which it is known where it lies if it is a slice."""
-    starts = [0] * c.rank
-    if c.name == "slice_scatter":
-        starts[c.axis()] = first(c)
-    known = c.name == "slice_scatter" and c["step"] == 1
-    return "update", [c.x, c["src"]], {"starts": tuple(starts) if known else None}
+def starts(c: Record) -> tuple[int, ...] | None:
+    """Where in an array a part is put, if it is known."""
+    found = [0] * c.rank
+    found[c.axis()] = first(c)
+    return tuple(found) if c["step"] == 1 else None
 
 
 def scattered(places: str, part: str) -> Row:
@@ -138,17 +137,13 @@ def scattered(places: str, part: str) -> Row:
             return "scatter_add", [c.x, *several, filling], {}
         if c["reduce"] is not None:
             return "other", c.operands, {}
-        one_number = not isinstance(filling, Operand) or not filling.shape
-        if one_number and len(several) == 1 and is_mask(several[0], c):
+        # A mask says of each number whether it is chosen.
+        masked = several[0].dtype is torch.bool and several[0].shape == c.x.shape
+        if masked and len(several) == 1 and not getattr(filling, "shape", ()):
             return "select", [several[0], filling, c.x], {}
         return "scatter", [c.x, *several, filling], {}
 
     return row
-
-
-def is_mask(where: Operand, c: Record) -> bool:
-    """Whether it says of each number of the first argument whether it is chosen."""
-    return where.dtype is torch.bool and where.shape == c.x.shape
 
 
 def added_by_places(c: Record) -> Found:
@@ -156,27 +151,3 @@ def added_by_places(c: Record) -> Found:
     if c["reduce"] not in (None, "sum", "mean"):
         return "other", c.operands, {}
     return "scatter_add", [c["self"], c["index"], source], {}
-
-
-def moved_blocks(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """How the axes of what is moved are divided, and the order that they are brought into."""
-    given = record.given()
-    if record.name in ("pixel_shuffle", "pixel_unshuffle"):
-        *before, channels, height, width = given["self"].shape
-        start = len(before)
-        lead = tuple(range(start))
-        if record.name == "pixel_shuffle":
-            size = given["upscale_factor"]
-            apart = (*before, channels // size**2, size, size, height, width)
-            order = (0, 3, 1, 4, 2)
-        else:
-            size = given["downscale_factor"]
-            apart = (*before, channels, height // size, size, width // size, size)
-            order = (0, 2, 4, 1, 3)
-        return apart, (*lead, *(start + axis for axis in order))
-    if record.name in ("channel_shuffle", "native_channel_shuffle"):
-        count, channels, *places = given["self"].shape
-        groups = given["groups"]
-        apart = (count, groups, channels // groups, *places)
-        return apart, (0, 2, 1, *range(3, len(apart)))
-    return None

@@ -21,9 +21,22 @@ def dtype_of(dtype: torch.dtype) -> DType:
     return DType.BOOLEAN if dtype is torch.bool else DType.INTEGER
 
 
-def plain(primitive: str, **attributes: Any) -> Row:
-    """Of the first argument alone."""
-    return lambda c: (primitive, [c.x], attributes)
+def row(primitive: str, *operands: str | float, **attributes: Any) -> Row:
+    """A row that says everything.
+
+    Args:
+        primitive: see the core's.
+        operands: arguments by name, those that are None left out, and numbers; by default the first
+            argument.
+        attributes: by name, those that are functions of the operation are asked.
+    """
+
+    def found(c: Record) -> Found:
+        given = [c[one] if isinstance(one, str) else one for one in operands] or [c.x]
+        said = {name: one(c) if callable(one) else one for name, one in attributes.items()}
+        return primitive, [one for one in given if one is not None], said
+
+    return found
 
 
 def binary(primitive: str) -> Row:
@@ -36,23 +49,17 @@ def whole(primitive: str) -> Row:
     return lambda c: (primitive, c.operands, {})
 
 
-def numbered(primitive: str, **arguments: str) -> Row:
-    """Of the first argument, with numbers: for each attribute the argument that says it."""
-    return lambda c: (
-        primitive,
-        [c.x],
-        {name: float(c[argument]) for name, argument in arguments.items()},
-    )
-
-
-def along(primitive: str, **attributes: Any) -> Row:
-    """Along one axis."""
-    return lambda c: (primitive, [c.x], {"axis": c.axis(), **attributes})
-
-
-def reduced(primitive: str) -> Row:
+def reduced(primitive: str, **attributes: Any) -> Row:
     """Over the axes that are named."""
-    return lambda c: (primitive, [c.x], {"axes": c.axes(), "keepdims": bool(c["keepdim"])})
+    return row(primitive, axes=Record.axes, keepdims=flag("keepdim"), **attributes)
+
+
+def flag(argument: str) -> Callable[[Record], bool]:
+    return lambda c: bool(c[argument])
+
+
+def number(argument: str, default: float = 0.0) -> Callable[[Record], float]:
+    return lambda c: default if c[argument] is None else float(c[argument])
 
 
 def each(row: Callable[[str], Row], names: str) -> dict[str, Row]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backlight_torch.capture.records import Record
-from backlight_torch.table.reading import Found, Row
+from backlight_torch.table.reading import Found, Row, all_of, flag, row
 
 
 def convolution(c: Record) -> Found:
@@ -49,37 +49,53 @@ def pooled(c: Record) -> Found:
     return "avg_pool", [c.x], {**attributes, "count_padding": bool(c["count_include_pad"])}
 
 
-def last_axes(c: Record) -> tuple[int, ...]:
+def moved_along(c: Record) -> tuple[int, ...]:
+    """The axes that windows move along: the last."""
     return tuple(range(c.rank - c.places, c.rank))
 
 
-def adaptive(primitive: str) -> Row:
-    return lambda c: (primitive, [c.x], {"axes": last_axes(c)})
+def method(c: Record) -> str:
+    return next((word for word in ("nearest", "cubic") if word in c.name), "linear")
 
 
-def resized(c: Record) -> Found:
-    words = (word for word in ("nearest", "cubic") if word in c.name)
-    attributes = {"method": next(words, "linear"), "aligned": bool(c["align_corners"])}
-    return "resize", [c.x], {"axes": last_axes(c), **attributes}
-
-
-def unfolded(c: Record) -> Found:
-    return "windows", [c.x], {
-        "axes": (c.axis("dimension"),),
-        "window": (int(c["size"]),),
-        "strides": (int(c["step"]),),
-        "padding": ((0, 0),),
-        "dilation": (1,),
-        "layout": "starts in place, taps last",
-    }  # fmt: skip
-
-
-def patches(c: Record) -> Found:
-    return "windows", [c.x], {
-        "axes": (c.rank - 2, c.rank - 1),
-        "window": tuple(c["kernel_size"]),
-        "strides": tuple(c["stride"]),
-        "padding": tuple((one, one) for one in c["padding"]),
-        "dilation": tuple(c["dilation"]),
-        "layout": "channels and taps, then starts",
-    }  # fmt: skip
+ROWS: dict[str, Row] = {
+    "unfold": row(
+        "windows",
+        axes=lambda c: (c.axis("dimension"),),
+        window=lambda c: (int(c["size"]),),
+        strides=lambda c: (int(c["step"]),),
+        padding=((0, 0),),
+        dilation=(1,),
+        layout="starts in place, taps last",
+    ),
+    "im2col": row(
+        "windows",
+        axes=lambda c: (c.rank - 2, c.rank - 1),
+        window=lambda c: tuple(c["kernel_size"]),
+        strides=lambda c: tuple(c["stride"]),
+        padding=lambda c: tuple((one, one) for one in c["padding"]),
+        dilation=lambda c: tuple(c["dilation"]),
+        layout="channels and taps, then starts",
+    ),
+    **all_of(pooled, "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices"),
+    **all_of(
+        row("adaptive_avg_pool", axes=moved_along),
+        "_adaptive_avg_pool2d _adaptive_avg_pool3d",
+    ),
+    **all_of(
+        row("adaptive_max_pool", axes=moved_along),
+        "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+    ),
+    **all_of(
+        row(
+            "resize",
+            axes=moved_along,
+            method=method,
+            aligned=flag("align_corners"),
+        ),
+        "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
+        "_upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
+        "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa",
+    ),
+    **all_of(convolution, "convolution _convolution"),
+}

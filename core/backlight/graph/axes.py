@@ -6,12 +6,15 @@ What is not known is lost, never copied.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import final
+
+import numpy as np
 
 from backlight.graph.alignment import apart, crossed, together
 from backlight.graph.atoms import Atom, Axes, Axis, Role, has, length_of, lost, other
-from backlight.graph.graph import Graph, Node
-from backlight.graph.primitives import Family, family
+from backlight.graph.graph import FEW, Graph, Node, Numbers
+from backlight.graph.primitives import Family, evaluated, family
 
 
 @final
@@ -27,7 +30,9 @@ class GraphAxes:
             depends on the inputs of others too. What is made of one row alone looks at no other until it
             meets another one, or comes out in the place of another one.
         random: positions of the nodes that give other numbers in each run.
+        read_out: positions of the nodes at which what depends on an input leaves the framework.
         rows: of each value that is made of one row alone, which.
+        filled: of each value into which rows were put by themselves, each in its place, which.
     """
 
     graph: Graph
@@ -35,7 +40,10 @@ class GraphAxes:
     axes: dict[int, Axes] = field(default_factory=dict)
     mixing: list[int] = field(default_factory=list)
     random: list[int] = field(default_factory=list)
+    read_out: list[int] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
+    filled: dict[int, frozenset[int]] = field(default_factory=dict)
+    _folded: dict[int, Numbers] = field(default_factory=dict)
 
     @staticmethod
     def of(graph: Graph, count: int | None = None) -> "GraphAxes":
@@ -78,6 +86,7 @@ class GraphAxes:
             if node.primitive == "random":
                 self.random.append(position)
             if not any(value in self.axes for value in node.operands):
+                self._fold(node)
                 continue
             operands = [self[value] for value in node.operands]
             application = Application(self, node, operands)
@@ -90,17 +99,26 @@ class GraphAxes:
                 touched.update(node.results)
                 if application.mixes:
                     self.mixing.append(position)
+                if node.primitive == "read_out":
+                    self.read_out.append(position)
             for value, axes in zip(node.results, found, strict=False):
                 if value not in self.graph.sources:
                     self.axes[value] = self.checked(value, axes)
-        ends = self.rows.keys() & self.graph.targets
+        ends = {v for v in self.graph.targets if v in self.rows or self._lacks_rows(v)}
         if ends and not self.mixing:  # one row stands for all
             producers = {value: at for at, node in enumerate(nodes) for value in node.results}
             self.mixing += sorted({producers[value] for value in ends})
+        read = {self.rows.get(nodes[at].result) for at in self.read_out}
+        if read and read != set(range(self.count)):  # what Python does by them, it does to all rows
+            self.mixing += self.read_out
 
     def _follow_rows(self, given: "Application") -> None:
-        """Notes of which row alone the results are made."""
-        results = given.node.results
+        """Notes of which row alone the results are made, and which rows they have so far."""
+        results, operands = given.node.results, given.node.operands
+        if given.put is not None:
+            self.filled[results[0]] = self.filled.get(operands[0], frozenset()) | {given.put}
+            return
+        given.mixes |= not given.picked and any(map(self._lacks_rows, operands))
         self.rows |= {results[number]: row for number, row in given.picked.items()}
         rows = {row for row in given.rows if row is not None}
         if not rows or given.whole:
@@ -111,6 +129,29 @@ class GraphAxes:
             given.mixes = True
         else:
             self.rows |= dict.fromkeys(results, rows.pop())
+
+    def _lacks_rows(self, value: int) -> bool:
+        """Whether some rows were put there, and others not."""
+        return 0 < len(self.filled.get(value, ())) < self.count
+
+    def known(self, value: int) -> Numbers | None:
+        """The numbers of a value of few whole numbers, or of one, where they are known."""
+        held, shape = self.graph.values[value], self.lengths(value)
+        if value in self._folded:
+            return self._folded[value]
+        if held.places is not None and len(held.places) == prod(shape):
+            return np.reshape(held.places, shape)
+        return None if held.number is None else np.full(shape, held.number)
+
+    def _fold(self, node: Node) -> None:
+        """Notes the few whole numbers that are computed of others."""
+        held = self.graph.values[node.result] if len(node.results) == 1 else None
+        if held is None or held.dtype.differentiable or prod(self.lengths(node.result)) > FEW:
+            return
+        given = [number for v in node.operands if (number := self.known(v)) is not None]
+        found = evaluated(node, given) if len(given) == len(node.operands) else None
+        if found is not None:
+            self._folded[node.result] = found[0]
 
     def checked(self, value: int, axes: Axes) -> Axes:
         """The axes, lost where they have not the lengths that the backend says."""
@@ -145,6 +186,7 @@ class Application:
         mixes: whether a rule found that rows look at each other here.
         picked: by the number of a result, the one row that it is taken from.
         whole: whether rows that were apart are put back into their places.
+        put: the one row that is put into its place in the first operand.
     """
 
     within: GraphAxes
@@ -153,6 +195,7 @@ class Application:
     mixes: bool = False
     picked: dict[int, int] = field(default_factory=dict)
     whole: bool = False
+    put: int | None = None
 
     @property
     def first(self) -> Axes:
@@ -175,6 +218,10 @@ class Application:
     def lengths(self, result: int = 0) -> tuple[int, ...]:
         """The shape of a result."""
         return self.within.lengths(self.node.results[result])
+
+    def known(self, operand: int) -> Numbers | None:
+        """The few whole numbers that an operand consists of."""
+        return self.within.known(self.node.operands[operand])
 
     def along(self, axes: Sequence[int], operand: int = 0) -> None:
         """Says that numbers at different places of these axes look at each other."""
@@ -210,7 +257,8 @@ def pointwise(given: Application) -> Sequence[Axes]:
 
 
 def unknown(given: Application) -> Sequence[Axes]:
-    """Nothing is known; an operation that keeps the examples' axis first keeps the examples."""
+    """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
+    moves numbers elsewhere each may come from any row."""
     found = []
     for number in range(len(given.node.results)):
         lengths = given.lengths(number)
@@ -219,4 +267,8 @@ def unknown(given: Application) -> Sequence[Axes]:
         if rows and lengths and lengths[0] == given.within.count:
             axes[0] = examples(given.within.count)
         found.append(tuple(axes))
+    if given.node.primitive == "gather" and found[0]:  # lists have no axes
+        given.mixes |= any(has(axis, Role.EXAMPLES) for axis in given.first) and not any(
+            has(axis, Role.EXAMPLES) for axis in found[0]
+        )
     return found

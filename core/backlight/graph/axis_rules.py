@@ -187,10 +187,16 @@ def repeated(given: Application) -> Sequence[Axes]:
 
 
 def taken(given: Application) -> Sequence[Axes]:
-    """Places along an axis, by number."""
+    """Places along an axis, by number: all of them in their order are the axis as it is."""
     axis: Any = given.attributes["axis"]
     table, places = given.operands
-    given.along((axis,))
+    at = given.known(1)
+    if at is not None and at.ndim == 1 and [*at.flat] == [*range(length_of(table[axis]))]:
+        return [table]
+    if at is not None and at.size == 1 and table[axis] == examples(given.count):
+        given.pick(axis, int(at.flat[0]) % given.count, 1)
+    else:
+        given.along((axis,))
     if any(has((factor,), Role.PLACES) for factor in table[axis]):
         places = tuple(lost(length_of(one)) if not _varied(one) else one for one in places)
     rest = without(table, (axis,))
@@ -203,31 +209,58 @@ def _varied(axis: Axis) -> bool:
 
 def written(given: Application) -> Sequence[Axes]:
     """A part written into an array: of places, as they would be padded."""
-    whole, part = given.operands[:2]
     starts: Any = given.attributes.get("starts")
+    whole, part = given.operands[:2]
     if starts is None or len(whole) != len(part):
         return unknown(given)
+    return _put(given, whole, part, given.rows[1], starts)
+
+
+def scattered(given: Application) -> Sequence[Axes]:
+    """Parts written into an array, or added to it, by their places: one of them, as is written there."""
+    axis: Any = given.attributes.get("axis")
+    at = None if axis is None else given.known(1)
+    whole, part = given.operands[0], given.operands[-1]
+    if at is None or at.size != 1:
+        if at is not None and [*at.flat] != [*range(len(at.flat))]:
+            given.along(range(len(part)), -1)
+        return unknown(given)
+    if len(part) < len(whole):
+        part = (*part[:axis], (), *part[axis:])
+    starts = [0] * len(whole)
+    starts[axis] = int(at.flat[0]) % length_of(whole[axis])
+    return _put(given, whole, part, given.rows[-1], starts)
+
+
+def _put(
+    given: Application, whole: Axes, part: Axes, row: int | None, starts: Sequence[int]
+) -> Sequence[Axes]:
     axes = part
     for place, start in enumerate(starts):
         after = length_of(whole[place]) - start - length_of(part[place])
         axes = padded(axes, place, start, after)
     found, origins = together([whole, axes])
-    along = _place_of_row(given, starts)
+    along = None if row is None else _place_of_row(given, whole, part, row, starts)
     if along is not None:
-        found[along], given.whole = examples(given.count), True
+        found[along], given.put = examples(given.count), row
     return [apart(found, origins)]
 
 
-def _place_of_row(given: Application, starts: Sequence[int]) -> int | None:
-    """The axis along which a row is written into its place beside the only other one."""
-    whole, part = (tuple(map(length_of, axes)) for axes in given.operands[:2])
-    places = [
-        place for place, pair in enumerate(zip(whole, part, strict=True)) if len(set(pair)) > 1
+def _place_of_row(
+    given: Application, whole: Axes, part: Axes, row: int, starts: Sequence[int]
+) -> int | None:
+    """The axis of the examples, where what is made of one row is written into the place of that row."""
+    own = examples(given.count)
+    fitting = [
+        place
+        for place, axis in enumerate(whole)
+        if axis == own
+        or (length_of(axis) == given.count and own not in whole and not _varied(axis))
     ]
-    if {*given.rows[:2]} != {0, 1} or given.count != 2 or len(places) != 1:
+    if not fitting or given.rows[0] is not None:
         return None
-    (place,) = places
-    return place if (whole[place], starts[place]) == (2, given.rows[1]) else None
+    place = fitting[0]
+    return place if starts[place] == row and not part[place] else None
 
 
 def product(given: Application) -> Sequence[Axes]:
@@ -397,6 +430,7 @@ RULES: Mapping[str, Rule] = {
     "repeat": repeated,
     "take": taken,
     "update": written,
+    **dict.fromkeys(("scatter", "scatter_add"), scattered),
     "dot": product,
     "conv": convolved,
     "windows": windows,

@@ -173,7 +173,8 @@ def node_ways(flow: Dependence, node: Node) -> Ways:
         blocked = node.primitive in FLAT or not flow.values[value].dtype.differentiable
         own = node.attributes.get("derivatives", (floating,) * len(node.results))[at]
         passing.append(NOWHERE if blocked else floating & own)
-    kept = frozenset(at for at, passes in enumerate(passing) if passes < floating)
+    pairs = enumerate(zip(passing, depending, strict=True))
+    kept = frozenset(at for at, (passes, depends) in pairs if passes < floating & depends)
     minor = family(node) is Family.FIND or node.primitive in COMPARING or is_truth(flow, node)
     end = End(0, word(flow, node), minor, floating, kept)
     return Ways(tuple(passing), depending, (end,) if floating and kept else ())

@@ -60,7 +60,7 @@ class Dependence:
         for node in self.nodes:
             if self.sources.isdisjoint(node.results):
                 self._follow(node)
-        self.needed = self._needed()
+        self.needed = set(graph.needed(graph.targets))
         self.reached = frozenset(self.active)
         self.active &= self._leading()
         self.users: dict[int, list[int]] = {}
@@ -201,16 +201,6 @@ class Dependence:
                 found = evaluated(node, known)
             if found is not None and found[0].shape == ():
                 self._numbers[node.result] = found[0]
-
-    def _needed(self) -> set[int]:
-        needed: set[int] = set()
-        pending = list(self.graph.targets)
-        while pending:
-            position = self.producers.get(pending.pop())
-            if position is not None and position not in needed:
-                needed.add(position)
-                pending.extend(self.nodes[position].operands)
-        return needed
 
     def _leading(self) -> set[int]:
         """The values from which derivatives reach a target."""

@@ -13,6 +13,9 @@ Numbers: TypeAlias = NDArray[Any]
 UNIFORM = 4096
 """How large a constant may be that is looked at for being one number throughout."""
 
+FEW = 64
+"""How many whole numbers of a constant are kept."""
+
 
 @final
 class DType(StrEnum):
@@ -40,6 +43,7 @@ class Value:
         dtype: what its numbers are.
         bits: how wide each number is.
         number: the one number that it is throughout, where the backend or folding knows it.
+        places: the numbers of a constant of few whole numbers, by which others may be picked.
         constant: the backend's own handle of a value that nothing computes; None for none.
         learned: whether it is a weight, or computed from weights alone, rather than made in the code.
     """
@@ -48,6 +52,7 @@ class Value:
     dtype: DType = DType.FLOAT
     bits: int = 32
     number: float | int | bool | complex | None = None
+    places: tuple[int, ...] | None = None
     constant: object = None
     learned: bool = False
 
@@ -119,7 +124,7 @@ class Graph:
         learned: bool = False,
     ) -> int:
         """A new value, by its number."""
-        held = Value(tuple(shape), dtype, bits, None, constant, learned)
+        held = Value(tuple(shape), dtype, bits, constant=constant, learned=learned)
         self.values.append(held)
         return len(self.values) - 1
 
@@ -131,12 +136,19 @@ class Graph:
     def array(
         self, array: Numbers, *, constant: object = None, learned: bool = False, bits: int = 32
     ) -> int:
-        """A new constant whose numbers are known: looked at for being one number throughout."""
+        """A new constant whose numbers are known."""
         found = self.value(
             array.shape, dtype_of(array.dtype), bits=bits, constant=constant, learned=learned
         )
-        self.values[found].number = uniform(array)
+        self.look(found, array)
         return found
+
+    def look(self, value: int, array: Numbers) -> None:
+        """Notes what is known of the numbers of a constant."""
+        held = self.values[value]
+        held.number = uniform(array)
+        if array.dtype.kind in "iu" and array.size <= FEW:
+            held.places = tuple(array.ravel().tolist())
 
     def node(
         self,
@@ -166,6 +178,22 @@ class Graph:
 
     def shape(self, value: int) -> tuple[int, ...]:
         return self.values[value].shape
+
+    @property
+    def begin(self) -> int:
+        """How many of the nodes come before all sources are known."""
+        sources = frozenset(self.sources)
+        ends = (at for at, node in enumerate(self.nodes, 1) if sources.intersection(node.results))
+        return max(ends, default=0)
+
+    def needed(self, values: Iterable[int]) -> list[int]:
+        """The positions of the nodes that values depend on, in order."""
+        wanted, found = set(values), []
+        for position in reversed(range(len(self.nodes))):
+            if not wanted.isdisjoint(self.nodes[position].results):
+                found.append(position)
+                wanted.update(self.nodes[position].operands)
+        return found[::-1]
 
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:

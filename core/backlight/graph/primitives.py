@@ -41,11 +41,13 @@ Attributes, by primitive:
     roll                             shifts, axes: tuples
     tile                             repeats: tuple, one number for each axis
     repeat                           axis, count
+    iota                             shape, axis: the places along an axis, without operands
     take                             axis; operands (x, places): places replaces the axis
     gather                           operands (x, places): anything else that picks by constant places
     update                           starts: tuple or None; operands (x, part): part written into x
-    scatter                          operands (x, places, part): written by places
-    scatter_add                      operands (x, places, part): added by places
+    scatter                          operands (x, places, part): written by places; axis, where these
+                                     are of one axis and all along the others is written
+    scatter_add                      operands (x, places, part): added by places; axis likewise
     windows                          window, strides, padding, dilation, axes: patches of the axes:
                                      im2col; layout, how the result holds them:
                                      "places, taps, channels" (N, *places, taps by channels),
@@ -83,6 +85,7 @@ Attributes, by primitive:
                                      each has, the test's come first) or "cond" (branches: Graphs of all
                                      operands but the first, which chooses)
     random                           numbers that are others in each run
+    read_out                         numbers leave the framework for Python; its result stands for them
     other
 
 Any node may say `derivatives`: for each result, the places of the operands that it has a derivative
@@ -429,6 +432,14 @@ _TESTS: dict[str, Meaning] = {
     "floor_divide": _binary(np.floor_divide),
 }
 
+
+def _iota(a: Attributes) -> Numbers:
+    shape, axis = a["shape"], a["axis"]
+    return np.broadcast_to(
+        np.expand_dims(np.arange(shape[axis]), [*range(1, len(shape) - axis)]), shape
+    )
+
+
 _MOVES: dict[str, Meaning | None] = {
     "identity": lambda a, x: x,
     "stop_gradient": lambda a, x: x,
@@ -493,7 +504,8 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "norm": Primitive(Family.COMPOSITE, _norm),
     "prod": Primitive(Family.COMPOSITE, _reduced(np.prod)),
     "attention": Primitive(Family.COMPOSITE),
-    **dict.fromkeys(("call", "loop", "random", "other"), Primitive(Family.OPAQUE)),
+    "iota": Primitive(Family.OPAQUE, _iota),
+    **dict.fromkeys(("call", "loop", "random", "read_out", "other"), Primitive(Family.OPAQUE)),
 }
 
 

@@ -1,6 +1,7 @@
 """At which operations rows look at each other, where the net takes rows out of the batch."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,33 @@ def filled(b: Building, x: int, places: tuple[int, ...], also: int | None = None
     for at, place in enumerate(places):
         (part,) = slices(b, x, ((at, at + 1),))
         part = part if also is None else b.do("add", part, row(b, x, also))
-        before, whole = whole, b.graph.value((2, 3))
-        b.samples[whole] = np.zeros((2, 3))
-        b.graph.node("update", (before, part), (whole,), {"starts": (place, 0)}, place="update")
+        whole = unrun(b, "update", whole, part, starts=(place, 0))
+    return whole
+
+
+def unrun(b: Building, primitive: str, *operands: int, length: int = 0, **attributes: Any) -> int:
+    """What NumPy does not follow."""
+    found = b.graph.value((length,) if length else (2, 3))
+    b.samples[found] = np.zeros((length,) if length else (2, 3))
+    b.graph.node(primitive, operands, (found,), attributes, place=primitive)
+    return found
+
+
+def places(b: Building, at: int | list[int]) -> int:
+    found = b.graph.array(np.asarray(at))
+    b.samples[found] = np.asarray(at)
+    return found
+
+
+def taken(b: Building, x: int, at: int | list[int]) -> int:
+    return b.do("take", x, places(b, at), axis=0)
+
+
+def by_places(b: Building, x: int, primitive: str, at: tuple[int, int]) -> int:
+    """Row 0 and then row 1 put where it says."""
+    whole = b.do("broadcast", 0.0, shape=(2, 3), axes=())
+    for number, place in enumerate(at):
+        whole = unrun(b, primitive, whole, places(b, [place]), row(b, x, number), axis=0)
     return whole
 
 
@@ -51,6 +76,11 @@ APART: dict[str, Net] = {
     "joined": lambda b, x: b.do("concat", *slices(b, x, ((0, 1), (1, 2))), axis=0),
     "written": lambda b, x: filled(b, x, (0, 1)),
     "all of them": lambda b, x: slices(b, x, ((0, 2),))[0],
+    "taken one by one": lambda b, x: b.do("stack", taken(b, x, 0), taken(b, x, -1), axis=0),
+    "taken in order": lambda b, x: taken(b, x, [0, 1]),
+    "set by places": lambda b, x: by_places(b, x, "scatter", (0, 1)),
+    "added by places": lambda b, x: by_places(b, x, "scatter_add", (0, -1)),
+    "all by places": lambda b, x: unrun(b, "scatter", b.weight(2, 3), places(b, [0, 1]), x, axis=0),
 }
 MIXED: dict[str, tuple[str, Net]] = {
     "swapped": ("stack", lambda b, x: b.do("stack", row(b, x, 1), row(b, x, 0), axis=0)),
@@ -73,6 +103,44 @@ MIXED: dict[str, tuple[str, Net]] = {
         "sum",
         lambda b, x: b.do(
             "sum", b.do("stack", row(b, x, 0), row(b, x, 1), axis=0), axes=(0,), keepdims=True
+        ),
+    ),
+    "written over another": (
+        "update",
+        lambda b, x: unrun(b, "update", x, slices(b, x, ((1, 2),))[0], starts=(0, 0)),
+    ),
+    "taken in another order": ("take", lambda b, x: taken(b, x, [1, 0])),
+    "set by other places": ("scatter", lambda b, x: by_places(b, x, "scatter", (1, 0))),
+    "added by other places": ("scatter_add", lambda b, x: by_places(b, x, "scatter_add", (0, 0))),
+    "all by other places": (
+        "scatter",
+        lambda b, x: unrun(b, "scatter", b.weight(2, 3), places(b, [1, 0]), x, axis=0),
+    ),
+    "joined and rolled": (
+        "gather",
+        lambda b, x: b.do(
+            "reshape", unrun(b, "gather", b.do("reshape", x, shape=(6,)), length=6), shape=(2, 3)
+        ),
+    ),
+    "one written over": (
+        "update",
+        lambda b, x: unrun(b, "update", x, slices(b, x, ((1, 2),))[0], starts=(1, 0)),
+    ),
+    "written by halves": ("tanh", lambda b, x: b.do("tanh", filled(b, x, (0,)))),
+    "side by side, then cut": (
+        "slice",
+        lambda b, x: b.do(
+            "broadcast",
+            b.do(
+                "slice",
+                b.do("reshape", x, shape=(1, 6)),
+                starts=(0, 0),
+                limits=(1, 3),
+                strides=(1, 1),
+                place="slice",
+            ),
+            shape=(2, 3),
+            axes=(0, 1),
         ),
     ),
     "backwards": ("slice", lambda b, x: slices(b, x, ((1, -3),), step=-1)[0]),

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from backlight.operations import Kind
+from backlight.testing.reference import erf
 from tests.parity.spelling.family import Family, logistic, reshaped, soft, unary, written
-from tests.tape import erf
 
 ROOT = math.sqrt(2 / math.pi)
 

@@ -25,6 +25,8 @@ class ByKind(Rules):
 
 @dataclass(frozen=True)
 class Folding(ByKind):
+    """The same, with scales and shifts as parts of linear operations."""
+
     folds: ClassVar[bool] = True
 
 

@@ -1,0 +1,66 @@
+"""Equations of a graph's nodes, run and differentiated."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast, final
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from backlight.arrays import Array, Arrays
+from backlight.engine.runner import Differentiable, Pullback, Runner, Values
+from backlight.graph.graph import Node
+from backlight.graph.unit import Unit
+from backlight_jax.capture.graph import equations
+from backlight_jax.capture.program import Operand, run
+from backlight_jax.derivatives.conventions import largest_first
+
+
+@final
+class JaxRunner(Runner):
+    """Runs equations as they were traced, under their own scopes and settings."""
+
+    arrays = cast(Arrays, jnp)
+
+    def run(self, nodes: Iterable[Node], values: Values) -> None:
+        run(equations(nodes), values)
+
+    def vjp(
+        self, function: Differentiable, operands: Sequence[Array]
+    ) -> tuple[Pullback, Sequence[Array], Values]:
+        results, pullback, added = jax.vjp(function, list(operands), has_aux=True)
+        return lambda gradients: pullback(list(gradients))[0], results, added
+
+    def fitted(self, array: Array, like: Array) -> Array:
+        given: Any = array
+        of: Any = like
+        return cast(Array, jnp.broadcast_to(given, of.shape).astype(of.dtype))
+
+    def number(self, number: object, like: Array) -> Array:
+        return cast(Array, jnp.asarray(cast(Any, number), cast(Any, like).dtype))
+
+    def stopped(self, array: Array) -> Array:
+        return lax.stop_gradient(array)
+
+    def conventional(
+        self, unit: Unit, node: Node, x: Array, grad: Array, result: Callable[[], Array]
+    ) -> Array | None:
+        (equation,) = equations([node])
+        return cast("Array | None", largest_first(unit, equation, x, grad, result))
+
+    def has_own_derivative(self, node: Node) -> bool:
+        return any("custom_vjp" in equation.primitive for equation in equations([node]))
+
+    def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
+        """In the places of the equation that hold the same values."""
+        (equation,) = equations([node])
+        renamed, remaining = {node.operands[at] for at in operands}, iter(operands.values())
+        inputs: list[Operand] = [
+            next(remaining) if isinstance(one, int) and one in renamed else one
+            for one in equation.inputs
+        ]
+        return replace(node, native=replace(equation, inputs=tuple(inputs)))
+
+
+RUNNER = JaxRunner()

@@ -1,0 +1,343 @@
+"""What a net computes, traced once, as the core's graph of operations."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, cast, final
+
+import mlx.core as mx
+
+from backlight.arrays import Array, Arrays
+from backlight.engine.explained import Explained
+from backlight.engine.runner import Values
+from backlight.errors import BacklightError, CoverageError, ModelError
+from backlight.graph.graph import UNIFORM, Graph, Node
+from backlight.graph.recognition import recognise
+from backlight.graph.unit import Unit
+from backlight.inputs import Inputs
+from backlight.rules import Rules
+from backlight.scores import Score
+from backlight.tree import leaves
+from backlight_mlx.expansions import pooled
+from backlight_mlx.nets import Aval, Calls, Net, Numbered, arrays_in, aval_of, numbers, rebuilt
+from backlight_mlx.table import Given, Run, dtype, terms
+
+ARRAYS = cast(Arrays, mx)
+"""`mlx.core` has the array API standard's names and meanings."""
+
+UNMOVED = {"AddMM": "Broadcast", "AsStrided": "Flatten"}
+"""What reads its operands as they were before they were moved in some way: a bias is one number a
+channel, windows lie over the places of a picture."""
+
+
+@final
+@dataclass(eq=False)
+class Recording:
+    """A graph that functions of arrays are traced into.
+
+    Attributes:
+        graph: the operations; the `native` of each runs it.
+        avals: shape and dtype of each value.
+    """
+
+    graph: Graph = field(default_factory=Graph)
+    avals: list[Aval] = field(default_factory=list)
+
+    def copy(self) -> "Recording":
+        graph = replace(self.graph, values=list(self.graph.values), nodes=list(self.graph.nodes))
+        return Recording(graph, list(self.avals))
+
+    def value(self, aval: Aval, constant: mx.array | None = None, learned: bool = False) -> int:
+        """A new value."""
+        self.avals.append(aval)
+        kind, bits = dtype(aval.dtype), 8 * aval.dtype.size
+        return self.graph.value(aval.shape, kind, bits=bits, constant=constant, learned=learned)
+
+    def constant(self, array: mx.array) -> int:
+        """An array that a function holds, or a number in its code."""
+        mx.eval(array)  # here, as what is not evaluated yet belongs to a thread
+        found = self.value(aval_of(array), array, learned=array.ndim > 0)
+        if array.size <= UNIFORM:
+            self.graph.look(found, numbers(array))
+        return found
+
+    def record(
+        self, function: Callable[..., Sequence[mx.array]], operands: Sequence[int]
+    ) -> list[int]:
+        """Put the operations of a function of these values behind the others, and give the values
+        of its results."""
+        messages: list[dict[str, Any]] = []
+        before = len(self.graph.nodes)
+        avals = [self.avals[value] for value in operands]
+        with mx.stream(mx.cpu):  # where no operations are fused
+            arrays = [mx.zeros(aval.shape, aval.dtype) for aval in avals]
+            mx.export_function(messages.append, function, *arrays)
+        values: dict[str, int] = {}
+        results: list[str] = []
+        moved: dict[tuple[str, int], int] = {}
+        for message in messages:
+            match message["type"]:
+                case "inputs":
+                    values.update(zip(names(message["inputs"]), operands, strict=True))
+                case "outputs":
+                    results = names(message["outputs"])
+                case "constants":
+                    values.update(
+                        (name, self.constant(held)) for name, held in message["constants"]
+                    )
+                case "primitive":
+                    given = [values[name] for name in names(message["inputs"])]
+                    found = self._add(message, given, moved)
+                    values.update(zip(names(message["outputs"]), found, strict=True))
+        self._pool(before)
+        return [values[name] for name in results]
+
+    def _pool(self, before: int) -> None:
+        """Put pools in the places of what they are made of, of all nodes but those `before`."""
+        nodes = self.graph.nodes
+        producers = {value: node for node in nodes for value in node.results}
+        found: list[Node] = []
+        for node in nodes[before:]:
+            kind = self.avals[node.result].dtype
+            found += pooled(
+                self.graph,
+                node,
+                producers,
+                lambda shape, kind=kind: self.value(Aval(shape, kind)),  # type: ignore[misc]
+            )
+        nodes[before:] = found
+
+    def _add(
+        self, message: dict[str, Any], given: list[int], moved: dict[tuple[str, int], int]
+    ) -> list[int]:
+        """The values that a primitive gives, its nodes put behind the others.
+
+        Args:
+            message: about the primitive.
+            given: what it reads.
+            moved: what primitives that only move numbers have read, by their name and result.
+        """
+        name, first, shape = message["name"], given[:1], self.graph.shape
+        avals = [Aval(tuple(lengths), native) for _, lengths, native in message["outputs"]]
+        if name in UNMOVED:
+            given = [moved.get((UNMOVED[name], value), value) for value in given]
+        results = [aval.shape for aval in avals]
+        found = terms(
+            name, Given(message["arguments"], list(map(shape, given)), results, avals[0].dtype)
+        )
+        values: list[int] = []
+        for one in found:
+            between = None if one is found[-1] else one.shape
+            values = [
+                self.value(aval if between is None else Aval(between, aval.dtype)) for aval in avals
+            ]
+            self.graph.node(
+                one.primitive,
+                given,
+                values,
+                one.attributes,
+                type=one.type or name.lower(),
+                native=one.run,
+                replayable=one.run is not None,
+            )
+            given = values
+        if len(values) == len(first) == 1:
+            moved[name, values[0]] = first[0]
+        return values
+
+
+def names(described: Sequence[tuple[Any, ...]]) -> list[str]:
+    return [name for name, *_ in described]
+
+
+@final
+class Trace:
+    """One trace of a net.
+
+    Attributes:
+        signature: of the arguments.
+        recording: from the weights and arguments to the outputs.
+        inputs: the values of the weights, then those of the arguments' arrays.
+        attributed: of these, those that are attributed.
+        rows: those that differ from example to example.
+        outputs: what the net returns, with values of the graph in the places of arrays.
+        calls: of modules, in the order in which they ended, likewise.
+    """
+
+    def __init__(self, net: Net, inputs: Inputs) -> None:
+        """Trace the net, calling it once.
+
+        Args:
+            net: the net.
+            inputs: of whose arrays only shape and dtype are known.
+        """
+        self.signature = inputs
+        self.recording = Recording()
+        held = net.weights()
+        mx.eval(held)  # else what they are computed from would pass for constants
+        weights = [self.recording.value(aval_of(one), learned=True) for one in held]
+        arguments = [self.recording.value(aval) for aval in arrays_in(inputs)]
+        self.inputs = [*weights, *arguments]
+        self.attributed = arguments[: len(leaves(inputs.attributed))]
+        rows = arrays_in(inputs.map_rows(lambda aval: cast(Any, Aval((), mx.bool_))))
+        self.rows = {one for one, aval in zip(arguments, rows, strict=True) if aval.shape == ()}
+        returned: list[Any] = []
+        calls = Calls()
+
+        def function(*arrays: Any) -> list[mx.array]:
+            remaining = iter(arrays[len(weights) :])
+            positional, keyword = rebuilt(inputs, lambda aval: next(remaining)).arguments()
+            returned.append(net.call(arrays[: len(weights)], calls, *positional, **keyword))
+            return arrays_in((returned, calls.made))
+
+        try:
+            found = map(Numbered, self.recording.record(function, self.inputs))
+        except BacklightError:
+            raise
+        except Exception as error:  # the net may fail in any way; it is told what it was given
+            given = ", ".join(f"{aval.shape} {aval.dtype}" for aval in arrays_in(inputs))
+            raise ModelError(
+                f"The model raised {type(error).__name__} when called with {given}. While it is traced "
+                "no values can be looked at, and functions with derivatives of their own cannot be "
+                f"traced. The model's own message: {error}"
+            ) from error
+        (self.outputs,), self.calls = rebuilt((returned, calls.made), lambda array: next(found))
+        self.graph.sources = tuple(self.attributed)
+        self.graph.targets = tuple(one.value for one in arrays_in(self.outputs))
+        constants = [
+            cast(mx.array, v.constant) for v in self.graph.values if v.constant is not None
+        ]
+        net.captured.update(at for at, one in enumerate(held) if is_among(one, constants))
+        self._place()
+
+    @property
+    def graph(self) -> Graph:
+        return self.recording.graph
+
+    def _place(self) -> None:
+        """Say of each operation in which module it is: the innermost that needs it."""
+        nodes = self.graph.nodes
+        producers = {value: at for at, node in enumerate(nodes) for value in node.results}
+        places: dict[int, str] = {}
+        for call in self.calls:
+            seen = {one.value for one in arrays_in(call.given)}
+            pending = [one.value for one in arrays_in(call.result)]
+            while pending:
+                value = pending.pop()
+                if value not in seen and value in producers:
+                    seen.add(value)
+                    places.setdefault(producers[value], call.name)
+                    pending += nodes[producers[value]].operands
+        nodes[:] = [replace(node, place=places.get(at, "")) for at, node in enumerate(nodes)]
+
+
+def is_among(array: mx.array, others: Iterable[mx.array]) -> bool:
+    """Whether an array holds the same as one of others."""
+    described = aval_of(array)
+    return any(
+        aval_of(one) == described and mx.array_equal(array, one, equal_nan=True).item()
+        for one in others
+    )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A net with a score, or its outputs, explained at its arguments or at a site.
+
+    Attributes:
+        trace: of the net.
+        graph: the net's operations, then the score's.
+        places: what is explained: the attributed arguments, or the site.
+        read: the values that the score reads.
+        operands: the values of the score's operands.
+    """
+
+    trace: Trace
+    graph: Graph
+    places: tuple[int, ...]
+    read: tuple[int, ...]
+    operands: tuple[int, ...]
+
+    @cached_property
+    def behind(self) -> list[Node]:
+        """The nodes behind what is explained, to the targets."""
+        graph, begin = self.graph, self.graph.begin
+        return [graph.nodes[at] for at in graph.needed(graph.targets) if at >= begin]
+
+    def start(self, arrays: Sequence[Any], operands: Sequence[Any] = ()) -> Values:
+        """The values known before the nodes behind what is explained run."""
+        graph, begin = self.graph, self.graph.begin
+        held = enumerate(graph.values)
+        found: Values = {at: cast(Array, v.constant) for at, v in held if v.constant is not None}
+        found.update(zip(self.trace.inputs, arrays, strict=True))
+        found.update(zip(self.operands, cast(Any, map(mx.array, operands)), strict=True))
+        before = graph.needed((*graph.targets, *graph.sources))
+        run((graph.nodes[at] for at in before if at < begin), found)
+        return found
+
+    def explained(self, rules: Rules, names: Mapping[int, str]) -> Explained:
+        """The operations, as rules see them, with names of values."""
+        graph = self.graph
+
+        def name(unit: Unit) -> str:
+            place = graph.nodes[unit.core].place
+            if place == "score" or not (unit.linear or unit.parts):
+                return place if place == "score" else names.get(unit.output, place)
+            results = (names.get(graph.nodes[at].result, "") for at in unit.positions)
+            uses = (one for one in results if one.partition(":")[0] == place)
+            return next(uses, place) or names.get(unit.output, "")
+
+        score = len(self.trace.graph.nodes)
+        return Explained(recognise(graph, rules, name), self.places, self.read, score)
+
+
+def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | None) -> Scored:
+    """Put a score's operations behind a net's.
+
+    Args:
+        trace: of the net.
+        score: what is explained; None for the outputs.
+        site: the value that is explained; None for the attributed arguments.
+        neuron: the value that is scored; None for the outputs.
+    """
+    recording = trace.recording.copy()
+    graph, values = recording.graph, recording.graph.values
+    outputs: Any = trace.outputs if neuron is None else Numbered(neuron)
+    read = list(dict.fromkeys(one.value for one in arrays_in(outputs)))
+    operands: list[int] = []
+    if score is None:
+        graph.targets = tuple(one for one in read if values[one].dtype.differentiable)
+    else:
+        operands = [recording.value(aval_of(mx.array(one))) for one in score.operands()]
+
+        def evaluated(*arrays: Any) -> list[mx.array]:
+            values = dict(zip(read, arrays, strict=False))
+            held = rebuilt(outputs, lambda one: values[one.value])
+            found: Any = score.evaluate(held, arrays[len(read) :], ARRAYS)
+            # A score of integers, an argmax say, is a score that does not depend on the value.
+            return [found if mx.issubdtype(found.dtype, mx.inexact) else found.astype(mx.float32)]
+
+        before = len(graph.nodes)
+        graph.targets = tuple(recording.record(evaluated, [*read, *operands]))
+        graph.nodes[before:] = [replace(node, place="score") for node in graph.nodes[before:]]
+    floating = (one for one in trace.attributed if values[one].dtype.differentiable)
+    graph.sources = tuple(floating) if site is None else (site,)
+    places = tuple(trace.attributed) if site is None else (site,)
+    graph.kept = frozenset(read)
+    graph.rows = frozenset({*trace.rows, *operands} - set(graph.sources))
+    return Scored(trace, graph, places, tuple(read), tuple(operands))
+
+
+def run(nodes: Iterable[Node], values: Values) -> None:
+    """Run operations on the values known so far, and add theirs."""
+    for node in nodes:
+        if node.native is None:
+            raise CoverageError(
+                f"MLX's primitive {node.type!r} at {node.place or 'an unnamed place'} cannot be run "
+                "again: write this part of the net in other operations of mlx.core."
+            )
+        given = [values[operand] for operand in node.operands]
+        results = cast(Run, node.native)(*given)
+        several = results if isinstance(results, (list, tuple)) else [results]
+        values.update(zip(node.results, several, strict=True))

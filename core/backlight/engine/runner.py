@@ -1,0 +1,77 @@
+"""What a framework does with the operations of a graph."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, TypeAlias
+
+from backlight.arrays import Array, Arrays
+from backlight.graph.graph import Node
+from backlight.graph.unit import Unit
+
+Values: TypeAlias = dict[int, Array]
+"""The values of a graph that are known, by number."""
+
+Pullback: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
+"""From the gradients of a function's results to those of its operands."""
+
+Differentiable: TypeAlias = Callable[[Sequence[Array]], tuple[Sequence[Array], Values]]
+"""Of some arrays: results that derivatives are taken of, and what else was computed."""
+
+
+class Runner(ABC):
+    """Runs operations on a framework's arrays, and differentiates what it runs.
+
+    Attributes:
+        arrays: the framework's array functions.
+        keeps: whether a pullback keeps what it needs of the forward pass. Where it runs that again,
+            operations are differentiated one by one.
+    """
+
+    arrays: Arrays
+    keeps: ClassVar[bool] = True
+
+    @abstractmethod
+    def run(self, nodes: Iterable[Node], values: Values) -> None:
+        """Run operations on the values known so far, and add theirs."""
+
+    @abstractmethod
+    def vjp(
+        self, function: Differentiable, operands: Sequence[Array]
+    ) -> tuple[Pullback, Sequence[Array], Values]:
+        """The pullback of a function, and what it gives."""
+
+    @abstractmethod
+    def fitted(self, array: Array, like: Array) -> Array:
+        """An array with the shape and dtype of another, that it broadcasts against."""
+
+    @abstractmethod
+    def number(self, number: object, like: Array) -> Array:
+        """A number as an array without axes, with the dtype of another."""
+
+    @abstractmethod
+    def stopped(self, array: Array) -> Array:
+        """The array as one that no derivative passes."""
+
+    def conventional(
+        self, unit: Unit, node: Node, x: Array, grad: Array, result: Callable[[], Array]
+    ) -> Array | None:
+        """The gradient of a maximum or minimum over axes or windows, the first of several largest
+        getting all of it; None where that is what the framework's own derivative does.
+
+        Args:
+            unit, node: the operation and its first node.
+            x: where it is taken.
+            grad: of the result.
+            result: gives the result at x.
+        """
+        return None
+
+    def has_own_derivative(self, node: Node) -> bool:
+        """Whether the user has written the derivative of an operation."""
+        return False
+
+    def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
+        """A node that reads other values, by the places of its operands."""
+        numbers = (operands.get(at, value) for at, value in enumerate(node.operands))
+        return replace(node, operands=tuple(numbers))

@@ -1,0 +1,75 @@
+"""Whether a framework's backend keeps the laws: `check_backend`, or its single checks for pytest."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from backlight.testing import backend_laws, rule_laws
+from backlight.testing.building import Builder
+from backlight.testing.checks import Check, require_all, sentence
+from backlight.testing.nets import (
+    CNN,
+    FOLDED,
+    GATED,
+    NORMALISED,
+    PICTURE,
+    PLATEAUS,
+    TRANSFORMER,
+    TWO_TABLES,
+    Net,
+)
+
+SMOOTH = (CNN, FOLDED, TRANSFORMER, GATED, NORMALISED, TWO_TABLES)
+EVERY = (*SMOOTH, PLATEAUS)
+"""PLATEAUS has more than one derivative where it is looked at."""
+
+Law = Callable[[Builder, Net], None]
+
+LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
+    (backend_laws.host_arrays, (GATED,)),
+    (backend_laws.outputs, EVERY),
+    (backend_laws.gradient, SMOOTH),
+    (backend_laws.dtype, (FOLDED, TRANSFORMER)),
+    (backend_laws.batch_mates, (CNN, TRANSFORMER, NORMALISED)),
+    (backend_laws.alone, (FOLDED, NORMALISED)),
+    (backend_laws.forward_pass, (CNN, TRANSFORMER)),
+    (backend_laws.put_back, (CNN,)),
+    (backend_laws.edited, (FOLDED,)),
+    (backend_laws.sites, (FOLDED, NORMALISED)),
+    (backend_laws.channel_axis, (CNN,)),
+    (backend_laws.tied_maxima, (PLATEAUS,)),
+    (backend_laws.shared_reference, (PICTURE, PLATEAUS, GATED, TWO_TABLES)),
+    (rule_laws.kinds, EVERY),
+    (rule_laws.first_last, EVERY),
+    (rule_laws.rules_at_ends, (GATED, TWO_TABLES)),
+    (rule_laws.native_rules, SMOOTH),
+    (rule_laws.rules_act, (PICTURE, PLATEAUS, NORMALISED, TWO_TABLES)),
+    (rule_laws.folding, (FOLDED,)),
+    (rule_laws.weight_channels, (FOLDED,)),
+)
+"""Each law, and the golden nets that it is checked on."""
+
+
+def backend_checks(builder: Builder) -> list[Check]:
+    """The checks of a backend, one for each law and net, for pytest's parameters:
+
+    >>> @pytest.mark.parametrize("check", backend_checks(MyBuilder()), ids=str)
+    ... def test_my_backend(check):
+    ...     check()
+    """
+    return [
+        Check(law.__name__, net.name, sentence(law), partial(law, builder, net))
+        for law, nets in LAWS
+        for net in nets
+    ]
+
+
+def check_backend(builder: Builder) -> None:
+    """Check a framework's backend by golden nets in that framework.
+
+    Args:
+        builder: makes them, see `Builder`.
+
+    Raises:
+        AssertionError: some laws are broken; a line for each, which begins with the check's name.
+    """
+    require_all(f"The backend of {builder.framework}", backend_checks(builder))

@@ -1,0 +1,94 @@
+"""The command `backlight conformance`."""
+
+from typing import Annotated
+
+import typer
+
+BROKEN = 1
+
+
+def conformance_command(
+    backends: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[BACKEND]...",
+            help="torch, tensorflow or jax; or file.py:Name or package.module:Name of a "
+            "backlight.testing.Builder, which makes the golden nets in another framework. Where nothing "
+            "is said: each of the three that is installed.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Check this technique instead, on the backends' golden nets; say it again for more.",
+        ),
+    ] = None,
+    complete: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SHARE",
+            help="The techniques promise that values sum to the change of the score, up to this share of "
+            "the sum of their sizes: 1e-6 for a closed form, 0.01 for a path of many steps.",
+        ),
+    ] = None,
+    conserves: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SHARE", help="The same on nets without biases only."),
+    ] = None,
+    laws: Annotated[bool, typer.Option("--laws", help="List the laws and stop.")] = False,
+) -> None:
+    """Check whether a framework's backend, or a technique, keeps the laws.
+
+    The nets that it is tried on are small and the same in each framework; what is right is computed in
+    NumPy. A row for each law: which nets it holds on, and below the table what is wrong where it does
+    not, which begins with the check's name.
+
+    The exit code is 0 where every law holds, 1 where one is broken or a technique refuses all nets, 2
+    where something was mistyped or is missing.
+
+    Examples:
+
+        backlight conformance torch
+
+        backlight conformance my_backend/nets.py:MyBuilder
+
+        backlight conformance jax -m deep_lift --complete 1e-6
+
+        backlight conformance torch -m lrp:composite=epsilon --conserves 1e-3
+    """
+    # Here and not above: the other commands need none of it.
+    from rich.console import Console
+    from rich.text import Text
+
+    from backlight.testing import backend_checks, method_checks
+    from backlight_conformance.choice import builders
+    from backlight_conformance.table import outcomes, show, show_laws
+    from backlight_loading import techniques
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    if laws:
+        show_laws(console)
+        return
+    chosen = techniques(method) if method else []  # a mistyped name is said before all else
+    sound = True
+    for builder in builders(backends or []):
+        subjects = [
+            (
+                f"{one.name} on {builder.framework}",
+                method_checks(one.method, builder, complete=complete, conserves=conserves),
+            )
+            for one in chosen
+        ] or [(builder.framework, backend_checks(builder))]
+        for title, checks in subjects:
+            console.print(Text(title, "bold"))
+            found = outcomes(checks)
+            sound &= show(found, console)
+            console.print()
+    if not sound:
+        raise typer.Exit(BROKEN)

@@ -1,0 +1,184 @@
+"""The conformance kit passes each framework's backend and each technique."""
+
+import torch  # isort: skip  (before TensorFlow: the other order does not load)
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from backlight import API_VERSION, Evidence, Method, Objective
+from backlight.errors import CoverageError, InputTypeError, UnknownNameError
+from backlight.testing import Check, Net, backend_checks, check_method, check_plugin, method_checks
+from backlight.testing.backend import LAWS
+from backlight.testing.checks import sentence
+from backlight.testing.technique import EVERYWHERE, ONCE
+from backlight_conformance import BUILDERS, builder
+from backlight_conformance.choice import builders
+from backlight_conformance.plugin import backlight_commands
+from backlight_conformance.torch_nets import TorchBuilder, TorchNet
+from backlight_methods import COMPOSITES, LRP, METHODS
+
+assert torch
+BUILT = {framework: builder(framework) for framework in BUILDERS}
+
+FEW: dict[str, dict[str, object]] = {
+    "expected_gradients": {"samples": 3},
+    "integrated_gradients": {"steps": 64},
+    "lrp": {"composite": "epsilon"},
+    "smooth": {"samples": 3},
+    "occlusion": {"window": 1, "stride": 1},
+}
+"""Hyper-parameters of few passes."""
+PROMISES: dict[str, dict[str, float]] = {
+    "deep_lift": {"complete": 1e-10},
+    "integrated_gradients": {"complete": 0.01},
+    "lrp": {"conserves": 1e-5},
+}
+
+
+def technique(name: str) -> Method:
+    return METHODS[name](**FEW.get(name, {}))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{framework}-{check}")
+        for framework in BUILDERS
+        for check in backend_checks(BUILT[framework])
+    ],
+)
+def test_each_backend_keeps_the_laws(check: Check) -> None:
+    check()
+
+
+def checks_of(name: str, framework: str) -> list[Check]:
+    """All on torch; where each question is compiled, those that need one compilation."""
+    checks = method_checks(technique(name), BUILT[framework], **PROMISES.get(name, {}))
+    if framework == "torch":
+        return checks
+    laws = ("batch_mates", "score", "put_back", "conservation")
+    nets = (checks[0].net, "picture_without_biases")
+    return [check for check in checks if check.law in laws and check.net in nets]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{framework}-{name}-{check}")
+        for framework in BUILDERS
+        for name in METHODS
+        for check in checks_of(name, framework)
+    ],
+)
+def test_each_technique_keeps_the_laws(check: Check) -> None:
+    assert check() is None
+
+
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_each_composite_of_lrp_conserves_the_score(composite: str) -> None:
+    checks = method_checks(LRP(composite=composite), BUILT["torch"], conserves=1e-5)
+    (check,) = [check for check in checks if check.law == "conservation"]
+    assert check() is None
+
+
+PLUGIN = """
+from backlight import Method, hookimpl
+
+backlight_api = {api}
+
+@hookimpl
+def {hook}():
+    return {answer}
+"""
+
+
+def plugin(**said: object) -> ModuleType:
+    made = ModuleType("some_plugin")
+    exec(
+        PLUGIN.format(**{"api": API_VERSION, "hook": "backlight_methods", "answer": {}, **said}),
+        vars(made),
+    )
+    return made
+
+
+def test_a_plugin_says_its_api_and_has_known_hooks() -> None:
+    check_plugin(plugin())
+    with pytest.raises(AssertionError, match="some_plugin: it was made for API 7 of Backlight"):
+        check_plugin(plugin(api=7))
+    with pytest.raises(AssertionError, match="some_plugin: unknown hook 'backlight_metods'"):
+        check_plugin(plugin(hook="backlight_metods"))
+    with pytest.raises(AssertionError, match="some_plugin: it gave something of type int"):
+        check_plugin(plugin(answer=3))
+    with pytest.raises(AssertionError, match="does not say which API"):
+        check_plugin(ModuleType("some_plugin"))
+    silent = ModuleType("some_plugin")
+    silent.backlight_api = API_VERSION  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError, match="has no hook"):
+        check_plugin(silent)
+
+
+def test_a_technique_that_refuses_every_net_fails() -> None:
+    with pytest.raises(AssertionError, match="explains no golden net"):
+        check_method(Refusing(), BUILT["torch"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusing(Method):
+    def attribute(self, objective: Objective) -> Evidence:
+        raise CoverageError("not for such a net")
+
+
+class Broken(TorchBuilder):
+    """Its first layers have other weights than the golden nets."""
+
+    def build(self, net: Net, dtype: str) -> TorchNet:
+        name, values = next(iter(net.weights.items()))
+        return super().build(net.with_weights({name: 2.0 * values}), dtype)
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    app = typer.Typer()
+    backlight_commands(app)
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+def test_the_command_says_ok_and_what_is_refused() -> None:
+    code, told = command("torch", "-m", "gradient", "-m", "grad_cam")
+    assert code == 0
+    assert "gradient on torch" in told and told.count("ok: all") == 2
+    (row,) = [line for line in told.splitlines() if line.startswith("edited")][:1]
+    assert row.split() == ["edited", "two_tables"]
+
+
+def test_the_command_fails_by_name() -> None:
+    code, told = command(f"{__name__}:Broken")
+    assert code == 1
+    assert "outputs[cnn]: The output is" in told
+    assert "not ok: " in told
+
+
+def test_the_command_names_a_promise_that_is_broken() -> None:
+    code, told = command("torch", "-m", "saliency", "--complete", "0.1")
+    assert code == 1
+    assert "score[picture]: No baseline score is told" in told
+
+
+def test_the_command_refuses_what_is_no_builder() -> None:
+    with pytest.raises(UnknownNameError, match="framework 'torhc'"):
+        builders(["torhc"])
+    with pytest.raises(InputTypeError, match="where a class derived from"):
+        builders(["backlight:API_VERSION"])
+    assert [type(one) for one in builders([f"{__name__}:Broken"])] == [Broken]
+
+
+def test_every_law_is_a_sentence_and_is_listed() -> None:
+    code, told = command("--laws")
+    assert code == 0
+    for law in (*(law for law, _ in LAWS), *EVERYWHERE, *ONCE):
+        assert law.__name__ in told
+        assert sentence(law).endswith(".")
