@@ -1,9 +1,11 @@
 """What classes and code can reach by name, and which of them are installed rather than written here."""
 
 import sys
+from dataclasses import dataclass
+from dis import get_instructions
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, final
 
 NOT_CALLED = frozenset(
     {
@@ -21,6 +23,10 @@ NOT_CALLED = frozenset(
     | {"__abstractmethods__", "_abc_impl", "__static_attributes__", "__firstlineno__"}
 )
 """What a class holds that does not run when a net is called."""
+FROM_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+"""Instructions that look a name up among globals."""
+BY_TEXT = frozenset({"globals", "eval", "exec", "vars"})
+"""Functions that look up names which are said as texts."""
 
 
 @lru_cache(4096)
@@ -50,20 +56,40 @@ def is_installed(module: str, file: str | None = None) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(file.replace("\\", "/").split("/"))
 
 
-_names: dict[int, tuple[CodeType, frozenset[str]]] = {}
+@final
+@dataclass(frozen=True)
+class Names:
+    """The names in code, inner functions included.
+
+    Attributes:
+        code: it is kept, so that no other gets its id.
+        all: what it may look up, among globals or as attributes.
+        globals: what it looks up among globals.
+    """
+
+    code: CodeType
+    all: frozenset[str]
+    globals: frozenset[str]
 
 
-def names_in(code: CodeType) -> frozenset[str]:
-    """The names that code may look up, among globals or as attributes, inner functions included."""
+_names: dict[int, Names] = {}
+
+
+def names_in(code: CodeType) -> Names:
+    """The names that code may look up."""
     known = _names.get(id(code))
     if known is None:
         if len(_names) > 4096:
             _names.clear()
         found = set(code.co_names)
+        globals_ = {one.argval for one in get_instructions(code) if one.opname in FROM_GLOBALS}
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
-                found |= names_in(constant)
+                inner = names_in(constant)
+                found |= inner.all
+                globals_ |= inner.globals
             elif isinstance(constant, str) and constant.isidentifier():
                 found.add(constant)  # of `getattr`, perhaps
-        known = _names[id(code)] = code, frozenset(found)
-    return known[1]
+        globals_ |= found if globals_ & BY_TEXT else set()
+        known = _names[id(code)] = Names(code, frozenset(found), frozenset(globals_))
+    return known

@@ -156,15 +156,15 @@ class Reading:
         if is_installed(held.get("__name__", ""), held.get("__file__")):
             return
         names = names_in(code)
-        self._names |= names
-        for name in names:
+        self._names |= names.all
+        for name in names.globals:
             if name not in held or name in counts:
                 continue
             if not isinstance(value := held[name], ModuleType):
                 self.part(name, value)
             elif not is_installed(value.__name__, getattr(value, "__file__", None)):
                 self.told.append(name)
-                for inner in names:
+                for inner in names.all:
                     if inner in vars(value):
                         self.part(inner, vars(value)[inner])
 

@@ -170,3 +170,33 @@ def test_functions_are_let_go_of_where_all_is_forgotten() -> None:
     forget_functions()
     gc.collect()
     assert held() is None
+
+
+class Layered:
+    """A net with an attribute that is called as a global of its module is."""
+
+    def __init__(self) -> None:
+        self.number = 2
+
+    def __call__(self, x: int) -> int:
+        return x * self.number + SHIFT
+
+
+number = 0
+SHIFT = 1
+
+
+def by_text(x: int) -> int:
+    return x + int(globals()["number"])
+
+
+def test_a_global_that_is_called_as_an_attribute_is_none_of_the_nets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = Layered()
+    before = identity_of(net), identity_of(by_text)
+    monkeypatch.setitem(globals(), "number", 1)
+    assert identity_of(net) == before[0]
+    assert identity_of(by_text) != before[1]
+    monkeypatch.setitem(globals(), "SHIFT", 2)
+    assert identity_of(net) != before[0]
