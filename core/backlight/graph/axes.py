@@ -96,7 +96,7 @@ class GraphAxes:
             found = rule(application)
             if not touched.isdisjoint(node.operands):
                 self._follow_rows(application)
-                touched.update(node.results)
+                touched.update(node.hanging_on(touched))
                 if application.mixes:
                     self.mixing.append(position)
                 if node.primitive == "read_out":

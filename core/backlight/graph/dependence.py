@@ -170,7 +170,7 @@ class Dependence:
 
     def _follow(self, node: Node) -> None:
         if self.is_touched(node):
-            self.touched.update(node.results)
+            self.touched.update(node.hanging_on(self.touched))
         if node.primitive != "stop_gradient" and not self.active.isdisjoint(node.operands):
             self.active.update(v for v in node.results if self.values[v].dtype.differentiable)
         if not self.moving.isdisjoint(node.operands):

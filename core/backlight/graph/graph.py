@@ -1,6 +1,6 @@
 """A net's operations and the values between them, in terms that every framework can be put in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias, final
@@ -85,6 +85,16 @@ class Node:
     @property
     def result(self) -> int:
         return self.results[0]
+
+    def hanging_on(self, values: Container[int]) -> list[int]:
+        """The results that depend on any of these values."""
+        said = self.attributes.get("dependences")
+        all_of_them = range(len(self.operands))
+        return [
+            value
+            for at, value in enumerate(self.results)
+            if any(self.operands[one] in values for one in (said[at] if said else all_of_them))
+        ]
 
 
 @final
