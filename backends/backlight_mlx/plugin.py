@@ -2,10 +2,9 @@
 
 import functools
 import sys
-from collections.abc import Mapping
 
 from backlight.hooks import hookimpl
-from backlight.inputs import Inputs
+from backlight.inputs import arrays_in
 from backlight.model import Model, Options
 
 backlight_api = 1
@@ -17,8 +16,7 @@ def backlight_wrap(
 ) -> Model | None:
     if framework not in (None, "mlx") or not callable(net):
         return None
-    given = inputs.attributed if isinstance(inputs, Inputs) else inputs
-    if framework is None and not (is_mlx(net) or holds_arrays(given)):
+    if framework is None and not (is_mlx(net) or any(map(is_array, arrays_in(inputs)))):
         return None
     from backlight_mlx.model import MLXModel
 
@@ -28,7 +26,8 @@ def backlight_wrap(
 def is_mlx(net: object) -> bool:
     """Whether the net itself shows that it is MLX's: a module, a method of one, a compiled function."""
     if isinstance(net, functools.partial):
-        return is_mlx(net.func) or holds_arrays((*net.args, *net.keywords.values()))
+        bound = (*net.args, *net.keywords.values())
+        return is_mlx(net.func) or any(map(is_array, arrays_in(bound)))
     owner = getattr(net, "__self__", net)
     return any(
         kind.__module__.partition(".")[0] == "mlx"
@@ -37,11 +36,6 @@ def is_mlx(net: object) -> bool:
     )
 
 
-def holds_arrays(value: object) -> bool:
-    """Whether any of the leaves of nested tuples, lists and mappings is an array."""
-    if isinstance(value, Mapping):
-        return any(map(holds_arrays, value.values()))
-    if isinstance(value, (tuple, list)):
-        return any(map(holds_arrays, value))
+def is_array(value: object) -> bool:
     array = getattr(sys.modules.get("mlx.core"), "array", None)
     return isinstance(array, type) and isinstance(value, array)
