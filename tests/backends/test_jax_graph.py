@@ -111,6 +111,7 @@ CASES: dict[str, list[Case]] = {
         (lambda x, at: x[jnp.arange(3), at], (X, np.array([1, 2, 0]))),
         (lambda x, at: jnp.take_along_axis(x, at, 1), (X, np.array([[1], [0], [2]]))),
     ],
+    "iota": [(lambda x: x * lax.broadcasted_iota(x.dtype, x.shape, 1), (X,))],
     "integer_pow": [(lambda x: x**3, (X,)), (lambda x: x**-2, (X,))],
     "pad": [
         (lambda x: lax.pad(x, 0.5, ((1, 0, 2), (-1, 3, 0))), (X,)),

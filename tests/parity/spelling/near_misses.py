@@ -8,11 +8,12 @@ import array_api_strict as strict
 import numpy as np
 
 from backlight.operations import SMOOTH_RECTIFIERS, Kind
+from backlight.testing.reference import erf
 from tests import tape
 from tests.parity.spelling.family import Spelling, logistic, reference
 from tests.parity.spelling.functions import EPSILON, normal
 from tests.parity.spelling.smooth import ROOT
-from tests.tape import Raw, Traced, erf
+from tests.tape import Raw, Traced
 from tests.tape import arrays as functions
 
 OF_ONE = ("guided_backprop", "deep_lift")
