@@ -895,3 +895,38 @@ def test_a_derivative_that_a_rule_replaces_is_not_taken(normalised: bool) -> Non
     method(model, x, 1)
     assert convolutions_taken_back(lambda: method(model, x, 1)) == 3
     assert torch._C._len_torch_dispatch_stack() == 0
+
+
+class Tokens(nn.Module):
+    """Layers over tokens, which PyTorch multiplies with examples and tokens as one axis."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.inner, self.attention = (
+            nn.Linear(8, 8),
+            nn.MultiheadAttention(8, 2, batch_first=not axis),
+        )
+        self.head = nn.Linear(8, 3)
+        self.rows: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.rows.append(len(x))
+        x = torch.tanh(self.inner(x.transpose(0, self.axis)))
+        return cast(torch.Tensor, self.head(self.attention(x, x, x)[0]).mean(1 - self.axis))
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["examples first", "tokens first"])
+def test_a_shared_reference_runs_alone_where_examples_are_the_first_factor(axis: int) -> None:
+    torch.manual_seed(0)
+    net = Tokens(axis).double().eval()
+    x, baseline = torch.randn(4, 5, 8).double(), torch.randn(5, 8).double()
+    explain = backlight_methods.DeepLIFT(baseline=baseline)
+    explain(net, x, 1)
+    net.rows.clear()
+    found = explain(net, x, 1)
+    assert (1 in net.rows) is (axis == 0)
+    assert found.gap is not None
+    assert found.gap.max() < 1e-14
+    alone = [explain(net, x[row : row + 1], 1).values for row in range(4)]
+    torch.testing.assert_close(found.values, torch.cat(alone), rtol=1e-10, atol=1e-14)

@@ -1,6 +1,6 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
 from typing import cast, final
 
@@ -8,6 +8,7 @@ import torch
 
 from backlight.arrays import Array, Arrays
 from backlight.errors import BacklightError, ModelError, UnknownNameError
+from backlight.graph.atoms import Axes
 from backlight.inputs import Inputs
 from backlight.interrupts import interruptible, unbroken_package
 from backlight.model import Gradient, Site
@@ -44,9 +45,11 @@ class Passes:
         self.sites_of = sites
         self.before: Recent[Before] = Recent(KEPT)
         """By what was asked for: what is known of a run by the one before."""
+        self.axes: Recent[Mapping[int, Axes]] = Recent(KEPT)
+        """By what was asked for and the operations of a run: the axes of its values."""
         self.unshared: set[Hashable] = set()
         """What was asked where a shared reference cannot run alone: the net folds the examples into
-        another axis."""
+        another axis, other than as its first factor around a product."""
 
     def unoptimised(self) -> "Passes":
         """The passes of a net that runs all its operations one by one."""
@@ -54,7 +57,7 @@ class Passes:
         if net is self.net:
             return self
         other = Passes(net, self.arrays, self.sites_of)
-        other.before, other.unshared = self.before, self.unshared
+        other.before, other.unshared, other.axes = self.before, self.unshared, self.axes
         return other
 
     def outputs(self, block: Block) -> object:

@@ -1,6 +1,6 @@
 """The run at a reference: once for all examples where that can be, else with a row for each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -8,7 +8,9 @@ import torch
 
 from backlight.arrays import Array
 from backlight.errors import CoverageError, ModelError, SiteError
-from backlight.graph.pairing import mismatch
+from backlight.graph.atoms import Axes
+from backlight.graph.axes import GraphAxes
+from backlight.graph.pairing import folded_axis, mismatch
 from backlight.inputs import Inputs, PerExample
 from backlight.tree import Tree, leaves, map_leaves
 from backlight_torch.engine.runs import MismatchError, Run, Task, asked, run_with_values
@@ -59,10 +61,39 @@ def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[
         changed = Task(task.block, task.score, task.at, reference, task.rules)
         attributed = task.block.inputs.attributed
     with run_with_values(passes, changed, attributed, run.outputs) as other:
-        parting = mismatch(run.recognised, other.recognised)
+        shape, rows = run.recorder.graph.shape, other.recorder.graph.shape
+        folded: dict[int, int] = {}
+        """By the reference's values: in which axis examples are one with something else."""
+
+        def fits(one: int, value: int) -> bool:
+            axis = folded_axis(axes_of(passes, task, run)[one], shape(one), rows(value))
+            if axis is not None:
+                folded[value] = axis
+            return axis is not None
+
+        parting = mismatch(run.recognised, other.recognised, fits)
         if parting is not None:
             raise MismatchError(parting)
+        tensors = other.recorder.tensors
+        for value, axis in folded.items():
+            if value in tensors:
+                tensors[value] = repeated(tensors[value], axis, task.block.inputs.count)
         yield other
+
+
+def axes_of(passes: "Passes", task: Task, run: Run) -> Mapping[int, Axes]:
+    """The axes of a run's values, which are looked for once for runs of the same operations."""
+    graph = run.recorder.graph
+    steps = tuple((node.primitive, node.operands) for node in graph.nodes)
+    count = task.block.inputs.count
+    return passes.axes.recall((asked(task), steps), lambda: GraphAxes.of(graph, count).axes)
+
+
+def repeated(array: torch.Tensor, axis: int, count: int) -> torch.Tensor:
+    """An array as often as there are examples, one after the other along an axis."""
+    before, after = array.shape[:axis], array.shape[axis:]
+    whole = array.reshape(*before, 1, *after).expand(*before, count, *after)
+    return whole.reshape(*before, count * after[0], *after[1:])
 
 
 def expanded(reference: Tree, rows: int) -> Tree:
