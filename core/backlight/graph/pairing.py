@@ -9,6 +9,8 @@ from backlight.graph.unit import Unit
 from backlight.operations import LINEAR, Kind
 
 PRODUCTS = LINEAR | {Kind.MATMUL}
+LAYOUT_FREE = frozenset({"dot", "add"})
+"""Operations that can be run again at values of another length."""
 
 
 def mismatch(
@@ -56,7 +58,8 @@ def mismatch_of(
             shape, reference = here.flow.shape(a), there.flow.shape(b)
             if broadcasts(reference, shape):
                 continue
-            if one.kind not in PRODUCTS or not fits(a, b):
+            alike = {there.flow.nodes[at].primitive for at in other.positions} <= LAYOUT_FREE
+            if one.kind not in PRODUCTS or not alike or not fits(a, b):
                 return (
                     f"{first.type} at {first.name!r} has shape {shape} here and {reference} there."
                 )
