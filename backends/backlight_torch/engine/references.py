@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -62,11 +63,12 @@ def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[
         attributed = task.block.inputs.attributed
     with run_with_values(passes, changed, attributed, run.outputs) as other:
         shape, rows = run.recorder.graph.shape, other.recorder.graph.shape
+        axes = cache(partial(axes_of, passes, task, run))  # once, and only where something is folded
         folded: dict[int, int] = {}
         """By the reference's values: in which axis examples are one with something else."""
 
         def fits(one: int, value: int) -> bool:
-            axis = folded_axis(axes_of(passes, task, run)[one], shape(one), rows(value))
+            axis = folded_axis(axes()[one], shape(one), rows(value))
             if axis is not None:
                 folded[value] = axis
             return axis is not None
