@@ -63,7 +63,7 @@ def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[
         attributed = task.block.inputs.attributed
     with run_with_values(passes, changed, attributed, run.outputs) as other:
         shape, rows = run.recorder.graph.shape, other.recorder.graph.shape
-        axes = cache(partial(axes_of, passes, task, run))  # once, and only where something is folded
+        axes = cache(partial(axes_of, passes, task, run))
         folded: dict[int, int] = {}
         """By the reference's values: in which axis examples are one with something else."""
 
