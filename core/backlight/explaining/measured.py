@@ -62,7 +62,7 @@ class Measured:
 
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
-    """The evidence for one block with its numbers on the host and its completeness measured."""
+    """The result for one block with its numbers on the host and its completeness measured."""
     model, values = objective.model, result.values
     host = numbers(model, score)
     baseline = gap = size = None
