@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight.errors import HyperParameterError
-from backlight.seen import seen
-from backlight.tree import Tree
+from backlight.explaining.structure import seen
+from backlight.values.tree import Tree
 from backlight_demo import efficientnet_lite0, efficientnet_lite0_torch, fashion, fashion_torch
 from backlight_demo.photos import photos
 from backlight_methods import GradCAM, Occlusion
 
 torch.set_num_threads(1)
 EXAMPLES, RESAMPLES, EPOCHS = 8, 10_000, 15
-WAYS = ("bilinear", "placed")
+WAYS = ("bilinear", "receptive_field")
 """What `GradCAM.upsample` may be; the first lays edges on edges, the others are compared with it."""
 
 NETS: dict[str, tuple[str, int, dict[str, object]]] = {

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlight import Evidence, Examples, Kind, Method, Objective, Operation, Rules
+from backlight import Examples, Kind, Method, Objective, Operation, Result, Rules
 from backlight.command_line import main
 from backlight.errors import CoverageError, InputError, InputTypeError
-from backlight.outputs import OutputSpec
+from backlight.values.outputs import OutputSpec
 from backlight_check.checks import called, check, named, rows, ruled_techniques
 from backlight_check.scored_example import ScoredExample, scored_example
 from backlight_check.table import listed, verdict
@@ -22,7 +22,7 @@ from backlight_loading import Preprocessing
 from backlight_loading.inputs import Reading, in_code, load_input
 from backlight_loading.techniques import Technique, technique
 from backlight_methods import LRP, GuidedBackprop, Smooth
-from backlight_methods.lrp_rules import AlphaBeta
+from backlight_methods.lrp.rules import AlphaBeta
 from tests.reference import ReferenceModel, linear
 
 
@@ -225,7 +225,7 @@ class Demanding(Method):
 
     wanted: int
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         raise NotImplementedError
 
 
@@ -238,8 +238,8 @@ class OfAttention(Method):
             return None
         return "This model has no attention; use 'saliency' on it."
 
-    def attribute(self, objective: Objective) -> Evidence:
-        return Evidence(objective.inputs.attributed)
+    def attribute(self, objective: Objective) -> Result:
+        return Result(objective.inputs.attributed)
 
 
 def test_techniques_have_objections_of_their_own() -> None:

@@ -11,9 +11,9 @@ from mlx.nn.layers.linear import Linear
 from mlx.nn.layers.normalization import BatchNorm, LayerNorm
 from mlx.nn.layers.pooling import MaxPool2d
 
-from backlight.arrays import Channels
 from backlight.testing import Builder, Net
 from backlight.testing.nets import EPSILON_BATCH_NORM, EPSILON_LAYER_NORM, HEADS, Values
+from backlight.values.arrays import Channels
 
 PARTS = {"kernel": "weight", "scale": "weight", "shift": "bias"}
 PARTS |= {"bias": "bias", "mean": "running_mean", "variance": "running_var"}

@@ -30,10 +30,10 @@ from backlight import (
     Probability,
 )
 from backlight.errors import InputTypeError, ModelError, SiteError, TargetError, UnknownNameError
-from backlight.inputs import PerExample, Shared
-from backlight.objective import Objective
-from backlight.outputs import OutputSpec
-from backlight.spatial import last_feature_map
+from backlight.explaining.objective import Objective
+from backlight.explaining.spatial import last_feature_map
+from backlight.values.inputs import PerExample, Shared
+from backlight.values.outputs import OutputSpec
 from backlight_jax import plugin
 
 Values = Any
@@ -1165,7 +1165,7 @@ def test_keras_on_jax() -> None:
         import backlight
         from backlight import Class, Options
         from backlight.errors import ModelError
-        from backlight.model import Connection, Cut
+        from backlight.graph.dependence.cuts import Connection, Cut
         from backlight_jax import plugin
 
         keras.utils.set_random_seed(0)
@@ -1515,13 +1515,13 @@ def test_failures_while_running_or_differentiating_are_the_models() -> None:
 class TimesInput(backlight.Method):
     """Gradient times value at points between zero and the value: exact for what is quadratic."""
 
-    def attribute(self, objective: Objective) -> backlight.Evidence:
+    def attribute(self, objective: Objective) -> backlight.Result:
         value: Any = objective.value
         points = objective.column(np.array([0.25, 0.75]), like=value) * value[None]
         found = objective.gradient(points)
         mean = objective.arrays.mean(found.gradient, axis=0)  # type: ignore[arg-type]
         zero = objective.score(objective.arrays.zeros_like(value)[None])[0]
-        return backlight.Evidence(mean * value, baseline_score=zero)
+        return backlight.Result(mean * value, baseline_score=zero)
 
 
 def test_a_technique_runs_on_it(double: None) -> None:

@@ -13,11 +13,10 @@ import tensorflow as tf
 from keras import layers
 
 import backlight
-from backlight.arrays import Array
-from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import CoverageError
-from backlight.operations import Kind
-from backlight.rules import Application, Rule
+from backlight.rules.operations import Kind
+from backlight.rules.rules import AppliedOperation, Rule
+from backlight.scores.class_scores import LogProbability, Margin, Probability
 from backlight.testing.rules import (
     DECONVNET,
     EPSILON_FOLDED,
@@ -27,6 +26,7 @@ from backlight.testing.rules import (
     Native,
     by_kind,
 )
+from backlight.values.arrays import Array
 from backlight_methods import DeepLIFT
 from tests.backends.test_tensorflow_rules import (
     COMMON,
@@ -360,7 +360,7 @@ def test_normalizations_of_a_flat_baseline_keep_their_digits() -> None:
 
 @dataclass(frozen=True)
 class Elsewhere(Rule):
-    def __call__(self, op: Application, grad: Array) -> Any:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Any:
         return op.vjp(grad, inputs=op.inputs)
 
 

@@ -1,4 +1,4 @@
-"""Finding plugins: the good ones are registered, the broken ones are named and skipped."""
+"""Measured plugins: the good ones are registered, the broken ones are named and skipped."""
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from backlight import API_VERSION, BacklightWarning, __version__, hookimpl, hooks
-from backlight.choices import DISABLE, PREFER, chosen, normalised
+from backlight import API_VERSION, BacklightWarning, __version__, hookimpl
 from backlight.errors import InputError
-from backlight.plugins import GROUP, load
+from backlight.plugins import hooks
+from backlight.plugins.choices import DISABLE, PREFER, chosen, normalised
+from backlight.plugins.entry_points import GROUP, load
 
 
 @hookimpl
