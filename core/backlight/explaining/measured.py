@@ -21,7 +21,7 @@ Numbers = NDArray[np.float64]
 @final
 @dataclass(frozen=True)
 class Measured:
-    """Result with what was measured on it: float64, shape (N,), on the host.
+    """A result with what was measured on it: float64, shape (N,), on the host.
 
     Attributes:
         values, score, baseline_score, error, standard_error, advice, warnings: as of `Result`.
