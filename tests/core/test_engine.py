@@ -17,7 +17,7 @@ from backlight.graph.primitives import evaluated
 from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.rules.operations import Kind, Operation
-from backlight.rules.rules import Application, Rule, Rules
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.values.arrays import Array, Arrays
 from tests.core.graph.building import Building
 
@@ -86,14 +86,14 @@ class For(Rules):
 
 
 class Native(Rule):
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(grad)
 
 
 class Differences(Rule):
     """Exact differences: quotients of numbers, products one operand after the other."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         there = op.reference
         assert there is not None
         pairs = list(zip(op.inputs, there.inputs, strict=True))
@@ -106,7 +106,7 @@ class Differences(Rule):
 class Positive(Rule):
     """z-plus: shares by the positive weights, without a bias."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         params = {"weight": op.arrays.maximum(op.params["weight"], 0 * op.params["weight"])}
         z = op.replay(params=params)
         return op.vjp(grad * op.output / z, params=params)

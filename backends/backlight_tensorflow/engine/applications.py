@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from backlight.graph.unit import Unit
 from backlight.graph.weights import folded_params
-from backlight.rules.rules import Application
+from backlight.rules.rules import AppliedOperation
 from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
@@ -18,8 +18,8 @@ from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
 from backlight_tensorflow.engine.plans import Operations, Plan
 
 
-class Applied(Application):
-    """A unit in a pass: see `Application`.
+class Applied(AppliedOperation):
+    """A unit in a pass: see `AppliedOperation`.
 
     Attributes:
         nodes: the operations of TensorFlow that it is made of, in order.

@@ -90,8 +90,8 @@ class Copy:
             found = list(found) if isinstance(found, (list, tuple)) else [found]
             results = [None if each is None else tf.convert_to_tensor(each) for each in found]
         captures = beside.captures
-        fed = [each for each in given if each is not None]
-        beside.inputs = [*fed, *(inside for _, inside in captures)]
+        fed_inputs = [each for each in given if each is not None]
+        beside.inputs = [*fed_inputs, *(inside for _, inside in captures)]
         beside.outputs = [each for each in results if each is not None]
         arguments = [each for each in upstream if each is not None]
         arguments += [self._outside(node, tensor) for tensor, _ in captures]

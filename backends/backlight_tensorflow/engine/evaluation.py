@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from backlight.errors import InputError
-from backlight.rules.rules import Incoming, Rule
+from backlight.rules.rules import OutputGradientRule, Rule
 from backlight.values.arrays import shape_of
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor, Value, reached
@@ -91,7 +91,7 @@ def apply(op: Applied, rule: Rule, gradients: Gradients) -> None:
     if grad is None:
         grad = tf.zeros_like(op.output)
     if is_incoming(op, rule):
-        gradients.replace(op.results[0], cast(Incoming, rule).incoming(op, grad))
+        gradients.replace(op.results[0], cast(OutputGradientRule, rule).output_gradient(op, grad))
         return
     others = {value: also for value in op.results[1:] if (also := gradients[value]) is not None}
     for value, each in zip(op.operands, rule(op, grad), strict=True):
@@ -105,7 +105,7 @@ def apply(op: Applied, rule: Rule, gradients: Gradients) -> None:
 
 def is_incoming(op: Applied, rule: Rule) -> bool:
     """Whether a rule changes what comes in, and leaves the rest to TensorFlow."""
-    return isinstance(rule, Incoming) and not derivatives.has_own(op)
+    return isinstance(rule, OutputGradientRule) and not derivatives.has_own(op)
 
 
 def reference_arrays(

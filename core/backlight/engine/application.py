@@ -10,12 +10,12 @@ from backlight.errors import CoverageError
 from backlight.graph.graph import Graph, Node
 from backlight.graph.unit import Linear, Unit
 from backlight.graph.weights import folded_params
-from backlight.rules.rules import Application
+from backlight.rules.rules import AppliedOperation
 from backlight.values.arrays import Array, shape_of
 
 
 @final
-class Applied(Application):
+class Applied(AppliedOperation):
     """A unit of a graph in one pass.
 
     Attributes:
