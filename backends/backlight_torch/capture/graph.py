@@ -9,10 +9,10 @@ import torch
 from backlight.graph.graph import Graph
 from backlight.model.model import Site
 from backlight.scores.scores import Score
-from backlight_torch.calls import Left, is_call
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
+from backlight_torch.nets.calls import Left, is_call
 from backlight_torch.sites import Place, SiteAccess, Visitor, results, usable
 
 if TYPE_CHECKING:

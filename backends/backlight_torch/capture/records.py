@@ -48,6 +48,12 @@ class View:
     whole_size: tuple[int, ...]
     whole_strides: tuple[int, ...]
 
+    @classmethod
+    def of(cls, part: torch.Tensor, whole: torch.Tensor) -> "View":
+        offset = int(part.storage_offset() - whole.storage_offset())
+        shapes = tuple(part.shape), tuple(part.stride()), offset
+        return cls(*shapes, tuple(whole.shape), tuple(whole.stride()))
+
     def part(self, whole: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A copy of an array shaped like the whole, and the part of it."""
         own = torch.empty_strided(
@@ -184,10 +190,14 @@ def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> An
     return argument
 
 
-def tensors_in(result: Any) -> list[torch.Tensor]:
+def tensors_in(given: Any) -> list[torch.Tensor]:
     """The tensors among results or arguments, in lists or not."""
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, (list, tuple)):
-        return [one for item in result for one in tensors_in(item)]
-    return []
+    if isinstance(given, torch.Tensor):
+        return [given]
+    found: list[torch.Tensor] = []
+    for one in given if isinstance(given, (list, tuple)) else ():
+        if isinstance(one, torch.Tensor):
+            found.append(one)
+        elif isinstance(one, (list, tuple)):
+            found += tensors_in(one)
+    return found

@@ -13,7 +13,7 @@ from torch import fx
 
 from backlight.model.naming import Uses
 from backlight.values.inputs import Inputs
-from backlight_torch.nets import ModuleNet
+from backlight_torch.nets.styles import ModuleNet
 from backlight_torch.sites import Place, Visitor
 
 
