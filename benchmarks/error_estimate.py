@@ -16,7 +16,7 @@ from torch import nn
 
 from backlight_demo import fashion, fashion_torch
 from backlight_methods import IntegratedGradients
-from backlight_methods.quadrature import NODES
+from backlight_methods.gradients.quadrature import NODES
 
 COUNT = 60
 

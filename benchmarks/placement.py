@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight.errors import HyperParameterError
-from backlight.seen import seen
-from backlight.tree import Tree
+from backlight.explaining.structure import seen
+from backlight.values.tree import Tree
 from backlight_demo import efficientnet_lite0, efficientnet_lite0_torch, fashion, fashion_torch
 from backlight_demo.photos import photos
 from backlight_methods import GradCAM, Occlusion

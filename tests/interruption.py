@@ -74,7 +74,7 @@ def common() -> list[object]:
         threading.active_count(),
         signal.getsignal(signal.SIGINT),
         interrupts._current,
-        backlight.wrapping._lock.locked(),
+        backlight.model.wrapping._lock.locked(),
     ]
 
 

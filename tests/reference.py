@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from backlight import Connection, Gradient, Model, Score, Site
-from backlight.arrays import Array, Arrays, shape_of
-from backlight.inputs import Inputs
-from backlight.outputs import OutputKind, OutputSpec
-from backlight.rules import NoRules, Rules
-from backlight.tree import leaves, map_leaves, rebuild
+from backlight.rules.rules import NoRules, Rules
+from backlight.values.arrays import Array, Arrays, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import OutputKind, OutputSpec
+from backlight.values.tree import leaves, map_leaves, rebuild
 from tests.tape import Tape, Traced, applications, backward
 from tests.tape import arrays as functions
 

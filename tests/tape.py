@@ -13,10 +13,10 @@ from typing import cast
 import array_api_strict as strict
 import numpy as np
 
-from backlight.arrays import Arrays
-from backlight.operations import LINEAR, UNARY, Kind, Operation
-from backlight.rules import Application, Rules
+from backlight.rules.operations import LINEAR, UNARY, Kind, Operation
+from backlight.rules.rules import Application, Rules
 from backlight.testing import reference
+from backlight.values.arrays import Arrays
 
 Raw = np.ndarray
 Pull = Callable[..., Sequence[Raw | None]]

@@ -14,7 +14,7 @@ from PIL import Image
 from backlight import Evidence, Examples, Kind, Method, Objective, Operation, Rules
 from backlight.command_line import main
 from backlight.errors import CoverageError, InputError, InputTypeError
-from backlight.outputs import OutputSpec
+from backlight.values.outputs import OutputSpec
 from backlight_check.checks import called, check, named, rows, ruled_techniques
 from backlight_check.scored_example import ScoredExample, scored_example
 from backlight_check.table import listed, verdict
@@ -22,7 +22,7 @@ from backlight_loading import Preprocessing
 from backlight_loading.inputs import Reading, in_code, load_input
 from backlight_loading.techniques import Technique, technique
 from backlight_methods import LRP, GuidedBackprop, Smooth
-from backlight_methods.lrp_rules import AlphaBeta
+from backlight_methods.lrp.rules import AlphaBeta
 from tests.reference import ReferenceModel, linear
 
 

@@ -16,11 +16,11 @@ import typer
 from typer.testing import CliRunner
 
 import backlight
-from backlight import command_line
-from backlight.command_line import application, main
+from backlight.command_line import console as command_line
+from backlight.command_line.console import application, main
+from backlight.command_line.listing import defaults, parameters
 from backlight.errors import InputError
-from backlight.listing import defaults, parameters
-from backlight.plugins import plugins
+from backlight.plugins.entry_points import plugins
 
 BACKLIGHT = [sys.executable, "-c", "from backlight.command_line import main; main()"]
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
@@ -358,7 +358,7 @@ def test_interruptions_from_a_shell(
     [
         "import backlight",
         "import backlight; backlight.methods()",
-        "from backlight.command_line import application; application()",
+        "from backlight.command_line.console import application; application()",
         "import backlight_report",
         "from backlight.command_line import main\ntry: main(['methods'])\nexcept SystemExit: pass",
         "from backlight.command_line import main\ntry: main(['demo', '--help'])\nexcept SystemExit: pass",
@@ -374,7 +374,7 @@ def test_frameworks_stay_out(code: str) -> None:
 
 def test_listing_needs_no_pictures() -> None:
     code = (
-        "from backlight.command_line import application; application()\n"
+        "from backlight.command_line.console import application; application()\n"
         "import sys; print([n for n in ('PIL', 'cmap', 'jinja2') if n in sys.modules])"
     )
     result = subprocess.run(

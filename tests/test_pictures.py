@@ -13,7 +13,7 @@ from PIL import Image
 
 from backlight import Attribution
 from backlight.errors import HyperParameterError, InputError
-from backlight.layout import Layout
+from backlight.values.layout import Layout
 from backlight_pictures.colour_bar import colour_bar, ticks
 from backlight_pictures.colours import heat, overlay, ramp
 from backlight_pictures.maps import resized, to_maps

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from backlight import Evidence, Method, Model, Objective
-from backlight.operations import LINEAR, Kind
-from backlight.rules import Application, Rule, Rules
+from backlight.rules.operations import LINEAR, Kind
+from backlight.rules.rules import Application, Rule, Rules
 from backlight.testing import Check, backend_checks, method_checks
-from backlight.tree import map_leaves
+from backlight.values.tree import map_leaves
 from backlight_conformance.torch_nets import TorchBuilder
 from backlight_methods import Gradient
 

@@ -9,18 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import BacklightError, ModelError
-from backlight.graph.connection import connection
+from backlight.graph.dependence.connection import connection
+from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
-from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Options, Site
-from backlight.net_model import NetModel, Question, model_errors
-from backlight.operations import Operation
-from backlight.outputs import Outputs
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import Tree, leaves
+from backlight.model.model import Gradient, Options, Site
+from backlight.model.net_model import NetModel, Question, model_errors
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays, Channels, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs
+from backlight.values.tree import Tree, leaves
 from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.gradients import gradient_pass

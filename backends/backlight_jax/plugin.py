@@ -4,10 +4,10 @@ import functools
 import sys
 from collections.abc import Mapping
 
-from backlight.hooks import hookimpl
-from backlight.inputs import arrays_in
-from backlight.keras_layers import is_keras, keras_backend
-from backlight.model import Model, Options
+from backlight.memory.keras_layers import is_keras, keras_backend
+from backlight.model.model import Model, Options
+from backlight.plugins.hooks import hookimpl
+from backlight.values.inputs import arrays_in
 
 backlight_api = 1
 

@@ -7,17 +7,17 @@ from typing import Any, cast, final
 
 import mlx.core as mx
 
-from backlight.arrays import Array, Arrays
 from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
 from backlight.errors import BacklightError, CoverageError, ModelError
 from backlight.graph.graph import UNIFORM, Graph, Node
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.inputs import Inputs
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import leaves
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays
+from backlight.values.inputs import Inputs
+from backlight.values.tree import leaves
 from backlight_mlx.expansions import pooled
 from backlight_mlx.nets import Aval, Calls, Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.table import Given, Run, dtype, terms

@@ -5,14 +5,14 @@ from typing import Any, cast, final
 
 import mlx.core as mx
 
-from backlight.arrays import Array
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
 from backlight.engine.reference import reference_for
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
-from backlight.net_model import model_errors
-from backlight.rules import Rules
+from backlight.model.net_model import model_errors
+from backlight.rules.rules import Rules
+from backlight.values.arrays import Array
 from backlight_mlx.capture import ARRAYS, Scored, run
 from backlight_mlx.nets import arrays_in
 

@@ -8,23 +8,24 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Channels, shape_of
 from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
 from backlight.errors import ModelError
-from backlight.graph.connection import connection
+from backlight.graph.dependence.connection import connection
+from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
-from backlight.identity import identity_of
-from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Options, Site
-from backlight.named_sites import NamedSites
-from backlight.net_model import NetModel, Question
-from backlight.operations import Operation
-from backlight.outputs import Outputs, OutputSpec
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import Tree, map_nested
+from backlight.memory.identity import identity_of
+from backlight.model.model import Gradient, Options, Site
+from backlight.model.named_sites import NamedSites
+from backlight.model.net_model import NetModel, Question
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Channels, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs, OutputSpec
+from backlight.values.tree import Tree, map_nested
 from backlight_mlx.capture import ARRAYS, Scored, Trace, run, scored
 from backlight_mlx.engine import by_rules, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt

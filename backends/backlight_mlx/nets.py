@@ -15,9 +15,9 @@ import mlx.core as mx
 import numpy as np
 from mlx.nn.layers.base import Module
 
-from backlight.code_names import is_installed
-from backlight.identity import identity_beside, identity_of
-from backlight.reading import Reading, reads
+from backlight.memory.code_names import is_installed
+from backlight.memory.identity import identity_beside, identity_of
+from backlight.memory.reading import Reading, reads
 
 Copies: TypeAlias = dict[int, Module]
 """By the identity of a module, what runs in its place."""

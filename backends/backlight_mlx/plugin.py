@@ -3,9 +3,9 @@
 import functools
 import sys
 
-from backlight.hooks import hookimpl
-from backlight.inputs import arrays_in
-from backlight.model import Model, Options
+from backlight.model.model import Model, Options
+from backlight.plugins.hooks import hookimpl
+from backlight.values.inputs import arrays_in
 
 backlight_api = 1
 

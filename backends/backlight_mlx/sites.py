@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from backlight.graph.outputs import as_if_differentiable
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.model import Site
-from backlight.named_sites import NamedSites
-from backlight.rules import NoRules
+from backlight.model.model import Site
+from backlight.model.named_sites import NamedSites
+from backlight.rules.rules import NoRules
 from backlight_mlx.capture import Trace
 from backlight_mlx.nets import arrays_in
 

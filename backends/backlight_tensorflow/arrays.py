@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from backlight.arrays import Axis
+from backlight.values.arrays import Axis
 from backlight_tensorflow.capture.flattening import Tensor
 
 # These are TensorFlow's own, under the standard's names.

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, cast
 
 import tensorflow as tf
 
-from backlight.arrays import Array
 from backlight.engine.conventions import at_kinks
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
+from backlight.values.arrays import Array
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.engine.copying import Copy
 

@@ -3,7 +3,7 @@ which they are counts, not what they hold."""
 
 import tensorflow as tf
 
-from backlight.reading import Reading, reads
+from backlight.memory.reading import Reading, reads
 
 BOOKKEEPING = frozenset(
     {"_name_scope", "_self_setattr_tracking", "_self_update_uid", "_self_name_based_restores"}

@@ -8,17 +8,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, Channels, shape_of
 from backlight.errors import InputTypeError
+from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
-from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Options, Site
-from backlight.net_model import NetModel, Question
-from backlight.operations import Operation
-from backlight.outputs import Outputs
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import Tree, leaves
+from backlight.model.model import Gradient, Options, Site
+from backlight.model.net_model import NetModel, Question
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays, Channels, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs
+from backlight.values.tree import Tree, leaves
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor

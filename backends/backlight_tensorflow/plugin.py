@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import backlight
-from backlight.inputs import arrays_in
-from backlight.keras_layers import is_keras, keras_backend
-from backlight.model import Model, Options
-from backlight.model_files import load_checked
+from backlight.files.model_files import load_checked
+from backlight.memory.keras_layers import is_keras, keras_backend
+from backlight.model.model import Model, Options
+from backlight.values.inputs import arrays_in
 
 backlight_api = 1
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from backlight.arrays import shape_of
 from backlight.errors import InputError, SiteError, UnknownNameError
-from backlight.model import Site
+from backlight.model.model import Site
+from backlight.values.arrays import shape_of
 from backlight_tensorflow.capture.flattening import (
     SAME_VALUE,
     SHAPE_ONLY,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from backlight.named import Uses
+from backlight.model.naming import Uses
 from backlight_torch.sites import Place, Visitor, results
 
 registering = Lock()

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from backlight.graph.connection import connection as connection_of
-from backlight.model import Connection
-from backlight.rules import NoRules
-from backlight.scores import Score
+from backlight.graph.dependence.connection import connection as connection_of
+from backlight.graph.dependence.cuts import Connection
+from backlight.rules.rules import NoRules
+from backlight.scores.scores import Score
 from backlight_torch.capture.gradients import is_function
 from backlight_torch.capture.records import Record
 from backlight_torch.engine.blocks import Block

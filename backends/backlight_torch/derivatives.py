@@ -6,11 +6,11 @@ from typing import TypeAlias, cast
 
 import torch
 
-from backlight.arrays import Arrays
 from backlight.engine.conventions import at_kinks
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Unit
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
+from backlight.values.arrays import Arrays
 from backlight_torch import arrays
 from backlight_torch.capture.records import Record
 from backlight_torch.engine.applications import Backward, Params

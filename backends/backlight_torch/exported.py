@@ -11,8 +11,8 @@ from typing import Any, final
 import torch
 from torch import fx
 
-from backlight.inputs import Inputs
-from backlight.named import Uses
+from backlight.model.naming import Uses
+from backlight.values.inputs import Inputs
 from backlight_torch.nets import ModuleNet
 from backlight_torch.sites import Place, Visitor
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from backlight.keras_layers import IGNORED, is_layer
-from backlight.reading import Reading, reads
+from backlight.memory.keras_layers import IGNORED, is_layer
+from backlight.memory.reading import Reading, reads
 
 BOOKKEEPING = frozenset(
     {"training", "_non_persistent_buffers_set", "_is_full_backward_hook", "_compiled_call_impl"}

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from backlight.errors import ModelError
-from backlight.model_files import load_checked
+from backlight.files.model_files import load_checked
 from backlight_torch.safety import UNPICKLED, danger_in_exported, danger_in_script
 
 ADVICE = (

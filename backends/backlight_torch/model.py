@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Arrays, Channels
 from backlight.errors import InputTypeError
+from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
-from backlight.inputs import Inputs
-from backlight.model import Connection, Gradient, Site
-from backlight.net_model import NetModel, Question
-from backlight.operations import Operation
-from backlight.outputs import Outputs, OutputSpec
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import Tree, leaves, map_leaves, map_nested
+from backlight.model.model import Gradient, Site
+from backlight.model.net_model import NetModel, Question
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays, Channels
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs, OutputSpec
+from backlight.values.tree import Tree, leaves, map_leaves, map_nested
 from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.capture.graph import named_graph
 from backlight_torch.connection import connection

@@ -11,10 +11,10 @@ from typing import Any, cast, final
 import torch
 from torch import nn
 
-from backlight.arrays import Channels
-from backlight.inputs import Inputs, unwrapped
-from backlight.keras_layers import is_keras
-from backlight.named import named_by_keras
+from backlight.memory.keras_layers import is_keras
+from backlight.model.naming import named_by_keras
+from backlight.values.arrays import Channels
+from backlight.values.inputs import Inputs, unwrapped
 from backlight_torch.calls import Calls, is_call, named, visited
 from backlight_torch.engine.running import unlisted_lowered
 from backlight_torch.functions import modules_of

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backlight.hooks import hookimpl
-from backlight.inputs import arrays_in
-from backlight.keras_layers import is_keras, keras_backend
-from backlight.model import Model, Options
+from backlight.memory.keras_layers import is_keras, keras_backend
+from backlight.model.model import Model, Options
+from backlight.plugins.hooks import hookimpl
+from backlight.values.inputs import arrays_in
 
 backlight_api = 1
 

@@ -5,10 +5,10 @@ from typing import Any, cast, final
 
 import torch
 
-from backlight.arrays import Array, Arrays
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Linear
 from backlight.graph.weights import folded_params
+from backlight.values.arrays import Array, Arrays
 from backlight_torch.capture.records import Record
 from backlight_torch.capture.replay import run
 from backlight_torch.engine.applications import Params

@@ -1,23 +1,24 @@
 """Backlight: which part of this input made the model say that?"""
 
-from backlight.attribution import Attribution
-from backlight.baselines import Several
-from backlight.class_scores import Class, Logit, LogProbability, Margin, Probability
+from backlight.attribution.attribution import Attribution
 from backlight.errors import BacklightError, BacklightWarning
-from backlight.evidence import Evidence
-from backlight.examples import Examples
-from backlight.hooks import hookimpl
-from backlight.inputs import Inputs, Shared
-from backlight.method import Method
-from backlight.model import Connection, Cut, Gradient, Model, Options, Site
-from backlight.objective import Objective
-from backlight.operations import Kind, Operation
-from backlight.plugins import plugins as installed_plugins
-from backlight.registry import explain, methods
-from backlight.rules import Application, Incoming, Rule, Rules
-from backlight.scores import Function, Neuron, Output, Score
+from backlight.explaining.method import Method
+from backlight.explaining.objective import Objective
+from backlight.explaining.registry import explain, methods
+from backlight.explaining.result import Evidence
+from backlight.graph.dependence.cuts import Connection, Cut
+from backlight.model.model import Gradient, Model, Options, Site
+from backlight.model.wrapping import forget, wrap
+from backlight.plugins.entry_points import plugins as installed_plugins
+from backlight.plugins.hooks import hookimpl
+from backlight.rules.operations import Kind, Operation
+from backlight.rules.rules import Application, Incoming, Rule, Rules
+from backlight.scores.class_scores import Class, Logit, LogProbability, Margin, Probability
+from backlight.scores.scores import Function, Neuron, Output, Score
+from backlight.values.baselines import Several
+from backlight.values.examples import Examples
+from backlight.values.inputs import Inputs, Shared
 from backlight.version import API_VERSION, __version__
-from backlight.wrapping import forget, wrap
 
 
 def _drawn(attribution: Attribution) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from backlight import Evidence, Method, Objective, hookimpl
-from backlight.tree import map_leaves
+from backlight.values.tree import map_leaves
 
 backlight_api = 1
 

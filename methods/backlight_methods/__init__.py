@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 
 from backlight import Method
-from backlight_methods.composites import COMPOSITES, Composite
-from backlight_methods.deconvnet import Deconvnet
-from backlight_methods.deep_lift import DeepLIFT
-from backlight_methods.excitation_backprop import ExcitationBackprop
-from backlight_methods.expected_gradients import ExpectedGradients
-from backlight_methods.grad_cam import GradCAM
-from backlight_methods.grad_cam_plus_plus import GradCAMPlusPlus
-from backlight_methods.gradient import Gradient
-from backlight_methods.guided_backprop import GuidedBackprop
-from backlight_methods.guided_grad_cam import GuidedGradCAM
-from backlight_methods.hires_cam import HiResCAM
-from backlight_methods.input_x_gradient import InputXGradient
-from backlight_methods.integrated_gradients import IntegratedGradients
-from backlight_methods.layer_cam import LayerCAM
-from backlight_methods.lrp import LRP
-from backlight_methods.occlusion import Occlusion
-from backlight_methods.saliency import Saliency
-from backlight_methods.smooth import Smooth
-from backlight_methods.x_grad_cam import XGradCAM
+from backlight_methods.class_activation_maps.grad_cam import GradCAM
+from backlight_methods.class_activation_maps.grad_cam_plus_plus import GradCAMPlusPlus
+from backlight_methods.class_activation_maps.guided_grad_cam import GuidedGradCAM
+from backlight_methods.class_activation_maps.hires_cam import HiResCAM
+from backlight_methods.class_activation_maps.layer_cam import LayerCAM
+from backlight_methods.class_activation_maps.x_grad_cam import XGradCAM
+from backlight_methods.deep_lift.deep_lift import DeepLIFT
+from backlight_methods.gradients.deconvnet import Deconvnet
+from backlight_methods.gradients.expected_gradients import ExpectedGradients
+from backlight_methods.gradients.gradient import Gradient
+from backlight_methods.gradients.guided_backprop import GuidedBackprop
+from backlight_methods.gradients.input_x_gradient import InputXGradient
+from backlight_methods.gradients.integrated_gradients import IntegratedGradients
+from backlight_methods.gradients.saliency import Saliency
+from backlight_methods.gradients.smooth import Smooth
+from backlight_methods.lrp.composites import COMPOSITES, Composite
+from backlight_methods.lrp.excitation_backprop import ExcitationBackprop
+from backlight_methods.lrp.lrp import LRP
+from backlight_methods.perturbation.occlusion import Occlusion
 
 METHODS: Mapping[str, type[Method]] = {
     "deconvnet": Deconvnet,

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Objective
-from backlight.arrays import Array, precision
-from backlight.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight.values.arrays import Array, precision
+from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
 
 Numbers = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """Small arithmetic that rules share: positive and negative parts, quotients that are never 0 / 0."""
 
-from backlight.arrays import Array, Arrays, precision
+from backlight.values.arrays import Array, Arrays, precision
 
 
 def positive(x: Array, arrays: Arrays) -> Array:

@@ -5,20 +5,20 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import final
 
 from backlight import Connection, Method, Objective, methods
-from backlight.connection import (
+from backlight.errors import InputError
+from backlight.explaining.connection import (
     connection_of,
     cut_notes,
     named_parts,
     unreached_notes,
     unreached_objection,
 )
-from backlight.errors import InputError
-from backlight.host_random import draw_notes
-from backlight.operations import Kind, Operation
-from backlight.rules import NoRules, Rule, Rules, Treatment
-from backlight.seen import Unseen
-from backlight.spatial import grid_at, notes_at
-from backlight.targets import check_differentiable
+from backlight.explaining.spatial import grid_at, notes_at
+from backlight.explaining.structure import Unseen
+from backlight.explaining.targets import check_differentiable
+from backlight.model.host_random import draw_notes
+from backlight.rules.operations import Kind, Operation
+from backlight.rules.rules import NoRules, Rule, Rules, Treatment
 from backlight_check.scored_example import ScoredExample
 from backlight_loading.techniques import Technique
 

@@ -6,14 +6,14 @@ from typing import cast, final
 import numpy as np
 
 from backlight import Class, Examples, Model, Objective, Score, wrap
-from backlight.arrays import shape_of
-from backlight.class_scores import ClassScore
 from backlight.errors import InputError, TargetError
-from backlight.inputs import Inputs
-from backlight.rows import take_rows
-from backlight.spatial import last_feature_map
-from backlight.targets import Target, resolve
-from backlight.tree import Tree, leaves, names
+from backlight.explaining.rows import take_rows
+from backlight.explaining.spatial import last_feature_map
+from backlight.explaining.targets import Target, resolve
+from backlight.scores.class_scores import ClassScore
+from backlight.values.arrays import shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.tree import Tree, leaves, names
 from backlight_loading.arguments import output_path
 from backlight_loading.inputs import Reading, in_code, load_input
 from backlight_loading.models import load_model

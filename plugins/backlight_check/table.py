@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backlight.operations import Kind
-from backlight.rules import Treatment
+from backlight.rules.operations import Kind
+from backlight.rules.rules import Treatment
 from backlight_check.checks import Check, Row
 from backlight_check.scored_example import ScoredExample
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from backlight.arrays import Channels
 from backlight.testing import Builder, Net
 from backlight.testing.nets import EPSILON_BATCH_NORM, EPSILON_LAYER_NORM, HEADS, Values
+from backlight.values.arrays import Channels
 
 
 @final

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from backlight.arrays import Channels
 from backlight.testing import Builder, Net
 from backlight.testing.nets import EPSILON_BATCH_NORM, EPSILON_LAYER_NORM, HEADS, Values
+from backlight.values.arrays import Channels
 
 Tensor: TypeAlias = keras.KerasTensor
 

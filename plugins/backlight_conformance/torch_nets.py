@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backlight.arrays import Channels
 from backlight.testing import Builder, Net
 from backlight.testing.nets import EPSILON_BATCH_NORM, EPSILON_LAYER_NORM, HEADS, Values
+from backlight.values.arrays import Channels
 
 PARTS = {"kernel": "weight", "scale": "weight", "shift": "bias"}
 PARTS |= {"bias": "bias", "mean": "running_mean", "variance": "running_var"}

@@ -1,7 +1,7 @@
 """What the texts on the command line mean: numbers, sizes, functions."""
 
 from backlight.errors import InputError
-from backlight.outputs import Path as OutputPath
+from backlight.values.outputs import Path as OutputPath
 from backlight_loading.preparation import Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.references import load_reference

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples
+from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError
-from backlight.plugins import plugins
-from backlight.saving import NOT_OURS
+from backlight.plugins.entry_points import plugins
 from backlight_loading.names import legible, named
 from backlight_loading.preparation import Colour, Size, Tick
 from backlight_loading.references import is_reference, is_there, load_reference, made

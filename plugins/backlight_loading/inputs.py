@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples, Model
+from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError
-from backlight.saving import NOT_OURS
 from backlight_loading.examples import load_examples, refuse
 from backlight_loading.models import wanted_shape
 from backlight_loading.picture_folders import UNREADABLE, read, stacked

@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 
 from backlight.errors import InputError
-from backlight.plugins import plugins
+from backlight.plugins.entry_points import plugins
 from backlight_loading.references import is_reference, is_there, load_reference, made
 
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Channels
 from backlight.errors import BacklightError, InputError
-from backlight.layout import input_layout
+from backlight.values.arrays import Channels
+from backlight.values.layout import input_layout
 
 Values: TypeAlias = NDArray[Any]
 

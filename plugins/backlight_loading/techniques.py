@@ -8,7 +8,7 @@ from typing import final, get_args
 
 from backlight import BacklightError, Method, methods
 from backlight.errors import HyperParameterError, InputError
-from backlight.registry import make_method
+from backlight.explaining.registry import make_method
 
 DEFAULT = ("integrated_gradients", "grad_cam", "occlusion")
 

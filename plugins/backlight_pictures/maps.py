@@ -5,10 +5,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Channels
 from backlight.errors import HyperParameterError, InputError
-from backlight.layout import Layout, input_layout
-from backlight.resize import resize_matrix
+from backlight.explaining.resize import resize_matrix
+from backlight.values.arrays import Channels
+from backlight.values.layout import Layout, input_layout
 
 Reduction: TypeAlias = Literal["sum", "mean", "maximum"]
 """What is drawn of several channels: their sum (which keeps completeness: a map adds up to what its

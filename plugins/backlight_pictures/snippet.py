@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution
-from backlight.arrays import Channels
-from backlight.layout import Layout
-from backlight.tree import Tree, leaves, names
+from backlight.values.arrays import Channels
+from backlight.values.layout import Layout
+from backlight.values.tree import Tree, leaves, names
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.colours import heat
 from backlight_pictures.maps import to_maps

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Model, wrap
 from backlight.errors import InputError
-from backlight.layout import MOST_COLOURS, input_layout
-from backlight.outputs import Path as OutputPath
-from backlight.outputs import array_at
+from backlight.values.layout import MOST_COLOURS, input_layout
+from backlight.values.outputs import Path as OutputPath
+from backlight.values.outputs import array_at
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_report.predictions import (

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Channels
+from backlight.values.arrays import Channels
 from backlight_loading.names import legible
 from backlight_loading.preprocessing import channel_axis
 from backlight_pictures.colour_bar import colour_bar

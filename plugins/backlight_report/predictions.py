@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Model
 from backlight.errors import BacklightError, InputError, TargetError
-from backlight.outputs import OutputKind, Path, array_at, describe, located, paths, single
-from backlight.targets import kind_of_numbers
+from backlight.explaining.targets import kind_of_numbers
+from backlight.values.outputs import OutputKind, Path, array_at, describe, located, paths, single
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""

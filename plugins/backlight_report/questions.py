@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 
 from backlight import Class, Function, Logit, Margin
-from backlight.arrays import Array, Arrays
-from backlight.class_scores import log_odds
-from backlight.outputs import OutputKind, Path, array_at
-from backlight.targets import Target
+from backlight.explaining.targets import Target
+from backlight.scores.class_scores import log_odds
+from backlight.values.arrays import Array, Arrays
+from backlight.values.outputs import OutputKind, Path, array_at
 from backlight_report.predictions import Predictions
 
 Question: TypeAlias = Literal["predicted", "true", "contrast"]

@@ -8,7 +8,7 @@ from typing import final
 
 from backlight import Examples, Method, wrap
 from backlight.errors import InputError
-from backlight.outputs import Path as OutputPath
+from backlight.values.outputs import Path as OutputPath
 from backlight_loading.names import all_legible
 from backlight_loading.preparation import preparation
 from backlight_loading.preprocessing import Preprocessing

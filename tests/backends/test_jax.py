@@ -30,10 +30,10 @@ from backlight import (
     Probability,
 )
 from backlight.errors import InputTypeError, ModelError, SiteError, TargetError, UnknownNameError
-from backlight.inputs import PerExample, Shared
-from backlight.objective import Objective
-from backlight.outputs import OutputSpec
-from backlight.spatial import last_feature_map
+from backlight.explaining.objective import Objective
+from backlight.explaining.spatial import last_feature_map
+from backlight.values.inputs import PerExample, Shared
+from backlight.values.outputs import OutputSpec
 from backlight_jax import plugin
 
 Values = Any
@@ -1165,7 +1165,7 @@ def test_keras_on_jax() -> None:
         import backlight
         from backlight import Class, Options
         from backlight.errors import ModelError
-        from backlight.model import Connection, Cut
+        from backlight.graph.dependence.cuts import Connection, Cut
         from backlight_jax import plugin
 
         keras.utils.set_random_seed(0)

@@ -11,8 +11,8 @@ from flax import linen
 
 import backlight
 from backlight import Class, Neuron
-from backlight.model import Connection, Cut
-from backlight.outputs import OutputSpec
+from backlight.graph.dependence.cuts import Connection, Cut
+from backlight.values.outputs import OutputSpec
 
 Values = Any
 

@@ -17,11 +17,9 @@ from jax import export, lax
 import backlight
 import backlight_methods
 from backlight import Class, Margin, Neuron, Probability
-from backlight.arrays import Array
 from backlight.errors import CoverageError, InputError
-from backlight.operations import LINEAR, UNARY, Kind
-from backlight.outputs import OutputSpec
-from backlight.rules import Application, Rule, Rules
+from backlight.rules.operations import LINEAR, UNARY, Kind
+from backlight.rules.rules import Application, Rule, Rules
 from backlight.testing.rules import (
     COMPLETE,
     DECONVNET,
@@ -36,7 +34,9 @@ from backlight.testing.rules import (
     Quotient,
     by_kind,
 )
-from backlight_methods.deep_lift_rules import RULES
+from backlight.values.arrays import Array
+from backlight.values.outputs import OutputSpec
+from backlight_methods.deep_lift.rules import RULES
 from tests.backends.test_jax import bound, conv, normal, run_python, wrap
 
 Values = Any
@@ -1048,7 +1048,7 @@ def test_keras_layers() -> None:
         import jax, keras, numpy as np
         import backlight
         from backlight import Class
-        from backlight.operations import Kind
+        from backlight.rules.operations import Kind
         from tests.backends.test_jax_rules import DEEP_LIFT, WHOLE, normal
 
         keras.utils.set_random_seed(0)

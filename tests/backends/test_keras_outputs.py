@@ -14,10 +14,10 @@ import tensorflow as tf
 from keras import layers
 
 import backlight
-from backlight.class_scores import Class
-from backlight.named import named
-from backlight.scores import Output, Score
-from backlight.targets import as_score
+from backlight.explaining.targets import as_score
+from backlight.model.naming import named
+from backlight.scores.class_scores import Class
+from backlight.scores.scores import Output, Score
 from backlight_methods import Gradient
 
 X = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")

@@ -18,8 +18,6 @@ from keras import layers
 from numpy.typing import NDArray
 
 import backlight
-from backlight.arrays import Arrays
-from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import (
     InputError,
     InputTypeError,
@@ -28,12 +26,14 @@ from backlight.errors import (
     SiteError,
     UnknownNameError,
 )
-from backlight.identity import identity_of
-from backlight.inputs import Inputs, PerExample, Shared
-from backlight.model import Model
-from backlight.outputs import OutputSpec
-from backlight.scores import Neuron, Output, Score
-from backlight.targets import as_score
+from backlight.explaining.targets import as_score
+from backlight.memory.identity import identity_of
+from backlight.model.model import Model
+from backlight.scores.class_scores import LogProbability, Margin, Probability
+from backlight.scores.scores import Neuron, Output, Score
+from backlight.values.arrays import Arrays
+from backlight.values.inputs import Inputs, PerExample, Shared
+from backlight.values.outputs import OutputSpec
 from backlight_tensorflow import arrays as namespace
 from backlight_tensorflow import plugin
 
@@ -1310,7 +1310,7 @@ def test_operations_without_a_gradient() -> None:
 
 
 def test_who_takes_what(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = backlight.model.Options()
+    options = backlight.model.model.Options()
 
     def taken(net: object, inputs: object = None, framework: str | None = None) -> bool:
         return plugin.backlight_wrap(net, inputs, framework, options) is not None
@@ -1338,7 +1338,7 @@ def test_who_takes_what(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_plugin_imports_no_framework() -> None:
     code = (
-        "import sys, backlight_tensorflow.plugin as plugin, backlight.model as model;"
+        "import sys, backlight_tensorflow.plugin as plugin, backlight.model.model as model;"
         "plugin.backlight_wrap(len, [1], None, model.Options());"
         "found = {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules);"
         "assert not found, found"
@@ -1478,8 +1478,8 @@ def test_concat_and_scalars() -> None:
 def test_a_technique_runs_through_the_front_door() -> None:
     from dataclasses import dataclass
 
-    from backlight.method import Evidence, Method
-    from backlight.objective import Objective
+    from backlight.explaining.method import Evidence, Method
+    from backlight.explaining.objective import Objective
 
     @dataclass(frozen=True, kw_only=True)
     class Plain(Method):

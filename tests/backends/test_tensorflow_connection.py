@@ -13,9 +13,9 @@ import tensorflow as tf
 from keras import layers, ops
 
 import backlight
-from backlight.class_scores import LogProbability, Probability
-from backlight.model import Connection, Cut
-from backlight.targets import Target, as_score
+from backlight.explaining.targets import Target, as_score
+from backlight.graph.dependence.cuts import Connection, Cut
+from backlight.scores.class_scores import LogProbability, Probability
 
 W = tf.constant(np.random.default_rng(1).normal(size=(4, 3)))
 TABLE = tf.constant(np.random.default_rng(2).normal(size=(9, 3)))

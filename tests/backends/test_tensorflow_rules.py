@@ -17,16 +17,13 @@ from keras import layers
 from numpy.typing import NDArray
 
 import backlight
-from backlight.arrays import Array
-from backlight.class_scores import LogProbability, Probability
 from backlight.errors import InputError
-from backlight.inputs import Inputs, PerExample
-from backlight.model import Gradient, Model
-from backlight.operations import Kind, Operation
-from backlight.outputs import OutputSpec
-from backlight.rules import Application, Rule, Rules
-from backlight.scores import Neuron, Score
-from backlight.targets import as_score
+from backlight.explaining.targets import as_score
+from backlight.model.model import Gradient, Model
+from backlight.rules.operations import Kind, Operation
+from backlight.rules.rules import Application, Rule, Rules
+from backlight.scores.class_scores import LogProbability, Probability
+from backlight.scores.scores import Neuron, Score
 from backlight.testing.rules import (
     COMPLETE,
     EPSILON,
@@ -39,6 +36,9 @@ from backlight.testing.rules import (
     Native,
     by_kind,
 )
+from backlight.values.arrays import Array
+from backlight.values.inputs import Inputs, PerExample
+from backlight.values.outputs import OutputSpec
 from backlight_tensorflow.engine.copying import CONTROL_FLOW
 
 Values = NDArray[Any]

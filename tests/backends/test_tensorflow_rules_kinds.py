@@ -13,11 +13,10 @@ import tensorflow as tf
 from keras import layers
 
 import backlight
-from backlight.arrays import Array
-from backlight.class_scores import LogProbability, Margin, Probability
 from backlight.errors import CoverageError
-from backlight.operations import Kind
-from backlight.rules import Application, Rule
+from backlight.rules.operations import Kind
+from backlight.rules.rules import Application, Rule
+from backlight.scores.class_scores import LogProbability, Margin, Probability
 from backlight.testing.rules import (
     DECONVNET,
     EPSILON_FOLDED,
@@ -27,6 +26,7 @@ from backlight.testing.rules import (
     Native,
     by_kind,
 )
+from backlight.values.arrays import Array
 from backlight_methods import DeepLIFT
 from tests.backends.test_tensorflow_rules import (
     COMMON,

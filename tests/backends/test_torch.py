@@ -20,7 +20,6 @@ from torch.nn.modules.module import register_module_forward_hook
 
 import backlight
 from backlight import Class, Function, LogProbability, Margin, Neuron, Output, Probability, Shared
-from backlight.arrays import Arrays, shape_of
 from backlight.errors import (
     InputTypeError,
     ModelError,
@@ -28,10 +27,11 @@ from backlight.errors import (
     SiteError,
     UnknownNameError,
 )
-from backlight.identity import Identity, identity_of
-from backlight.model import Model
-from backlight.outputs import OutputSpec
-from backlight.plugins import plugins
+from backlight.memory.identity import Identity, identity_of
+from backlight.model.model import Model
+from backlight.plugins.entry_points import plugins
+from backlight.values.arrays import Arrays, shape_of
+from backlight.values.outputs import OutputSpec
 from backlight_torch.engine.running import Overlap
 from tests.ids import shown
 
@@ -992,7 +992,7 @@ def test_the_plugin_imports_no_framework() -> None:
         """
         import sys
         import backlight_torch.plugin as plugin
-        from backlight.model import Options
+        from backlight.model.model import Options
         assert plugin.backlight_wrap(lambda x: x, None, None, Options()) is None
         assert not {"torch", "keras", "tensorflow", "jax"} & set(sys.modules)
         """

@@ -12,8 +12,8 @@ from torch.nn import functional
 import backlight
 from backlight import Class, Function
 from backlight.errors import BacklightWarning, NoGradientError
-from backlight.model import Connection, Cut
-from backlight.scores import Score
+from backlight.graph.dependence.cuts import Connection, Cut
+from backlight.scores.scores import Score
 from backlight_methods import DeepLIFT, GradCAM, Gradient
 
 

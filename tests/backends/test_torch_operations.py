@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import backlight
 from backlight import Output
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from backlight_methods import LRP, DeepLIFT
 
 Function: TypeAlias = Callable[[torch.Tensor], torch.Tensor]

@@ -20,10 +20,9 @@ import backlight
 import backlight_methods
 from backlight import Class, Function, Margin, Neuron, Probability
 from backlight.errors import CoverageError
-from backlight.model import Model
-from backlight.operations import LINEAR, UNARY, Kind
-from backlight.outputs import OutputSpec
-from backlight.rules import Rule
+from backlight.model.model import Model
+from backlight.rules.operations import LINEAR, UNARY, Kind
+from backlight.rules.rules import Rule
 from backlight.testing import rules as given
 from backlight.testing.rules import (
     COMPLETE,
@@ -35,7 +34,8 @@ from backlight.testing.rules import (
     POSITIVE,
     Frozen,
 )
-from backlight_methods import deep_lift_rules
+from backlight.values.outputs import OutputSpec
+from backlight_methods.deep_lift import rules as deep_lift_rules
 
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
 

@@ -13,12 +13,12 @@ from torch.nn import functional
 import backlight
 from backlight import Class, Neuron
 from backlight import Function as FunctionScore
-from backlight.arrays import Array
-from backlight.baselines import Several
 from backlight.errors import ModelError, TargetError
-from backlight.operations import Kind
-from backlight.rules import Application, Rule
+from backlight.rules.operations import Kind
+from backlight.rules.rules import Application, Rule
 from backlight.testing.rules import by_kind
+from backlight.values.arrays import Array
+from backlight.values.baselines import Several
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
 from backlight_torch.engine.hooks import Hooks
 from tests.methods.test_deep_lift import revealed

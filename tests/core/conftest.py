@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-import backlight.plugins
+import backlight.plugins.entry_points
 from backlight import forget
-from backlight.asking import Plugins
-from backlight.plugins import GROUP, plugins
+from backlight.plugins.entry_points import GROUP, plugins
+from backlight.plugins.plugins import Plugins
 
 
 class Package(Distribution):
@@ -46,7 +46,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Plugins]]
                 monkeypatch.setitem(sys.modules, module.__name__, module)
             place = module.__name__ if isinstance(content, dict) else content
             points += Package(f"{owner}-package", {name or owner: place}).entry_points
-        monkeypatch.setattr(backlight.plugins, "entry_points", lambda group: points)
+        monkeypatch.setattr(backlight.plugins.entry_points, "entry_points", lambda group: points)
         plugins.cache_clear()
         forget()
         return plugins()

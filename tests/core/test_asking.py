@@ -8,8 +8,8 @@ import pytest
 
 import backlight
 from backlight import Attribution, BacklightWarning, hookimpl, wrap
-from backlight.choices import DISABLE, PREFER
 from backlight.errors import InputError, NoBackendError, PluginError
+from backlight.plugins.choices import DISABLE, PREFER
 from backlight_methods import Gradient
 from tests.reference import ReferenceModel
 

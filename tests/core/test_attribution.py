@@ -16,10 +16,10 @@ import torch
 
 import backlight
 from backlight import Attribution, Method, __version__
+from backlight.attribution.saving import COLUMNS, NOTES
 from backlight.errors import InputError
-from backlight.layout import Layout
-from backlight.saving import COLUMNS, NOTES
-from backlight.tree import leaves, names
+from backlight.values.layout import Layout
+from backlight.values.tree import leaves, names
 from backlight_methods import GradCAM, Gradient, IntegratedGradients, Saliency, Smooth
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from backlight import BacklightWarning, Evidence, Method
-from backlight.completeness import Sums, examples, gap_notes, incomplete
-from backlight.tree import map_leaves
+from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete
+from backlight.values.tree import map_leaves
 from backlight_methods import LRP, DeepLIFT, IntegratedGradients
 from tests.reference import ReferenceModel
 from tests.tape import arrays as functions

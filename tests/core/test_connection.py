@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from backlight import Attribution, BacklightWarning, Connection, Cut, Gradient
-from backlight.arrays import shape_of
 from backlight.errors import NoGradientError
-from backlight.tree import leaves, rebuild
+from backlight.values.arrays import shape_of
+from backlight.values.tree import leaves, rebuild
 from backlight_methods import (
     GradCAM,
     InputXGradient,

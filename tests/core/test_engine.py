@@ -7,7 +7,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from backlight.arrays import Array, Arrays
 from backlight.engine.conventions import at_kinks
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
@@ -15,10 +14,11 @@ from backlight.engine.reference import reference_for
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.graph.primitives import evaluated
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.operations import Kind, Operation
-from backlight.rules import Application, Rule, Rules
+from backlight.rules.operations import Kind, Operation
+from backlight.rules.rules import Application, Rule, Rules
+from backlight.values.arrays import Array, Arrays
 from tests.core.graph.building import Building
 
 STEP = 1e-5

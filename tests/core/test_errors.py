@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from backlight.errors import BacklightError, InputError, UnknownNameError, reason, shown
-from backlight.registry import make_method
+from backlight.explaining.registry import make_method
 from backlight_demo.installed import NotInstalledError
 
 ROOT = Path(__file__).parents[2]

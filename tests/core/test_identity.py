@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backlight.identity import identity_of
-from backlight.memory import LATELY, STATES, Memory, forget_functions, one_call, version_of
+from backlight.memory.identity import identity_of
+from backlight.memory.memory import LATELY, STATES, Memory, forget_functions, one_call, version_of
 
 SCALE = {"value": 1.0}
 

@@ -12,11 +12,11 @@ from backlight.errors import (
     ModelError,
     UnknownNameError,
 )
-from backlight.inputs import PerExample
-from backlight.objective import Objective, default_batch_size
-from backlight.rows import take_rows
-from backlight.targets import numbers_in
-from backlight.tree import (
+from backlight.explaining.objective import Objective, default_batch_size
+from backlight.explaining.rows import take_rows
+from backlight.explaining.targets import numbers_in
+from backlight.values.inputs import PerExample
+from backlight.values.tree import (
     concat,
     leaves,
     map_leaves,

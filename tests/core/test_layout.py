@@ -8,7 +8,7 @@ import pytest
 
 from backlight import BacklightWarning, Neuron
 from backlight.errors import SiteError
-from backlight.layout import Layout, guessed, input_layout, site_layout
+from backlight.values.layout import Layout, guessed, input_layout, site_layout
 from backlight_methods import GradCAM, HiResCAM
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
 

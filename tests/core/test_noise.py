@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backlight.noise import choice, normal, uniform
+from backlight.values.noise import choice, normal, uniform
 
 
 def test_each_draw_has_its_own_address() -> None:

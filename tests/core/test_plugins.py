@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from backlight import API_VERSION, BacklightWarning, __version__, hookimpl, hooks
-from backlight.choices import DISABLE, PREFER, chosen, normalised
+from backlight import API_VERSION, BacklightWarning, __version__, hookimpl
 from backlight.errors import InputError
-from backlight.plugins import GROUP, load
+from backlight.plugins import hooks
+from backlight.plugins.choices import DISABLE, PREFER, chosen, normalised
+from backlight.plugins.entry_points import GROUP, load
 
 
 @hookimpl

@@ -9,9 +9,9 @@ import pytest
 
 import backlight
 from backlight import Method
-from backlight.choices import DISABLE, PREFER
 from backlight.errors import HyperParameterError, PluginError, UnknownNameError
-from backlight.registry import make_method
+from backlight.explaining.registry import make_method
+from backlight.plugins.choices import DISABLE, PREFER
 from backlight_methods import METHODS, Gradient, IntegratedGradients, Saliency
 from tests.reference import ReferenceModel, polynomial
 

@@ -19,10 +19,10 @@ from backlight import (
     Probability,
     Score,
 )
-from backlight.arrays import log_softmax, softmax
 from backlight.errors import TargetError, UnknownNameError
-from backlight.outputs import OutputSpec
-from backlight.tree import map_nested
+from backlight.values.arrays import log_softmax, softmax
+from backlight.values.outputs import OutputSpec
+from backlight.values.tree import map_nested
 from backlight_methods import Gradient, IntegratedGradients, Occlusion
 from tests.ids import shown
 from tests.reference import ReferenceModel, polynomial

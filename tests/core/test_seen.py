@@ -7,7 +7,7 @@ import pytest
 
 from backlight import BacklightWarning
 from backlight.errors import ModelError
-from backlight.seen import Seen, Unseen, look
+from backlight.explaining.structure import Seen, Unseen, look
 from backlight_methods import GradCAM, Gradient
 from tests.core.graph.building import Building
 from tests.reference import ReferenceModel

@@ -11,8 +11,8 @@ import pytest
 import backlight
 from backlight import BacklightWarning, forget, hookimpl, wrap
 from backlight.errors import HyperParameterError, NoBackendError
-from backlight.layout import Layout
-from backlight.wrapping import KEPT
+from backlight.model.wrapping import KEPT
+from backlight.values.layout import Layout
 from tests.reference import ReferenceModel
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from backlight import BacklightWarning, Method, Neuron, Several
 from backlight.errors import HyperParameterError, InputError, InputTypeError, SiteError
-from backlight.noise import choice, normal, uniform
-from backlight.resize import resize, resize_matrix
+from backlight.explaining.resize import resize, resize_matrix
+from backlight.values.noise import choice, normal, uniform
 from backlight_methods import (
     METHODS,
     ExpectedGradients,
@@ -27,7 +27,7 @@ from backlight_methods import (
     Smooth,
     XGradCAM,
 )
-from backlight_methods.quadrature import error_weights, estimated, refined
+from backlight_methods.gradients.quadrature import error_weights, estimated, refined
 from tests.methods.judges import any_numbers, closed_form
 from tests.reference import ReferenceModel, linear, places_by_shapes, polynomial
 

@@ -9,7 +9,7 @@ import pytest
 
 from backlight import Several
 from backlight.errors import CoverageError, HyperParameterError
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from backlight_methods import DeepLIFT, InputXGradient
 from tests import tape
 from tests.methods.judges import any_numbers, closed_form

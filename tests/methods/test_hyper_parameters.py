@@ -19,7 +19,7 @@ from backlight_methods import (
     IntegratedGradients,
     Smooth,
 )
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma, HalfEpsilon, Numerator, ZBox
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Gamma, HalfEpsilon, Numerator, ZBox
 
 NAN, INF = float("nan"), float("inf")
 NO_NUMBERS = [-1, NAN, INF, "a", None, True, np.zeros(2), [1.0], 1j]

@@ -15,7 +15,7 @@ from backlight_methods import (
     HiResCAM,
     InputXGradient,
 )
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
 from tests import tape
 from tests.methods.judges import any_numbers, closed_form
 from tests.reference import ReferenceModel, places_by_shapes

@@ -17,10 +17,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from backlight import Attribution, BacklightWarning, Kind, Method, Objective, Operation, Several
-from backlight.targets import resolve
+from backlight.explaining.targets import resolve
 from backlight_demo import fashion, fashion_jax, fashion_torch
 from backlight_methods import DeepLIFT, ExpectedGradients, IntegratedGradients, Occlusion, Smooth
-from backlight_methods.quadrature import NODES
+from backlight_methods.gradients.quadrature import NODES
 from tests.methods.judges import any_numbers
 from tests.reference import ReferenceModel, polynomial
 

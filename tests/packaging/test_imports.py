@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import backlight
-from backlight import API_VERSION, hooks
-from backlight.plugins import plugins
+from backlight import API_VERSION
+from backlight.plugins import hooks
+from backlight.plugins.entry_points import plugins
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "equinox", "mlx", "captum"}
@@ -50,7 +51,7 @@ def test_importing_backlight_brings_little_along() -> None:
     "code",
     [
         "import backlight",
-        "from backlight.plugins import plugins; plugins()",
+        "from backlight.plugins.entry_points import plugins; plugins()",
         "import backlight; backlight.methods()",
         "import backlight_methods",
     ],

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from backlight import Attribution, Kind
 from backlight.errors import BacklightWarning
-from backlight.operations import AFFINE, COMPOSITE, LINEAR, UNARY
-from backlight.targets import Target
+from backlight.explaining.targets import Target
+from backlight.rules.operations import AFFINE, COMPOSITE, LINEAR, UNARY
 from backlight.testing.rules import Native, by_kind
 from backlight_check.checks import Check
 from backlight_check.scored_example import scored_example

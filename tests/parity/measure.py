@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight import Method, Model
-from backlight.layout import input_layout
+from backlight.values.layout import input_layout
 from backlight_demo import efficientnet_lite0, fashion
 from backlight_demo.photos import photos
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight import Class
-from backlight.arrays import Array, Arrays
+from backlight.values.arrays import Array, Arrays
 from tests.parity import structures_joined_torch as joined
 from tests.parity import structures_keras_jax as others
 from tests.parity.foreign_nets import Foreign

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 import backlight
 from backlight import Neuron
-from backlight.graph.grids import Line
-from backlight.resize import placed_matrix
-from backlight.spatial import grid_at
+from backlight.explaining.resize import placed_matrix
+from backlight.explaining.spatial import grid_at
+from backlight.graph.axes.grids import Line
 from backlight_check.scored_example import scored_example
 from backlight_methods import GradCAM, Gradient
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight import Logit, Model
-from backlight.arrays import Array
-from backlight.operations import LINEAR, Kind
-from backlight.rules import Application, Rule
-from backlight.targets import as_score
+from backlight.explaining.targets import as_score
+from backlight.rules.operations import LINEAR, Kind
+from backlight.rules.rules import Application, Rule
 from backlight.testing.rules import by_kind
+from backlight.values.arrays import Array
 from backlight_methods import LRP, Composite, DeepLIFT, Gradient
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma
 from tests import tape
 from tests.methods.test_lrp import Share, alpha_beta, epsilon, flat, gamma
 from tests.parity.measure import FRAMEWORKS, precision

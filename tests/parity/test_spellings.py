@@ -8,7 +8,7 @@ import pytest
 
 import backlight
 from backlight.errors import BacklightError
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests.parity.measure import FRAMEWORKS, Values
 from tests.parity.spelling import near_misses
 from tests.parity.spelling.families import FAMILIES

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import backlight
-from backlight.spatial import grid_at
+from backlight.explaining.spatial import grid_at
 from backlight_check.checks import check
 from backlight_check.scored_example import scored_example
 from backlight_loading.techniques import techniques

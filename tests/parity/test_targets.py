@@ -24,7 +24,7 @@ from backlight import (
     Probability,
 )
 from backlight.errors import NoGradientError, TargetError
-from backlight.layout import Layout
+from backlight.values.layout import Layout
 from backlight_methods import (
     DeepLIFT,
     GradCAM,

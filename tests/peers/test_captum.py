@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight.noise import normal
+from backlight.values.noise import normal
 from backlight_demo import fashion, fashion_torch
 from backlight_methods import (
     GradCAM,

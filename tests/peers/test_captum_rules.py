@@ -11,7 +11,7 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRu
 
 from backlight import Method, Several
 from backlight_methods import LRP, Composite, Deconvnet, DeepLIFT, GuidedBackprop, GuidedGradCAM
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Gamma
 
 Tensor = torch.Tensor
 COUNT = 4

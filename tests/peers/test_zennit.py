@@ -7,7 +7,7 @@ import pytest
 
 from backlight import Method
 from backlight_methods import LRP, Composite, Deconvnet, GuidedBackprop
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox
 from tests.peers.nets import NETS
 
 PLUS = AlphaBeta(epsilon=1e-6)

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Literal
 
-from backlight.arrays import Arrays
 from backlight.engine.explained import Explained
 from backlight.graph.graph import Graph
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.rules import Rules
-from backlight.scores import Score
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Arrays
 from backlight_jax.capture.graph import equations, graph_of
 from backlight_jax.capture.program import SCORE, Node, Operand, Program, flatten, opening, run
 from backlight_jax.capture.trace import Trace

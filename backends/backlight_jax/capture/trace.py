@@ -11,9 +11,9 @@ from backlight.errors import ModelError
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
-from backlight.outputs import Outputs, OutputSpec
-from backlight.recent import Recent
-from backlight.tree import map_nested
+from backlight.memory.recent import Recent
+from backlight.values.outputs import Outputs, OutputSpec
+from backlight.values.tree import map_nested
 from backlight_jax.capture.graph import graph_of
 from backlight_jax.capture.program import Key, Program, flatten, opening
 from backlight_jax.expansions import inside

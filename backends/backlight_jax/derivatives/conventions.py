@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from backlight.graph.unit import Unit
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from backlight_jax.capture.program import Node
 
 LARGEST = 128

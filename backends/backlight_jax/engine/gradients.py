@@ -10,8 +10,8 @@ import numpy as np
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
 from backlight.engine.reference import Reference, reference_for
-from backlight.rules import Rules
-from backlight.scores import Score
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
 from backlight_jax.capture.program import read, run
 from backlight_jax.capture.scored import Scored, Values, scored
 from backlight_jax.capture.trace import Trace

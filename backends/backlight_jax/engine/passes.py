@@ -6,9 +6,9 @@ from typing import Any, final
 
 import jax
 
-from backlight.net_model import model_errors
-from backlight.operations import Operation
-from backlight.scores import Score
+from backlight.model.net_model import model_errors
+from backlight.rules.operations import Operation
+from backlight.scores.scores import Score
 from backlight_jax.capture.program import Operand, read, run
 from backlight_jax.capture.scored import Scored, scored
 from backlight_jax.capture.trace import Trace

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from backlight.arrays import Array, Arrays
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.graph.unit import Unit
+from backlight.values.arrays import Array, Arrays
 from backlight_jax.capture.graph import equations
 from backlight_jax.capture.program import Operand, run
 from backlight_jax.derivatives.conventions import largest_first

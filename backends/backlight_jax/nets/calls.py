@@ -6,8 +6,8 @@ from typing import Any, TypeAlias, TypeVar, cast, final
 
 import jax
 
-from backlight.inputs import Inputs, PerExample, unwrapped
-from backlight.tree import leaves
+from backlight.values.inputs import Inputs, PerExample, unwrapped
+from backlight.values.tree import leaves
 from backlight_jax.nets.arrays import Constant, is_array, joined, split
 from backlight_jax.nets.styles import Net, State
 

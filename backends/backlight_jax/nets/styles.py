@@ -16,8 +16,8 @@ import jax
 import numpy as np
 
 from backlight.errors import ModelError
-from backlight.identity import identity_beside, identity_of
-from backlight.named import named_by_keras
+from backlight.memory.identity import identity_beside, identity_of
+from backlight.model.naming import named_by_keras
 from backlight_jax.nets.arrays import Constant, Leaves, array_names, is_array, joined, split
 
 ARRAYS: tuple[type, ...] = (jax.Array, np.ndarray, np.generic)

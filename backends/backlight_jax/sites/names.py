@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
-from backlight.named import Uses
+from backlight.model.naming import Uses
 from backlight_jax.capture.program import Node
 from backlight_jax.sites.structure import LAYOUT, Structure, called_values, parent
 

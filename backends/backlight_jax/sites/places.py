@@ -6,8 +6,8 @@ from typing import Any, TypeAlias, final
 
 import jax.numpy as jnp
 
-from backlight.model import Site
-from backlight.named_sites import NamedSites
+from backlight.model.model import Site
+from backlight.model.named_sites import NamedSites
 from backlight_jax.capture.program import Key
 from backlight_jax.sites.structure import Structure, called_values
 

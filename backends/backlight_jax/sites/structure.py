@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import final
 
-from backlight.arrays import Channels
+from backlight.values.arrays import Channels
 from backlight_jax.capture.program import Node, Path, Program
 from backlight_jax.table import is_floating
 

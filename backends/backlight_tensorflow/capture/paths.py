@@ -8,9 +8,9 @@ from typing import cast
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight.arrays import Array, Arrays
 from backlight.graph.graph import Graph
-from backlight.scores import Score
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import (
     SHAPE_ONLY,

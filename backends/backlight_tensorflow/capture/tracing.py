@@ -13,9 +13,9 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
-from backlight.outputs import OutputKind, Outputs, OutputSpec
-from backlight.recent import Recent
-from backlight.tree import map_nested
+from backlight.memory.recent import Recent
+from backlight.values.outputs import OutputKind, Outputs, OutputSpec
+from backlight.values.tree import map_nested
 from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of

@@ -6,10 +6,10 @@ from typing import cast
 
 import tensorflow as tf
 
-from backlight.arrays import Array, Arrays
 from backlight.graph.unit import Unit
 from backlight.graph.weights import folded_params
-from backlight.rules import Application
+from backlight.rules.rules import Application
+from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor, Value

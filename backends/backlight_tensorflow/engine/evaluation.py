@@ -10,9 +10,9 @@ from typing import TypeAlias, cast
 import numpy as np
 import tensorflow as tf
 
-from backlight.arrays import shape_of
 from backlight.errors import InputError
-from backlight.rules import Incoming, Rule
+from backlight.rules.rules import Incoming, Rule
+from backlight.values.arrays import shape_of
 from backlight_tensorflow import derivatives
 from backlight_tensorflow.capture.flattening import Tensor, Value, reached
 from backlight_tensorflow.capture.paths import Path

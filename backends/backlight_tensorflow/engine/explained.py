@@ -7,16 +7,17 @@ from typing import cast
 
 import tensorflow as tf
 
-from backlight.arrays import Array, shape_of
-from backlight.graph.connection import connection
+from backlight.graph.dependence.connection import connection
+from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
-from backlight.graph.recognition import recognise
-from backlight.model import Connection, Gradient
-from backlight.net_model import Question
-from backlight.operations import UNARY, Operation
-from backlight.rules import NoRules, Rules
-from backlight.scores import Score
-from backlight.tree import leaves
+from backlight.graph.recognition.recognition import recognise
+from backlight.model.model import Gradient
+from backlight.model.net_model import Question
+from backlight.rules.operations import UNARY, Operation
+from backlight.rules.rules import NoRules, Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, shape_of
+from backlight.values.tree import leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.lengths import shape_for

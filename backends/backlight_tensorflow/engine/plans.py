@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import TypeAlias, cast
 
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.operations import Operation
-from backlight.recent import Recent
-from backlight.rules import Rule, Rules
+from backlight.memory.recent import Recent
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rule, Rules
 from backlight_tensorflow.capture.flattening import Node, carries_numbers
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.paths import Path

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from backlight.arrays import shape_of
-from backlight.inputs import Inputs, PerExample, Shared
-from backlight.tree import leaves, names, rebuild
+from backlight.values.arrays import shape_of
+from backlight.values.inputs import Inputs, PerExample, Shared
+from backlight.values.tree import leaves, names, rebuild
 from backlight_tensorflow.capture.flattening import Tensor
 
 

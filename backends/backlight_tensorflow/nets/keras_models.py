@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from backlight.arrays import Channels
-from backlight.named import named_by_keras
+from backlight.model.naming import named_by_keras
+from backlight.values.arrays import Channels
 from backlight_tensorflow.nets.calls import takes
 from backlight_tensorflow.nets.recording import functional
 

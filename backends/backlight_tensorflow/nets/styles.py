@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 
-from backlight.arrays import Channels
 from backlight.errors import BacklightError, ModelError, TargetError
-from backlight.keras_layers import is_keras
-from backlight.named import named
-from backlight.scores import ONE_EACH, Score
+from backlight.memory.keras_layers import is_keras
+from backlight.model.naming import named
+from backlight.scores.scores import ONE_EACH, Score
+from backlight.values.arrays import Channels
 from backlight_tensorflow.capture.paths import SCORE
 from backlight_tensorflow.nets.calls import Request, plain_call, signature_call
 

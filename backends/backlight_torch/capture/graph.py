@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from backlight.graph.graph import Graph
-from backlight.model import Site
-from backlight.scores import Score
+from backlight.model.model import Site
+from backlight.scores.scores import Score
 from backlight_torch.calls import Left, is_call
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.engine.blocks import Block, copied_inputs

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, final
 
 import torch
 
-from backlight.graph.connection import FLAT
+from backlight.graph.dependence.connection import FLAT
 
 Node: TypeAlias = Any
 """A node of autograd's graph."""

@@ -5,9 +5,9 @@ from typing import TypeAlias, cast, final
 
 import torch
 
-from backlight.arrays import Array, Arrays
-from backlight.operations import Operation
-from backlight.rules import Application
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Application
+from backlight.values.arrays import Array, Arrays
 from backlight_torch import arrays
 
 Params: TypeAlias = Mapping[str, torch.Tensor]

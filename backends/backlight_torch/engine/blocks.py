@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils import _pytree as pytree
 
-from backlight.arrays import Array
-from backlight.inputs import Inputs, PerExample, Shared, unwrapped
-from backlight.tree import leaves, names, rebuild
+from backlight.values.arrays import Array
+from backlight.values.inputs import Inputs, PerExample, Shared, unwrapped
+from backlight.values.tree import leaves, names, rebuild
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Any, cast, final
 
 import torch
 
-from backlight.arrays import Array
-from backlight.rules import Incoming
+from backlight.rules.rules import Incoming
+from backlight.values.arrays import Array
 from backlight_torch.capture.expansion import Expansion
 from backlight_torch.capture.records import View
 from backlight_torch.engine.applications import TorchApplication

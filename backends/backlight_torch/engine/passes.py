@@ -6,15 +6,15 @@ from typing import cast, final
 
 import torch
 
-from backlight.arrays import Array, Arrays
 from backlight.errors import BacklightError, ModelError, UnknownNameError
-from backlight.graph.atoms import Axes
-from backlight.inputs import Inputs
+from backlight.graph.axes.atoms import Axes
 from backlight.interrupts import interruptible, unbroken_package
-from backlight.model import Gradient, Site
-from backlight.recent import Recent
-from backlight.scores import Score
-from backlight.tree import Tree, leaves, rebuild
+from backlight.memory.recent import Recent
+from backlight.model.model import Gradient, Site
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays
+from backlight.values.inputs import Inputs
+from backlight.values.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.engine.runs import Before

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from backlight.arrays import Array
 from backlight.errors import CoverageError, ModelError, SiteError
-from backlight.graph.atoms import Axes
-from backlight.graph.axes import GraphAxes
+from backlight.graph.axes.atoms import Axes
+from backlight.graph.axes.axes import GraphAxes
 from backlight.graph.pairing import folded_axis, mismatch
-from backlight.inputs import Inputs, PerExample
-from backlight.tree import Tree, leaves, map_leaves
+from backlight.values.arrays import Array
+from backlight.values.inputs import Inputs, PerExample
+from backlight.values.tree import Tree, leaves, map_leaves
 from backlight_torch.engine.runs import MismatchError, Run, Task, asked, run_with_values
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from backlight.arrays import Array
-from backlight.model import Gradient
-from backlight.operations import Operation
-from backlight.tree import Tree, rebuild
+from backlight.model.model import Gradient
+from backlight.rules.operations import Operation
+from backlight.values.arrays import Array
+from backlight.values.tree import Tree, rebuild
 from backlight_torch.engine.hooks import ExpandedHooks, Hooks
 from backlight_torch.engine.references import reference_run
 from backlight_torch.engine.runs import Run, Task, recorded, run_with_values

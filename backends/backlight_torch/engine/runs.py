@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast, final
 import torch
 from torch.utils import _pytree as pytree
 
-from backlight.arrays import shape_of
-from backlight.graph.recognition import Recognised, recognise
-from backlight.inputs import Inputs, PerExample
-from backlight.rules import Rules
-from backlight.scores import Score
-from backlight.tree import Tree, leaves, map_nested
+from backlight.graph.recognition.recognition import Recognised, recognise
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import shape_of
+from backlight.values.inputs import Inputs, PerExample
+from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.capture.steps import Step
 from backlight_torch.engine.blocks import Block, copied_inputs

@@ -6,11 +6,11 @@ from typing import cast, final
 
 import torch
 
-from backlight.arrays import Arrays
 from backlight.errors import CoverageError
 from backlight.graph.unit import Unit
-from backlight.operations import Kind
-from backlight.rules import Application, Incoming, Rule
+from backlight.rules.operations import Kind
+from backlight.rules.rules import Application, Incoming, Rule
+from backlight.values.arrays import Arrays
 from backlight_torch import arrays
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Node, Record, View

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from backlight.graph.recognition import INSIDE, RECTIFIERS
-from backlight.operations import Kind
-from backlight.rules import Rules
+from backlight.graph.recognition.recognition import INSIDE, RECTIFIERS
+from backlight.rules.operations import Kind
+from backlight.rules.rules import Rules
 from backlight_torch.capture.records import Operand, Parts, Record
 from backlight_torch.expansions import normalizations, products
 from backlight_torch.expansions.normalizations import norm, squared_magnitude

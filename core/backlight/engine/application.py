@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, final
 
-from backlight.arrays import Array, shape_of
 from backlight.engine.conventions import at_kinks
 from backlight.engine.runner import Runner, Values
 from backlight.errors import CoverageError
 from backlight.graph.graph import Graph, Node
 from backlight.graph.unit import Linear, Unit
 from backlight.graph.weights import folded_params
-from backlight.rules import Application
+from backlight.rules.rules import Application
+from backlight.values.arrays import Array, shape_of
 
 
 @final

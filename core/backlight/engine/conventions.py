@@ -1,9 +1,9 @@
 """Derivatives where they are a convention: 0 at the kinks of rectifiers, and where two numbers that
 are compared are equal."""
 
-from backlight.arrays import Array, Arrays
 from backlight.graph.unit import Unit
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
+from backlight.values.arrays import Array, Arrays
 
 
 def at_kinks(

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TypeAlias, final
 
 from backlight.graph.graph import Graph, Node
-from backlight.graph.recognition import Recognised
+from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
-from backlight.rules import Rule, Rules
+from backlight.rules.rules import Rule, Rules
 
 
 @final

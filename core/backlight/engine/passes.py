@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from backlight.arrays import Array
 from backlight.engine.application import Applied
 from backlight.engine.explained import Explained, Part, Ruled, Stretch
 from backlight.engine.reference import Reference
 from backlight.engine.runner import Pullback, Runner, Values
+from backlight.values.arrays import Array
 
 
 def ruled(

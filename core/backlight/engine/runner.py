@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
-from backlight.arrays import Array, Arrays
 from backlight.graph.graph import Node
 from backlight.graph.unit import Unit
+from backlight.values.arrays import Array, Arrays
 
 Values: TypeAlias = dict[int, Array]
 """The values of a graph that are known, by number."""

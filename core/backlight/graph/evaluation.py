@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node, Numbers
 from backlight.graph.primitives import PRIMITIVES, Family, evaluated
 

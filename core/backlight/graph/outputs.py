@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.operations import Kind
-from backlight.outputs import OutputKind
-from backlight.rules import NoRules
+from backlight.rules.operations import Kind
+from backlight.rules.rules import NoRules
+from backlight.values.outputs import OutputKind
 
 SAME = frozenset({"identity", "convert", "stop_gradient"})
 """Nodes whose result is their operand."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from backlight.graph.atoms import Axes
-from backlight.graph.axes import examples
-from backlight.graph.recognition import Recognised
+from backlight.graph.axes.atoms import Axes
+from backlight.graph.axes.axes import examples
+from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
-from backlight.operations import LINEAR, Kind
+from backlight.rules.operations import LINEAR, Kind
 
 PRODUCTS = LINEAR | {Kind.MATMUL}
 LAYOUT_FREE = frozenset({"dot", "add"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import final
 
-from backlight.operations import Kind, Operation
+from backlight.rules.operations import Kind, Operation
 
 
 @final

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
-from backlight.arrays import Array, Arrays, shape_of
 from backlight.graph.graph import Graph
 from backlight.graph.unit import Linear, Step
+from backlight.values.arrays import Array, Arrays, shape_of
 
 Constant = Callable[[int], Array]
 """Gives the array of a value, a number as an array without axes, with the dtype of the weights."""

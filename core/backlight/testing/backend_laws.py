@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backlight.arrays import Array, shape_of
-from backlight.objective import Objective
-from backlight.operations import LINEAR
-from backlight.outputs import OutputSpec
-from backlight.rules import Rules
-from backlight.spatial import grid_at, last_feature_map
+from backlight.explaining.objective import Objective
+from backlight.explaining.spatial import grid_at, last_feature_map
+from backlight.rules.operations import LINEAR
+from backlight.rules.rules import Rules
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Trial
 from backlight.testing.checks import NUMBERS, SLOPES, close, require, same
 from backlight.testing.nets import Net
 from backlight.testing.rule_laws import Raising
 from backlight.testing.rules import COMPLETE, NATIVE, Native, by_kind
-from backlight.tree import leaves
+from backlight.values.arrays import Array, shape_of
+from backlight.values.outputs import OutputSpec
+from backlight.values.tree import leaves
 
 FOLDED_NATIVE = by_kind({kind: Native() for kind in LINEAR}, folds=True)
 SITES = 2

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.arrays import Array, Channels
-from backlight.class_scores import Class
-from backlight.model import Gradient, Model
-from backlight.rules import Rules
-from backlight.scores import Score
+from backlight.model.model import Gradient, Model
+from backlight.model.wrapping import wrap
+from backlight.rules.rules import Rules
+from backlight.scores.class_scores import Class
+from backlight.scores.scores import Score
 from backlight.testing.nets import Net, Values
-from backlight.tree import Tree, leaves
-from backlight.wrapping import wrap
+from backlight.values.arrays import Array, Channels
+from backlight.values.tree import Tree, leaves
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 

@@ -7,14 +7,14 @@ from typing import cast, final
 
 import numpy as np
 
-from backlight.attribution import Attribution
+from backlight.attribution.attribution import Attribution
 from backlight.errors import CoverageError, InputError, SiteError
-from backlight.method import Method
+from backlight.explaining.method import Method
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Numbers, Trial
 from backlight.testing.checks import NUMBERS, close, require, same
 from backlight.testing.nets import Net
-from backlight.tree import Tree, leaves
+from backlight.values.tree import Tree, leaves
 
 REFUSALS = (CoverageError, InputError, SiteError)
 """How a technique says that it is not for such a net."""

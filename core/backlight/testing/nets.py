@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.operations import Kind
-from backlight.outputs import OutputKind
+from backlight.rules.operations import Kind
+from backlight.values.outputs import OutputKind
 
 Values = NDArray[np.float64]
 A = TypeVar("A")

@@ -4,10 +4,10 @@ from types import ModuleType
 
 import pluggy
 
-from backlight import hooks
 from backlight.errors import PluginError, reason
-from backlight.plugins import GROUP, check_api
-from backlight.registry import techniques_of
+from backlight.explaining.registry import techniques_of
+from backlight.plugins import hooks
+from backlight.plugins.entry_points import GROUP, check_api
 from backlight.testing.checks import require
 from backlight.version import API_VERSION
 

@@ -7,14 +7,14 @@ from typing import final
 
 import numpy as np
 
-from backlight.arrays import Array, shape_of
-from backlight.operations import LINEAR, Kind, Operation
-from backlight.rules import Application, Rule, Rules
+from backlight.rules.operations import LINEAR, Kind, Operation
+from backlight.rules.rules import Application, Rule, Rules
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder
 from backlight.testing.checks import NUMBERS, SLOPES, close, require
 from backlight.testing.nets import EPSILON_BATCH_NORM, RULED, Net
 from backlight.testing.rules import NATIVE, by_kind
+from backlight.values.arrays import Array, shape_of
 
 
 @final

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from backlight.arrays import Array
-from backlight.operations import LINEAR, UNARY, Kind, Operation
-from backlight.rules import Application, Incoming, Rule, Rules
+from backlight.rules.operations import LINEAR, UNARY, Kind, Operation
+from backlight.rules.rules import Application, Incoming, Rule, Rules
+from backlight.values.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from backlight.errors import reason
-from backlight.method import Method
+from backlight.explaining.method import Method
 from backlight.testing import method_laws
 from backlight.testing.building import Builder
 from backlight.testing.checks import Check, require_all, sentence

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from backlight.graph.atoms import (
+from backlight.graph.axes.atoms import (
     Atom,
     Axis,
     Joined,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.graph.alignment import shifted
-from backlight.graph.atoms import Atom, Joined, Role, atoms_in, length_of, other
-from backlight.graph.axes import GraphAxes
+from backlight.graph.axes.alignment import shifted
+from backlight.graph.axes.atoms import Atom, Joined, Role, atoms_in, length_of, other
+from backlight.graph.axes.axes import GraphAxes
 from tests.core.graph.nets import Net, influence
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from backlight.graph.connection import connection
+from backlight.graph.dependence.connection import connection
+from backlight.graph.dependence.cuts import Connection, Cut
 from backlight.graph.graph import DType, Graph
-from backlight.model import Connection, Cut
 from tests.core.graph.building import Building
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence.dependence import Dependence
 from tests.core.graph.building import Building
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.graph.axes import GraphAxes
-from backlight.graph.dependence import Dependence
-from backlight.graph.feature_map import FeatureMap, Places
+from backlight.graph.axes.axes import GraphAxes
+from backlight.graph.axes.feature_map import FeatureMap, Places
+from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import Graph
 from tests.core.graph.nets import Net
 

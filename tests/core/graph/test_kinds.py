@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType
-from backlight.graph.kinds import kind_of
-from backlight.operations import Kind
+from backlight.graph.recognition.kinds import kind_of
+from backlight.rules.operations import Kind
 from tests.core.graph.building import Building
 
 Made = Callable[[Building, int, int], int]

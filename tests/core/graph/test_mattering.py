@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.graph.axes import GraphAxes
-from backlight.graph.dependence import Dependence
-from backlight.graph.mattering import Mattering
+from backlight.graph.axes.axes import GraphAxes
+from backlight.graph.axes.mattering import Mattering
+from backlight.graph.dependence.dependence import Dependence
 from tests.core.graph.building import Building
 
 Net = Callable[[Building, int], int]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.graph.dependence import Dependence
+from backlight.graph.dependence.dependence import Dependence
+from backlight.graph.dependence.moves import OTHER, How, Move, at_targets, moves_behind
 from backlight.graph.graph import DType
-from backlight.graph.moves import OTHER, How, Move, at_targets, moves_behind
 from backlight.graph.primitives import evaluated
 from tests.core.graph.building import Building
 

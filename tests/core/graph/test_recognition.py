@@ -8,10 +8,10 @@ import pytest
 from backlight.graph.graph import DType
 from backlight.graph.outputs import output_kind
 from backlight.graph.pairing import mismatch
-from backlight.graph.recognition import Recognised, recognise
-from backlight.operations import Kind
-from backlight.recent import Recent
-from backlight.rules import NoRules, Rule, Rules
+from backlight.graph.recognition.recognition import Recognised, recognise
+from backlight.memory.recent import Recent
+from backlight.rules.operations import Kind
+from backlight.rules.rules import NoRules, Rule, Rules
 from tests.core.graph.building import Building
 
 Spelling = Callable[[Building, int], int]

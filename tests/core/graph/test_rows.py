@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backlight.graph.axes import GraphAxes
+from backlight.graph.axes.axes import GraphAxes
 from tests.core.graph.building import Building
 
 Net = Callable[[Building, int], int]

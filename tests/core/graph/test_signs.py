@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from backlight.graph.graph import DType
-from backlight.graph.recognition import recognise
-from backlight.rules import NoRules
+from backlight.graph.recognition.recognition import recognise
+from backlight.rules.rules import NoRules
 from tests.core.graph.building import Building
 
 Made = Callable[[Building, int, int], int]

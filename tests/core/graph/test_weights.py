@@ -6,10 +6,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from backlight.arrays import Array, Arrays
-from backlight.graph.recognition import recognise
+from backlight.graph.recognition.recognition import recognise
 from backlight.graph.weights import folded_params
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
+from backlight.values.arrays import Array, Arrays
 from tests.core.graph.building import Building
 from tests.core.graph.test_recognition import For
 

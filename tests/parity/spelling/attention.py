@@ -9,7 +9,7 @@ import array_api_strict as strict
 import numpy as np
 from torch.nn import functional
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests import tape
 from tests.parity.spelling.family import Family, Spelling
 from tests.parity.spelling.functions import normal

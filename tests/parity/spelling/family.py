@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests import tape
 from tests.tape import Raw, Traced
 

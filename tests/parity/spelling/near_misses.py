@@ -7,7 +7,7 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 
-from backlight.operations import SMOOTH_RECTIFIERS, Kind
+from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.testing.reference import erf
 from tests import tape
 from tests.parity.spelling.family import Spelling, logistic, reference

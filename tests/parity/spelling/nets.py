@@ -10,9 +10,9 @@ import numpy as np
 import backlight
 from backlight import Method, Model
 from backlight.errors import BacklightWarning
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from backlight_methods import LRP, Composite, DeepLIFT, GuidedBackprop
-from backlight_methods.lrp_rules import AlphaBeta, Epsilon, Gamma
+from backlight_methods.lrp.rules import AlphaBeta, Epsilon, Gamma
 from tests import tape
 from tests.parity.measure import Values, precision
 from tests.parity.spelling.family import Spelling

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from torch.nn import functional
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests import tape
 from tests.parity.spelling.family import Family, Spelling
 from tests.parity.spelling.functions import EPSILON, normal

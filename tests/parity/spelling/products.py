@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests import tape
 from tests.parity.spelling.family import Family, Spelling, unary
 from tests.parity.spelling.functions import normal

@@ -12,7 +12,7 @@ from jax import lax
 from torch import nn
 from torch.nn import functional
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests.parity.spelling.family import Family, reshaped, unary, written
 
 

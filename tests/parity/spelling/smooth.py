@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 from torch.nn import functional
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from backlight.testing.reference import erf
 from tests.parity.spelling.family import Family, logistic, reshaped, soft, unary, written
 

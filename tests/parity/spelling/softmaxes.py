@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from jax import lax
 
-from backlight.operations import Kind
+from backlight.rules.operations import Kind
 from tests import tape
 from tests.parity.spelling.family import Family
 from tests.tape import arrays as functions

@@ -1,0 +1,1 @@
+"""The result of an explanation, and its file."""

@@ -1,0 +1,150 @@
+"""The result: values and everything needed to read them."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, ClassVar, Generic, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.attribution.saving import read, write
+from backlight.errors import InputError
+from backlight.values.arrays import shape_of
+from backlight.values.layout import Layout
+from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
+from backlight.version import __version__
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Attribution(Generic[ValuesT]):
+    """How much each part of the input (or of an inner value) speaks for the score, example by example.
+
+    Attributes:
+        values: signed, shaped like the input or the site's value (techniques say where not), in the
+            framework's own arrays, or NumPy where NumPy came in; a tuple or dict as the inputs were.
+        score: what was explained, per example, float64, shape (N,).
+        baseline_score: the same for the baseline, where the technique has one; else None.
+        gap: |sum of values - (score - baseline_score)| per example, where completeness is a law.
+        error: estimated relative L1 error of each example's values, float64, shape (N,), where the
+            technique approximates a limit and can tell how far it is; else None.
+        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
+            draws samples; else None.
+        method: the technique with its hyper-parameters.
+        target: the score with its classes.
+        classes: the class explained for each example, int64, shape (N,), where there is one.
+        rivals: the class that each of these is held against, int64, shape (N,), in a contrast.
+        predicted: whether the classes are those that the model predicted, no target being given.
+        at: the inner site; None for the input.
+        grid: of class activation maps: how many places the site has along each axis of the input's
+            places, class tokens left out; else None.
+        seed: of the technique's noise, if it has any.
+        framework: whose arrays and gradients these are.
+        framework_version: its version.
+        version: Backlight's version.
+        warnings: what deserves a second look.
+        seconds: how long it took.
+        layouts: of each array of the values, in order: where it has its channels and its places; None
+            where that is not known.
+        class_names: of the net's outputs in their order, where they were given.
+    """
+
+    renderer: ClassVar["Callable[[Attribution[Any]], str | None] | None"] = None
+    """Draws an attribution as a piece of HTML; it comes from outside, as plugins do."""
+
+    values: ValuesT
+    score: NDArray[np.float64]
+    baseline_score: NDArray[np.float64] | None
+    gap: NDArray[np.float64] | None
+    method: str
+    target: str
+    classes: NDArray[np.int64] | None
+    predicted: bool
+    at: str | None
+    seed: int | None
+    framework: str
+    framework_version: str
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    version: str = __version__
+    error: NDArray[np.float64] | None = None
+    standard_error: NDArray[np.float64] | None = None
+    layouts: tuple[Layout | None, ...] = ()
+    class_names: tuple[str, ...] | None = None
+    rivals: NDArray[np.int64] | None = None
+    grid: tuple[int, ...] | None = None
+
+    @property
+    def relative_gap(self) -> NDArray[np.float64] | None:
+        """gap / |score - baseline_score| per example; 0 where both are 0."""
+        if self.gap is None or self.baseline_score is None:
+            return None
+        change = np.abs(self.score - self.baseline_score)
+        with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
+            return np.divide(
+                self.gap, change, out=np.where(self.gap > 0, np.inf, 0.0), where=change > 0
+            )
+
+    def numpy(self) -> Tree[NDArray[np.generic]]:
+        """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
+        return map_leaves(host_array, cast(Tree, self.values))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
+        write(path, self.numpy(), vars(self))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Attribution[Any]":
+        """Read what `save` wrote; the values are NumPy arrays.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: it is not such a file, is damaged, cannot be opened, or is of a later format.
+        """
+        return Attribution(**read(path))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(shape_of(leaf)) for leaf in leaves(cast(Tree, self.values)))
+        parts = [f"{self.method} of {self.target}", f"values {shapes}"]
+        parts += ["predicted class"] if self.predicted else []
+        parts += [f"at {self.at!r}"] if self.at else []
+        relative = self.relative_gap
+        parts += [] if relative is None else [f"worst relative gap {relative.max():.2g}"]
+        return f"Attribution({', '.join(parts)}, {self.framework} {self.framework_version})"
+
+    def _repr_html_(self) -> str:
+        """The picture a notebook shows; drawn by the plugin that can draw these values."""
+        render = type(self).renderer
+        drawn = None if render is None else render(self)
+        return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
+
+
+def checked_names(
+    names: Sequence[str] | None, classes: NDArray[np.int64] | None
+) -> tuple[str, ...] | None:
+    """Class names as a tuple, if there is one for each of these classes.
+
+    Raises:
+        InputError: they are no texts, or too few.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"class_names must be a list of texts, one per class; got {names!r}.")
+    if classes is not None and classes.max() >= len(names):
+        raise InputError(
+            f"There are {len(names)} class_names, but class {classes.max()} was explained: give one "
+            "for each of the net's classes, in their order."
+        )
+    return tuple(names)
+
+
+def host_array(leaf: object) -> NDArray[np.generic]:
+    """A native array on the host: torch, TensorFlow and JAX each offer one of these."""
+    detach = getattr(leaf, "detach", None)
+    host: Any = leaf if detach is None else detach().cpu()
+    if "bfloat16" in str(getattr(host, "dtype", "")):  # which NumPy does not have
+        return np.asarray(host.float()) if detach else np.asarray(host).astype(np.float32)
+    return np.asarray(host)

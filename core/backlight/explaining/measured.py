@@ -1,0 +1,112 @@
+"""What was found for a block of examples, its numbers on the host, and blocks joined to a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.explaining.completeness import Sums, gap_notes, rounding
+from backlight.explaining.objective import Objective
+from backlight.explaining.result import Evidence
+from backlight.explaining.zeros import NonZero
+from backlight.model.model import Model
+from backlight.values.arrays import Array, precision
+from backlight.values.tree import Tree, concat, leaves, map_leaves, sum_per_example
+
+Numbers = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Finding:
+    """Evidence with what was measured on it: float64, shape (N,), on the host.
+
+    Attributes:
+        values, score, baseline_score, error, standard_error, advice, warnings: as of `Evidence`.
+        gap: |sum of values - (score - baseline score)|, where there is a baseline score.
+        size: sum of |values|, where there is one.
+        nonzero: where values are not exactly 0.
+    """
+
+    values: Tree
+    score: Numbers
+    nonzero: NonZero
+    baseline_score: Numbers | None
+    gap: Numbers | None
+    size: Numbers | None
+    error: Numbers | None
+    standard_error: Numbers | None
+    advice: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def sums(self) -> Sums | None:
+        """What the values sum to, where the technique promises that."""
+        if self.gap is None or self.size is None or self.baseline_score is None:
+            return None
+        change = np.abs(self.score - self.baseline_score)
+        scores = np.abs(self.score) + np.abs(self.baseline_score)
+        step = max(precision(leaf) for leaf in leaves(self.values))
+        return Sums(self.gap, change, scores, self.size, step, self.standard_error)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values sum to the change of the score, but for rounding: nothing is missing."""
+        return self.sums is not None and bool((self.sums.gap <= rounding(self.sums)).all())
+
+    def gap_notes(self) -> tuple[str, ...]:
+        """What is to be said about sums that are off."""
+        return () if self.sums is None else gap_notes(self.sums, self.advice)
+
+
+def finding(objective: Objective, evidence: Evidence, score: Array) -> Finding:
+    """The evidence for one block with its numbers on the host and its completeness measured."""
+    model, values = objective.model, evidence.values
+    host = numbers(model, score)
+    baseline = gap = size = None
+    if evidence.baseline_score is not None:
+        baseline = numbers(model, evidence.baseline_score)
+        total = numbers(model, sum_per_example(values, model.arrays))
+        gap = np.abs(total - (host - baseline))
+        absolute = map_leaves(model.arrays.abs, values)
+        size = numbers(model, sum_per_example(absolute, model.arrays))
+    return Finding(
+        values=values,
+        score=host,
+        nonzero=NonZero.of(values, model),
+        baseline_score=baseline,
+        gap=gap,
+        size=size,
+        error=evidence.error,
+        standard_error=evidence.standard_error,
+        advice=evidence.advice,
+        warnings=evidence.warnings,
+    )
+
+
+def joined(found: Sequence[Finding], model: Model) -> Finding:
+    """The findings for the blocks of a batch as one."""
+    return Finding(
+        values=concat([one.values for one in found], model.arrays),
+        score=np.concatenate([one.score for one in found]),
+        nonzero=NonZero.joined([one.nonzero for one in found]),
+        baseline_score=column([one.baseline_score for one in found]),
+        gap=column([one.gap for one in found]),
+        size=column([one.size for one in found]),
+        error=column([one.error for one in found]),
+        standard_error=column([one.standard_error for one in found]),
+        advice=found[0].advice,
+        warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+    )
+
+
+def numbers(model: Model, array: Array) -> Numbers:
+    return model.to_numpy(array).astype(np.float64)
+
+
+def column(parts: Sequence[Numbers | None]) -> Numbers | None:
+    """One column of a batch from its blocks'; None unless each block has it."""
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if len(present) == len(parts) else None

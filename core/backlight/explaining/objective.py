@@ -1,0 +1,418 @@
+"""What a technique explains: a score as a function of one value, at the input or inside the model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import CoverageError, InputError, TargetError
+from backlight.explaining.rows import take_rows
+from backlight.explaining.structure import Seen, Unseen, look
+from backlight.model.model import Gradient, Model
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays, shape_of
+from backlight.values.baselines import Baseline, Several
+from backlight.values.inputs import Inputs
+from backlight.values.layout import Layout, guessed, layout_by_places, site_layout
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+
+VALUES_PER_PASS = 2**21
+"""How many input numbers one pass takes by default: 2 million, 8 MB of float32."""
+
+
+def default_batch_size(inputs: Inputs) -> int:
+    """How many rows a pass takes where the user does not say: 1 to 256, fewer for larger inputs."""
+    per_example = sum(prod(shape_of(leaf)[1:]) for leaf in leaves(inputs.attributed))
+    return min(256, max(1, VALUES_PER_PASS // max(per_example, 1)))
+
+
+@final
+@dataclass(frozen=True)
+class Objective:
+    """The score of some examples as a function of `value`: their inputs, or their activation at `at`.
+
+    Techniques see nothing else of a model. A technique is handed at most `batch_size` examples; where
+    it wants many points per example it asks `chunks` how many to send at a time, so that no pass is
+    larger than `batch_size` rows and memory does not grow with the number of points.
+
+    Attributes:
+        model: the model.
+        inputs: native inputs of these examples.
+        target: the bound score of these examples.
+        at: the inner site, or None for the input.
+        batch_size: most rows in one pass.
+        rows: where these examples are in the user's batch, of `total` examples: which rows of a
+            baseline with one row per example are theirs.
+        moved: the site's value to explain at, where it is not the model's own: a noisy one, say.
+        whole: whether rows look at each other: each pass then has these examples once and no others,
+            and a reference has a row for each.
+    """
+
+    model: Model
+    inputs: Inputs
+    target: Score
+    at: str | None
+    batch_size: int
+    rows: NDArray[np.int64]
+    total: int
+    moved: Tree | None = None
+    whole: bool = False
+
+    @cached_property
+    def looked_into(self) -> Seen | Unseen:
+        """What the net's graph shows, or why it shows nothing."""
+        return look(self.model, self.inputs, self.target)
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the net's graph shows; None where it shows nothing."""
+        return self.looked_into if isinstance(self.looked_into, Seen) else None
+
+    @property
+    def arrays(self) -> Arrays:
+        return self.model.arrays
+
+    @property
+    def count(self) -> int:
+        """The number of examples."""
+        return self.inputs.count
+
+    @cached_property
+    def value(self) -> Tree:
+        """The value to explain at, shape (N, ...): the input, or the activation at the site."""
+        if self.moved is not None:
+            return self.moved
+        if self.at is None:
+            return self.inputs.attributed
+        return self.model.activation(self.inputs, self.at)
+
+    @property
+    def input_layout(self) -> Layout | None:
+        """Where the (first) input has its channels and its places; None if it has no space."""
+        return self._layout(shape_of(leaves(self.inputs.attributed)[0]), first=True)
+
+    def layout_of(self, value: Array) -> Layout | None:
+        """Where this value (the input's, or the site's) has its channels and places, if it has any."""
+        shape = shape_of(value)
+        first = shape == shape_of(leaves(self.inputs.attributed)[0])
+        return self._layout(shape, first) if self.at is None else self.inner_layout(shape)
+
+    def _layout(self, shape: tuple[int, ...], first: bool) -> Layout | None:
+        """Of an input: as the user has said, or as the graph shows of the first one, or by its shape."""
+        known = self.known_layout(shape) if first else None
+        return known or self.model.input_layout(shape)
+
+    def known_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """The layout of the first input as the graph shows it; None where it does not, or the user has
+        said it."""
+        if self.model.declared_channels is not None or self.seen is None:
+            return None
+        return layout_by_places(shape, self.seen.place_axes)
+
+    def inner_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """The layout of an inner value of this shape over the (first) input, if it has one."""
+        layout = self.input_layout
+        if layout is None:
+            return None
+        if layout.channel_axis is None and shape[1:] == layout.grid:
+            return layout
+        return site_layout(shape, layout.grid, self.model.channels, self.count)
+
+    def guess(self, value: Array) -> str | None:
+        """What to say where only a guess tells which axes of this input are places; else None."""
+        shape = shape_of(value)
+        layout = self.layout_of(value)
+        known = self.at is not None or layout is None or self.model.signals
+        if known or layout is None or not guessed(shape, self.model.declared_channels):
+            return None
+        if self.known_layout(shape) is not None:
+            return None
+        return (
+            f"An input of shape {shape} may be signals or pictures without channels; it was taken for "
+            f"signals with the channels on axis {layout.channel_axis}. Say which it is: "
+            "backlight.wrap(net, channels='none') for pictures (N, H, W), 'first' or 'last' for signals."
+        )
+
+    def gradient(self, points: Tree | None = None) -> Gradient:
+        """Score and gradient at the value itself, or at points of shape (samples, N, ...).
+
+        The result has the points' leading axes: score (samples, N), gradient (samples, N, ...).
+        """
+        if points is None:
+            found = self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
+            return replace(found, score=self._numbers(found.score))
+        flat = self.at_points(points)
+        found = flat.gradient()
+        samples = samples_of(points)
+        return Gradient(
+            self._fold(found.score, samples),
+            points,
+            map_leaves(lambda leaf: self._fold(leaf, samples), found.gradient),
+        )
+
+    def operations(self, rules: Rules | None = None) -> tuple[Operation, ...]:
+        """What is between the value itself and the score, in the order in which it is computed, as
+        these rules see it."""
+        return self.model.operations(self.inputs, score=self.target, at=self.at, rules=rules)
+
+    def ruled(self, rules: Rules, reference: Tree | None = None) -> Gradient:
+        """Score and gradient at the value itself, by a backward pass that obeys the rules.
+
+        Args:
+            rules: what it does where.
+            reference: one of `references`, for rules that compare with a baseline.
+
+        Raises:
+            CoverageError: the rules say that the result would be meaningless on this model.
+        """
+        found = self.model.gradient(
+            self.inputs,
+            self.target,
+            at=self.at,
+            value=self.moved,
+            rules=rules,
+            reference=reference,
+        )
+        objection = rules.objection(found.operations)
+        if objection is not None:
+            raise CoverageError(objection)
+        start = found.reference_score
+        return replace(
+            found,
+            score=self._numbers(found.score),
+            reference_score=None if start is None else self._numbers(start),
+        )
+
+    def score(self, points: Tree | None = None) -> Array:
+        """The score at the value itself, shape (N,), or at points (samples, N, ...): (samples, N)."""
+        if points is None:
+            score = self.model.score(self.inputs, self.target, at=self.at, value=self.moved)
+            return self._numbers(score)
+        return self._fold(self.at_points(points).score(), samples_of(points))
+
+    def at_points(self, points: Tree) -> "Objective":
+        """The same score explained at other points, shape (samples, N, ...), as samples x N examples."""
+        if self.at is None:
+            return self.with_inputs(points)
+        return replace(self.repeated(samples_of(points)), moved=self._flat(points))
+
+    def with_inputs(self, points: Tree) -> "Objective":
+        """The same score, explained at the same site, for other inputs of shape (samples, N, ...)."""
+        repeated = self.repeated(samples_of(points))
+        return replace(
+            repeated, inputs=repeated.inputs.with_attributed(self._flat(points)), moved=None
+        )
+
+    def repeated(self, samples: int) -> "Objective":
+        """The same examples `samples` times over, as samples x N examples."""
+        if samples == 1:
+            return self
+        if self.whole:
+            raise AssertionError("points of rows that look at each other go one by one: see chunks")
+        tiled = self._tiled(samples)
+        return replace(
+            self,
+            inputs=self.inputs.map_rows(tiled),
+            target=self.target.take(np.tile(np.arange(self.count), samples)),
+            rows=np.tile(self.rows, samples),
+            moved=None if self.moved is None else map_leaves(tiled, self.moved),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> "Objective":
+        """The same objective for some of the examples: `rows` of these."""
+        return replace(
+            self,
+            inputs=take_rows(self.model, self.inputs, rows),
+            target=self.target.take(rows),
+            rows=self.rows[rows],
+            moved=None
+            if self.moved is None
+            else map_leaves(lambda leaf: self._rows(leaf, rows), self.moved),
+        )
+
+    def placed(self, at: str | None) -> "Objective":
+        """The same examples and score, explained at another site."""
+        return replace(self, at=at, moved=None)
+
+    def chunks(self, samples: int) -> Iterator[range]:
+        """Ranges that together cover `samples` points per example, each within `batch_size` rows.
+
+        They are of equal length where at most half as many again allow it, else of nearly equal length:
+        a compiled model sees one batch size, or two.
+        """
+        most = 1 if self.whole else max(1, self.batch_size // self.count)
+        fewest = -(-samples // most)
+        equal = (pieces for pieces in range(fewest, fewest * 3 // 2 + 1) if samples % pieces == 0)
+        pieces = next(equal, fewest)
+        for piece in range(pieces):
+            yield range(samples * piece // pieces, samples * (piece + 1) // pieces)
+
+    def summed(self, samples: int, part: Callable[[range], Tree]) -> Tree:
+        """The sum of what `part` gives for each chunk of the samples, held one chunk at a time.
+
+        What each addition rounds away is put back with the next (Kahan, 1965): a thousand chunks lose
+        no more digits than one.
+        """
+        first, *rest = self.chunks(samples)
+        total = part(first)
+        excess = map_leaves(self.arrays.zeros_like, total)
+        for chunk in rest:
+            more = map_leaves(lambda new, over: new - over, part(chunk), excess)
+            before, total = total, map_leaves(lambda old, new: old + new, total, more)
+            excess = map_leaves(lambda new, old, added: (new - old) - added, total, before, more)
+        return total
+
+    def baselines(self, baseline: Baseline) -> list[Tree]:
+        """The baselines as trees of native arrays, shaped like `value`."""
+        return [self._as_wide(one) for one in self.references(baseline)]
+
+    def references(self, baseline: Baseline) -> list[Tree]:
+        """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
+        one row, not N."""
+        given = baseline.values if isinstance(baseline, Several) else (baseline,)
+        found = [self._baseline(one) for one in given]
+        return [self._as_wide(one) for one in found] if self.whole else found
+
+    def _as_wide(self, reference: Tree) -> Tree:
+        """A reference with a row for each example."""
+        return map_leaves(
+            lambda b, x: self.arrays.broadcast_to(b, shape_of(x)), reference, self.value
+        )
+
+    def stacked(self, references: Sequence[Tree]) -> Tree:
+        """Some of the `references`, one for each sample, as an array that broadcasts against points
+        (samples, N, ...)."""
+        first = references[0]
+        if all(one is first for one in references):
+            return map_leaves(lambda leaf: leaf[None, ...], first)
+
+        def stack(*ones: Array) -> Array:
+            rows = max(shape_of(one)[0] for one in ones)
+            alike = [self.arrays.broadcast_to(one, (rows, *shape_of(one)[1:])) for one in ones]
+            return self.arrays.concat([one[None, ...] for one in alike], axis=0)
+
+        return map_leaves(stack, *references)
+
+    def column(self, numbers: NDArray[np.float64], like: Array) -> Array:
+        """Numbers, one per sample, as a native array that broadcasts against points (samples, N, ...)
+        of the value `like` (N, ...)."""
+        return self.model.asarray(numbers.reshape(-1, *(1,) * like.ndim), like=like)
+
+    def _numbers(self, score: Array) -> Array:
+        """A score as it came, checked; integers and truth values, which have no differences and means
+        of their own, as floating-point numbers."""
+        if shape_of(score) != (self.count,):
+            raise TargetError(
+                f"A score must be one number per example, shape ({self.count},), got "
+                f"{shape_of(score)} from {self.target!r}."
+            )
+        if self.model.is_floating(score):
+            return score
+        host = self.model.to_numpy(score)
+        if host.dtype.kind not in "biu":
+            raise TargetError(
+                f"A score must be real numbers, got {host.dtype} from {self.target!r}. Of complex "
+                "numbers, score the magnitude or a part."
+            )
+        floating = (leaf for leaf in leaves(self.value) if self.model.is_floating(leaf))
+        return self.model.asarray(host.astype(np.float64), like=next(floating, None))
+
+    def _baseline(self, baseline: object) -> Tree:
+        value = self.value
+        parts = baseline_parts(baseline, value)
+        return rebuild(
+            value,
+            [
+                self._baseline_leaf(part, leaf)
+                for part, leaf in zip(parts, leaves(value), strict=True)
+            ],
+        )
+
+    def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
+        if self.model.owns(baseline):
+            array = self.model.detached(baseline)  # type: ignore[arg-type]
+        else:
+            host = np.asarray(baseline)
+            if host.dtype.kind not in "fiub":
+                raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
+            # Whole numbers are as good as any where the value is not of integers itself.
+            host = host.astype(np.float64) if self.model.is_floating(leaf) else host
+            array = self.model.asarray(host, like=leaf)
+        if not self.model.is_floating(leaf):
+            array = self._whole(array, leaf)
+        shape, wanted = shape_of(array), shape_of(leaf)
+        shared = (1, *wanted[1:])
+        if array.ndim == 0:
+            return self.arrays.broadcast_to(array, shared)
+        if shape == (self.total, *wanted[1:]) and (shape[0] != 1):
+            return self._rows(array, self.rows)
+        if shape == wanted[1:]:
+            return self.arrays.expand_dims(array, axis=0)
+        if shape != shared:
+            raise InputError(
+                f"A baseline must be a number, or an array of shape {wanted[1:]}, {shared} "
+                f"or {(self.total, *wanted[1:])}; got shape {shape}. "
+                "For several baselines per example use Several([...])."
+            )
+        return array
+
+    def _whole(self, baseline: Array, leaf: Array) -> Array:
+        """A baseline in the dtype of a value of integers, which it must fit without being changed."""
+        host = self.model.to_numpy(baseline)
+        with np.errstate(invalid="ignore"):
+            whole = host.astype(self.model.to_numpy(leaf[:1, ...]).dtype)
+        if not np.array_equal(whole, host):
+            raise InputError(
+                f"The value to explain holds integers, {whole.dtype}, such as token ids or raw "
+                f"pictures: its baseline must be of whole numbers that {whole.dtype} has, got "
+                f"{host.flat[np.flatnonzero(whole != host)[0]]}. For token ids say the id of the "
+                "padding or mask token, baseline=0 for example."
+            )
+        return self.model.asarray(whole, like=leaf)
+
+    def _flat(self, points: Tree) -> Tree:
+        return map_leaves(lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points)
+
+    def _rows(self, leaf: Array, rows: NDArray[np.int64]) -> Array:
+        return self.arrays.take(leaf, self.model.asarray(rows), axis=0)
+
+    def _fold(self, array: Array, samples: int) -> Array:
+        return self.arrays.reshape(array, (samples, self.count, *shape_of(array)[1:]))
+
+    def _tiled(self, samples: int) -> Callable[[Array], Array]:
+        def tile(array: Array) -> Array:
+            shape = shape_of(array)
+            repeated = self.arrays.broadcast_to(
+                self.arrays.expand_dims(array, axis=0), (samples, *shape)
+            )
+            return self.arrays.reshape(repeated, (samples * shape[0], *shape[1:]))
+
+        return tile
+
+
+def samples_of(points: Tree) -> int:
+    return shape_of(leaves(points)[0])[0]
+
+
+def baseline_parts(baseline: object, value: Tree) -> list[object]:
+    """One baseline for each leaf of the value, from one for all or a structure like the value's."""
+    if isinstance(value, dict) and isinstance(baseline, dict):
+        if set(value) != set(baseline):
+            raise InputError(f"Baselines for {sorted(baseline)}, but inputs {sorted(value)}.")
+        return [baseline[name] for name in value]
+    if isinstance(value, tuple) and isinstance(baseline, tuple):
+        if len(value) != len(baseline):
+            raise InputError(f"{len(baseline)} baselines for {len(value)} inputs.")
+        return list(baseline)
+    if len(leaves(value)) > 1 and np.ndim(baseline) != 0:  # type: ignore[arg-type]
+        raise InputError(
+            "Several inputs need a number, or a baseline for each in the inputs' own structure; "
+            f"got a {type(baseline).__name__}."
+        )
+    return [baseline] * len(leaves(value))

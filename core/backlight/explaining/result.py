@@ -1,0 +1,117 @@
+"""What a technique hands back, and whether it can be what was asked for."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import EvidenceError
+from backlight.explaining.objective import Objective
+from backlight.values.arrays import Array, shape_of
+from backlight.values.tree import Tree, leaves
+
+FAULT = "Another baseline may help; `gap` has how far each sum is off."
+
+
+@final
+@dataclass(frozen=True)
+class Evidence:
+    """What a technique finds for the examples of one objective.
+
+    Attributes:
+        values: native floating-point arrays, axis 0 the examples; one array, or as many as the
+            inputs are, in their structure.
+        score: of each example, shape (N,), if the technique came across it; else it is computed.
+        baseline_score: of each example, shape (N,), where completeness is a law of the technique:
+            the values of an example then sum to score - baseline score, and the gap is measured.
+        error: estimated relative L1 error of each example's values, float64, shape (N,), where the
+            technique approximates a limit and can tell how far it is.
+        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
+            draws samples.
+        advice: what to do about a large gap, as a sentence for the user; None where a gap is no
+            fault, as where biases may keep a share.
+        warnings: sentences for the user.
+    """
+
+    values: Tree
+    score: Array | None = None
+    baseline_score: Array | None = None
+    error: NDArray[np.float64] | None = None
+    standard_error: NDArray[np.float64] | None = None
+    advice: str | None = FAULT
+    warnings: tuple[str, ...] = ()
+
+
+def check_evidence(method: object, objective: Objective, evidence: object) -> None:
+    """Raise EvidenceError unless this can be a technique's result for these examples."""
+    who = type(method).__name__
+    if not isinstance(evidence, Evidence):
+        raise EvidenceError(
+            f"{who}.attribute must return Evidence, got a {type(evidence).__name__}."
+        )
+    check_values(who, objective, evidence.values)
+    for name in ("score", "baseline_score"):
+        check_column(who, objective, name, getattr(evidence, name))
+    for name in ("error", "standard_error"):
+        column = getattr(evidence, name)
+        if column is not None and (
+            not isinstance(column, np.ndarray)
+            or column.dtype != np.float64
+            or column.shape != (objective.count,)
+        ):
+            raise EvidenceError(
+                f"{who} must give {name} as a NumPy array of float64 of shape "
+                f"({objective.count},), one number per example; got {described(column)}."
+            )
+    sentences = evidence.warnings
+    if not isinstance(sentences, tuple) or not all(isinstance(one, str) for one in sentences):
+        raise EvidenceError(f"{who} must give warnings as a tuple of sentences, got {sentences!r}.")
+
+
+def check_values(who: str, objective: Objective, values: Tree) -> None:
+    model = objective.model
+    found = leaves(values)
+    for leaf in found:
+        if not model.owns(leaf):
+            raise EvidenceError(
+                f"{who} must give values as {model.framework} arrays, one or a tuple or dict of them "
+                f"as the inputs are; got {described(leaf)}."
+            )
+        if shape_of(leaf)[:1] != (objective.count,):
+            raise EvidenceError(
+                f"{who} was given {objective.count} examples, and must give values with as many rows; "
+                f"got an array of shape {shape_of(leaf)}."
+            )
+        if not model.is_floating(leaf):
+            raise EvidenceError(f"{who} must give floating-point values, got {described(leaf)}.")
+    # Not by `objective.value`: a site's would take a pass to know, and is one array in any case.
+    inputs = structure(objective.inputs.attributed)
+    if structure(values) not in (None, inputs):
+        raise EvidenceError(
+            f"{who} must give one array of values, or one for each input in the inputs' own structure, "
+            f"{inputs}; got {structure(values)}."
+        )
+
+
+def check_column(who: str, objective: Objective, name: str, column: Array | None) -> None:
+    if column is None:
+        return
+    if not objective.model.owns(column) or shape_of(column) != (objective.count,):
+        raise EvidenceError(
+            f"{who} must give {name} as a {objective.model.framework} array of shape "
+            f"({objective.count},), one number per example; got {described(column)}."
+        )
+
+
+def structure(tree: Tree) -> object:
+    """The nesting of a tree: None for one array, its length for a tuple, its names for a dict."""
+    if isinstance(tree, dict):
+        return sorted(tree)
+    return len(tree) if isinstance(tree, tuple) else None
+
+
+def described(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"a {kind}" if shape is None else f"a {kind} of {value.dtype} {tuple(shape)}"  # type: ignore[attr-defined]

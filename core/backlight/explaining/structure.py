@@ -1,0 +1,211 @@
+"""What the graph of a net shows, for inputs of some shapes and a kind of score: found once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from backlight.errors import BacklightError
+from backlight.explaining.completeness import listed
+from backlight.explaining.rows import take_rows
+from backlight.graph.axes.axes import GraphAxes
+from backlight.graph.axes.feature_map import FeatureMap, Places
+from backlight.graph.axes.grids import Grid
+from backlight.graph.dependence.dependence import Dependence
+from backlight.graph.graph import Graph
+from backlight.model.model import Model
+from backlight.scores.scores import Score
+from backlight.values.arrays import shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import paths, single
+from backlight.values.tree import leaves
+
+FINDING = frozenset({"argmax", "argmin", "top_k", "sort"})
+
+
+@final
+class Seen:
+    """See the module.
+
+    Args:
+        graph: of at least two examples, from all inputs to the scores.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def flow(self) -> Dependence:
+        return Dependence(self.graph)
+
+    @cached_property
+    def axes(self) -> GraphAxes:
+        return GraphAxes.of(self.graph)
+
+    @cached_property
+    def places(self) -> Places:
+        return Places(self.axes, self.flow)
+
+    @cached_property
+    def feature_map(self) -> FeatureMap | None:
+        """What class activation maps read; None where nothing has all places."""
+        return self.places.feature_map()
+
+    @cached_property
+    def place_axes(self) -> tuple[int, ...]:
+        """The axes of the first input that hold places, not channels."""
+        return tuple(axis for _, axis in self.places.wanted)
+
+    @cached_property
+    def grids(self) -> Mapping[str, Grid]:
+        """How places lie in each value that can be asked for and has a whole grid of them."""
+        found = {name: self.places.grid(value) for name, value in self.graph.sites.items()}
+        return {name: grid for name, grid in found.items() if grid is not None}
+
+    @cached_property
+    def mixing(self) -> tuple[str, ...]:
+        """The operations at which rows look at each other, with where they are."""
+        return self._told(self.axes.mixing)
+
+    @cached_property
+    def random(self) -> tuple[str, ...]:
+        """The operations that give other numbers in each run."""
+        return self._told(self.axes.random)
+
+    @cached_property
+    def read_out(self) -> tuple[str, ...]:
+        """Where what depends on the inputs leaves the framework for Python."""
+        return self._told(self.axes.read_out)
+
+    @cached_property
+    def _needed(self) -> set[int]:
+        """The positions of the nodes that the targets may depend on, also by way of Python."""
+        left = [node.result for node in self.graph.nodes if node.primitive == "read_out"]
+        return set(self.graph.needed([*self.graph.targets, *left]))
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The operations that find places by comparing what depends on the inputs, by which others pick
+        numbers."""
+        flow = self.flow
+        return self._told(
+            [
+                at
+                for at, node in enumerate(self.graph.nodes)
+                if node.primitive in FINDING and flow.is_touched(node)
+            ]
+        )
+
+    def _told(self, positions: Sequence[int]) -> tuple[str, ...]:
+        nodes = [self.graph.nodes[at] for at in positions if at in self._needed]
+        told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
+        return tuple(dict.fromkeys(told))
+
+    def choice_notes(self) -> tuple[str, ...]:
+        """What may be behind a gap between the values' sum and the change of the score."""
+        if not self.choices:
+            return ()
+        return (
+            f"The input chooses by {listed(self.choices)}, other numbers than the baseline perhaps: what "
+            "a choice changes is in no value, as no derivative passes there.",
+        )
+
+    def notes(self, count: int) -> tuple[str, ...]:
+        """What deserves a second look in any attribution of this many examples."""
+        found = []
+        if self.mixing and count > 1:
+            may = " may" if set(self.axes.mixing) <= set(self.axes.read_out) else ""
+            found.append(
+                f"Rows of the batch{may} look at each other, at {listed(self.mixing)}: values depend on "
+                "batch-mates, and each row's have what it does to the scores of others. The batch was "
+                "run whole, whatever batch_size says."
+            )
+        if self.random:
+            found.append(
+                f"The net draws random numbers in each run, by {listed(self.random)}: values are "
+                "those of one draw, or of several mixed. Give it fixed numbers, or switch this off."
+            )
+        if self.read_out:
+            found.append(
+                f"Python reads numbers that depend on the inputs, at {listed(self.read_out)}: what it "
+                "computes by them is not in the values, and what it decides may be decided otherwise for "
+                "other inputs."
+            )
+        return tuple(found)
+
+
+@final
+@dataclass(frozen=True)
+class Unseen:
+    """A net whose graph tells nothing.
+
+    Attributes:
+        why: as a clause for messages.
+    """
+
+    why: str
+
+    def note(self) -> str:
+        """What is not known of the net, as a sentence for the user."""
+        return (
+            f"The net could not be looked into, as {self.why}: whether rows look at each other and "
+            "whether it draws random numbers is unknown, and feature maps are guessed from shapes."
+        )
+
+
+def look(model: Model, inputs: Inputs, score: Score | None) -> Seen | Unseen:
+    """What the graph shows from these inputs to their score, or to the outputs.
+
+    Raises:
+        Exception: the net can be run, but not be captured.
+    """
+    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
+    key = (shapes, score and (score.site, score.recipe))
+
+    def make() -> Seen | Unseen:
+        graph = captured(model, inputs, score)
+        return graph if isinstance(graph, Unseen) else Seen(bare(graph))
+
+    return model.recall("seen", key, make)
+
+
+def rows_mix(model: Model, inputs: Inputs) -> bool:
+    """Whether rows of the outputs look at each other, so that a batch must not be cut."""
+    found = look(model, inputs, None)
+    return isinstance(found, Seen) and bool(found.mixing)
+
+
+def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unseen:
+    """The graph for two examples: of one alone, none can be told from an axis of length 1. For all of
+    them, where the net or the score takes no other number."""
+    rows = np.arange(2) if inputs.count > 1 else np.zeros(2, np.int64)
+    two = take_rows(model, inputs, rows)
+    try:
+        graph = model.graph(two, score and score.take(rows))
+    except Exception as error:
+        if not isinstance(error, BacklightError) and gives_rows(model, two):
+            raise
+        graph = model.graph(inputs, score)  # what fails with all examples too is raised
+        if inputs.count == 1:
+            return Unseen("it takes one example at a time")
+    return Unseen("its backend does not tell its operations") if graph is None else graph
+
+
+def gives_rows(model: Model, inputs: Inputs) -> bool:
+    """Whether the net gives a row for each of these examples."""
+    try:
+        outputs = model.outputs(inputs)
+    except BacklightError:
+        return False
+    return all(single(outputs, path).shape[:1] == (inputs.count,) for path in paths(outputs))
+
+
+def bare(graph: Graph) -> Graph:
+    """The graph without what the backend knows its nodes and constants by, which may be large."""
+    return replace(
+        graph,
+        values=[replace(value, constant=None) for value in graph.values],
+        nodes=[replace(node, native=None) for node in graph.nodes],
+    )

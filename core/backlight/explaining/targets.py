@@ -1,0 +1,209 @@
+"""From what the user said for `target` to a bound score."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import BacklightError, InputTypeError, TargetError
+from backlight.explaining.rows import take_rows
+from backlight.model.model import Model
+from backlight.scores.class_scores import Class, ClassScore
+from backlight.scores.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
+from backlight.values.arrays import AnyArray, Array, Arrays, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import (
+    OutputKind,
+    Outputs,
+    OutputSpec,
+    Path,
+    array_at,
+    describe,
+    located,
+    single,
+)
+from backlight.values.tree import leaves, names
+
+Target: TypeAlias = Score | Classes | AnyArray | Callable[[Any, Arrays], Array | AnyArray] | None
+"""What users may say for `target`; None is resolved by looking at the model's outputs."""
+
+
+def as_score(target: Score | Classes | Callable[[Any, Arrays], Array | AnyArray]) -> Score:
+    """A target as a score: integers mean `Class`, a callable means `Function`."""
+    if isinstance(target, Score):
+        return target
+    if callable(target):
+        return Function(target)
+    return Class(target)
+
+
+def resolve(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], target: Target
+) -> tuple[Score, bool]:
+    """The bound score of the whole batch, and whether it is that of the predicted classes.
+
+    Raises:
+        TargetError: the outputs have no such class or element; or no target was given, and the
+            outputs are neither one number nor one row of class scores per example.
+    """
+    if isinstance(target, Neuron):
+        block = take_rows(model, inputs, blocks[0])
+        # Not from the list of sites: backends also know shorter names of some.
+        value = model.activation(block, target.at)
+        return target.bind(OutputSpec(shape_of(value)), inputs.count), False
+    outputs = model.outputs(take_rows(model, inputs, blocks[0]))
+    if target is None:
+        return predicted_score(model, inputs, blocks, outputs)
+    if model.owns(target):
+        target = cast(Classes, model.to_numpy(cast(Array, target)))
+    score = as_score(cast(Score | Classes, target))
+    if isinstance(score, Function):
+        score = Function(score.function, *(on_host(model, one) for one in score.given))
+    score = score.bind(outputs, inputs.count)
+    if isinstance(score, Function) and len(blocks) > 1:
+        check_rows(model, inputs, blocks[0], score)
+    if isinstance(score, ClassScore) and score.kind == "logits" and score.scale != "output":
+        score = replace(score, kind=kind_by_values(model, inputs, blocks, score))
+    return score, False
+
+
+def on_host(model: Model, operand: object) -> NDArray[np.generic]:
+    """An operand of a function as NumPy has it, in a dtype that goes with the model's outputs."""
+    if model.owns(operand):
+        return model.to_numpy(cast(Array, operand))
+    array = np.asarray(operand)
+    return model.to_numpy(model.asarray(array)) if array.dtype.kind in "fiub" else array
+
+
+def check_rows(model: Model, inputs: Inputs, block: NDArray[np.int64], score: Function) -> None:
+    """Raise TargetError if a function gives examples other scores when their rows come in another
+    order: then it reads something of the batch as it was, and would be given other examples' parts
+    of it. Costs two forward passes of one block.
+    """
+    rows = block if len(block) > 1 else np.arange(2)
+
+    def scores(order: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = model.score(take_rows(model, inputs, order), score.take(order))
+        return model.to_numpy(found).astype(np.float64)
+
+    def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+        size = float(np.abs(one).max(initial=0.0))
+        return one.shape == other.shape and np.allclose(one, other, 1e-3, 1e-4 * size, True)
+
+    forwards, backwards = scores(rows), scores(rows[::-1])[::-1]
+    if not same(forwards, backwards) and same(forwards, scores(rows)):
+        raise TargetError(
+            f"{score!r} gives examples other scores when their rows come in another order, and the "
+            f"batch of {inputs.count} is cut into blocks. {ONE_EACH}"
+        )
+
+
+ROWS_LOOKED_AT = 32
+SUM_OF_PROBABILITIES = 1e-4
+"""How far from 1 the probabilities of an example may sum to, in float32 and with clipping."""
+
+
+def kind_by_values(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], score: ClassScore
+) -> OutputKind:
+    """What an output holds whose last operation does not tell: behind a softmax there may be a
+    flatten, a clip, or a mean over several nets. Looked at once for a model, and not where the user
+    has said it."""
+    if model.declared is not None:
+        return model.declared
+
+    def look() -> OutputKind:
+        outputs = model.predict(take_rows(model, inputs, blocks[0][:ROWS_LOOKED_AT]))
+        values = model.to_numpy(array_at(outputs, score.path)).astype(np.float64)
+        if score.binary and ((values >= 0) & (values <= 1)).all():
+            raise TargetError(
+                "The model has one output, and its last operation does not show whether it is a "
+                "probability or a logit; the numbers seen, all between 0 and 1, may be either. Say "
+                "backlight.wrap(net, outputs='sigmoid') or backlight.wrap(net, outputs='logits')."
+            )
+        return "logits" if score.binary else kind_of_numbers(values)
+
+    return model.recall("kind of output", score.path, look)
+
+
+def kind_of_numbers(values: NDArray[np.float64]) -> OutputKind:
+    """Probabilities are never negative and sum to 1 in every row; their logarithms likewise."""
+
+    def sums_to_1(numbers: NDArray[np.float64]) -> bool:
+        return bool((np.abs(numbers.sum(axis=1) - 1) <= SUM_OF_PROBABILITIES).all())
+
+    if (values >= 0).all() and sums_to_1(values):
+        return "probabilities"
+    if (values <= 0).all() and sums_to_1(np.exp(values)):
+        return "log_probabilities"
+    return "logits"
+
+
+def predicted_score(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], outputs: Outputs
+) -> tuple[Score, bool]:
+    """The output of a one-output model, else the class with the highest output of each example."""
+    path = located(outputs, None)
+    width = single(outputs, path).shape[1:]
+    if width in ((), (1,)):
+        return Output(path).bind(outputs, inputs.count), False
+    if len(width) != 1:
+        raise TargetError(
+            "Without a target the output must be one number or one row of class scores per "
+            f"example, got {describe(outputs)}. "
+            "Say target=Output(index=...), a class score or a function."
+        )
+    classes = predict_classes(model, inputs, blocks, path)
+    return Class(classes, path).bind(outputs, inputs.count), True
+
+
+def predict_classes(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], path: Path = None
+) -> NDArray[np.int64]:
+    """The class with the highest output for each example, shape (N,), of the array at `path`."""
+
+    def highest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        scores = array_at(model.predict(take_rows(model, inputs, rows)), path)
+        return np.asarray(model.to_numpy(scores).argmax(axis=1), dtype=np.int64)
+
+    return np.concatenate([highest(rows) for rows in blocks])
+
+
+COMPLEX = "complex numbers"
+
+
+def numbers_in(array: Array) -> str:
+    """What numbers that are no floats are, in words."""
+    name = str(getattr(array, "dtype", ""))
+    words = {"bool": "truths", "complex": COMPLEX}
+    return next((word for part, word in words.items() if part in name), "integers")
+
+
+def check_differentiable(model: Model, inputs: Inputs) -> None:
+    """Raise InputTypeError if gradients with respect to these inputs cannot exist."""
+    integer = [
+        name
+        for name, leaf in zip(names(inputs.attributed), leaves(inputs.attributed), strict=True)
+        if not model.is_floating(leaf)
+    ]
+    if not integer:
+        return
+    whole = [leaf for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    held = " and ".join(dict.fromkeys(map(numbers_in, whole)))
+    if COMPLEX in held:
+        raise InputTypeError(
+            f"Inputs {integer} hold {held}. Attributions are of real numbers: give the real and the "
+            "imaginary part as two inputs, and put them together in the model."
+        )
+    shapes = list(map(shape_of, whole))
+    try:
+        sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
+    except BacklightError:
+        sites = []
+    named = f": at={sites[0]!r}" if sites else " (model.sites(x) lists the names for at=...)"
+    raise InputTypeError(
+        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
+        f"point; for token ids attribute at the embedding{named}."
+    )

@@ -1,0 +1,1 @@
+"""Files that are being written, and files that hold models."""

@@ -1,0 +1,1 @@
+"""What the axes of values are: examples, channels, places; and the feature map."""

@@ -1,0 +1,1 @@
+"""What depends on the inputs, and where derivatives and rows go."""

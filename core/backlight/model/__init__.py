@@ -1,0 +1,1 @@
+"""A framework's net, seen through a few verbs."""

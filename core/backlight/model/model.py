@@ -1,0 +1,323 @@
+"""A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError, InputTypeError, UnknownNameError
+from backlight.graph.dependence.cuts import Connection
+from backlight.graph.graph import Graph
+from backlight.interrupts import interruptible
+from backlight.memory.memory import Memory, one_call
+from backlight.model.host_random import watched
+from backlight.rules.operations import Operation
+from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Arrays, ArrayT, Channels, shape_of
+from backlight.values.inputs import Extra, Inputs, PerExample, Shared
+from backlight.values.layout import InputChannels, Layout, input_layout
+from backlight.values.outputs import OutputKind, Outputs
+from backlight.values.tree import Tree, leaves, map_leaves
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A value inside the model that can be named: where `at=` and `Neuron` may point.
+
+    Attributes:
+        name: as the user would say it: module path (torch), layer name (Keras), name stack (JAX).
+            The second use of the same module is `name:2`, the first of several results `name[0]`.
+        shape: of the value for the inputs asked about, batch axis included.
+        kind: what computes it, in the framework's words (`Conv2d`, `relu` ...).
+        pooled: whether it is the result of a pooling, which a feature map is best read before.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Gradient(Generic[ArrayT]):
+    """What a backward pass gives.
+
+    Attributes:
+        score: the score of each example, shape (N,).
+        value: the value differentiated at: the attributed inputs, or the activation at a site.
+        gradient: d score / d value, shaped like `value`; zero where the score does not depend on it.
+        operations: with rules: what lies between the value and the score, as the rules saw it.
+        reference_score: with a reference: the score there, shape (N,).
+    """
+
+    score: ArrayT
+    value: Tree[ArrayT]
+    gradient: Tree[ArrayT]
+    operations: tuple[Operation, ...] = ()
+    reference_score: ArrayT | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may say about a model that a backend would otherwise find out by itself.
+
+    Attributes:
+        outputs: what the outputs hold, where the net's last operation does not show it.
+        channels: where images and feature maps have their channels.
+    """
+
+    outputs: OutputKind | None = None
+    channels: Channels | None = None
+
+
+VERBS = (
+    "predict",
+    "outputs",
+    "score",
+    "gradient",
+    "operations",
+    "connection",
+    "graph",
+    "activation",
+    "asarray",
+    "sites",
+)
+"""What runs or traces the user's net."""
+
+FIRST = ("outputs", "graph")
+"""Those that run or trace a net first, before anything is explained of it."""
+
+
+class Model(ABC, Generic[ArrayT]):
+    """A differentiable function of a batch: axis 0 of every input and output is the examples'.
+
+    `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
+    are native arrays. No verb changes the user's model, also when it raises or is interrupted, and
+    threads may call verbs of one model at once. A verb runs the model in inference mode.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for verb in VERBS:
+            if verb in vars(cls):
+                own = watched(vars(cls)[verb]) if verb in FIRST else vars(cls)[verb]
+                setattr(cls, verb, interruptible(one_call(own)))
+
+    framework: str
+    """`torch`, `tensorflow`, `jax` ..."""
+    version: str
+    """The framework's version."""
+    arrays: Arrays
+    """Array functions on this framework's arrays."""
+    declared: OutputKind | None = None
+    """What the user said the outputs hold, to `wrap`."""
+    channels: Channels
+    """Where this model has the channels of images and feature maps, where shapes do not tell."""
+    signals: bool = False
+    """Whether the net is known to take signals with channels: its first layer that looks at neighbours
+    looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
+    declared_channels: InputChannels | None = None
+    """What the user said about the channels of the inputs, to `wrap`."""
+
+    @abstractmethod
+    def predict(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> Any:
+        """The model's outputs, in its own structure."""
+
+    @abstractmethod
+    def outputs(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> Outputs:
+        """Shape and kind of the outputs, nested as they are (tuples and dicts). Cheap when repeated
+        for inputs of the same shapes."""
+
+    @abstractmethod
+    def score(
+        self,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree[ArrayT] | None = None,
+    ) -> ArrayT:
+        """The score of each example, shape (N,), forward only.
+
+        With `value`, the activation at the site `at` is replaced by it.
+        """
+
+    @abstractmethod
+    def gradient(
+        self,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree[ArrayT] | None = None,
+        rules: Rules | None = None,
+        reference: Tree[ArrayT] | None = None,
+    ) -> Gradient[ArrayT]:
+        """d score / d (attributed inputs), or d score / d (value at the inner site `at`).
+
+        With `value`, the activation at `at` is replaced by it, and differentiated there.
+
+        With `rules`, the backward pass obeys them at the operations between there and the score, those
+        of the score itself included. The score is what it is without rules.
+
+        With `reference`, the model also runs with the differentiated value replaced by it (axis 0 may
+        be 1, for a reference that all examples share), and rules see each operation of that pass as
+        `Application.reference`.
+
+        Raises:
+            UnknownNameError: no such site.
+            SiteError: the site's value is not a floating-point array with the examples on axis 0.
+        """
+
+    @abstractmethod
+    def operations(
+        self,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        """The operations between the attributed inputs (or the site) and the score (or, without one,
+        the outputs), in the order in which they are computed, as these rules would see them."""
+
+    def connection(
+        self, inputs: Inputs[ArrayT] | Tree[ArrayT], score: Score, *, at: str | None = None
+    ) -> Connection:
+        """Which ways derivatives can take from the attributed inputs (or the value at the site) to the
+        score. It is asked for where a gradient is zero throughout: it may take as long as a pass."""
+        raise NotImplementedError
+
+    def graph(
+        self, inputs: Inputs[ArrayT] | Tree[ArrayT], score: Score | None = None
+    ) -> Graph | None:
+        """The operations between all inputs and the score, the score's own included, or, without one,
+        the outputs, in the core's terms; its sites are named as `at=` takes them. None for a model
+        that does not tell: then what it computes is guessed from shapes."""
+        return None
+
+    @abstractmethod
+    def activation(self, inputs: Inputs[ArrayT] | Tree[ArrayT], at: str) -> ArrayT:
+        """The value at an inner site."""
+
+    @abstractmethod
+    def sites(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> tuple[Site, ...]:
+        """The inner sites, in the order in which they are computed, the examples on axis 0 each."""
+
+    def identity(self) -> Hashable:
+        """What the net is made of at the moment, its weights aside: equal while the user has not edited
+        it (see `backlight.memory.identity`). What is remembered about the net is remembered for this."""
+        return None
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What was found out about the net as it is."""
+        return Memory(self.identity)
+
+    @final
+    def recall(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
+        """The answer to a question about the net, made where it is not remembered of it as it is now."""
+        return self.memory.recall(what, key, make)
+
+    def detached(self, array: ArrayT) -> ArrayT:
+        """The array outside of any gradient computation of the user's own."""
+        return array
+
+    @abstractmethod
+    def owns(self, array: object) -> bool:
+        """Whether this is one of the framework's own arrays."""
+
+    @abstractmethod
+    def asarray(self, array: NDArray[np.generic], like: ArrayT | None = None) -> ArrayT:
+        """A native array from a NumPy one.
+
+        Floating-point numbers take the dtype and device of `like`, or of the model; integers and
+        booleans keep their dtype.
+        """
+
+    @abstractmethod
+    def to_numpy(self, array: ArrayT) -> NDArray[np.generic]:
+        """A NumPy array, on the host, from a native one, outside of any gradient."""
+
+    @abstractmethod
+    def is_floating(self, array: ArrayT) -> bool:
+        """Whether the array holds floating-point numbers, which can be differentiated."""
+
+    @final
+    def input_layout(self, shape: tuple[int, ...]) -> Layout | None:
+        """Where an input of this shape has its channels and its places; None if it has no space."""
+        return input_layout(shape, self.channels, self.declared_channels)
+
+    @final
+    def site(self, inputs: Inputs[ArrayT] | Tree[ArrayT], name: str) -> Site:
+        """The site of this name, or UnknownNameError with the nearest names."""
+        sites = {site.name: site for site in self.sites(inputs)}
+        if name not in sites:
+            raise UnknownNameError("site", name, sites)
+        return sites[name]
+
+    @final
+    def prepare(self, inputs: Inputs[ArrayT] | Tree[ArrayT], extra: Extra = ()) -> Inputs[ArrayT]:
+        """Inputs of native arrays from whatever the user gave.
+
+        Raises:
+            InputTypeError: an array of another framework, or no array at all.
+            InputError: attributed arrays without a common number of examples.
+        """
+        if extra is None or not isinstance(extra, (tuple, Mapping)):
+            raise InputTypeError(
+                f"extra must be a tuple, by position, or a mapping, by name; got a "
+                f"{type(extra).__name__}. For one argument write extra=(mask,)."
+            )
+        if isinstance(inputs, Inputs):
+            if inputs.native and not extra:
+                return inputs
+            given = inputs
+        else:
+            given = Inputs(inputs)
+        tree = map_leaves(self._native, given.attributed)
+        shapes = [shape_of(cast(Array, leaf)) for leaf in leaves(tree)]
+        counts = {shape[0] if shape else 0 for shape in shapes}
+        if len(counts) != 1 or 0 in counts:
+            raise InputError(
+                "Inputs need a batch axis first, with the same number of examples, at least 1, in "
+                f"each; got shapes {shapes}. For one example x, pass x[None]."
+            )
+        (count,) = counts
+        positional, keyword = (extra, {}) if isinstance(extra, tuple) else ((), extra)
+        return Inputs(
+            tree,
+            tuple(self._native_extra(value, count) for value in (*given.positional, *positional)),
+            {
+                name: self._native_extra(value, count)
+                for name, value in {**given.keyword, **keyword}.items()
+            },
+            native=True,
+        )
+
+    def _native(self, array: object) -> ArrayT:
+        if self.owns(array):
+            return self.detached(cast(ArrayT, array))
+        if isinstance(array, (np.ndarray, np.generic)):
+            return self.asarray(np.asarray(array))
+        raise InputTypeError(
+            f"This {self.framework} model was given a {type(array).__module__}.{type(array).__name__}; "
+            f"pass {self.framework} or NumPy arrays, or a tuple or dict of them."
+        )
+
+    def _native_extra(self, value: object, count: int) -> object:
+        if isinstance(value, PerExample):
+            return value
+        if isinstance(value, Shared):
+            return Shared(self._native_extra(value.value, -1))
+        array = self.asarray(value) if isinstance(value, np.ndarray) else value
+        if self.owns(array) and shape_of(array)[:1] == (count,):  # type: ignore[arg-type]
+            return PerExample(array)  # type: ignore[arg-type]
+        return array

@@ -1,0 +1,216 @@
+"""A model of a framework's net: the verbs as questions, which a backend answers."""
+
+from abc import abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast, final
+
+from backlight.errors import BacklightError, InputError, ModelError, SiteError
+from backlight.graph.dependence.cuts import Connection
+from backlight.memory.identity import identity_of
+from backlight.model.model import Gradient, Model, Options
+from backlight.rules.operations import Operation
+from backlight.rules.rules import NoRules, Rules
+from backlight.scores.scores import Score
+from backlight.values.arrays import Array, Channels, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs, specified
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Where and how a net is asked about: the arguments of `Model.gradient`, the score aside.
+
+    Attributes:
+        inputs: as `Model.prepare` gives them; with the value in them where no site is asked about.
+        at: the inner site; None for the inputs.
+        value: in place of the activation at the site.
+        rules: for the backward pass; None for the framework's own derivative, without a reference.
+        reference: in place of what is differentiated, in a pass of its own.
+    """
+
+    inputs: Inputs
+    at: str | None = None
+    value: Tree | None = None
+    rules: Rules | None = None
+    reference: Tree | None = None
+
+    def answer(
+        self,
+        score: Array,
+        gradients: Sequence[Array],
+        activation: Tree | None = None,
+        operations: tuple[Operation, ...] = (),
+        reference_score: Array | None = None,
+    ) -> Gradient:
+        """What a backward pass gave.
+
+        Args:
+            score, operations, reference_score: see `Gradient`.
+            gradients: one for each array of what was differentiated.
+            activation: what was differentiated, at a site.
+        """
+        value = self.inputs.attributed if self.at is None else cast(Tree, activation)
+        return Gradient(score, value, rebuild(value, gradients), operations, reference_score)
+
+
+@contextmanager
+def model_errors(out_of_memory: str) -> Iterator[None]:
+    """Errors of the framework, or of a model's own callbacks and derivatives, as ModelError; those of
+    memory, which say this, as they are."""
+    try:
+        yield
+    except BacklightError:
+        raise
+    except Exception as error:
+        if out_of_memory in str(error):
+            raise
+        raise ModelError(
+            f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        ) from error
+
+
+class NetModel(Model):
+    """The verbs for a net as a user gave it, the same for every framework: arguments are prepared
+    here, and a backend answers.
+
+    Args:
+        net: the user's.
+        options: what the user said about it.
+    """
+
+    def __init__(self, net: object, options: Options) -> None:
+        self.given = net
+        self.options = options
+
+    @property
+    def channels(self) -> Channels:  # type: ignore[override]
+        return self.options.channels or self._channels()
+
+    @final
+    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+        found, kind = self._outputs(self.prepare(inputs)), self.options.outputs
+        return found if kind is None else specified(found, kind)
+
+    @final
+    def score(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Array:
+        return self._score(self._question(inputs, at, value), score)
+
+    @final
+    def gradient(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
+    ) -> Gradient:
+        obeyed = NoRules() if rules is None and reference is not None else rules
+        return self._gradient(self._question(inputs, at, value, obeyed, reference), score)
+
+    @final
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        return self._operations(Question(self.prepare(inputs), at), score, rules or NoRules())
+
+    @final
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        return self._connection(Question(self.prepare(inputs), at), score)
+
+    def identity(self) -> Hashable:
+        return identity_of(self.given)
+
+    def _question(
+        self,
+        inputs: Inputs | Tree,
+        at: str | None,
+        value: Tree | None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
+    ) -> Question:
+        prepared = self.prepare(inputs)
+        if at is None and value is not None:
+            return Question(
+                prepared.with_attributed(map_leaves(self._native, value)),
+                rules=rules,
+                reference=reference,
+            )
+        return Question(prepared, at, value, rules, reference)
+
+    @final
+    def _point(self, asked: Question, shape: tuple[int, ...]) -> Array | None:
+        """The array that is given in place of the activation at a site, which has this shape; None
+        where none is."""
+        if asked.value is None:
+            return None
+        (point,) = map(self._native, leaves(asked.value))
+        if shape_of(point) != shape:
+            raise SiteError(
+                f"The value for the site {asked.at!r} must have shape {shape} for these inputs, got "
+                f"{shape_of(point)}."
+            )
+        return point
+
+    @final
+    def _starts(self, asked: Question, shapes: Sequence[tuple[int, ...]]) -> list[Array] | None:
+        """The arrays of the reference, for values of these shapes; None without one."""
+        if asked.reference is None:
+            return None
+        starts = list(map(self._native, leaves(asked.reference)))
+        given = list(map(shape_of, starts))
+        fits = len(given) == len(shapes) and all(
+            one[1:] == shape[1:] and one[:1] in ((1,), shape[:1])
+            for one, shape in zip(given, shapes, strict=True)
+        )
+        if not fits:
+            raise InputError(
+                f"A reference is shaped like the value, {[*shapes]}, or has length 1 on axis 0; got "
+                f"{given}."
+            )
+        return starts
+
+    @abstractmethod
+    def _channels(self) -> Channels:
+        """Where the net shows that it has channels, or else where the framework has them."""
+
+    @abstractmethod
+    def _outputs(self, inputs: Inputs) -> Outputs:
+        """See `outputs`, for prepared inputs; kinds are as the net shows them."""
+
+    @abstractmethod
+    def _score(self, asked: Question, score: Score) -> Array:
+        """See `score`."""
+
+    @abstractmethod
+    def _gradient(self, asked: Question, score: Score) -> Gradient:
+        """See `gradient`."""
+
+    @abstractmethod
+    def _operations(
+        self, asked: Question, score: Score | None, rules: Rules
+    ) -> tuple[Operation, ...]:
+        """See `operations`."""
+
+    @abstractmethod
+    def _connection(self, asked: Question, score: Score) -> Connection:
+        """See `connection`."""

@@ -1,0 +1,51 @@
+"""What a plugin may implement. Each hook is a function of this name in the plugin's module, marked
+with `@backlight.hookimpl`; it may take any subset of the arguments."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from backlight.attribution.attribution import Attribution
+    from backlight.explaining.method import Method
+    from backlight.model.model import Model, Options
+    from backlight.values.examples import Examples
+
+hookspec = pluggy.HookspecMarker("backlight")
+hookimpl = pluggy.HookimplMarker("backlight")
+
+
+@hookspec(firstresult=True)
+def backlight_wrap(
+    net: object, inputs: object, framework: str | None, options: "Options"
+) -> "Model | None":
+    """Wrap `net` if it belongs to this backend; tell by its type, by its inputs' or by `framework`."""
+
+
+@hookspec
+def backlight_methods() -> "Mapping[str, Callable[..., Method]]":  # type: ignore[empty-body]
+    """Techniques by name: classes, or functions that make one from hyper-parameters."""
+
+
+@hookspec(firstresult=True)
+def backlight_load_model(path: Path) -> object | None:
+    """Load a model from a file or folder of a format that this plugin knows, or return None."""
+
+
+@hookspec(firstresult=True)
+def backlight_load_examples(path: Path) -> "Examples | None":
+    """Load labelled examples from a file or folder that this plugin knows, or return None."""
+
+
+@hookspec(firstresult=True)
+def backlight_render(attribution: "Attribution") -> str | None:
+    """Draw an attribution as a piece of self-contained HTML, or return None."""
+
+
+@hookspec
+def backlight_commands(app: "typer.Typer") -> None:
+    """Add commands to the command line."""

@@ -1,0 +1,1 @@
+"""Scores: the number per example that is explained."""

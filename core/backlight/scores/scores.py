@@ -1,0 +1,311 @@
+"""Scores: the number per example that is explained.
+
+A score is a recipe (what to compute from the model's outputs) and operands (which class, per
+example). Backends compile the recipe once and pass the operands as arrays, so another class costs
+no new compilation; techniques never see the difference.
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from types import EllipsisType
+from typing import Any, TypeAlias, cast, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backlight.errors import BacklightError, TargetError
+from backlight.memory.memory import version_of
+from backlight.values.arrays import AnyArray, Array, Arrays
+from backlight.values.outputs import (
+    Outputs,
+    OutputSpec,
+    Path,
+    array_at,
+    describe,
+    follow,
+    located,
+    paths,
+    single,
+    specified,
+)
+
+Classes: TypeAlias = int | Sequence[int] | NDArray[np.integer]
+ElementIndex: TypeAlias = int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]
+
+
+class Score(ABC):
+    """One number per example, computed from the model's outputs or from an inner site's value."""
+
+    @property
+    def site(self) -> str | None:
+        """The inner site whose value is scored; None for the model's outputs."""
+        return None
+
+    @property
+    @abstractmethod
+    def recipe(self) -> Hashable:
+        """What needs compiling anew when it changes: everything but the operands."""
+
+    @abstractmethod
+    def bind(self, outputs: Outputs, count: int) -> "Score":
+        """This score for `count` examples of a model with such outputs.
+
+        Raises TargetError if the outputs have no such class or element.
+        """
+
+    @abstractmethod
+    def operands(self) -> tuple[NDArray[np.generic], ...]:
+        """Arrays of numbers with one row per example, shapes (N, ...). Only of a bound score."""
+
+    @abstractmethod
+    def take(self, rows: NDArray[np.int64]) -> "Score":
+        """The same score for these examples of the batch. Only of a bound score."""
+
+    @abstractmethod
+    def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
+        """The score, shape (N,), from native outputs and native operands; differentiable.
+
+        It may run under a tracer, and for operands other than `self.operands()`.
+        """
+
+    @property
+    def classes(self) -> NDArray[np.int64] | None:
+        """The class explained for each example, shape (N,), where the score has one."""
+        return None
+
+    @property
+    def rivals(self) -> NDArray[np.int64] | None:
+        """The class that each is held against, shape (N,), in a contrast."""
+        return None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Output(Score):
+    """An element, a channel or a region of an output of any shape; what is left is summed.
+
+    Args:
+        path: where the array is among several outputs: a key (the net's own name of the output), a
+            field, a position (JAX sorts the keys of a dict), or a tuple of them.
+        index: indexes the axes after the batch: an integer, a slice, `...` or a tuple of them. The
+            axes that remain are summed: `Output("out", index=(3,))` of a (N, classes, H, W)
+            segmentation is the evidence for class 3 in the whole picture,
+            `Output("out", index=(3, 10, 12))` that at one pixel.
+    """
+
+    path: Path = None
+    index: ElementIndex = ()
+    rows: int | None = field(default=None, repr=False)
+
+    @property
+    def recipe(self) -> Hashable:
+        return (Output, self.path, shape_of_index(self.index))
+
+    def bind(self, outputs: Outputs, count: int) -> "Output":
+        path = located(outputs, self.path)
+        check_index(self.index, single(outputs, path).shape, "output")
+        return replace(self, path=path, rows=count)
+
+    def operands(self) -> tuple[NDArray[np.int64], ...]:
+        return index_operands(self.index, self.rows)
+
+    def take(self, rows: NDArray[np.int64]) -> "Output":
+        return replace(self, rows=len(rows))
+
+    def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
+        return pick(array_at(outputs, self.path), self.index, operands, arrays)
+
+    def __repr__(self) -> str:
+        parts = [] if self.path is None else [repr(self.path)]
+        parts += (
+            [] if isinstance(self.index, tuple) and not self.index else [f"index={self.index!r}"]
+        )
+        return f"Output({', '.join(parts)})"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Neuron(Score):
+    """The value of a unit, a channel or a region inside the model; what is left is summed.
+
+    Args:
+        at: an inner site, as named by `model.sites(x)`.
+        index: as in `Output`: axes after the batch, in the site's own order of axes.
+    """
+
+    at: str
+    index: ElementIndex = ()
+    rows: int | None = field(default=None, repr=False)
+
+    @property
+    def site(self) -> str:
+        return self.at
+
+    @property
+    def recipe(self) -> Hashable:
+        return (Neuron, self.at, shape_of_index(self.index))
+
+    def bind(self, outputs: Outputs, count: int) -> "Neuron":
+        """Here `outputs` is the specification of the site's value."""
+        check_index(self.index, single(outputs, None).shape, f"site {self.at!r}")
+        return replace(self, rows=count)
+
+    def operands(self) -> tuple[NDArray[np.int64], ...]:
+        return index_operands(self.index, self.rows)
+
+    def take(self, rows: NDArray[np.int64]) -> "Neuron":
+        return replace(self, rows=len(rows))
+
+    def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
+        return pick(array_at(outputs, None), self.index, operands, arrays)
+
+
+@final
+class Function(Score):
+    """A score of the user's own: `(outputs, arrays, *operands) -> (N,)`, each row from its own example.
+
+    The batch is cut and repeated on the way, so the function sees any rows of it: what belongs to each
+    example, such as labels or masks, is given as an operand, and comes with the same rows. What all
+    examples share the function may close over.
+
+    The function is compiled once per function object on the frameworks that compile, and anew when
+    what it reads has changed, so pass the same object again rather than a new lambda, and other numbers
+    as operands.
+
+    Args:
+        function: of the model's outputs, array functions, and the operands' rows; it is traced on the
+            frameworks that compile.
+        operands: arrays of numbers with one row per example, shapes (N, ...), NumPy's or the
+            framework's own. Floating-point numbers of NumPy's take the model's dtype.
+    """
+
+    def __init__(
+        self, function: Callable[..., Array | AnyArray], *operands: ArrayLike | AnyArray
+    ) -> None:
+        self.function = function
+        self.given = cast(tuple[ArrayLike, ...], operands)
+
+    @property
+    def recipe(self) -> Hashable:
+        forms = [np.asarray(one) for one in self.given]
+        version = version_of(self.function)
+        return (Function, version, *((one.shape[1:], one.dtype.str) for one in forms))
+
+    def bind(self, outputs: Outputs, count: int) -> "Function":
+        operands = [np.asarray(one) for one in self.given]
+        for one in operands:
+            if one.shape[:1] != (count,) or one.dtype.kind in "OSUmM":
+                raise TargetError(
+                    f"An operand of {self!r} must be numbers with one row for each of the {count} "
+                    f"examples, shape ({count}, ...); got {one.dtype} of shape {one.shape}. What all "
+                    "examples share the function may close over."
+                )
+        return Function(self.function, *operands)
+
+    def operands(self) -> tuple[NDArray[np.generic], ...]:
+        return tuple(np.asarray(one) for one in self.given)
+
+    def take(self, rows: NDArray[np.int64]) -> "Function":
+        return Function(self.function, *(one[rows] for one in self.operands()))
+
+    def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
+        try:
+            found = self.function(outputs, arrays, *operands)
+        except (BacklightError, MemoryError):
+            raise
+        except Exception as error:  # the user's own code may fail in any way
+            raise TargetError(
+                f"{self!r} raised {type(error).__name__} for outputs {describe(specified(outputs))}: "
+                f"{str(error).rstrip('. ')}. {ONE_EACH}"
+            ) from error
+        self._check(found, outputs)
+        return cast(Array, found)
+
+    def _check(self, found: object, outputs: object) -> None:
+        """One number per example, as far as shapes are known while the function is traced."""
+        shape: Any = getattr(found, "shape", None)
+        if shape is not None and getattr(shape, "rank", 0) is None:  # TensorFlow's word for unknown
+            return
+        given = specified(outputs)
+        counts = {cast(OutputSpec, follow(given, path)).shape[:1] for path in paths(given)}
+        one_each = shape is not None and len(shape) == 1
+        if one_each and (not counts or counts & {tuple(shape), (None,)} or None in tuple(shape)):
+            return
+        gave = f"a {type(found).__name__}" if shape is None else f"shape {tuple(shape)}"
+        raise TargetError(f"{self!r} gave {gave} for outputs {describe(given)}. {ONE_EACH}")
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", None) or repr(self.function)
+        shapes = [str(np.shape(one)) for one in self.given]
+        return f"Function({', '.join([name, *shapes])})"
+
+
+ONE_EACH = (
+    "A target function gives one number per example, shape (N,), for whichever rows of the batch it is "
+    "shown. What belongs to each example, such as labels or masks, is passed as "
+    "Function(f, labels, masks), and comes with the same rows as f(outputs, arrays, labels, masks)."
+)
+
+
+def entries(index: ElementIndex) -> tuple[int | slice | EllipsisType, ...]:
+    """The entries of an index, NumPy's integers made plain ones."""
+    given = index if isinstance(index, tuple) else (index,)
+    for one in given:
+        if not isinstance(one, (slice, EllipsisType)) and not hasattr(one, "__index__"):
+            raise TargetError(
+                f"An index is made of integers, slices and `...`, got {one!r} in {index!r}."
+            )
+    return tuple(
+        one if isinstance(one, (slice, EllipsisType)) else operator.index(one) for one in given
+    )
+
+
+def shape_of_index(index: ElementIndex) -> Hashable:
+    """An index without its integers: they travel as operands."""
+    return tuple("integer" if isinstance(entry, int) else repr(entry) for entry in entries(index))
+
+
+def index_operands(index: ElementIndex, rows: int | None) -> tuple[NDArray[np.int64], ...]:
+    integers = [entry for entry in entries(index) if isinstance(entry, int)]
+    return tuple(np.full(rows or 1, integer, dtype=np.int64) for integer in integers)
+
+
+def full_index(index: ElementIndex, axes: int) -> list[int | slice]:
+    """An index with one entry for each of the axes after the batch, `...` spelled out."""
+    given = list(entries(index))
+    if Ellipsis in given:
+        at = given.index(Ellipsis)
+        given[at : at + 1] = [slice(None)] * (axes - len(given) + 1)
+    given += [slice(None)] * (axes - len(given))
+    return [entry for entry in given if not isinstance(entry, EllipsisType)]
+
+
+def check_index(index: ElementIndex, shape: tuple[int, ...], what: str) -> None:
+    lengths = shape[1:]
+    given = full_index(index, len(lengths))
+    fits = len(given) == len(lengths) and all(
+        0 <= entry < length
+        if isinstance(entry, int)
+        else (entry.step or 1) > 0 and len(range(*entry.indices(length))) > 0
+        for entry, length in zip(given, lengths, strict=True)
+    )
+    if not fits:
+        raise TargetError(
+            f"Index {index!r} does not fit the {what} of shape {shape}: it addresses the axes after "
+            "the batch, each integer at least 0 and below the axis's length, each slice forwards and "
+            "not empty."
+        )
+
+
+def pick(value: Array, index: ElementIndex, operands: Sequence[Array], arrays: Arrays) -> Array:
+    """`value[:, *index]` summed over what is left, integers taken from the operands: shape (N,)."""
+    integers = iter(operands)
+    for axis, entry in enumerate(full_index(index, value.ndim - 1), start=1):
+        if isinstance(entry, int):
+            # Every row of an operand is the same here; a length-1 take keeps the axis in its place.
+            value = arrays.take(value, next(integers)[:1], axis=axis)
+        elif entry != slice(None):
+            value = value[(*(slice(None),) * axis, entry, ...)]
+    return value if value.ndim == 1 else arrays.sum(value, axis=tuple(range(1, value.ndim)))

@@ -1,0 +1,1 @@
+"""Arrays of any framework, and what holds them: inputs, outputs, baselines, examples."""

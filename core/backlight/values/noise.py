@@ -1,0 +1,37 @@
+"""Random numbers from a seed: drawn on the host, so that every framework sees the same ones.
+
+Each draw is addressed by (seed, sample, leaf) and never by the example, so that a result changes
+neither with the chunks a batch is cut into nor with an example's batch-mates.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.values.arrays import Channels
+
+# Keys that differ only in zeros at the end are one stream to NumPy: each purpose ends its own.
+NORMAL, UNIFORM, CHOICE = 1, 2, 3
+
+
+def normal(
+    seed: int, sample: int, leaf: int, shape: tuple[int, ...], channels: Channels = "last"
+) -> NDArray[np.float64]:
+    """Standard normal noise of `shape` (one example, no batch axis) for one sample of one leaf.
+
+    It is drawn with the channels last and moved to where `shape` has them, so that a picture gets the
+    same noise on a framework that has them first.
+    """
+    generator = np.random.default_rng([seed, sample, leaf, NORMAL])
+    if channels == "first":
+        return np.moveaxis(generator.standard_normal((*shape[1:], shape[0])), -1, 0)
+    return generator.standard_normal(shape)
+
+
+def uniform(seed: int, sample: int) -> float:
+    """One number in [0, 1) for one sample."""
+    return float(np.random.default_rng([seed, sample, 0, UNIFORM]).random())
+
+
+def choice(seed: int, sample: int, count: int) -> int:
+    """One of `count` things, all equally likely, for one sample."""
+    return int(np.random.default_rng([seed, sample, 0, CHOICE]).integers(count))

@@ -1,0 +1,1 @@
+"""Class activation maps: what a feature map says, and the maps made of it."""

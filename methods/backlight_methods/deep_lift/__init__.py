@@ -1,0 +1,1 @@
+"""DeepLIFT: differences from a baseline, operation by operation."""

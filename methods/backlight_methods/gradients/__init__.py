@@ -1,0 +1,1 @@
+"""Techniques that read gradients with respect to the input."""

@@ -1,0 +1,24 @@
+"""Input x gradient: x * d score / d x.
+
+Shrikumar, Greenside, Shcherbina, Kundaje, "Not Just a Black Box" (2016), section 2.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+from backlight import Evidence, Method, Objective
+from backlight.values.tree import map_leaves
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class InputXGradient(Method):
+    """The input times the gradient of the score: the score's first-order change when x goes to 0.
+
+    Law: for a model linear in x and without bias, the values sum to the score.
+    Cost: one forward and one backward pass.
+    """
+
+    def attribute(self, objective: Objective) -> Evidence:
+        found = objective.gradient()
+        return Evidence(map_leaves(lambda x, g: x * g, found.value, found.gradient), found.score)

@@ -1,0 +1,254 @@
+"""Integrated gradients: (x - x') * integral over a in [0, 1] of d score(x' + a (x - x')) / d x.
+
+Sundararajan, Taly, Yan, "Axiomatic Attribution for Deep Networks" (2017), equation 1; several
+baselines x' are averaged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from backlight import Evidence, Method, Objective
+from backlight.errors import is_one_of, is_real, is_whole, require
+from backlight.values.arrays import Array, shape_of
+from backlight.values.baselines import Baseline, require_baseline
+from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight_methods.gradients.quadrature import (
+    CLOSED,
+    NODES,
+    Numbers,
+    Rule,
+    error_weights,
+    estimated,
+    refined,
+)
+from backlight_methods.per_example import chooser, named, norms, relative, replace_rows
+
+BEYOND = 10.0
+"""By how many times the values' estimated error a gap is not the integral's."""
+
+JUMPS = (
+    "More steps would not help, as the gap is much larger than the integral's error: the score jumps on "
+    "the way, or part of it lets no gradient pass. Compare with another baseline, or with occlusion."
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class IntegratedGradients(Method):
+    """The gradient averaged over the straight path from a baseline, times the way.
+
+    Args:
+        steps: gradients per example (and baseline), at least 1; 2 for the trapezoid. The paper finds
+            20 to 300 enough.
+        rule: how the integral is approximated; "gauss_legendre" where nothing is said. With
+            `tolerance` it must be one whose steps can be reused, and is "trapezoid" by default. Where
+            the gradient is not finite at an end of the path (a square root of 0), rules with a node
+            there give way to "midpoint", with a warning.
+        baseline: a number, an array, one for each example, or `Several`.
+        tolerance: adds steps, for the examples that need them, until of each the estimated `error` and
+            the relative gap, |sum - (score - baseline score)| / |score - baseline score|, are both at
+            most this.
+        maximum_steps: where `tolerance` gives up, with a warning.
+
+    Law: the values of an example sum to score - baseline score, up to the gap that is reported
+        (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
+        input may be too little at another. `error` estimates that, from the same gradients: on nets
+        with rectifiers it falls like 1 / steps whatever the rule. On smooth nets Gauss-Legendre may be
+        much better than it says.
+    Cost: `steps` forward and backward passes per baseline, and a forward pass for each end. A
+        tolerance doubles the steps (triples, with "midpoint"), computing only the new ones.
+    """
+
+    steps: int = 50
+    rule: Rule | None = None
+    baseline: Baseline = 0.0
+    tolerance: float | None = None
+    maximum_steps: int = 3200
+
+    def __post_init__(self) -> None:
+        known = self.rule is None or is_one_of(self.rule, NODES)
+        require(known, self, "rule", f"one of {', '.join(map(repr, NODES))}")
+        least = 2 if self.used_rule == "trapezoid" else 1
+        whole = is_whole(self.steps) and self.steps >= least
+        require(whole, self, "steps", f"at least {least}")
+        limit = is_whole(self.maximum_steps) and self.maximum_steps >= 1
+        require(limit, self, "maximum_steps", "at least 1")
+        require_baseline(self)
+        if self.tolerance is not None:
+            positive = is_real(self.tolerance) and self.tolerance > 0
+            require(positive, self, "tolerance", "greater than 0")
+            nested = self.rule != "gauss_legendre"
+            require(nested, self, "rule", "other than 'gauss_legendre' with a tolerance")
+            most = self.maximum_steps >= self.steps
+            require(most, self, "maximum_steps", f"at least steps, {self.steps}")
+
+    @property
+    def used_rule(self) -> Rule:
+        return self.rule or ("gauss_legendre" if self.tolerance is None else "trapezoid")
+
+    def attribute(self, objective: Objective) -> Evidence:
+        references = objective.references(self.baseline)
+        share = np.full(len(references), 1 / len(references))
+        score, start = objective.score(), mean_score(objective, references, share)
+        change = objective.model.to_numpy(score - start).astype(np.float64)
+        found = self._integral(objective, change, self.used_rule)
+        known = self.steps > 1 or self.tolerance is not None
+        gap = absolute_gap(objective, found.values, change)
+        with np.errstate(invalid="ignore"):  # an infinite error of values that are 0
+            off = found.error * norms(objective, found.values)
+        jumps = known and bool((gap > BEYOND * off).any())
+        more = "steps, or name a tolerance=" if self.tolerance is None else "maximum_steps"
+        return Evidence(
+            found.values,
+            score,
+            start,
+            error=found.error if known else None,
+            advice=JUMPS if jumps else f"Raise {more}, or compare with another baseline.",
+            warnings=found.warnings,
+        )
+
+    def _integral(self, objective: Objective, change: Numbers, rule: Rule) -> "Integral":
+        """The values by this rule, to the tolerance if there is one."""
+        intervals = self.steps - 1 if rule == "trapezoid" else self.steps
+        values, spread = self._sums(objective, rule, intervals, *NODES[rule](self.steps))
+        size = norms(objective, values)
+        error, notes = relative(spread, size, objective), list[str]()
+        ends = np.flatnonzero(~np.isfinite(size)) if rule in CLOSED else np.arange(0)
+        if len(ends):
+            notes.append(
+                f"The gradient is not finite at an end of the path of {named(objective, ends)}, where "
+                f"the {rule} rule has a node: midpoints are used instead."
+            )
+            inner = self._integral(objective.take(ends), change[ends], "midpoint")
+            values = replace_rows(objective, values, inner.values, ends)
+            error[ends] = inner.error
+            notes += inner.warnings
+        while self.tolerance is not None:
+            gap = relative_gap(objective, values, change)
+            met = (gap <= self.tolerance) & (error <= self.tolerance)  # NaN is not
+            far = ~met
+            pending = np.setdiff1d(np.flatnonzero(far), ends)
+            nodes, kept, finer = refined(rule, intervals)
+            if not len(pending):
+                break
+            if finer > self.maximum_steps:
+                notes.append(
+                    f"{self.maximum_steps} steps did not bring relative_gap and error of "
+                    f"{named(objective, pending)} to {self.tolerance:g}: the relative gap is up to "
+                    f"{gap[pending].max():.2g}, the estimated error of the values up to "
+                    f"{error[pending].max():.2g}. Raise maximum_steps or tolerance."
+                )
+                break
+            part, chosen = objective.take(pending), chooser(objective, pending)
+            even = np.full(len(nodes), 1 / len(nodes))
+            more, spread = self._sums(part, rule, finer, nodes, even)
+            better = map_leaves(
+                lambda old, new: kept * old + (1 - kept) * new,  # noqa: B023
+                map_leaves(chosen, values),
+                more,
+            )
+            if rule in CLOSED:
+                # The new nodes are inner ones: what the nodes at the ends do, whose share halves with the
+                # intervals, shows in how far the values moved.
+                moved = map_leaves(lambda old, new: new - old, map_leaves(chosen, values), better)
+                spread = np.maximum(spread, norms(part, moved))
+            values = replace_rows(objective, values, better, pending)
+            error[pending] = relative(spread, norms(part, better), part)
+            intervals = finer
+        return Integral(values, error, tuple(notes))
+
+    def _sums(
+        self, objective: Objective, rule: Rule, intervals: int, nodes: Numbers, weights: Numbers
+    ) -> tuple[Tree, Numbers]:
+        """The values by these nodes, and the size (N,) of the error of a rule that has them."""
+        rows = np.vstack([weights, error_weights(rule, nodes, intervals)])
+        sums = path_sums(objective, objective.references(self.baseline), nodes, rows)
+        parts = [map_leaves(lambda leaf: leaf[row, ...], sums) for row in range(len(rows))]  # noqa: B023
+        sizes = [norms(objective, part) for part in parts[1:]]
+        return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
+
+
+@final
+@dataclass(frozen=True)
+class Integral:
+    """Values (N, ...), their estimated relative error (N,), and what to tell the user."""
+
+    values: Tree
+    error: Numbers
+    warnings: tuple[str, ...] = ()
+
+
+def path_sums(
+    objective: Objective, references: Sequence[Tree], nodes: Numbers, weights: Numbers
+) -> Tree:
+    """For each row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x - b)), the
+    mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
+    arrays, steps = objective.arrays, len(nodes)
+    shares = weights / len(references)
+
+    def part(chunk: range) -> Tree:
+        starts = objective.stacked([references[sample // steps] for sample in chunk])
+        step = np.array(chunk) % steps
+        way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
+        points = map_leaves(
+            lambda b, w: b + objective.column(nodes[step], like=w[0, ...]) * w, starts, way
+        )
+        gradient = objective.gradient(points).gradient
+
+        def weighted(w: Array, g: Array) -> Array:
+            term = w * g
+            column = objective.column(shares[0, step], like=term[0, ...])
+            first = arrays.sum(column * term, axis=0)
+            # The others in one product: where a device rounds its operands, it does not matter to them.
+            others = objective.model.asarray(shares[1:, step], like=term)
+            sums = others @ arrays.reshape(term, (len(chunk), -1))
+            more = arrays.reshape(sums, (len(shares) - 1, *shape_of(first)))
+            return arrays.concat([first[None, ...], more], axis=0)
+
+        return map_leaves(weighted, way, gradient)
+
+    return objective.summed(len(references) * steps, part)
+
+
+def mean_score(objective: Objective, references: Sequence[Tree], shares: Numbers) -> Array:
+    """The scores of the references, each times its share, summed: shape (N,)."""
+    arrays = objective.arrays
+
+    def part(chunk: range) -> Tree:
+        starts = objective.stacked([references[number] for number in chunk])
+        points = map_leaves(
+            lambda b, x: arrays.broadcast_to(b, (len(chunk), *shape_of(x))), starts, objective.value
+        )
+        scores = objective.score(points)
+        share = shares[chunk.start : chunk.stop]
+        return arrays.sum(objective.column(share, like=scores[0, ...]) * scores, axis=0)
+
+    (total,) = leaves(objective.summed(len(references), part))
+    return total
+
+
+def mean(arrays: Sequence[Array]) -> Array:
+    """The mean, added up in halves, so that of a thousand arrays no digits are lost."""
+
+    def total(ones: Sequence[Array]) -> Array:
+        half = len(ones) // 2
+        return total(ones[:half]) + total(ones[half:]) if half else ones[0]
+
+    return total(arrays) / len(arrays) if len(arrays) > 1 else arrays[0]
+
+
+def absolute_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
+    """|sum of values - change| of each example."""
+    total = objective.model.to_numpy(sum_per_example(values, objective.arrays))
+    with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
+        return np.asarray(np.abs(total.astype(np.float64) - change))
+
+
+def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
+    """|sum of values - change| / |change| of each example; 0 where both are 0."""
+    gap, size = absolute_gap(objective, values, change), np.abs(change)
+    with np.errstate(invalid="ignore"):
+        return np.divide(gap, size, out=np.where(gap > 0, np.inf, 0.0), where=size > 0)

@@ -1,0 +1,72 @@
+"""Mean and spread of samples that come in chunks, and how far off the mean is likely to be."""
+
+from dataclasses import dataclass
+from math import pi, sqrt
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Objective
+from backlight.values.arrays import shape_of
+from backlight.values.tree import Tree, map_leaves, sum_per_example
+from backlight_methods.per_example import norms, relative
+
+
+@final
+@dataclass(frozen=True)
+class Samples:
+    """What is known of the samples seen so far.
+
+    Attributes:
+        objective: whose values they are.
+        mean: of each value, shape (N, ...).
+        spread: sum of squared deviations of each value from its mean, shape (N, ...).
+        sums: the sum of each sample's values, float64, shape (count, N).
+    """
+
+    objective: Objective
+    mean: Tree
+    spread: Tree
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, objective: Objective, values: Tree) -> Self:
+        """Of one chunk, shape (count, N, ...)."""
+        arrays = objective.arrays
+        mean = map_leaves(lambda leaf: arrays.mean(leaf, axis=0), values)
+        spread = map_leaves(
+            lambda leaf, m: arrays.sum((leaf - m[None, ...]) ** 2, axis=0), values, mean
+        )
+        flat = map_leaves(lambda leaf: arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), values)
+        sums = objective.model.to_numpy(sum_per_example(flat, arrays)).astype(np.float64)
+        return cls(objective, mean, spread, sums.reshape(-1, objective.count))
+
+    def joined(self, more: Self) -> Self:
+        """With those of another chunk.
+
+        Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
+        (1979): no difference of large sums, so that float32 keeps its digits.
+        """
+        share = len(more.sums) / (len(self.sums) + len(more.sums))
+        step = map_leaves(lambda a, b: b - a, self.mean, more.mean)
+        mean = map_leaves(lambda m, d: m + d * share, self.mean, step)
+        spread = map_leaves(
+            lambda s, n, d: s + n + d * d * (len(self.sums) * share), self.spread, more.spread, step
+        )
+        return type(self)(self.objective, mean, spread, np.concatenate([self.sums, more.sums]))
+
+    def standard_error(self) -> NDArray[np.float64] | None:
+        """Of the sum of each example's mean values, shape (N,); None of a single sample."""
+        count = len(self.sums)
+        return self.sums.std(axis=0, ddof=1) / sqrt(count) if count > 1 else None
+
+    def error(self) -> NDArray[np.float64] | None:
+        """The expected relative L1 error of each example's mean values, shape (N,); None of a single
+        sample. The mean of |e| is sqrt(2 / pi) standard errors where e is normal."""
+        count = len(self.sums)
+        if count < 2:
+            return None
+        deviation = norms(self.objective, map_leaves(self.objective.arrays.sqrt, self.spread))
+        off = deviation * sqrt(2 / pi / count / (count - 1))
+        return relative(off, norms(self.objective, self.mean), self.objective)

@@ -1,0 +1,1 @@
+"""Techniques that change the input and look at the score."""
