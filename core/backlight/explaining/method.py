@@ -185,7 +185,7 @@ class Method(ByValue, ABC):
             wrapped, inputs, score, at, batch_size, np.arange(inputs.count), inputs.count
         )
         structure = whole.structure
-        whole = replace(whole, whole=structure is not None and bool(structure.mixing))
+        whole = replace(whole, whole=structure is not None and structure.needs_whole_batch)
         if at is None and self.spatial:
             whole = whole.at_site(last_feature_map(whole.take(blocks[0])))
         objection = self.objection(whole.take(blocks[0]))
