@@ -137,7 +137,7 @@ class NetStructure:
         """What deserves a second look in any attribution of this many examples."""
         found = []
         if self.mixing and count > 1:
-            may = " may" if set(self.axes.mixing) <= set(self.axes.read_out) else ""
+            may = " may" if self._needed & {*self.axes.mixing} <= {*self.axes.read_out} else ""
             found.append(
                 f"Rows of the batch{may} look at each other, at {listed(self.mixing)}: values depend on "
                 "batch-mates, and each row's have what it does to the scores of others. The batch was "
