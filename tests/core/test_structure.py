@@ -23,6 +23,7 @@ class Captured(ReferenceModel):
     fails: type[Exception] = ModelError
 
     def graph(self, inputs: Any, score: Any = None) -> Any:
+        self.seen = np.asarray(self.prepare(inputs).attributed)
         count = self.prepare(inputs).count
         if count not in self.takes:
             raise self.fails(f"not for {count}")
@@ -46,6 +47,18 @@ def test_two_examples_are_captured() -> None:
         found = looked(captured((2,)), count)
         assert isinstance(found, NetStructure)
         assert found.axes.count == 2
+
+
+def test_two_different_examples_are_captured_where_there_are_two() -> None:
+    model = captured((2,))
+    looked(model, 4)
+    assert model.seen.shape[0] == 4  # looked at for numbers that depend on how many rows there are
+    np.testing.assert_array_equal(model.seen, PICTURES)
+    model.takes = (2, 3)
+    rows: list[np.ndarray] = []
+    model.graph = lambda inputs, score=None: rows.append(np.asarray(inputs.attributed))  # type: ignore[method-assign]
+    net_structure(model, model.prepare(PICTURES[:2, :, :2]), None)
+    np.testing.assert_array_equal(rows[0], PICTURES[:2, :, :2])
 
 
 def test_all_examples_are_captured_where_the_net_takes_no_other_number() -> None:
