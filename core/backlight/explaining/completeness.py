@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import final
 
 import numpy as np
@@ -52,7 +53,7 @@ def rounding(sums: Sums) -> NDArray[np.float64]:
     """How far each example's values may be off by rounding alone: errors of n operations that know
     nothing of each other add up to sqrt(n) times that of one (Higham, Mary, "A new approach to
     probabilistic rounding error analysis", 2019)."""
-    return ROUNDING * np.sqrt(sums.operations) * sums.precision * (sums.size + sums.scores)
+    return ROUNDING * sqrt(sums.operations) * sums.precision * (sums.size + sums.scores)
 
 
 def incomplete(sums: Sums) -> NDArray[np.bool_]:
