@@ -111,7 +111,7 @@ def prepare(
     names = checked_names(class_names, score.classes)
     objective = Objective(wrapped, inputs, score, at, rows, np.arange(inputs.count), inputs.count)
     structure = objective.structure
-    objective = replace(objective, whole=structure is not None and bool(structure.mixing))
+    objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
     chosen = at is None and spatial
     if chosen:
         objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
