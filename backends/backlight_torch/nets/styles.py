@@ -59,11 +59,10 @@ class Net(ABC):
 
     @contextmanager
     def seen(self, visitor: Visitor) -> Iterator[None]:
-        """Show a visitor what modules give, and functions if it wants that."""
+        """Show a visitor what modules and functions give."""
         places = visitor.places
-        functions = visitor.functions if places is None else any(map(is_call, places))
         with ExitStack() as stack:
-            if functions:
+            if places is None or any(map(is_call, places)):
                 within = stack.enter_context(self.named())
                 stack.enter_context(Calls(visitor, within))
             stack.enter_context(self.visited(visitor))
