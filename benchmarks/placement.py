@@ -29,7 +29,7 @@ from backlight_methods import GradCAM, Occlusion
 
 torch.set_num_threads(1)
 EXAMPLES, RESAMPLES, EPOCHS = 8, 10_000, 15
-WAYS = ("bilinear", "placed")
+WAYS = ("bilinear", "receptive_field")
 """What `GradCAM.upsample` may be; the first lays edges on edges, the others are compared with it."""
 
 NETS: dict[str, tuple[str, int, dict[str, object]]] = {

@@ -14,7 +14,7 @@ import array_api_strict as strict
 import numpy as np
 
 from backlight.rules.operations import LINEAR, UNARY, Kind, Operation
-from backlight.rules.rules import Application, Rules
+from backlight.rules.rules import AppliedOperation, Rules
 from backlight.testing import reference
 from backlight.values.arrays import Arrays
 
@@ -537,13 +537,13 @@ arrays = cast(
 
 
 @dataclass(eq=False)
-class Applied(Application):
+class Applied(AppliedOperation):
     """A step as rules see it: array-api-strict arrays only."""
 
     step: Step
     operation: Operation
-    reference: "Application | None" = None
-    parts: "tuple[Application, ...]" = ()
+    reference: "AppliedOperation | None" = None
+    parts: "tuple[AppliedOperation, ...]" = ()
     arrays = cast(Arrays, strict)
 
     @property

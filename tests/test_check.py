@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlight import Evidence, Examples, Kind, Method, Objective, Operation, Rules
+from backlight import Examples, Kind, Method, Objective, Operation, Result, Rules
 from backlight.command_line import main
 from backlight.errors import CoverageError, InputError, InputTypeError
 from backlight.values.outputs import OutputSpec
@@ -225,7 +225,7 @@ class Demanding(Method):
 
     wanted: int
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         raise NotImplementedError
 
 
@@ -238,8 +238,8 @@ class OfAttention(Method):
             return None
         return "This model has no attention; use 'saliency' on it."
 
-    def attribute(self, objective: Objective) -> Evidence:
-        return Evidence(objective.inputs.attributed)
+    def attribute(self, objective: Objective) -> Result:
+        return Result(objective.inputs.attributed)
 
 
 def test_techniques_have_objections_of_their_own() -> None:

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from backlight import API_VERSION, Evidence, Method, Objective
+from backlight import API_VERSION, Method, Objective, Result
 from backlight.errors import CoverageError, InputTypeError, UnknownNameError
 from backlight.testing import Check, Net, backend_checks, check_method, check_plugin, method_checks
 from backlight.testing.backend import LAWS
@@ -128,7 +128,7 @@ def test_a_technique_that_refuses_every_net_fails() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusing(Method):
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         raise CoverageError("not for such a net")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backlight import Evidence, Method, Model, Objective
+from backlight import Method, Model, Objective, Result
 from backlight.rules.operations import LINEAR, Kind
-from backlight.rules.rules import Application, Rule, Rules
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing import Check, backend_checks, method_checks
 from backlight.values.tree import map_leaves
 from backlight_conformance.torch_nets import TorchBuilder
@@ -88,8 +88,8 @@ class WrappedRules(Rules):
         self.whole = rules
 
     @property
-    def folds(self):
-        return self.whole.folds
+    def folds_scales(self):
+        return self.whole.folds_scales
 
     @property
     def kinds(self):
@@ -114,7 +114,7 @@ class Unfolding(WrappedRules):
 
     def choose(self, operation):
         rule = self.whole.choose(operation)
-        return UnfoldedBias(rule) if self.folds and rule else rule
+        return UnfoldedBias(rule) if self.folds_scales and rule else rule
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ class UnfoldedBias(Rule):
         return self.rule(Unbiased(op), grad)
 
 
-class Unbiased(Application):
+class Unbiased(AppliedOperation):
     """The folded weight with no bias but the linear operation's own: none."""
 
-    def __init__(self, op: Application):
+    def __init__(self, op: AppliedOperation):
         self.op, self.operation, self.arrays = op, op.operation, op.arrays
         self.inputs, self.reference, self.parts = op.inputs, op.reference, op.parts
         self.params = {"weight": op.params["weight"]}
@@ -237,7 +237,7 @@ class Turned(Rule):
 
 
 class TurnedWeight(Unbiased):
-    def __init__(self, op: Application):
+    def __init__(self, op: AppliedOperation):
         super().__init__(op)
         self.params, self.output = op.params, op.output
         self.operation = replace(op.operation, channel_axis=1)
@@ -251,10 +251,10 @@ class WrongWeightAxis(FaultyRules):
 class AgainstTheMean(Method):
     """A technique that holds each example against the mean of its batch."""
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         arrays = objective.arrays
-        return Evidence(
+        return Result(
             map_leaves(
                 lambda g, x: g * (x - arrays.mean(x, axis=0, keepdims=True)),
                 found.gradient,

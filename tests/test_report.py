@@ -14,7 +14,7 @@ import torch
 from PIL import EpsImagePlugin, Image
 
 import backlight
-from backlight import BacklightError, BacklightWarning, Evidence, Examples, Method, Objective
+from backlight import BacklightError, BacklightWarning, Examples, Method, Objective, Result
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_loading import Preprocessing
 from backlight_loading.examples import load_examples, read_classes
@@ -782,11 +782,11 @@ class Stopping(Method):
     error: BaseException
     calls: list[int]
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         self.calls.append(1)
         if len(self.calls) > 1:
             raise self.error
-        return Evidence(objective.gradient().gradient)
+        return Result(objective.gradient().gradient)
 
 
 def test_stopping_leaves_the_old_report(net: object, examples: Examples, tmp_path: Path) -> None:
@@ -938,9 +938,9 @@ def test_classes_can_be_named_for_examples_in_code(place: Path, tmp_path: Path) 
 class Doubtful(Method):
     """Zeros, and a word of warning."""
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         zeros = objective.gradient().gradient * 0.0  # type: ignore[operator]
-        return Evidence(zeros, warnings=("Take this with salt.",))
+        return Result(zeros, warnings=("Take this with salt.",))
 
 
 def test_warnings_are_on_the_page_and_zeros_are_drawn(

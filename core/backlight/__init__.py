@@ -5,14 +5,14 @@ from backlight.errors import BacklightError, BacklightWarning
 from backlight.explaining.method import Method
 from backlight.explaining.objective import Objective
 from backlight.explaining.registry import explain, methods
-from backlight.explaining.result import Evidence
+from backlight.explaining.result import Result
 from backlight.graph.dependence.cuts import Connection, Cut
 from backlight.model.model import Gradient, Model, Options, Site
 from backlight.model.wrapping import forget, wrap
 from backlight.plugins.entry_points import plugins as installed_plugins
 from backlight.plugins.hooks import hookimpl
 from backlight.rules.operations import Kind, Operation
-from backlight.rules.rules import Application, Incoming, Rule, Rules
+from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule, Rules
 from backlight.scores.class_scores import Class, Logit, LogProbability, Margin, Probability
 from backlight.scores.scores import Function, Neuron, Output, Score
 from backlight.values.baselines import Several
@@ -35,18 +35,16 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "API_VERSION",
-    "Application",
+    "AppliedOperation",
     "Attribution",
     "BacklightError",
     "BacklightWarning",
     "Class",
     "Connection",
     "Cut",
-    "Evidence",
     "Examples",
     "Function",
     "Gradient",
-    "Incoming",
     "Inputs",
     "Kind",
     "LogProbability",
@@ -59,7 +57,9 @@ __all__ = [
     "Operation",
     "Options",
     "Output",
+    "OutputGradientRule",
     "Probability",
+    "Result",
     "Rule",
     "Rules",
     "Score",

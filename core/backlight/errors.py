@@ -73,7 +73,7 @@ class NoGradientError(BacklightError, ValueError):
     """No gradient of the score reaches what is explained: every value would be 0."""
 
 
-class EvidenceError(BacklightError, TypeError):
+class ResultError(BacklightError, TypeError):
     """A technique returned what cannot be a result for the examples that it was given."""
 
 

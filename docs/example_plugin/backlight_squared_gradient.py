@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective, hookimpl
+from backlight import Method, Objective, Result, hookimpl
 from backlight.values.tree import map_leaves
 
 backlight_api = 1
@@ -19,9 +19,9 @@ class SquaredGradient(Method):
     Cost: one forward and one backward pass.
     """
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
-        return Evidence(map_leaves(lambda g: g * g, found.gradient), found.score)
+        return Result(map_leaves(lambda g: g * g, found.gradient), found.score)
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from backlight.explaining.connection import (
     unreached_objection,
 )
 from backlight.explaining.spatial import grid_at, notes_at
-from backlight.explaining.structure import Unseen
+from backlight.explaining.structure import UnknownStructure
 from backlight.explaining.targets import check_differentiable
 from backlight.model.host_random import draw_notes
 from backlight.rules.operations import Kind, Operation
@@ -137,8 +137,8 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
 
 def graph_notes(objective: Objective) -> tuple[str, ...]:
     """What the net's graph shows that deserves a second look, whatever the technique."""
-    looked = objective.looked_into
-    notes = (looked.note(),) if isinstance(looked, Unseen) else looked.notes(2)
+    looked = objective.structure_or_reason
+    notes = (looked.note(),) if isinstance(looked, UnknownStructure) else looked.notes(2)
     return notes + draw_notes(objective.model)
 
 

@@ -2,7 +2,7 @@
 
 model = backlight.wrap(backlight_loading.load_model("net.py:trained"))
 examples = backlight_loading.load_examples("photos/", size=(224, 224))
-explained = backlight_loading.technique("grad_cam:upsample=placed").method(model, ...)
+explained = backlight_loading.technique("grad_cam:upsample=receptive_field").method(model, ...)
 """
 
 from backlight_loading.examples import load_examples, read_classes

@@ -1515,13 +1515,13 @@ def test_failures_while_running_or_differentiating_are_the_models() -> None:
 class TimesInput(backlight.Method):
     """Gradient times value at points between zero and the value: exact for what is quadratic."""
 
-    def attribute(self, objective: Objective) -> backlight.Evidence:
+    def attribute(self, objective: Objective) -> backlight.Result:
         value: Any = objective.value
         points = objective.column(np.array([0.25, 0.75]), like=value) * value[None]
         found = objective.gradient(points)
         mean = objective.arrays.mean(found.gradient, axis=0)  # type: ignore[arg-type]
         zero = objective.score(objective.arrays.zeros_like(value)[None])[0]
-        return backlight.Evidence(mean * value, baseline_score=zero)
+        return backlight.Result(mean * value, baseline_score=zero)
 
 
 def test_a_technique_runs_on_it(double: None) -> None:

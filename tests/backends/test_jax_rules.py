@@ -19,7 +19,7 @@ import backlight_methods
 from backlight import Class, Margin, Neuron, Probability
 from backlight.errors import CoverageError, InputError
 from backlight.rules.operations import LINEAR, UNARY, Kind
-from backlight.rules.rules import Application, Rule, Rules
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing.rules import (
     COMPLETE,
     DECONVNET,
@@ -562,7 +562,7 @@ def test_what_calls_back_to_python_is_not_run_again() -> None:
 class Elsewhere(Rule):
     """The derivative at twice the inputs."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(grad, inputs=[x * 2.0 for x in op.inputs])
 
 
@@ -633,7 +633,7 @@ def test_positive_weights_of_a_folded_layer() -> None:
 class Checked(Rule):
     """The derivative, NaN where the operation run again is not itself."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         def close(one: Array) -> Array:
             wrong = op.arrays.abs(one - op.output) > 1e-9 * (1.0 + op.arrays.abs(op.output))
             return op.arrays.where(wrong, op.arrays.zeros_like(one) + float("nan"), one * 0.0)
@@ -773,7 +773,7 @@ def test_normalisations_of_a_flat_baseline_keep_their_digits(name: str) -> None:
 class PartByPart(Rule):
     """The derivative of a neuron by its parts; NaN where they do not fit together."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         linear, unary = op.parts
         assert linear.reference is not None and unary.reference is not None
         assert linear.operation.kind in LINEAR and unary.operation.kind in UNARY
@@ -992,7 +992,7 @@ def test_another_class_is_not_compiled_again() -> None:
 
     @dataclass(frozen=True)
     class Counting(Rule):
-        def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+        def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
             nonlocal traced
             traced += 1
             return op.vjp(grad)

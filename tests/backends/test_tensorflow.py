@@ -1478,14 +1478,14 @@ def test_concat_and_scalars() -> None:
 def test_a_technique_runs_through_the_front_door() -> None:
     from dataclasses import dataclass
 
-    from backlight.explaining.method import Evidence, Method
+    from backlight.explaining.method import Method, Result
     from backlight.explaining.objective import Objective
 
     @dataclass(frozen=True, kw_only=True)
     class Plain(Method):
-        def attribute(self, objective: Objective) -> Evidence:
+        def attribute(self, objective: Objective) -> Result:
             found = objective.gradient()
-            return Evidence(found.gradient, found.score)
+            return Result(found.gradient, found.score)
 
     x = numbers(5, 5)
     module = Module()

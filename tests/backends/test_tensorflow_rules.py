@@ -21,7 +21,7 @@ from backlight.errors import InputError
 from backlight.explaining.targets import as_score
 from backlight.model.model import Gradient, Model
 from backlight.rules.operations import Kind, Operation
-from backlight.rules.rules import Application, Rule, Rules
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.scores.class_scores import LogProbability, Probability
 from backlight.scores.scores import Neuron, Score
 from backlight.testing.rules import (
@@ -259,7 +259,7 @@ class Way(Rule):
 
     nodes: int = 12
 
-    def __call__(self, op: Application, grad: Array) -> list[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> list[Array]:
         assert op.reference is not None
         nodes, weights = np.polynomial.legendre.leggauss(self.nodes)
         total: list[Array] = []
@@ -302,7 +302,7 @@ def test_multipliers_of_differences_sum_up(name: str) -> None:
 class Along(Rule):
     """As `Way(6)`, in the words that a backend may say otherwise."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         assert op.reference is not None
         nodes, weights = np.polynomial.legendre.leggauss(6)
         starts = op.reference.inputs
@@ -395,7 +395,7 @@ class Rebuilt(Rule):
 
     seen: ClassVar[list[float]] = []
 
-    def __call__(self, op: Application, grad: Array) -> Any:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Any:
         params = {name: op.params[name] for name in op.params}
         again = op.replay(params=params) - op.output
         (found,) = op.vjp(grad, params={"weight": params["weight"]})
@@ -500,7 +500,7 @@ def test_frozen_normalizations_hold_what_they_divide_by() -> None:
 class Parts(Rule):
     """A neuron's derivative, by way of its two parts."""
 
-    def __call__(self, op: Application, grad: Array) -> Any:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Any:
         linear, unary = op.parts
         assert op.reference is not None and linear.reference is not None
         assert unary.reference is not None and unary.reference.operation == unary.operation

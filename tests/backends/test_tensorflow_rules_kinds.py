@@ -15,7 +15,7 @@ from keras import layers
 import backlight
 from backlight.errors import CoverageError
 from backlight.rules.operations import Kind
-from backlight.rules.rules import Application, Rule
+from backlight.rules.rules import AppliedOperation, Rule
 from backlight.scores.class_scores import LogProbability, Margin, Probability
 from backlight.testing.rules import (
     DECONVNET,
@@ -360,7 +360,7 @@ def test_normalizations_of_a_flat_baseline_keep_their_digits() -> None:
 
 @dataclass(frozen=True)
 class Elsewhere(Rule):
-    def __call__(self, op: Application, grad: Array) -> Any:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Any:
         return op.vjp(grad, inputs=op.inputs)
 
 

@@ -1080,7 +1080,7 @@ class Line(backlight.Method):
 
     steps: int = 4
 
-    def attribute(self, objective: backlight.Objective) -> backlight.Evidence:
+    def attribute(self, objective: backlight.Objective) -> backlight.Result:
         (value,) = [cast(Any, objective.value)]
         total = objective.arrays.zeros_like(value)
         for part in objective.chunks(self.steps):
@@ -1088,7 +1088,7 @@ class Line(backlight.Method):
             points = objective.column(numbers, value) * value[None]
             found = objective.gradient(points)
             total = total + objective.arrays.sum(cast(Any, found.gradient), axis=0)
-        return backlight.Evidence(total * value / self.steps)
+        return backlight.Result(total * value / self.steps)
 
 
 def test_a_technique_runs_at_the_input_and_inside() -> None:

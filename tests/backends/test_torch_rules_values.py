@@ -15,7 +15,7 @@ from backlight import Class, Neuron
 from backlight import Function as FunctionScore
 from backlight.errors import ModelError, TargetError
 from backlight.rules.operations import Kind
-from backlight.rules.rules import Application, Rule
+from backlight.rules.rules import AppliedOperation, Rule
 from backlight.testing.rules import by_kind
 from backlight.values.arrays import Array
 from backlight.values.baselines import Several
@@ -284,7 +284,7 @@ def test_the_norm_of_nothing(name: str) -> None:
 class Breaking(Rule):
     """A rule with a fault in it."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         raise ArithmeticError("a rule's own")
 
 

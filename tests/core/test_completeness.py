@@ -7,7 +7,7 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import BacklightWarning, Evidence, Method
+from backlight import BacklightWarning, Method, Result
 from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete
 from backlight.values.tree import map_leaves
 from backlight_methods import LRP, DeepLIFT, IntegratedGradients
@@ -119,7 +119,7 @@ class Doubled(Method):
     def attribute(self, objective):
         found = DeepLIFT().attribute(objective)
         twice = map_leaves(lambda leaf: 2 * leaf, found.values)
-        return Evidence(twice, found.score, found.baseline_score)
+        return Result(twice, found.score, found.baseline_score)
 
 
 def test_a_technique_of_someone_else_is_held_to_its_sum() -> None:

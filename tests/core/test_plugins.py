@@ -1,4 +1,4 @@
-"""Finding plugins: the good ones are registered, the broken ones are named and skipped."""
+"""Measured plugins: the good ones are registered, the broken ones are named and skipped."""
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint

@@ -17,7 +17,7 @@ import backlight
 from backlight import Logit, Model
 from backlight.explaining.targets import as_score
 from backlight.rules.operations import LINEAR, Kind
-from backlight.rules.rules import Application, Rule
+from backlight.rules.rules import AppliedOperation, Rule
 from backlight.testing.rules import by_kind
 from backlight.values.arrays import Array
 from backlight_methods import LRP, Composite, DeepLIFT, Gradient
@@ -218,7 +218,7 @@ SEEN: list[tuple[bool, bool]] = []
 
 @dataclass(frozen=True)
 class Noting(Rule):
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         linear = op.parts[0].operation
         SEEN.append((linear.first, linear.last))
         return op.vjp(grad)

@@ -13,7 +13,7 @@ import tensorflow as tf
 import torch
 from numpy.typing import NDArray
 
-from backlight import Evidence, Examples, Method, Objective
+from backlight import Examples, Method, Objective, Result
 from backlight.errors import InputError, TargetError
 from backlight_report import report
 from backlight_report.command import show
@@ -194,13 +194,13 @@ def test_pictures_without_an_axis_for_channels(framework: str, tmp_path: Path) -
     seen: list[NDArray[Any]] = []
 
     @dataclass(frozen=True, kw_only=True)
-    class Seen(Method):
-        def attribute(self, objective: Objective) -> Evidence:
+    class NetStructure(Method):
+        def attribute(self, objective: Objective) -> Result:
             found = objective.gradient()
             seen.append(objective.model.to_numpy(found.gradient))  # type: ignore[arg-type]
-            return Evidence(found.gradient, found.score)
+            return Result(found.gradient, found.score)
 
-    found, _ = made(framework, tmp_path, None, data=ready, methods=[Seen()], limit=1)
+    found, _ = made(framework, tmp_path, None, data=ready, methods=[NetStructure()], limit=1)
     assert found["input"]["shape"] == [8, 8]
     (case,) = found["cases"]
     np.testing.assert_allclose(
@@ -233,9 +233,9 @@ def test_windows_cover_both_axes_of_pictures_without_channels(
 class Estimated(Method):
     """Says how far it may be off."""
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
-        return Evidence(
+        return Result(
             found.gradient, found.score, error=np.array([0.25]), standard_error=np.array([0.5])
         )
 

@@ -151,7 +151,7 @@ def flatten(closed: ClosedJaxpr, inside: Inside) -> Program:
     return program
 
 
-def opening(calls: Collection[Path] | None = ()) -> Inside:
+def entered_calls(calls: Collection[Path] | None = ()) -> Inside:
     """Opens these of the `OPENABLE` calls, None for all of them, beside those that mean their body."""
 
     def inside(path: Path, equation: JaxprEqn) -> ClosedJaxpr | None:

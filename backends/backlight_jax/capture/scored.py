@@ -18,7 +18,7 @@ from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Arrays
 from backlight_jax.capture.graph import equations, graph_of
-from backlight_jax.capture.program import SCORE, Node, Operand, Program, flatten, opening, run
+from backlight_jax.capture.program import SCORE, Node, Operand, Program, entered_calls, flatten, run
 from backlight_jax.capture.trace import Trace
 from backlight_jax.expansions import abstract, inside
 from backlight_jax.sites.operations import namer
@@ -155,7 +155,7 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
     neuron = None if score is None or score.site is None else trace.sites.place(score.site)
     paths = [place.key[0] for place in (at, neuron) if place is not None]
     calls = {path[:depth] for path in paths for depth in range(1, len(path))}
-    program = flatten(trace.jaxpr, inside if whole else opening(calls))
+    program = flatten(trace.jaxpr, inside if whole else entered_calls(calls))
     _, attributed, _ = trace.signature.parts(program.inputs)
     given = zip(program.inputs, trace.signature.rows, strict=True)
     rows = [value for value, row in given if row]

@@ -15,7 +15,7 @@ from backlight.memory.recent import Recent
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import map_nested
 from backlight_jax.capture.graph import graph_of
-from backlight_jax.capture.program import Key, Program, flatten, opening
+from backlight_jax.capture.program import Key, Program, entered_calls, flatten
 from backlight_jax.expansions import inside
 from backlight_jax.nets.calls import Signature
 from backlight_jax.nets.styles import Net
@@ -64,7 +64,7 @@ class Trace:
 
         self.jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*signature.abstract())
         _, self.structure_of_outputs = jax.tree.flatten(shapes)
-        self.whole = flatten(self.jaxpr, opening(None))
+        self.whole = flatten(self.jaxpr, entered_calls(None))
         self.constant_names = constant_names
         self._arrays: dict[int, jax.Array] = {}
         self._compiled: Recent[object] = Recent(KEPT)

@@ -37,8 +37,9 @@ class JaxRunner(Runner):
         of: Any = like
         return cast(Array, jnp.broadcast_to(given, of.shape).astype(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, jnp.asarray(cast(Any, number), cast(Any, like).dtype))
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
+        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, like.dtype))
 
     def stopped(self, array: Array) -> Array:
         return lax.stop_gradient(array)
@@ -49,8 +50,8 @@ class JaxRunner(Runner):
         (equation,) = equations([node])
         return cast("Array | None", largest_first(unit, equation, x, grad, result))
 
-    def has_own_derivative(self, node: Node) -> bool:
-        return any("custom_vjp" in equation.primitive for equation in equations([node]))
+    def has_own_derivative(self, nodes: Sequence[Node]) -> bool:
+        return any("custom_vjp" in equation.primitive for equation in equations(nodes))
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         """In the places of the equation that hold the same values."""

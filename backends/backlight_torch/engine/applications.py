@@ -6,7 +6,7 @@ from typing import TypeAlias, cast, final
 import torch
 
 from backlight.rules.operations import Operation
-from backlight.rules.rules import Application
+from backlight.rules.rules import AppliedOperation
 from backlight.values.arrays import Array, Arrays
 from backlight_torch import arrays
 
@@ -20,7 +20,7 @@ Backward: TypeAlias = Callable[
 
 
 @final
-class TorchApplication(Application):
+class TorchApplication(AppliedOperation):
     """An operation and what went through it.
 
     `forward` runs it again; `derivative`, if there is one, is tried before autograd is asked.
@@ -36,7 +36,7 @@ class TorchApplication(Application):
         derivative: Backward | None = None,
         find_params: Callable[[], dict[str, torch.Tensor]] | None = None,
         frozen: Forward | None = None,
-        parts: tuple[Application, ...] = (),
+        parts: tuple[AppliedOperation, ...] = (),
     ) -> None:
         self.operation = operation
         self.arrays = cast(Arrays, arrays)

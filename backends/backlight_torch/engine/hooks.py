@@ -6,7 +6,7 @@ from typing import Any, cast, final
 
 import torch
 
-from backlight.rules.rules import Incoming
+from backlight.rules.rules import OutputGradientRule
 from backlight.values.arrays import Array
 from backlight_torch.capture.expansion import Expansion
 from backlight_torch.capture.records import View
@@ -31,7 +31,7 @@ class Hooks:
 
     def install(self) -> Iterator[Any]:
         unit = self.unit
-        if isinstance(self.rule, Incoming) and not self.closed:
+        if isinstance(self.rule, OutputGradientRule) and not self.closed:
             yield self.node.register_prehook(self._incoming)
             return
         yield self.node.register_prehook(self._arriving)
@@ -46,12 +46,12 @@ class Hooks:
         view, number = self.unit.record.view, 0 if self.unit.record.view else self.number
         if grads[number] is None:
             return None
-        rule, changed = cast(Incoming, self.rule), list(grads)
+        rule, changed = cast(OutputGradientRule, self.rule), list(grads)
         if view is None:
-            changed[number] = rule.incoming(self.application, cast(Array, grads[number]))
+            changed[number] = rule.output_gradient(self.application, cast(Array, grads[number]))
         else:
             changed[number], part = view.part(grads[number])
-            found = rule.incoming(self.application, cast(Array, part.clone()))
+            found = rule.output_gradient(self.application, cast(Array, part.clone()))
             part.copy_(cast(torch.Tensor, found))
         return tuple(changed)
 

@@ -9,7 +9,7 @@ import torch
 from backlight.errors import CoverageError
 from backlight.graph.unit import Unit
 from backlight.rules.operations import Kind
-from backlight.rules.rules import Application, Incoming, Rule
+from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule
 from backlight.values.arrays import Arrays
 from backlight_torch import arrays
 from backlight_torch.capture.recorder import Recorder
@@ -160,7 +160,9 @@ class RuledUnit:
         """The values that the rule looks at, or that running the operation again does."""
         unit, graph, needs = self.unit, self.recorder.graph, self.rule.needs
         wanted = set[int]()
-        spelled = not self.alone and unit.linear is None and not isinstance(self.rule, Incoming)
+        spelled = (
+            not self.alone and unit.linear is None and not isinstance(self.rule, OutputGradientRule)
+        )
         if "inputs" in needs or self.has_closed_form or spelled:
             wanted.update(unit.inputs)
         if "output" in needs or unit.parts:
@@ -245,7 +247,7 @@ def frozen_of(recorder: Recorder, unit: Unit) -> Forward | None:
     return forward
 
 
-def pair(one: Application, reference: Application) -> None:
+def pair(one: AppliedOperation, reference: AppliedOperation) -> None:
     one.reference = reference
     for part, other in zip(one.parts, reference.parts, strict=True):
         part.reference = other

@@ -10,12 +10,12 @@ from backlight.errors import CoverageError
 from backlight.graph.graph import Graph, Node
 from backlight.graph.unit import Linear, Unit
 from backlight.graph.weights import folded_params
-from backlight.rules.rules import Application
-from backlight.values.arrays import Array, shape_of
+from backlight.rules.rules import AppliedOperation
+from backlight.values.arrays import Array
 
 
 @final
-class Applied(Application):
+class Applied(AppliedOperation):
     """A unit of a graph in one pass.
 
     Attributes:
@@ -59,9 +59,7 @@ class Applied(Application):
         like = self.known[linear.weight]
 
         def constant(value: int) -> Array:
-            if value in self.known:
-                return self.known[value]
-            return self.runner.number(self.graph.values[value].number, like)
+            return self.runner.constant(self._constant(value), like)
 
         return folded_params(self.graph, linear, constant, self.arrays)
 
@@ -79,6 +77,8 @@ class Applied(Application):
             found = self._by_convention(given, seed)
             if found is not None:
                 return (found,)
+            if inputs is None:
+                return self._back([seed])
 
         def function(operands: Sequence[Array]) -> tuple[Sequence[Array], Values]:
             if params is not None:
@@ -87,6 +87,21 @@ class Applied(Application):
 
         pullback, _, _ = self.runner.vjp(function, given)
         return tuple(pullback([seed]))
+
+    def vjp_along(
+        self,
+        grad: Array,
+        starts: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> tuple[Array, ...]:
+        if not any(map(self.runner.takes_long, self.nodes)):
+            return super().vjp_along(grad, starts, nodes, weights)
+
+        def derivative(points: Sequence[Array]) -> Sequence[Array]:
+            return self.vjp(grad, inputs=points)
+
+        return tuple(self.runner.along(derivative, starts, self.inputs, nodes, weights))
 
     def replay(
         self,
@@ -103,22 +118,36 @@ class Applied(Application):
 
     def from_others(self, gradients: Sequence[Array]) -> Sequence[Array]:
         """What the gradients of the results behind the first make of those of the inputs."""
-        seeds = [self.arrays.zeros_like(self.output), *gradients]
-        pullback, _, _ = self.runner.vjp(lambda given: (self._results(given), {}), self.inputs)
-        return pullback(seeds)
+        return self._back([self.arrays.zeros_like(self.output), *gradients])
+
+    def _back(self, gradients: Sequence[Array]) -> tuple[Array, ...]:
+        """What the gradients of the first results make of those of the inputs, at the values that went
+        through."""
+        count = len(gradients)
+        if self.runner.records and len(set(self.unit.inputs)) == len(self.inputs):
+            results = [self.known[value] for value in self.unit.outputs[:count]]
+            return tuple(self.runner.pullback(results, self.inputs)(gradients))
+        pullback, _, _ = self.runner.vjp(
+            lambda given: (self._results(given)[:count], {}), self.inputs
+        )
+        return tuple(pullback(gradients))
 
     def _by_convention(self, given: Sequence[Array], seed: Array) -> Array | None:
         unit, node, x = self.unit, self.nodes[0], given[0]
-        if any(map(self.runner.has_own_derivative, self.nodes)):
+        if self.runner.has_own_derivative(self.nodes):
             return None
         others = [value for value in node.operands if value not in unit.inputs]
-        bound = None
-        if len(others) == len(given) == 1 and shape_of(x) == shape_of(seed):
-            bound = self.known.get(others[0], cast(Any, self.graph.values[others[0]].number))
+        bound, shape = None, self.graph.shape
+        if len(others) == len(given) == 1 and shape(unit.inputs[0]) == shape(unit.output):
+            bound = cast(Any, self._constant(others[0]))
         found = at_kinks(unit, x, seed, bound, self.arrays)
         if found is not None:
             return found
         return self.runner.conventional(unit, node, x, seed, lambda: self._results(given)[0])
+
+    def _constant(self, value: int) -> object:
+        """The array of a value, or its number; None where neither is known."""
+        return self.known.get(value, cast(Any, self.graph.values[value].number))
 
     def _results(self, inputs: Sequence[Array], frozen: bool = False) -> list[Array]:
         """All results for other inputs, everything else as known.
@@ -152,9 +181,9 @@ class Applied(Application):
         self.runner.run([product], values)
         z = values[product.result]
         for node in (nodes[step.position] for step in linear.steps if step.moves is not None):
-            moved = {node.operands[0]: z}
-            self.runner.run([node], moved)
-            z = moved[node.result]
+            values[node.operands[0]] = z
+            self.runner.run([node], values)
+            z = values[node.result]
         z = self.runner.fitted(z, self.output)
         return z + params["bias"] if params.get("bias") is not None else z
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.explaining.completeness import Sums, gap_notes, rounding
 from backlight.explaining.objective import Objective
-from backlight.explaining.result import Evidence
+from backlight.explaining.result import Result
 from backlight.explaining.zeros import NonZero
 from backlight.model.model import Model
 from backlight.values.arrays import Array, precision
@@ -20,11 +20,11 @@ Numbers = NDArray[np.float64]
 
 @final
 @dataclass(frozen=True)
-class Finding:
-    """Evidence with what was measured on it: float64, shape (N,), on the host.
+class Measured:
+    """Result with what was measured on it: float64, shape (N,), on the host.
 
     Attributes:
-        values, score, baseline_score, error, standard_error, advice, warnings: as of `Evidence`.
+        values, score, baseline_score, error, standard_error, advice, warnings: as of `Result`.
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
@@ -61,34 +61,34 @@ class Finding:
         return () if self.sums is None else gap_notes(self.sums, self.advice)
 
 
-def finding(objective: Objective, evidence: Evidence, score: Array) -> Finding:
+def measure(objective: Objective, result: Result, score: Array) -> Measured:
     """The evidence for one block with its numbers on the host and its completeness measured."""
-    model, values = objective.model, evidence.values
+    model, values = objective.model, result.values
     host = numbers(model, score)
     baseline = gap = size = None
-    if evidence.baseline_score is not None:
-        baseline = numbers(model, evidence.baseline_score)
+    if result.baseline_score is not None:
+        baseline = numbers(model, result.baseline_score)
         total = numbers(model, sum_per_example(values, model.arrays))
         gap = np.abs(total - (host - baseline))
         absolute = map_leaves(model.arrays.abs, values)
         size = numbers(model, sum_per_example(absolute, model.arrays))
-    return Finding(
+    return Measured(
         values=values,
         score=host,
         nonzero=NonZero.of(values, model),
         baseline_score=baseline,
         gap=gap,
         size=size,
-        error=evidence.error,
-        standard_error=evidence.standard_error,
-        advice=evidence.advice,
-        warnings=evidence.warnings,
+        error=result.error,
+        standard_error=result.standard_error,
+        advice=result.advice,
+        warnings=result.warnings,
     )
 
 
-def joined(found: Sequence[Finding], model: Model) -> Finding:
+def joined(found: Sequence[Measured], model: Model) -> Measured:
     """The findings for the blocks of a batch as one."""
-    return Finding(
+    return Measured(
         values=concat([one.values for one in found], model.arrays),
         score=np.concatenate([one.score for one in found]),
         nonzero=NonZero.joined([one.nonzero for one in found]),

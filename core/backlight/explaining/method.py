@@ -19,9 +19,9 @@ from backlight.errors import (
     InputTypeError,
 )
 from backlight.explaining.finite import check_finite
-from backlight.explaining.measured import Finding, finding, joined, numbers
+from backlight.explaining.measured import Measured, joined, measure, numbers
 from backlight.explaining.objective import Objective, default_batch_size
-from backlight.explaining.result import Evidence, check_evidence
+from backlight.explaining.result import Result, check_result
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
 from backlight.explaining.structure import rows_mix
 from backlight.explaining.targets import Target, check_differentiable, resolve
@@ -69,7 +69,7 @@ class Method(ByValue, ABC):
         return None
 
     @abstractmethod
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         """Explain one objective. Rows of the result must not depend on one another."""
 
     @overload
@@ -184,10 +184,10 @@ class Method(ByValue, ABC):
         whole = Objective(
             wrapped, inputs, score, at, batch_size, np.arange(inputs.count), inputs.count
         )
-        looked = whole.seen
-        whole = replace(whole, whole=looked is not None and bool(looked.mixing))
+        structure = whole.structure
+        whole = replace(whole, whole=structure is not None and bool(structure.mixing))
         if at is None and self.spatial:
-            whole = whole.placed(last_feature_map(whole.take(blocks[0])))
+            whole = whole.at_site(last_feature_map(whole.take(blocks[0])))
         objection = self.objection(whole.take(blocks[0]))
         if objection is not None:
             raise CoverageError(objection)
@@ -198,7 +198,7 @@ class Method(ByValue, ABC):
         notes = tuple(
             dict.fromkeys(
                 (
-                    *(() if looked is None else looked.notes(inputs.count)),
+                    *(() if structure is None else structure.notes(inputs.count)),
                     *draw_notes(wrapped),
                     *(notes_at(whole, chosen=at is None) if self.spatial else ()),
                     *result.warnings,
@@ -206,7 +206,7 @@ class Method(ByValue, ABC):
                         whole, blocks[0], result.nonzero, self.differentiates, result.is_exact
                     ),
                     *gaps,
-                    *(looked.choice_notes() if gaps and looked is not None else ()),
+                    *(structure.choice_notes() if gaps and structure is not None else ()),
                 )
             )
         )
@@ -236,13 +236,13 @@ class Method(ByValue, ABC):
         )
 
     @final
-    def _explain(self, objective: Objective) -> Finding:
+    def _explain(self, objective: Objective) -> Measured:
         """One block, checked, with its numbers on the host and its completeness measured."""
-        evidence = self.attribute(objective)
-        check_evidence(self, objective, evidence)
-        score = evidence.score if evidence.score is not None else objective.score()
-        check_finite(self, objective, evidence.values, numbers(objective.model, score))
-        return finding(objective, evidence, score)
+        result = self.attribute(objective)
+        check_result(self, objective, result)
+        score = result.score if result.score is not None else objective.score()
+        check_finite(self, objective, result.values, numbers(objective.model, score))
+        return measure(objective, result, score)
 
 
 def blocks_of(count: int, batch_size: int) -> list[NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import CoverageError, InputError, TargetError
 from backlight.explaining.rows import take_rows
-from backlight.explaining.structure import Seen, Unseen, look
+from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.model.model import Gradient, Model
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
@@ -65,14 +65,16 @@ class Objective:
     whole: bool = False
 
     @cached_property
-    def looked_into(self) -> Seen | Unseen:
+    def structure_or_reason(self) -> NetStructure | UnknownStructure:
         """What the net's graph shows, or why it shows nothing."""
-        return look(self.model, self.inputs, self.target)
+        return net_structure(self.model, self.inputs, self.target)
 
     @property
-    def seen(self) -> Seen | None:
+    def structure(self) -> NetStructure | None:
         """What the net's graph shows; None where it shows nothing."""
-        return self.looked_into if isinstance(self.looked_into, Seen) else None
+        return (
+            self.structure_or_reason if isinstance(self.structure_or_reason, NetStructure) else None
+        )
 
     @property
     def arrays(self) -> Arrays:
@@ -111,9 +113,9 @@ class Objective:
     def known_layout(self, shape: tuple[int, ...]) -> Layout | None:
         """The layout of the first input as the graph shows it; None where it does not, or the user has
         said it."""
-        if self.model.declared_channels is not None or self.seen is None:
+        if self.model.declared_channels is not None or self.structure is None:
             return None
-        return layout_by_places(shape, self.seen.place_axes)
+        return layout_by_places(shape, self.structure.place_axes)
 
     def inner_layout(self, shape: tuple[int, ...]) -> Layout | None:
         """The layout of an inner value of this shape over the (first) input, if it has one."""
@@ -236,7 +238,7 @@ class Objective:
             else map_leaves(lambda leaf: self._rows(leaf, rows), self.moved),
         )
 
-    def placed(self, at: str | None) -> "Objective":
+    def at_site(self, at: str | None) -> "Objective":
         """The same examples and score, explained at another site."""
         return replace(self, at=at, moved=None)
 

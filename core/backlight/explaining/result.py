@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import EvidenceError
+from backlight.errors import ResultError
 from backlight.explaining.objective import Objective
 from backlight.values.arrays import Array, shape_of
 from backlight.values.tree import Tree, leaves
@@ -16,7 +16,7 @@ FAULT = "Another baseline may help; `gap` has how far each sum is off."
 
 @final
 @dataclass(frozen=True)
-class Evidence:
+class Result:
     """What a technique finds for the examples of one objective.
 
     Attributes:
@@ -43,30 +43,28 @@ class Evidence:
     warnings: tuple[str, ...] = ()
 
 
-def check_evidence(method: object, objective: Objective, evidence: object) -> None:
-    """Raise EvidenceError unless this can be a technique's result for these examples."""
+def check_result(method: object, objective: Objective, result: object) -> None:
+    """Raise ResultError unless this can be a technique's result for these examples."""
     who = type(method).__name__
-    if not isinstance(evidence, Evidence):
-        raise EvidenceError(
-            f"{who}.attribute must return Evidence, got a {type(evidence).__name__}."
-        )
-    check_values(who, objective, evidence.values)
+    if not isinstance(result, Result):
+        raise ResultError(f"{who}.attribute must return Result, got a {type(result).__name__}.")
+    check_values(who, objective, result.values)
     for name in ("score", "baseline_score"):
-        check_column(who, objective, name, getattr(evidence, name))
+        check_column(who, objective, name, getattr(result, name))
     for name in ("error", "standard_error"):
-        column = getattr(evidence, name)
+        column = getattr(result, name)
         if column is not None and (
             not isinstance(column, np.ndarray)
             or column.dtype != np.float64
             or column.shape != (objective.count,)
         ):
-            raise EvidenceError(
+            raise ResultError(
                 f"{who} must give {name} as a NumPy array of float64 of shape "
                 f"({objective.count},), one number per example; got {described(column)}."
             )
-    sentences = evidence.warnings
+    sentences = result.warnings
     if not isinstance(sentences, tuple) or not all(isinstance(one, str) for one in sentences):
-        raise EvidenceError(f"{who} must give warnings as a tuple of sentences, got {sentences!r}.")
+        raise ResultError(f"{who} must give warnings as a tuple of sentences, got {sentences!r}.")
 
 
 def check_values(who: str, objective: Objective, values: Tree) -> None:
@@ -74,23 +72,23 @@ def check_values(who: str, objective: Objective, values: Tree) -> None:
     found = leaves(values)
     for leaf in found:
         if not model.owns(leaf):
-            raise EvidenceError(
+            raise ResultError(
                 f"{who} must give values as {model.framework} arrays, one or a tuple or dict of them "
                 f"as the inputs are; got {described(leaf)}."
             )
         if shape_of(leaf)[:1] != (objective.count,):
-            raise EvidenceError(
+            raise ResultError(
                 f"{who} was given {objective.count} examples, and must give values with as many rows; "
                 f"got an array of shape {shape_of(leaf)}."
             )
         if not model.is_floating(leaf):
-            raise EvidenceError(f"{who} must give floating-point values, got {described(leaf)}.")
+            raise ResultError(f"{who} must give floating-point values, got {described(leaf)}.")
     # Not by `objective.value`: a site's would take a pass to know, and is one array in any case.
-    inputs = structure(objective.inputs.attributed)
-    if structure(values) not in (None, inputs):
-        raise EvidenceError(
+    inputs = nesting(objective.inputs.attributed)
+    if nesting(values) not in (None, inputs):
+        raise ResultError(
             f"{who} must give one array of values, or one for each input in the inputs' own structure, "
-            f"{inputs}; got {structure(values)}."
+            f"{inputs}; got {nesting(values)}."
         )
 
 
@@ -98,13 +96,13 @@ def check_column(who: str, objective: Objective, name: str, column: Array | None
     if column is None:
         return
     if not objective.model.owns(column) or shape_of(column) != (objective.count,):
-        raise EvidenceError(
+        raise ResultError(
             f"{who} must give {name} as a {objective.model.framework} array of shape "
             f"({objective.count},), one number per example; got {described(column)}."
         )
 
 
-def structure(tree: Tree) -> object:
+def nesting(tree: Tree) -> object:
     """The nesting of a tree: None for one array, its length for a tuple, its names for a dict."""
     if isinstance(tree, dict):
         return sorted(tree)

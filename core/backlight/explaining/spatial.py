@@ -12,7 +12,7 @@ from math import prod
 from backlight.errors import SiteError
 from backlight.explaining.completeness import listed
 from backlight.explaining.objective import Objective
-from backlight.explaining.structure import Unseen
+from backlight.explaining.structure import UnknownStructure
 from backlight.graph.axes.grids import Grid, Line
 from backlight.values.arrays import Array, shape_of
 from backlight.values.layout import Layout
@@ -28,8 +28,8 @@ def last_feature_map(objective: Objective) -> str:
     Raises:
         SiteError: no such site; the message names those that can be read instead, if there are any.
     """
-    if objective.seen is not None:
-        found = objective.seen.feature_map
+    if objective.structure is not None:
+        found = objective.structure.feature_map
         if found is None:
             raise no_feature_map(objective)
         return found.name
@@ -45,8 +45,8 @@ def grid_at(objective: Objective) -> Grid | None:
     form a grid there."""
     if objective.at is None:
         return None
-    if objective.seen is not None:
-        return objective.seen.grids.get(objective.at)
+    if objective.structure is not None:
+        return objective.structure.grids.get(objective.at)
     layout, over = (
         objective.inner_layout(shape_of(leaves(objective.value)[0])),
         objective.input_layout,
@@ -81,8 +81,8 @@ def notes_at(objective: Objective, chosen: bool) -> tuple[str, ...]:
         objective: at the site.
         chosen: whether the user has not said which.
     """
-    looked = objective.looked_into
-    if isinstance(looked, Unseen):
+    looked = objective.structure_or_reason
+    if isinstance(looked, UnknownStructure):
         which = "That the map is of {}, and where" if chosen else "Where"
         advice = " Say which to read: at=..." if chosen else ""
         return (
@@ -131,7 +131,7 @@ def _search(objective: Objective) -> str:
 
 def advice(objective: Objective) -> str:
     """What to do where a site is no feature map: other sites are named only if they can be read."""
-    seen = objective.seen
+    seen = objective.structure
     if (seen is not None and not seen.place_axes) or objective.input_layout is None:
         return (
             "Class activation maps need inputs with places, such as pictures (N, C, H, W) or "
@@ -145,7 +145,7 @@ def advice(objective: Objective) -> str:
     if readable:
         return f"Laid out over the input, and so good for at=..., are: {', '.join(readable)}."
     (first, *_) = leaves(objective.inputs.attributed)
-    return objective.placed(None).guess(first) or (
+    return objective.at_site(None).guess(first) or (
         "None of the sites is laid out over the input: explain the input itself, with "
         "integrated_gradients for example."
     )
@@ -153,8 +153,8 @@ def advice(objective: Objective) -> str:
 
 def is_readable(objective: Objective, name: str, shape: tuple[int, ...]) -> bool:
     """Whether a site has a grid of the input's places."""
-    if objective.seen is not None:
-        return name in objective.seen.grids
+    if objective.structure is not None:
+        return name in objective.structure.grids
     place = objective.inner_layout(shape)
     return place is not None and not place.tokens
 
@@ -171,7 +171,7 @@ def _tokens_matter(objective: Objective, name: str) -> bool:
     model, arrays = objective.model, objective.arrays
     (gradient,) = leaves(model.gradient(objective.inputs, objective.target, at=name).gradient)
     size = arrays.sum(arrays.abs(gradient), axis=-1, keepdims=True)
-    layout = objective.placed(name).layout_of(size)
+    layout = objective.at_site(name).layout_of(size)
     if layout is None:
         return False
     share = model.to_numpy(layout.channels_last(size, arrays))
@@ -196,7 +196,7 @@ def layouts(objective: Objective, values: Tree, maps: bool) -> tuple[Layout | No
 
 
 def _layout(objective: Objective, values: Array, like: Array, maps: bool) -> Layout | None:
-    shape, given = shape_of(values), objective.placed(None)
+    shape, given = shape_of(values), objective.at_site(None)
     layout = None if given.guess(like) else given.layout_of(like)
     if layout is None:
         return None

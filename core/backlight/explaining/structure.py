@@ -26,7 +26,7 @@ FINDING = frozenset({"argmax", "argmin", "top_k", "sort"})
 
 
 @final
-class Seen:
+class NetStructure:
     """See the module.
 
     Args:
@@ -138,7 +138,7 @@ class Seen:
 
 @final
 @dataclass(frozen=True)
-class Unseen:
+class UnknownStructure:
     """A net whose graph tells nothing.
 
     Attributes:
@@ -155,7 +155,9 @@ class Unseen:
         )
 
 
-def look(model: Model, inputs: Inputs, score: Score | None) -> Seen | Unseen:
+def net_structure(
+    model: Model, inputs: Inputs, score: Score | None
+) -> NetStructure | UnknownStructure:
     """What the graph shows from these inputs to their score, or to the outputs.
 
     Raises:
@@ -164,20 +166,20 @@ def look(model: Model, inputs: Inputs, score: Score | None) -> Seen | Unseen:
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
     key = (shapes, score and (score.site, score.recipe))
 
-    def make() -> Seen | Unseen:
+    def make() -> NetStructure | UnknownStructure:
         graph = captured(model, inputs, score)
-        return graph if isinstance(graph, Unseen) else Seen(bare(graph))
+        return graph if isinstance(graph, UnknownStructure) else NetStructure(bare(graph))
 
     return model.recall("seen", key, make)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:
     """Whether rows of the outputs look at each other, so that a batch must not be cut."""
-    found = look(model, inputs, None)
-    return isinstance(found, Seen) and bool(found.mixing)
+    found = net_structure(model, inputs, None)
+    return isinstance(found, NetStructure) and bool(found.mixing)
 
 
-def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unseen:
+def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | UnknownStructure:
     """The graph for two examples: of one alone, none can be told from an axis of length 1. For all of
     them, where the net or the score takes no other number."""
     rows = np.arange(2) if inputs.count > 1 else np.zeros(2, np.int64)
@@ -189,8 +191,8 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unsee
             raise
         graph = model.graph(inputs, score)  # what fails with all examples too is raised
         if inputs.count == 1:
-            return Unseen("it takes one example at a time")
-    return Unseen("its backend does not tell its operations") if graph is None else graph
+            return UnknownStructure("it takes one example at a time")
+    return UnknownStructure("its backend does not tell its operations") if graph is None else graph
 
 
 def gives_rows(model: Model, inputs: Inputs) -> bool:

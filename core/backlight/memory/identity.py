@@ -48,8 +48,8 @@ class Identity:
 
     def segments(self) -> Iterator[tuple[object, Told]]:
         """What was told of each object by itself."""
-        ends = [start for _, start in self._reading.opened[1:]] + [len(self.told)]
-        for (value, start), end in zip(self._reading.opened, ends, strict=True):
+        ends = [start for _, start in self._reading.entered[1:]] + [len(self.told)]
+        for (value, start), end in zip(self._reading.entered, ends, strict=True):
             yield value, self.told[start:end]
 
 

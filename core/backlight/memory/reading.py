@@ -49,7 +49,7 @@ class Reading:
             records: by id, objects and which of their attributes or keys do not count; None for all.
         """
         self.told: list[object] = []
-        self.opened: list[tuple[object, int]] = []
+        self.entered: list[tuple[object, int]] = []
         self.kept: list[object] = []
         self._records = records
         self.waiting: list[object] = []
@@ -100,7 +100,7 @@ class Reading:
         return self._records[id(value)][1] if id(value) in self._records else frozenset()
 
     def _read_all(self) -> None:
-        told, opened, waiting, seen = self.told, self.opened, self.waiting, self._seen
+        told, entered, waiting, seen = self.told, self.entered, self.waiting, self._seen
         readers = _readers.setdefault(self._arguments, {})
         while waiting:
             value = waiting.pop()
@@ -113,7 +113,7 @@ class Reading:
                 told += ("seen", seen[mark])
             else:
                 seen[mark] = len(seen)
-                opened.append((value, len(told)))
+                entered.append((value, len(told)))
                 read = readers.get(kind)
                 if read is None:
                     if len(readers) > 4096:

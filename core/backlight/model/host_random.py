@@ -14,7 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def watched(
+def noting_draws(
     verb: Callable[Concatenate["Model", P], T],
 ) -> Callable[Concatenate["Model", P], T]:
     """A verb of a model after which is remembered whether the net drew such numbers."""

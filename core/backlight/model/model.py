@@ -14,7 +14,7 @@ from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.interrupts import interruptible
 from backlight.memory.memory import Memory, one_call
-from backlight.model.host_random import watched
+from backlight.model.host_random import noting_draws
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -107,7 +107,7 @@ class Model(ABC, Generic[ArrayT]):
         super().__init_subclass__()
         for verb in VERBS:
             if verb in vars(cls):
-                own = watched(vars(cls)[verb]) if verb in FIRST else vars(cls)[verb]
+                own = noting_draws(vars(cls)[verb]) if verb in FIRST else vars(cls)[verb]
                 setattr(cls, verb, interruptible(one_call(own)))
 
     framework: str
@@ -169,7 +169,7 @@ class Model(ABC, Generic[ArrayT]):
 
         With `reference`, the model also runs with the differentiated value replaced by it (axis 0 may
         be 1, for a reference that all examples share), and rules see each operation of that pass as
-        `Application.reference`.
+        `AppliedOperation.reference`.
 
         Raises:
             UnknownNameError: no such site.

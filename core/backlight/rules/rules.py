@@ -1,8 +1,8 @@
 """Rules: what the backward pass does at some kinds of operation instead of the derivative.
 
 A technique brings `Rules`. A backend runs the model as it is, and in the backward pass hands each
-operation for which `Rules.choose` names a `Rule` to that rule, as an `Application`: the operation with
-the values that went through it. Everything else is the framework's own derivative.
+operation for which `Rules.choose` names a `Rule` to that rule, as an `AppliedOperation`: the operation
+with the values that went through it. Everything else is the framework's own derivative.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from backlight.rules.operations import AFFINE, Kind, Operation
 from backlight.values.arrays import Array, Arrays
 
 
-class Application(ABC):
+class AppliedOperation(ABC):
     """An operation and the values that went through it in one pass.
 
     Attributes:
@@ -26,7 +26,7 @@ class Application(ABC):
             the application.
         output: the result. Of operations with several results, the first.
         params: the weights of a linear operation: `weight` and, if it has one, `bias`. With
-            `Rules.folds`, those that a scale and shift behind it are folded into.
+            `Rules.folds_scales`, those that a scale and shift behind it are folded into.
         reference: the same operation in the pass over the baseline; None where no reference was asked
             for. Its arrays broadcast against these: axis 0 may be 1 where the baseline is shared.
         parts: of a `NEURON`: the linear operation and the unary function; empty for all else.
@@ -37,8 +37,8 @@ class Application(ABC):
     inputs: tuple[Array, ...]
     output: Array
     params: Mapping[str, Array]
-    reference: "Application | None"
-    parts: "tuple[Application, ...]"
+    reference: "AppliedOperation | None"
+    parts: "tuple[AppliedOperation, ...]"
 
     @property
     def kind(self) -> Kind:
@@ -130,20 +130,20 @@ class Rule(ABC):
     """Which of `inputs` and `output` the rule looks at; what no rule needs is not kept."""
 
     @abstractmethod
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         """The gradients of `op.inputs` from the gradient of `op.output`, shaped like them."""
 
 
-class Incoming(Rule):
+class OutputGradientRule(Rule):
     """A rule that changes the gradient that comes in and leaves the rest to the framework."""
 
     @abstractmethod
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         """The gradient of the output that the framework's own backward pass then starts from."""
 
     @final
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
-        return op.vjp(self.incoming(op, grad))
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
+        return op.vjp(self.output_gradient(op, grad))
 
 
 class Treatment(StrEnum):
@@ -161,7 +161,7 @@ class Rules(ABC):
     """What a technique does where. Implementations are frozen dataclasses: equal ones compile once."""
 
     @property
-    def folds(self) -> bool:
+    def folds_scales(self) -> bool:
         """Whether scales and shifts (batch norm among them) that are the only users of a linear
         operation's result are part of it."""
         return False

@@ -210,7 +210,7 @@ def channel_axis(builder: Builder, net: Net) -> None:
         objective = Objective(
             model, inputs, trial.score(), None, 256, np.arange(inputs.count), inputs.count
         )
-        objective = objective.placed(last_feature_map(objective))
+        objective = objective.at_site(last_feature_map(objective))
         (value,) = leaves(objective.value)
         inner, grid = objective.layout_of(value), grid_at(objective)
         wanted = (3, 4, 3, 7)  # the examples, the pooled picture, the second convolution's channels

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from backlight.rules.operations import LINEAR, Kind, Operation
-from backlight.rules.rules import Application, Rule, Rules
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder
 from backlight.testing.checks import NUMBERS, SLOPES, close, require
@@ -22,7 +22,7 @@ from backlight.values.arrays import Array, shape_of
 class Doubled(Rule):
     """Twice the derivative."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(2.0 * grad)
 
 
@@ -31,7 +31,7 @@ class Doubled(Rule):
 class BiasOnly(Rule):
     """What comes in times what the bias adds, through positive weights alone."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         weight = op.params["weight"]
         bias = op.output - op.replay(params={"weight": weight})
         positive = op.arrays.maximum(weight, op.arrays.zeros_like(weight))
@@ -43,7 +43,7 @@ class BiasOnly(Rule):
 class ByChannel(Rule):
     """The derivative with the weights of output channel i times i + 1."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         weight, axis = op.params["weight"], op.operation.channel_axis
         require(axis is not None, f"A plain {op.kind} tells no axis of its output channels.")
         before = (slice(None),) * (axis or 0)
@@ -59,7 +59,7 @@ class ByChannel(Rule):
 class Failing(Rule):
     """An error in a rule."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         raise ArithmeticError("a rule that fails")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from backlight.rules.operations import LINEAR, UNARY, Kind, Operation
-from backlight.rules.rules import Application, Incoming, Rule, Rules
+from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule, Rules
 from backlight.values.arrays import Array
 
 
@@ -27,7 +27,7 @@ class ByKind(Rules):
 class Folding(ByKind):
     """The same, with scales and shifts as parts of linear operations."""
 
-    folds: ClassVar[bool] = True
+    folds_scales: ClassVar[bool] = True
 
 
 def by_kind(rules: Mapping[Kind, Rule], folds: bool = False) -> Rules:
@@ -38,7 +38,7 @@ def by_kind(rules: Mapping[Kind, Rule], folds: bool = False) -> Rules:
 class Native(Rule):
     """The operation's own derivative, by way of a rule."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(grad)
 
 
@@ -48,17 +48,17 @@ class Frozen(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(grad, frozen=True)
 
 
 @dataclass(frozen=True)
-class Positive(Incoming):
+class Positive(OutputGradientRule):
     """Guided backprop at a rectifier: only positive gradients go on."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         return op.arrays.maximum(grad, op.arrays.zeros_like(grad))
 
 
@@ -68,18 +68,18 @@ class Deconvnet(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return (op.arrays.maximum(grad, op.arrays.zeros_like(grad)),)
 
 
 @dataclass(frozen=True)
-class Epsilon(Incoming):
+class Epsilon(OutputGradientRule):
     """LRP-epsilon in multiplier form: gradient times z / (z + epsilon sign z)."""
 
     epsilon: float = 0.25
     needs: ClassVar[frozenset[str]] = frozenset({"output"})
 
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         z = op.output
         ones = op.arrays.zeros_like(z) + 1.0
         sign = op.arrays.where(z < 0.0, -ones, ones)
@@ -90,7 +90,7 @@ class Epsilon(Incoming):
 class PositiveWeights(Rule):
     """LRP with positive weights and no bias, in multiplier form, for inputs that are not negative."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         weight = op.params["weight"]
         params = {"weight": op.arrays.maximum(weight, op.arrays.zeros_like(weight))}
         z = op.replay(params=params)
@@ -106,7 +106,7 @@ class PositiveWeights(Rule):
 class Quotient(Rule):
     """DeepLIFT's rescale rule at a function of each number by itself."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         assert op.reference is not None
         (x,), (x0,) = op.inputs, op.reference.inputs
         dx, dy = x - x0, op.output - op.reference.output
@@ -120,7 +120,7 @@ class Quotient(Rule):
 class Midpoint(Rule):
     """The derivative of a product halfway between the values and the reference's."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         assert op.reference is not None
         halfway = [(x + x0) / 2.0 for x, x0 in zip(op.inputs, op.reference.inputs, strict=True)]
         return op.vjp(grad, inputs=halfway)
@@ -130,7 +130,7 @@ class Midpoint(Rule):
 class Winner(Rule):
     """DeepLIFT at a maximum: gains go to the maximum at the value, losses to the reference's."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         assert op.reference is not None
         arrays = op.arrays
         change = op.output - op.reference.output

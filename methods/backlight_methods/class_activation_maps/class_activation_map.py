@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import SiteError, is_one_of, require
 from backlight.explaining.resize import place, resize
 from backlight.explaining.spatial import advice, grid_at
@@ -31,7 +31,7 @@ class ClassActivationMap(Method):
 
     Args:
         upsample: how the map is brought to the input's places: "bilinear" (the papers': edges on
-            edges), "placed" (bilinear between the middles of the cells' receptive fields, which
+            edges), "receptive_field" (bilinear between the middles of the cells' receptive fields, which
             paddings and strides may have moved by half a cell), "nearest", or "none" to keep the
             feature map's own places.
         rectify: whether negative values are set to 0 at the end (before upsampling), as in the papers.
@@ -40,14 +40,14 @@ class ClassActivationMap(Method):
             mean relevance per activation, as in Lee et al., "Relevance-CAM" (2021).
     """
 
-    upsample: Literal["bilinear", "placed", "nearest", "none"] = "bilinear"
+    upsample: Literal["bilinear", "receptive_field", "nearest", "none"] = "bilinear"
     rectify: bool = False
     backward: Literal["gradient", "guided_backprop", "lrp"] = "gradient"
 
     def __post_init__(self) -> None:
-        known = ("bilinear", "placed", "nearest", "none")
+        known = ("bilinear", "receptive_field", "nearest", "none")
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
-        said = "'bilinear', 'placed', 'nearest' or 'none'"
+        said = "'bilinear', 'receptive_field', 'nearest' or 'none'"
         require(is_one_of(self.upsample, known), self, "upsample", said)
         ways = ("gradient", *BACKWARD)
         require(
@@ -69,7 +69,7 @@ class ClassActivationMap(Method):
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         """Weights that broadcast against the activation: both are (N, places, channels)."""
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         rules = self.rules
         found = objective.gradient() if rules is None else objective.ruled(rules)
         (value,), (slope,) = leaves(found.value), leaves(found.gradient)
@@ -90,10 +90,10 @@ class ClassActivationMap(Method):
             maps = arrays.maximum(maps, arrays.zeros_like(maps))
         shape = shape_of(leaves(objective.inputs.attributed)[0])
         sizes = tuple(shape[line.axis] for line in grid.lines)
-        if self.upsample == "placed":
+        if self.upsample == "receptive_field":
             maps = place(maps, grid.lines, sizes, objective.model)
         elif self.upsample != "none":
             maps = resize(maps, sizes, self.upsample, objective.model)
         notes = rules.notes(found.operations) if rules is not None else ()
-        guess = objective.placed(None).guess(leaves(objective.inputs.attributed)[0])
-        return Evidence(maps, found.score, warnings=(*notes, *([guess] if guess else [])))
+        guess = objective.at_site(None).guess(leaves(objective.inputs.attributed)[0])
+        return Result(maps, found.score, warnings=(*notes, *([guess] if guess else [])))

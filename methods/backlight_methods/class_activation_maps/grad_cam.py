@@ -16,7 +16,7 @@ class GradCAM(ClassActivationMap):
     """Each channel weighted by its gradient's mean over all places.
 
     Args:
-        upsample: "bilinear" (default), "placed", "nearest" or "none".
+        upsample: "bilinear" (default), "receptive_field", "nearest" or "none".
         rectify: whether negative values are set to 0.
         backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 

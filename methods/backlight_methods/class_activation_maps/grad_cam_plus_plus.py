@@ -19,7 +19,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     """Grad-CAM with each place's share chosen so that several instances of a class count alike.
 
     Args:
-        upsample: "bilinear" (default), "placed", "nearest" or "none".
+        upsample: "bilinear" (default), "receptive_field", "nearest" or "none".
         rectify: whether negative values are set to 0.
         backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 

@@ -6,7 +6,7 @@ Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks" (2016), sec
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import InputError, is_one_of, require
 from backlight.explaining.spatial import grid_at
 from backlight.values.tree import leaves, rebuild
@@ -21,8 +21,8 @@ class GuidedGradCAM(Method):
     """Guided backprop at the input, kept where Grad-CAM at `at` (the last feature map) is positive.
 
     Args:
-        upsample: how the map is brought to the input's places: "bilinear" (the paper's), "placed"
-            (where its cells look, see `ClassActivationMap`) or "nearest" (Captum's).
+        upsample: how the map is brought to the input's places: "bilinear" (the paper's),
+            "receptive_field" (where its cells look, see `ClassActivationMap`) or "nearest" (Captum's).
         rectify: whether the map's negative values count as 0, as in the paper.
         all_rectifiers: as of guided backprop.
 
@@ -30,13 +30,13 @@ class GuidedGradCAM(Method):
     Cost: two forward passes, a backward pass, and one down to the feature map.
     """
 
-    upsample: Literal["bilinear", "placed", "nearest"] = "bilinear"
+    upsample: Literal["bilinear", "receptive_field", "nearest"] = "bilinear"
     rectify: bool = True
     all_rectifiers: bool = False
 
     def __post_init__(self) -> None:
-        known = ("bilinear", "placed", "nearest")
-        said = "'bilinear', 'placed' or 'nearest'"
+        known = ("bilinear", "receptive_field", "nearest")
+        said = "'bilinear', 'receptive_field' or 'nearest'"
         require(is_one_of(self.upsample, known), self, "upsample", said)
         require(isinstance(self.rectify, bool), self, "rectify", "True or False")
         switch = isinstance(self.all_rectifiers, bool)
@@ -54,14 +54,14 @@ class GuidedGradCAM(Method):
     def rules_reach_input(self) -> bool:
         return True
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         if len(leaves(objective.inputs.attributed)) > 1:
             raise InputError(
                 "Guided Grad-CAM needs one input, over whose places the map is laid out; got several. "
                 "Use guided_backprop and grad_cam."
             )
         cam = GradCAM(upsample=self.upsample, rectify=self.rectify).attribute(objective)
-        guided = objective.placed(None).ruled(self.rules)
+        guided = objective.at_site(None).ruled(self.rules)
         (maps,), (gradient,) = leaves(cam.values), leaves(guided.gradient)
         grid = grid_at(objective)
         if grid is None:
@@ -72,4 +72,4 @@ class GuidedGradCAM(Method):
                 weight = objective.arrays.expand_dims(weight, axis=axis)
         values = rebuild(guided.gradient, [gradient * weight])
         notes = (*cam.warnings, *self.rules.notes(guided.operations))
-        return Evidence(values, guided.score, warnings=notes)
+        return Result(values, guided.score, warnings=notes)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Evidence, Gradient, Method, Objective
+from backlight import Gradient, Method, Objective, Result
 from backlight.errors import is_one_of, require
 from backlight.rules.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, places
@@ -37,7 +37,7 @@ class DeepLIFTRules(Rules):
     allow_gradient: bool
 
     @property
-    def folds(self) -> bool:
+    def folds_scales(self) -> bool:
         # What is behind batch norm is a neuron's, too. Multipliers of affine operations do not change.
         return self.reveal_cancel
 
@@ -134,7 +134,7 @@ class DeepLIFT(Method):
     def rules(self) -> DeepLIFTRules:
         return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         rules, arrays = self.rules, objective.arrays
         references = objective.references(self.baseline)
         passes: list[Gradient] = []
@@ -162,7 +162,7 @@ class DeepLIFT(Method):
         *shares, start = leaves(objective.summed(len(references), part))
         (found,) = passes
         values = rebuild(found.value, [share / len(references) for share in shares])
-        return Evidence(
+        return Result(
             values,
             found.score[: objective.count],
             start / len(references),

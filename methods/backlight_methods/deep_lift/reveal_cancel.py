@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from backlight.rules.rules import Application, Rule
+from backlight.rules.rules import AppliedOperation, Rule
 from backlight.values.arrays import Array
 from backlight_methods.deep_lift.rules import reference_of
 from backlight_methods.signs import negative, positive, quotient
@@ -26,7 +26,7 @@ class RevealCancel(Rule):
     dx_i = 0, with the mean of the two.
     """
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays = op.arrays
         linear, unary = op.parts
         (x,), (start,) = linear.inputs, reference_of(linear).inputs

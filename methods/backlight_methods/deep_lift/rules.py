@@ -14,12 +14,12 @@ from typing import ClassVar, final
 import numpy as np
 
 from backlight.rules.operations import Kind
-from backlight.rules.rules import Application, Rule
+from backlight.rules.rules import AppliedOperation, Rule
 from backlight.values.arrays import Array, Arrays, precision
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
-def reference_of(op: Application) -> Application:
+def reference_of(op: AppliedOperation) -> AppliedOperation:
     if op.reference is None:
         raise AssertionError("unreachable: DeepLIFT asks for a reference")
     return op.reference
@@ -43,7 +43,7 @@ class RectifierRescale(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays = op.arrays
         (x,), (start,) = op.inputs, reference_of(op).inputs
         above = arrays.maximum(x, positive(start, arrays))
@@ -63,7 +63,7 @@ class Rescale(Rule):
     slope is infinite, as that of the square root in the norm of a zero vector, the multiplier is 0.
     """
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
         way = x - start
@@ -90,7 +90,7 @@ class SquareRescale(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         (x,), (start,) = op.inputs, reference_of(op).inputs
         return (grad * (x + start),)
 
@@ -105,7 +105,7 @@ class ProductMidpoint(Rule):
     says: with r = 1 / b the two orders count r' / (r + r') and r / (r + r') instead of a half each.
     """
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         starts, place = reference_of(op).inputs, op.operation.reciprocal
         if place is None:
             middle = [(x + start) / 2.0 for x, start in zip(op.inputs, starts, strict=True)]
@@ -135,7 +135,7 @@ class QuotientMidpoint(Rule):
     then leaves no digit. Where b and b' differ in sign, it is used all the same.
     """
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, reference = op.arrays, reference_of(op)
         (a, b), (a_start, b_start) = op.inputs, reference.inputs
         b_start = b_start + arrays.zeros_like(b)
@@ -165,7 +165,7 @@ class Extremum(Rule):
 
     smallest: bool = False
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, reference = op.arrays, reference_of(op)
         change = op.output - reference.output
         if self.smallest:
@@ -202,7 +202,7 @@ def log_sum_exp(x: Array, axes: tuple[int, ...], arrays: Arrays) -> Array:
     )
 
 
-def shares(op: Application) -> tuple[Array, Array]:
+def shares(op: AppliedOperation) -> tuple[Array, Array]:
     """Logarithmic means k of the two softmaxes, and k / sum k.
 
     With L the log-sum-exp and y = exp(u), u = x - L: k = dy / du = (y - y') / (log y - log y').
@@ -230,7 +230,7 @@ def shares(op: Application) -> tuple[Array, Array]:
 class SoftmaxRescale(Rule):
     """dy_i = k_i (dx_i - sum_j q_j dx_j), with k and q of `shares`."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         mean, share = shares(op)
         weighted = mean * grad
         total = op.arrays.sum(weighted, axis=op.operation.axes, keepdims=True)
@@ -242,7 +242,7 @@ class SoftmaxRescale(Rule):
 class LogSoftmaxRescale(Rule):
     """dy_i = dx_i - sum_j q_j dx_j, with q of `shares`."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         _, share = shares(op)
         return (grad - share * op.arrays.sum(grad, axis=op.operation.axes, keepdims=True),)
 
@@ -252,7 +252,7 @@ class LogSoftmaxRescale(Rule):
 class LogSumExpRescale(Rule):
     """dy = sum_j q_j dx_j, with q of `shares`."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         _, share = shares(op)
         (x,) = op.inputs
         if grad.ndim < x.ndim:
@@ -270,7 +270,7 @@ class PathIntegral(Rule):
 
     steps: int = 16
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         starts = reference_of(op).inputs
         total = op.vjp_along(grad, starts, ((nodes + 1) / 2).tolist(), (weights / 2).tolist())

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import is_whole, require
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import choice, uniform
@@ -42,7 +42,7 @@ class ExpectedGradients(Method):
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         require_baseline(self)
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         references = objective.references(self.baseline)
         drawn = [choice(self.seed, sample, len(references)) for sample in range(self.samples)]
         found: Samples | None = None
@@ -54,7 +54,7 @@ class ExpectedGradients(Method):
             raise AssertionError("unreachable: samples is at least 1")
         used, times = np.unique(drawn, return_counts=True)
         start = mean_score(objective, [references[one] for one in used], times / self.samples)
-        return Evidence(
+        return Result(
             found.mean,
             baseline_score=start,
             error=found.error(),

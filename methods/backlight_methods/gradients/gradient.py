@@ -7,7 +7,7 @@ absolute value.
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 
 
 @final
@@ -19,6 +19,6 @@ class Gradient(Method):
     Cost: one forward and one backward pass.
     """
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
-        return Evidence(found.gradient, found.score)
+        return Result(found.gradient, found.score)

@@ -6,7 +6,7 @@ Shrikumar, Greenside, Shcherbina, Kundaje, "Not Just a Black Box" (2016), sectio
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.values.tree import map_leaves
 
 
@@ -19,6 +19,6 @@ class InputXGradient(Method):
     Cost: one forward and one backward pass.
     """
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
-        return Evidence(map_leaves(lambda x, g: x * g, found.value, found.gradient), found.score)
+        return Result(map_leaves(lambda x, g: x * g, found.value, found.gradient), found.score)

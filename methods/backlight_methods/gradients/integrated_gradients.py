@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import is_one_of, is_real, is_whole, require
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
@@ -89,7 +89,7 @@ class IntegratedGradients(Method):
     def used_rule(self) -> Rule:
         return self.rule or ("gauss_legendre" if self.tolerance is None else "trapezoid")
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         references = objective.references(self.baseline)
         share = np.full(len(references), 1 / len(references))
         score, start = objective.score(), mean_score(objective, references, share)
@@ -101,7 +101,7 @@ class IntegratedGradients(Method):
             off = found.error * norms(objective, found.values)
         jumps = known and bool((gap > BEYOND * off).any())
         more = "steps, or name a tolerance=" if self.tolerance is None else "maximum_steps"
-        return Evidence(
+        return Result(
             found.values,
             score,
             start,

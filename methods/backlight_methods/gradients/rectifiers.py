@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import require
 from backlight.rules.operations import (
     AFFINE,
@@ -15,7 +15,14 @@ from backlight.rules.operations import (
     Kind,
     Operation,
 )
-from backlight.rules.rules import Application, Incoming, Rule, Rules, Treatment, places
+from backlight.rules.rules import (
+    AppliedOperation,
+    OutputGradientRule,
+    Rule,
+    Rules,
+    Treatment,
+    places,
+)
 from backlight.values.arrays import Array
 from backlight_methods.signs import positive
 
@@ -35,13 +42,13 @@ EXACT = AFFINE | {Kind.MAX_POOL, Kind.MAX, Kind.MIN}
 
 @final
 @dataclass(frozen=True)
-class PositiveGradients(Incoming):
+class PositiveGradients(OutputGradientRule):
     """Positive gradients go on, by the activation's own derivative: Springenberg et al. (2014),
     section 3.4, R_in = 1[x > 0] 1[R_out > 0] R_out for a rectifier."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         return positive(grad, op.arrays)
 
 
@@ -53,7 +60,7 @@ class RectifiedGradients(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return (positive(grad, op.arrays),)
 
 
@@ -150,7 +157,7 @@ class RectifierTechnique(Method):
     @abstractmethod
     def rules(self) -> RectifierRules: ...
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         rules = self.rules
         found = objective.ruled(rules)
-        return Evidence(found.gradient, found.score, warnings=rules.notes(found.operations))
+        return Result(found.gradient, found.score, warnings=rules.notes(found.operations))

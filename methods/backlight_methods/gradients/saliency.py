@@ -7,7 +7,7 @@ the maximum over the colour channels, `channels="max"` here.
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import InputError, is_one_of, require
 from backlight.values.arrays import Array
 from backlight.values.tree import leaves, map_leaves
@@ -33,14 +33,14 @@ class Saliency(Method):
         known = is_one_of(self.channels, ("keep", "max", "mean"))
         require(known, self, "channels", "'keep', 'max' or 'mean'")
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         values = map_leaves(objective.arrays.abs, found.gradient)
         if self.channels == "keep":
-            return Evidence(values, found.score)
+            return Result(values, found.score)
         guesses = [guess for leaf in leaves(values) if (guess := objective.guess(leaf))]
         values = map_leaves(lambda leaf: self._reduced(leaf, objective), values)
-        return Evidence(values, found.score, warnings=tuple(guesses))
+        return Result(values, found.score, warnings=tuple(guesses))
 
     def _reduced(self, values: Array, objective: Objective) -> Array:
         layout = objective.layout_of(values)

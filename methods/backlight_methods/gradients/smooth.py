@@ -10,7 +10,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
 from backlight.rules.rules import Rules
 from backlight.values.arrays import Array, shape_of
@@ -76,7 +76,7 @@ class Smooth(Method):
     def objection(self, objective: Objective) -> str | None:
         return self.inner.objection(objective)
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         noisy_input = self.where == "input" or objective.at is None
         value = objective.inputs.attributed if noisy_input else objective.value
         if not all(map(objective.model.is_floating, leaves(value))):
@@ -89,18 +89,18 @@ class Smooth(Method):
         for chunk in objective.chunks(self.samples):
             points = self._noisy(objective, value, chunk, noisy_input)
             moved = objective.with_inputs(points) if noisy_input else objective.at_points(points)
-            evidence = self.inner.attribute(moved)
-            warnings += evidence.warnings
+            result = self.inner.attribute(moved)
+            warnings += result.warnings
             folded = map_leaves(
                 lambda leaf: fold(leaf, len(chunk), objective),  # noqa: B023
-                evidence.values,
+                result.values,
             )
             chunked = Samples.of(objective, folded)
             samples = chunked if samples is None else samples.joined(chunked)
         if samples is None:
             raise AssertionError("unreachable: samples is at least 1")
         is_mean = self.statistic == "mean"
-        return Evidence(
+        return Result(
             self._statistic(samples),
             error=samples.error() if is_mean else None,
             standard_error=samples.standard_error() if is_mean else None,

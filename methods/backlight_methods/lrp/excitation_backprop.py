@@ -7,7 +7,7 @@ Zhang, Lin, Brandt, Shen, Sclaroff, "Top-down Neural Attention by Excitation Bac
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.values.arrays import Array
 from backlight.values.tree import map_leaves
 from backlight_methods.lrp.composites import Composite
@@ -37,7 +37,7 @@ class ExcitationBackprop(Method):
         composite = Composite(dense=EXCITING, convolution=EXCITING)
         return LRPRules(composite, "Excitation backprop")
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         found = objective.ruled(self.rules)
         arrays = objective.arrays
 
@@ -46,4 +46,4 @@ class ExcitationBackprop(Method):
             return quotient(x * m, score, arrays)
 
         values = map_leaves(share, found.value, found.gradient)
-        return Evidence(values, found.score, warnings=self.rules.notes(found.operations))
+        return Result(values, found.score, warnings=self.rules.notes(found.operations))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import is_one_of, require
 from backlight.rules.operations import AFFINE, LINEAR, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, Treatment, places
@@ -59,7 +59,7 @@ class LRPRules(Rules):
     technique: str = "LRP"
 
     @property
-    def folds(self) -> bool:
+    def folds_scales(self) -> bool:
         return True
 
     @property
@@ -160,14 +160,14 @@ class LRP(Method):
             return LRPRules(self.composite)
         return LRPRules(COMPOSITES[self.composite])
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         rules = self.rules
         found = objective.ruled(rules)
         values = found.gradient
         if not any(rules.composite.reaches_input(one) for one in found.operations):
             values = map_leaves(lambda x, m: x * m, found.value, found.gradient)
         nothing = objective.arrays.zeros_like(found.score)
-        return Evidence(
+        return Result(
             values,
             found.score,
             nothing,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backlight.errors import is_real, require
-from backlight.rules.rules import Application, Incoming, Rule
+from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule
 from backlight.values.arrays import Array, Arrays, precision
 from backlight_methods.signs import negative, positive, quotient, stabilised, tiny
 
@@ -28,7 +28,7 @@ def by_sign(x: Array, above: Array, below: Array, arrays: Arrays) -> Array:
     return arrays.where(x < 0.0, below, above)
 
 
-def part(op: Application, sign: str = "", bias: bool = False) -> dict[str, Array]:
+def part(op: AppliedOperation, sign: str = "", bias: bool = False) -> dict[str, Array]:
     """The weights of a linear operation, or their positive ("+") or negative ("-") part, with the same
     part of its bias if asked for and if there is one."""
     parts = {"+": positive, "-": negative}
@@ -56,7 +56,7 @@ def require_at_least_0(rule: Rule, *fields: str) -> None:
 
 @final
 @dataclass(frozen=True)
-class Epsilon(Incoming):
+class Epsilon(OutputGradientRule):
     """R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j); a bias keeps its share.
 
     Attributes:
@@ -70,7 +70,7 @@ class Epsilon(Incoming):
     def __post_init__(self) -> None:
         require_at_least_0(self, "epsilon")
 
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         if not self.epsilon:
             return grad
         size = op.arrays.abs(op.output)
@@ -96,7 +96,7 @@ class Gamma(Rule):
     def __post_init__(self) -> None:
         require_at_least_0(self, "gamma", "epsilon")
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
         all_of, above = part(op), part(op, "+")
         z, more = op.output, self.gamma
@@ -147,7 +147,7 @@ class AlphaBeta(Rule):
         require(apart < 1e-6, self, "alpha", f"1 more than beta, which is {self.beta!r}")
         require(isinstance(self.bias, bool), self, "bias", "True or False")
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         if op.operation.rectified:
             return (self.of_rectified(op, grad),)
         arrays, (x,) = op.arrays, op.inputs
@@ -166,7 +166,7 @@ class AlphaBeta(Rule):
             same, other = same + loss_below, other + loss_above
         return (by_sign(x, same, other, arrays),)
 
-    def of_rectified(self, op: Application, grad: Array) -> Array:
+    def of_rectified(self, op: AppliedOperation, grad: Array) -> Array:
         """For inputs of at least 0: the sign of a contribution is that of the weight."""
         relevance = grad * op.output
         found: list[Array] = []
@@ -191,7 +191,7 @@ class InputRule(Rule):
 class Flat(InputRule):
     """R_i = sum_j R_j / (number of inputs of j): all inputs alike."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         weight = op.params["weight"]
         return alike(op, grad, op.arrays.zeros_like(weight) + 1.0)
 
@@ -201,12 +201,12 @@ class Flat(InputRule):
 class WSquare(InputRule):
     """R_i = sum_j w_ij^2 / sum_i w_ij^2 R_j."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         weight = op.params["weight"]
         return alike(op, grad, weight * weight)
 
 
-def alike(op: Application, grad: Array, weight: Array) -> Sequence[Array]:
+def alike(op: AppliedOperation, grad: Array, weight: Array) -> Sequence[Array]:
     """Relevance dealt out by weights that are not negative, whatever the inputs."""
     (x,) = op.inputs
     params = {"weight": weight}
@@ -237,7 +237,7 @@ class ZBox(InputRule):
         if self.low is not None and self.high is not None:
             require(self.low < self.high, self, "low", f"below high, which is {self.high!r}")
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
         whole, above, below = part(op), part(op, "+"), part(op, "-")
         axes = tuple(range(1, x.ndim))
@@ -263,7 +263,7 @@ class Unchanged(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return (grad,)
 
 
@@ -272,7 +272,7 @@ class Unchanged(Rule):
 class Ratio(Rule):
     """R_in = R_out at a function of each number by itself: m_in = m_out f(x) / x."""
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         (x,) = op.inputs
         return (grad * op.output / stabilised(x, tiny(x), op.arrays),)
 
@@ -287,7 +287,7 @@ class Offset(Rule):
     infinite, as a logarithm's.
     """
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, (x,) = op.arrays, op.inputs
         nothing = arrays.zeros_like(x)
         ones = nothing + 1.0
@@ -304,18 +304,18 @@ class Offset(Rule):
 
 @final
 @dataclass(frozen=True)
-class Half(Incoming):
+class Half(OutputGradientRule):
     """Each of two factors gets half of the relevance: AttnLRP, equation 13 and proposition 3.3."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def incoming(self, op: Application, grad: Array) -> Array:
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
         return grad * 0.5
 
 
 @final
 @dataclass(frozen=True)
-class HalfEpsilon(Incoming):
+class HalfEpsilon(OutputGradientRule):
     """As `Half` for a matrix product of two values, with LRP-epsilon in each: AttnLRP, equation 14."""
 
     epsilon: float = 1e-6
@@ -324,8 +324,8 @@ class HalfEpsilon(Incoming):
     def __post_init__(self) -> None:
         require_at_least_0(self, "epsilon")
 
-    def incoming(self, op: Application, grad: Array) -> Array:
-        return Epsilon(self.epsilon).incoming(op, grad) * 0.5
+    def output_gradient(self, op: AppliedOperation, grad: Array) -> Array:
+        return Epsilon(self.epsilon).output_gradient(op, grad) * 0.5
 
 
 @final
@@ -342,7 +342,7 @@ class Numerator(Rule):
     def __post_init__(self) -> None:
         require(self.divisor in (0, 1), self, "divisor", "0 or 1")
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         found = [*op.vjp(grad)]
         found[self.divisor] = op.arrays.zeros_like(found[self.divisor])
         return found
@@ -355,5 +355,5 @@ class FrozenSize(Rule):
 
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
-    def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         return op.vjp(grad, frozen=True)

@@ -11,7 +11,7 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evidence, Method, Objective
+from backlight import Method, Objective, Result
 from backlight.errors import HyperParameterError, InputError, is_whole, require
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
@@ -66,7 +66,7 @@ class Occlusion(Method):
     def differentiates(self) -> bool:
         return False
 
-    def attribute(self, objective: Objective) -> Evidence:
+    def attribute(self, objective: Objective) -> Result:
         value = leaves(objective.value)
         covers = [
             self._windows(leaf, objective) for leaf in value
@@ -86,7 +86,7 @@ class Occlusion(Method):
         guesses = (
             [] if self.axes else [one for leaf in value if (one := self._guess(leaf, objective))]
         )
-        return Evidence(rebuild(objective.value, found), score, warnings=tuple(guesses))
+        return Result(rebuild(objective.value, found), score, warnings=tuple(guesses))
 
     def _leaf(
         self,

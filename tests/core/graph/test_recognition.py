@@ -215,7 +215,7 @@ class For(Rules):
     fold: bool = False
 
     @property
-    def folds(self) -> bool:
+    def folds_scales(self) -> bool:
         return self.fold
 
     @property

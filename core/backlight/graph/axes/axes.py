@@ -89,7 +89,7 @@ class GraphAxes:
                 self._fold(node)
                 continue
             operands = [self[value] for value in node.operands]
-            application = Application(self, node, operands)
+            application = NodeAxes(self, node, operands)
             rule = RULES.get(node.primitive, unknown)
             if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
                 rule = pointwise
@@ -112,7 +112,7 @@ class GraphAxes:
         if read and read != set(range(self.count)):  # what Python does by them, it does to all rows
             self.mixing += self.read_out
 
-    def _follow_rows(self, given: "Application") -> None:
+    def _follow_rows(self, given: "NodeAxes") -> None:
         """Notes of which row alone the results are made, and which rows they have so far."""
         results, operands = given.node.results, given.node.operands
         if given.put is not None:
@@ -176,7 +176,7 @@ class GraphAxes:
 
 @final
 @dataclass(eq=False)
-class Application:
+class NodeAxes:
     """A node, and the axes of what it reads.
 
     Attributes:
@@ -241,7 +241,7 @@ class Application:
         return examples(self.count) if self.whole else None
 
 
-Rule = Callable[[Application], Sequence[Axes]]
+Rule = Callable[[NodeAxes], Sequence[Axes]]
 """The axes of each result of an application."""
 
 
@@ -249,14 +249,14 @@ def examples(count: int) -> tuple[Atom, ...]:
     return (Atom(Role.EXAMPLES, count),)
 
 
-def pointwise(given: Application) -> Sequence[Axes]:
+def pointwise(given: NodeAxes) -> Sequence[Axes]:
     """Numbers at the same places are put together."""
     found, origins = together(given.operands)
     given.mixes |= crossed(found, origins)
     return [apart(found, origins)] * len(given.node.results)
 
 
-def unknown(given: Application) -> Sequence[Axes]:
+def unknown(given: NodeAxes) -> Sequence[Axes]:
     """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
     moves numbers elsewhere each may come from any row."""
     found = []

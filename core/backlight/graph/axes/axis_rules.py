@@ -19,7 +19,7 @@ from backlight.graph.axes.atoms import (
     other,
     regrouped,
 )
-from backlight.graph.axes.axes import Application, GraphAxes, Rule, examples, unknown
+from backlight.graph.axes.axes import GraphAxes, NodeAxes, Rule, examples, unknown
 from backlight.graph.axes.placing import (
     cut,
     padded,
@@ -32,11 +32,11 @@ from backlight.graph.axes.placing import (
 )
 
 
-def same(given: Application) -> Sequence[Axes]:
+def same(given: NodeAxes) -> Sequence[Axes]:
     return [given.first]
 
 
-def reduced(given: Application) -> Sequence[Axes]:
+def reduced(given: NodeAxes) -> Sequence[Axes]:
     """Axes are summed over."""
     attributes: Mapping[str, Any] = given.attributes
     gone = attributes["axes"] if "axes" in attributes else attributes.get("axis")
@@ -47,21 +47,21 @@ def reduced(given: Application) -> Sequence[Axes]:
     return [without(given.first, gone, bool(attributes.get("keepdims")))]
 
 
-def looking_along(given: Application) -> Sequence[Axes]:
+def looking_along(given: NodeAxes) -> Sequence[Axes]:
     """Each number looks at others along axes, and stays where it is."""
     attributes: Mapping[str, Any] = given.attributes
     given.along(attributes["axes"] if "axes" in attributes else (attributes["axis"],))
     return [given.first]
 
 
-def sorted_(given: Application) -> Sequence[Axes]:
+def sorted_(given: NodeAxes) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     given.along((axis,))
     lengths = (given.lengths(number)[axis] for number in range(len(given.node.results)))
     return [put(given.first, axis, lost(length)) for length in lengths]
 
 
-def reshaped(given: Application) -> Sequence[Axes]:
+def reshaped(given: NodeAxes) -> Sequence[Axes]:
     sizes: Any = given.attributes["shape"]
     whole = prod(map(length_of, given.first))
     said = prod(size for size in sizes if size > 0)
@@ -74,12 +74,12 @@ def reshaped(given: Application) -> Sequence[Axes]:
     return [regrouped(given.first, sizes)]
 
 
-def transposed(given: Application) -> Sequence[Axes]:
+def transposed(given: NodeAxes) -> Sequence[Axes]:
     order: Any = given.attributes["permutation"]
     return [tuple(given.first[axis] for axis in order)]
 
 
-def broadcast(given: Application) -> Sequence[Axes]:
+def broadcast(given: NodeAxes) -> Sequence[Axes]:
     places: Any = given.attributes["axes"]
     found: list[Axis] = [other(length) for length in given.lengths()]
     for axis, place in zip(given.first, places, strict=True):
@@ -88,7 +88,7 @@ def broadcast(given: Application) -> Sequence[Axes]:
     return [tuple(found)]
 
 
-def sliced(given: Application) -> Sequence[Axes]:
+def sliced(given: NodeAxes) -> Sequence[Axes]:
     axes = given.first
     ranges: Any = (given.attributes[name] for name in ("starts", "limits", "strides"))
     for place, (start, limit, step) in enumerate(zip(*ranges, strict=True)):
@@ -105,20 +105,20 @@ def sliced(given: Application) -> Sequence[Axes]:
     return [axes]
 
 
-def indexed(given: Application) -> Sequence[Axes]:
+def indexed(given: NodeAxes) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     at: Any = given.attributes["at"]
     return [one_of(given, axis, at % length_of(given.first[axis]))]
 
 
-def one_of(given: Application, axis: int, at: int, result: int = 0) -> Axes:
+def one_of(given: NodeAxes, axis: int, at: int, result: int = 0) -> Axes:
     """One place along an axis, which goes."""
     given.pick(axis, at, 1, result)
     found = cut(given.first, axis, at, 1)
     return (*found[:axis], *found[axis + 1 :])
 
 
-def split(given: Application) -> Sequence[Axes]:
+def split(given: NodeAxes) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     sizes: Any = given.attributes["sizes"]
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
@@ -127,12 +127,12 @@ def split(given: Application) -> Sequence[Axes]:
     return [cut(given.first, axis, start, size) for start, size in zip(starts, sizes, strict=True)]
 
 
-def unstacked(given: Application) -> Sequence[Axes]:
+def unstacked(given: NodeAxes) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     return [one_of(given, axis, at, at) for at in range(len(given.node.results))]
 
 
-def padded_(given: Application) -> Sequence[Axes]:
+def padded_(given: NodeAxes) -> Sequence[Axes]:
     axes = given.first
     lows: Any = given.attributes["low"]
     highs: Any = given.attributes["high"]
@@ -142,7 +142,7 @@ def padded_(given: Application) -> Sequence[Axes]:
     return [axes]
 
 
-def concatenated(given: Application) -> Sequence[Axes]:
+def concatenated(given: NodeAxes) -> Sequence[Axes]:
     """Parts one after the other; their other axes together are where all of them are."""
     axis: Any = given.attributes["axis"]
     found, _ = together([put(axes, axis, ()) for axes in given.operands])
@@ -152,7 +152,7 @@ def concatenated(given: Application) -> Sequence[Axes]:
     return [settled(found)]
 
 
-def stacked(given: Application) -> Sequence[Axes]:
+def stacked(given: NodeAxes) -> Sequence[Axes]:
     axis: Any = given.attributes["axis"]
     found, origins = together(given.operands)
     axes = apart(found, origins)
@@ -160,7 +160,7 @@ def stacked(given: Application) -> Sequence[Axes]:
     return [(*axes[:axis], new, *axes[axis:])]
 
 
-def flipped(given: Application) -> Sequence[Axes]:
+def flipped(given: NodeAxes) -> Sequence[Axes]:
     axes, gone = given.first, given.attributes["axes"]
     given.along(gone)  # type: ignore[arg-type]
     for place in gone:  # type: ignore[attr-defined]
@@ -168,7 +168,7 @@ def flipped(given: Application) -> Sequence[Axes]:
     return [axes]
 
 
-def rolled_(given: Application) -> Sequence[Axes]:
+def rolled_(given: NodeAxes) -> Sequence[Axes]:
     axes = given.first
     shifts: Any = given.attributes["shifts"]
     along: Any = given.attributes["axes"]
@@ -178,13 +178,13 @@ def rolled_(given: Application) -> Sequence[Axes]:
     return [axes]
 
 
-def tiled(given: Application) -> Sequence[Axes]:
+def tiled(given: NodeAxes) -> Sequence[Axes]:
     repeats: Any = given.attributes["repeats"]
     wide = ((),) * (len(repeats) - len(given.first)) + given.first
     return [tuple(fused((*other(count), *axis)) for count, axis in zip(repeats, wide, strict=True))]
 
 
-def repeated(given: Application) -> Sequence[Axes]:
+def repeated(given: NodeAxes) -> Sequence[Axes]:
     """Each place several times over: as resampling to the nearest does it."""
     axis: Any = given.attributes["axis"]
     count: Any = given.attributes["count"]
@@ -195,7 +195,7 @@ def repeated(given: Application) -> Sequence[Axes]:
     return [put(given.first, axis, fused((*here, *other(count))))]
 
 
-def taken(given: Application) -> Sequence[Axes]:
+def taken(given: NodeAxes) -> Sequence[Axes]:
     """Places along an axis, by number: all of them in their order are the axis as it is."""
     axis: Any = given.attributes["axis"]
     table, places = given.operands
@@ -216,7 +216,7 @@ def _varied(axis: Axis) -> bool:
     return has(axis, Role.EXAMPLES) or has(axis, Role.PLACES)
 
 
-def written(given: Application) -> Sequence[Axes]:
+def written(given: NodeAxes) -> Sequence[Axes]:
     """A part written into an array: of places, as they would be padded."""
     starts: Any = given.attributes.get("starts")
     whole, part = given.operands[:2]
@@ -225,7 +225,7 @@ def written(given: Application) -> Sequence[Axes]:
     return _put(given, whole, part, given.rows[1], starts)
 
 
-def scattered(given: Application) -> Sequence[Axes]:
+def scattered(given: NodeAxes) -> Sequence[Axes]:
     """Parts written into an array, or added to it, by their places: one of them, as is written there."""
     axis: Any = given.attributes.get("axis")
     at = None if axis is None else given.known(1)
@@ -242,7 +242,7 @@ def scattered(given: Application) -> Sequence[Axes]:
 
 
 def _put(
-    given: Application, whole: Axes, part: Axes, row: int | None, starts: Sequence[int]
+    given: NodeAxes, whole: Axes, part: Axes, row: int | None, starts: Sequence[int]
 ) -> Sequence[Axes]:
     axes = part
     for place, start in enumerate(starts):
@@ -256,7 +256,7 @@ def _put(
 
 
 def _place_of_row(
-    given: Application, whole: Axes, part: Axes, row: int, starts: Sequence[int]
+    given: NodeAxes, whole: Axes, part: Axes, row: int, starts: Sequence[int]
 ) -> int | None:
     """The axis of the examples, where what is made of one row is written into the place of that row."""
     own = examples(given.count)
@@ -272,7 +272,7 @@ def _place_of_row(
     return place if starts[place] == row and not part[place] else None
 
 
-def product(given: Application) -> Sequence[Axes]:
+def product(given: NodeAxes) -> Sequence[Axes]:
     """Contracted axes go, kept ones keep what they stand for."""
     equation: Any = given.attributes["equation"]
     left, _, result = equation.partition("->")
@@ -289,7 +289,7 @@ def product(given: Application) -> Sequence[Axes]:
     return [settled(apart(found, origins))]
 
 
-def convolved(given: Application) -> Sequence[Axes]:
+def convolved(given: NodeAxes) -> Sequence[Axes]:
     attributes: Mapping[str, Any] = given.attributes
     weight = given.within.lengths(given.node.operands[1])
     rows, channels, *places = attributes["x_axes"]
@@ -335,7 +335,7 @@ def _grouped(channels: Axis, groups: int) -> tuple[Axis, Axis]:
     return outer, inner
 
 
-def pooled(given: Application) -> Sequence[Axes]:
+def pooled(given: NodeAxes) -> Sequence[Axes]:
     attributes: Mapping[str, Any] = given.attributes
     axes, lengths = given.first, given.lengths()
     for place, window in enumerate(attributes["window"]):
@@ -354,7 +354,7 @@ def pooled(given: Application) -> Sequence[Axes]:
     return [axes]
 
 
-def resampled(given: Application) -> Sequence[Axes]:
+def resampled(given: NodeAxes) -> Sequence[Axes]:
     axes, lengths = given.first, given.lengths()
     along: Any = given.attributes["axes"]
     given.along(along)
@@ -363,7 +363,7 @@ def resampled(given: Application) -> Sequence[Axes]:
     return [axes] * len(given.node.results)
 
 
-def windows(given: Application) -> Sequence[Axes]:
+def windows(given: NodeAxes) -> Sequence[Axes]:
     """Patches: where they start, then what is in them."""
     attributes: Mapping[str, Any] = given.attributes
     axes, along, layout = given.first, attributes["axes"], attributes.get("layout")
@@ -396,14 +396,14 @@ def windows(given: Application) -> Sequence[Axes]:
     return unknown(given)
 
 
-def attended(given: Application) -> Sequence[Axes]:
+def attended(given: NodeAxes) -> Sequence[Axes]:
     """Queries keep their places; keys and values are summed over."""
     query, key, value = given.operands[:3]
     given.along((len(key) - 2,), 1)
     return [put(query, len(query) - 1, value[-1])]
 
 
-def called(given: Application) -> Sequence[Axes]:
+def called(given: NodeAxes) -> Sequence[Axes]:
     body: Any = given.attributes["body"]
     inside = GraphAxes(body, given.within.count)
     for number, axes in zip(body.sources, given.operands, strict=True):

@@ -131,7 +131,7 @@ def _steps(flow: Dependence, rules: Rules, name: Callable[[Unit], str]) -> tuple
                 take(unit)
     for unit in distinct(taken.values()):
         if unit.linear is not None:
-            take(folded(flow, unit, rules.folds, taken))
+            take(folded(flow, unit, rules.folds_scales, taken))
     if Kind.NEURON in rules.kinds:
         for unit in distinct(taken.values()):
             joined = neuron(flow, unit, taken)

@@ -105,7 +105,7 @@ def test_a_placed_map_has_its_cells_at_their_places(framework: str) -> None:
     grid = grid_at(looked.objective(looked.feature_map()))
     assert grid is not None
     small = np.asarray(GradCAM(upsample="none")(net, x, 1).values)[0]
-    drawn = np.asarray(GradCAM(upsample="placed")(net, x, 1).values)[0]
+    drawn = np.asarray(GradCAM(upsample="receptive_field")(net, x, 1).values)[0]
     assert drawn.shape == (SIDE, SIDE)
     rows, columns = (line.offset + line.stride * np.arange(line.length) for line in grid.lines)
     for number, row in enumerate(rows):

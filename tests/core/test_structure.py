@@ -7,7 +7,7 @@ import pytest
 
 from backlight import BacklightWarning
 from backlight.errors import ModelError
-from backlight.explaining.structure import Seen, Unseen, look
+from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight_methods import GradCAM, Gradient
 from tests.core.graph.building import Building
 from tests.reference import ReferenceModel
@@ -36,26 +36,26 @@ def captured(takes: tuple[int, ...], fails: type[Exception] = ModelError) -> Cap
     return model
 
 
-def looked(model: Captured, count: int) -> Seen | Unseen:
-    return look(model, model.prepare(PICTURES[:count]), None)
+def looked(model: Captured, count: int) -> NetStructure | UnknownStructure:
+    return net_structure(model, model.prepare(PICTURES[:count]), None)
 
 
 def test_two_examples_are_captured() -> None:
     for count in (1, 2, 4):
         found = looked(captured((2,)), count)
-        assert isinstance(found, Seen)
+        assert isinstance(found, NetStructure)
         assert found.axes.count == 2
 
 
 def test_all_examples_are_captured_where_the_net_takes_no_other_number() -> None:
     found = looked(captured((4,)), 4)
-    assert isinstance(found, Seen)
+    assert isinstance(found, NetStructure)
     assert found.axes.count == 4
 
 
 def test_of_a_net_that_takes_one_example_nothing_is_seen() -> None:
     found = looked(captured((1,)), 1)
-    assert isinstance(found, Unseen)
+    assert isinstance(found, UnknownStructure)
     assert "one example at a time" in found.note()
 
 
@@ -82,7 +82,7 @@ def test_the_grids_of_values_that_have_all_places() -> None:
     mean = build.do("mean", mixed, axes=(1,))
     graph = build.between([x], [build.do("index", build.dense(mean, 4), axis=1, at=0)])
     graph.sites.update(mixed=mixed, mean=mean)
-    grids = Seen(graph).grids
+    grids = NetStructure(graph).grids
     assert {name: grid.shape for name, grid in grids.items()} == {"mixed": (8, 8)}
 
 
@@ -97,7 +97,7 @@ def test_what_an_input_chooses_is_told(primitive: str, of_the_input: bool) -> No
     summed = build.do("sum", x, axes=(1,))
     end = build.graph.value((2,))
     build.graph.node("mul", (summed, found), (end,), {})
-    seen = Seen(build.between([x], [end]))
+    seen = NetStructure(build.between([x], [end]))
     assert seen.choices == ((f"{primitive} (choice)",) if of_the_input else ())
     assert len(seen.choice_notes()) == of_the_input
 
