@@ -78,9 +78,10 @@ def fitting(given: object, place: Value, counts: tuple[int, ...], what: str) -> 
     shape, rest = shape_of(tensor), held.shape[1:]
     fits = shape[:1] in [(count,) for count in counts] and rest.is_compatible_with(shape[1:])
     if tensor.dtype != held.dtype or not fits:
+        more = ", or one row of that" if len(counts) > 1 else ""
         raise InputError(
-            f"{what} holds {held.dtype.name} of shape {(counts[0], *rest)}"
-            f"{', or one row of that' if len(counts) > 1 else ''}; got {tensor.dtype.name} of shape {shape}."
+            f"{what} holds {held.dtype.name} of shape {(counts[0], *rest)}{more}; got "
+            f"{tensor.dtype.name} of shape {shape}."
         )
     return tensor
 

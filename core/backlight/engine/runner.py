@@ -104,8 +104,8 @@ class Runner(ABC):
         nodes: Sequence[float],
         weights: Sequence[float],
     ) -> Sequence[Array]:
-        """The weighted sum of a derivative along a straight way (see `AppliedOperation.vjp_along`), which is
-        built once: for operations that take long to build.
+        """The weighted sum of a derivative along a straight way, built once: what
+        `AppliedOperation.vjp_along` does for operations that take long to build.
 
         Args:
             derivative: at some values.

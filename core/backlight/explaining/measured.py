@@ -21,7 +21,7 @@ Numbers = NDArray[np.float64]
 @final
 @dataclass(frozen=True)
 class Measured:
-    """Result with what was measured on it: float64, shape (N,), on the host.
+    """A result with what was measured on it: float64, shape (N,), on the host.
 
     Attributes:
         values, score, baseline_score, error, standard_error, advice, warnings: as of `Result`.
@@ -62,7 +62,7 @@ class Measured:
 
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
-    """The evidence for one block with its numbers on the host and its completeness measured."""
+    """The result for one block with its numbers on the host and its completeness measured."""
     model, values = objective.model, result.values
     host = numbers(model, score)
     baseline = gap = size = None

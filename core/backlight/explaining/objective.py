@@ -72,9 +72,8 @@ class Objective:
     @property
     def structure(self) -> NetStructure | None:
         """What the net's graph shows; None where it shows nothing."""
-        return (
-            self.structure_or_reason if isinstance(self.structure_or_reason, NetStructure) else None
-        )
+        found = self.structure_or_reason
+        return found if isinstance(found, NetStructure) else None
 
     @property
     def arrays(self) -> Arrays:
