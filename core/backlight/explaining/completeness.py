@@ -34,7 +34,7 @@ class Sums:
         change: |score - baseline score|.
         scores: |score| + |baseline score|, whose rounding the change has.
         size: sum of |values|.
-        precision: the distance from 1 to the next number of the values' dtype.
+        precision: the distance from 1 to the next number of the dtype that the net computes in.
         standard_error: of the sum, where samples were drawn.
     """
 
