@@ -85,7 +85,7 @@ class TensorFlowRunner(Runner):
         """The tensor of a traced value, where it need not be made from others of the pass."""
         number = self.captured.numbers.get(value)
         if number in values and value not in anew:
-            return values[cast(int, number)]
+            return values[number]
         if value in self._dependent:
             return None
         with self._graph.as_default():  # not in the body of a loop, which others cannot look into
@@ -110,8 +110,9 @@ class TensorFlowRunner(Runner):
         if of.dtype == tf.variant:
             return array
         given = tf.cast(given, of.dtype)
-        # As many rows as in the other where neither says how many there are.
-        same = given.shape.rank == of.shape.rank and given.shape.as_list() == of.shape.as_list()
+        # Lengths that neither says are the same.
+        ranks = given.shape.rank, of.shape.rank
+        same = None in ranks or given.shape.as_list() == of.shape.as_list()
         return cast(Array, given) if same else self.repeated(cast(Array, given), like)
 
     def repeated(self, array: Array, like: Array) -> Array:
@@ -155,7 +156,7 @@ class TensorFlowRunner(Runner):
         ends: Sequence[Array],
         nodes: Sequence[float],
         weights: Sequence[float],
-    ) -> Sequence[Array]:
+    ) -> Sequence[Any]:
         begins, stops = cast(Sequence[Tensor], starts), cast(Sequence[Tensor], ends)
         places, shares = tf.constant(nodes, tf.float64), tf.constant(weights, tf.float64)
 
@@ -175,7 +176,7 @@ class TensorFlowRunner(Runner):
 
         zeros = (tf.constant(0), *(tf.zeros_like(end) for end in stops))
         _, *found = tf.while_loop(lambda at, *_: at < len(nodes), step, zeros)
-        return found
+        return list(found)
 
 
 def natives(node: Node) -> Sequence[Any]:
