@@ -110,8 +110,9 @@ class TensorFlowRunner(Runner):
         if of.dtype == tf.variant:
             return array
         given = tf.cast(given, of.dtype)
-        # As many rows as in the other where neither says how many there are.
-        same = given.shape.rank == of.shape.rank and given.shape.as_list() == of.shape.as_list()
+        # Lengths that neither says are the same.
+        ranks = given.shape.rank, of.shape.rank
+        same = None in ranks or given.shape.as_list() == of.shape.as_list()
         return cast(Array, given) if same else self.repeated(cast(Array, given), like)
 
     def repeated(self, array: Array, like: Array) -> Array:
@@ -176,7 +177,7 @@ class TensorFlowRunner(Runner):
 
         zeros = (tf.constant(0), *(tf.zeros_like(end) for end in stops))
         _, *found = tf.while_loop(lambda at, *_: at < len(nodes), step, zeros)
-        return cast(Sequence[Array], found)
+        return list(found)
 
 
 def natives(node: Node) -> Sequence[Any]:
