@@ -25,7 +25,7 @@ class MLXRunner(Runner):
     arrays = ARRAYS
     keeps = False
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         run(nodes, values)
 
     def vjp(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backlight import BacklightWarning, Method, Result
-from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete
+from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete, rounding
 from backlight.values.tree import map_leaves
 from backlight_methods import LRP, DeepLIFT, IntegratedGradients
 from tests.reference import ReferenceModel
@@ -17,12 +17,14 @@ from tests.tape import arrays as functions
 DOUBLE = 2.0**-52
 
 
-def sums(gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0) -> Sums:
+def sums(
+    gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0, operations=1
+) -> Sums:
     scores = np.broadcast_to(scores, np.shape(gap))
     given = (gap, change, scores, size)
     columns = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in given]
     error = None if standard_error is None else np.atleast_1d(np.float64(standard_error))
-    return Sums(*columns, precision, error)
+    return Sums(*columns, precision, error, operations)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,19 @@ def test_rounding_is_that_of_the_values_dtype() -> None:
 def test_rounding_of_the_scores_is_no_gap_either() -> None:
     assert incomplete(sums(1e-4, 1e-4, 1e-4, precision=2.0**-23)).all()
     assert not incomplete(sums(1e-4, 1e-4, 1e-4, precision=2.0**-23, scores=600.0)).any()
+
+
+def test_rounding_grows_like_the_square_root_of_the_operations() -> None:
+    """Random errors of half a unit each, added up along a chain, against what is allowed for."""
+    random, size = np.random.default_rng(0), 1.0
+    for operations in (4, 64, 1024):
+        errors = random.uniform(-0.5, 0.5, (1000, operations)).sum(axis=1) * DOUBLE * size
+        found = rounding(sums(0.0, 1.0, size, operations=operations))
+        assert np.abs(errors).max() < found[0] < 40 * np.abs(errors).max()
+    gap = 30 * DOUBLE * 0.05  # of a score of 0.05 that hardly moved, through 168 operations
+    given = {"change": 1e-17, "size": 1e-16, "scores": 0.05}
+    assert incomplete(sums(gap, **given)).all()
+    assert not incomplete(sums(gap, **given, operations=168)).any()
 
 
 @pytest.mark.parametrize("gap", [np.nan, np.inf])

@@ -1,7 +1,7 @@
 """Operations as they were recorded, with what they were called with."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -163,13 +163,9 @@ class Record:
         """The results for other values of its operands."""
         return self._run(self.given(values))
 
-    def run_with(
-        self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
-    ) -> torch.Tensor:
-        """The first result for other active operands, of which several may be one value."""
-        others = iter(inputs)
-        own = {id(one): next(others) if one.active else values[one.value] for one in self.operands}
-        return self._run(self._filled(lambda operand: own[id(operand)]))[0]
+    def reading(self, other: Callable[[Operand], Operand]) -> "Record":
+        """The same operation of other operands."""
+        return replace(self, arguments=self._filled(other))
 
     def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
         return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}

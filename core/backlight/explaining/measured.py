@@ -28,6 +28,7 @@ class Measured:
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
+        operations: how many lie between the inputs and the score, 1 where that is not known.
     """
 
     values: Tree
@@ -40,6 +41,7 @@ class Measured:
     standard_error: Numbers | None
     advice: str | None
     warnings: tuple[str, ...]
+    operations: int
 
     @property
     def sums(self) -> Sums | None:
@@ -49,7 +51,7 @@ class Measured:
         change = np.abs(self.score - self.baseline_score)
         scores = np.abs(self.score) + np.abs(self.baseline_score)
         step = max(precision(leaf) for leaf in leaves(self.values))
-        return Sums(self.gap, change, scores, self.size, step, self.standard_error)
+        return Sums(self.gap, change, scores, self.size, step, self.standard_error, self.operations)
 
     @property
     def is_exact(self) -> bool:
@@ -62,7 +64,7 @@ class Measured:
 
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
-    """The evidence for one block with its numbers on the host and its completeness measured."""
+    """The result for one block with its numbers on the host and its completeness measured."""
     model, values = objective.model, result.values
     host = numbers(model, score)
     baseline = gap = size = None
@@ -83,6 +85,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         standard_error=result.standard_error,
         advice=result.advice,
         warnings=result.warnings,
+        operations=1 if objective.structure is None else objective.structure.operations,
     )
 
 
@@ -99,6 +102,7 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         standard_error=column([one.standard_error for one in found]),
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+        operations=found[0].operations,
     )
 
 

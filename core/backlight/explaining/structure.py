@@ -86,6 +86,12 @@ class NetStructure:
         return set(self.graph.needed([*self.graph.targets, *left]))
 
     @cached_property
+    def operations(self) -> int:
+        """How many operations lie between the inputs and the targets, the targets' own included."""
+        flow = self.flow
+        return max(1, sum(flow.is_touched(flow.nodes[at]) for at in flow.needed))
+
+    @cached_property
     def choices(self) -> tuple[str, ...]:
         """The operations that find places by comparing what depends on the inputs, by which others pick
         numbers."""
