@@ -21,7 +21,7 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
-from backlight.values.tree import Tree, leaves, map_leaves, map_nested
+from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.graph import named_graph
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
@@ -75,7 +75,7 @@ class TorchModel(NetModel):
         site = None if asked.value is None else asked.at
 
         def found(block: Block) -> torch.Tensor:
-            return self._passes.score(block, score, site, asked.value)
+            return self._passes.score(block, score, site, block.taken(asked.value))
 
         return cast(Array, self._joined(asked.inputs, found))
 
@@ -91,17 +91,16 @@ class TorchModel(NetModel):
         return asked.answer(scores, gradients, value, operations[0], there)
 
     def _block_gradient(self, block: Block, asked: Question, score: Score) -> Gradient:
+        value = block.taken(asked.value)
         if asked.rules is not None:
-            task = Task(block, score, asked.at, asked.value, asked.rules)
             reference = asked.reference
-            if reference is not None:
-                if self.net.rows:
-                    reference = expanded(reference, asked.inputs.count)
-                reference = map_leaves(block.take_rows, reference)
-            return ruled_gradient(self._passes, task, reference)
+            if reference is not None and self.net.rows:
+                reference = expanded(reference, asked.inputs.count)
+            task = Task(block, score, asked.at, value, asked.rules)
+            return ruled_gradient(self._passes, task, block.taken(reference))
         if asked.at is None:
             return self._passes.at_input(block, score)
-        return self._passes.at_site(block, score, asked.at, asked.value)
+        return self._passes.at_site(block, score, asked.at, value)
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules

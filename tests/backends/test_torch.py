@@ -32,6 +32,7 @@ from backlight.model.model import Model
 from backlight.plugins.entry_points import plugins
 from backlight.values.arrays import Arrays, shape_of
 from backlight.values.outputs import OutputSpec
+from backlight_methods import DeepLIFT
 from backlight_torch.engine.running import Overlap
 from tests.ids import shown
 
@@ -803,6 +804,7 @@ def test_exported_programs(rows: int | None, tmp_path: Any) -> None:
                 model.gradient(x, score, at=at, value=moved).gradient,
                 eager.gradient(x, score, at=at, value=moved).gradient,
             )
+            same(*(np.asarray(DeepLIFT()(one, x, 1, at=at).values) for one in (model, eager)))
 
 
 def test_an_exported_value_that_goes_several_ways() -> None:
