@@ -69,7 +69,7 @@ class TorchModel(NetModel):
         return self._joined(inputs, self._passes.outputs)
 
     def _outputs(self, inputs: Inputs) -> Outputs:
-        return self.recall("outputs", signature(inputs), lambda: self._captured_outputs(inputs))
+        return self._seen(inputs)[0]
 
     def _score(self, asked: Question, score: Score) -> Array:
         site = None if asked.value is None else asked.at
@@ -122,8 +122,7 @@ class TorchModel(NetModel):
         return cast(Array, found)
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
-        prepared = self.prepare(inputs)
-        return self.recall("sites", signature(prepared), lambda: self._sites(prepared))
+        return self._seen(self.prepare(inputs))[1]
 
     def detached(self, array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
@@ -157,9 +156,13 @@ class TorchModel(NetModel):
         kept = self._blocks(inputs)
         return joined([found(block) for block in kept], kept)
 
-    def _captured_outputs(self, inputs: Inputs) -> Outputs:
+    def _seen(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
+        """What one run shows of the outputs and of the values inside."""
+        return self.recall("seen", signature(inputs), lambda: self._look(inputs))
+
+    def _look(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
         block = self._blocks(inputs)[0]
-        graph, outputs, _ = named_graph(self._passes, block, None)
+        graph, outputs, sites = named_graph(self._passes, block, None)
         values = iter(graph.targets)
 
         def specification(array: object) -> object:
@@ -168,11 +171,9 @@ class TorchModel(NetModel):
             shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
             return OutputSpec(shape, output_kind(graph, next(values)))
 
-        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
-
-    def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
-        _, _, found = named_graph(self._passes, self._blocks(inputs)[0], None)
-        return tuple(replace(site, shape=(inputs.count, *site.shape[1:])) for site in found)
+        found = map_nested(cast(Callable[[Array], object], specification), outputs)
+        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in sites)
+        return cast(Outputs, found), tuple(whole)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:
         """The floating dtype and the device of new arrays."""

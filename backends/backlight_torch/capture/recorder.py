@@ -79,11 +79,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._values = Values(self.graph, self._gradients, stored, keep, lambda: self._place())
         self.tensors = self._values.tensors
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled while this is on: PyTorch need not see to it at each operation."""
-        return False
-
     def source(self, leaf: torch.Tensor, copy: torch.Tensor | None = None) -> None:
         """From now on, what depends on this leaf, or on a copy of it, is recorded."""
         self.graph.sources = (*self.graph.sources, self._begun(leaf, copy))
