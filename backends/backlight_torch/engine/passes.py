@@ -133,14 +133,10 @@ class Passes:
         if at is None and site is None:
             return None
         places = self.net.places()
-        replacement = None
-        if value is not None:
-            (leaf,) = leaves(value)
-            replacement = block.take(cast(torch.Tensor, leaf))
         return SiteAccess(
             block.inputs.count,
             cut=None if at is None else Point.parse(at, places),
-            value=replacement,
+            value=None if value is None else cast(torch.Tensor, leaves(value)[0]),
             read=None if site is None else Point.parse(site, places),
             opens=opens,
         )
