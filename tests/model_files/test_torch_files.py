@@ -16,7 +16,7 @@ from torch import nn
 import backlight
 from backlight.errors import ModelError
 from backlight_methods import Gradient
-from backlight_torch.nets.loading import load
+from backlight_model_files.torch_files import load
 
 
 class Touch:
