@@ -9,12 +9,15 @@ import pytest
 
 from backlight import BacklightWarning, Method, Result
 from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete, rounding
+from backlight.explaining.measured import Measured, joined
+from backlight.explaining.zeros import NonZero
 from backlight.values.tree import map_leaves
 from backlight_methods import LRP, DeepLIFT, IntegratedGradients
 from tests.reference import ReferenceModel
 from tests.tape import arrays as functions
 
 DOUBLE = 2.0**-52
+MODEL = ReferenceModel(("out", lambda x: x))
 
 
 def sums(
@@ -82,6 +85,10 @@ def test_samples_may_be_off_by_three_standard_errors(gap: float, expected: bool)
         assert notes[0].endswith("the gap, in standard errors, is 3.1. Take more.")
 
 
+def test_of_samples_only_chance_counts_however_large_the_change() -> None:
+    assert incomplete(sums(0.09, 1.0, 2.0, standard_error=0.01)).all()  # below a tenth, 9 errors
+
+
 def test_the_sentence_names_examples_and_figures() -> None:
     (note,) = gap_notes(sums([0.5, 0.0, 2.2], [1.0, 1.0, 2.0], [3.0, 3.0, 3.0]), "Do this.")
     assert note == (
@@ -102,7 +109,42 @@ def test_no_advice_no_fault() -> None:
 
 def test_long_lists_are_cut() -> None:
     assert examples([3]) == "example 3"
+    assert examples(list(range(5))) == "examples 0, 1, 2, 3, 4"
     assert examples(list(range(12))) == "examples 0, 1, 2, 3, 4 and 7 more"
+
+
+def measured(**changes: object) -> Measured:
+    one = np.ones(2)
+    fields = {
+        "values": (
+            strict.asarray([[1.0], [1.0]]),
+            strict.asarray([[0.0], [0.0]], dtype=strict.float32),
+        ),
+        "score": one,
+        "nonzero": NonZero(np.ones((2, 2), bool), (np.ones(1, bool), np.ones(1, bool))),
+        "baseline_score": 0 * one,
+        "gap": 0 * one,
+        "size": one,
+        "error": None,
+        "standard_error": None,
+        "advice": "Do this.",
+        "warnings": (),
+        "operations": 1,
+    }
+    return Measured(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_values_of_several_dtypes_round_as_the_coarsest() -> None:
+    known = measured().sums
+    assert known is not None
+    assert known.precision == 2.0**-23
+
+
+def test_a_column_of_the_batch_is_whole_or_not_there() -> None:
+    both = joined([measured(error=np.ones(2)), measured(error=2 * np.ones(2))], MODEL)
+    assert both.error is not None
+    assert both.error.tolist() == [1, 1, 2, 2]
+    assert joined([measured(error=np.ones(2)), measured()], MODEL).error is None
 
 
 def cubed(x):

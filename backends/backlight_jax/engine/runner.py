@@ -37,8 +37,10 @@ class JaxRunner(Runner):
         of: Any = like
         return cast(Array, jnp.broadcast_to(given, of.shape).astype(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, jnp.asarray(cast(Any, number), cast(Any, like).dtype))
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return lax.stop_gradient(array)
@@ -50,8 +52,8 @@ class JaxRunner(Runner):
         found = largest_first(op.unit, equation, inputs[0], grad, lambda: op.results(inputs)[0])
         return None if found is None else (cast(Array, found),)
 
-    def has_own_derivative(self, node: Node) -> bool:
-        return any("custom_vjp" in equation.primitive for equation in equations([node]))
+    def has_own_derivative(self, nodes: Sequence[Node]) -> bool:
+        return any("custom_vjp" in equation.primitive for equation in equations(nodes))
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         """In the places of the equation that hold the same values."""

@@ -72,9 +72,12 @@ class TorchRunner(Runner):
             given = given.expand(of.shape)
         return cast(Array, given if given.dtype == of.dtype else given.to(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
         of: Any = like
-        return cast(Array, torch.as_tensor(number, dtype=of.dtype, device=of.device))
+        if isinstance(given, torch.Tensor):
+            return cast(Array, given)
+        return cast(Array, torch.as_tensor(given, dtype=of.dtype, device=of.device))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, cast(torch.Tensor, array).detach())

@@ -11,7 +11,7 @@ from backlight.graph.graph import Graph, Node
 from backlight.graph.unit import Linear, Unit
 from backlight.graph.weights import folded_params
 from backlight.rules.rules import AppliedOperation
-from backlight.values.arrays import Array, shape_of
+from backlight.values.arrays import Array
 
 
 @final
@@ -66,9 +66,7 @@ class Applied(AppliedOperation):
         like = self.known[linear.weight]
 
         def constant(value: int) -> Array:
-            if value in self.known:
-                return self.known[value]
-            return self.runner.number(self.graph.values[value].number, like)
+            return self.runner.constant(self._constant(value), like)
 
         return folded_params(self.graph, linear, constant, self.arrays)
 
@@ -85,6 +83,8 @@ class Applied(AppliedOperation):
             found = self._in_closed_form(given, self._fitted(grad), params)
             if found is not None:
                 return tuple(found)
+            if inputs is None and params is None:
+                return self._back([self._fitted(grad)])
 
         def function(operands: Sequence[Array]) -> tuple[Sequence[Array], Values]:
             if params is not None:
@@ -93,6 +93,21 @@ class Applied(AppliedOperation):
 
         pullback, results, _ = self.runner.vjp(function, given)
         return tuple(pullback([self.runner.fitted(grad, results[0])]))
+
+    def vjp_along(
+        self,
+        grad: Array,
+        starts: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> tuple[Array, ...]:
+        if not any(map(self.runner.takes_long, self.nodes)):
+            return super().vjp_along(grad, starts, nodes, weights)
+
+        def derivative(points: Sequence[Array]) -> Sequence[Array]:
+            return self.vjp(grad, inputs=points)
+
+        return tuple(self.runner.along(derivative, starts, self.inputs, nodes, weights))
 
     def replay(
         self,
@@ -109,29 +124,43 @@ class Applied(AppliedOperation):
 
     def from_others(self, gradients: Sequence[Array]) -> Sequence[Array]:
         """What the gradients of the results behind the first make of those of the inputs."""
-        seeds = [self.arrays.zeros_like(self.output), *gradients]
-        pullback, _, _ = self.runner.vjp(lambda given: (self.results(given), {}), self.inputs)
-        return pullback(seeds)
+        return self._back([self.arrays.zeros_like(self.output), *gradients])
+
+    def _back(self, gradients: Sequence[Array]) -> tuple[Array, ...]:
+        """What the gradients of the first results make of those of the inputs, at the values that went
+        through."""
+        count = len(gradients)
+        if self.runner.records and len(set(self.unit.inputs)) == len(self.inputs):
+            results = [self.known[value] for value in self.unit.outputs[:count]]
+            return tuple(self.runner.pullback(results, self.inputs)(gradients))
+        pullback, _, _ = self.runner.vjp(
+            lambda given: (self.results(given)[:count], {}), self.inputs
+        )
+        return tuple(pullback(gradients))
 
     def _in_closed_form(
         self, given: Sequence[Array], grad: Array, params: Mapping[str, Array] | None
     ) -> Sequence[Array] | None:
         unit, node = self.unit, self.nodes[0]
         linear = unit.linear if params is None else self._linear
-        if any(map(self.runner.has_own_derivative, self.nodes)):
+        if self.runner.has_own_derivative(self.nodes):
             return None
         if linear is not None:
             weight = (self.params if params is None else params)["weight"]
             found = self.runner.transposed(self, given[0], weight, grad)
             return None if found is None else (found,)
         others = [value for value in node.operands if value not in unit.inputs]
-        bound = None
-        if len(others) == len(given) == 1 and shape_of(given[0]) == shape_of(grad):
-            bound = self.known.get(others[0], cast(Any, self.graph.values[others[0]].number))
+        bound, shape = None, self.graph.shape
+        if len(others) == len(given) == 1 and shape(unit.inputs[0]) == shape(unit.output):
+            bound = cast(Any, self._constant(others[0]))
         kinks = at_kinks(unit, given[0], grad, bound, self.arrays)
         if kinks is not None:
             return (kinks,)
         return self.runner.derivative(self, given, grad)
+
+    def _constant(self, value: int) -> object:
+        """The array of a value, or its number; None where neither is known."""
+        return self.known.get(value, cast(Any, self.graph.values[value].number))
 
     def results(self, inputs: Sequence[Array], frozen: bool = False) -> list[Array]:
         """All results for other inputs, everything else as known.

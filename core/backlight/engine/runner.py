@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from backlight.graph.graph import Node
 from backlight.values.arrays import Array, Arrays
@@ -28,10 +28,12 @@ class Runner(ABC):
         arrays: the framework's array functions.
         keeps: whether a pullback keeps what it needs of the forward pass. Where it runs that again,
             operations are differentiated one by one.
+        records: whether what has been run can be differentiated without another run.
     """
 
     arrays: Arrays
-    keeps: ClassVar[bool] = True
+    keeps: bool = True
+    records: bool = False
 
     @abstractmethod
     def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
@@ -53,9 +55,14 @@ class Runner(ABC):
     def fitted(self, array: Array, like: Array) -> Array:
         """An array with the shape and dtype of another, that it broadcasts against."""
 
+    def repeated(self, array: Array, like: Array) -> Array:
+        """The same where what is known of both does not say which has one row for all examples."""
+        return self.fitted(array, like)
+
     @abstractmethod
-    def number(self, number: object, like: Array) -> Array:
-        """A number as an array without axes, with the dtype of another."""
+    def constant(self, held: object, like: Array) -> Array:
+        """A constant that is used beside another, an array or a number: as an array that goes with it,
+        without axes where it is a number."""
 
     @abstractmethod
     def stopped(self, array: Array) -> Array:
@@ -79,9 +86,45 @@ class Runner(ABC):
         framework's own derivative is as good."""
         return None
 
-    def has_own_derivative(self, node: Node) -> bool:
-        """Whether the user has written the derivative of an operation."""
+    def has_own_derivative(self, nodes: Sequence[Node]) -> bool:
+        """Whether the user has written the derivative of one of some operations, or the framework's own
+        is what the convention says."""
         return False
+
+    def pullback(self, results: Sequence[Array], operands: Sequence[Array]) -> Pullback:
+        """The pullback of what has been run already, from its results to its operands, where that is
+        recorded."""
+        raise NotImplementedError
+
+    def added(self, one: Array, other: Array) -> Array:
+        """The sum of two gradients."""
+        return one + other
+
+    def is_array(self, value: int) -> bool:
+        """Whether a value is an array of real numbers, which rules are for."""
+        return True
+
+    def takes_long(self, node: Node) -> bool:
+        """Whether it takes longer to build an operation again than to run it."""
+        return False
+
+    def along(
+        self,
+        derivative: Callable[[Sequence[Array]], Sequence[Array]],
+        starts: Sequence[Array],
+        ends: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> Sequence[Array]:
+        """The weighted sum of a derivative along a straight way, built once: what
+        `AppliedOperation.vjp_along` does for operations that take long to build.
+
+        Args:
+            derivative: at some values.
+            starts, ends: of the way.
+            nodes, weights: places on the way, from 0 to 1, and their weights.
+        """
+        raise NotImplementedError
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         """A node that reads other values, by the places of its operands."""
