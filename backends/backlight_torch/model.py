@@ -184,8 +184,8 @@ class TorchModel(NetModel):
         dtype, device = none if number is None else (number.dtype, number.device)
         if device.type == "meta":
             raise ModelError(
-                "The net's weights are on the device 'meta', whose tensors hold no numbers. Load them first: "
-                "net.to_empty(device='cpu'), then net.load_state_dict(...)."
+                "The net's weights are on the device 'meta', whose tensors hold no numbers. Load them "
+                "first: net.to_empty(device='cpu'), then net.load_state_dict(...)."
             )
         return dtype, device if like is None else like.device
 
