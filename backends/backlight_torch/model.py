@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backlight.errors import InputTypeError
+from backlight.errors import InputTypeError, ModelError
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
@@ -182,6 +182,11 @@ class TorchModel(NetModel):
         number = next((one for one in self.net.numbers() if one.is_floating_point()), None)
         none = torch.float32, torch.device("cpu")
         dtype, device = none if number is None else (number.dtype, number.device)
+        if device.type == "meta":
+            raise ModelError(
+                "The net's weights are on the device 'meta', whose tensors hold no numbers. Load them "
+                "first: net.to_empty(device='cpu'), then net.load_state_dict(...)."
+            )
         return dtype, device if like is None else like.device
 
 

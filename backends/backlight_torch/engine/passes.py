@@ -165,7 +165,10 @@ class Passes:
             )
         elif numbers:
             dtype = str(numbers[0].dtype).removeprefix("torch.")
-            wants += f" Its weights are {dtype} on {numbers[0].device}."
+            devices = dict.fromkeys(str(number.device) for number in numbers)
+            wants += f" Its weights are {dtype} on {' and '.join(devices)}."
+            if len(devices) > 1:
+                wants += " A net on several devices moves its values from one to the next itself."
         return f"{wants.strip()} " if wants else ""
 
     def _evaluate(
