@@ -25,7 +25,7 @@ class MLXRunner(Runner):
     arrays = ARRAYS
     keeps = False
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         run(nodes, values)
 
     def vjp(
@@ -47,8 +47,10 @@ class MLXRunner(Runner):
         of: Any = like
         return cast(Array, mx.broadcast_to(given, of.shape).astype(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, mx.array(cast(Any, number), cast(Any, like).dtype))
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else mx.array(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, mx.stop_gradient(cast(Any, array)))
@@ -114,6 +116,6 @@ def by_rules(
             there = alone[-1]
         for one, array in zip(reference.net.places, starts, strict=True):
             there[one] = RUNNER.fitted(array, there[one])
-    parts = parts_of(found, rules, together=RUNNER.keeps)
+    parts = parts_of(RUNNER, found, rules)
     gradients, after = ruled(RUNNER, found, parts, values, reference, there)
     return values[target], gradients, None if after is None else after[target]

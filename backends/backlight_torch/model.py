@@ -22,15 +22,15 @@ from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import Tree, leaves, map_leaves, map_nested
-from backlight_torch import identity  # noqa: F401  (how to read modules)
 from backlight_torch.capture.graph import named_graph
-from backlight_torch.connection import connection
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
+from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
 from backlight_torch.engine.references import expanded
 from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
 from backlight_torch.engine.runs import Task
-from backlight_torch.nets import Net, net_of
+from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
+from backlight_torch.nets.styles import Net, net_of
 
 T = TypeVar("T")
 

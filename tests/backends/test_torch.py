@@ -849,7 +849,7 @@ def test_rows_are_cut_and_filled_up_with_extra_arguments() -> None:
     same(found.gradient, mask * shared.T[classes], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_torchscript(tmp_path: Any) -> None:
     net, x = convolutional(), images()
     scripted = torch.jit.script(net)

@@ -18,7 +18,7 @@ from backlight.values.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.engine.runs import Before
-from backlight_torch.nets import Net
+from backlight_torch.nets.styles import Net
 from backlight_torch.sites import Point, SiteAccess, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them

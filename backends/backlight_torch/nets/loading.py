@@ -10,7 +10,7 @@ import torch
 
 from backlight.errors import ModelError
 from backlight.files.model_files import load_checked
-from backlight_torch.safety import UNPICKLED, danger_in_exported, danger_in_script
+from backlight_torch.nets.safety import UNPICKLED, danger_in_exported, danger_in_script
 
 ADVICE = (
     "Write a function that builds the model and loads these weights, and pass it as file.py:name."
