@@ -1,7 +1,6 @@
 """A JAX net as a Backlight model."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Any, cast, final
 
 import jax
@@ -108,11 +107,7 @@ class JaxModel(NetModel):
     def _connection(self, asked: Question, score: Score) -> Connection:
         place, _, trace, _ = self._placed(asked)
         with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
-            found = connection(scored(trace, score, place).looked_into)
-        if asked.at is None:
-            return found
-        named = (replace(cut, name=cut.name or asked.at) for cut in found.cuts)
-        return replace(found, cuts=tuple(dict.fromkeys(named)))
+            return connection(scored(trace, score, place).looked_into)
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace, _ = self._traced(self.prepare(inputs))

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, final
 
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
@@ -140,7 +140,9 @@ class NetModel(Model):
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
-        return self._connection(Question(self.prepare(inputs), at), score)
+        found = self._connection(Question(self.prepare(inputs), at), score)
+        named = (replace(cut, name=cut.name or at or "") for cut in found.cuts)
+        return replace(found, cuts=tuple(dict.fromkeys(named)))
 
     def identity(self) -> Hashable:
         return identity_of(self.given)
