@@ -29,6 +29,7 @@ class GraphAxes:
         mixing: positions of the nodes at which rows look at each other: what they give for one example
             depends on the inputs of others too. What is made of one row alone looks at no other until it
             meets another one, or comes out in the place of another one.
+        doubtful: positions of the nodes of which it is not known what they do with rows.
         random: positions of the nodes that give other numbers in each run.
         read_out: positions of the nodes at which what depends on an input leaves the framework.
         rows: of each value that is made of one row alone, which.
@@ -39,6 +40,7 @@ class GraphAxes:
     count: int
     axes: dict[int, Axes] = field(default_factory=dict)
     mixing: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
     random: list[int] = field(default_factory=list)
     read_out: list[int] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class GraphAxes:
                 touched.update(node.hanging_on(touched))
                 if application.mixes:
                     self.mixing.append(position)
+                elif application.unknown:
+                    self.doubtful.append(position)
                 if node.primitive == "read_out":
                     self.read_out.append(position)
             for value, axes in zip(node.results, found, strict=False):
@@ -184,6 +188,7 @@ class NodeAxes:
         node: what is done.
         operands: the axes of what it reads.
         mixes: whether a rule found that rows look at each other here.
+        unknown: whether nothing is known of what happens to rows here.
         picked: by the number of a result, the one row that it is taken from.
         whole: whether rows that were apart are put back into their places.
         put: the one row that is put into its place in the first operand.
@@ -193,6 +198,7 @@ class NodeAxes:
     node: Node
     operands: list[Axes]
     mixes: bool = False
+    unknown: bool = False
     picked: dict[int, int] = field(default_factory=dict)
     whole: bool = False
     put: int | None = None
@@ -219,6 +225,10 @@ class NodeAxes:
         """The shape of a result."""
         return self.within.lengths(self.node.results[result])
 
+    def is_constant(self, value: int) -> bool:
+        """Whether it depends on no input, and is not one number throughout."""
+        return value not in self.within.axes and self.within.graph.values[value].number is None
+
     def known(self, operand: int) -> Numbers | None:
         """The few whole numbers that an operand consists of."""
         return self.within.known(self.node.operands[operand])
@@ -238,6 +248,7 @@ class NodeAxes:
     def gathered(self) -> Axis | None:
         """The examples, if the operands are a row each, in order, and are put one beside the other."""
         self.whole = self.rows == list(range(self.count))
+        self.unknown |= self.whole  # each may have come another way
         return examples(self.count) if self.whole else None
 
 
@@ -253,6 +264,12 @@ def pointwise(given: NodeAxes) -> Sequence[Axes]:
     """Numbers at the same places are put together."""
     found, origins = together(given.operands)
     given.mixes |= crossed(found, origins)
+    given.unknown = any(
+        has(here, Role.EXAMPLES) and length_of(axis) > 1
+        for value, axes in zip(given.node.operands, given.operands, strict=True)
+        if given.is_constant(value)
+        for here, axis in zip(found[len(found) - len(axes) :], axes, strict=True)
+    )
     return [apart(found, origins)] * len(given.node.results)
 
 
@@ -260,6 +277,7 @@ def unknown(given: NodeAxes) -> Sequence[Axes]:
     """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
     moves numbers elsewhere each may come from any row."""
     found = []
+    given.unknown = any(has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes)
     for number in range(len(given.node.results)):
         lengths = given.lengths(number)
         axes = [*map(lost, lengths)]

@@ -410,6 +410,7 @@ def called(given: NodeAxes) -> Sequence[Axes]:
         inside.axes[number] = axes
     inside.follow()
     given.mixes |= bool(inside.mixing)
+    given.unknown |= bool(inside.doubtful)
     if inside.random:
         given.within.random.append(given.within.graph.nodes.index(given.node))
     return [inside[value] for value in body.targets]
