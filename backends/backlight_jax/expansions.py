@@ -9,7 +9,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_jax.capture.program import INLINED, Path, body_of
-from backlight_jax.table import RULED, shape, term
+from backlight_jax.table import RULED, abstract, shape, term
 
 STEPS = 4096
 """How many equations an unrolled loop may have."""
@@ -133,12 +133,6 @@ def selected(equation: JaxprEqn) -> ClosedJaxpr | None:
         return [lax.select_n(which, *cases) for cases in zip(*results, strict=True)]
 
     return traced(choice, equation.invars)
-
-
-def abstract(aval: Any) -> Any:
-    """An array of which only shape and dtype are known."""
-    make: Any = jax.ShapeDtypeStruct
-    return make(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
 
 
 def traced(function: Any, atoms: Any) -> ClosedJaxpr:

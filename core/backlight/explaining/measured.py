@@ -28,6 +28,7 @@ class Measured:
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
+        operations: how many lie between the inputs and the score, 1 where that is not known.
         precision: the distance from 1 to the next number of the dtype that the net computes in; 0 where
             nothing is summed up to.
     """
@@ -42,6 +43,7 @@ class Measured:
     standard_error: Numbers | None
     advice: str | None
     warnings: tuple[str, ...]
+    operations: int
     precision: float
 
     @property
@@ -51,7 +53,15 @@ class Measured:
             return None
         change = np.abs(self.score - self.baseline_score)
         scores = np.abs(self.score) + np.abs(self.baseline_score)
-        return Sums(self.gap, change, scores, self.size, self.precision, self.standard_error)
+        return Sums(
+            self.gap,
+            change,
+            scores,
+            self.size,
+            self.precision,
+            self.standard_error,
+            self.operations,
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -64,7 +74,7 @@ class Measured:
 
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
-    """The evidence for one block with its numbers on the host and its completeness measured."""
+    """The result for one block with its numbers on the host and its completeness measured."""
     model = objective.model
     values = map_leaves(lambda leaf: widened(leaf, model.arrays), result.values)
     host = numbers(model, score)
@@ -86,6 +96,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         standard_error=result.standard_error,
         advice=result.advice,
         warnings=result.warnings,
+        operations=1 if objective.structure is None else objective.structure.operations,
         precision=0.0 if gap is None else objective.precision,
     )
 
@@ -103,6 +114,7 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         standard_error=column([one.standard_error for one in found]),
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+        operations=found[0].operations,
         precision=max(one.precision for one in found),
     )
 
