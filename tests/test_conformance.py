@@ -183,6 +183,11 @@ def test_the_command_refuses_what_is_no_builder() -> None:
     assert [type(one) for one in builders([f"{__name__}:Broken"])] == [Broken]
 
 
+def test_the_command_checks_every_framework_that_is_installed() -> None:
+    assert [one.framework for one in builders([])] == ["torch", "tensorflow", "jax", "mlx"]
+    assert builder("mlx").dtypes == ("float32",)
+
+
 def test_every_law_is_a_sentence_and_is_listed() -> None:
     code, told = command("--laws")
     assert code == 0

@@ -82,6 +82,13 @@ class DoubledGradient(Wrapped):
         return changed(super().gradient(inputs, score, **where), lambda leaf: 2.0 * leaf)
 
 
+class GradientALittleOff(Wrapped):
+    """In the fifth digit, of which float32 has seven."""
+
+    def gradient(self, inputs, score, **where):
+        return changed(super().gradient(inputs, score, **where), lambda leaf: 1.00004 * leaf)
+
+
 class WrappedRules(Rules):
     """A technique's rules, as a backend with a fault would follow them."""
 
@@ -299,6 +306,7 @@ def broken(checks: list[Check]) -> set[str]:
 
 FAULTS: dict[str, tuple[type[Wrapped], str]] = {
     "a doubled gradient": (DoubledGradient, "gradient"),
+    "a gradient a little off": (GradientALittleOff, "gradient"),
     "an unfolded bias": (UnfoldedBiases, "folding"),
     "a batch mixed": (MixedBatch, "batch_mates"),
     "an un-reset hook": (HookLeftBehind, "put_back"),
