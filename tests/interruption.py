@@ -82,9 +82,9 @@ def of_torch() -> Subject:
     import torch
     from torch import nn
 
-    from backlight_torch import exported
-    from backlight_torch.calls import registering
     from backlight_torch.engine import running
+    from backlight_torch.nets import exported
+    from backlight_torch.nets.calls import registering
 
     torch.manual_seed(0)
     net = nn.Sequential(

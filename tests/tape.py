@@ -524,7 +524,17 @@ arrays = cast(
     SimpleNamespace(
         **{
             name: getattr(strict, name)
-            for name in ("zeros_like", "isfinite", "all", "argmax", "asarray", "isdtype", "float64")
+            for name in (
+                "zeros_like",
+                "isfinite",
+                "all",
+                "argmax",
+                "asarray",
+                "isdtype",
+                "float64",
+                "astype",
+                "float32",
+            )
         },
         **{name: untraced_or(name, traced) for name, traced in FUNCTIONS.items()},
     ),

@@ -15,11 +15,16 @@ from backlight import Attribution
 from backlight.errors import HyperParameterError, InputError
 from backlight.values.layout import Layout
 from backlight_pictures.colour_bar import colour_bar, ticks
-from backlight_pictures.colours import heat, overlay, ramp
+from backlight_pictures.colours import grey, heat, overlay, ramp
 from backlight_pictures.maps import resized, to_maps
 from backlight_pictures.png import data_uri, enlarged, png
 from backlight_pictures.scale import Scale, number, scale_of
 from backlight_pictures.snippet import snippet
+
+
+def test_brightness_is_weighed_as_televisions_do() -> None:
+    pixels = 255 * np.eye(3, dtype=np.uint8)[None]
+    np.testing.assert_allclose(grey(pixels), [[0.299, 0.587, 0.114]])
 
 
 def attribution(values: object, **changes: Any) -> Attribution:

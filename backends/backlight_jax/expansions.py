@@ -80,10 +80,19 @@ def is_library(equation: JaxprEqn) -> bool:
     return "site-packages" in source or "dist-packages" in source
 
 
+def scan_counts(equation: JaxprEqn) -> tuple[int, int]:
+    """How many operands of a scan are held, and how many are carried; the others are sequences."""
+    params = equation.params
+    if "ft_in" in params:  # as of JAX 0.12
+        held, carried, _ = params["ft_in"].unpack()
+        return len(held), len(carried)
+    return params["num_consts"], params["num_carry"]
+
+
 def unrolled(equation: JaxprEqn) -> ClosedJaxpr | None:
     params = equation.params
-    length, constants, carried = params["length"], params["num_consts"], params["num_carry"]
-    body = params["jaxpr"]
+    constants, carried = scan_counts(equation)
+    length, body = params["length"], params["jaxpr"]
     if length == 0 or length * len(body.jaxpr.eqns) > STEPS or body.jaxpr.effects:
         return None
     step = jaxpr_as_fun(body)

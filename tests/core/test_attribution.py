@@ -262,6 +262,15 @@ def of_method(method: int) -> bytes:
     return bytes(damaged)
 
 
+def longer() -> bytes:
+    """A file in which something stands behind an array."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content())) as whole, zipfile.ZipFile(file, "w") as one:
+        for name in whole.namelist():
+            one.writestr(name, whole.read(name) + (b"more" if name == "score.npy" else b""))
+    return file.getvalue()
+
+
 CORRUPT = {
     "empty": (lambda: b"", "not a zip file"),
     "text": (lambda: b"hello", "not a zip file"),
@@ -276,6 +285,8 @@ CORRUPT = {
     "unknown compression": (lambda: of_method(77), "NotImplementedError"),
     "another zip file": (zip_bytes, "magic"),
     "a name twice": (twice, "it has 'score' twice"),
+    "more than an array": (longer, "there is more than one array in 'score'"),
+    "grid of texts": (lambda: content(grid=["7", "7"]), "grid must be a list of whole numbers"),
     "a single array": (array_bytes, "not a zip file"),
     "no notes": (lambda: content({"about": None}), "it has no notes"),
     "notes are a number": (lambda: content({"about": 3}), "its notes name no format"),

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from backlight import Several
+from backlight.by_value import numbers_of
 from backlight_methods import DeepLIFT, ExpectedGradients, IntegratedGradients, Occlusion, Smooth
 
 ARRAYS: dict[str, Callable[[object], object]] = {
@@ -85,3 +86,15 @@ def test_plain_fields_are_as_they_were() -> None:
     assert Several([0.0, 1.0]) != Several([0.0, 2.0])
     named = IntegratedGradients(baseline={"b": np.zeros(2), "a": 1.0})
     assert named == IntegratedGradients(baseline={"a": 1.0, "b": np.zeros(2)})
+
+
+def test_equal_bytes_of_another_kind_are_other_numbers() -> None:
+    for one, other in (
+        (np.zeros(2), np.zeros(2, np.int64)),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (np.zeros(2), np.zeros(2).tolist()),
+        ([0.0, 1.0], (0.0, 1.0)),
+    ):
+        assert numbers_of(one) != numbers_of(other)
+    turned = np.arange(6.0).reshape(2, 3).T  # the same numbers in another order in memory
+    assert numbers_of(turned) == numbers_of(turned.copy())

@@ -8,21 +8,26 @@ import numpy as np
 import pytest
 
 from backlight import BacklightWarning, Method, Result
-from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete
+from backlight.explaining.completeness import Sums, examples, gap_notes, incomplete, rounding
+from backlight.explaining.measured import Measured, joined
+from backlight.explaining.zeros import NonZero
 from backlight.values.tree import map_leaves
 from backlight_methods import LRP, DeepLIFT, IntegratedGradients
 from tests.reference import ReferenceModel
 from tests.tape import arrays as functions
 
 DOUBLE = 2.0**-52
+MODEL = ReferenceModel(("out", lambda x: x))
 
 
-def sums(gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0) -> Sums:
+def sums(
+    gap, change, size, precision=DOUBLE, standard_error=None, scores=0.0, operations=1
+) -> Sums:
     scores = np.broadcast_to(scores, np.shape(gap))
     given = (gap, change, scores, size)
     columns = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in given]
     error = None if standard_error is None else np.atleast_1d(np.float64(standard_error))
-    return Sums(*columns, precision, error)
+    return Sums(*columns, precision, error, operations)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,19 @@ def test_rounding_of_the_scores_is_no_gap_either() -> None:
     assert not incomplete(sums(1e-4, 1e-4, 1e-4, precision=2.0**-23, scores=600.0)).any()
 
 
+def test_rounding_grows_like_the_square_root_of_the_operations() -> None:
+    """Random errors of half a unit each, added up along a chain, against what is allowed for."""
+    random, size = np.random.default_rng(0), 1.0
+    for operations in (4, 64, 1024):
+        errors = random.uniform(-0.5, 0.5, (1000, operations)).sum(axis=1) * DOUBLE * size
+        found = rounding(sums(0.0, 1.0, size, operations=operations))
+        assert np.abs(errors).max() < found[0] < 40 * np.abs(errors).max()
+    gap = 30 * DOUBLE * 0.05  # of a score of 0.05 that hardly moved, through 168 operations
+    given = {"change": 1e-17, "size": 1e-16, "scores": 0.05}
+    assert incomplete(sums(gap, **given)).all()
+    assert not incomplete(sums(gap, **given, operations=168)).any()
+
+
 @pytest.mark.parametrize("gap", [np.nan, np.inf])
 def test_a_gap_that_cannot_be_measured_is_said(gap: float) -> None:
     (note,) = gap_notes(sums([0.0, gap], [1.0, gap], [2.0, 3.0]), "Do this.")
@@ -65,6 +83,10 @@ def test_samples_may_be_off_by_three_standard_errors(gap: float, expected: bool)
     assert len(notes) == expected
     if expected:
         assert notes[0].endswith("the gap, in standard errors, is 3.1. Take more.")
+
+
+def test_of_samples_only_chance_counts_however_large_the_change() -> None:
+    assert incomplete(sums(0.09, 1.0, 2.0, standard_error=0.01)).all()  # below a tenth, 9 errors
 
 
 def test_the_sentence_names_examples_and_figures() -> None:
@@ -87,7 +109,42 @@ def test_no_advice_no_fault() -> None:
 
 def test_long_lists_are_cut() -> None:
     assert examples([3]) == "example 3"
+    assert examples(list(range(5))) == "examples 0, 1, 2, 3, 4"
     assert examples(list(range(12))) == "examples 0, 1, 2, 3, 4 and 7 more"
+
+
+def measured(**changes: object) -> Measured:
+    one = np.ones(2)
+    fields = {
+        "values": (
+            strict.asarray([[1.0], [1.0]]),
+            strict.asarray([[0.0], [0.0]], dtype=strict.float32),
+        ),
+        "score": one,
+        "nonzero": NonZero(np.ones((2, 2), bool), (np.ones(1, bool), np.ones(1, bool))),
+        "baseline_score": 0 * one,
+        "gap": 0 * one,
+        "size": one,
+        "error": None,
+        "standard_error": None,
+        "advice": "Do this.",
+        "warnings": (),
+        "operations": 1,
+    }
+    return Measured(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_values_of_several_dtypes_round_as_the_coarsest() -> None:
+    known = measured().sums
+    assert known is not None
+    assert known.precision == 2.0**-23
+
+
+def test_a_column_of_the_batch_is_whole_or_not_there() -> None:
+    both = joined([measured(error=np.ones(2)), measured(error=2 * np.ones(2))], MODEL)
+    assert both.error is not None
+    assert both.error.tolist() == [1, 1, 2, 2]
+    assert joined([measured(error=np.ones(2)), measured()], MODEL).error is None
 
 
 def cubed(x):

@@ -1,11 +1,24 @@
 """What is said where an attribution is 0: nothing reaches, a part is cut off, or nothing is there."""
 
+from dataclasses import dataclass
+
 import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Attribution, BacklightWarning, Connection, Cut, Gradient
+from backlight import (
+    Attribution,
+    BacklightWarning,
+    Class,
+    Connection,
+    Cut,
+    Gradient,
+    Method,
+    Result,
+)
 from backlight.errors import NoGradientError
+from backlight.explaining.objective import Objective
+from backlight.explaining.zeros import NonZero, differs, zero_examples
 from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves, rebuild
 from backlight_methods import (
@@ -200,3 +213,65 @@ def test_values_are_never_changed_by_the_look() -> None:
     )
     found = explained(Saliency(), model, X)
     np.testing.assert_allclose(found.values, np.tile([1.0, 0.0, 3.0], (2, 1)), rtol=1e-8)
+
+
+def test_a_number_that_only_another_example_s_value_moves_is_found() -> None:
+    """The score is a where |b| is 3: not at 2, 0 or -2, and a is 0 where b is 3."""
+    x = np.array([[1.0, 2.0], [0.0, 3.0]])
+
+    def chosen(x):
+        three = strict.abs(strict.abs(x[:, 1:]) - 3.0) < 1e-3
+        return strict.where(three, x[:, :1], 0.0 * x[:, :1])
+
+    model = CutModel(chosen, Connection((True,), (True,), (CAST,)), np.array([1.0, 0.0]))
+    notes = explained(Saliency(), model, x).warnings
+    assert any("No gradient reaches column 1 of the input" in note for note in notes)
+
+
+def test_what_depends_on_the_input_unseen_is_tried() -> None:
+    model = CutModel(linear(WEIGHT), Connection((False,), (False,), (CAST,)), np.zeros(3))
+    with pytest.raises(NoGradientError, match="reaches the input") as caught:
+        Saliency()(model, X, 0)
+    assert "does not depend" not in str(caught.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exactly(Method):
+    """Input times weight, of a linear score that is 0 at the baseline 0."""
+
+    def attribute(self, objective):
+        values = objective.value * strict.asarray(WEIGHT[:, 0])
+        return Result(values, baseline_score=0.0 * objective.score())
+
+
+def test_a_sum_that_is_exact_has_lost_nothing_to_a_cut() -> None:
+    x = X * np.array([1.0, 0.0, 1.0])
+    model = CutModel(linear(WEIGHT), Connection((True,), (True,), (CAST,)), np.ones(3))
+    assert Exactly()(model, x, 0).warnings == ()
+
+
+def test_a_number_is_not_0_where_it_is_not_in_any_block() -> None:
+    one = NonZero(np.array([[True], [False]]), (np.array([True, False, False]),))
+    other = NonZero(np.array([[True]]), (np.array([False, True, False]),))
+    both = NonZero.joined([one, other])
+    assert both.examples.ravel().tolist() == [True, False, True]
+    assert both.elements[0].tolist() == [True, True, False]
+
+
+def test_an_example_of_a_batch_that_runs_whole_is_told_by_its_own_gradient() -> None:
+    x = np.array([[1.0, 2.0], [3.0, 1.0], [0.0, 0.0]])
+    model = ReferenceModel(("out", squared))
+    inputs = model.prepare(x)
+    score = Class(0).bind(model.outputs(inputs), 3)
+    whole = Objective(model, inputs, score, None, 3, np.arange(3), 3, whole=True)
+    (note,) = zero_examples(whole, np.array([2]), 3, ())
+    assert "for example 2: the gradient of the score is 0 there" in note
+
+
+def test_a_score_that_moves_by_more_than_rounding_is_another() -> None:
+    model = ReferenceModel(("out", linear(np.ones((1, 1)))))
+    inputs = model.prepare(np.ones((2, 1)))
+    score = Class(0).bind(model.outputs(inputs), 2)
+    here = Objective(model, inputs, score, None, 2, np.arange(2), 2)
+    assert differs(np.array([1.0, 1.0 + 1e-11]), here)
+    assert not differs(np.array([1.0, 1.0 + 1e-15]), here)

@@ -33,7 +33,7 @@ class ByDifferences(Runner):
     def __init__(self, numbers: dict[int, Any], together: bool = True) -> None:
         self.numbers, self.keeps = numbers, together
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         for node in nodes:
             given = [values[v] if v in values else self.numbers[v] for v in node.operands]
             values.update(zip(node.results, cast(Any, evaluated(node, given)), strict=True))

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from backlight.memory.identity import identity_of
-from backlight.memory.memory import LATELY, STATES, Memory, forget_functions, one_call, version_of
+from backlight.memory.memory import (
+    KEPT,
+    LATELY,
+    STATES,
+    Memory,
+    forget_functions,
+    one_call,
+    version_of,
+)
 
 SCALE = {"value": 1.0}
 
@@ -146,6 +154,78 @@ def test_only_the_last_few_states_are_remembered_and_not_for_long() -> None:
     gc.collect()
     assert [one() is not None for one in held] == [False] * (STATES + 1) + [True]
     assert len(memory.answers("what")) == 1
+
+
+def test_a_state_that_is_come_back_to_in_time_stays() -> None:
+    now = ["one"]
+    memory = Memory(lambda: now[0])
+    memory.recall("what", "key", lambda: "of one")
+    for state, looks in (("two", LATELY - 1), ("one", 1), ("two", LATELY - 1), ("one", 1)):
+        now[0] = state
+        for _ in range(looks):
+            memory.version()
+    assert memory.recall("what", "key", lambda: "made anew") == "of one"
+    now[0] = "two"
+    for _ in range(LATELY):  # as many as it is remembered for
+        memory.version()
+    now[0] = "one"
+    assert memory.recall("what", "key", lambda: "made anew") == "of one"
+
+
+def test_the_answers_asked_for_last_are_kept() -> None:
+    memory = Memory(lambda: 0)
+    for key in range(KEPT):
+        memory.recall("what", key, lambda key=key: key)
+    memory.recall("what", 0, lambda: "lost")
+    memory.recall("what", KEPT, lambda: KEPT)  # one more than are kept
+    assert memory.recall("what", 0, lambda: "lost") == 0
+    assert memory.recall("what", 1, lambda: "lost") == "lost"
+
+
+def test_what_is_edited_in_another_call_meanwhile_is_not_taken_for_what_it_was() -> None:
+    """Of two calls that overlap, the one that began before the edit ends after it."""
+    now = ["before"]
+    memory = Memory(lambda: now[0])
+    version = memory.version()
+    now[0] = "after"
+    edited = memory.version()
+    memory.settle(version)
+    assert edited != version
+    now[0] = "before"
+    assert memory.version() == version
+    now[0] = "after"
+    assert memory.version() == edited
+
+
+def test_a_call_within_a_call_ends_nothing() -> None:
+    now, versions = [0], []
+    memory = Memory(lambda: now[0])
+
+    def inner() -> None:
+        versions.append(memory.version())
+
+    def outer() -> None:
+        for _ in range(2):
+            one_call(inner)()
+            now[0] += 1  # a counter, say
+
+    one_call(outer)()
+    assert versions[0] == versions[1]
+
+
+def test_a_call_that_fails_is_over() -> None:
+    now = [0]
+    memory = Memory(lambda: now[0])
+
+    def failing() -> None:
+        memory.version()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        one_call(failing)()
+    before = memory.version()
+    now[0] = 1
+    assert memory.version() != before
 
 
 def test_a_thing_is_looked_at_once_in_a_call() -> None:

@@ -20,12 +20,13 @@ from backlight import (
     Score,
 )
 from backlight.errors import TargetError, UnknownNameError
-from backlight.values.arrays import log_softmax, softmax
+from backlight.values.arrays import log_softmax, shape_of, softmax
 from backlight.values.outputs import OutputSpec
 from backlight.values.tree import map_nested
 from backlight_methods import Gradient, IntegratedGradients, Occlusion
 from tests.ids import shown
 from tests.reference import ReferenceModel, polynomial
+from tests.tape import arrays as functions
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-7}
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
@@ -318,6 +319,14 @@ def test_the_two_classes_of_one_output_have_half_of_the_logit_each(kind: str) ->
         found = Gradient()(net, X, target)
         np.testing.assert_allclose(found.score, share * Z, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(found.values, share * slope, **CLOSE)
+
+
+def test_the_logit_of_a_label_is_what_its_sigmoid_was_given() -> None:
+    net = ReferenceModel(("head", lambda x: sigmoid(logits(x))), kind="sigmoid")
+    for k in range(4):
+        found = Gradient()(net, X, Logit(k))
+        np.testing.assert_allclose(found.score, LOGITS[:, k], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.values, Gradient()(model(), X, k).values, **CLOSE)
 
 
 @pytest.mark.filterwarnings("ignore:Every value is exactly 0")  # of a class against itself
@@ -792,3 +801,35 @@ def test_a_bound_score_can_be_cut_and_repeated(target: Score) -> None:
         assert whole.dtype == part.dtype
         np.testing.assert_array_equal(part, whole[rows])
     assert bound.take(rows).recipe == bound.recipe
+
+
+def test_a_recipe_depends_on_how_many_outputs_there_are() -> None:
+    one, two = (Margin(1, 0).bind(OutputSpec((5, width)), 5) for width in (1, 2))
+    assert one.recipe != two.recipe
+
+
+class ByKind(Nested):
+    """Its outputs have kinds of their own that its last operations do not tell."""
+
+    def outputs(self, inputs):
+        return map_nested(lambda leaf: OutputSpec(shape_of(leaf)), self.predict(inputs))
+
+
+def test_what_each_of_several_outputs_holds_is_looked_at() -> None:
+    net = ByKind(
+        lambda out: {"raw": out, "shares": functions.exp(log_softmax(out, functions))},
+        ("head", logits),
+    )
+    raw = Gradient()(net, X, Probability(1, path="raw")).score
+    shares = Gradient()(net, X, Probability(1, path="shares")).score
+    np.testing.assert_allclose(shares, raw, **EXACT)
+    again = Gradient()(net, X, Probability(1, path="raw")).score
+    np.testing.assert_array_equal(again, raw)
+
+
+def test_the_predicted_class_is_that_of_the_one_output_there_is() -> None:
+    """Among what is no array, and under another name than `None` leads to."""
+    net = Nested(lambda out: {"none": None, "logits": out}, ("head", logits))
+    found = Gradient()(net, X)
+    np.testing.assert_array_equal(found.classes, LOGITS.argmax(1))
+    np.testing.assert_allclose(found.score, LOGITS.max(1), **EXACT)

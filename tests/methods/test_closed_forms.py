@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlight import BacklightWarning, Method, Neuron, Several
+from backlight import BacklightWarning, Class, Method, Neuron, Objective, Several
 from backlight.errors import HyperParameterError, InputError, InputTypeError, SiteError
 from backlight.explaining.resize import resize, resize_matrix
 from backlight.values.noise import choice, normal, uniform
@@ -28,6 +28,7 @@ from backlight_methods import (
     XGradCAM,
 )
 from backlight_methods.gradients.quadrature import error_weights, estimated, refined
+from backlight_methods.gradients.samples import Samples
 from tests.methods.judges import any_numbers, closed_form
 from tests.reference import ReferenceModel, linear, places_by_shapes, polynomial
 
@@ -1227,3 +1228,25 @@ def test_a_neuron_of_one_channel_is_explained_like_any_score() -> None:
     found = IntegratedGradients(steps=1)(model, x, Neuron("mix", 2))
     np.testing.assert_allclose(found.values, x * mix[:, 2], **CLOSE)
     np.testing.assert_allclose(found.score, x @ mix[:, 2], **EXACT)
+
+
+def test_samples_tell_how_far_off_their_mean_is() -> None:
+    draws = np.random.default_rng(0).normal(size=(7, 2, 3)) + 1.0
+    model = ReferenceModel(("out", linear(np.ones((3, 1)))))
+    inputs = model.prepare(np.ones((2, 3)))
+    score = Class(0).bind(model.outputs(inputs), 2)
+    objective = Objective(model, inputs, score, None, 8, np.arange(2), 2)
+    parts = [Samples.of(objective, strict.asarray(part)) for part in (draws[:2], draws[2:])]
+    found = parts[0].joined(parts[1])
+    sums = draws.sum(axis=2)
+    np.testing.assert_allclose(found.mean, draws.mean(axis=0))
+    np.testing.assert_allclose(found.standard_error(), sums.std(axis=0, ddof=1) / np.sqrt(7))
+    of_each = draws.std(axis=0, ddof=1) / np.sqrt(7)  # the standard error of each value's mean
+    expected = np.sqrt(2 / np.pi) * of_each.sum(axis=1) / np.abs(draws.mean(axis=0)).sum(axis=1)
+    np.testing.assert_allclose(found.error(), expected)
+    assert parts[0].joined(parts[1]).sums.shape == (7, 2)
+
+
+def test_errors_of_a_slope_and_of_jumps_go_together() -> None:
+    norms = np.array([[3.0, 3.0], [4.0, 4.0], [4.0, 0.4]])
+    np.testing.assert_allclose(estimated(norms), [5.0, np.hypot(3.0, 0.4)])

@@ -386,3 +386,36 @@ def test_options_are_checked() -> None:
         DeepLIFT(rule="linear")
     with pytest.raises(HyperParameterError, match="allow_gradient"):
         DeepLIFT(allow_gradient=1)
+
+
+def test_a_rectifier_that_is_0_on_both_ends_adds_nothing() -> None:
+    def one(x):
+        return tape.relu(x[:, :1] * 1.0)[:, 0] + x[:, 1]
+
+    found = explained(one, np.array([[0.0, 2.0], [-1.0, 1.0]]))
+    np.testing.assert_array_equal(found.values, [[0.0, 2.0], [0.0, 1.0]])
+
+
+def test_a_maximum_hands_on_what_cancels_before_it() -> None:
+    """Both inputs move by 1 and their difference by nothing: a slope of 1 tells them apart."""
+
+    def kept(x):
+        return functions.max(
+            functions.concat([x[:, :1] - x[:, 1:], 0.0 * x[:, :1] - 5.0], axis=1), axis=1
+        )
+
+    found = explained(kept, np.array([[1.0, 1.0], [3.0, 1.0]]))
+    np.testing.assert_allclose(found.values, [[1.0, -1.0], [3.0, -1.0]], **EXACT)
+
+
+@pytest.mark.parametrize("way", [1e-6, 1e-3, 0.0199, 0.0201, 1.0])
+def test_a_softmax_that_hardly_moves_keeps_all_its_digits(way: float) -> None:
+    x = np.array([[way, 0.0, -way / 3]])
+    # p - 1 / 3 without a difference of nearly equal numbers
+    change = (2 * np.expm1(way) - np.expm1(-way / 3)) / (3 * np.exp(x).sum())
+
+    def first(i):
+        return tape.softmax(i)[:, 0]
+
+    found = explained(first, x)
+    np.testing.assert_allclose(found.values.sum(), change, rtol=1e-12)

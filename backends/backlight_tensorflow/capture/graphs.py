@@ -129,8 +129,9 @@ class Capture:
 
     def _constant(self, value: Value) -> int:
         static = self._known.static(value)
-        bits = 8 * value.tensor.dtype.size
-        if static is not None and static.dtype.kind in "biufc":
+        dtype = value.tensor.dtype
+        bits = 8 * dtype.size
+        if static is not None and (static.dtype.kind in "biufc" or dtype.is_floating):
             return self.graph.array(static, constant=value, bits=bits)
         number = self._new(value)
         held = self.graph.values[number]

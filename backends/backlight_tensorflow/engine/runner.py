@@ -6,9 +6,9 @@ from typing import Any, cast, final
 
 import tensorflow as tf
 
+from backlight.engine.application import Applied
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
-from backlight.graph.unit import Unit
 from backlight.rules.operations import Kind
 from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
@@ -52,7 +52,7 @@ class TensorFlowRunner(Runner):
                     found = tf.reshape(found, captured.graph.shape(value))
                 self.constants[value] = cast(Array, found)
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         for node in nodes:
             if node.native is not None:  # else the first step to another's result
                 values.update(zip(node.results, self._run(node, values), strict=True))
@@ -138,13 +138,14 @@ class TensorFlowRunner(Runner):
         found = natives(nodes)
         return len(found) == 1 and found[0].op.type in RECTIFIERS
 
-    def conventional(
-        self, unit: Unit, node: Node, x: Array, grad: Array, result: Callable[[], Array]
-    ) -> Array | None:
-        if unit.kind not in (Kind.MAX, Kind.MIN) or node.primitive not in EXTREMA:
+    def derivative(
+        self, op: Applied, inputs: Sequence[Array], grad: Array
+    ) -> Sequence[Array] | None:
+        node = op.nodes[0]
+        if op.unit.kind not in (Kind.MAX, Kind.MIN) or node.primitive not in EXTREMA:
             return None
         axes = node.attributes["axes"]
-        return cast(Array, along_axes(node.primitive, axes, *cast(Any, (x, grad))))
+        return [cast(Array, along_axes(node.primitive, axes, *cast(Any, (inputs[0], grad))))]
 
     def along(
         self,

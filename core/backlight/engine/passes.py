@@ -85,14 +85,15 @@ def backward(
         runner: what runs the operations.
         found: the operations.
         parts, pullbacks: of the pass, as `forward` gives them.
-        values: of the pass.
+        values: of the pass, those at least that rules look at.
         references: the operations in the pass over a reference, by the numbers of their results.
         gradients: of the targets; those of what is explained are put beside them.
     """
 
     def add(numbers: Sequence[int], arrays: Sequence[Array]) -> None:
         for value, array in zip(numbers, arrays, strict=True):
-            fitted, known = runner.fitted(array, values[value]), gradients.get(value)
+            like, known = values.get(value), gradients.get(value)
+            fitted = array if like is None else runner.fitted(array, like)
             gradients[value] = fitted if known is None else runner.added(known, fitted)
 
     for part, pullback in zip(reversed(parts), reversed(pullbacks), strict=True):

@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from backlight.graph.graph import Node
-from backlight.graph.unit import Unit
 from backlight.values.arrays import Array, Arrays
+
+if TYPE_CHECKING:
+    from backlight.engine.application import Applied
 
 Values: TypeAlias = dict[int, Array]
 """The values of a graph that are known, by number."""
@@ -34,8 +36,14 @@ class Runner(ABC):
     records: bool = False
 
     @abstractmethod
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
-        """Run operations on the values known so far, and add theirs."""
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
+        """Run operations on the values known so far, and add theirs.
+
+        Args:
+            nodes: in order.
+            values: by number.
+            frozen: whether what a normalisation that is one of the nodes divides by is held constant.
+        """
 
     @abstractmethod
     def vjp(
@@ -60,18 +68,22 @@ class Runner(ABC):
     def stopped(self, array: Array) -> Array:
         """The array as one that no derivative passes."""
 
-    def conventional(
-        self, unit: Unit, node: Node, x: Array, grad: Array, result: Callable[[], Array]
-    ) -> Array | None:
-        """The gradient of a maximum or minimum over axes or windows, the first of several largest
-        getting all of it; None where that is what the framework's own derivative does.
+    def derivative(
+        self, op: "Applied", inputs: Sequence[Array], grad: Array
+    ) -> Sequence[Array] | None:
+        """The gradients of an operation's inputs in closed form; None where the framework's own
+        derivative is as good. Of several largest numbers, over axes or windows, the first gets all.
 
         Args:
-            unit, node: the operation and its first node.
-            x: where it is taken.
+            op: the operation.
+            inputs: where it is taken.
             grad: of the result.
-            result: gives the result at x.
         """
+        return None
+
+    def transposed(self, op: "Applied", x: Array, weight: Array, grad: Array) -> Array | None:
+        """The gradient of x of a linear operation with these weights, in closed form; None where the
+        framework's own derivative is as good."""
         return None
 
     def has_own_derivative(self, nodes: Sequence[Node]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import final
 
 import numpy as np
@@ -20,8 +21,8 @@ HARDLY = 0.05
 for the score and what speaks against it cancel."""
 
 ROUNDING = 8.0
-"""How many units in the last place of the scores and of the values' absolute sum a sum may be off by
-rounding alone."""
+"""How many units in the last place of the scores and of the values' absolute sum a sum may be off by the
+rounding of one operation, in the passes over the inputs and the baseline and in the one back."""
 
 
 @final
@@ -34,8 +35,9 @@ class Sums:
         change: |score - baseline score|.
         scores: |score| + |baseline score|, whose rounding the change has.
         size: sum of |values|.
-        precision: the distance from 1 to the next number of the values' dtype.
+        precision: the distance from 1 to the next number of the dtype that the net computes in.
         standard_error: of the sum, where samples were drawn.
+        operations: how many lie between the inputs and the scores, as far as is known.
     """
 
     gap: Numbers
@@ -44,11 +46,14 @@ class Sums:
     size: Numbers
     precision: float
     standard_error: Numbers | None = None
+    operations: int = 1
 
 
 def rounding(sums: Sums) -> NDArray[np.float64]:
-    """How far each example's values may be off by rounding alone."""
-    return ROUNDING * sums.precision * (sums.size + sums.scores)
+    """How far each example's values may be off by rounding alone: errors of n operations that know
+    nothing of each other add up to sqrt(n) times that of one (Higham, Mary, "A new approach to
+    probabilistic rounding error analysis", 2019)."""
+    return ROUNDING * sqrt(sums.operations) * sums.precision * (sums.size + sums.scores)
 
 
 def incomplete(sums: Sums) -> NDArray[np.bool_]:

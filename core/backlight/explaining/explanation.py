@@ -111,7 +111,7 @@ def prepare(
     names = checked_names(class_names, score.classes)
     objective = Objective(wrapped, inputs, score, at, rows, np.arange(inputs.count), inputs.count)
     structure = objective.structure
-    objective = replace(objective, whole=structure is not None and bool(structure.mixing))
+    objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
     chosen = at is None and spatial
     if chosen:
         objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
@@ -174,12 +174,14 @@ def blocks_of(count: int, batch_size: int) -> tuple[NDArray[np.int64], ...]:
 
 
 def returned_like(x: object, values: Tree, model: Model) -> object:
-    """NumPy in, NumPy out (in the dtype that came in, if it was a float); else as they are."""
+    """NumPy in, NumPy out (in the dtype that came in, if it was a float of 32 bits or more); else as
+    they are."""
     given = x.attributed if isinstance(x, Inputs) else x
     first: object = leaves(cast(Tree, given))[0]
     if model.owns(first):
         return values
-    dtype = first.dtype if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
+    floating = isinstance(first, np.ndarray) and first.dtype.kind == "f" and first.itemsize >= 4
+    dtype = cast(NDArray[Any], first).dtype if floating else None
 
     def host(leaf: Array) -> Array:
         array = model.to_numpy(leaf)

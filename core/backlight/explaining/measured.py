@@ -12,8 +12,8 @@ from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
 from backlight.explaining.zeros import NonZero
 from backlight.model.model import Model
-from backlight.values.arrays import Array, precision
-from backlight.values.tree import Tree, concat, leaves, map_leaves, sum_per_example
+from backlight.values.arrays import Array, widened
+from backlight.values.tree import Tree, concat, map_leaves, sum_per_example
 
 Numbers = NDArray[np.float64]
 
@@ -28,6 +28,9 @@ class Measured:
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
+        operations: how many lie between the inputs and the score, 1 where that is not known.
+        precision: the distance from 1 to the next number of the dtype that the net computes in; 0 where
+            nothing is summed up to.
     """
 
     values: Tree
@@ -40,6 +43,8 @@ class Measured:
     standard_error: Numbers | None
     advice: str | None
     warnings: tuple[str, ...]
+    operations: int
+    precision: float
 
     @property
     def sums(self) -> Sums | None:
@@ -48,8 +53,15 @@ class Measured:
             return None
         change = np.abs(self.score - self.baseline_score)
         scores = np.abs(self.score) + np.abs(self.baseline_score)
-        step = max(precision(leaf) for leaf in leaves(self.values))
-        return Sums(self.gap, change, scores, self.size, step, self.standard_error)
+        return Sums(
+            self.gap,
+            change,
+            scores,
+            self.size,
+            self.precision,
+            self.standard_error,
+            self.operations,
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -63,7 +75,8 @@ class Measured:
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
     """The result for one block with its numbers on the host and its completeness measured."""
-    model, values = objective.model, result.values
+    model = objective.model
+    values = map_leaves(lambda leaf: widened(leaf, model.arrays), result.values)
     host = numbers(model, score)
     baseline = gap = size = None
     if result.baseline_score is not None:
@@ -83,6 +96,8 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         standard_error=result.standard_error,
         advice=result.advice,
         warnings=result.warnings,
+        operations=1 if objective.structure is None else objective.structure.operations,
+        precision=0.0 if gap is None else objective.precision,
     )
 
 
@@ -99,6 +114,8 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         standard_error=column([one.standard_error for one in found]),
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+        operations=found[0].operations,
+        precision=max(one.precision for one in found),
     )
 
 

@@ -13,8 +13,10 @@ from backlight.explaining.rows import take_rows
 from backlight.graph.axes.axes import GraphAxes
 from backlight.graph.axes.feature_map import FeatureMap, Places
 from backlight.graph.axes.grids import Grid
+from backlight.graph.comparison import changing
 from backlight.graph.dependence.dependence import Dependence
-from backlight.graph.graph import Graph
+from backlight.graph.graph import DType, Graph
+from backlight.model.host_random import drawn
 from backlight.model.model import Model
 from backlight.scores.scores import Score
 from backlight.values.arrays import shape_of
@@ -31,10 +33,12 @@ class NetStructure:
 
     Args:
         graph: of at least two examples, from all inputs to the scores.
+        changing: the positions of its nodes whose numbers are others where there are more examples.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, changing: Sequence[int] = ()) -> None:
         self.graph = graph
+        self._changing = changing
 
     @cached_property
     def flow(self) -> Dependence:
@@ -70,6 +74,17 @@ class NetStructure:
         return self._told(self.axes.mixing)
 
     @cached_property
+    def changing(self) -> tuple[str, ...]:
+        """The operations whose numbers Python computes otherwise where there are more rows, unless that
+        is seen elsewhere."""
+        return () if self.mixing or self.random else self._told(self._changing)
+
+    @property
+    def needs_whole_batch(self) -> bool:
+        """Whether what the net gives for an example depends on what others there are, or how many."""
+        return bool(self.mixing or self.changing)
+
+    @cached_property
     def random(self) -> tuple[str, ...]:
         """The operations that give other numbers in each run."""
         return self._told(self.axes.random)
@@ -80,10 +95,24 @@ class NetStructure:
         return self._told(self.axes.read_out)
 
     @cached_property
+    def is_coarse(self) -> bool:
+        """Whether the net computes in 16 bits somewhere: in bfloat16 or float16."""
+        results = (
+            self.graph.values[number] for node in self.graph.nodes for number in node.results
+        )
+        return any(one.dtype is DType.FLOAT and one.bits <= 16 for one in results)
+
+    @cached_property
     def _needed(self) -> set[int]:
         """The positions of the nodes that the targets may depend on, also by way of Python."""
         left = [node.result for node in self.graph.nodes if node.primitive == "read_out"]
         return set(self.graph.needed([*self.graph.targets, *left]))
+
+    @cached_property
+    def operations(self) -> int:
+        """How many operations lie between the inputs and the targets, the targets' own included."""
+        flow = self.flow
+        return max(1, sum(flow.is_touched(flow.nodes[at]) for at in flow.needed))
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
@@ -116,11 +145,17 @@ class NetStructure:
         """What deserves a second look in any attribution of this many examples."""
         found = []
         if self.mixing and count > 1:
-            may = " may" if set(self.axes.mixing) <= set(self.axes.read_out) else ""
+            may = " may" if self._needed & {*self.axes.mixing} <= {*self.axes.read_out} else ""
             found.append(
                 f"Rows of the batch{may} look at each other, at {listed(self.mixing)}: values depend on "
                 "batch-mates, and each row's have what it does to the scores of others. The batch was "
                 "run whole, whatever batch_size says."
+            )
+        if self.changing and count > 1:
+            found.append(
+                f"Numbers that Python computes were others for more rows, at {listed(self.changing)}: by "
+                "how many there are, or drawn at random. Values are those for this number of "
+                "batch-mates, or of one draw. The batch was run whole, whatever batch_size says."
             )
         if self.random:
             found.append(
@@ -168,7 +203,9 @@ def net_structure(
 
     def make() -> NetStructure | UnknownStructure:
         graph = captured(model, inputs, score)
-        return graph if isinstance(graph, UnknownStructure) else NetStructure(bare(graph))
+        if isinstance(graph, UnknownStructure):
+            return graph
+        return NetStructure(bare(graph), changing_numbers(model, inputs, score, graph))
 
     return model.recall("seen", key, make)
 
@@ -176,7 +213,7 @@ def net_structure(
 def rows_mix(model: Model, inputs: Inputs) -> bool:
     """Whether rows of the outputs look at each other, so that a batch must not be cut."""
     found = net_structure(model, inputs, None)
-    return isinstance(found, NetStructure) and bool(found.mixing)
+    return isinstance(found, NetStructure) and found.needs_whole_batch
 
 
 def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | UnknownStructure:
@@ -193,6 +230,22 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
         if inputs.count == 1:
             return UnknownStructure("it takes one example at a time")
     return UnknownStructure("its backend does not tell its operations") if graph is None else graph
+
+
+def changing_numbers(
+    model: Model, inputs: Inputs, score: Score | None, graph: Graph
+) -> Sequence[int]:
+    """Where the graph's numbers are others for twice as many examples; nowhere if the net takes no other
+    number of them, or is known to draw from Python's generators."""
+    rows = np.arange(4) % inputs.count
+    more = take_rows(model, inputs, rows)
+    try:
+        other = model.graph(more, score and score.take(rows))
+    except Exception as error:
+        if not isinstance(error, BacklightError) and gives_rows(model, more):
+            raise
+        return ()
+    return () if other is None or drawn(model) else changing(graph, other)
 
 
 def gives_rows(model: Model, inputs: Inputs) -> bool:

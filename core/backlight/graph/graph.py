@@ -44,6 +44,7 @@ class Value:
         bits: how wide each number is.
         number: the one number that it is throughout, where the backend or folding knows it.
         places: the numbers of a constant of few whole numbers, by which others may be picked.
+        told: what tells the rows of a constant that was looked at from others, many alike as one.
         constant: the backend's own handle of a value that nothing computes; None for none.
         learned: whether it is a weight, or computed from weights alone, rather than made in the code.
     """
@@ -53,6 +54,7 @@ class Value:
     bits: int = 32
     number: float | int | bool | complex | None = None
     places: tuple[int, ...] | None = None
+    told: int | None = None
     constant: object = None
     learned: bool = False
 
@@ -157,6 +159,8 @@ class Graph:
         """Notes what is known of the numbers of a constant."""
         held = self.values[value]
         held.number = uniform(array)
+        alike = array.ndim > 0 and bool((array == array[:1]).all())
+        held.told = hash((array[:1] if alike else array).tobytes())
         if array.dtype.kind in "iu" and array.size <= FEW:
             held.places = tuple(array.ravel().tolist())
 
@@ -208,6 +212,8 @@ class Graph:
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:
     """The one number that an array is throughout; None for arrays of several, large and empty ones."""
+    if array.dtype.kind == "V" and dtype_of(array.dtype) is DType.FLOAT:  # bfloat16
+        array = array.astype(np.float32)
     if not 0 < array.size <= UNIFORM or array.dtype.kind not in "biufc":
         return None
     first = array.flat[0]

@@ -548,3 +548,20 @@ def test_lengths_that_the_graph_does_not_know_are_the_examples() -> None:
         value.shape = (-1, *value.shape[1:])
     found = [written(axis) for axis in GraphAxes.of(net.graph, 2)[x]]
     assert found == [["E", "P2", "P3"], ["C"]]
+
+
+def test_tiles_stand_before_the_places_and_repeats_behind_them() -> None:
+    net = Net((2, 6))
+    (x,) = net.inputs
+    tiled = net.reshape(net.op("tile", x, repeats=(1, 2)), 2, 2, 6)
+    assert roles(net, tiled) == [["E"], ["C"], ["P1"]]
+    assert along(net, tiled, 1) == [(6, 1.0, 0.0)]
+    # Each place twice: half as far apart, and a quarter before and behind where it was.
+    assert along(net, net.op("repeat", x, axis=1, count=2), 1) == [(12, 0.5, -0.25)]
+
+
+def test_what_is_repeated_along_an_axis_of_length_1_is_no_place_and_not_lost() -> None:
+    net = Net((2, 6))
+    one = net.op("sum", net.inputs[0], axes=(1,), keepdims=True)
+    wide = net.op("broadcast", one, shape=(2, 5), axes=(0, 1))
+    assert roles(net, wide) == [["E"], ["C"]]

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
+from backlight.graph.axes.atoms import Atom, Role
+from backlight.graph.axes.axes import examples
 from backlight.graph.graph import DType
 from backlight.graph.outputs import output_kind
-from backlight.graph.pairing import mismatch
+from backlight.graph.pairing import folded_axis, mismatch
 from backlight.graph.recognition.recognition import Recognised, recognise
 from backlight.memory.recent import Recent
 from backlight.rules.operations import Kind
@@ -474,3 +477,76 @@ def test_what_was_used_last_is_remembered() -> None:
     for key in "abaca":
         recall(key)
     assert made == ["a", "b", "c"]
+
+
+def test_probabilities_are_told_behind_what_keeps_them_all() -> None:
+    build = Building()
+    x = build.input(4, 5, 6)
+    shares = build.do("softmax", x, axes=(2,))  # along what is axis 1 of the output in the end
+    turned = build.do("transpose", shares, permutation=(0, 2, 1))
+    same = build.do("reshape", turned, shape=(4, 6, 5))
+    stopped = build.do("stop_gradient", turned)
+    other = build.do("reshape", turned, shape=(4, 3, 10))
+    ends = [turned, same, stopped, shares, other]
+    graph = build.between([x], ends)
+    assert [output_kind(graph, end) for end in ends] == [*["probabilities"] * 3, *["logits"] * 2]
+    assert [output_kind(graph, end, axis=2) for end in ends[:4]] == [
+        *["logits"] * 3,
+        "probabilities",
+    ]
+
+
+def test_probabilities_of_words_are_told_too() -> None:
+    build = Building()
+    ids = build.graph.value((4,), DType.INTEGER)
+    build.samples[ids] = np.arange(4)
+    rows = build.do("take", build.weight(7, 5), ids, axis=0)
+    end = build.do("softmax", rows, axes=(1,))
+    assert output_kind(build.between([ids], [end]), end) == "probabilities"
+
+
+def test_passes_whose_results_alone_differ_in_length_are_told_apart() -> None:
+    def found(width: int) -> Recognised:
+        build = Building()
+        x = build.input(4, 6)
+        return recognise(build.between([x], [build.dense(x, width)]), NoRules())
+
+    assert mismatch(found(5), found(5)) is None
+    assert "(4, 5) here and (4, 3) there" in str(mismatch(found(5), found(3)))
+
+
+def test_examples_are_one_with_what_stands_behind_them_in_their_axis() -> None:
+    tokens = (*examples(2), Atom(Role.PLACES, 3, (0, 1)))
+    turned = (Atom(Role.PLACES, 3, (0, 1)), *examples(2))
+    assert folded_axis((tokens, ()), (6, 1), (3, 1)) == 0
+    assert folded_axis((turned, ()), (6, 1), (3, 1)) is None
+    assert folded_axis((tokens, ()), (6, 4), (3, 2)) is None
+
+
+def test_a_constant_over_a_result_is_no_scale_of_it() -> None:
+    build = Building()
+    z = build.dense(build.input(4, 6), 5)
+    graph = build.between([0], [build.do("div", build.weight(5), z)])
+    units = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert units[0].output == z
+    assert units[0].linear is not None
+    assert units[0].linear.steps == ()
+
+
+def test_a_constant_that_was_turned_differs_along_the_axis_it_has_now() -> None:
+    """A factor of each row is on no axis of the weight, however it got there."""
+    for axis, folded in ((0, False), (1, True)):
+        build = Building()
+        z = build.dense(build.input(4, 4), 4)
+        factor = build.do("broadcast", build.weight(4), shape=(4, 4), axes=(axis,))
+        graph = build.between([0], [build.do("mul", z, factor)])
+        units = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+        assert (len(units) == 1) is folded
+
+
+def test_a_move_at_the_end_is_no_part_of_the_operation() -> None:
+    build = Building()
+    z = build.do("add", build.dense(build.input(4, 6), 8), build.weight(8))
+    graph = build.between([0], [build.do("reshape", z, shape=(2, 2, 8))])
+    (unit,) = recognise(graph, For(frozenset({Kind.DENSE}), fold=True)).units
+    assert unit.output == z

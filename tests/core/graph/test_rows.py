@@ -40,6 +40,21 @@ def unrun(b: Building, primitive: str, *operands: int, length: int = 0, **attrib
     return found
 
 
+def unrun_number(b: Building, value: int) -> int:
+    """What Python makes of numbers that it reads."""
+    read = b.graph.value(())
+    b.graph.node("read_out", (value,), (read,), place="item")
+    return b.number(2.0)
+
+
+def attended(b: Building, x: int) -> int:
+    one = b.do("reshape", x, shape=(1, 2, 3))
+    found = b.graph.value((1, 2, 3))
+    b.samples[found] = np.zeros((1, 2, 3))
+    b.graph.node("attention", (one, one, one), (found,), {}, place="attention")
+    return b.do("reshape", found, shape=(2, 3))
+
+
 def places(b: Building, at: int | list[int]) -> int:
     found = b.graph.array(np.asarray(at))
     b.samples[found] = np.asarray(at)
@@ -68,7 +83,15 @@ def filled_by_one(b: Building, x: int) -> int:
     return whole
 
 
+def parts(b: Building, x: int) -> list[int]:
+    """The rows, as results of one operation."""
+    b.do("split", x, axis=0, sizes=(1, 1), place="split")
+    return list(b.graph.nodes[-1].results)
+
+
 APART: dict[str, Net] = {
+    "split and joined": lambda b, x: b.do("concat", *parts(b, x), axis=0),
+    "by places from the end": lambda b, x: b.do("stack", row(b, x, 0), row(b, x, -1), axis=0),
     "stacked": lambda b, x: b.do("stack", row(b, x, 0), row(b, x, 1), axis=0),
     "stacked last": lambda b, x: b.do(
         "transpose", b.do("stack", row(b, x, 0), row(b, x, 1), axis=1), permutation=(1, 0)
@@ -83,6 +106,15 @@ APART: dict[str, Net] = {
     "all by places": lambda b, x: unrun(b, "scatter", b.weight(2, 3), places(b, [0, 1]), x, axis=0),
 }
 MIXED: dict[str, tuple[str, Net]] = {
+    "split and joined the other way": (
+        "concat",
+        lambda b, x: b.do("concat", *parts(b, x)[::-1], axis=0),
+    ),
+    "python reads one row of all": (
+        "item",
+        lambda b, x: b.do("mul", x, unrun_number(b, b.do("index", x, axis=0, at=0))),
+    ),
+    "attention among rows": ("attention", lambda b, x: attended(b, x)),
     "swapped": ("stack", lambda b, x: b.do("stack", row(b, x, 1), row(b, x, 0), axis=0)),
     "one for all": ("stack", lambda b, x: b.do("stack", row(b, x, 0), row(b, x, 0), axis=0)),
     "one alone": ("tanh", lambda b, x: row(b, x, 0)),

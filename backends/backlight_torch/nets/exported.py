@@ -13,8 +13,8 @@ from torch import fx
 
 from backlight.model.naming import Uses
 from backlight.values.inputs import Inputs
-from backlight_torch.nets import ModuleNet
-from backlight_torch.sites import Place, Visitor
+from backlight_torch.nets.styles import ModuleNet
+from backlight_torch.sites import Visitor
 
 
 @final
@@ -77,7 +77,6 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, set[str]]:
     graph.set_codegen(module.graph._codegen)
     found = [(node, key, path, kind) for node in graph.nodes for key, path, kind in ends(node)]
     several = Counter((path, key) for _, key, path, _ in found)
-    inner = {path.rpartition(".")[0] for _, _, path, _ in found}
     numbers: Counter[tuple[str, str]] = Counter()
     names, uses = set(), Uses()
     latest: dict[fx.Node, fx.Node] = {}
@@ -85,12 +84,12 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, set[str]]:
         name = path if several[path, key] == 1 else f"{path}[{numbers[path, key]}]"
         numbers[path, key] += 1
         names.add(name)
-        place = uses(name), kind.rsplit(".", 1)[-1], path not in inner
         # The result of an inner module may be that of the outer one: visited once for each.
         current = latest.get(node, node)
         outside = [user for user in current.users if key not in calls(user)]
         with graph.inserting_after(current):
-            latest[node] = graph.call_function(visit, (current, name, *place))
+            given = current, name, uses(name), kind.rsplit(".", 1)[-1]
+            latest[node] = graph.call_function(visit, given)
         latest[node].meta["nn_module_stack"] = {}
         for user in outside:
             user.replace_input_with(current, latest[node])
@@ -138,11 +137,11 @@ def followed(**by: Any) -> Iterator[None]:
         _followed.reset(before)
 
 
-def visit(value: object, name: str, *place: Any) -> object:
+def visit(value: object, place: str, name: str, kind: str) -> object:
     visitor = _followed.get().visitor
-    if visitor is None or (visitor.places is not None and name not in visitor.places):
+    if visitor is None or (visitor.places is not None and place not in visitor.places):
         return value
-    return visitor(Place(*place), value)
+    return visitor(name, kind, value)
 
 
 def arrive(path: str) -> None:
