@@ -49,8 +49,8 @@ class MLXRunner(Runner):
 
     def constant(self, held: object, like: Array) -> Array:
         given: Any = held
-        beside: Any = like
-        return cast(Array, given if hasattr(given, "shape") else mx.array(given, beside.dtype))
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else mx.array(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, mx.stop_gradient(cast(Any, array)))

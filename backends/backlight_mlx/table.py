@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from string import ascii_lowercase
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import mlx.core as mx
 

@@ -39,8 +39,8 @@ class JaxRunner(Runner):
 
     def constant(self, held: object, like: Array) -> Array:
         given: Any = held
-        beside: Any = like
-        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, beside.dtype))
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return lax.stop_gradient(array)
