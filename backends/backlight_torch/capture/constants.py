@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.graph import UNIFORM, Graph, Value
 from backlight_torch.capture.kept import Kept
 from backlight_torch.memory import address, version
 from backlight_torch.table.reading import dtype_of
@@ -43,14 +43,29 @@ class Constants:
         held = self._values.get(id(array))
         if held is not None and held[1] == version(array):
             return held[2]
-        stored = self._stored.get(address(array))
-        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
-        value = new_value(self._graph, array, learned=learned)
-        if not learned and (stored is None or array.numel() == 1):
-            self._look(value, array)
-        self._values[id(array)] = (array, version(array), value)
+        self._graph.values.append(self._described(array))
+        value = len(self._graph.values) - 1
+        self.alias(array, value)
         self._kept.keep(value, array)
         return value
+
+    def alias(self, array: torch.Tensor, value: int) -> None:
+        """An array is this value."""
+        self._values[id(array)] = (array, version(array), value)
+
+    def alike(self, array: torch.Tensor, value: Value) -> bool:
+        """Whether what is known of an array is what is known of a value."""
+        found = self._described(array)
+        return (found.number, found.places) == (value.number, value.places)
+
+    def _described(self, array: torch.Tensor) -> Value:
+        stored = self._stored.get(address(array))
+        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
+        graph = Graph()
+        value = new_value(graph, array, learned=learned)
+        if not learned and (stored is None or array.numel() == 1):
+            self._look(graph, value, array)
+        return graph.values[value]
 
     def made(self, func: Any, arguments: Mapping[str, Any], result: Any) -> None:
         """Told of what operations without an operand that counts give."""
@@ -58,11 +73,11 @@ class Constants:
         if isinstance(number, (int, float)):
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
-    def _look(self, value: int, array: torch.Tensor) -> None:
+    def _look(self, graph: Graph, value: int, array: torch.Tensor) -> None:
         """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
-            self._graph.values[value].number = filling
+            graph.values[value].number = filling
             return
         if array.layout is not torch.strided:
             return
@@ -70,7 +85,7 @@ class Constants:
             if stride == 0:
                 array = array.narrow(axis, 0, min(1, array.shape[axis]))
         if array.numel() <= UNIFORM:
-            self._graph.look(value, in_numpy(array))
+            graph.look(value, in_numpy(array))
 
 
 def new_value(graph: Graph, like: torch.Tensor, learned: bool = False) -> int:

@@ -119,7 +119,15 @@ def record_of(
     edges = tuple(edge for _, edge in located)
     if step is not None:
         one = step.record
-        return Record(func, one.name, one.arguments, one.operands, edges, parts=one.parts)
+        return Record(
+            func,
+            one.name,
+            one.arguments,
+            one.operands,
+            edges,
+            parts=one.parts,
+            opened=one.opened,
+        )
     operands = tuple(
         Operand(value, tuple(one.shape), one.dtype, edge is not None)
         for one, (value, edge) in zip(given, located, strict=True)

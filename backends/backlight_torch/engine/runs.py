@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, cast, final
 import torch
 from torch.utils import _pytree as pytree
 
+from backlight.engine.application import Applied
+from backlight.engine.runner import Values
 from backlight.graph.recognition.recognition import Recognised, recognise
+from backlight.graph.unit import Unit
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import shape_of
@@ -19,8 +22,9 @@ from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.capture.steps import Step
 from backlight_torch.engine.blocks import Block, copied_inputs
+from backlight_torch.engine.runner import RUNNER
 from backlight_torch.engine.running import running, without_compilation
-from backlight_torch.engine.units import RuledUnit
+from backlight_torch.engine.sections import Section, sections_of
 from backlight_torch.expansions import expander
 
 if TYPE_CHECKING:
@@ -61,14 +65,13 @@ class Run:
     rules: Rules
 
     @cached_property
-    def ruled(self) -> dict[int, RuledUnit]:
-        """The operations with a rule, by their numbers."""
-        found: dict[int, RuledUnit] = {}
-        for at, unit in enumerate(self.recognised.units):
-            rule = self.rules.choose(unit.described)
-            if rule is not None:
-                found[at] = RuledUnit(self.recorder, unit, rule)
-        return found
+    def sections(self) -> list[Section]:
+        """The parts that rules act in."""
+        return sections_of(self.recorder, self.recognised, self.rules)
+
+    def applied(self, unit: Unit) -> Applied:
+        known = cast(Values, self.recorder.tensors)
+        return Applied(RUNNER, self.recorder.graph, unit, known)
 
 
 @final
@@ -127,7 +130,7 @@ def shapes_of(tree: Tree) -> tuple[tuple[int, ...], ...]:
 
 
 def values_of(run: Run) -> frozenset[int]:
-    return frozenset[int]().union(*(one.values() for one in run.ruled.values()))
+    return frozenset[int]().union(*(one.wanted() for one in run.sections))
 
 
 @contextmanager

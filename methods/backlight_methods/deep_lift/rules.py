@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight.rules.operations import Kind
+from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.rules.rules import Application, Rule
 from backlight.values.arrays import Array, Arrays, precision
 from backlight_methods.signs import negative, positive, quotient, smallest
@@ -52,6 +52,10 @@ class RectifierRescale(Rule):
         return (grad * (above / (above + below)),)
 
 
+BOUNDED = SMOOTH_RECTIFIERS | {Kind.SIGMOID, Kind.TANH, Kind.SOFTSIGN, Kind.LOG_SIGMOID, Kind.ERF}
+"""Functions whose slope is infinite nowhere."""
+
+
 @final
 @dataclass(frozen=True)
 class Rescale(Rule):
@@ -71,14 +75,15 @@ class Rescale(Rule):
         (slope,) = op.vjp(ones)
         (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
         nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
-        bend = arrays.abs(slope - start_slope)
+        size = arrays.maximum(arrays.abs(x), arrays.abs(start))
+        bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
-        distance, nothing = arrays.abs(way), arrays.zeros_like(way)
+        nothing = arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
         mean = (slope + start_slope) / 2.0
-        # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
-        mean = arrays.where(arrays.isfinite(mean), mean, way)
+        if op.kind not in BOUNDED:
+            # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
+            mean = arrays.where(arrays.isfinite(mean), mean, way)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
