@@ -26,7 +26,7 @@ def where(condition: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
     if not own or torch.is_grad_enabled() or x.element_size() not in BITS:
         return torch.where(condition, x, y)
     bits = BITS[x.element_size()]
-    chosen, there = condition.to(bits).neg_(), y.view(bits)
+    chosen, there = condition.view(torch.int8).neg().to(bits), y.view(bits)
     return ((x.view(bits) ^ there) & chosen).bitwise_xor_(there).view(x.dtype)
 
 

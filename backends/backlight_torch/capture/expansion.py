@@ -71,19 +71,25 @@ class Opening:
         func: Any,
         arguments: Mapping[str, Any],
         given: Sequence[torch.Tensor],
-        shaped: bool,
         results: Sequence[torch.Tensor],
+        counts: bool,
+        whole: bool,
     ) -> None:
-        """Told of an operation on constants alone: it is run again before what it is for."""
-        located = [(self._constants.value(one), None) for one in given]
-        record = record_of(func, arguments, given, located, None)
-        made = tuple(map(self._constants.value, results))
-        operands = tuple(one.value for one in record.operands)
-        self._made.append((Node("other", operands, made, native=record), not shaped))
+        """Told of an operation on constants alone: it is run again before what it is for.
 
-    def unrepeatable(self) -> None:
-        """Told of an operation that hangs on more than what it is given."""
-        self._repeatable = False
+        Args:
+            func, arguments, given: what ran, and the arrays among the arguments.
+            results: of it.
+            counts: whether their numbers hang on those of what it was given.
+            whole: whether it hangs on constants alone, and does nothing but give results.
+        """
+        self._repeatable &= whole
+        if whole:
+            located = [(self._constants.value(one), None) for one in given]
+            record = record_of(func, arguments, given, located, None)
+            made = tuple(map(self._constants.value, results))
+            operands = tuple(one.value for one in record.operands)
+            self._made.append((Node("other", operands, made, native=record), counts))
 
     def _again(self, node: Node, opened: Opened | None) -> bool:
         """Whether an operation consists of what it did in the run before."""

@@ -156,10 +156,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._constants.made(func, arguments, result)
             if self._opening is not None:
-                if written or (own.shaped and any(map(self.knows, given))):
-                    self._opening.unrepeatable()
-                else:
-                    self._opening.note(func, arguments, given, own.shaped, tensors_in(result))
+                self._opening.note(
+                    func,
+                    arguments,
+                    given,
+                    tensors_in(result),
+                    counts=not own.shaped,
+                    whole=not written and not (own.shaped and any(map(self.knows, given))),
+                )
             return result
         detached = func is torch.ops.aten.detach.default
         located = [self._values.located(one, detached) for one in given]

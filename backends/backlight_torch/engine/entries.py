@@ -81,10 +81,6 @@ def shaped(result: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     if result.shape == like.shape:
         return result
     own = torch.zeros_like(like)
-    part = own
-    result = result.reshape((1,) * (like.ndim - result.ndim) + tuple(result.shape))
-    for axis, length in enumerate(result.shape):
-        if length != like.shape[axis]:
-            part = part.narrow(axis, 0, length)
-    part.copy_(result)
+    shape = (1,) * (like.ndim - result.ndim) + tuple(result.shape)
+    own[tuple(slice(length) for length in shape)] = result.reshape(shape)
     return own

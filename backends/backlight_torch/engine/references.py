@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from backlight.engine.runner import Values
 from backlight.errors import CoverageError, ModelError, SiteError
 from backlight.graph.axes.atoms import Axes
 from backlight.graph.axes.axes import GraphAxes
@@ -80,7 +79,7 @@ def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[
         tensors = other.recorder.tensors
         with torch.no_grad():
             for section in other.sections:
-                section.run(cast(Values, tensors))
+                section.run()
         for value, axis in folded.items():
             if value in tensors:
                 tensors[value] = repeated(tensors[value], axis, task.block.inputs.count)

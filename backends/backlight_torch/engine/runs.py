@@ -69,6 +69,11 @@ class Run:
         """The parts that rules act in."""
         return sections_of(self.recorder, self.recognised, self.rules)
 
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The values that rules look at."""
+        return frozenset[int]().union(*(one.wanted() for one in self.sections))
+
     def applied(self, unit: Unit) -> Applied:
         known = cast(Values, self.recorder.tensors)
         return Applied(RUNNER, self.recorder.graph, unit, known)
@@ -113,7 +118,7 @@ def run_with_values(
     for again in (True, True, False):
         with recorded(passes, task, attributed, like, before, whole=not again) as run:
             before.steps = run.recorder.steps
-            if not again or run.recorder.has(wanted := values_of(run)):
+            if not again or run.recorder.has(wanted := run.wanted):
                 yield run
                 return
         before.wanted = wanted
@@ -127,10 +132,6 @@ def asked(task: Task) -> tuple[Hashable, ...]:
 
 def shapes_of(tree: Tree) -> tuple[tuple[int, ...], ...]:
     return tuple(map(shape_of, leaves(tree)))
-
-
-def values_of(run: Run) -> frozenset[int]:
-    return frozenset[int]().union(*(one.wanted() for one in run.sections))
 
 
 @contextmanager

@@ -44,12 +44,14 @@ class Section:
         positions: Sequence[int],
         expansions: Sequence[Expansion],
     ) -> None:
-        self.recorder = recorder
+        self.graph = recorder.graph
+        self.known = cast(Values, recorder.tensors)
         self.parts = parts
         self.opened = bool(expansions)
         self.units = [part.unit for part in parts if isinstance(part, Ruled)]
-        self.nodes = [recorder.graph.nodes[position] for position in positions]
+        self.nodes = [self.graph.nodes[position] for position in positions]
         self.inside = {value for node in self.nodes for value in node.results}
+        self.read = set(operands(self.nodes)) - self.inside
         inner = {at for one in expansions for at in range(one.first, one.last)}
         records = {one.first: one.record for one in expansions}
         for position, node in zip(positions, self.nodes, strict=True):
@@ -112,11 +114,11 @@ class Section:
         return part.rule
 
     def _is_autograds(self, unit: Unit) -> bool:
-        return is_autograds(unit, self.recorder.graph.nodes[unit.core])
+        return is_autograds(unit, self.graph.nodes[unit.core])
 
     def wanted(self) -> frozenset[int]:
         """The values that rules look at, or that running the operations again does."""
-        wanted = {value for node in self.nodes for value in node.operands} - self.inside
+        wanted = set(self.read)
         (part, *_) = self.parts
         if self.opened or not isinstance(part, Ruled):
             return frozenset(wanted)
@@ -136,22 +138,21 @@ class Section:
     def operation(self, references: Mapping[int, Applied]) -> Applied:
         """The only one that there is."""
         (unit,) = self.units
-        known = cast(Values, self.recorder.tensors)
-        return Applied(RUNNER, self.recorder.graph, unit, known, references.get(unit.output))
+        return Applied(RUNNER, self.graph, unit, self.known, references.get(unit.output))
 
-    def run(self, values: Values) -> None:
+    def run(self) -> None:
         """Compute what is inside of it."""
         if self.opened:
-            RUNNER.run((node for part in self.parts for node in part.nodes), values)
+            RUNNER.run((node for part in self.parts for node in part.nodes), self.known)
 
     def gradients(self, arrived: Values, references: Mapping[int, Applied]) -> Values:
         """The gradients of what it reads from those of what it gives."""
-        values = dict(cast(Values, self.recorder.tensors))
-        pullbacks: list[Pullback | None] = [None]
+        values, pullbacks = self.known, [cast("Pullback | None", None)]
         if self.opened:
+            values = {value: values[value] for value in self.read if value in values}
             pullbacks = forward(RUNNER, self.parts, values)
         gradients = dict(arrived)
-        backward(RUNNER, self.recorder.graph, self.parts, pullbacks, values, references, gradients)
+        backward(RUNNER, self.graph, self.parts, pullbacks, values, references, gradients)
         return gradients
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.rules.rules import Application, Rule
-from backlight.values.arrays import Array, Arrays, precision
+from backlight.values.arrays import Array, Arrays, precision, shape_of
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
@@ -71,9 +71,9 @@ class Rescale(Rule):
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
         way = x - start
-        ones = arrays.zeros_like(x) + 1.0
-        (slope,) = op.vjp(ones)
-        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
+        one = arrays.zeros_like(start) + 1.0
+        ones = arrays.broadcast_to(one, shape_of(x))
+        (slope,), (start_slope,) = op.vjp(ones), reference.vjp(one)
         nearness = precision(x) ** (1 / 3)
         size = arrays.maximum(arrays.abs(x), arrays.abs(start))
         bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
@@ -109,6 +109,8 @@ class ProductMidpoint(Rule):
     Where a factor is one over something, the product is a quotient, and treated as `QuotientMidpoint`
     says: with r = 1 / b the two orders count r' / (r + r') and r / (r + r') instead of a half each.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
     def __call__(self, op: Application, grad: Array) -> Sequence[Array]:
         starts, place = reference_of(op).inputs, op.operation.reciprocal
