@@ -7,11 +7,10 @@ from typing import Any, cast, final
 import torch
 
 from backlight.engine.application import Applied
-from backlight.engine.explained import Stretch
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.values.arrays import Array, Arrays
-from backlight_torch import arrays, transposes
+from backlight_torch import arrays
 from backlight_torch.capture.records import Record
 from backlight_torch.derivatives import in_closed_form, transposed
 from backlight_torch.expansions import PARTS
@@ -87,25 +86,6 @@ class TorchRunner(Runner):
 
     def transposed(self, op: Applied, x: Array, weight: Array, grad: Array) -> Array | None:
         return cast("Array | None", transposed(op, *cast(Any, (x, weight, grad))))
-
-    def transposed_all(self, part: Stretch, values: Values) -> Pullback | None:
-        if not transposes.are_linear(part.nodes):
-            return None
-        known = cast(dict[int, torch.Tensor], values)
-
-        def pullback(arriving: Sequence[Array]) -> Sequence[Array]:
-            found = dict(zip(part.outputs, cast(Sequence[torch.Tensor], arriving), strict=True))
-            for node in reversed(part.nodes):
-                if node.result in found:
-                    for value, grad in transposes.gradients(node, found.pop(node.result), known):
-                        found[value] = found[value] + grad if value in found else grad
-            nothing = self.arrays.zeros_like
-            return [
-                cast(Array, found[value]) if value in found else nothing(values[value])
-                for value in part.inputs
-            ]
-
-        return pullback
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         record = node.native

@@ -50,9 +50,6 @@ def forward(runner: Runner, parts: Sequence[Part], values: Values) -> list[Pullb
         if isinstance(part, Ruled) or not part.inputs or not part.outputs:
             runner.run(part.nodes, values)
             pullbacks.append(None)
-        elif (pullback := runner.transposed_all(part, values)) is not None:
-            runner.run(part.nodes, values)
-            pullbacks.append(pullback)
         else:
             pullbacks.append(differentiated(runner, part, values))
     return pullbacks

@@ -10,7 +10,6 @@ from backlight.values.arrays import Array, Arrays
 
 if TYPE_CHECKING:
     from backlight.engine.application import Applied
-    from backlight.engine.explained import Stretch
 
 Values: TypeAlias = dict[int, Array]
 """The values of a graph that are known, by number."""
@@ -78,11 +77,6 @@ class Runner(ABC):
     def transposed(self, op: "Applied", x: Array, weight: Array, grad: Array) -> Array | None:
         """The gradient of x of a linear operation with these weights, in closed form; None where the
         framework's own derivative is as good."""
-        return None
-
-    def transposed_all(self, part: "Stretch", values: Values) -> Pullback | None:
-        """The pullback of nodes whose derivatives hang on no value but constants, in closed form; None
-        where the framework's own derivative is as good."""
         return None
 
     def has_own_derivative(self, node: Node) -> bool:
