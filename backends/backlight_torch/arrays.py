@@ -26,8 +26,8 @@ def where(condition: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
     if not own or torch.is_grad_enabled() or x.element_size() not in BITS:
         return torch.where(condition, x, y)
     bits = BITS[x.element_size()]
-    here, there = x.view(bits), y.view(bits)
-    return (there ^ ((here ^ there) & -condition.to(bits))).view(x.dtype)
+    chosen, there = condition.view(torch.int8).neg().to(bits), y.view(bits)
+    return ((x.view(bits) ^ there) & chosen).bitwise_xor_(there).view(x.dtype)
 
 
 def isfinite(x: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,13 @@ NATIVE = frozenset({"relu", "threshold", "leaky_relu", "hard_tanh", "relu6"})
 WITH_PLACES = "max_pool2d_with_indices"
 """A maximum over windows that says where each is."""
 
+BY_INPUT = {
+    "gelu": (torch.ops.aten.gelu_backward, ("approximate",)),
+    "silu": (torch.ops.aten.silu_backward, ()),
+    "softplus": (torch.ops.aten.softplus_backward, ("beta", "threshold")),
+}
+"""ATen's derivatives from what an operation was given, and the arguments that they share with it."""
+
 CONVOLUTION = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 
 
@@ -43,10 +50,11 @@ def in_closed_form(
     if unit.kind in (Kind.MAX, Kind.MIN) and unit.axes:
         return [to_first(unit, inputs[0], grad)]
     if record.name == WITH_PLACES:
-        places = (
-            op.known.get(record.results[1]) if inputs[0] is cast(object, op.inputs[0]) else None
-        )
+        places = op.known.get(record.results[1]) if id(inputs[0]) == id(op.inputs[0]) else None
         return [pooled(record, inputs[0], grad, cast("torch.Tensor | None", places))]
+    if record.name in BY_INPUT:
+        backward, how = BY_INPUT[record.name]
+        return [backward(grad, inputs[0], **{name: record[name] for name in how})]
     if len(inputs) == 2 and record.name in ("mul", "mm", "bmm") and not grad.is_complex():
         a, b = inputs
         if record.name == "mul":
@@ -75,8 +83,8 @@ def transposed(
 
 def by_its_own(record: Record, output: int, grad: torch.Tensor) -> list[torch.Tensor]:
     """Of a function with a backward of its own."""
-    node = record.node
-    backward: Any = getattr(node, "apply", node)
+    node: Any = record.node
+    backward = node.apply if hasattr(node, "apply") else node
     grads = [grad if value == output else None for value in record.results]
     found = backward(*grads)
     listed = found if isinstance(found, tuple) else (found,)

@@ -23,7 +23,7 @@ class Captured(ReferenceModel):
     fails: type[Exception] = ModelError
 
     def graph(self, inputs: Any, score: Any = None) -> Any:
-        self.seen = np.asarray(self.prepare(inputs).attributed)
+        self.structure = np.asarray(self.prepare(inputs).attributed)
         count = self.prepare(inputs).count
         if count not in self.takes:
             raise self.fails(f"not for {count}")

@@ -1,67 +1,142 @@
 """Compound operations of a recorded run in the place of which stands what they consist of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import torch
 
 from backlight.graph.graph import Graph, Node
-from backlight_torch.capture.records import Parts, Record
+from backlight_torch.capture.records import Opened, Parts, Record
+from backlight_torch.capture.steps import record_of
+from backlight_torch.capture.values import Values
 
 
 @final
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Expansion:
-    """An operation that was run once more as the arithmetic it consists of.
+    """An operation that was opened.
 
     Attributes:
         record: the operation.
-        starts: its active operands, as the start of a graph of their own.
-        results: of the arithmetic.
-        first, last: the positions of its nodes in the graph, the last one excluded.
+        first, last: the positions in the graph of what it consists of, the last one excluded.
     """
 
     record: Record
-    starts: list[torch.Tensor]
-    results: list[torch.Tensor | None]
     first: int
     last: int
 
 
-Run: TypeAlias = Callable[
-    [Node, Record, Parts],
-    tuple[list[torch.Tensor], list[torch.Tensor | None], list[int | None]],
-]
-"""Run an operation as what it consists of: gives starts, results and their values."""
+Run: TypeAlias = Callable[[Node, Record, Parts], list[int | None]]
+"""Run an operation as what it consists of: gives the values of its results."""
 
 
-def expanded(graph: Graph, run: Run) -> list[Expansion]:
-    """Put what they consist of in the place of compound nodes."""
-    nodes, graph.nodes = graph.nodes, []
-    found: list[Expansion] = []
+@final
+class Opening:
+    """Puts what compound operations consist of in their place: what was found in the run before, or
+    what is recorded of running them once more.
 
-    def append(node: Node) -> None:
-        outer, first = graph.nodes, len(graph.nodes)
-        record = node.native
+    Args:
+        graph: that they are in.
+        values: of the run.
+        run: runs an operation in others.
+    """
+
+    def __init__(self, graph: Graph, values: Values, run: Run) -> None:
+        self._graph = graph
+        self._values = values
+        self._tensors = values.tensors
+        self._run = run
+        self._made: list[tuple[Node, bool]] = []
+        """The operations on constants alone, and whether the numbers of what they give count."""
+        self._repeatable = True
+
+    def expansions(self) -> list[Expansion]:
+        graph = self._graph
+        nodes, graph.nodes = graph.nodes, []
+        found: list[Expansion] = []
+        for node in nodes:
+            first, record = len(graph.nodes), node.native
+            if not isinstance(record, Record) or record.parts is None:
+                graph.nodes.append(node)
+            elif self._again(node, record.opened) or self._anew(node, record):
+                found.append(Expansion(record, first, len(graph.nodes)))
+        return found
+
+    def note(
+        self,
+        func: Any,
+        arguments: Mapping[str, Any],
+        given: Sequence[torch.Tensor],
+        results: Sequence[torch.Tensor],
+        counts: bool,
+        whole: bool,
+    ) -> None:
+        """Told of an operation on constants alone: it is run again before what it is for.
+
+        Args:
+            func, arguments, given: what ran, and the arrays among the arguments.
+            results: of it.
+            counts: whether their numbers hang on those of what it was given.
+            whole: whether it hangs on constants alone, and does nothing but give results.
+        """
+        self._repeatable &= whole
+        if whole:
+            located = [(self._values.constant(one), None) for one in given]
+            record = record_of(func, arguments, given, located)
+            made = tuple(map(self._values.constant, results))
+            operands = tuple(one.value for one in record.operands)
+            self._made.append((Node("other", operands, made, native=record), counts))
+
+    def _again(self, node: Node, opened: Opened | None) -> bool:
+        """Whether an operation consists of what it did in the run before."""
+        graph, first = self._graph, len(self._graph.values)
+        if opened is None or opened.first != first or opened.nodes[-1].place != node.place:
+            return False
+        for one, counts in opened.constants:
+            results = cast(Record, one.native).run(self._tensors)
+            for value, array in zip(one.results, results, strict=True):
+                if counts and not self._values.alike(array, opened.values[value - first]):
+                    return False
+                self._tensors[value] = array
+        graph.values.extend(opened.values)
+        graph.nodes.extend(opened.nodes)
+        return True
+
+    def _anew(self, node: Node, record: Record) -> bool:
+        graph, first, value = self._graph, len(self._graph.nodes), len(self._graph.values)
+        self._made, self._repeatable = [], True
+        if not self._append(node):
+            return False
+        made = {one for node, _ in self._made for one in node.results}
+        nodes = graph.nodes[first:]
+        read = {
+            one for node in [*nodes, *(node for node, _ in self._made)] for one in node.operands
+        }
+        given = {one for one in read - made if one >= value and one in self._tensors}
+        given -= {one for node in nodes for one in node.results}
+        record.opened = None
+        if self._repeatable and not given:
+            record.opened = Opened(value, graph.values[value:], nodes, self._made)
+        return True
+
+    def _append(self, node: Node) -> bool:
+        """Append an operation, or what it consists of; whether it was opened."""
+        outer, record = self._graph.nodes, node.native
         if not isinstance(record, Record) or record.parts is None:
             outer.append(node)
-            return
-        graph.nodes = []
+            return False
+        self._graph.nodes = []
         try:
-            starts, results, ends = run(node, record, record.parts)
+            ends = self._run(node, record, record.parts)
         except NotImplementedError:
             outer.append(node)
-            return
+            return False
         finally:
-            inner, graph.nodes = graph.nodes, outer
+            inner, self._graph.nodes = self._graph.nodes, outer
         for one in inner:
-            append(one)
+            self._append(one)
         for end, value in zip(ends, node.results, strict=False):
             if end is not None:
-                graph.node("identity", [end], [value], place=node.place)
-        found.append(Expansion(record, starts, results, first, len(outer)))
-
-    for node in nodes:
-        append(node)
-    return found
+                self._graph.node("identity", [end], [value], place=node.place)
+        return True

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from backlight.graph.graph import DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
-from backlight_torch.capture.expansion import Expansion, expanded
+from backlight_torch.capture.expansion import Expansion, Opening
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.records import Node, Operand, Parts, Record, tensors_in
 from backlight_torch.capture.steps import Step, record_of, signature
@@ -74,6 +74,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._before = before
         self._expand = expand
         self._draws = draws
+        self._opening: Opening | None = None
         self._place = place
         self._gradients = Gradients(self.graph, lambda: self._place())
         self._values = Values(self.graph, self._gradients, stored, keep, lambda: self._place())
@@ -101,7 +102,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """To be called when the run is over: with what is explained of it."""
         self._gradients.resolve()
         self.graph.targets = tuple(map(self.value_of, results))
-        self.expansions = expanded(self.graph, self._run_parts)
+        self._opening = Opening(self.graph, self._values, self._run_parts)
+        self.expansions = self._opening.expansions()
         self._gradients.resolve()
 
     def value_of(self, array: torch.Tensor) -> int:
@@ -119,8 +121,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def clear(self) -> None:
         """Let go of everything, which the nodes of autograd's keep alive through their hooks."""
-        for expansion in self.expansions:
-            expansion.starts, expansion.results = [], []
         for step in self.steps:  # which are remembered
             step.record.node, step.record.edges = None, ()
         vars(self).clear()
@@ -150,6 +150,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if draws:
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._values.made(func, arguments, result)
+            if self._opening is not None:
+                self._opening.note(
+                    func,
+                    arguments,
+                    given,
+                    tensors_in(result),
+                    counts=not own.shaped,
+                    whole=not written and not (own.shaped and any(map(self.knows, given))),
+                )
             return result
         detached = func is torch.ops.aten.detach.default
         located = [self._values.located(one, detached) for one in given]
@@ -272,27 +281,26 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         graded = torch.is_grad_enabled()
         return Step(record, node, first, graph.values[first:], flowing, graded)
 
-    def _run_parts(
-        self, node: GraphNode, record: Record, parts: Parts
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor | None], list[int | None]]:
+    def _run_parts(self, node: GraphNode, record: Record, parts: Parts) -> list[int | None]:
         """Run an operation once more as what it consists of."""
-        starts: list[torch.Tensor] = []
         operands: dict[int, torch.Tensor] = {}
         for operand in record.operands:
             if operand.value in operands:
                 continue
             tensor = self.tensors[operand.value]
             if operand.active:
-                starts.append(tensor.detach().requires_grad_())
-                self._gradients.begin(starts[-1])
-                tensor = starts[-1].view_as(starts[-1])
+                start = tensor.detach().requires_grad_()
+                self._gradients.begin(start)
+                tensor = start.view_as(start)
                 self._values.register(tensor, operand.value)
+            else:
+                self._values.alias(tensor, operand.value)
             operands[operand.value] = tensor
         place, self._place = self._place, lambda: node.place
         try:
             with torch.enable_grad(), self:
                 results = parts(record.given(operands), False)
-            return starts, results, [None if one is None else self.value_of(one) for one in results]
+            return [None if one is None else self.value_of(one) for one in results]
         finally:
             self._place = place
 

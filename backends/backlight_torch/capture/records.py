@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, final
 import torch
 
 from backlight.graph.dependence.connection import FLAT
+from backlight.graph.graph import Node as GraphNode
+from backlight.graph.graph import Value
 
 Node: TypeAlias = Any
 """A node of autograd's graph."""
@@ -64,6 +66,24 @@ class View:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What a compound operation consists of.
+
+    Attributes:
+        first: the number of the first value that was made for it.
+        values: all that were.
+        nodes: of the graph, in its place.
+        constants: what is made of constants for them, each with whether the numbers of that count.
+    """
+
+    first: int
+    values: Sequence[Value]
+    nodes: Sequence[GraphNode]
+    constants: Sequence[tuple[GraphNode, bool]]
+
+
+@final
 @dataclass(eq=False)
 class Record:
     """One operation that depends on what the graph starts from.
@@ -77,6 +97,7 @@ class Record:
         shapes: of its results.
         dtype: of the first of them.
         parts: how to compute it from what it consists of, where that is to be seen in its place.
+        opened: what these were in the run before.
         results: its results, by number.
         node: its node in autograd's graph.
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
@@ -92,6 +113,7 @@ class Record:
     shapes: Sequence[tuple[int, ...]] = ()
     dtype: torch.dtype = torch.float32
     parts: Parts | None = None
+    opened: Opened | None = None
     node: Node = None
     view: View | None = None
 

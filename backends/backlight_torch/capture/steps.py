@@ -110,7 +110,15 @@ class Step:
     def again(self, edges: tuple[Edge | None, ...]) -> Record:
         """What is called, in the run that repeats it."""
         one = self.record
-        return Record(one.func, one.name, one.arguments, one.operands, edges, parts=one.parts)
+        return Record(
+            one.func,
+            one.name,
+            one.arguments,
+            one.operands,
+            edges,
+            parts=one.parts,
+            opened=one.opened,
+        )
 
 
 def record_of(

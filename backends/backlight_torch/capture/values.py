@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from backlight.graph.graph import UNIFORM, Graph
+from backlight.graph.graph import UNIFORM, Graph, Value
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.memory import (
     Geometry,
@@ -117,7 +117,7 @@ class Values:
     def located(self, array: torch.Tensor, detached: bool = False) -> Located:
         """An array as an operation reads it: its value, and where derivatives lead back from it."""
         if not self.knows(array):
-            return self._constant(array), None
+            return self.constant(array), None
         if array.grad_fn is None and id(array) in self.written_out:
             _, array = self.written_out[id(array)]
         value = self._current(array)
@@ -133,18 +133,35 @@ class Values:
             self.register(array, settled)
         return settled, edge
 
-    def _constant(self, array: torch.Tensor) -> int:
+    def constant(self, array: torch.Tensor) -> int:
         held = self._constants.get(id(array))
         if held is not None and held[1] == version(array):
             return held[2]
-        stored = self._stored.get(address(array))
-        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
-        value = self.new(array, learned)
-        if not learned and (stored is None or array.numel() == 1):
-            self._look(value, array)
-        self._constants[id(array)] = (array, version(array), value)
+        self._graph.values.append(self._described(array))
+        value = len(self._graph.values) - 1
+        self.alias(array, value)
         self.keep(value, array)
         return value
+
+    def alias(self, array: torch.Tensor, value: int) -> None:
+        """A constant is this value."""
+        self._constants[id(array)] = (array, version(array), value)
+
+    def alike(self, array: torch.Tensor, value: Value) -> bool:
+        """Whether what is known of a constant is what is known of a value."""
+        found = self._described(array)
+        return (found.number, found.places) == (value.number, value.places)
+
+    def _described(self, array: torch.Tensor) -> Value:
+        """What is known of a constant."""
+        stored = self._stored.get(address(array))
+        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
+        graph = Graph()
+        bits = 8 * array.element_size()
+        value = graph.value(array.shape, dtype_of(array.dtype), bits=bits, learned=learned)
+        if not learned and (stored is None or array.numel() == 1):
+            self._look(graph, value, array)
+        return graph.values[value]
 
     def made(self, func: Any, arguments: Mapping[str, Any], result: Any) -> None:
         """Told of what operations without an operand that counts give."""
@@ -152,11 +169,11 @@ class Values:
         if isinstance(number, (int, float)):
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
-    def _look(self, value: int, array: torch.Tensor) -> None:
+    def _look(self, graph: Graph, value: int, array: torch.Tensor) -> None:
         """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
-            self._graph.values[value].number = filling
+            graph.values[value].number = filling
             return
         if array.layout is not torch.strided:
             return
@@ -166,7 +183,7 @@ class Values:
         if array.numel() <= UNIFORM:
             own = array.detach().cpu().resolve_conj().resolve_neg()
             # NumPy lacks the smaller floating-point numbers.
-            self._graph.look(value, (own.double() if own.is_floating_point() else own).numpy())
+            graph.look(value, (own.double() if own.is_floating_point() else own).numpy())
 
     def _current(self, array: torch.Tensor) -> int:
         known = self._known.get(id(array))

@@ -10,8 +10,8 @@ from backlight.scores.scores import Score
 from backlight_torch.capture.gradients import is_function
 from backlight_torch.capture.records import Record
 from backlight_torch.engine.blocks import Block
+from backlight_torch.engine.entries import entries_of
 from backlight_torch.engine.runs import Run, Task, recorded
-from backlight_torch.engine.units import entries_of
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes

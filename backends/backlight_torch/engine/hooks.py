@@ -1,163 +1,104 @@
 """What acts at the nodes of autograd's graph in the backward pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast, final
 
 import torch
 
 from backlight.engine.application import Applied
+from backlight.engine.runner import Values
 from backlight.rules.rules import OutputGradientRule
 from backlight.values.arrays import Array
-from backlight_torch.capture.expansion import Expansion
-from backlight_torch.capture.records import View
-from backlight_torch.engine.units import Entry, RuledUnit, entries_of
+from backlight_torch.capture.records import Record
+from backlight_torch.engine.entries import part_of, placed
+from backlight_torch.engine.sections import Section
 from backlight_torch.engine.unneeded import Unneeded, unneeded
 
 
 @final
 class Hooks:
-    """The hooks of one operation with a rule."""
+    """The hooks of one section.
 
-    def __init__(self, unit: RuledUnit, application: Applied) -> None:
-        self.unit = unit
-        self.rule = unit.rule
-        self.application = application
-        self.closed = unit.has_closed_form
-        self.node, self.number = unit.edge
-        self.grad: torch.Tensor | None = None
-        self.results: list[torch.Tensor] | None = None
-        self.unneeded = unneeded(unit.replaced)
+    Attributes:
+        section: it.
+        references: its operations in the pass over the reference, by the numbers of their results.
+        arrived: the gradients of what it gives, by value.
+        results: those of what it reads.
+    """
+
+    def __init__(self, section: Section, references: Mapping[int, Applied]) -> None:
+        self.section = section
+        self.references = references
+        self.arrived: Values = {}
+        self.results: Values | None = None
 
     def install(self) -> Iterator[Any]:
-        unit = self.unit
-        if isinstance(self.rule, OutputGradientRule) and not self.closed:
-            yield self.node.register_prehook(self._incoming)
+        section = self.section
+        if section.incoming is not None:
+            (record, number, _) = section.arrivals[-1]
+            node, number = arriving_at(record, number)
+            act = partial(self._incoming, section.incoming, record, number)
+            yield node.register_prehook(act)
             return
-        yield self.node.register_prehook(self._arriving)
-        for skipped, derivative in self.unneeded.items():
+        for record, number, value in section.arrivals:
+            node, number = arriving_at(record, number)
+            yield node.register_prehook(partial(self._arriving, record, number, value))
+        for skipped, derivative in unneeded(section.replaced).items():
             yield derivative
             yield skipped.register_prehook(partial(self._skip, derivative))
             yield skipped.register_hook(lambda *grads, one=derivative: one.remove())
-        for node in {entry.node: None for entry in (*unit.entries, *unit.spare)}:
+        found = (entry.node for entries in section.entries.values() for entry in entries)
+        for node in dict.fromkeys(found):
             yield node.register_hook(partial(self._leaving, node))
 
-    def _incoming(self, grads: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        view, number = self.unit.record.view, 0 if self.unit.record.view else self.number
+    def _incoming(
+        self, rule: OutputGradientRule, record: Record, number: int, grads: tuple[Any, ...]
+    ) -> tuple[Any, ...] | None:
         if grads[number] is None:
             return None
-        rule, changed = cast(OutputGradientRule, self.rule), list(grads)
-        if view is None:
-            changed[number] = rule.output_gradient(self.application, cast(Array, grads[number]))
+        op = self.section.operation(self.references)
+        changed = list(grads)
+        if record.view is None:
+            changed[number] = rule.output_gradient(op, cast(Array, grads[number]))
         else:
-            changed[number], part = view.part(grads[number])
-            found = rule.output_gradient(self.application, cast(Array, part.clone()))
-            part.copy_(cast(torch.Tensor, found))
+            changed[number], part = record.view.part(grads[number])
+            part.copy_(cast(torch.Tensor, rule.output_gradient(op, cast(Array, part.clone()))))
         return tuple(changed)
 
-    def _arriving(self, grads: tuple[Any, ...]) -> None:
-        view = self.unit.record.view
-        self.grad = grads[self.number] if view is None else part_of(view, grads[0])
+    def _arriving(self, record: Record, number: int, value: int, grads: tuple[Any, ...]) -> None:
+        grad = grads[number] if number < len(grads) else None  # of what autograd keeps for itself
+        if grad is not None:
+            own = grad if record.view is None else part_of(record.view, grad)
+            self.arrived[value] = cast(Array, own)
 
     def _skip(self, derivative: Unneeded, grads: tuple[Any, ...]) -> None:
-        if self.grad is not None:
+        if self.arrived:
             derivative.begin()
 
     def _leaving(self, node: Any, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
         """What the node hands on in place of its own gradients."""
-        if self.grad is None:
+        if not self.arrived:
             return None
-        unit = self.unit
         if self.results is None:
-            found = self.rule(self.application, cast(Array, self.grad))
-            self.results = [cast(torch.Tensor, one) for one in found]
+            self.results = self.section.gradients(self.arrived, self.references)
         changed = list(grads)
-        for entry, result in zip(unit.entries, self.results, strict=True):
-            if entry.node is node and changed[entry.number] is not None:
-                own = result.reshape(entry.shape)
-                changed[entry.number] = placed(own, changed[entry.number], entry.view)
-        for entry in unit.spare:
-            if entry.node is node and changed[entry.number] is not None:
-                changed[entry.number] = torch.zeros_like(changed[entry.number])
+        for value, entries in self.section.entries.items():
+            result = cast("torch.Tensor | None", self.results.get(value))
+            for entry in entries:
+                like = changed[entry.number] if entry.node is node else None
+                if like is not None:
+                    own = result if entry is entries[-1] else None
+                    own = like.new_zeros(entry.shape) if own is None else own.reshape(entry.shape)
+                    changed[entry.number] = placed(own, like, entry.view)
         return tuple(changed)
 
 
-@final
-class ExpandedHooks:
-    """The hooks of an operation that was run as what it consists of: the gradient goes back through
-    that."""
+def arriving_at(record: Record, number: int) -> tuple[Any, int]:
+    """The node at which the gradient of a result arrives, and the place there.
 
-    def __init__(self, expansion: Expansion) -> None:
-        self.expansion = expansion
-        self.entries: list[tuple[Entry, int | None]] = []
-        numbers: dict[int, int] = {}
-        for value, entry in entries_of(expansion.record):
-            new = value not in numbers
-            number = numbers.setdefault(value, len(numbers))
-            self.entries.append((entry, number if new else None))
-        self.grads: tuple[Any, ...] = ()
-        self.unneeded = unneeded([expansion.record])
-
-    def install(self) -> Iterator[Any]:
-        node = self.expansion.record.node
-        yield node.register_prehook(self._arriving)
-        yield from self.unneeded.values()
-        yield node.register_hook(self._leaving)
-
-    def _arriving(self, grads: tuple[Any, ...]) -> None:
-        view = self.expansion.record.view
-        self.grads = grads if view is None else (part_of(view, grads[0]), *grads[1:])
-        for derivative in self.unneeded.values():
-            derivative.begin()
-
-    def _leaving(self, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
-        for derivative in self.unneeded.values():
-            derivative.remove()
-        pairs = [
-            (result, grad)
-            for result, grad in zip(self.expansion.results, self.grads, strict=False)
-            if result is not None and result.requires_grad and grad is not None
-        ]
-        found = torch.autograd.grad(
-            [result for result, _ in pairs],
-            self.expansion.starts,
-            [grad.reshape(result.shape) for result, grad in pairs],
-            allow_unused=True,
-        )
-        changed = list(grads)
-        for entry, number in self.entries:
-            if changed[entry.number] is not None:
-                result = None if number is None else found[number]
-                own = torch.zeros(entry.shape, dtype=changed[entry.number].dtype)
-                own = own.to(changed[entry.number].device) if result is None else result
-                changed[entry.number] = placed(own, changed[entry.number], entry.view)
-        return tuple(changed)
-
-
-def part_of(view: View, whole: torch.Tensor | None) -> torch.Tensor | None:
-    return None if whole is None else view.part(whole)[1].clone()
-
-
-def placed(result: torch.Tensor, like: torch.Tensor, view: View | None) -> torch.Tensor:
-    """A gradient in the place of another: of the same shape, or a part of it."""
-    if view is None:
-        return shaped(result, like)
-    whole: torch.Tensor
-    whole, part = view.part(like)
-    part.copy_(result)
-    return whole
-
-
-def shaped(result: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The gradient of an operand in the shape that autograd will sum to the operand's own."""
-    result = result.to(like.dtype)
-    if result.shape == like.shape:
-        return result
-    own = torch.zeros_like(like)
-    part = own
-    result = result.reshape((1,) * (like.ndim - result.ndim) + tuple(result.shape))
-    for axis, length in enumerate(result.shape):
-        if length != like.shape[axis]:
-            part = part.narrow(axis, 0, length)
-    part.copy_(result)
-    return own
+    What was written with gradients off has no node: the gradient goes straight to what was there.
+    """
+    if record.node is None and (before := record.edges[0]) is not None:
+        return before
+    return record.node, number

@@ -77,6 +77,9 @@ def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[
         if parting is not None:
             raise MismatchError(parting)
         tensors = other.recorder.tensors
+        with torch.no_grad():
+            for section in other.sections:
+                section.run()
         for value, axis in folded.items():
             if value in tensors:
                 tensors[value] = repeated(tensors[value], axis, task.block.inputs.count)

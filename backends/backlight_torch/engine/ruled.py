@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from backlight.engine.application import Applied
 from backlight.model.model import Gradient
 from backlight.rules.operations import Operation
 from backlight.values.arrays import Array
 from backlight.values.tree import Tree, rebuild
-from backlight_torch.engine.hooks import ExpandedHooks, Hooks
+from backlight_torch.engine.hooks import Hooks
 from backlight_torch.engine.references import reference_run
 from backlight_torch.engine.runs import Run, Task, recorded, run_with_values
-from backlight_torch.engine.units import applied
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -59,15 +59,9 @@ def _backward(passes: "Passes", task: Task, run: Run, reference: Run | None) -> 
 
 def install(run: Run, reference: Run | None) -> Iterator[Any]:
     """Hooks on the nodes; gives the handle of each as soon as it is there."""
-    positions: set[int] = set()
-    for at, ruled in run.ruled.items():
-        there = None
-        if reference is not None:
-            there = applied(reference.recorder, reference.recognised.units[at])
-        found = applied(run.recorder, ruled.unit, there)
-        positions.update(ruled.unit.positions)
-        yield from Hooks(ruled, found).install()
-    for expansion in run.recorder.expansions:
-        # Where nothing acts inside autograd's own derivative knows its conventions.
-        if not positions.isdisjoint(range(expansion.first, expansion.last)):
-            yield from ExpandedHooks(expansion).install()
+    references: dict[int, Applied] = {}
+    if reference is not None:
+        pairs = zip(run.recognised.units, reference.recognised.units, strict=True)
+        references = {one.output: reference.applied(other) for one, other in pairs}
+    for section in run.sections:
+        yield from Hooks(section, references).install()

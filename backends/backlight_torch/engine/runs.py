@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, cast, final
 import torch
 from torch.utils import _pytree as pytree
 
+from backlight.engine.application import Applied
+from backlight.engine.runner import Values
 from backlight.graph.recognition.recognition import Recognised, recognise
+from backlight.graph.unit import Unit
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import shape_of
@@ -19,8 +22,9 @@ from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
 from backlight_torch.capture.steps import Step
 from backlight_torch.engine.blocks import Block, copied_inputs
+from backlight_torch.engine.runner import RUNNER
 from backlight_torch.engine.running import running, without_compilation
-from backlight_torch.engine.units import RuledUnit
+from backlight_torch.engine.sections import Section, sections_of
 from backlight_torch.expansions import expander
 
 if TYPE_CHECKING:
@@ -61,14 +65,18 @@ class Run:
     rules: Rules
 
     @cached_property
-    def ruled(self) -> dict[int, RuledUnit]:
-        """The operations with a rule, by their numbers."""
-        found: dict[int, RuledUnit] = {}
-        for at, unit in enumerate(self.recognised.units):
-            rule = self.rules.choose(unit.described)
-            if rule is not None:
-                found[at] = RuledUnit(self.recorder, unit, rule)
-        return found
+    def sections(self) -> list[Section]:
+        """The parts that rules act in."""
+        return sections_of(self.recorder, self.recognised, self.rules)
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The values that rules look at."""
+        return frozenset[int]().union(*(one.wanted() for one in self.sections))
+
+    def applied(self, unit: Unit) -> Applied:
+        known = cast(Values, self.recorder.tensors)
+        return Applied(RUNNER, self.recorder.graph, unit, known)
 
 
 @final
@@ -110,7 +118,7 @@ def run_with_values(
     for again in (True, True, False):
         with recorded(passes, task, attributed, like, before, whole=not again) as run:
             before.steps = run.recorder.steps
-            if not again or run.recorder.has(wanted := values_of(run)):
+            if not again or run.recorder.has(wanted := run.wanted):
                 yield run
                 return
         before.wanted = wanted
@@ -124,10 +132,6 @@ def asked(task: Task) -> tuple[Hashable, ...]:
 
 def shapes_of(tree: Tree) -> tuple[tuple[int, ...], ...]:
     return tuple(map(shape_of, leaves(tree)))
-
-
-def values_of(run: Run) -> frozenset[int]:
-    return frozenset[int]().union(*(one.values() for one in run.ruled.values()))
 
 
 @contextmanager

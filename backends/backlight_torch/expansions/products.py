@@ -25,8 +25,9 @@ def attention(
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     weights = (query @ key.transpose(-2, -1)) * scale
     if is_causal:
-        open_ = torch.ones(weights.shape[-2:], dtype=torch.bool, device=weights.device).tril()
-        weights = weights + torch.zeros_like(weights[0, 0]).detach().masked_fill(~open_, -torch.inf)
+        shape, home = weights.shape[-2:], weights.device
+        closed = torch.full(shape, -torch.inf, dtype=weights.dtype, device=home).triu(1)
+        weights = weights + closed
     mask = attn_bias if attn_mask is None else attn_mask
     if mask is not None:
         if mask.dtype == torch.bool:

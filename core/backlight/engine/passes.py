@@ -6,6 +6,7 @@ from backlight.engine.application import Applied
 from backlight.engine.explained import Explained, Part, Ruled, Stretch
 from backlight.engine.reference import Reference
 from backlight.engine.runner import Pullback, Runner, Values
+from backlight.graph.graph import Graph
 from backlight.values.arrays import Array
 
 
@@ -37,7 +38,7 @@ def ruled(
     (target,) = found.graph.targets
     if target in found.recognised.flow.active:
         gradients[target] = runner.arrays.zeros_like(values[target]) + 1
-    backward(runner, found, parts, pullbacks, values, operations, gradients)
+    backward(runner, found.graph, parts, pullbacks, values, operations, gradients)
     return gradients, after
 
 
@@ -72,7 +73,7 @@ def differentiated(runner: Runner, part: Stretch, values: Values) -> Pullback:
 
 def backward(
     runner: Runner,
-    found: Explained,
+    graph: Graph,
     parts: Sequence[Part],
     pullbacks: Sequence[Pullback | None],
     values: Mapping[int, Array],
@@ -83,7 +84,7 @@ def backward(
 
     Args:
         runner: what runs the operations.
-        found: the operations.
+        graph: that the operations are in.
         parts, pullbacks: of the pass, as `forward` gives them.
         values: of the pass, those at least that rules look at.
         references: the operations in the pass over a reference, by the numbers of their results.
@@ -106,7 +107,7 @@ def backward(
         ]
         if isinstance(part, Ruled):
             unit = part.unit
-            op = Applied(runner, found.graph, unit, values, references.get(unit.output))
+            op = Applied(runner, graph, unit, values, references.get(unit.output))
             add(part.inputs, part.rule(op, given[0]))
             if any(one is not None for one in arriving[1:]):
                 add(part.inputs, op.from_others(given[1:]))

@@ -13,9 +13,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight.rules.operations import Kind
+from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.rules.rules import AppliedOperation, Rule
-from backlight.values.arrays import Array, Arrays, precision
+from backlight.values.arrays import Array, Arrays, precision, shape_of
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
@@ -52,6 +52,10 @@ class RectifierRescale(Rule):
         return (grad * (above / (above + below)),)
 
 
+BOUNDED = SMOOTH_RECTIFIERS | {Kind.SIGMOID, Kind.TANH, Kind.SOFTSIGN, Kind.LOG_SIGMOID, Kind.ERF}
+"""Functions whose slope is infinite nowhere."""
+
+
 @final
 @dataclass(frozen=True)
 class Rescale(Rule):
@@ -67,18 +71,19 @@ class Rescale(Rule):
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
         way = x - start
-        ones = arrays.zeros_like(x) + 1.0
-        (slope,) = op.vjp(ones)
-        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
+        one = arrays.zeros_like(start) + 1.0
+        ones = arrays.broadcast_to(one, shape_of(x))
+        (slope,), (start_slope,) = op.vjp(ones), reference.vjp(one)
         nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
-        bend = arrays.abs(slope - start_slope)
+        size = arrays.maximum(arrays.abs(x), arrays.abs(start))
+        bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
-        distance, nothing = arrays.abs(way), arrays.zeros_like(way)
+        nothing = arrays.zeros_like(way)
         far = distance > arrays.where(straight, nearness * size, nothing)
         mean = (slope + start_slope) / 2.0
-        # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
-        mean = arrays.where(arrays.isfinite(mean), mean, way)
+        if op.kind not in BOUNDED:
+            # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
+            mean = arrays.where(arrays.isfinite(mean), mean, way)
         change = (op.output - reference.output) / arrays.where(far, way, ones)
         return (grad * arrays.where(far, change, mean),)
 
@@ -104,6 +109,8 @@ class ProductMidpoint(Rule):
     Where a factor is one over something, the product is a quotient, and treated as `QuotientMidpoint`
     says: with r = 1 / b the two orders count r' / (r + r') and r / (r + r') instead of a half each.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
 
     def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         starts, place = reference_of(op).inputs, op.operation.reciprocal
