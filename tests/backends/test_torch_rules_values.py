@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import backlight
-from backlight import Class, Neuron
+from backlight import Class, Neuron, Shared
 from backlight import Function as FunctionScore
 from backlight.errors import ModelError, TargetError
 from backlight.rules.operations import Kind
@@ -323,3 +323,21 @@ def test_errors_leave_the_model_as_it_was(
         with pytest.raises((ArithmeticError, TargetError)):
             model.connection(x, target.bind(model.outputs(x), 4), at=at)
         assert everything(net, x) == before
+
+
+def test_what_was_opened_before_is_run_with_the_constants_of_now() -> None:
+    def net(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(x, x.flip(1), x, attn_mask=mask).sum(1)
+
+    def explained(model: Any, mask: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, method(model, x, 1, extra=(Shared(mask),)).values)
+
+    x, method = numbers(2, 3, 4), DeepLIFT(baseline=numbers(2, 3, 4, seed=2))
+    model = backlight.wrap(net, framework="torch")
+    lower, whole = torch.ones(3, 3, dtype=torch.bool).tril(), torch.ones(3, 3, dtype=torch.bool)
+    again = [explained(model, mask) for mask in (lower, lower, lower.mT, whole)]
+    backlight.forget()
+    anew = [explained(backlight.wrap(net, framework="torch"), one) for one in (lower.mT, whole)]
+    same(again[1], again[0])
+    same(again[2:], anew)
+    assert not torch.allclose(again[2], again[0])
