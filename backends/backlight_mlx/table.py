@@ -291,6 +291,11 @@ def strided(given: Given) -> Term | list[Term]:
     return [Term("windows", windows, attributes, shape=moved), back]
 
 
+def counted(given: Given) -> Term:
+    start, stop, step = given.arguments
+    return Term("other", lambda: mx.arange(start, stop, step, given.dtype))
+
+
 def quantized(given: Given) -> Term:
     """A product by weights that are unpacked on the way."""
     size, bits, mode, turned = given.arguments
@@ -330,7 +335,7 @@ SAME: Mapping[str, tuple[str, Run]] = {
 
 TABLE: Mapping[str, Put] = {
     "AddMM": multiplied_and_added,
-    "Arange": lambda given: Term("other", lambda: mx.arange(*given.arguments, given.dtype)),
+    "Arange": counted,
     "ArgReduce": found,
     "ArgSort": lambda given: Term("other", lambda x: mx.argsort(x, axis=given.arguments[0])),
     "AsStrided": strided,
