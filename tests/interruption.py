@@ -142,7 +142,7 @@ def of_torch() -> Subject:
             running._lock.locked(),
             registering.locked(),
             [(overlap.calls, overlap.open, overlap.lock.locked()) for overlap in overlaps],
-            exported._followed.get(),
+            (exported._visitor.get(), exported._arrived.get()),
         ]
 
     return Subject({**calls(net, pictures(2, 1, 6, 6), "2"), **more}, state)

@@ -117,9 +117,7 @@ class MLXModel(NetModel):
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         found = self._scored(self._traced(asked.inputs), score, asked.at)
-        connected = connection(replace(found.graph, sources=found.places))
-        named = (replace(cut, name=cut.name or asked.at or "") for cut in connected.cuts)
-        return replace(connected, cuts=tuple(dict.fromkeys(named)))
+        return connection(replace(found.graph, sources=found.places))
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace = self._traced(self.prepare(inputs))

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from string import ascii_lowercase
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import mlx.core as mx
 
@@ -291,11 +292,6 @@ def strided(given: Given) -> Term | list[Term]:
     return [Term("windows", windows, attributes, shape=moved), back]
 
 
-def counted(given: Given) -> Term:
-    start, stop, step = given.arguments
-    return Term("other", lambda: mx.arange(start, stop, step, given.dtype))
-
-
 def quantized(given: Given) -> Term:
     """A product by weights that are unpacked on the way."""
     size, bits, mode, turned = given.arguments
@@ -335,7 +331,9 @@ SAME: Mapping[str, tuple[str, Run]] = {
 
 TABLE: Mapping[str, Put] = {
     "AddMM": multiplied_and_added,
-    "Arange": counted,
+    "Arange": lambda given: Term(
+        "other", partial(cast(Any, mx.arange), *given.arguments, given.dtype)
+    ),
     "ArgReduce": found,
     "ArgSort": lambda given: Term("other", lambda x: mx.argsort(x, axis=given.arguments[0])),
     "AsStrided": strided,

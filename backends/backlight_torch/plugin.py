@@ -2,7 +2,6 @@
 
 import functools
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -25,15 +24,6 @@ def backlight_wrap(
     from backlight_torch.model import TorchModel
 
     return TorchModel(net, options)
-
-
-@hookimpl
-def backlight_load_model(path: Path) -> object | None:
-    if path.suffix not in (".pt", ".pth", ".pt2"):
-        return None
-    from backlight_torch.nets.loading import load
-
-    return load(path)
 
 
 def owned(net: object, inputs: object) -> bool:

@@ -62,6 +62,10 @@ WORDS = {
     "written_elsewhere": "update|scatter|gather",
     "side_by_side": "slice",
     "first_alone": "update|dot|mat|mm|scatter",
+    "two_index_arrays": "index|gather",
+    "one_row_scaled": "slice|scatter|concat",
+    "scaled_by_place": "mul|div",
+    "looped": "stack|while|loop|slice|gather|rev",
 }
 """What a warning may call the operation at which rows meet."""
 
@@ -95,6 +99,12 @@ def torch_mixing() -> dict[str, Net]:
         "written_elsewhere": lambda x: torch_rows(x.unbind()[::-1]) @ weight,
         "side_by_side": lambda x: x.reshape(-1, 2 * C)[:, :C].repeat_interleave(2, 0) @ weight,
         "first_alone": lambda x: x.index_add(0, torch.tensor([0]), torch.tanh(x[:1])) @ weight,
+        "two_index_arrays": lambda x: (
+            x[torch.arange(len(x)).flip(0)[:, None], torch.arange(C)] @ weight
+        ),
+        "one_row_scaled": lambda x: torch.cat([2 * x[:1], x[1:]]) @ weight,
+        "scaled_by_place": lambda x: x * torch.eye(len(x), 1, dtype=x.dtype).exp() @ weight,
+        "looped": lambda x: torch.stack([torch.tanh(x[-1 - n]) @ weight for n in range(len(x))]),
     }
 
 
@@ -136,8 +146,28 @@ def tensorflow_mixing() -> dict[str, Net]:
         ),
         "written_elsewhere": lambda x: tensorflow_rows(tf.unstack(x)[::-1]) @ weight,
         "first_alone": lambda x: tf.tensor_scatter_nd_add(x, [[0]], tf.tanh(x[:1])) @ weight,
+        "two_index_arrays": lambda x: tf.gather_nd(x, backwards(tf.shape(x)[0])) @ weight,
+        "one_row_scaled": lambda x: tf.concat([2 * x[:1], x[1:]], 0) @ weight,
+        "scaled_by_place": lambda x: x * tf.exp(tf.eye(tf.shape(x)[0], 1, dtype=x.dtype)) @ weight,
+        "looped": lambda x: tensorflow_loop(x, -1) @ weight,
         "side_by_side": lambda x: tf.repeat(tf.reshape(x, (-1, 2 * C))[:, :C], 2, axis=0) @ weight,
     }
+
+
+def backwards(count: tf.Tensor, step: int = -1) -> tf.Tensor:
+    """The places of all numbers of an array (count, C), its rows in another order."""
+    places = tf.meshgrid(tf.range(count)[::step], tf.range(C), indexing="ij")
+    return tf.stack(places, -1)
+
+
+@tf.function
+def tensorflow_loop(x: tf.Tensor, step: int) -> tf.Tensor:
+    """The rows one by one into an array that grows, in their order or backwards."""
+    count = tf.shape(x)[0]
+    found = tf.TensorArray(x.dtype, count, element_shape=(C,))
+    for place in tf.range(count):
+        found = found.write(place, tf.tanh(x[place if step > 0 else count - 1 - place]))
+    return found.stack()
 
 
 def tensorflow_rows(rows: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -175,6 +205,10 @@ def jax_mixing() -> dict[str, Net]:
         "row_beside_others": lambda x: jnp.stack([(row - jnp.tanh(x[0])) @ WEIGHT for row in x]),
         "written_elsewhere": lambda x: jax_rows(list(x)[::-1]) @ WEIGHT,
         "first_alone": lambda x: x.at[0].add(jnp.tanh(x[0])) @ WEIGHT,
+        "two_index_arrays": lambda x: x[jnp.arange(len(x))[::-1, None], jnp.arange(C)] @ WEIGHT,
+        "one_row_scaled": lambda x: x.at[0].multiply(2.0) @ WEIGHT,
+        "scaled_by_place": lambda x: x.at[1].divide(2.0) @ WEIGHT,
+        "looped": lambda x: jax.lax.scan(lambda c, row: (c, jnp.tanh(row)), 0, x)[1][::-1] @ WEIGHT,
         "side_by_side": lambda x: jnp.repeat(x.reshape(-1, 2 * C)[:, :C], 2, axis=0) @ WEIGHT,
     }
 
@@ -234,6 +268,11 @@ def torch_apart() -> dict[str, Net]:
             )
             @ weight
         ),
+        "own_by_two_arrays": lambda x: (
+            x[:, 0][torch.arange(len(x))[:, None], torch.arange(C)] @ weight
+        ),
+        "alike_by_place": lambda x: x[:, 0] * torch.full((len(x), C), 2.0).cumsum(1) @ weight,
+        "looped": lambda x: torch.stack([torch.tanh(x[n, 0]) @ weight for n in range(len(x))]),
         "numbers_written": numbers_written,
         "mapped": lambda x: torch.vmap(lambda one: torch.tanh(one[0]) @ weight)(x),
     }
@@ -299,6 +338,11 @@ def tensorflow_apart() -> dict[str, Net]:
         "rows_taken": lambda x: (
             tf.stack([tf.tanh(tf.gather(x, n)[0]) for n in range(int(x.shape[0]))]) @ weight
         ),
+        "own_by_two_arrays": lambda x: tf.gather_nd(x[:, 0], backwards(tf.shape(x)[0], 1)) @ weight,
+        "alike_by_place": lambda x: (
+            x[:, 0] * tf.cumsum(tf.fill((tf.shape(x)[0], C), tf.constant(2.0, x.dtype)), 1) @ weight
+        ),
+        "looped": lambda x: tensorflow_loop(x[:, 0], 1) @ weight,
         "numbers_written": numbers_written,
         "mapped": lambda x: tf.vectorized_map(lambda one: (tf.tanh(one[:1]) @ weight)[0], x),
     }
@@ -351,6 +395,9 @@ def jax_apart() -> dict[str, Net]:
         "rows_taken": lambda x: (
             jnp.stack([jnp.tanh(jnp.take(x, n, axis=0)[0]) for n in range(len(x))]) @ WEIGHT
         ),
+        "own_by_two_arrays": lambda x: x[:, 0][jnp.arange(len(x))[:, None], jnp.arange(C)] @ WEIGHT,
+        "alike_by_place": lambda x: x[:, 0] * jnp.cumsum(jnp.full((len(x), C), 2.0), 1) @ WEIGHT,
+        "looped": lambda x: jax.lax.map(lambda row: jnp.tanh(row[0]) @ WEIGHT, x),
         "numbers_written": numbers_written,
         "mapped": lambda x: x[jnp.arange(len(x)), 0] @ WEIGHT,
     }

@@ -135,8 +135,8 @@ class TensorFlowRunner(Runner):
         return bool(self.captured.native(value).tensor.dtype.is_floating)
 
     def has_own_derivative(self, nodes: Sequence[Node]) -> bool:
-        found = [native.op.type for node in nodes for native in natives(node)]
-        return len(found) == 1 and found[0] in RECTIFIERS
+        found = natives(nodes)
+        return len(found) == 1 and found[0].op.type in RECTIFIERS
 
     def derivative(
         self, op: Applied, inputs: Sequence[Array], grad: Array
@@ -147,17 +147,17 @@ class TensorFlowRunner(Runner):
         axes = node.attributes["axes"]
         return [cast(Array, along_axes(node.primitive, axes, *cast(Any, (inputs[0], grad))))]
 
-    def takes_long(self, node: Node) -> bool:
-        return any(native.op.type in CONTROL_FLOW for native in natives(node))
-
     def along(
         self,
+        operations: Sequence[Node],
         derivative: Callable[[Sequence[Array]], Sequence[Array]],
         starts: Sequence[Array],
         ends: Sequence[Array],
         nodes: Sequence[float],
         weights: Sequence[float],
-    ) -> Sequence[Array]:
+    ) -> Sequence[Any] | None:
+        if not any(native.op.type in CONTROL_FLOW for native in natives(operations)):
+            return None
         begins, stops = cast(Sequence[Tensor], starts), cast(Sequence[Tensor], ends)
         places, shares = tf.constant(nodes, tf.float64), tf.constant(weights, tf.float64)
 
@@ -180,5 +180,7 @@ class TensorFlowRunner(Runner):
         return list(found)
 
 
-def natives(node: Node) -> Sequence[Any]:
-    return () if node.native is None else cast(Group, node.native).nodes
+def natives(nodes: Sequence[Node]) -> list[Any]:
+    """The operations of TensorFlow that some of the graph are made of."""
+    groups = (cast(Group | None, node.native) for node in nodes)
+    return [native for group in groups if group is not None for native in group.nodes]

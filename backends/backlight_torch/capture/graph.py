@@ -41,10 +41,10 @@ class Names(Visitor):
             if usable(tensor, self.rows):
                 known = self.recorder.knows(tensor)
                 number = self.recorder.value_of(tensor) if known else None
+                site = Site(name + result, tuple(tensor.shape), kind)
                 if is_call(name):
-                    self.calls[name + result] = number
+                    self.calls[site.name] = number
                 else:
-                    site = Site(name + result, tuple(tensor.shape), kind)
                     self.sites.append((site, number))
         return value if self.access is None else self.access(name, kind, value)
 

@@ -71,7 +71,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.taken: list[int] = []
         self.seeds: list[object] = []
         self.steps: list[Step] = []
-        self._records: list[Record] = []
         self._before = before
         self._expand = expand
         self._draws = draws
@@ -79,11 +78,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._gradients = Gradients(self.graph, lambda: self._place())
         self._values = Values(self.graph, self._gradients, stored, keep, lambda: self._place())
         self.tensors = self._values.tensors
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled while this is on: PyTorch need not see to it at each operation."""
-        return False
 
     def source(self, leaf: torch.Tensor, copy: torch.Tensor | None = None) -> None:
         """From now on, what depends on this leaf, or on a copy of it, is recorded."""
@@ -127,8 +121,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Let go of everything, which the nodes of autograd's keep alive through their hooks."""
         for expansion in self.expansions:
             expansion.starts, expansion.results = [], []
-        for record in self._records:  # of which steps are remembered
-            record.node, record.edges = None, ()
+        for step in self.steps:  # which are remembered
+            step.record.node, step.record.edges = None, ()
         vars(self).clear()
 
     def __torch_dispatch__(
@@ -232,14 +226,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         """Append what was run."""
         if isinstance(found, Step):
-            step, one, place = found, found.node, self._place()
-            self.graph.values.extend(step.values)
+            one, place = found.node, self._place()
+            self.graph.values.extend(found.values)
             said = one.primitive, one.operands, one.results, one.attributes, one.type
-            self.graph.nodes.append(GraphNode(*said, place, record, one.replayable))
+            node = GraphNode(*said, place, record, one.replayable)
+            self.graph.nodes.append(node)
+            step = Step(record, node, found.first, found.values, found.flowing, found.graded)
         else:
             step = self._new_step(record, found, results)
         self.steps.append(step)
-        self._records.append(record)
         numbers = record.results = step.node.results
         self._gradients.flowing.update(step.flowing)
         if not step.graded:

@@ -153,15 +153,17 @@ class Record:
         casts = self.name in ("_to_copy", "copy", "to") or self.name.startswith("quantize")
         return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
 
-    def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
-        """Its arguments by name; in place of operands their values, where these are given."""
-        if values is None:
-            return dict(self.arguments)
+    def given(self, values: Mapping[int, Any]) -> dict[str, Any]:
+        """Its arguments by name, in place of operands their values."""
         return self._filled(lambda operand: values[operand.value])
 
     def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
         """The results for other values of its operands."""
-        return self._run(self.given(values))
+        given = self.given(values)
+        if self.func._schema.is_mutable:
+            written = next(iter(given))
+            given[written] = given[written].clone()
+        return tensors_in(self.func(**given))
 
     def reading(self, other: Callable[[Operand], Operand]) -> "Record":
         """The same operation of other operands."""
@@ -169,12 +171,6 @@ class Record:
 
     def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
         return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
-
-    def _run(self, given: dict[str, Any]) -> list[torch.Tensor]:
-        if self.func._schema.is_mutable:
-            written = next(iter(given))
-            given[written] = given[written].clone()
-        return tensors_in(self.func(**given))
 
 
 def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:

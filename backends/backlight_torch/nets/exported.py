@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import fx
@@ -15,6 +14,8 @@ from backlight.model.naming import Uses
 from backlight.values.inputs import Inputs
 from backlight_torch.nets.styles import ModuleNet
 from backlight_torch.sites import Visitor
+
+T = TypeVar("T")
 
 
 @final
@@ -40,17 +41,17 @@ class ExportedNet(ModuleNet):
 
     def call(self, inputs: Inputs) -> object:
         positional, keyword = inputs.arguments()
-        alone = _followed.get() == NOBODY
+        alone = _visitor.get() is None and _arrived.get() is None
         module = self.module if alone else self._with_visits[0]
         return module(*positional, **keyword)
 
     def visited(self, visitor: Visitor) -> AbstractContextManager[None]:
-        return followed(visitor=visitor)
+        return followed(_visitor, visitor)
 
     @contextmanager
     def named(self) -> Iterator[Callable[[], str]]:
         running = [""]
-        with followed(arrived=lambda path: running.__setitem__(0, path)):
+        with followed(_arrived, lambda path: running.__setitem__(0, path)):
             yield lambda: running[0]
 
     def wants(self) -> str:
@@ -114,31 +115,23 @@ def calls(node: fx.Node) -> dict[str, tuple[str, Any]]:
     return node.meta.get("nn_module_stack") or {}
 
 
-@final
-@dataclass(frozen=True)
-class Followed:
-    """Who follows the program that this thread runs: a visitor of its values, and who is told the paths
-    of the modules that it arrives in."""
-
-    visitor: Visitor | None = None
-    arrived: Callable[[str], None] | None = None
-
-
-NOBODY = Followed()
-_followed = ContextVar("followed", default=NOBODY)
+_visitor: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
+_arrived: ContextVar[Callable[[str], None] | None] = ContextVar("arrived", default=None)
+"""Of each thread: who sees the values of the program that it runs, and who is told the paths of the
+modules that it arrives in."""
 
 
 @contextmanager
-def followed(**by: Any) -> Iterator[None]:
-    before = _followed.set(replace(_followed.get(), **by))
+def followed(by: ContextVar[T], one: T) -> Iterator[None]:
+    before = by.set(one)
     try:
         yield
     finally:
-        _followed.reset(before)
+        by.reset(before)
 
 
 def visit(value: object, place: str, name: str, kind: str) -> object:
-    visitor = _followed.get().visitor
+    visitor = _visitor.get()
     if visitor is None or (visitor.places is not None and place not in visitor.places):
         return value
     return visitor(name, kind, value)
@@ -146,6 +139,6 @@ def visit(value: object, place: str, name: str, kind: str) -> object:
 
 def arrive(path: str) -> None:
     """The operation that follows belongs to the module of this path."""
-    arrived = _followed.get().arrived
+    arrived = _arrived.get()
     if arrived is not None:
         arrived(path)

@@ -101,13 +101,13 @@ class Applied(AppliedOperation):
         nodes: Sequence[float],
         weights: Sequence[float],
     ) -> tuple[Array, ...]:
-        if not any(map(self.runner.takes_long, self.nodes)):
-            return super().vjp_along(grad, starts, nodes, weights)
-
         def derivative(points: Sequence[Array]) -> Sequence[Array]:
             return self.vjp(grad, inputs=points)
 
-        return tuple(self.runner.along(derivative, starts, self.inputs, nodes, weights))
+        found = self.runner.along(self.nodes, derivative, starts, self.inputs, nodes, weights)
+        if found is None:
+            return super().vjp_along(grad, starts, nodes, weights)
+        return tuple(found)
 
     def replay(
         self,

@@ -104,27 +104,25 @@ class Runner(ABC):
         """Whether a value is an array of real numbers, which rules are for."""
         return True
 
-    def takes_long(self, node: Node) -> bool:
-        """Whether it takes longer to build an operation again than to run it."""
-        return False
-
     def along(
         self,
+        operations: Sequence[Node],
         derivative: Callable[[Sequence[Array]], Sequence[Array]],
         starts: Sequence[Array],
         ends: Sequence[Array],
         nodes: Sequence[float],
         weights: Sequence[float],
-    ) -> Sequence[Array]:
-        """The weighted sum of a derivative along a straight way, built once: what
-        `AppliedOperation.vjp_along` does for operations that take long to build.
+    ) -> Sequence[Array] | None:
+        """What `AppliedOperation.vjp_along` says, built once for the whole way, where some operations
+        take longer to build again than to run; None where they do not.
 
         Args:
-            derivative: at some values.
+            operations: what is differentiated.
+            derivative: theirs at some values.
             starts, ends: of the way.
             nodes, weights: places on the way, from 0 to 1, and their weights.
         """
-        raise NotImplementedError
+        return None
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         """A node that reads other values, by the places of its operands."""

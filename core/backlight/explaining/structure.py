@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
 from backlight.explaining.completeness import listed
@@ -34,11 +35,15 @@ class NetStructure:
     Args:
         graph: of at least two examples, from all inputs to the scores.
         changing: the positions of its nodes whose numbers are others where there are more examples.
+        more: where rows look at each other though this graph does not show it.
     """
 
-    def __init__(self, graph: Graph, changing: Sequence[int] = ()) -> None:
+    def __init__(
+        self, graph: Graph, changing: Sequence[int] = (), more: tuple[str, ...] = ()
+    ) -> None:
         self.graph = graph
         self._changing = changing
+        self._more = more
 
     @cached_property
     def flow(self) -> Dependence:
@@ -71,7 +76,13 @@ class NetStructure:
     @cached_property
     def mixing(self) -> tuple[str, ...]:
         """The operations at which rows look at each other, with where they are."""
-        return self._told(self.axes.mixing)
+        return self._told(self.axes.mixing) or self._more
+
+    @cached_property
+    def doubtful(self) -> tuple[str, ...]:
+        """The net's operations of which the graph does not show whether rows look at each other there."""
+        net = set(self.graph.needed(self.graph.kept or self.graph.targets))
+        return self._told([at for at in self.axes.doubtful if at in net])
 
     @cached_property
     def changing(self) -> tuple[str, ...]:
@@ -205,7 +216,8 @@ def net_structure(
         graph = captured(model, inputs, score)
         if isinstance(graph, UnknownStructure):
             return graph
-        return NetStructure(bare(graph), changing_numbers(model, inputs, score, graph))
+        found = NetStructure(bare(graph))
+        return found if found.mixing else compared(model, inputs, score, graph, found)
 
     return model.recall("seen", key, make)
 
@@ -232,11 +244,11 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
     return UnknownStructure("its backend does not tell its operations") if graph is None else graph
 
 
-def changing_numbers(
-    model: Model, inputs: Inputs, score: Score | None, graph: Graph
-) -> Sequence[int]:
-    """Where the graph's numbers are others for twice as many examples; nowhere if the net takes no other
-    number of them, or is known to draw from Python's generators."""
+def compared(
+    model: Model, inputs: Inputs, score: Score | None, graph: Graph, found: NetStructure
+) -> NetStructure:
+    """The structure with what is seen of more examples: rows that look at each other there, and numbers
+    that are others there; and, where the graph leaves it in doubt, what is seen of another order."""
     rows = np.arange(4) % inputs.count
     more = take_rows(model, inputs, rows)
     try:
@@ -244,8 +256,34 @@ def changing_numbers(
     except Exception as error:
         if not isinstance(error, BacklightError) and gives_rows(model, more):
             raise
-        return ()
-    return () if other is None or drawn(model) else changing(graph, other)
+        return found  # it takes no other number of them
+    if other is None:
+        return found
+    mixing = NetStructure(bare(other)).mixing
+    if not mixing and found.doubtful and order_matters(model, more):
+        mixing = found.doubtful
+    return NetStructure(found.graph, () if drawn(model) else changing(graph, other), mixing)
+
+
+def order_matters(model: Model, inputs: Inputs) -> bool:
+    """Whether these four examples have other outputs where they come in another order, and the same ones
+    in the same order. Costs two forward passes, or three."""
+
+    def outputs(order: NDArray[np.int64]) -> list[NDArray[np.generic]]:
+        found = leaves(model.predict(take_rows(model, inputs, order)))
+        back = np.argsort(order)
+        numbers = [model.to_numpy(leaf) for leaf in found if shape_of(leaf)[:1] == (len(order),)]
+        return [one[back] for one in numbers if one.dtype.kind in "fc"]
+
+    def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
+        pairs = zip(one, other, strict=True)
+        return not all(
+            np.allclose(a, b, 1e-3, 1e-4 * np.abs(a).max(initial=0.0), True) for a, b in pairs
+        )
+
+    order, other = np.arange(4), np.array([2, 3, 1, 0])  # which no flip and no roll goes with
+    first, second = outputs(order), outputs(other)
+    return differ(first, second) and not differ(first, outputs(order))
 
 
 def gives_rows(model: Model, inputs: Inputs) -> bool:

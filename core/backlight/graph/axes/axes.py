@@ -29,6 +29,7 @@ class GraphAxes:
         mixing: positions of the nodes at which rows look at each other: what they give for one example
             depends on the inputs of others too. What is made of one row alone looks at no other until it
             meets another one, or comes out in the place of another one.
+        doubtful: positions of the nodes of which it is not known what they do with rows.
         random: positions of the nodes that give other numbers in each run.
         read_out: positions of the nodes at which what depends on an input leaves the framework.
         rows: of each value that is made of one row alone, which.
@@ -39,6 +40,7 @@ class GraphAxes:
     count: int
     axes: dict[int, Axes] = field(default_factory=dict)
     mixing: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
     random: list[int] = field(default_factory=list)
     read_out: list[int] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
@@ -94,6 +96,8 @@ class GraphAxes:
                 touched.update(node.hanging_on(touched))
                 if given.mixes:
                     self.mixing.append(position)
+                elif given.unknown:
+                    self.doubtful.append(position)
                 if node.primitive == "read_out":
                     self.read_out.append(position)
             for value, axes in zip(node.results, found, strict=False):
@@ -114,6 +118,7 @@ class GraphAxes:
         inside.axes.update(zip(body.sources, given.operands, strict=True))
         inside.follow()
         given.mixes |= bool(inside.mixing)
+        given.unknown |= bool(inside.doubtful)
         if inside.random:
             self.random.append(self.graph.nodes.index(given.node))
         return [inside[value] for value in body.targets]

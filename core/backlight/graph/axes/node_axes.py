@@ -22,6 +22,7 @@ class NodeAxes:
         node: what is done.
         operands: the axes of what it reads.
         mixes: whether a rule found that rows look at each other here.
+        unknown: whether nothing is known of what happens to rows here.
         picked: by the number of a result, the one row that it is taken from.
         whole: whether rows that were apart are put back into their places.
         put: the one row that is put into its place in the first operand.
@@ -31,6 +32,7 @@ class NodeAxes:
     node: Node
     operands: list[Axes]
     mixes: bool = False
+    unknown: bool = False
     picked: dict[int, int] = field(default_factory=dict)
     whole: bool = False
     put: int | None = None
@@ -57,6 +59,10 @@ class NodeAxes:
         """The shape of a result."""
         return self.within.lengths(self.node.results[result])
 
+    def is_constant(self, value: int) -> bool:
+        """Whether it depends on no input, and is not one number throughout."""
+        return value not in self.within.axes and self.within.graph.values[value].number is None
+
     def known(self, operand: int) -> Numbers | None:
         """The few whole numbers that an operand consists of."""
         return self.within.known(self.node.operands[operand])
@@ -76,6 +82,7 @@ class NodeAxes:
     def gathered(self) -> Axis | None:
         """The examples, if the operands are a row each, in order, and are put one beside the other."""
         self.whole = self.rows == list(range(self.count))
+        self.unknown |= self.whole  # each may have come another way
         return examples(self.count) if self.whole else None
 
 
@@ -91,6 +98,12 @@ def pointwise(given: NodeAxes) -> Sequence[Axes]:
     """Numbers at the same places are put together."""
     found, origins = together(given.operands)
     given.mixes |= crossed(found, origins)
+    given.unknown = any(
+        has(here, Role.EXAMPLES) and length_of(axis) > 1
+        for value, axes in zip(given.node.operands, given.operands, strict=True)
+        if given.is_constant(value)
+        for here, axis in zip(found[len(found) - len(axes) :], axes, strict=True)
+    )
     return [apart(found, origins)] * len(given.node.results)
 
 
@@ -98,6 +111,7 @@ def unknown(given: NodeAxes) -> Sequence[Axes]:
     """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
     moves numbers elsewhere each may come from any row."""
     found = []
+    given.unknown = any(has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes)
     for number in range(len(given.node.results)):
         lengths = given.lengths(number)
         axes = [*map(lost, lengths)]
