@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import backlight
 from backlight import API_VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -120,3 +121,17 @@ def test_its_readme_names_what_it_is_made_of() -> None:
     assert "[project.entry-points.backlight]" in project
     assert "backlight_squared_gradient-0.1.0-py3-none-any.whl" in text
     assert 'version = "0.1.0"' in project
+
+
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(EXAMPLE.glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_what_the_docs_import_is_covered_by_the_api(path: Path) -> None:
+    """A plugin that was written by the docs must not break with a release that keeps the number."""
+    covered = (ROOT / "core" / "backlight" / "version.py").read_text()
+    found = re.findall(r"^ *from (backlight(?:\.[\w.]+)?) import (.+)$", path.read_text(), re.M)
+    for module, names in found:
+        assert module == "backlight" or f"`{module}`" in covered
+        for name in names.split(", ") if module == "backlight" else ():
+            assert name in backlight.__all__
