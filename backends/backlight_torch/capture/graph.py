@@ -1,10 +1,10 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import torch
-from torch import nn
 
 from backlight.graph.graph import Graph
 from backlight.model.model import Site
@@ -17,6 +17,9 @@ from backlight_torch.sites import SiteAccess, Visitor, results, usable
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
+
+POOLING = re.compile(r"Pool(ing)?[123][dD]$")
+"""Ends of the names of layers that pool, PyTorch's and Keras's."""
 
 
 @final
@@ -54,9 +57,7 @@ class Names(Visitor):
     def listed(self, graph: Graph) -> list[Site]:
         """The sites. What a container or dropout hands on is pooled if it was."""
         nodes = (node for node in graph.nodes if "pool" in node.primitive)
-        layers = {
-            value for site, value in self.sites if "Pool" in site.kind and hasattr(nn, site.kind)
-        }
+        layers = {value for site, value in self.sites if POOLING.search(site.kind)}
         pooled = layers.union(*(node.results for node in nodes))
         return [replace(site, pooled=value in pooled) for site, value in self.sites]
 
