@@ -82,9 +82,9 @@ def of_torch() -> Subject:
     import torch
     from torch import nn
 
-    from backlight_torch import exported
-    from backlight_torch.calls import registering
     from backlight_torch.engine import running
+    from backlight_torch.nets import exported
+    from backlight_torch.nets.calls import registering
 
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -142,7 +142,7 @@ def of_torch() -> Subject:
             running._lock.locked(),
             registering.locked(),
             [(overlap.calls, overlap.open, overlap.lock.locked()) for overlap in overlaps],
-            exported._followed.get(),
+            (exported._visitor.get(), exported._arrived.get()),
         ]
 
     return Subject({**calls(net, pictures(2, 1, 6, 6), "2"), **more}, state)

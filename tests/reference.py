@@ -18,8 +18,9 @@ from backlight.values.arrays import Array, Arrays, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import OutputKind, OutputSpec
 from backlight.values.tree import leaves, map_leaves, rebuild
-from tests.tape import Tape, Traced, applications, backward
+from tests.tape import Tape, Traced
 from tests.tape import arrays as functions
+from tests.tape_backward import applications, backward
 
 type_of_array = type(strict.asarray(0.0))
 STEP = 1e-5

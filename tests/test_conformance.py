@@ -55,14 +55,21 @@ def test_each_backend_keeps_the_laws(check: Check) -> None:
     check()
 
 
+COMPILED = ("batch_size", "dtype", "edited")
+"""Laws that compile a technique anew where questions are compiled."""
+
+
 def checks_of(name: str, framework: str) -> list[Check]:
-    """All on torch; where each question is compiled, those that need one compilation."""
+    """All on torch and MLX. Where each question is compiled, those that need one compilation; the others
+    too for half of the techniques on TensorFlow and for the other half on JAX, one each, in turn."""
     checks = method_checks(technique(name), BUILT[framework], **PROMISES.get(name, {}))
-    if framework == "torch":
+    if framework in ("torch", "mlx"):
         return checks
     laws = ("batch_mates", "score", "put_back", "conservation")
     nets = (checks[0].net, "picture_without_biases")
-    return [check for check in checks if check.law in laws and check.net in nets]
+    turn, half = divmod(list(METHODS).index(name), 2)
+    own = COMPILED[turn % len(COMPILED)] if half == (framework == "jax") else None
+    return [one for one in checks if one.law == own or (one.law in laws and one.net in nets)]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +181,11 @@ def test_the_command_refuses_what_is_no_builder() -> None:
     with pytest.raises(InputTypeError, match="where a class derived from"):
         builders(["backlight:API_VERSION"])
     assert [type(one) for one in builders([f"{__name__}:Broken"])] == [Broken]
+
+
+def test_the_command_checks_every_framework_that_is_installed() -> None:
+    assert [one.framework for one in builders([])] == ["torch", "tensorflow", "jax", "mlx"]
+    assert builder("mlx").dtypes == ("float32",)
 
 
 def test_every_law_is_a_sentence_and_is_listed() -> None:

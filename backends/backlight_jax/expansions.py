@@ -9,7 +9,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_jax.capture.program import INLINED, Path, body_of
-from backlight_jax.table import RULED, shape, term
+from backlight_jax.table import RULED, abstract, shape, term
 
 STEPS = 4096
 """How many equations an unrolled loop may have."""
@@ -80,10 +80,19 @@ def is_library(equation: JaxprEqn) -> bool:
     return "site-packages" in source or "dist-packages" in source
 
 
+def scan_counts(equation: JaxprEqn) -> tuple[int, int]:
+    """How many operands of a scan are held, and how many are carried; the others are sequences."""
+    params = equation.params
+    if "ft_in" in params:  # as of JAX 0.12
+        held, carried, _ = params["ft_in"].unpack()
+        return len(held), len(carried)
+    return params["num_consts"], params["num_carry"]
+
+
 def unrolled(equation: JaxprEqn) -> ClosedJaxpr | None:
     params = equation.params
-    length, constants, carried = params["length"], params["num_consts"], params["num_carry"]
-    body = params["jaxpr"]
+    constants, carried = scan_counts(equation)
+    length, body = params["length"], params["jaxpr"]
     if length == 0 or length * len(body.jaxpr.eqns) > STEPS or body.jaxpr.effects:
         return None
     step = jaxpr_as_fun(body)
@@ -124,12 +133,6 @@ def selected(equation: JaxprEqn) -> ClosedJaxpr | None:
         return [lax.select_n(which, *cases) for cases in zip(*results, strict=True)]
 
     return traced(choice, equation.invars)
-
-
-def abstract(aval: Any) -> Any:
-    """An array of which only shape and dtype are known."""
-    make: Any = jax.ShapeDtypeStruct
-    return make(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
 
 
 def traced(function: Any, atoms: Any) -> ClosedJaxpr:

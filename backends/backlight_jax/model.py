@@ -1,7 +1,6 @@
 """A JAX net as a Backlight model."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Any, cast, final
 
 import jax
@@ -25,7 +24,7 @@ from backlight.values.tree import Tree, leaves
 from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.gradients import gradient_pass
-from backlight_jax.engine.passes import OUT_OF_MEMORY, forward_pass
+from backlight_jax.engine.passes import OUT_OF_MEMORY, SEVERAL_DEVICES, forward_pass
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
@@ -107,12 +106,8 @@ class JaxModel(NetModel):
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         place, _, trace, _ = self._placed(asked)
-        with model_errors(OUT_OF_MEMORY):
-            found = connection(scored(trace, score, place).looked_into)
-        if asked.at is None:
-            return found
-        named = (replace(cut, name=cut.name or asked.at) for cut in found.cuts)
-        return replace(found, cuts=tuple(dict.fromkeys(named)))
+        with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
+            return connection(scored(trace, score, place).looked_into)
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace, _ = self._traced(self.prepare(inputs))
@@ -145,7 +140,7 @@ class JaxModel(NetModel):
         return cast(Array, native)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
-        with model_errors(OUT_OF_MEMORY):
+        with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
             return np.asarray(array)
 
     def is_floating(self, array: Array) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from string import ascii_letters
 from typing import Any, TypeAlias, final
 
+import jax
 import numpy as np
 from jax.extend.core import JaxprEqn, Literal
 
@@ -58,6 +59,12 @@ def dtype(native: Any) -> DType:
 def is_floating(aval: Any) -> bool:
     """Whether derivatives can be taken by such an array."""
     return dtype(aval.dtype).differentiable
+
+
+def abstract(aval: Any) -> Any:
+    """An array of which only shape and dtype are known."""
+    make: Any = jax.ShapeDtypeStruct
+    return make(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
 
 
 def shape(atom: Any) -> tuple[int, ...]:

@@ -207,7 +207,8 @@ class Trace:
         constants = [
             cast(mx.array, v.constant) for v in self.graph.values if v.constant is not None
         ]
-        net.captured.update(at for at, one in enumerate(held) if is_among(one, constants))
+        captured = net.captured.setdefault(tuple(map(aval_of, held)), set())
+        captured.update(at for at, one in enumerate(held) if is_among(one, constants))
         self._place()
 
     @property

@@ -1,6 +1,6 @@
 """Passes over a net, forward and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast, final
 
 import mlx.core as mx
@@ -12,7 +12,7 @@ from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.model.net_model import model_errors
 from backlight.rules.rules import Rules
-from backlight.values.arrays import Array
+from backlight.values.arrays import Array, shape_of
 from backlight_mlx.capture import ARRAYS, Scored, run
 from backlight_mlx.nets import arrays_in
 
@@ -25,7 +25,7 @@ class MLXRunner(Runner):
     arrays = ARRAYS
     keeps = False
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         run(nodes, values)
 
     def vjp(
@@ -47,8 +47,10 @@ class MLXRunner(Runner):
         of: Any = like
         return cast(Array, mx.broadcast_to(given, of.shape).astype(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, mx.array(cast(Any, number), cast(Any, like).dtype))
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else mx.array(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, mx.stop_gradient(cast(Any, array)))
@@ -82,15 +84,38 @@ def natively(found: Scored, values: Values) -> tuple[Any, Values]:
 
 
 def by_rules(
-    found: Explained, rules: Rules, values: Values, starts: Sequence[Array] | None
+    found: Explained,
+    rules: Rules,
+    values: Values,
+    starts: Sequence[Array] | None,
+    single: Callable[[], tuple[Explained, Values]],
 ) -> tuple[Any, Values, Any]:
-    """Scores, gradients as rules say, and the scores of the pass over a reference."""
+    """Scores, gradients as rules say, and the scores of the pass over a reference.
+
+    Args:
+        found: what is explained.
+        rules: what the backward pass obeys.
+        values: those known before the nodes behind it run.
+        starts: the reference; None for none.
+        single: gives `found` and `values` for one example.
+    """
     (target,) = found.graph.targets
     reference, there = None, dict(values)
     if starts is not None:
-        reference = reference_for(found, None)
-        for one, array in zip(found.places, starts, strict=True):
-            there[one] = RUNNER.fitted(array, values[one])
-    parts = parts_of(found, rules, together=RUNNER.keeps)
+        lengths = {shape_of(start)[0] for start in starts}
+        count = found.graph.shape(found.places[0])[0]
+        alone: list[Values] = []
+
+        def sibling() -> Explained:
+            net, known = single()
+            alone.append(known)
+            return net
+
+        reference = reference_for(found, sibling if lengths == {1} and count > 1 else None)
+        if reference.net is not found:
+            there = alone[-1]
+        for one, array in zip(reference.net.places, starts, strict=True):
+            there[one] = RUNNER.fitted(array, there[one])
+    parts = parts_of(RUNNER, found, rules)
     gradients, after = ruled(RUNNER, found, parts, values, reference, there)
     return values[target], gradients, None if after is None else after[target]

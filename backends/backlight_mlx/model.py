@@ -90,9 +90,16 @@ class MLXModel(NetModel):
         if asked.rules is None:
             here, gradients = natively(found, values)
         else:
-            explained = self._explained(found, asked.rules)
+            rules, explained = asked.rules, self._explained(found, asked.rules)
             operations = explained.recognised.operations
-            here, gradients, there = by_rules(explained, asked.rules, values, starts)
+
+            def single() -> tuple[Explained, Values]:
+                first = asked.inputs.map_rows(lambda array: cast(Any, array)[:1])
+                one = replace(asked, inputs=first, value=None)
+                found, values = self._asked(one, score.take(np.zeros(1, np.int64)))
+                return self._explained(found, rules), values
+
+            here, gradients, there = by_rules(explained, rules, values, starts, single)
         # What is not a floating-point number cannot be moved: its gradient is zero.
         results = [
             gradients[one] if one in gradients else ARRAYS.zeros_like(values[one])
@@ -110,9 +117,7 @@ class MLXModel(NetModel):
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         found = self._scored(self._traced(asked.inputs), score, asked.at)
-        connected = connection(replace(found.graph, sources=found.places))
-        named = (replace(cut, name=cut.name or asked.at or "") for cut in connected.cuts)
-        return replace(connected, cuts=tuple(dict.fromkeys(named)))
+        return connection(replace(found.graph, sources=found.places))
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace = self._traced(self.prepare(inputs))

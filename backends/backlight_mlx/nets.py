@@ -98,8 +98,9 @@ class Net:
     """A module, a method of one, or a function.
 
     Attributes:
-        captured: the places among the weights of those that a function reads from the module itself,
-            whatever copy of it runs: one that was compiled, or a method kept as an attribute.
+        captured: the places among weights of such shapes and dtypes of those that a function reads from
+            the module itself, whatever copy of it runs: one that was compiled, or a method kept as an
+            attribute.
     """
 
     def __init__(self, given: Callable[..., Any]) -> None:
@@ -107,7 +108,7 @@ class Net:
         self.given = given
         self.module: Module | None = owner if isinstance(owner, Module) else None
         self.method: Any = getattr(given, "__func__", None)
-        self.captured: set[int] = set()
+        self.captured: dict[tuple[Aval, ...], set[int]] = {}
 
     def identity(self) -> Hashable:
         """What it is made of at the moment beside its weights."""
@@ -118,8 +119,9 @@ class Net:
     def shapes(self) -> Hashable:
         """Shapes and dtypes of the weights, and what those hold that traces have as constants."""
         held = self.weights()
-        written = tuple(numbers(held[at]).tobytes() for at in sorted(self.captured))
-        return tuple((one.shape, str(one.dtype)) for one in held), written
+        avals = tuple(map(aval_of, held))
+        captured = sorted(self.captured.get(avals, ()))
+        return avals, tuple(numbers(held[at]).tobytes() for at in captured)
 
     def weights(self) -> list[mx.array]:
         """The arrays of a module; a function has none that are known."""

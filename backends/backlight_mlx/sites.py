@@ -1,6 +1,5 @@
 """Names for the values of a net, and which of them can be looked at and replaced."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from backlight.graph.outputs import as_if_differentiable
@@ -8,6 +7,7 @@ from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.model.model import Site
 from backlight.model.named_sites import NamedSites
+from backlight.model.naming import Uses
 from backlight.rules.rules import NoRules
 from backlight_mlx.capture import Trace
 from backlight_mlx.nets import arrays_in
@@ -29,10 +29,9 @@ def find_sites(trace: Trace, other: Trace | None) -> tuple[NamedSites[int], dict
     listed: list[tuple[int, Site]] = []
     nodes = enumerate(trace.graph.nodes)
     order = {value: position for position, node in nodes for value in node.results}
-    counts: Counter[str] = Counter()
+    uses = Uses()
     for plain, value, kind, shown in (*of_modules(trace), *of_operations(trace)):
-        counts[plain] += 1
-        name = plain if counts[plain] == 1 else f"{plain}:{counts[plain]}"
+        name = uses(plain)
         places.setdefault(name, value)
         reason = unfit(trace, other, value)
         if reason is not None:

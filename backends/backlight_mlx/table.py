@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from string import ascii_lowercase
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import mlx.core as mx
 
@@ -51,6 +52,10 @@ class Given:
         return self.shapes[0]
 
     @property
+    def last(self) -> tuple[int]:
+        return (len(self.first) - 1,)
+
+    @property
     def result(self) -> Shape:
         return self.results[0]
 
@@ -86,11 +91,6 @@ def broadcast(given: Given) -> Term:
     return Term("broadcast", lambda x: mx.broadcast_to(x, shape), {"shape": shape, "axes": axes})
 
 
-def transposed(given: Given) -> Term:
-    order = tuple(given.arguments[0])
-    return Term("transpose", lambda x: mx.transpose(x, order), {"permutation": order})
-
-
 def sliced(given: Given) -> Term:
     starts, limits, strides = map(tuple, given.arguments)
     ranges = [
@@ -101,17 +101,6 @@ def sliced(given: Given) -> Term:
         return Term("gather", lambda x: x[tuple(ranges)])
     attributes = {"starts": starts, "limits": limits, "strides": strides}
     return Term("slice", lambda x: x[tuple(ranges)], attributes)
-
-
-def split(given: Given) -> Term:
-    places, axis = list(given.arguments[0]), int(given.arguments[1])
-    sizes = tuple(shape[axis] for shape in given.results)
-    return Term("split", lambda x: mx.split(x, places, axis), {"axis": axis, "sizes": sizes})
-
-
-def concatenated(given: Given) -> Term:
-    axis = int(given.arguments[0])
-    return Term("concat", lambda *parts: mx.concatenate(list(parts), axis), {"axis": axis})
 
 
 def padded(given: Given) -> Term:
@@ -153,17 +142,6 @@ def scanned(given: Given) -> Term:
     if kind == 2 and inclusive:
         return Term("cumsum", run, {"axis": axis, "reverse": reverse}, "cumsum")
     return Term("linear_map" if kind == 2 else "other", run)
-
-
-def soft(given: Given) -> Term:
-    (precise,) = given.arguments
-    axes = (len(given.first) - 1,)
-    return Term("softmax", lambda x: mx.softmax(x, axis=-1, precise=precise), {"axes": axes})
-
-
-def log_summed(given: Given) -> Term:
-    attributes = {"axes": (len(given.first) - 1,), "keepdims": True}
-    return Term("logsumexp", lambda x: mx.logsumexp(x, axis=-1, keepdims=True), attributes)
 
 
 def converted(given: Given) -> Term:
@@ -314,16 +292,6 @@ def strided(given: Given) -> Term | list[Term]:
     return [Term("windows", windows, attributes, shape=moved), back]
 
 
-def counted(given: Given) -> Term:
-    start, stop, step = given.arguments
-    return Term("other", lambda: mx.arange(start, stop, step, given.dtype))
-
-
-def partitioned(given: Given) -> Term:
-    place, axis = given.arguments
-    return Term("other", lambda x: mx.partition(x, place, axis=axis))
-
-
 def quantized(given: Given) -> Term:
     """A product by weights that are unpacked on the way."""
     size, bits, mode, turned = given.arguments
@@ -334,12 +302,6 @@ def quantized(given: Given) -> Term:
         return mx.quantized_matmul(x, weight, scales, biases, turned, size, bits)
 
     return Term("linear_map", run)
-
-
-def ordered(given: Given) -> Term:
-    axis = int(given.arguments[0])
-    attributes = {"axis": axis, "descending": False}
-    return Term("sort", lambda x: mx.sort(x, axis=axis), attributes)
 
 
 SAME: Mapping[str, tuple[str, Run]] = {
@@ -369,32 +331,58 @@ SAME: Mapping[str, tuple[str, Run]] = {
 
 TABLE: Mapping[str, Put] = {
     "AddMM": multiplied_and_added,
-    "Arange": counted,
+    "Arange": lambda given: Term(
+        "other", partial(cast(Any, mx.arange), *given.arguments, given.dtype)
+    ),
     "ArgReduce": found,
     "ArgSort": lambda given: Term("other", lambda x: mx.argsort(x, axis=given.arguments[0])),
     "AsStrided": strided,
     "AsType": converted,
     "Broadcast": broadcast,
-    "Concatenate": concatenated,
+    "Concatenate": lambda given: Term(
+        "concat",
+        lambda *parts: mx.concatenate(list(parts), given.arguments[0]),
+        {"axis": given.arguments[0]},
+    ),
     "Convolution": convolved,
     "Gather": gathered,
     "GatherAxis": along("take_along_axis"),
     "Log": lambda given: Term(*LOGARITHMS[given.arguments[0]]),
-    "LogSumExp": log_summed,
+    "LogSumExp": lambda given: Term(
+        "logsumexp",
+        lambda x: mx.logsumexp(x, axis=-1, keepdims=True),
+        {"axes": given.last, "keepdims": True},
+    ),
     "Matmul": multiplied,
     "Pad": padded,
-    "Partition": partitioned,
+    "Partition": lambda given: Term("other", lambda x: mx.partition(x, *given.arguments)),
     "QuantizedMatmul": quantized,
     "RandomBits": lambda given: Term("random"),
     "Reduce": reduced,
     "Scan": scanned,
     "Slice": sliced,
     "SliceUpdate": updated,
-    "Softmax": soft,
-    "Sort": ordered,
-    "Split": split,
+    "Softmax": lambda given: Term(
+        "softmax",
+        lambda x: mx.softmax(x, axis=-1, precise=given.arguments[0]),
+        {"axes": given.last},
+    ),
+    "Sort": lambda given: Term(
+        "sort",
+        lambda x: mx.sort(x, axis=given.arguments[0]),
+        {"axis": given.arguments[0], "descending": False},
+    ),
+    "Split": lambda given: Term(
+        "split",
+        lambda x: mx.split(x, list(given.arguments[0]), given.arguments[1]),
+        {"axis": given.arguments[1], "sizes": tuple(s[given.arguments[1]] for s in given.results)},
+    ),
     "Sqrt": lambda given: Term("rsqrt", mx.rsqrt) if given.arguments[0] else Term("sqrt", mx.sqrt),
-    "Transpose": transposed,
+    "Transpose": lambda given: Term(
+        "transpose",
+        lambda x: mx.transpose(x, given.arguments[0]),
+        {"permutation": tuple(given.arguments[0])},
+    ),
     **dict.fromkeys(("ExpandDims", "Flatten", "Reshape", "Squeeze", "Unflatten"), reshaped),
 }
 """The others; those that are missing are `other`, and cannot be run again."""

@@ -20,6 +20,8 @@ expand_dims = tf.expand_dims
 broadcast_to = tf.broadcast_to
 take = tf.gather
 zeros_like = tf.zeros_like
+astype = tf.cast
+float32 = tf.float32
 
 
 def sqrt(x: Tensor, /) -> Tensor:

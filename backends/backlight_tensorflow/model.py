@@ -24,7 +24,7 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
-from backlight_tensorflow.engine.explained import Explained
+from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
 from backlight_tensorflow.sites import inner_sites, named_site, require_examples
@@ -138,10 +138,10 @@ class TensorFlowModel(NetModel):
     @contextmanager
     def _explained(
         self, asked: Question, score: Score | None, run: bool = False
-    ) -> Iterator[Explained]:
+    ) -> Iterator[Asked]:
         """What is asked about; errors as the network's, or, where it runs, as the score's."""
         request, traced = self._traced(asked.inputs)
-        explained = Explained(traced, request, asked, score)
+        explained = Asked(traced, request, asked, score)
         with self._network.explained(request, score if run else None):
             yield explained
 

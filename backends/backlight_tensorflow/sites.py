@@ -71,19 +71,17 @@ def named_site(traced: "Trace", request: Request, name: str) -> Named:
     return found
 
 
-def replacement(given: object, site: Named, request: Request) -> Tensor:
-    """The value given for a site, if it fits there."""
-    held = site.value.tensor
+def fitting(given: object, place: Value, counts: tuple[int, ...], what: str) -> Tensor:
+    """An array that is given for a value, with as many rows as one of these counts, if it fits there."""
+    held = place.tensor
     tensor = tf.convert_to_tensor(given, held.dtype if isinstance(given, np.ndarray) else None)
-    if (
-        tensor.dtype != held.dtype
-        or not held.shape.is_compatible_with(tensor.shape)
-        or shape_of(tensor)[:1] != (request.count,)
-    ):
+    shape, rest = shape_of(tensor), held.shape[1:]
+    fits = shape[:1] in [(count,) for count in counts] and rest.is_compatible_with(shape[1:])
+    if tensor.dtype != held.dtype or not fits:
+        more = ", or one row of that" if len(counts) > 1 else ""
         raise InputError(
-            f"The site {site.name!r} holds {held.dtype.name} of shape "
-            f"{(request.count, *tuple(held.shape)[1:])}; got {tensor.dtype.name} of shape "
-            f"{shape_of(tensor)} for it."
+            f"{what} holds {held.dtype.name} of shape {(counts[0], *rest)}{more}; got "
+            f"{tensor.dtype.name} of shape {shape}."
         )
     return tensor
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backlight.errors import InputTypeError
+from backlight.errors import InputTypeError, ModelError
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
@@ -21,16 +21,16 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
-from backlight.values.tree import Tree, leaves, map_leaves, map_nested
-from backlight_torch import identity  # noqa: F401  (how to read modules)
+from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.graph import named_graph
-from backlight_torch.connection import connection
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
+from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
 from backlight_torch.engine.references import expanded
 from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
 from backlight_torch.engine.runs import Task
-from backlight_torch.nets import Net, net_of
+from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
+from backlight_torch.nets.styles import Net, net_of
 
 T = TypeVar("T")
 
@@ -69,13 +69,13 @@ class TorchModel(NetModel):
         return self._joined(inputs, self._passes.outputs)
 
     def _outputs(self, inputs: Inputs) -> Outputs:
-        return self.recall("outputs", signature(inputs), lambda: self._captured_outputs(inputs))
+        return self._seen(inputs)[0]
 
     def _score(self, asked: Question, score: Score) -> Array:
         site = None if asked.value is None else asked.at
 
         def found(block: Block) -> torch.Tensor:
-            return self._passes.score(block, score, site, asked.value)
+            return self._passes.score(block, score, site, block.taken(asked.value))
 
         return cast(Array, self._joined(asked.inputs, found))
 
@@ -91,17 +91,16 @@ class TorchModel(NetModel):
         return asked.answer(scores, gradients, value, operations[0], there)
 
     def _block_gradient(self, block: Block, asked: Question, score: Score) -> Gradient:
+        value = block.taken(asked.value)
         if asked.rules is not None:
-            task = Task(block, score, asked.at, asked.value, asked.rules)
             reference = asked.reference
-            if reference is not None:
-                if self.net.rows:
-                    reference = expanded(reference, asked.inputs.count)
-                reference = map_leaves(block.take_rows, reference)
-            return ruled_gradient(self._passes, task, reference)
+            if reference is not None and self.net.rows:
+                reference = expanded(reference, asked.inputs.count)
+            task = Task(block, score, asked.at, value, asked.rules)
+            return ruled_gradient(self._passes, task, block.taken(reference))
         if asked.at is None:
             return self._passes.at_input(block, score)
-        return self._passes.at_site(block, score, asked.at, asked.value)
+        return self._passes.at_site(block, score, asked.at, value)
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules
@@ -123,8 +122,7 @@ class TorchModel(NetModel):
         return cast(Array, found)
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
-        prepared = self.prepare(inputs)
-        return self.recall("sites", signature(prepared), lambda: self._sites(prepared))
+        return self._seen(self.prepare(inputs))[1]
 
     def detached(self, array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
@@ -158,9 +156,13 @@ class TorchModel(NetModel):
         kept = self._blocks(inputs)
         return joined([found(block) for block in kept], kept)
 
-    def _captured_outputs(self, inputs: Inputs) -> Outputs:
+    def _seen(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
+        """What one run shows of the outputs and of the values inside."""
+        return self.recall("seen", signature(inputs), lambda: self._look(inputs))
+
+    def _look(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
         block = self._blocks(inputs)[0]
-        graph, outputs, _ = named_graph(self._passes, block, None)
+        graph, outputs, sites = named_graph(self._passes, block, None)
         values = iter(graph.targets)
 
         def specification(array: object) -> object:
@@ -169,11 +171,9 @@ class TorchModel(NetModel):
             shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
             return OutputSpec(shape, output_kind(graph, next(values)))
 
-        return cast(Outputs, map_nested(cast(Callable[[Array], object], specification), outputs))
-
-    def _sites(self, inputs: Inputs) -> tuple[Site, ...]:
-        _, _, found = named_graph(self._passes, self._blocks(inputs)[0], None)
-        return tuple(replace(site, shape=(inputs.count, *site.shape[1:])) for site in found)
+        found = map_nested(cast(Callable[[Array], object], specification), outputs)
+        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in sites)
+        return cast(Outputs, found), tuple(whole)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:
         """The floating dtype and the device of new arrays."""
@@ -182,6 +182,11 @@ class TorchModel(NetModel):
         number = next((one for one in self.net.numbers() if one.is_floating_point()), None)
         none = torch.float32, torch.device("cpu")
         dtype, device = none if number is None else (number.dtype, number.device)
+        if device.type == "meta":
+            raise ModelError(
+                "The net's weights are on the device 'meta', whose tensors hold no numbers. Load them "
+                "first: net.to_empty(device='cpu'), then net.load_state_dict(...)."
+            )
         return dtype, device if like is None else like.device
 
 

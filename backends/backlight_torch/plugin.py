@@ -2,7 +2,6 @@
 
 import functools
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -27,15 +26,6 @@ def backlight_wrap(
     return TorchModel(net, options)
 
 
-@hookimpl
-def backlight_load_model(path: Path) -> object | None:
-    if path.suffix not in (".pt", ".pth", ".pt2"):
-        return None
-    from backlight_torch.loading import load
-
-    return load(path)
-
-
 def owned(net: object, inputs: object) -> bool:
     """Whether this is a net of PyTorch's, told without importing what the user has not."""
     torch = sys.modules.get("torch")
@@ -57,7 +47,7 @@ def owned(net: object, inputs: object) -> bool:
     arrays = list(arrays_in(inputs))
     if any(isinstance(array, torch.Tensor) for array in arrays):
         return True
-    from backlight_torch.functions import modules_of
+    from backlight_torch.nets.functions import modules_of
 
     # A function fed with NumPy arrays shows whose it is by the modules that it calls.
     return all(isinstance(array, np.ndarray) for array in arrays) and bool(modules_of(net))

@@ -12,36 +12,27 @@ from torch.utils import _pytree as pytree
 from backlight.errors import SiteError
 
 
-@final
-@dataclass(frozen=True)
-class Place:
-    """Something inside a net that computes a value.
-
-    Attributes:
-        name: the path of a module or the name of a layer, `name:2` when it is called a second time.
-        kind: its class.
-        leaf: whether it holds no other modules.
-    """
-
-    name: str
-    kind: str
-    leaf: bool
-
-
 class Visitor(ABC):
-    """Sees the values of places as they are computed.
+    """Sees the values inside a net as they are computed.
 
     Attributes:
-        places: the names of those that it sees, whichever time they are called; None for all modules.
-        functions: whether it sees what functions give, too.
+        places: the names of what it sees, whichever time that is called: paths of modules, names of
+            layers, functions within them; None for all.
     """
 
     places: Collection[str] | None = None
-    functions: bool = False
 
     @abstractmethod
-    def __call__(self, place: Place, value: object) -> object:
-        """What goes on in the value's stead."""
+    def __call__(self, name: str, kind: str, value: object) -> object:
+        """What goes on in the value's stead.
+
+        Args:
+            name: of what computes it: `name:2` when it is called a second time.
+            kind: its class.
+        """
+
+    def read_out(self, word: str, array: torch.Tensor) -> None:  # noqa: B027
+        """Told of numbers that leave PyTorch without an operation."""
 
 
 @final
@@ -129,20 +120,25 @@ class SiteAccess(Visitor):
         """What the score is computed from: the net's outputs, or what was read."""
         return outputs if self.read is None else self.seen
 
-    def __call__(self, place: Place, value: object) -> object:
-        if self.cut is not None and place.name == self.cut.call:
-            tensor = results(value).get(self.cut.result)
-            if tensor is not None:
-                value = with_result(value, self.cut.result, self._start(place, tensor))
-        if self.read is not None and place.name == self.read.call:
-            tensor = results(value).get(self.read.result)
-            if tensor is not None:
-                # A copy: a later operation in place must not change what was read.
-                self.seen = self._checked(place, tensor).clone()
+    def __call__(self, name: str, kind: str, value: object) -> object:
+        if self.cut is not None and (tensor := self._at(self.cut, name, value)) is not None:
+            value = with_result(value, self.cut.result, self._start(name, tensor))
+        if self.read is not None and (tensor := self._at(self.read, name, value)) is not None:
+            # A copy: a later operation in place must not change what was read.
+            self.seen = tensor.clone()
         return value
 
-    def _start(self, place: Place, tensor: torch.Tensor) -> torch.Tensor:
-        own = self._checked(place, tensor)
+    def _at(self, point: Point, name: str, value: object) -> torch.Tensor | None:
+        """The array at a point, if this value has it."""
+        tensor = results(value).get(point.result) if name == point.call else None
+        if tensor is not None and not usable(tensor, self.rows):
+            raise SiteError(
+                f"The site {name!r} has a value of shape {tuple(tensor.shape)} and {tensor.dtype}; a "
+                f"site must be a floating-point array with the {self.rows} examples on axis 0."
+            )
+        return tensor
+
+    def _start(self, name: str, own: torch.Tensor) -> torch.Tensor:
         if self.value is None:
             with torch.inference_mode(False):  # in which the net may be at this point
                 leaf = own.detach().clone()
@@ -151,8 +147,8 @@ class SiteAccess(Visitor):
             leaf = self.value.clone() if self.value.is_inference() else self.value.detach()
         else:
             raise SiteError(
-                f"The value for the site {place.name!r} must have its shape {tuple(own.shape)}, "
-                f"got {tuple(self.value.shape)}."
+                f"The value for the site {name!r} must have its shape {tuple(own.shape)}, got "
+                f"{tuple(self.value.shape)}."
             )
         self.leaf = leaf.requires_grad_()
         if self.begun is not None:
@@ -160,12 +156,3 @@ class SiteAccess(Visitor):
         if self.opens:
             torch.set_grad_enabled(True)
         return leaf.clone()  # which the net may write into, unlike a leaf
-
-    def _checked(self, place: Place, tensor: torch.Tensor) -> torch.Tensor:
-        if not usable(tensor, self.rows):
-            raise SiteError(
-                f"The site {place.name!r} has a value of shape {tuple(tensor.shape)} and "
-                f"{tensor.dtype}; a site must be a floating-point array with the {self.rows} "
-                "examples on axis 0."
-            )
-        return tensor

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Objective
-from backlight.values.arrays import Array, precision
-from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight.values.arrays import Array
+from backlight.values.tree import Tree, map_leaves, sum_per_example
 
 Numbers = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ def relative(spread: Numbers, size: Numbers, objective: Objective) -> Numbers:
     some = np.isfinite(size) & (size > 0)
     nothing = (size == 0) & (spread == 0)
     ratio = np.divide(spread, size, out=np.where(nothing, 0.0, np.inf), where=some)
-    return np.where(some, np.maximum(ratio, precision(leaves(objective.value)[0])), ratio)
+    return np.where(some, np.maximum(ratio, objective.precision), ratio)
 
 
 def named(objective: Objective, rows: NDArray[np.int64]) -> str:

@@ -33,8 +33,9 @@ def tiny(x: Array) -> float:
 
 
 def smallest(x: Array) -> float:
-    """A number near the smallest that the array's dtype holds in full precision."""
+    """A number near the smallest that the array's dtype holds in full precision; of float16, whose are
+    not much smaller than ordinary numbers, the smallest of all."""
     name = str(x.dtype)
     if "float64" in name:
         return 1e-300
-    return 1e-4 if "float16" in name and "bfloat16" not in name else 1e-37
+    return 2.0**-24 if "float16" in name and "bfloat16" not in name else 1e-37

@@ -7,9 +7,10 @@ import numpy as np
 
 from backlight import Class, Examples, Model, Objective, Score, wrap
 from backlight.errors import InputError, TargetError
+from backlight.explaining.explanation import prepare
 from backlight.explaining.rows import take_rows
 from backlight.explaining.spatial import last_feature_map
-from backlight.explaining.targets import Target, resolve
+from backlight.explaining.targets import Target
 from backlight.scores.class_scores import ClassScore
 from backlight.values.arrays import shape_of
 from backlight.values.inputs import Inputs
@@ -18,8 +19,6 @@ from backlight_loading.arguments import output_path
 from backlight_loading.inputs import Reading, in_code, load_input
 from backlight_loading.models import load_model
 
-FIRST = np.arange(1)
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -27,15 +26,26 @@ class ScoredExample:
     """See the module.
 
     Attributes:
-        inputs: native, one example.
-        score: bound to it.
+        explained: the score as a function of the example.
         predicted: whether it is the score of the predicted class.
     """
 
-    model: Model
-    inputs: Inputs
-    score: Score
+    explained: Objective
     predicted: bool
+
+    @property
+    def model(self) -> Model:
+        return self.explained.model
+
+    @property
+    def inputs(self) -> Inputs:
+        """Native, one example."""
+        return self.explained.inputs
+
+    @property
+    def score(self) -> Score:
+        """Bound to the example."""
+        return self.explained.target
 
     def __str__(self) -> str:
         arrays = zip(names(self.inputs.attributed), leaves(self.inputs.attributed), strict=True)
@@ -48,7 +58,7 @@ class ScoredExample:
 
     def objective(self, at: str | None = None) -> Objective:
         """What a technique would be asked to explain."""
-        return Objective(self.model, self.inputs, self.score, at, 1, FIRST, 1)
+        return self.explained.at_site(at)
 
     def feature_map(self) -> str:
         """The site that class activation maps read."""
@@ -58,9 +68,9 @@ class ScoredExample:
 def scored_example(model: object, x: object, target: Target = None) -> ScoredExample:
     """The first example of `x`, and the score of this target or of the predicted class."""
     wrapped = wrap(model, inputs=x)
-    inputs = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), FIRST)
-    score, predicted = resolve(wrapped, inputs, [FIRST], target)
-    return ScoredExample(wrapped, inputs, score, predicted)
+    first = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), np.arange(1))
+    explanation = prepare(wrapped, first, target)
+    return ScoredExample(explanation.objective, explanation.predicted)
 
 
 def target_of(text: str | None) -> ClassScore | None:

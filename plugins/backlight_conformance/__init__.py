@@ -9,6 +9,7 @@ BUILDERS = {
     "torch": ("backlight_conformance.torch_nets", "TorchBuilder"),
     "tensorflow": ("backlight_conformance.keras_nets", "KerasBuilder"),
     "jax": ("backlight_conformance.jax_nets", "JaxBuilder"),
+    "mlx": ("backlight_conformance.mlx_nets", "MLXBuilder"),
 }
 """By framework: the module and the class that make its golden nets."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backlight.errors import InputError
-from backlight.files.partial import is_hidden
+from backlight.partial import is_hidden
 
 MARK = "results.json"
 """The file that tells a report's folder from others."""

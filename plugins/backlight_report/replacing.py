@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backlight.errors import InputError
-from backlight.files.partial import abandoned, hidden
+from backlight.partial import abandoned, hidden
 from backlight_report.directory import CLASSES, FOLDER, INSIDE, MARK, PAGE, check_directory
 
 ENTRIES = (FOLDER, CLASSES, PAGE, MARK)

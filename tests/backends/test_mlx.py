@@ -1,6 +1,6 @@
 """Nets of MLX: values, gradients and names against MLX itself, edits, and what is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread
 
 import mlx.core as mx
@@ -11,6 +11,10 @@ from mlx import nn
 import backlight
 from backlight import Logit, Output
 from backlight.errors import CoverageError, ModelError, SiteError
+from backlight.rules.operations import Kind
+from backlight.rules.rules import AppliedOperation, Rule
+from backlight.testing.rules import by_kind
+from backlight.values.arrays import Array
 from backlight_methods import LRP, DeepLIFT, Gradient
 
 PICTURE, SEQUENCE = (2, 6, 6, 4), (2, 6, 8)
@@ -288,6 +292,55 @@ def test_deep_lift_in_float64_is_complete_to_its_last_digits() -> None:
     found = DeepLIFT(baseline=0.1)(backlight.wrap(net, "mlx"), rng.normal(size=(4, 8)), 1)
     assert np.asarray(found.gap).max() < 1e-12
     assert np.asarray(found.values).dtype == np.float64
+
+
+class Lengths(Rule):
+    """The derivative; of each operation the rows here and in the pass over a reference are noted."""
+
+    def __init__(self) -> None:
+        self.found: set[tuple[int, int]] = set()
+
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
+        assert op.reference is not None
+        self.found.add((op.output.shape[0], op.reference.output.shape[0]))
+        return op.vjp(grad)
+
+
+@pytest.mark.parametrize("at", [None, "first"])
+@pytest.mark.parametrize("length", [1, 4])
+def test_a_reference_that_all_examples_share_runs_as_one_row(
+    length: int, at: str | None, small: Small, rows: np.ndarray
+) -> None:
+    model, rule = backlight.wrap(small), Lengths()
+    score = Logit([1, 0, 2, 1]).bind(model.outputs(rows), 4)
+    value = np.asarray(model.activation(rows, at)) if at else rows
+    start = np.repeat(0.1 * value[:1], length, 0)
+    found = model.gradient(
+        rows, score, at=at, rules=by_kind({Kind.RELU: rule, Kind.DENSE: rule}), reference=start
+    )
+    assert rule.found == {(4, length)}
+    expected = model.score(rows, score, at=at, value=np.repeat(start, 4 // length, 0))
+    assert np.allclose(np.asarray(found.reference_score), np.asarray(expected), atol=1e-6)
+
+
+MIXED: dict[str, Callable] = {
+    "an argument by rows": lambda x, mask: mx.maximum(x * mask, 0),
+    "a mean of the batch": lambda x, mask: mx.maximum(x - x.mean(0), 0),
+    "two rows for each": lambda x, mask: mx.maximum(x.reshape(8, 4) + 1, 0).reshape(4, 8),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_reference_has_all_rows_where_rows_are_not_alike(name: str, rows: np.ndarray) -> None:
+    model, rule = backlight.wrap(MIXED[name], "mlx"), Lengths()
+    inputs = model.prepare(mx.array(rows), (mx.array(np.abs(rows[::-1])),))
+    score, start = Logit(1).bind(model.outputs(inputs), 4), 0.1 * rows[:1]
+    found = model.gradient(inputs, score, rules=by_kind({Kind.RELU: rule}), reference=start)
+    assert {one == two for one, two in rule.found} == {True}
+    whole = model.gradient(
+        inputs, score, rules=by_kind({Kind.RELU: Lengths()}), reference=np.repeat(start, 4, 0)
+    )
+    assert np.array_equal(np.asarray(found.reference_score), np.asarray(whole.reference_score))
 
 
 def test_threads_explain_one_net_at_once(small: Small, rows: np.ndarray) -> None:

@@ -34,6 +34,7 @@ from backlight.scores.scores import Neuron, Output, Score
 from backlight.values.arrays import Arrays
 from backlight.values.inputs import Inputs, PerExample, Shared
 from backlight.values.outputs import OutputSpec
+from backlight_model_files import plugin as model_files
 from backlight_tensorflow import arrays as namespace
 from backlight_tensorflow import plugin
 
@@ -267,7 +268,7 @@ def test_exported_keras_model(tmp_path: Path) -> None:
 
 
 def backlight_load(path: Path) -> Any:
-    return plugin.backlight_load_model(path)
+    return model_files.backlight_load_model(path)
 
 
 # Gradients that TensorFlow has in several ways

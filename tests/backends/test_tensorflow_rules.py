@@ -39,6 +39,7 @@ from backlight.testing.rules import (
 from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs, PerExample
 from backlight.values.outputs import OutputSpec
+from backlight_tensorflow.engine import copying
 from backlight_tensorflow.engine.copying import CONTROL_FLOW
 
 Values = NDArray[Any]
@@ -734,6 +735,22 @@ def test_another_class_or_batch_compiles_nothing(monkeypatch: pytest.MonkeyPatch
     model.gradient(x, bound(model, x, 2), rules=COMPLETE, reference=numbers(*x.shape))
     model.operations(x, score=bound(model, x, 1), rules=GUIDED)
     assert not made
+
+
+def test_what_went_through_is_differentiated_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations are made once for the pass, and not again for their rules."""
+    net, x, _ = case("cnn")
+    model = wrap(net)
+    score = bound(model, x)
+    model.gradient(x, score)
+    model.operations(x, score=score, rules=EVERYTHING)  # for the lengths, they are made too
+    made: list[str] = []
+    again = copying.again
+    monkeypatch.setattr(
+        copying, "again", lambda node, given: made.append(node.op.type) or again(node, given)
+    )
+    model.gradient(x, score, rules=EVERYTHING)
+    assert [made.count(type_) for type_ in ("Conv2D", "MaxPool", "Relu", "MatMul")] == [2, 1, 2, 2]
 
 
 def test_threads_get_what_one_gets_alone_and_the_model_stays_as_it_is() -> None:

@@ -703,7 +703,7 @@ FORMS: dict[str, Callable[[nn.Module, torch.Tensor], Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_net_in_another_form_has_the_same_rules(form: str) -> None:
     net = settled(Functional(), *SHAPE)

@@ -30,10 +30,10 @@ class ByDifferences(Runner):
 
     arrays = cast(Arrays, np)
 
-    def __init__(self, numbers: dict[int, Any]) -> None:
-        self.numbers = numbers
+    def __init__(self, numbers: dict[int, Any], together: bool = True) -> None:
+        self.numbers, self.keeps = numbers, together
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         for node in nodes:
             given = [values[v] if v in values else self.numbers[v] for v in node.operands]
             values.update(zip(node.results, cast(Any, evaluated(node, given)), strict=True))
@@ -63,8 +63,8 @@ class ByDifferences(Runner):
     def fitted(self, array: Array, like: Array) -> Array:
         return cast(Array, np.broadcast_to(np.asarray(array), np.shape(like)))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, np.asarray(number, dtype=float))
+    def constant(self, held: object, like: Array) -> Array:
+        return cast(Array, np.asarray(held, dtype=float))
 
     def stopped(self, array: Array) -> Array:
         raise NotImplementedError
@@ -155,9 +155,9 @@ def test_native_rules_give_the_gradient(of: tuple[Kind, ...], together: bool) ->
     known, explained = net(2)
     rules = For(Native(), frozenset(of))
     found = explained(rules)
-    runner, (x, weight, bias, _) = ByDifferences(known), known.values()
+    runner, (x, weight, bias, _) = ByDifferences(known, together), known.values()
     values = dict(known)
-    gradients, _ = ruled(runner, found, parts_of(found, rules, together), values)
+    gradients, _ = ruled(runner, found, parts_of(runner, found, rules), values)
     expected = arriving(x @ weight + bias) @ weight.T
     assert np.abs(expected).min() > 0
     (target,) = found.graph.targets
@@ -176,7 +176,7 @@ def test_a_reference_runs_with_one_row_where_all_examples_share_it(shared: bool)
     assert (reference.net is not found) is shared
     there = {**known, 0: baseline if shared else baseline.repeat(3, 0)}
     gradients, after = ruled(
-        runner, found, parts_of(found, rules, True), dict(known), reference, there
+        runner, found, parts_of(runner, found, rules), dict(known), reference, there
     )
     assert after is not None
     before, here = scores(baseline, weight, bias), scores(x, weight, bias)
@@ -189,7 +189,8 @@ def test_other_weights_come_without_the_operation_s_own_bias() -> None:
     rules = For(Positive(), frozenset({Kind.DENSE}))
     known, explained = net(2)
     found, (x, weight, bias, _) = explained(rules), known.values()
-    gradients, _ = ruled(ByDifferences(known), found, parts_of(found, rules, True), dict(known))
+    runner = ByDifferences(known)
+    gradients, _ = ruled(runner, found, parts_of(runner, found, rules), dict(known))
     positive, z = np.maximum(weight, 0), x @ weight + bias
     expected = (arriving(z) * z / (x @ positive)) @ positive.T
     assert np.abs(expected).min() > 0

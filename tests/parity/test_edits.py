@@ -17,13 +17,15 @@ import pytest
 import tensorflow as tf
 
 import backlight
-from tests.parity.edited import with_jax, with_keras, with_tensorflow, with_torch
+from tests.parity.edited import with_jax, with_keras, with_mlx, with_tensorflow, with_torch
 from tests.parity.edited.check import METHODS, check, in_turn
 
 PLAIN = ("saliency", "deep_lift", "lrp", "guided_backprop")
 RANDOM = np.random.default_rng(0)
 INPUTS, WEIGHT, HEAD = (RANDOM.normal(size=shape) for shape in ((4, 5), (5, 6), (6, 3)))
-JAX, KERAS, TENSORFLOW = (in_turn(net.EDITS) for net in (with_jax, with_keras, with_tensorflow))
+JAX, KERAS, MLX, TENSORFLOW = (
+    in_turn(net.EDITS) for net in (with_jax, with_keras, with_mlx, with_tensorflow)
+)
 ROOT = Path(__file__).parents[2]
 DOUBLE = functools.partial(jax.enable_x64, True)
 
@@ -36,6 +38,16 @@ def test_torch_nets(edit: str) -> None:
 @pytest.mark.parametrize("edit", ["attribute", "layers_moved", "weight_fill", "closure_cell"])
 def test_torch_nets_that_saw_batches_of_several_sizes(edit: str) -> None:
     check(with_torch.EDITS[edit], sizes=(1, 8))
+
+
+@pytest.mark.parametrize("edit", with_mlx.EDITS)
+def test_mlx_nets(edit: str) -> None:
+    check(with_mlx.EDITS[edit], MLX[edit])
+
+
+@pytest.mark.parametrize("edit", ["attribute", "layers_moved", "closure_cell"])
+def test_mlx_nets_that_saw_batches_of_several_sizes(edit: str) -> None:
+    check(with_mlx.EDITS[edit], MLX[edit], sizes=(1, 8))
 
 
 @pytest.mark.parametrize("edit", with_jax.EDITS)
@@ -84,6 +96,11 @@ def test_keras_nets_on_other_backends(edit: str, backend: str) -> None:
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_jax_nets(technique: str) -> None:
     check(with_jax.EDITS["closure_cell"], (technique,), precision=DOUBLE)
+
+
+@pytest.mark.parametrize("technique", METHODS)
+def test_every_technique_sees_an_edit_of_mlx_nets(technique: str) -> None:
+    check(with_mlx.EDITS["closure_cell"], (technique,))
 
 
 @pytest.mark.parametrize("technique", METHODS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backlight.errors import InputError
-from backlight.files.partial import hidden
+from backlight.partial import hidden
 from backlight_report import replacing as module
 from backlight_report.replacing import claim, replacing
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], Path]:
     """Names of processes that are gone: none that is asked for lives."""
 
-    monkeypatch.setattr("backlight.files.partial.gone", lambda path, *rest: True)
+    monkeypatch.setattr("backlight.partial.gone", lambda path, *rest: True)
     return lambda target, ending: hidden(target, ending)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from backlight.graph.graph import UNIFORM, DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
 from backlight_jax.derivatives.zeros import kept_derivatives
-from backlight_jax.expansions import inside, repeatable
+from backlight_jax.expansions import inside, repeatable, scan_counts
 from backlight_jax.table import RULED, Term, dtype, term
 
 
@@ -91,8 +91,9 @@ def looked_into(equation: JaxprEqn) -> Mapping[str, Any]:
     params = equation.params
     match str(equation.primitive.name):
         case "scan":
-            counts = {"constants": params["num_consts"], "carried": params["num_carry"]}
-            return {"form": "scan", "body": whole(params["jaxpr"], True), **counts}
+            constants, carried = scan_counts(equation)
+            body = whole(params["jaxpr"], True)
+            return {"form": "scan", "body": body, "constants": constants, "carried": carried}
         case "while":
             test, body = (whole(params[name], True) for name in ("cond_jaxpr", "body_jaxpr"))
             held = params["cond_nconsts"], params["body_nconsts"]

@@ -20,10 +20,10 @@ from backlight.values.arrays import Arrays
 from backlight_jax.capture.graph import equations, graph_of
 from backlight_jax.capture.program import SCORE, Node, Operand, Program, entered_calls, flatten, run
 from backlight_jax.capture.trace import Trace
-from backlight_jax.expansions import abstract, inside
+from backlight_jax.expansions import inside
 from backlight_jax.sites.operations import namer
 from backlight_jax.sites.places import Place
-from backlight_jax.table import is_floating
+from backlight_jax.table import abstract, is_floating
 
 Values: TypeAlias = dict[int, Any]
 

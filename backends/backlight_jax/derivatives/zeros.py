@@ -10,8 +10,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_jax.capture.program import Node, body_of, run
-from backlight_jax.expansions import abstract
-from backlight_jax.table import is_floating, term
+from backlight_jax.table import abstract, is_floating, term
 
 PRODUCTS = {"conv", "dot", "mul"}
 """Zero where any operand is."""

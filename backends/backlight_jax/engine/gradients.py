@@ -37,7 +37,7 @@ def gradient_pass(
         return native_pass(scored(trace, score, at, whole=False))
     built = scored(trace, score, at)
     found = built.explained(rules)
-    parts = parts_of(found, rules, together=RUNNER.keeps)
+    parts = parts_of(RUNNER, found, rules)
     single, reference = built, None
     if starts is not None:
         single, reference = with_reference(built, found, score, rules, starts)

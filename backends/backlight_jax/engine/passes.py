@@ -17,6 +17,12 @@ from backlight_jax.sites.places import Place
 wait: Callable[[Any], Any] = jax.block_until_ready
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+
+SEVERAL_DEVICES = {
+    "incompatible devices": "One computation runs on one set of devices: put all weights and inputs on "
+    "one device (jax.device_put), or shard them over one mesh (jax.sharding.NamedSharding)."
+}
+"""What to do, by what JAX says."""
 """What JAX says then."""
 
 
@@ -38,7 +44,7 @@ class Pass:
     def __call__(
         self, arrays: Sequence[Any], operands: Sequence[Any] = (), value: Any = None
     ) -> Any:
-        with model_errors(OUT_OF_MEMORY):
+        with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
             found = self.function(self.constants, arrays, operands, value)
             return wait(found) if self.calls_back else found
 

@@ -1,6 +1,6 @@
 """Equations of a graph's nodes, run and differentiated."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast, final
 
@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from backlight.engine.application import Applied
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
-from backlight.graph.unit import Unit
 from backlight.values.arrays import Array, Arrays
 from backlight_jax.capture.graph import equations
 from backlight_jax.capture.program import Operand, run
@@ -23,7 +23,7 @@ class JaxRunner(Runner):
 
     arrays = cast(Arrays, jnp)
 
-    def run(self, nodes: Iterable[Node], values: Values) -> None:
+    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         run(equations(nodes), values)
 
     def vjp(
@@ -37,20 +37,23 @@ class JaxRunner(Runner):
         of: Any = like
         return cast(Array, jnp.broadcast_to(given, of.shape).astype(of.dtype))
 
-    def number(self, number: object, like: Array) -> Array:
-        return cast(Array, jnp.asarray(cast(Any, number), cast(Any, like).dtype))
+    def constant(self, held: object, like: Array) -> Array:
+        given: Any = held
+        of: Any = like
+        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return lax.stop_gradient(array)
 
-    def conventional(
-        self, unit: Unit, node: Node, x: Array, grad: Array, result: Callable[[], Array]
-    ) -> Array | None:
-        (equation,) = equations([node])
-        return cast("Array | None", largest_first(unit, equation, x, grad, result))
+    def derivative(
+        self, op: Applied, inputs: Sequence[Array], grad: Array
+    ) -> Sequence[Array] | None:
+        (equation,) = equations(op.nodes[:1])
+        found = largest_first(op.unit, equation, inputs[0], grad, lambda: op.results(inputs)[0])
+        return None if found is None else (cast(Array, found),)
 
-    def has_own_derivative(self, node: Node) -> bool:
-        return any("custom_vjp" in equation.primitive for equation in equations([node]))
+    def has_own_derivative(self, nodes: Sequence[Node]) -> bool:
+        return any("custom_vjp" in equation.primitive for equation in equations(nodes))
 
     def reading(self, node: Node, operands: Mapping[int, int]) -> Node:
         """In the places of the equation that hold the same values."""

@@ -1,14 +1,17 @@
 """Where operations are, in the words that sites have."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from backlight_jax.capture.program import SCORE, Node, Path, Program
-from backlight_jax.capture.trace import Trace
 from backlight_jax.sites.names import scope_of
 from backlight_jax.sites.structure import parent
 
+if TYPE_CHECKING:
+    from backlight_jax.capture.trace import Trace
 
-def namer(trace: Trace, program: Program) -> Callable[[Sequence[Node], bool], str]:
+
+def namer(trace: "Trace", program: Program) -> Callable[[Sequence[Node], bool], str]:
     """Gives the name of an operation, of its equations and whether it is linear: that of its result as
     a site, where a user would say it; else the scope it is in, or the layer whose weights it reads. A
     linear operation is named by its product, whatever is folded into it."""

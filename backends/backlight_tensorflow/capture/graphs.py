@@ -1,7 +1,7 @@
 """The operations between explained values and a score as the core's graph.
 
 Lengths and constants are read off a copy for a few examples, in which TensorFlow infers them: nothing is
-run. A node's `native` is the operations that run it, see `grouping`.
+run. A node's `native` is the group of operations that run it; None for all steps of one but the last.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -117,7 +117,7 @@ class Capture:
                 {**step.attributes, **self._attributes(group, step.primitive, len(results))},
                 type=word(group),
                 place=self._place(group.core),
-                native=group.nodes,
+                native=group if step is group.steps[-1] else None,
                 replayable=group.replayable,
             )
 
@@ -129,8 +129,9 @@ class Capture:
 
     def _constant(self, value: Value) -> int:
         static = self._known.static(value)
-        bits = 8 * value.tensor.dtype.size
-        if static is not None and static.dtype.kind in "biufc":
+        dtype = value.tensor.dtype
+        bits = 8 * dtype.size
+        if static is not None and (static.dtype.kind in "biufc" or dtype.is_floating):
             return self.graph.array(static, constant=value, bits=bits)
         number = self._new(value)
         held = self.graph.values[number]

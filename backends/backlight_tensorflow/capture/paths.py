@@ -8,7 +8,10 @@ from typing import cast
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from backlight.engine.explained import Explained
 from backlight.graph.graph import Graph
+from backlight.graph.recognition.recognition import recognise
+from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
@@ -23,6 +26,7 @@ from backlight_tensorflow.capture.flattening import (
     reached,
 )
 from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.grouping import Group
 from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.capture.tracing import LOCK, Trace
 from backlight_tensorflow.engine.copying import Copy
@@ -67,10 +71,15 @@ class Path:
         return reached(self.needed, self.places, SHAPE_ONLY)
 
     @cached_property
+    def dependent(self) -> set[Value]:
+        """The same, be it by shape alone."""
+        return reached(self.nodes, self.places)
+
+    @cached_property
     def beside(self) -> bool:
         """Whether what the network is called with gets into the way from the places in another way
         than through them."""
-        others = self.traced.dependent - reached(self.needed, self.places)  # be it by shape alone
+        others = self.traced.dependent - self.dependent
         return any(
             not others.isdisjoint(node.inputs)
             for node in self.needed
@@ -189,6 +198,17 @@ def captured(
                 count=lengths.count,
             )
     raise AssertionError("The last number of examples is that of the request.")
+
+
+def explained(path: Path, found: Capture, rules: Rules) -> Explained:
+    """The operations, as rules see them."""
+    numbers, graph = found.numbers, found.graph
+    read = tuple(numbers[wall.inputs[0]] for wall in path.walls if wall.inputs[0] in path.touched)
+    of_score = set(path.nodes[len(path.traced.flat.nodes) :])
+    groups = (cast(Group | None, node.native) for node in graph.nodes)
+    score = (at for at, group in enumerate(groups) if group is not None and group.core in of_score)
+    places = tuple(numbers[place] for place in path.places)
+    return Explained(recognise(graph, rules), places, read, next(score, len(graph.nodes)))
 
 
 def is_unknown(tensor: Tensor) -> bool:

@@ -4,7 +4,7 @@ The user's code is not run again, and what has no part in the result (assertions
 updates of moving averages) is left behind. A value can be replaced before what hangs on it is made.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 
@@ -26,54 +26,57 @@ class Copy:
 
     Args:
         made: what is there already: arguments, captured tensors.
+        known: gives what else need not be made, None for the rest.
     """
 
-    def __init__(self, made: dict[Value, Tensor]) -> None:
-        self._made = made
-
-    def replace(self, value: Value, tensor: Tensor) -> None:
-        """Let what is made from now on use `tensor` for this value."""
-        self._made[value] = tensor
+    def __init__(
+        self,
+        made: dict[Value, Tensor],
+        known: Callable[[Value], Tensor | None] = lambda value: None,
+    ) -> None:
+        self._made, self._known = made, known
 
     def tensor(self, value: Value) -> Tensor:
         """The value in the graph that is being built."""
-        waiting = [] if value in self._made else [value.node]
+        waiting = [] if self._has(value) else [value.node]
         while waiting:
             node = waiting[-1]
             if node is None:
                 raise LookupError("A traced value has neither an operation nor an argument.")
-            missing = [operand.node for operand in node.inputs if operand not in self._made]
+            missing = [operand.node for operand in node.inputs if not self._has(operand)]
             if missing:
                 waiting.extend(missing)
                 continue
             waiting.pop()
-            if not all(result in self._made for result in node.outputs):
-                for result, tensor in zip(node.outputs, self._make(node), strict=True):
-                    self._made.setdefault(result, tensor)
+            if not all(map(self._has, node.outputs)):
+                self.make(node, self.tensors(node.inputs))
         return self._made[value]
 
     def tensors(self, values: Sequence[Value]) -> list[Tensor]:
         return [self.tensor(value) for value in values]
 
-    def again(self, anew: Container[Value], given: Mapping[Value, Tensor]) -> "Copy":
-        """A copy in which some values are made anew from the given ones."""
-        kept = {value: tensor for value, tensor in self._made.items() if value not in anew}
-        return Copy({**kept, **given})
+    def _has(self, value: Value) -> bool:
+        if value not in self._made:
+            found = self._known(value)
+            if found is None:
+                return False
+            self._made[value] = found
+        return True
 
-    def _make(self, node: Node) -> Sequence[Tensor]:
-        operands = [self._made[operand] for operand in node.inputs]
-        special = CONTROL_FLOW.get(node.op.type)
+    def make(self, node: Node, operands: list[Tensor]) -> Sequence[Tensor]:
+        """An operation on these operands."""
+        special, gradient = CONTROL_FLOW.get(node.op.type), users_gradient(node)
         if special is not None:
-            return special(node, operands)
-        gradient = users_gradient(node)
-        if gradient is None:
-            return again(node, operands)
-        override = tf.compat.v1.get_default_graph().gradient_override_map(
-            {node.op.type: USERS_GRADIENT}
-        )
-        with override:
+            results = special(node, operands)
+        elif gradient is None:
             results = again(node, operands)
-        results[0].op._backlight = partial(self._users_gradient, node, gradient)
+        else:
+            graph = tf.compat.v1.get_default_graph()
+            with graph.gradient_override_map({node.op.type: USERS_GRADIENT}):
+                results = again(node, operands)
+            results[0].op._backlight = partial(self._users_gradient, node, gradient)
+        for value, tensor in zip(node.outputs, results, strict=True):
+            self._made.setdefault(value, tensor)
         return results
 
     def _users_gradient(

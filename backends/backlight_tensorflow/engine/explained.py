@@ -7,6 +7,7 @@ from typing import cast
 
 import tensorflow as tf
 
+from backlight.engine.explained import Explained
 from backlight.graph.dependence.connection import connection
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
@@ -24,13 +25,14 @@ from backlight_tensorflow.capture.lengths import shape_for
 from backlight_tensorflow.capture.paths import (
     Path,
     captured,
+    explained,
     path_to_outputs,
     path_to_score,
     score_arguments,
 )
 from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
-from backlight_tensorflow.engine.evaluation import (
+from backlight_tensorflow.engine.passes import (
     Evaluated,
     can_share,
     evaluated,
@@ -38,13 +40,12 @@ from backlight_tensorflow.engine.evaluation import (
     given_to,
     reference_arrays,
 )
-from backlight_tensorflow.engine.plans import Operations, Plan
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import may_be_site, named_site, replacement, require_examples
+from backlight_tensorflow.sites import fitting, may_be_site, named_site, require_examples
 from backlight_tensorflow.table.reading import Shape
 
 
-class Explained:
+class Asked:
     """A score (or all outputs), and where it is differentiated."""
 
     def __init__(
@@ -54,7 +55,9 @@ class Explained:
         self._site = None if asked.at is None else named_site(traced, request, asked.at)
         self._given: list[Tensor] = []
         if asked.value is not None and self._site is not None:
-            self._given = [replacement(leaves(asked.value)[0], self._site, request)]
+            (given,), site = leaves(asked.value), self._site
+            what, counts = f"The site {site.name!r}", (request.count,)
+            self._given = [fitting(given, site.value, counts, what)]
         operands, specs = ([], []) if score is None else score_arguments(score)
         self._tensors = [*request.tensors, *operands]
         self._specs = [*request.specs(traced.count), *specs]
@@ -65,9 +68,8 @@ class Explained:
         )
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
-        plan = self._plan(rules)
-        operations, _ = self._described(plan)
-        return tuple(operations[unit] for unit in plan.recognised.units)
+        operations, _ = self._described(rules)
+        return operations
 
     def connection(self) -> Connection:
         """What leads from each of the places to the score, as TensorFlow differentiates it."""
@@ -100,21 +102,20 @@ class Explained:
             return asked.answer(
                 scores, gradients, places[0] if asked.value is None else asked.value
             )
-        plan = self._plan(asked.rules)
-        operations, rows = self._described(plan)
-        starts = []
+        rules, starts = asked.rules, []
+        operations, rows = self._described(rules)
         if asked.reference is not None:
-            shared = rows and can_share(plan.path, self._request)
-            starts = reference_arrays(leaves(asked.reference), plan.path, shared, self._request)
-        build = partial(evaluated_under, plan, operations, len(starts))
-        key = ("ruled", asked.rules, len(starts))
+            shared = rows and can_share(self._path(), self._request)
+            starts = reference_arrays(leaves(asked.reference), self._path(), shared, self._request)
+        captured, found = self._found(rules)
+        build = partial(evaluated_under, rules, captured, found, len(starts))
+        key = ("ruled", rules, len(starts))
         scores, gradients, places, starting = self._run(key, build, starts)
-        units = plan.recognised.units
         return asked.answer(
             scores,
             gradients,
             places[0] if asked.value is None else asked.value,
-            tuple(operations[unit] for unit in units),
+            operations,
             starting[0] if starting else None,
         )
 
@@ -145,9 +146,14 @@ class Explained:
         operands = self._specs[len(traced.arguments) :]
         return path_to_score(traced, places, score, scored, operands)
 
-    def _plan(self, rules: Rules) -> Plan:
-        key = ("plan", self._key, rules)
-        return self._traced.kept(key, lambda: Plan(self._path(), rules, self._captured(rules)))
+    def _found(self, rules: Rules) -> tuple[Capture, Explained]:
+        """The path as a graph, and its operations under rules."""
+
+        def make() -> tuple[Capture, Explained]:
+            captured = self._captured(rules)
+            return captured, explained(self._path(), captured, rules)
+
+        return self._traced.kept(("operations", self._key, rules), make)
 
     def _captured(self, rules: Rules) -> Capture:
         """The path as a graph of the core. Functions with gradients of the user's own are looked into
@@ -170,32 +176,33 @@ class Explained:
             return closed
         return self._traced.kept(("captured", self._key, rules), lambda: capture(opens))
 
-    def _described(self, plan: Plan) -> tuple[Operations, bool]:
+    def _described(self, rules: Rules) -> tuple[tuple[Operation, ...], bool]:
         """The operations for this number of examples, and whether all that they take and give has a row
         for each: an axis of unknown length need not be the examples'. They are run once to find out
         where TensorFlow cannot infer them.
         """
-        count, captured = self._request.count, plan.captured
+        count = self._request.count
 
-        def make() -> tuple[Operations, bool]:
-            taken = {value for part in plan.parts for value in (part.output, *part.inputs)}
-            values = {number: captured.natives[number] for number in taken}
+        def make() -> tuple[tuple[Operation, ...], bool]:
+            captured, found = self._found(rules)
+            units = found.recognised.units
+            parts = [part for unit in units for part in (unit, *unit.parts)]
+            taken = {value for part in parts for value in (part.output, *part.inputs)}
+            traced = {value: captured.native(value) for value in taken}
             shapes = {
                 value: shape_for(
-                    count, value.tensor.shape, captured.count, captured.graph.shape(number)
+                    count, native.tensor.shape, captured.count, captured.graph.shape(value)
                 )
-                for number, value in values.items()
+                for value, native in traced.items()
             }
             if None in shapes.values():
-                shapes = {**self._measured(list(shapes), plan.rules)}
-            known = cast(dict[Value, Shape], shapes)
-            operations = {
-                part: replace(part.described, shape=known[values[part.output]])
-                for part in plan.parts
-            }
-            return operations, all(shape[:1] == (count,) for shape in known.values())
+                measured = self._measured(list(traced.values()), rules)
+                shapes = {value: measured[native] for value, native in traced.items()}
+            known = cast(dict[int, Shape], shapes)
+            operations = (replace(unit.described, shape=known[unit.output]) for unit in units)
+            return tuple(operations), all(shape[:1] == (count,) for shape in known.values())
 
-        return plan.described.recall(count, make)
+        return self._traced.kept(("described", self._key, rules, count), make)
 
     def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, Shape]:
         """The shapes of values, which are told apart from others by `what` they are."""

@@ -1,19 +1,19 @@
 """The core's graph from all inputs to the score, its values named as sites are."""
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import torch
+from torch import nn
 
 from backlight.graph.graph import Graph
 from backlight.model.model import Site
 from backlight.scores.scores import Score
-from backlight_torch.calls import Left, is_call
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
-from backlight_torch.sites import Place, SiteAccess, Visitor, results, usable
+from backlight_torch.nets.calls import is_call
+from backlight_torch.sites import SiteAccess, Visitor, results, usable
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -21,47 +21,43 @@ if TYPE_CHECKING:
 
 @final
 class Names(Visitor):
-    """Tells which value of a graph each place gives.
+    """Tells which value of a graph modules and functions give.
 
     Attributes:
         sites: what modules give, in order, each with the number of its value; None where that does not
             depend on the inputs.
         calls: the values that functions give.
-        pools: the values that layers give which pool.
     """
 
-    functions = True
-
     def __init__(self, recorder: Recorder, rows: int, access: SiteAccess | None) -> None:
-        self.recorder = recorder
         self.rows = rows
         self.access = access
+        self.recorder = recorder
         self.sites: list[tuple[Site, int | None]] = []
         self.calls: dict[str, int | None] = {}
-        self.pools: set[int | None] = set()
 
-    def __call__(self, place: Place, value: object) -> object:
-        if isinstance(value, Left):
-            self.recorder.read_out(place.name, value.array)
-            return value
+    def __call__(self, name: str, kind: str, value: object) -> object:
         for result, tensor in results(value).items():
             if usable(tensor, self.rows):
-                self._note(place, place.name + result, tensor)
-        return value if self.access is None else self.access(place, value)
+                known = self.recorder.knows(tensor)
+                number = self.recorder.value_of(tensor) if known else None
+                site = Site(name + result, tuple(tensor.shape), kind)
+                if is_call(name):
+                    self.calls[site.name] = number
+                else:
+                    self.sites.append((site, number))
+        return value if self.access is None else self.access(name, kind, value)
 
-    def _note(self, place: Place, name: str, tensor: torch.Tensor) -> None:
-        number = self.recorder.value_of(tensor) if self.recorder.knows(tensor) else None
-        if is_call(place.name):
-            self.calls[name] = number
-        else:
-            self.sites.append((Site(name, tuple(tensor.shape), place.kind), number))
-            if place.leaf and re.search(r"(?<!un)pool", place.kind.lower()):
-                self.pools.add(number)
+    def read_out(self, word: str, array: torch.Tensor) -> None:
+        self.recorder.read_out(word, array)
 
     def listed(self, graph: Graph) -> list[Site]:
         """The sites. What a container or dropout hands on is pooled if it was."""
         nodes = (node for node in graph.nodes if "pool" in node.primitive)
-        pooled = self.pools.union(*(node.results for node in nodes))
+        layers = {
+            value for site, value in self.sites if "Pool" in site.kind and hasattr(nn, site.kind)
+        }
+        pooled = layers.union(*(node.results for node in nodes))
         return [replace(site, pooled=value in pooled) for site, value in self.sites]
 
 

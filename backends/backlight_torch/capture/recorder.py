@@ -9,7 +9,6 @@ is missing that derivatives would pass, the gradient is stopped.
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias, final
 
 import torch
@@ -18,10 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from backlight.graph.graph import DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
-from backlight_torch.capture.constants import Constants
 from backlight_torch.capture.expansion import Expansion, expanded
 from backlight_torch.capture.gradients import Gradients
-from backlight_torch.capture.kept import Kept
 from backlight_torch.capture.records import Node, Operand, Parts, Record, tensors_in
 from backlight_torch.capture.steps import Step, record_of, signature
 from backlight_torch.capture.values import Values
@@ -77,11 +74,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._before = before
         self._expand = expand
         self._draws = draws
-        self._kept = Kept()
-        self.tensors = self._kept.tensors
-        self._gradients = Gradients()
-        self._constants = Constants(self.graph, self._kept, stored)
-        self._values = Values(self.graph, self._gradients, self._constants, self._kept, keep, place)
+        self._place = place
+        self._gradients = Gradients(self.graph, lambda: self._place())
+        self._values = Values(self.graph, self._gradients, stored, keep, lambda: self._place())
+        self.tensors = self._values.tensors
 
     def source(self, leaf: torch.Tensor, copy: torch.Tensor | None = None) -> None:
         """From now on, what depends on this leaf, or on a copy of it, is recorded."""
@@ -98,7 +94,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for one in (array,) if copy is None else (array, copy):
             self._values.register(one, value)
         if array.requires_grad:
-            self._values.flowing.add(value)
+            self._gradients.flowing.add(value)
         return value
 
     def finish(self, results: Iterable[torch.Tensor]) -> None:
@@ -136,36 +132,36 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        kwargs = kwargs or {}
-        own = signature(func)
+        own, kwargs = signature(func), kwargs or {}
         opened = func.decompose if own.composite else BLOCKS.get(func) if self._draws else None
         if opened is not None:
             with self:
                 return opened(*args, **kwargs)
+        self._gradients.resolve()
         arguments = own.bound(args, kwargs)
+        given = tensors_in([*arguments.values()])
+        written = own.written(arguments) if own.writes else []
         draws = self._draws and own.random and not is_off(arguments)
         if draws:
             self.seeds.append(seed(arguments))
-        self._gradients.resolve()
-        given = tensors_in(list(arguments.values()))
-        written = own.written(arguments)
-        if own.shaped or not any(map(self.knows, given)):
-            self._kept.protect(written)
+        if own.shaped or not any(map(self._values.knows, given)):
+            self._values.protect(written)
             result = func(*args, **kwargs)
             if draws:
                 self._drawn(func, written or tensors_in(result), bool(written))
-            self._constants.made(func, arguments, result)
+            self._values.made(func, arguments, result)
             return result
         detached = func is torch.ops.aten.detach.default
         located = [self._values.located(one, detached) for one in given]
         step = self._before[len(self.steps)] if len(self.steps) < len(self._before) else None
-        if step is not None and not step.repeats(func, arguments, given, located):
-            step = None
-        record = record_of(func, arguments, given, located, step)
+        if step is not None and step.repeats(func, arguments, given, located):
+            record = step.again(tuple([edge for _, edge in located]))
+        else:
+            step, record = None, record_of(func, arguments, given, located)
         before = given[0].grad_fn if written else None
         # What it is given may be gone when it has run.
         found = self._understood(record, written, given, step) if own.in_place else None
-        self._kept.protect(written)
+        self._values.protect(written)
         result = func(*args, **kwargs)
         results = written if own.in_place else tensors_in(result)
         if not results:
@@ -183,7 +179,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         values = [self._values.new(one) for one in arrays]
         name = func.overloadpacket.__name__.strip("_")
         word = f"{func.namespace}.{name}"
-        self.graph.node("random", (), values, type=word, place=self._values.place())
+        self.graph.node("random", (), values, type=word, place=self._place())
         for array, value in zip(arrays, values, strict=True):
             self._values.register(array, value, written=written)
 
@@ -191,7 +187,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Numbers leave PyTorch for Python, which may do anything with them."""
         values = [self.value_of(one) for one in arrays if self.knows(one)]
         taken = self.graph.value((), DType.BOOLEAN)
-        self.graph.node("read_out", values, [taken], type=word, place=self._values.place())
+        self.graph.node("read_out", values, [taken], type=word, place=self._place())
         self.taken.append(taken)
 
     def _understood(
@@ -202,7 +198,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         step: Step | None,
     ) -> Found | Step:
         """What an operation on given arrays computes, which are kept if it is to be looked into."""
-        record.shapes, record.dtype = [tuple(one.shape) for one in results], results[0].dtype
+        record.shapes, record.dtype = [one.shape for one in results], results[0].dtype
         found: Found | Step
         if (
             step is not None
@@ -217,7 +213,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 record.parts = self._expand(record, found)
         if record.parts is not None:
             for operand, array in zip(record.operands, given, strict=True):
-                self._kept.keep(operand.value, array)
+                self._values.keep(operand.value, array)
         return found
 
     def _note(
@@ -229,52 +225,52 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         in_place: bool,
     ) -> None:
         """Append what was run."""
-        values, place, first = self._values, self._values.place(), len(self.graph.values)
         if isinstance(found, Step):
+            one, place = found.node, self._place()
             self.graph.values.extend(found.values)
-            node = replace(found.node, place=place, native=record)
+            said = one.primitive, one.operands, one.results, one.attributes, one.type
+            node = GraphNode(*said, place, record, one.replayable)
             self.graph.nodes.append(node)
+            step = Step(record, node, found.first, found.values, found.flowing, found.graded)
         else:
-            node = self._new_node(record, found, results, place)
-        record.results = node.results
-        made = self.graph.values[first:]
-        self.steps.append(Step(record, node, first, made, torch.is_grad_enabled()))
-        family = PRIMITIVES[node.primitive].family
-        differentiable = (
-            family not in (Family.TEST, Family.FIND) and node.primitive != "stop_gradient"
-        )
-        if differentiable and record.active:
-            kinds = self.graph.values
-            values.flowing.update(one for one in node.results if kinds[one].dtype.differentiable)
-        if not torch.is_grad_enabled():
-            values.ungraded.update(node.results)
+            step = self._new_step(record, found, results)
+        self.steps.append(step)
+        numbers = record.results = step.node.results
+        self._gradients.flowing.update(step.flowing)
+        if not step.graded:
+            self._values.ungraded.update(numbers)
         elif record.active:
             self._gradients.expect(record, results[0], before)
         # Behind those that are shown are what autograd keeps for itself.
-        numbers = range(node.results[0], node.results[0] + len(results))
-        for array, value in zip(results, numbers, strict=True):
-            values.register(array, value, written=in_place)
+        for value, array in enumerate(results, numbers[0]):
+            self._values.register(array, value, written=in_place)
 
-    def _new_node(
-        self, record: Record, found: Found, results: list[torch.Tensor], place: str
-    ) -> GraphNode:
+    def _new_step(self, record: Record, found: Found, results: list[torch.Tensor]) -> Step:
         primitive, operands, attributes = found
-        graph = self.graph
+        graph, first, family = self.graph, len(self.graph.values), PRIMITIVES[primitive].family
         numbers = [one.value if isinstance(one, Operand) else graph.number(one) for one in operands]
         made = [self._values.new(one) for one in results]
         # Others of a function's are what autograd keeps for itself.
-        single = PRIMITIVES[primitive].family in (Family.POINTWISE, Family.COMPOSITE)
+        single = family in (Family.POINTWISE, Family.COMPOSITE)
         foreign = record.func.namespace not in ("aten", "prims")
-        return graph.node(
+        node = graph.node(
             primitive,
             numbers,
             made[:1] if single else made,
             attributes,
             type=record.type(primitive, results[0]),
-            place=place,
+            place=self._place(),
             native=record,
             replayable=not (primitive == "random" or (foreign and record.func._schema.is_mutable)),
         )
+        stopped = family in (Family.TEST, Family.FIND) or primitive == "stop_gradient"
+        flowing = [
+            one
+            for one in node.results
+            if record.active and not stopped and graph.values[one].dtype.differentiable
+        ]
+        graded = torch.is_grad_enabled()
+        return Step(record, node, first, graph.values[first:], flowing, graded)
 
     def _run_parts(
         self, node: GraphNode, record: Record, parts: Parts
@@ -292,13 +288,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tensor = starts[-1].view_as(starts[-1])
                 self._values.register(tensor, operand.value)
             operands[operand.value] = tensor
-        place, self._values.place = self._values.place, lambda: node.place
+        place, self._place = self._place, lambda: node.place
         try:
             with torch.enable_grad(), self:
                 results = parts(record.given(operands), False)
             return starts, results, [None if one is None else self.value_of(one) for one in results]
         finally:
-            self._values.place = place
+            self._place = place
 
 
 def seed(arguments: Mapping[str, Any]) -> object:

@@ -1,7 +1,7 @@
 """Operations as they were recorded, with what they were called with."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -47,6 +47,12 @@ class View:
     offset: int
     whole_size: tuple[int, ...]
     whole_strides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, part: torch.Tensor, whole: torch.Tensor) -> "View":
+        offset = int(part.storage_offset() - whole.storage_offset())
+        shapes = tuple(part.shape), tuple(part.stride()), offset
+        return cls(*shapes, tuple(whole.shape), tuple(whole.stride()))
 
     def part(self, whole: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A copy of an array shaped like the whole, and the part of it."""
@@ -147,32 +153,24 @@ class Record:
         casts = self.name in ("_to_copy", "copy", "to") or self.name.startswith("quantize")
         return f"cast to {str(result.dtype).removeprefix('torch.')}" if casts else name
 
-    def given(self, values: Mapping[int, Any] | None = None) -> dict[str, Any]:
-        """Its arguments by name; in place of operands their values, where these are given."""
-        if values is None:
-            return dict(self.arguments)
+    def given(self, values: Mapping[int, Any]) -> dict[str, Any]:
+        """Its arguments by name, in place of operands their values."""
         return self._filled(lambda operand: values[operand.value])
 
     def run(self, values: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
         """The results for other values of its operands."""
-        return self._run(self.given(values))
-
-    def run_with(
-        self, values: Mapping[int, torch.Tensor], inputs: Iterable[torch.Tensor]
-    ) -> torch.Tensor:
-        """The first result for other active operands, of which several may be one value."""
-        others = iter(inputs)
-        own = {id(one): next(others) if one.active else values[one.value] for one in self.operands}
-        return self._run(self._filled(lambda operand: own[id(operand)]))[0]
-
-    def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
-        return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
-
-    def _run(self, given: dict[str, Any]) -> list[torch.Tensor]:
+        given = self.given(values)
         if self.func._schema.is_mutable:
             written = next(iter(given))
             given[written] = given[written].clone()
         return tensors_in(self.func(**given))
+
+    def reading(self, other: Callable[[Operand], Operand]) -> "Record":
+        """The same operation of other operands."""
+        return replace(self, arguments=self._filled(other))
+
+    def _filled(self, read: Callable[[Operand], Any]) -> dict[str, Any]:
+        return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
 
 
 def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:
@@ -184,10 +182,14 @@ def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> An
     return argument
 
 
-def tensors_in(result: Any) -> list[torch.Tensor]:
+def tensors_in(given: Any) -> list[torch.Tensor]:
     """The tensors among results or arguments, in lists or not."""
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, (list, tuple)):
-        return [one for item in result for one in tensors_in(item)]
-    return []
+    if isinstance(given, torch.Tensor):
+        return [given]
+    found: list[torch.Tensor] = []
+    for one in given if isinstance(given, (list, tuple)) else ():
+        if isinstance(one, torch.Tensor):
+            found.append(one)
+        elif isinstance(one, (list, tuple)):
+            found += tensors_in(one)
+    return found

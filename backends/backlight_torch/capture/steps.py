@@ -60,14 +60,14 @@ class Signature:
 
     def written(self, arguments: Mapping[str, Any]) -> list[torch.Tensor]:
         """The arrays that it writes into."""
-        return tensors_in([arguments[name] for name in self.writes]) if self.writes else []
+        return tensors_in([arguments[name] for name in self.writes])
 
 
 signature = cache(Signature)
 
 
 @final
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Step:
     """An operation of a run before.
 
@@ -76,6 +76,7 @@ class Step:
         node: what it is in the graph.
         first: the number of the first value that was made for it.
         values: those that were.
+        flowing: the results that derivatives lead back from, unless autograd says otherwise.
         graded: whether gradients were on.
     """
 
@@ -83,6 +84,7 @@ class Step:
     node: Node
     first: int
     values: Sequence[Value]
+    flowing: Sequence[int]
     graded: bool
 
     def repeats(
@@ -94,18 +96,21 @@ class Step:
     ) -> bool:
         """Whether a call is this one again."""
         record = self.record
-        return (
-            record.func is func
-            and self.graded is torch.is_grad_enabled()
-            and all(map(same, record.arguments.values(), arguments.values()))
-            and all(
-                one.value == value
-                and one.active is (edge is not None)
-                and one.shape == tuple(array.shape)
-                and one.dtype is array.dtype
-                for one, (value, edge), array in zip(record.operands, located, given, strict=True)
-            )
-        )
+        if record.func is not func or self.graded is not torch.is_grad_enabled():
+            return False
+        if not all(map(same, record.arguments.values(), arguments.values())):
+            return False
+        for one, (value, edge), array in zip(record.operands, located, given, strict=True):
+            if one.value != value or one.active is (edge is None):
+                return False
+            if one.shape != array.shape or one.dtype is not array.dtype:
+                return False
+        return True
+
+    def again(self, edges: tuple[Edge | None, ...]) -> Record:
+        """What is called, in the run that repeats it."""
+        one = self.record
+        return Record(one.func, one.name, one.arguments, one.operands, edges, parts=one.parts)
 
 
 def record_of(
@@ -113,13 +118,8 @@ def record_of(
     arguments: Mapping[str, Any],
     given: Sequence[torch.Tensor],
     located: Sequence[Located],
-    step: Step | None,
 ) -> Record:
-    """What an operation is called with, from the step that it repeats, if it does."""
-    edges = tuple(edge for _, edge in located)
-    if step is not None:
-        one = step.record
-        return Record(func, one.name, one.arguments, one.operands, edges, parts=one.parts)
+    """What an operation is called with."""
     operands = tuple(
         Operand(value, tuple(one.shape), one.dtype, edge is not None)
         for one, (value, edge) in zip(given, located, strict=True)
@@ -128,15 +128,17 @@ def record_of(
     own = signature(func)
     return Record(
         func,
-        own.name.removesuffix("_") if func._schema.is_mutable else own.name,
+        own.name.removesuffix("_") if own.writes else own.name,
         {name: replaced(torch.Tensor, lambda _: next(stands), x) for name, x in arguments.items()},
         operands,
-        edges,
+        tuple(edge for _, edge in located),
     )
 
 
 def same(stand: Any, given: Any) -> bool:
     """Whether an argument is what another was, tensors aside, for which operands stand."""
+    if stand is given:
+        return True
     if isinstance(given, torch.Tensor):
         return type(stand) is Operand
     if isinstance(given, (list, tuple)):

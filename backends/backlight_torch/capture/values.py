@@ -1,18 +1,14 @@
 """Which value of the graph an array is now, whatever was written into its memory."""
 
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, final
 
 import torch
 
-from backlight.graph.graph import Graph
-from backlight_torch.capture.constants import Constants, new_value
-from backlight_torch.capture.gradients import Gradients, is_function
-from backlight_torch.capture.kept import Kept
-from backlight_torch.capture.records import Node, Operand, Record
-from backlight_torch.capture.steps import Located
-from backlight_torch.memory import (
+from backlight.graph.graph import UNIFORM, Graph
+from backlight_torch.capture.gradients import Gradients
+from backlight_torch.capture.memory import (
     Geometry,
     Known,
     Memory,
@@ -20,71 +16,91 @@ from backlight_torch.memory import (
     apart,
     block_of,
     geometry,
-    holding,
     same_numbers,
     start_of,
+    version,
 )
+from backlight_torch.capture.steps import Located
 from backlight_torch.table.reading import dtype_of
 
-MADE_BY_AUTOGRAD = (
-    "CloneBackward0 AliasBackward0 AsStridedBackward0 ViewBackward0 TransposeBackward0 TBackward0 "
-    "PermuteBackward0 ExpandBackward0 SliceBackward0 SelectBackward0 SqueezeBackward0 "
-    "SqueezeBackward1 SqueezeBackward2 UnsqueezeBackward0 SplitBackward0 SplitWithSizesBackward0 "
-    "UnbindBackward0 UnfoldBackward0 DiagonalBackward0 ReshapeAliasBackward0 UnsafeViewBackward0 "
-    "CopyBackwards CopySlices AccumulateGrad ToCopyBackward0 ConjBackward0 ViewAsRealBackward0 "
-    "ViewAsComplexBackward0 NegViewBackward0"
-)
-"""Nodes that only move numbers, which autograd may make by itself for views that were written into."""
+FILLINGS = {
+    **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), 0.0),
+    **dict.fromkeys(("ones", "ones_like", "new_ones"), 1.0),
+}
+"""What operations fill a new array with that do not ask for a number."""
 
 
 @final
 class Values:
-    """The values of arrays.
+    """The values of arrays: of what depends on a start, and of constants, which are weights, buffers and
+    numbers in the code.
+
+    Args:
+        graph: that they are in.
+        gradients: where derivatives lead back to.
+        stored: the net's weights and buffers.
+        wanted: the values whose tensors are kept.
+        place: where in the net what runs now is.
 
     Attributes:
-        flowing: values that derivatives lead back from, unless autograd says otherwise.
+        tensors: by number: those that are wanted, and all constants, as they were before anything was
+            written into them.
         ungraded: values that were computed with gradients off.
         written_out: by id: a copy in place of a lazy conjugate or negative, which autograd never sees;
             of what.
-        place: where in the net what runs now is.
     """
 
     def __init__(
         self,
         graph: Graph,
         gradients: Gradients,
-        constants: Constants,
-        kept: Kept,
+        stored: Iterable[torch.Tensor],
         wanted: Collection[int],
         place: Callable[[], str],
     ) -> None:
-        self.flowing: set[int] = set()
+        self.tensors: dict[int, torch.Tensor] = {}
         self.ungraded: set[int] = set()
         self.written_out: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.place = place
         self._graph = graph
         self._gradients = gradients
-        self._constants = constants
-        self._kept = kept
         self._wanted = wanted
+        self._place = place
+        self._kept: dict[int, list[int]] = {}
+        """By memory: the values whose tensors are there."""
         self._known: dict[int, Known] = {}
         self._memories: dict[int, Memory] = {}
-        self._by_edge: dict[tuple[Node, int], int] = {}
-        self._functions: set[Node] = set()
-        """Nodes of autograd's that no operation was seen for."""
+        self._stored = {address(one): isinstance(one, torch.nn.Parameter) for one in stored}
+        """By memory: whether weights are there, or buffers."""
+        self._constants: dict[int, tuple[torch.Tensor, int, int]] = {}
+        """By id: the array, its version and its value."""
+        self._filled: dict[int, tuple[weakref.ref[torch.Tensor], int, float]] = {}
+        """By id: arrays that were made of one number, with their version."""
 
-    def new(self, like: torch.Tensor) -> int:
-        return new_value(self._graph, like)
+    def new(self, like: torch.Tensor, learned: bool = False) -> int:
+        """A value with an array's shape and kind of numbers."""
+        bits = 8 * like.element_size()
+        return self._graph.value(like.shape, dtype_of(like.dtype), bits=bits, learned=learned)
+
+    def keep(self, value: int, array: torch.Tensor) -> None:
+        if value not in self.tensors:
+            self.tensors[value] = array.detach()
+            self._kept.setdefault(address(array), []).append(value)
+
+    def protect(self, arrays: Iterable[torch.Tensor]) -> None:
+        """Copy what is kept of arrays that an operation is about to write into."""
+        for array in arrays:
+            for value in self._kept.pop(address(array), ()):
+                self.tensors[value] = self.tensors[value].clone()
 
     def register(self, array: torch.Tensor, value: int, *, written: bool = False) -> None:
         """An array is this value from now on."""
         if value in self._wanted:
-            self._kept.keep(value, array)
+            self.keep(value, array)
         place = address(array)
         memory = self._memories.get(place)
         if memory is None:
             whole = None if written else (value, geometry(array))
-            memory = self._memories[place] = Memory(holding(array), whole)
+            memory = self._memories[place] = Memory.of(array, whole)
         if written:
             memory.writes.append((value, geometry(array)))
         self._known[id(array)] = Known(weakref.ref(array), value, memory, len(memory.writes))
@@ -101,7 +117,7 @@ class Values:
     def located(self, array: torch.Tensor, detached: bool = False) -> Located:
         """An array as an operation reads it: its value, and where derivatives lead back from it."""
         if not self.knows(array):
-            return self._constants.value(array), None
+            return self._constant(array), None
         if array.grad_fn is None and id(array) in self.written_out:
             _, array = self.written_out[id(array)]
         value = self._current(array)
@@ -109,24 +125,55 @@ class Values:
             return value, None
         edge = self._gradients.edge(array)
         if edge is None:
-            if value in self.flowing:
+            if value in self._gradients.flowing:
                 value = self._stopped(value, array)
             return value, None
-        node, _ = edge
-        if is_function(node) and node not in self._functions and node not in self._gradients.own:
-            self._function(node)
-        if node in self._functions:
-            value = self._by_edge[edge]
-            self.register(array, value)
-        self._by_edge.setdefault(edge, value)
-        return value, edge
+        settled = self._gradients.settled(edge, value)
+        if settled != value:
+            self.register(array, settled)
+        return settled, edge
+
+    def _constant(self, array: torch.Tensor) -> int:
+        held = self._constants.get(id(array))
+        if held is not None and held[1] == version(array):
+            return held[2]
+        stored = self._stored.get(address(array))
+        learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
+        value = self.new(array, learned)
+        if not learned and (stored is None or array.numel() == 1):
+            self._look(value, array)
+        self._constants[id(array)] = (array, version(array), value)
+        self.keep(value, array)
+        return value
+
+    def made(self, func: Any, arguments: Mapping[str, Any], result: Any) -> None:
+        """Told of what operations without an operand that counts give."""
+        number = FILLINGS.get(func.overloadpacket.__name__, arguments.get("fill_value"))
+        if isinstance(number, (int, float)):
+            self._filled[id(result)] = weakref.ref(result), version(result), number
+
+    def _look(self, value: int, array: torch.Tensor) -> None:
+        """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
+        made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
+        if made is not None and made() is array and version(array) == before:
+            self._graph.values[value].number = filling
+            return
+        if array.layout is not torch.strided:
+            return
+        for axis, stride in enumerate(array.stride()):
+            if stride == 0:
+                array = array.narrow(axis, 0, min(1, array.shape[axis]))
+        if array.numel() <= UNIFORM:
+            own = array.detach().cpu().resolve_conj().resolve_neg()
+            # NumPy lacks the smaller floating-point numbers.
+            self._graph.look(value, (own.double() if own.is_floating_point() else own).numpy())
 
     def _current(self, array: torch.Tensor) -> int:
         known = self._known.get(id(array))
         if known is not None and known.array() is array:
             if known.seen == len(known.memory.writes):
                 return known.value
-            value = self._updated(known.value, array, known.missed)
+            value = self._updated(known.value, array, known.memory.writes[known.seen :])
         else:
             value = self._unseen(array)
         self.register(array, value)
@@ -136,8 +183,8 @@ class Values:
         """An array that no operation made: in the memory of others, or a result of a function's."""
         edge = (array.grad_fn, int(array.output_nr))
         memory = self._memories.get(address(array))
-        if edge in self._by_edge or memory is None:
-            return self._function_result(*edge)
+        if memory is None or self._gradients.knows(edge):
+            return self._gradients.result(edge)
         if memory.whole is None:
             value = self.new(array)
         else:
@@ -149,7 +196,9 @@ class Values:
                 value = self._derived("gather", [value], self.new(array), {})
         return self._updated(value, array, memory.writes)
 
-    def _updated(self, value: int, array: torch.Tensor, writes: list[tuple[int, Geometry]]) -> int:
+    def _updated(
+        self, value: int, array: torch.Tensor, writes: Sequence[tuple[int, Geometry]]
+    ) -> int:
         own = geometry(array)
         for part, place in writes:
             if apart(place, own):
@@ -170,6 +219,13 @@ class Values:
     def _reshaped(self, value: int, array: torch.Tensor) -> int:
         return self._derived("reshape", [value], self.new(array), {"shape": tuple(array.shape)})
 
+    def _stopped(self, value: int, array: torch.Tensor) -> int:
+        """A value that derivatives do not lead back from, though they would from what made it."""
+        word = "torch.no_grad" if value in self.ungraded else "detach"
+        found = self._derived("stop_gradient", [value], self.new(array), {"word": word}, word)
+        self.register(array, found)
+        return found
+
     def _derived(
         self,
         primitive: str,
@@ -179,53 +235,10 @@ class Values:
         type: str = "",
     ) -> int:
         """The result of what autograd does by itself, or of what follows from shared memory."""
-        if primitive != "stop_gradient" and self.flowing.intersection(operands):
-            self.flowing.add(value)
+        flowing, place = self._gradients.flowing, self._place()
+        if primitive != "stop_gradient" and flowing.intersection(operands):
+            flowing.add(value)
         self._graph.node(
-            primitive,
-            operands,
-            [value],
-            attributes,
-            type=type,
-            place=self.place(),
-            replayable=False,
+            primitive, operands, [value], attributes, type=type, place=place, replayable=False
         )
         return value
-
-    def _stopped(self, value: int, array: torch.Tensor) -> int:
-        """A value that derivatives do not lead back from, though they would from what made it."""
-        word = "torch.no_grad" if value in self.ungraded else "detach"
-        found = self._derived("stop_gradient", [value], self.new(array), {"word": word}, word)
-        self.register(array, found)
-        return found
-
-    def _function(self, node: Node) -> None:
-        """A function with a backward of its own, or another node that no operation was seen for."""
-        edges = [edge for edge in node.next_functions if self._gradients.is_active(edge[0])]
-        given = [self._function_result(*edge) for edge in edges]
-        operands = [Operand(one, self._graph.shape(one), torch.float32, True) for one in given]
-        results = [
-            self._graph.value(
-                tuple(map(int, held.shape)), dtype_of(held.dtype), bits=8 * held.dtype.itemsize
-            )
-            for held in node._input_metadata
-        ]
-        self._by_edge.update(((node, number), value) for number, value in enumerate(results))
-        name = node.name()
-        moves = name.rpartition("::")[2] in MADE_BY_AUTOGRAD.split()
-        self._graph.node(
-            "gather" if moves else "other",
-            given,
-            results,
-            type=f"autograd.{name}",
-            place=self.place(),
-            native=Record(None, name, {}, tuple(operands), tuple(edges), tuple(results), node=node),
-            replayable=False,
-        )
-        self._functions.add(node)
-        self.flowing.update(results)
-
-    def _function_result(self, node: Node, number: int) -> int:
-        if (node, number) not in self._by_edge:
-            self._function(node)
-        return self._by_edge[node, number]

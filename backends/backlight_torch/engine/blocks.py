@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast, final
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs, PerExample, Shared, unwrapped
-from backlight.values.tree import leaves, names, rebuild
+from backlight.values.tree import Tree, leaves, map_leaves, names, rebuild
 
 T = TypeVar("T")
 
@@ -63,15 +64,16 @@ class Block:
     rows: NDArray[np.int64] | None
     kept: int
 
-    def take(self, array: torch.Tensor) -> torch.Tensor:
-        return array if self.rows is None else taken(array, self.rows)
+    def taken(self, value: Tree | None) -> Tree | None:
+        """The rows of a value that has one for each of the user's examples."""
+        if value is None or self.rows is None:
+            return value
+        return map_leaves(partial(rows_of, self.rows), value)
 
-    def take_rows(self, array: Array) -> Array:
-        return cast(Array, self.take(cast(torch.Tensor, array)))
 
-
-def taken(array: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:
-    return array[torch.tensor(rows, device=array.device)]
+def rows_of(rows: NDArray[np.int64], array: Array) -> Array:
+    tensor = cast(torch.Tensor, array)
+    return cast(Array, tensor[torch.tensor(rows, device=tensor.device)])
 
 
 def blocks(inputs: Inputs, size: int | None) -> list[Block]:
@@ -82,11 +84,8 @@ def blocks(inputs: Inputs, size: int | None) -> list[Block]:
     found = []
     for first in range(0, count, size):
         rows = np.minimum(np.arange(first, first + size), count - 1)
-
-        def rows_of(array: Array, rows: NDArray[np.int64] = rows) -> Array:
-            return cast(Array, taken(cast(torch.Tensor, array), rows))
-
-        found.append(Block(inputs.map_rows(rows_of), rows, min(size, count - first)))
+        block = inputs.map_rows(partial(rows_of, rows))
+        found.append(Block(block, rows, min(size, count - first)))
     return found
 
 

@@ -6,11 +6,11 @@ from typing import Any, cast, final
 
 import torch
 
+from backlight.engine.application import Applied
 from backlight.rules.rules import OutputGradientRule
 from backlight.values.arrays import Array
 from backlight_torch.capture.expansion import Expansion
 from backlight_torch.capture.records import View
-from backlight_torch.engine.applications import TorchApplication
 from backlight_torch.engine.units import Entry, RuledUnit, entries_of
 from backlight_torch.engine.unneeded import Unneeded, unneeded
 
@@ -19,7 +19,7 @@ from backlight_torch.engine.unneeded import Unneeded, unneeded
 class Hooks:
     """The hooks of one operation with a rule."""
 
-    def __init__(self, unit: RuledUnit, application: TorchApplication) -> None:
+    def __init__(self, unit: RuledUnit, application: Applied) -> None:
         self.unit = unit
         self.rule = unit.rule
         self.application = application
@@ -69,11 +69,8 @@ class Hooks:
             return None
         unit = self.unit
         if self.results is None:
-            if unit.alone and not self.closed and not self.unneeded:
-                self.application.native = (self.grad, lambda: self._native(grads))
             found = self.rule(self.application, cast(Array, self.grad))
             self.results = [cast(torch.Tensor, one) for one in found]
-            self.application.native = None
         changed = list(grads)
         for entry, result in zip(unit.entries, self.results, strict=True):
             if entry.node is node and changed[entry.number] is not None:
@@ -83,17 +80,6 @@ class Hooks:
             if entry.node is node and changed[entry.number] is not None:
                 changed[entry.number] = torch.zeros_like(changed[entry.number])
         return tuple(changed)
-
-    def _native(self, grads: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
-        """What autograd itself hands to the inputs; it sums over broadcast axes after its hooks."""
-        return tuple(
-            (
-                grads[entry.number]
-                if entry.view is None
-                else cast(torch.Tensor, part_of(entry.view, grads[entry.number]))
-            ).sum_to_size(entry.shape)
-            for entry in self.unit.entries
-        )
 
 
 @final

@@ -18,7 +18,7 @@ from backlight.values.tree import Tree, leaves, rebuild
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.engine.runs import Before
-from backlight_torch.nets import Net
+from backlight_torch.nets.styles import Net
 from backlight_torch.sites import Point, SiteAccess, Visitor
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
@@ -133,14 +133,10 @@ class Passes:
         if at is None and site is None:
             return None
         places = self.net.places()
-        replacement = None
-        if value is not None:
-            (leaf,) = leaves(value)
-            replacement = block.take(cast(torch.Tensor, leaf))
         return SiteAccess(
             block.inputs.count,
             cut=None if at is None else Point.parse(at, places),
-            value=replacement,
+            value=None if value is None else cast(torch.Tensor, leaves(value)[0]),
             read=None if site is None else Point.parse(site, places),
             opens=opens,
         )
@@ -169,7 +165,10 @@ class Passes:
             )
         elif numbers:
             dtype = str(numbers[0].dtype).removeprefix("torch.")
-            wants += f" Its weights are {dtype} on {numbers[0].device}."
+            devices = dict.fromkeys(str(number.device) for number in numbers)
+            wants += f" Its weights are {dtype} on {' and '.join(devices)}."
+            if len(devices) > 1:
+                wants += " A net on several devices moves its values from one to the next itself."
         return f"{wants.strip()} " if wants else ""
 
     def _evaluate(

@@ -12,7 +12,7 @@ from backlight.values.tree import Tree, rebuild
 from backlight_torch.engine.hooks import ExpandedHooks, Hooks
 from backlight_torch.engine.references import reference_run
 from backlight_torch.engine.runs import Run, Task, recorded, run_with_values
-from backlight_torch.engine.units import application, pair
+from backlight_torch.engine.units import applied
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -61,10 +61,10 @@ def install(run: Run, reference: Run | None) -> Iterator[Any]:
     """Hooks on the nodes; gives the handle of each as soon as it is there."""
     positions: set[int] = set()
     for at, ruled in run.ruled.items():
-        found = application(run.recorder, ruled.unit)
+        there = None
         if reference is not None:
-            other = reference.recognised.units[at]
-            pair(found, application(reference.recorder, other))
+            there = applied(reference.recorder, reference.recognised.units[at])
+        found = applied(run.recorder, ruled.unit, there)
         positions.update(ruled.unit.positions)
         yield from Hooks(ruled, found).install()
     for expansion in run.recorder.expansions:

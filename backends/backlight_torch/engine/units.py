@@ -1,24 +1,18 @@
 """Recognised operations with what went through them, as rules see them, and where gradients enter."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast, final
 
-import torch
-
+from backlight.engine.application import Applied
 from backlight.errors import CoverageError
 from backlight.graph.unit import Unit
-from backlight.rules.operations import Kind
-from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule
-from backlight.values.arrays import Arrays
-from backlight_torch import arrays
+from backlight.rules.rules import OutputGradientRule, Rule
+from backlight.values.arrays import Array
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Node, Record, View
-from backlight_torch.capture.replay import run
-from backlight_torch.derivatives import WITH_PLACES, convolved, derivative_of
-from backlight_torch.engine.applications import Forward, TorchApplication
-from backlight_torch.expansions import PARTS
-from backlight_torch.weights import Weights
+from backlight_torch.derivatives import WITH_PLACES, is_autograds
+from backlight_torch.engine.runner import RUNNER
 
 
 @final
@@ -151,10 +145,7 @@ class RuledUnit:
     @property
     def has_closed_form(self) -> bool:
         """Whether its derivative is taken otherwise than autograd does."""
-        unit, graph = self.unit, self.recorder.graph
-        if unit.kind is Kind.MAX_POOL:
-            return False
-        return derivative_of(graph, unit, self.recorder.tensors) is not None
+        return not is_autograds(self.unit, self.recorder.graph.nodes[self.unit.core])
 
     def values(self) -> frozenset[int]:
         """The values that the rule looks at, or that running the operation again does."""
@@ -177,77 +168,6 @@ class RuledUnit:
         return frozenset(wanted | read)
 
 
-def application(recorder: Recorder, unit: Unit) -> TorchApplication:
-    graph, tensors = recorder.graph, recorder.tensors
-    inputs = [tensors[value] for value in unit.inputs if value in tensors]
-    output = tensors.get(unit.output)
-    if unit.parts:
-        linear, unary = (application(recorder, part) for part in unit.parts)
-        return TorchApplication(
-            unit.described,
-            inputs,
-            output,
-            lambda inputs, params: unary._forward([linear._forward(inputs, params)], None),
-            parts=(linear, unary),
-        )
-    if unit.linear is not None:
-        weights = Weights(graph, unit.linear, tensors, cast(Arrays, arrays))
-        return TorchApplication(
-            unit.described,
-            inputs,
-            output,
-            lambda inputs, params: weights.forward(
-                dict(zip(unit.inputs, inputs, strict=True)), params
-            ),
-            derivative=convolved(weights),
-            find_params=weights.params,
-        )
-    return TorchApplication(
-        unit.described,
-        inputs,
-        output,
-        forward_of(recorder, unit),
-        derivative=derivative_of(graph, unit, tensors),
-        frozen=frozen_of(recorder, unit),
-    )
-
-
-def forward_of(recorder: Recorder, unit: Unit, held: Collection[int] = ()) -> Forward:
-    """Runs it again, with some values held constant."""
-    graph = recorder.graph
-    record = graph.nodes[unit.core].native
-    read = {value for position in unit.positions for value in graph.nodes[position].operands}
-    known = {value: recorder.tensors[value] for value in read if value in recorder.tensors}
-
-    def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
-        if len(unit.inputs) > len(set(unit.inputs)):  # one value that is read twice
-            assert isinstance(record, Record)
-            return record.run_with(known, inputs)
-        values = {**known, **dict(zip(unit.inputs, inputs, strict=True))}
-        run(graph, unit.positions, values, held)
-        return values[unit.output]
-
-    return forward
-
-
-def frozen_of(recorder: Recorder, unit: Unit) -> Forward | None:
-    """A normalisation with what it divides by held constant."""
-    if unit.kind is not Kind.NORMALIZATION:
-        return None
-    if unit.sizes:
-        return forward_of(recorder, unit, unit.sizes)
-    record = recorder.graph.nodes[unit.core].native
-    assert isinstance(record, Record)
-    parts = PARTS[record.name]
-
-    def forward(inputs: Sequence[torch.Tensor], params: object) -> torch.Tensor:
-        values = {**recorder.tensors, **dict(zip(unit.inputs, inputs, strict=True))}
-        return cast(torch.Tensor, parts(record.given(values), True)[0])
-
-    return forward
-
-
-def pair(one: AppliedOperation, reference: AppliedOperation) -> None:
-    one.reference = reference
-    for part, other in zip(one.parts, reference.parts, strict=True):
-        part.reference = other
+def applied(recorder: Recorder, unit: Unit, reference: Applied | None = None) -> Applied:
+    known = cast(Mapping[int, Array], recorder.tensors)
+    return Applied(RUNNER, recorder.graph, unit, known, reference)

@@ -14,10 +14,16 @@ def held(size: torch.Tensor, frozen: bool) -> torch.Tensor:
     return size.detach() if frozen else size
 
 
+def widened(x: torch.Tensor) -> torch.Tensor:
+    """In float32 where it has 16 bits, as PyTorch's own kernels compute sizes."""
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
 def centred(x: torch.Tensor, axes: Sequence[int], eps: float, frozen: bool) -> torch.Tensor:
-    centre = x - x.mean(list(axes), keepdim=True)
+    wide = widened(x)
+    centre = wide - wide.mean(list(axes), keepdim=True)
     size = (centre * centre).mean(list(axes), keepdim=True) + eps
-    return centre * held(size.rsqrt(), frozen)
+    return (centre * held(size.rsqrt(), frozen)).to(x.dtype)
 
 
 def affine(y: torch.Tensor, weight: Any, bias: Any, shape: Sequence[int]) -> torch.Tensor:
@@ -58,8 +64,9 @@ def rms_norm(
 ) -> torch.Tensor:
     axes = list(range(-len(normalized_shape), 0))
     eps = torch.finfo(input.dtype).eps if eps is None else eps
-    y = input * held(((input * input).mean(axes, keepdim=True) + eps).rsqrt(), frozen)
-    return affine(y, weight, None, normalized_shape)
+    wide = widened(input)
+    y = wide * held(((wide * wide).mean(axes, keepdim=True) + eps).rsqrt(), frozen)
+    return affine(y.to(input.dtype), weight, None, normalized_shape)
 
 
 def softmax(self: torch.Tensor, dim: int, **_: Any) -> torch.Tensor:

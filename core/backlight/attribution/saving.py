@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError, is_real, is_whole, reason, shown
-from backlight.files.partial import abandoned, hidden
+from backlight.partial import abandoned, hidden
 from backlight.values.layout import Layout
 from backlight.values.tree import Tree, leaves, names
 from backlight.version import __version__

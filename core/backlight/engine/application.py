@@ -11,7 +11,7 @@ from backlight.graph.graph import Graph, Node
 from backlight.graph.unit import Linear, Unit
 from backlight.graph.weights import folded_params
 from backlight.rules.rules import AppliedOperation
-from backlight.values.arrays import Array, shape_of
+from backlight.values.arrays import Array
 
 
 @final
@@ -21,7 +21,7 @@ class Applied(AppliedOperation):
     Attributes:
         runner: what runs its operations.
         graph, unit: the operation.
-        known: the values of the pass.
+        known: the values of the pass, those at least that the rule looks at.
     """
 
     def __init__(
@@ -38,8 +38,6 @@ class Applied(AppliedOperation):
         self.unit = unit
         self.operation = unit.described
         self.known = known
-        self.inputs = tuple(known[value] for value in unit.inputs)
-        self.output = known[unit.output]
         self.reference = reference
         there = (None,) * len(unit.parts) if reference is None else reference.parts
         self.parts = tuple(
@@ -52,6 +50,15 @@ class Applied(AppliedOperation):
         return [self.graph.nodes[position] for position in self.unit.positions]
 
     @cached_property
+    def inputs(self) -> tuple[Array, ...]:  # type: ignore[override]
+        return tuple(self.known[value] for value in self.unit.inputs)
+
+    @cached_property
+    def output(self) -> Array:  # type: ignore[override]
+        known = self.known.get(self.unit.output)
+        return self.results(self.inputs)[0] if known is None else known
+
+    @cached_property
     def params(self) -> Mapping[str, Array]:  # type: ignore[override]
         linear = self.unit.linear
         if linear is None:
@@ -59,9 +66,7 @@ class Applied(AppliedOperation):
         like = self.known[linear.weight]
 
         def constant(value: int) -> Array:
-            if value in self.known:
-                return self.known[value]
-            return self.runner.number(self.graph.values[value].number, like)
+            return self.runner.constant(self._constant(value), like)
 
         return folded_params(self.graph, linear, constant, self.arrays)
 
@@ -74,19 +79,35 @@ class Applied(AppliedOperation):
         frozen: bool = False,
     ) -> tuple[Array, ...]:
         given = self._given(inputs)
-        seed = self.runner.fitted(grad, self.output)
-        if params is None and not frozen:
-            found = self._by_convention(given, seed)
+        if not frozen:
+            found = self._in_closed_form(given, self._fitted(grad), params)
             if found is not None:
-                return (found,)
+                return tuple(found)
+            if inputs is None and params is None:
+                return self._back([self._fitted(grad)])
 
         def function(operands: Sequence[Array]) -> tuple[Sequence[Array], Values]:
             if params is not None:
                 return [self._with_weights(operands[0], params)], {}
-            return [self._results(operands, frozen)[0]], {}
+            return [self.results(operands, frozen)[0]], {}
 
-        pullback, _, _ = self.runner.vjp(function, given)
-        return tuple(pullback([seed]))
+        pullback, results, _ = self.runner.vjp(function, given)
+        return tuple(pullback([self.runner.fitted(grad, results[0])]))
+
+    def vjp_along(
+        self,
+        grad: Array,
+        starts: Sequence[Array],
+        nodes: Sequence[float],
+        weights: Sequence[float],
+    ) -> tuple[Array, ...]:
+        def derivative(points: Sequence[Array]) -> Sequence[Array]:
+            return self.vjp(grad, inputs=points)
+
+        found = self.runner.along(self.nodes, derivative, starts, self.inputs, nodes, weights)
+        if found is None:
+            return super().vjp_along(grad, starts, nodes, weights)
+        return tuple(found)
 
     def replay(
         self,
@@ -99,28 +120,49 @@ class Applied(AppliedOperation):
         given = self._given(inputs)
         if params is not None:
             return self._with_weights(given[0], params)
-        return self._results(given)[0]
+        return self.results(given)[0]
 
     def from_others(self, gradients: Sequence[Array]) -> Sequence[Array]:
         """What the gradients of the results behind the first make of those of the inputs."""
-        seeds = [self.arrays.zeros_like(self.output), *gradients]
-        pullback, _, _ = self.runner.vjp(lambda given: (self._results(given), {}), self.inputs)
-        return pullback(seeds)
+        return self._back([self.arrays.zeros_like(self.output), *gradients])
 
-    def _by_convention(self, given: Sequence[Array], seed: Array) -> Array | None:
-        unit, node, x = self.unit, self.nodes[0], given[0]
-        if any(map(self.runner.has_own_derivative, self.nodes)):
+    def _back(self, gradients: Sequence[Array]) -> tuple[Array, ...]:
+        """What the gradients of the first results make of those of the inputs, at the values that went
+        through."""
+        count = len(gradients)
+        if self.runner.records and len(set(self.unit.inputs)) == len(self.inputs):
+            results = [self.known[value] for value in self.unit.outputs[:count]]
+            return tuple(self.runner.pullback(results, self.inputs)(gradients))
+        pullback, _, _ = self.runner.vjp(
+            lambda given: (self.results(given)[:count], {}), self.inputs
+        )
+        return tuple(pullback(gradients))
+
+    def _in_closed_form(
+        self, given: Sequence[Array], grad: Array, params: Mapping[str, Array] | None
+    ) -> Sequence[Array] | None:
+        unit, node = self.unit, self.nodes[0]
+        linear = unit.linear if params is None else self._linear
+        if self.runner.has_own_derivative(self.nodes):
             return None
+        if linear is not None:
+            weight = (self.params if params is None else params)["weight"]
+            found = self.runner.transposed(self, given[0], weight, grad)
+            return None if found is None else (found,)
         others = [value for value in node.operands if value not in unit.inputs]
-        bound = None
-        if len(others) == len(given) == 1 and shape_of(x) == shape_of(seed):
-            bound = self.known.get(others[0], cast(Any, self.graph.values[others[0]].number))
-        found = at_kinks(unit, x, seed, bound, self.arrays)
-        if found is not None:
-            return found
-        return self.runner.conventional(unit, node, x, seed, lambda: self._results(given)[0])
+        bound, shape = None, self.graph.shape
+        if len(others) == len(given) == 1 and shape(unit.inputs[0]) == shape(unit.output):
+            bound = cast(Any, self._constant(others[0]))
+        kinks = at_kinks(unit, given[0], grad, bound, self.arrays)
+        if kinks is not None:
+            return (kinks,)
+        return self.runner.derivative(self, given, grad)
 
-    def _results(self, inputs: Sequence[Array], frozen: bool = False) -> list[Array]:
+    def _constant(self, value: int) -> object:
+        """The array of a value, or its number; None where neither is known."""
+        return self.known.get(value, cast(Any, self.graph.values[value].number))
+
+    def results(self, inputs: Sequence[Array], frozen: bool = False) -> list[Array]:
         """All results for other inputs, everything else as known.
 
         Args:
@@ -136,27 +178,33 @@ class Applied(AppliedOperation):
             values.update(zip(renamed.values(), inputs, strict=True))
         else:
             values.update(zip(unit.inputs, inputs, strict=True))
+        whole = frozen and not unit.sizes
         for node in nodes:
-            self.runner.run([node], values)
+            self.runner.run([node], values, whole)
             for size in set(unit.sizes).intersection(node.results) if frozen else ():
                 values[size] = self.runner.stopped(values[size])
         return [values[value] for value in unit.outputs]
 
     def _with_weights(self, x: Array, params: Mapping[str, Array]) -> Array:
         """A linear operation's result for other weights; without a bias where none is given."""
-        linear, nodes = self._linear, self.graph.nodes
-        values = {**self.known, self.unit.inputs[0]: x, linear.weight: params["weight"]}
-        if linear.bias is not None:  # the given one is added in the end
-            values[linear.bias] = self.arrays.zeros_like(self.known[linear.bias])
+        linear, nodes, bias = self._linear, self.graph.nodes, params.get("bias")
+        weight = self.runner.fitted(params["weight"], self.known[linear.weight])
+        values = {**self.known, self.unit.inputs[0]: x, linear.weight: weight}
+        own = bias is not None and linear.bias is not None and not linear.steps
+        if linear.bias is not None:
+            nothing = self.arrays.zeros_like(self.known[linear.bias])
+            values[linear.bias] = bias if bias is not None and own else nothing
         product = nodes[linear.position]
         self.runner.run([product], values)
         z = values[product.result]
-        for node in (nodes[step.position] for step in linear.steps if step.moves is not None):
-            moved = {node.operands[0]: z}
-            self.runner.run([node], moved)
-            z = moved[node.result]
-        z = self.runner.fitted(z, self.output)
-        return z + params["bias"] if params.get("bias") is not None else z
+        for step in linear.steps:
+            if step.moves is not None:
+                node = nodes[step.position]
+                values[node.operands[step.place]] = z
+                self.runner.run([node], values)
+                z = values[node.result]
+        z = self._fitted(z)
+        return z if bias is None or own else z + bias
 
     @property
     def _linear(self) -> Linear:
@@ -165,6 +213,13 @@ class Applied(AppliedOperation):
                 f"{self.operation.type} is a {self.kind}, which has no weights to change."
             )
         return self.unit.linear
+
+    def _fitted(self, array: Array) -> Array:
+        """With the shape of the result, and its dtype where it is known."""
+        like = self.known.get(self.unit.output)
+        if like is not None:
+            return self.runner.fitted(array, like)
+        return self.arrays.broadcast_to(array, self.graph.shape(self.unit.output))
 
     def _given(self, inputs: Sequence[Array] | None) -> list[Array]:
         return [

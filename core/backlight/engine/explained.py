@@ -1,11 +1,13 @@
 """A graph with its operations, cut into what the passes over it run."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, final
 
+from backlight.engine.runner import Runner
+from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import Graph, Node
 from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
@@ -115,18 +117,25 @@ class Ruled:
 Part: TypeAlias = Stretch | Ruled
 
 
-def parts_of(found: Explained, rules: Rules, together: bool) -> list[Part]:
+def parts_of(runner: Runner, found: Explained, rules: Rules) -> list[Part]:
     """What the backward pass is made of, in the order of the forward pass.
 
     Args:
+        runner: what runs the operations; where it keeps what it has run, nodes that no rule is for are
+            differentiated together.
         found: the operations.
         rules: what they obey.
-        together: whether nodes that no rule is for are differentiated together.
     """
+    reads = Counter(value for step in found.steps for value in operands(step.nodes))
+    return parts_among(runner, found.steps, found.recognised.flow, reads, rules)
+
+
+def parts_among(
+    runner: Runner, steps: Sequence[Step], flow: Dependence, reads: Mapping[int, int], rules: Rules
+) -> list[Part]:
+    """The same for some of the steps; `reads` says how often each value is read by any."""
     listed: list[Part] = []
     pending: list[Node] = []
-    flow = found.recognised.flow
-    reads = Counter(value for step in found.steps for value in operands(step.nodes))
 
     def close() -> None:
         if not pending:
@@ -134,19 +143,23 @@ def parts_of(found: Explained, rules: Rules, together: bool) -> list[Part]:
         own = {value for node in pending for value in node.results}
         inside = Counter(operands(pending))
         inputs = [v for v in inside if v in flow.active and v not in own]
-        outputs = [v for v in own if v in flow.active and (v in flow.kept or reads[v] > inside[v])]
+        outputs = [
+            v for v in own if v in flow.active and (v in flow.kept or reads.get(v, 0) > inside[v])
+        ]
         listed.append(Stretch(tuple(pending), tuple(inputs), tuple(sorted(outputs))))
         pending.clear()
 
-    for step in found.steps:
-        rule = None if step.unit is None else rules.choose(step.unit.described)
-        if step.unit is not None and rule is not None:
+    for step in steps:
+        unit, rule = step.unit, None
+        if unit is not None and runner.is_array(unit.output):
+            rule = rules.choose(unit.described)
+        if unit is not None and rule is not None:
             close()
-            listed.append(Ruled(step.unit, step.nodes, rule))
+            listed.append(Ruled(unit, step.nodes, rule))
             continue
         for node in step.nodes:
             pending.append(node)
-            if not together:
+            if not runner.keeps:
                 close()
     close()
     return listed

@@ -28,12 +28,11 @@ def ruled(
         reference: how the net runs over a reference.
         there: what is known there before, the reference among it.
     """
-    known = dict(values)
     pullbacks = forward(runner, parts, values)
     after: Values | None = None
     operations: dict[int, Applied] = {}
     if reference is not None and there is not None:
-        after, operations = reference.run(runner, there, known)
+        after, operations = reference.run(runner, there, values)
     gradients: Values = {}
     (target,) = found.graph.targets
     if target in found.recognised.flow.active:
@@ -55,7 +54,10 @@ def forward(runner: Runner, parts: Sequence[Part], values: Values) -> list[Pullb
 
 
 def differentiated(runner: Runner, part: Stretch, values: Values) -> Pullback:
-    before = dict(values)
+    before, inputs = dict(values), [values[value] for value in part.inputs]
+    if runner.records:
+        runner.run(part.nodes, values)
+        return runner.pullback([values[value] for value in part.outputs], inputs)
 
     def function(moved: Sequence[Array]) -> tuple[Sequence[Array], Values]:
         inner = {**before, **dict(zip(part.inputs, moved, strict=True))}
@@ -63,7 +65,7 @@ def differentiated(runner: Runner, part: Stretch, values: Values) -> Pullback:
         added = {value: inner[value] for value in inner if value not in before}
         return [inner[value] for value in part.outputs], added
 
-    pullback, _, found = runner.vjp(function, [values[value] for value in part.inputs])
+    pullback, _, found = runner.vjp(function, inputs)
     values.update(found)
     return pullback
 
@@ -83,15 +85,16 @@ def backward(
         runner: what runs the operations.
         found: the operations.
         parts, pullbacks: of the pass, as `forward` gives them.
-        values: of the pass.
+        values: of the pass, those at least that rules look at.
         references: the operations in the pass over a reference, by the numbers of their results.
         gradients: of the targets; those of what is explained are put beside them.
     """
 
     def add(numbers: Sequence[int], arrays: Sequence[Array]) -> None:
         for value, array in zip(numbers, arrays, strict=True):
-            fitted, known = runner.fitted(array, values[value]), gradients.get(value)
-            gradients[value] = fitted if known is None else known + fitted
+            like, known = values.get(value), gradients.get(value)
+            fitted = array if like is None else runner.fitted(array, like)
+            gradients[value] = fitted if known is None else runner.added(known, fitted)
 
     for part, pullback in zip(reversed(parts), reversed(pullbacks), strict=True):
         arriving = [gradients.pop(value, None) for value in part.outputs]

@@ -10,6 +10,7 @@ from backlight.engine.runner import Runner, Values
 from backlight.errors import ModelError, TargetError
 from backlight.graph.pairing import broadcasts, mismatch_of
 from backlight.graph.unit import Unit
+from backlight.values.arrays import Array
 
 
 @final
@@ -28,7 +29,7 @@ class Reference:
     units: Mapping[int, Unit]
 
     def run(
-        self, runner: Runner, values: Values, known: Values
+        self, runner: Runner, values: Values, batch: Mapping[int, Array]
     ) -> tuple[Values, dict[int, Applied]]:
         """The values that lead to the score, and all operations by the numbers of the batch's results.
         The score is computed for all examples, as each has a class of its own.
@@ -36,15 +37,14 @@ class Reference:
         Args:
             runner: what runs the operations.
             values: those of `net` that are known, the reference among them.
-            known: the batch's before what is differentiated.
+            batch: the values of the pass over the batch.
         """
         found, net = self.found, self.net
         run_steps(runner, net, values, score=False)
-        after = dict(known)
+        after = dict(batch)
         for value, one in zip(found.read, net.read, strict=True):
             if value is not None and one is not None:
-                shape = found.graph.shape(value)
-                after[value] = runner.arrays.broadcast_to(values[one], shape)
+                after[value] = runner.repeated(values[one], batch[value])
         run_steps(runner, found, after, score=True)
         operations = {
             unit.output: Applied(runner, net.graph, self.units[unit.output], values)

@@ -35,7 +35,7 @@ class Sums:
         change: |score - baseline score|.
         scores: |score| + |baseline score|, whose rounding the change has.
         size: sum of |values|.
-        precision: the distance from 1 to the next number of the values' dtype.
+        precision: the distance from 1 to the next number of the dtype that the net computes in.
         standard_error: of the sum, where samples were drawn.
         operations: how many lie between the inputs and the scores, as far as is known.
     """

@@ -12,8 +12,8 @@ from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
 from backlight.explaining.zeros import NonZero
 from backlight.model.model import Model
-from backlight.values.arrays import Array, precision
-from backlight.values.tree import Tree, concat, leaves, map_leaves, sum_per_example
+from backlight.values.arrays import Array, widened
+from backlight.values.tree import Tree, concat, map_leaves, sum_per_example
 
 Numbers = NDArray[np.float64]
 
@@ -29,6 +29,8 @@ class Measured:
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
         operations: how many lie between the inputs and the score, 1 where that is not known.
+        precision: the distance from 1 to the next number of the dtype that the net computes in; 0 where
+            nothing is summed up to.
     """
 
     values: Tree
@@ -42,6 +44,7 @@ class Measured:
     advice: str | None
     warnings: tuple[str, ...]
     operations: int
+    precision: float
 
     @property
     def sums(self) -> Sums | None:
@@ -50,8 +53,15 @@ class Measured:
             return None
         change = np.abs(self.score - self.baseline_score)
         scores = np.abs(self.score) + np.abs(self.baseline_score)
-        step = max(precision(leaf) for leaf in leaves(self.values))
-        return Sums(self.gap, change, scores, self.size, step, self.standard_error, self.operations)
+        return Sums(
+            self.gap,
+            change,
+            scores,
+            self.size,
+            self.precision,
+            self.standard_error,
+            self.operations,
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -64,8 +74,9 @@ class Measured:
 
 
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
-    """The evidence for one block with its numbers on the host and its completeness measured."""
-    model, values = objective.model, result.values
+    """The result for one block with its numbers on the host and its completeness measured."""
+    model = objective.model
+    values = map_leaves(lambda leaf: widened(leaf, model.arrays), result.values)
     host = numbers(model, score)
     baseline = gap = size = None
     if result.baseline_score is not None:
@@ -86,6 +97,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         advice=result.advice,
         warnings=result.warnings,
         operations=1 if objective.structure is None else objective.structure.operations,
+        precision=0.0 if gap is None else objective.precision,
     )
 
 
@@ -103,6 +115,7 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
         operations=found[0].operations,
+        precision=max(one.precision for one in found),
     )
 
 

@@ -4,37 +4,28 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, cast, final, overload
+from typing import Any, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.attribution.attribution import Attribution, checked_names
+from backlight.attribution.attribution import Attribution
 from backlight.by_value import ByValue
 from backlight.errors import (
     BacklightWarning,
     CoverageError,
-    HyperParameterError,
-    InputTypeError,
 )
+from backlight.explaining.explanation import finish, prepare
 from backlight.explaining.finite import check_finite
-from backlight.explaining.measured import Measured, joined, measure, numbers
-from backlight.explaining.objective import Objective, default_batch_size
+from backlight.explaining.measured import Measured, measure, numbers
+from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result, check_result
-from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
-from backlight.explaining.structure import rows_mix
-from backlight.explaining.targets import Target, check_differentiable, resolve
-from backlight.explaining.zeros import zero_notes
+from backlight.explaining.targets import Target
 from backlight.interrupts import interruptible
 from backlight.memory.memory import one_call
-from backlight.model.host_random import draw_notes
-from backlight.model.model import Model
-from backlight.model.wrapping import wrap
 from backlight.rules.rules import Rules
-from backlight.values.arrays import Array
 from backlight.values.inputs import Extra, Inputs
-from backlight.values.tree import GivenT, NestedT, Tree, leaves, map_leaves
+from backlight.values.tree import GivenT, NestedT
 
 
 class Method(ByValue, ABC):
@@ -167,73 +158,26 @@ class Method(ByValue, ABC):
             BacklightError: a subclass that says what was wrong and what is accepted.
         """
         started = time.perf_counter()
-        wrapped = wrap(model, inputs=x)
-        inputs = wrapped.prepare(cast(Tree, x), extra)
-        if at is None and self.differentiates and not self.spatial:
-            check_differentiable(wrapped, inputs)
-        if at is not None and not isinstance(at, str):
-            raise InputTypeError(f"at must be the name of a site, got {at!r}.")
-        if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
-            raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
-        batch_size = batch_size or default_batch_size(inputs)
-        whole_batch = inputs.count > batch_size and rows_mix(wrapped, inputs)
-        batch_size = max(batch_size, inputs.count) if whole_batch else batch_size
-        blocks = blocks_of(inputs.count, batch_size)
-        score, predicted = resolve(wrapped, inputs, blocks, target)
-        names = checked_names(class_names, score.classes)
-        whole = Objective(
-            wrapped, inputs, score, at, batch_size, np.arange(inputs.count), inputs.count
+        explanation = prepare(
+            model,
+            x,
+            target,
+            at=at,
+            batch_size=batch_size,
+            extra=extra,
+            class_names=class_names,
+            spatial=self.spatial,
+            differentiates=self.differentiates,
         )
-        structure = whole.structure
-        whole = replace(whole, whole=structure is not None and structure.needs_whole_batch)
-        if at is None and self.spatial:
-            whole = whole.at_site(last_feature_map(whole.take(blocks[0])))
-        objection = self.objection(whole.take(blocks[0]))
+        objection = self.objection(explanation.first)
         if objection is not None:
             raise CoverageError(objection)
-        grid = grid_at(whole.take(blocks[0])) if self.spatial else None
-        found = [self._explain(whole.take(rows)) for rows in blocks]
-        result = joined(found, wrapped)
-        gaps = result.gap_notes()
-        notes = tuple(
-            dict.fromkeys(
-                (
-                    *(() if structure is None else structure.notes(inputs.count)),
-                    *draw_notes(wrapped),
-                    *(notes_at(whole, chosen=at is None) if self.spatial else ()),
-                    *result.warnings,
-                    *zero_notes(
-                        whole, blocks[0], result.nonzero, self.differentiates, result.is_exact
-                    ),
-                    *gaps,
-                    *(structure.choice_notes() if gaps and structure is not None else ()),
-                )
-            )
-        )
-        for note in notes:
+        found = [self._explain(explanation.objective.take(rows)) for rows in explanation.blocks]
+        seed = getattr(self, "seed", None)
+        attribution = finish(explanation, found, x=x, method=repr(self), seed=seed, started=started)
+        for note in attribution.warnings:
             warnings.warn(note, BacklightWarning, stacklevel=3)
-        return Attribution(
-            values=returned_like(x, result.values, wrapped),
-            score=result.score,
-            baseline_score=result.baseline_score,
-            gap=result.gap,
-            error=result.error,
-            standard_error=result.standard_error,
-            method=repr(self),
-            target=repr(score),
-            classes=score.classes,
-            rivals=score.rivals,
-            predicted=predicted,
-            at=whole.at,
-            grid=None if grid is None else grid.shape,
-            seed=getattr(self, "seed", None),
-            framework=wrapped.framework,
-            framework_version=wrapped.version,
-            warnings=notes,
-            seconds=time.perf_counter() - started,
-            layouts=layouts(whole.take(blocks[0]), found[0].values, self.spatial),
-            class_names=names,
-        )
+        return attribution
 
     @final
     def _explain(self, objective: Objective) -> Measured:
@@ -243,26 +187,3 @@ class Method(ByValue, ABC):
         score = result.score if result.score is not None else objective.score()
         check_finite(self, objective, result.values, numbers(objective.model, score))
         return measure(objective, result, score)
-
-
-def blocks_of(count: int, batch_size: int) -> list[NDArray[np.int64]]:
-    """Rows 0 to count - 1 in blocks of at most `batch_size`, of nearly equal length."""
-    return [
-        block.astype(np.int64)
-        for block in np.array_split(np.arange(count), -(-count // batch_size))
-    ]
-
-
-def returned_like(x: object, values: Tree, model: Model) -> object:
-    """NumPy in, NumPy out (in the dtype that came in, if it was a float); else as they are."""
-    given = x.attributed if isinstance(x, Inputs) else x
-    first: object = leaves(cast(Tree, given))[0]
-    if model.owns(first):
-        return values
-    dtype = first.dtype if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
-
-    def host(leaf: Array) -> Array:
-        array = model.to_numpy(leaf)
-        return cast(Array, array if dtype is None else array.astype(dtype, copy=False))
-
-    return map_leaves(host, values)

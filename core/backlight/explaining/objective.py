@@ -16,7 +16,7 @@ from backlight.model.model import Gradient, Model
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.values.arrays import Array, Arrays, shape_of
+from backlight.values.arrays import SINGLE, Array, Arrays, precision, shape_of, widened
 from backlight.values.baselines import Baseline, Several
 from backlight.values.inputs import Inputs
 from backlight.values.layout import Layout, guessed, layout_by_places, site_layout
@@ -24,6 +24,10 @@ from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 
 VALUES_PER_PASS = 2**21
 """How many input numbers one pass takes by default: 2 million, 8 MB of float32."""
+
+
+HALF = 2.0**-7
+"""The distance from 1 to the next larger number of bfloat16, the coarser of the dtypes of 16 bits."""
 
 
 def default_batch_size(inputs: Inputs) -> int:
@@ -37,9 +41,13 @@ def default_batch_size(inputs: Inputs) -> int:
 class Objective:
     """The score of some examples as a function of `value`: their inputs, or their activation at `at`.
 
-    Techniques see nothing else of a model. A technique is handed at most `batch_size` examples; where
-    it wants many points per example it asks `chunks` how many to send at a time, so that no pass is
-    larger than `batch_size` rows and memory does not grow with the number of points.
+    Techniques see nothing else of a model. Where a net computes in bfloat16 or float16, they see float32:
+    values, gradients and scores are widened on the way to them, and points rounded on the way back, so
+    that sums and differences of many lose no more digits.
+
+    A technique is handed at most `batch_size` examples; where it wants many points per example it asks
+    `chunks` how many to send at a time, so that no pass is larger than `batch_size` rows and memory does
+    not grow with the number of points.
 
     Attributes:
         model: the model.
@@ -87,11 +95,35 @@ class Objective:
     @cached_property
     def value(self) -> Tree:
         """The value to explain at, shape (N, ...): the input, or the activation at the site."""
+        return self._widened(self._own_value)
+
+    @cached_property
+    def _own_value(self) -> Tree:
+        """The value in the net's own dtype."""
         if self.moved is not None:
             return self.moved
         if self.at is None:
             return self.inputs.attributed
         return self.model.activation(self.inputs, self.at)
+
+    def _widened(self, tree: Tree) -> Tree:
+        return map_leaves(lambda leaf: widened(leaf, self.arrays), tree)
+
+    def _narrowed(self, points: Tree, own: Tree) -> Tree:
+        """Points in the dtypes of the net's own values, where those are narrower than float32."""
+
+        def narrowed(point: Array, own: Array) -> Array:
+            return self.arrays.astype(point, own.dtype) if precision(own) > SINGLE else point
+
+        return map_leaves(narrowed, points, own)
+
+    @cached_property
+    def precision(self) -> float:
+        """The distance from 1 to the next larger number of the dtype that the net computes in: of the
+        value's, or of a coarser one on the way to the score, as under autocast."""
+        own = max(precision(leaf) for leaf in leaves(self._own_value))
+        coarse = self.structure is not None and self.structure.is_coarse
+        return max(own, HALF) if coarse and own <= SINGLE else own
 
     @property
     def input_layout(self) -> Layout | None:
@@ -147,9 +179,8 @@ class Objective:
         """
         if points is None:
             found = self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
-            return replace(found, score=self._numbers(found.score))
-        flat = self.at_points(points)
-        found = flat.gradient()
+            return self._given(found)
+        found = self.at_points(points).gradient()
         samples = samples_of(points)
         return Gradient(
             self._fold(found.score, samples),
@@ -178,15 +209,21 @@ class Objective:
             at=self.at,
             value=self.moved,
             rules=rules,
-            reference=reference,
+            reference=None if reference is None else self._narrowed(reference, self._own_value),
         )
         objection = rules.objection(found.operations)
         if objection is not None:
             raise CoverageError(objection)
+        return self._given(found)
+
+    def _given(self, found: Gradient) -> Gradient:
+        """What a pass gave, as techniques see it."""
         start = found.reference_score
         return replace(
             found,
             score=self._numbers(found.score),
+            value=self._widened(found.value),
+            gradient=self._widened(found.gradient),
             reference_score=None if start is None else self._numbers(start),
         )
 
@@ -201,14 +238,14 @@ class Objective:
         """The same score explained at other points, shape (samples, N, ...), as samples x N examples."""
         if self.at is None:
             return self.with_inputs(points)
-        return replace(self.repeated(samples_of(points)), moved=self._flat(points))
+        moved = self._narrowed(self._flat(points), self._own_value)
+        return replace(self.repeated(samples_of(points)), moved=moved)
 
     def with_inputs(self, points: Tree) -> "Objective":
         """The same score, explained at the same site, for other inputs of shape (samples, N, ...)."""
         repeated = self.repeated(samples_of(points))
-        return replace(
-            repeated, inputs=repeated.inputs.with_attributed(self._flat(points)), moved=None
-        )
+        flat = self._narrowed(self._flat(points), self.inputs.attributed)
+        return replace(repeated, inputs=repeated.inputs.with_attributed(flat), moved=None)
 
     def repeated(self, samples: int) -> "Objective":
         """The same examples `samples` times over, as samples x N examples."""
@@ -314,7 +351,7 @@ class Objective:
                 f"{shape_of(score)} from {self.target!r}."
             )
         if self.model.is_floating(score):
-            return score
+            return widened(score, self.arrays)
         host = self.model.to_numpy(score)
         if host.dtype.kind not in "biu":
             raise TargetError(
@@ -337,7 +374,7 @@ class Objective:
 
     def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
         if self.model.owns(baseline):
-            array = self.model.detached(baseline)  # type: ignore[arg-type]
+            array = widened(self.model.detached(baseline), self.arrays)  # type: ignore[arg-type]
         else:
             host = np.asarray(baseline)
             if host.dtype.kind not in "fiub":

@@ -16,7 +16,7 @@ from backlight.graph.axes.feature_map import FeatureMap, Places
 from backlight.graph.axes.grids import Grid
 from backlight.graph.comparison import changing
 from backlight.graph.dependence.dependence import Dependence
-from backlight.graph.graph import Graph
+from backlight.graph.graph import DType, Graph
 from backlight.model.host_random import drawn
 from backlight.model.model import Model
 from backlight.scores.scores import Score
@@ -104,6 +104,14 @@ class NetStructure:
     def read_out(self) -> tuple[str, ...]:
         """Where what depends on the inputs leaves the framework for Python."""
         return self._told(self.axes.read_out)
+
+    @cached_property
+    def is_coarse(self) -> bool:
+        """Whether the net computes in 16 bits somewhere: in bfloat16 or float16."""
+        results = (
+            self.graph.values[number] for node in self.graph.nodes for number in node.results
+        )
+        return any(one.dtype is DType.FLOAT and one.bits <= 16 for one in results)
 
     @cached_property
     def _needed(self) -> set[int]:

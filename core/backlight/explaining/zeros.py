@@ -22,7 +22,7 @@ from backlight.explaining.connection import (
 from backlight.explaining.objective import Objective
 from backlight.graph.dependence.cuts import Connection, Cut
 from backlight.model.model import Model
-from backlight.values.arrays import Array, precision, shape_of
+from backlight.values.arrays import Array, shape_of
 from backlight.values.tree import Tree, leaves, rebuild
 
 Flags = NDArray[np.bool_]
@@ -213,7 +213,8 @@ def differs(before: NDArray[np.float64], moved: Objective) -> bool:
     """Whether the score of any example is another one there than before, shape (N,)."""
     score = moved.score()
     after = moved.model.to_numpy(score).astype(np.float64)
-    noise = 100 * precision(score) * np.abs(before).max(initial=0.0)
+    # Of dtypes of 16 bits, a hundred steps would be all of the score.
+    noise = min(100 * moved.precision, 1 / 16) * np.abs(before).max(initial=0.0)
     return bool((np.abs(after - before) > noise).any())
 
 

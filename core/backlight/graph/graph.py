@@ -212,6 +212,8 @@ class Graph:
 
 def uniform(array: Numbers) -> float | int | bool | complex | None:
     """The one number that an array is throughout; None for arrays of several, large and empty ones."""
+    if array.dtype.kind == "V" and dtype_of(array.dtype) is DType.FLOAT:  # bfloat16
+        array = array.astype(np.float32)
     if not 0 < array.size <= UNIFORM or array.dtype.kind not in "biufc":
         return None
     first = array.flat[0]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from backlight.graph.axes.atoms import Axes
-from backlight.graph.axes.axes import examples
+from backlight.graph.axes.node_axes import examples
 from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
 from backlight.rules.operations import LINEAR, Kind

@@ -1,9 +1,9 @@
 """A model of a framework's net: the verbs as questions, which a backend answers."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, final
 
 from backlight.errors import BacklightError, InputError, ModelError, SiteError
@@ -58,9 +58,14 @@ class Question:
 
 
 @contextmanager
-def model_errors(out_of_memory: str) -> Iterator[None]:
+def model_errors(out_of_memory: str, advice: Mapping[str, str] | None = None) -> Iterator[None]:
     """Errors of the framework, or of a model's own callbacks and derivatives, as ModelError; those of
-    memory, which say this, as they are."""
+    memory, which say this, as they are.
+
+    Args:
+        out_of_memory: what errors of memory say.
+        advice: what to do, by what errors say.
+    """
     try:
         yield
     except BacklightError:
@@ -68,9 +73,9 @@ def model_errors(out_of_memory: str) -> Iterator[None]:
     except Exception as error:
         if out_of_memory in str(error):
             raise
-        raise ModelError(
-            f"Running or differentiating the model raised {type(error).__name__}: {error}"
-        ) from error
+        said = f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        told = [what for part, what in (advice or {}).items() if part in str(error)]
+        raise ModelError(" ".join([said, *told])) from error
 
 
 class NetModel(Model):
@@ -135,7 +140,9 @@ class NetModel(Model):
     def connection(
         self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
     ) -> Connection:
-        return self._connection(Question(self.prepare(inputs), at), score)
+        found = self._connection(Question(self.prepare(inputs), at), score)
+        named = (replace(cut, name=cut.name or at or "") for cut in found.cuts)
+        return replace(found, cuts=tuple(dict.fromkeys(named)))
 
     def identity(self) -> Hashable:
         return identity_of(self.given)

@@ -10,7 +10,7 @@ from backlight.rules.operations import LINEAR
 from backlight.rules.rules import Rules
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Trial
-from backlight.testing.checks import NUMBERS, SLOPES, close, require, same
+from backlight.testing.checks import close, require, rounding, same, slope_error
 from backlight.testing.nets import Net
 from backlight.testing.rule_laws import Raising
 from backlight.testing.rules import COMPLETE, NATIVE, Native, by_kind
@@ -20,14 +20,14 @@ from backlight.values.tree import leaves
 
 FOLDED_NATIVE = by_kind({kind: Native() for kind in LINEAR}, folds=True)
 SITES = 2
-"""How many sites of a net are looked at."""
+"""How many of a net's layers are looked into."""
 
 
 def outputs(builder: Builder, net: Net) -> None:
     """`predict` gives what the net computes, and `outputs` tells its shape and kind."""
     trial = builder.trial(net)
     expected = reference.outputs(net, net.inputs)
-    close(trial.predict(), expected, NUMBERS["float64"], "The output")
+    close(trial.predict(), expected, rounding(trial.dtype), "The output")
     with trial.precision():
         told = trial.model.outputs(trial.inputs)
     require(
@@ -39,28 +39,27 @@ def outputs(builder: Builder, net: Net) -> None:
 def gradient(builder: Builder, net: Net) -> None:
     """`gradient` is the derivative of each example's score by its own inputs; the score is that of its
     class."""
-    trial = builder.trial(net)
-    agrees(trial, net, "float64")
+    agrees(builder.trial(net), net)
 
 
-def agrees(trial: Trial, net: Net, dtype: str, rules: Rules | None = None) -> None:
+def agrees(trial: Trial, net: Net, rules: Rules | None = None) -> None:
     """The scores and the gradients are the reference's of this net."""
     found = trial.gradient(rules)
     scores = reference.scores(net, net.inputs, CLASSES)
-    close(trial.numbers(found.score), scores, NUMBERS[dtype], "The score")
+    close(trial.numbers(found.score), scores, rounding(trial.dtype), "The score")
     slopes = [trial.brought_back(one) for one in leaves(found.gradient)]
     expected = reference.gradients(net, CLASSES)
     for position, (slope, right) in enumerate(zip(slopes, expected, strict=True)):
-        close(slope, right, SLOPES[dtype], f"The gradient of input {position}")
+        close(slope, right, slope_error(trial.dtype), f"The gradient of input {position}")
 
 
 def dtype(builder: Builder, net: Net) -> None:
-    """float32 stays float32 and float64 stays float64: outputs, scores, gradients, with rules and
-    without, inner values; and numbers agree with the reference in both."""
-    for name in ("float64", "float32"):
+    """float32 stays float32 and float64, where the framework has it, float64: outputs, scores, gradients,
+    with rules and without, inner values; and numbers agree with the reference in each."""
+    for name in builder.dtypes:
         trial = builder.trial(net, name)
         plain, ruled = trial.gradient(), trial.gradient(NATIVE)
-        agrees(trial, net, name)
+        agrees(trial, net)
         with trial.precision():
             site = trial.model.sites(trial.inputs)[0].name
             arrays = {
@@ -94,7 +93,7 @@ def own_rows(builder: Builder, net: Net, batches: Sequence[Sequence[int]]) -> No
         for rows in batches:
             for slope, whole in zip(trial.slopes(rules, rows=rows), together, strict=True):
                 expected = whole[list(rows)]
-                close(slope, expected, NUMBERS["float64"], f"The gradient{what} of rows {rows}")
+                close(slope, expected, rounding(trial.dtype), f"The gradient{what} of rows {rows}")
 
 
 def forward_pass(builder: Builder, net: Net) -> None:
@@ -106,7 +105,7 @@ def forward_pass(builder: Builder, net: Net) -> None:
         score = trial.numbers(trial.model.score(trial.inputs, trial.score()))
     for rules in (None, NATIVE):
         found = trial.numbers(trial.gradient(rules).score)
-        close(found, score, NUMBERS["float64"], "The score beside a gradient")
+        close(found, score, rounding(trial.dtype), "The score beside a gradient")
     same(trial.predict(), before, "The output after explaining")
 
 
@@ -131,7 +130,7 @@ def put_back(builder: Builder, net: Net) -> None:
         )
         same(trial.predict(), output, f"The output after {what}")
         for after, before in zip(trial.slopes(), slopes, strict=True):
-            close(after, before, NUMBERS["float64"], f"The gradient after {what}")
+            close(after, before, rounding(trial.dtype), f"The gradient after {what}")
 
 
 def edited(builder: Builder, net: Net) -> None:
@@ -139,8 +138,8 @@ def edited(builder: Builder, net: Net) -> None:
     trial = Trial(builder, net)
     trial.predict(), trial.slopes(FOLDED_NATIVE)
     now = trial.edit()
-    close(trial.predict(), reference.outputs(now, net.inputs), NUMBERS["float64"], "The output")
-    agrees(trial, now, "float64", FOLDED_NATIVE)
+    close(trial.predict(), reference.outputs(now, net.inputs), rounding(trial.dtype), "The output")
+    agrees(trial, now, FOLDED_NATIVE)
 
 
 def shared_reference(builder: Builder, net: Net) -> None:
@@ -156,42 +155,44 @@ def shared_reference(builder: Builder, net: Net) -> None:
     starts = reference.scores(net, at_start, CLASSES)
     require(found.reference_score is not None, "The score of the reference is not told.")
     told = np.broadcast_to(trial.numbers(found.reference_score), starts.shape)  # type: ignore[arg-type]
-    close(told, starts, NUMBERS["float64"], "The score of the reference")
+    close(told, starts, rounding(trial.dtype), "The score of the reference")
     total = np.zeros(len(scores))
     for slope, x, x0 in zip(leaves(found.gradient), net.inputs, at_start, strict=True):
         total += (trial.brought_back(slope) * (x - x0)).reshape(len(x), -1).sum(1)
-    close(total, scores - starts, NUMBERS["float64"], "The sum of multipliers times differences")
+    close(total, scores - starts, rounding(trial.dtype), "The sum of multipliers times differences")
 
 
 def sites(builder: Builder, net: Net) -> None:
-    """Inner values have names and the shapes that are told; putting one back changes no score, and the
-    gradient at one is the derivative of the score by it."""
+    """Inner values have names and the shapes that are told, and what layers give is among them; putting
+    that back changes no score, and the gradient at it is the derivative of the score by it."""
     trial = builder.trial(net)
     with trial.precision():
         model, score = trial.model, trial.score()
         known = model.sites(trial.inputs)
-        require(bool(known), "No inner value has a name.")
-        step = max(1, -(-len(known) // SITES))
-        for site in known[::step]:
+        found = 0
+        for site in known:
             value = model.activation(trial.inputs, site.name)
             require(
                 shape_of(value) == site.shape,
                 f"The value at {site.name} has the shape {shape_of(value)}; told was {site.shape}.",
             )
+            layer = reference.layer_of(net, trial.brought_back(value), rounding(trial.dtype))
+            if layer is None:
+                continue
             whole = trial.numbers(model.score(trial.inputs, score))
             again = trial.numbers(model.score(trial.inputs, score, at=site.name, value=value))
-            close(again, whole, NUMBERS["float64"], f"The score with {site.name} put back")
+            close(again, whole, rounding(trial.dtype), f"The score with {site.name} put back")
             (slope,) = leaves(model.gradient(trial.inputs, score, at=site.name).gradient)
-            ways = np.random.default_rng(0).normal(size=site.shape)
-            sides = []
-            for sign in (1.0, -1.0):
-                moved = value + model.asarray(sign * reference.STEP * ways, like=value)
-                sides.append(
-                    trial.numbers(model.score(trial.inputs, score, at=site.name, value=moved))
-                )
-            change = (sides[0] - sides[1]) / (2 * reference.STEP)
-            along = (trial.numbers(slope) * ways).reshape(len(ways), -1).sum(1)
-            close(along, change, 1e-6, f"The gradient at {site.name}, along a way")
+            expected = reference.gradient_at(net, CLASSES, layer)
+            seen = trial.brought_back(slope)
+            close(seen, expected, slope_error(trial.dtype), f"The gradient at {site.name}")
+            found += 1
+            if found == SITES:
+                break
+        require(
+            found > 0,
+            f"No name is that of a value that a layer gives: {[site.name for site in known]}.",
+        )
 
 
 def channel_axis(builder: Builder, net: Net) -> None:
@@ -228,7 +229,8 @@ def host_arrays(builder: Builder, net: Net) -> None:
     trial = builder.trial(net)
     with trial.precision():
         model = trial.model
-        for host in (np.linspace(0.0, 1.0, 6).reshape(2, 3), np.arange(4), np.array([True, False])):
+        numbers = np.linspace(0.0, 1.0, 6, dtype=trial.dtype).reshape(2, 3)
+        for host in (numbers, np.arange(4), np.array([True, False])):
             native = model.asarray(host)
             require(model.owns(native) and not model.owns(host), "`owns` does not know its arrays.")
             same(model.to_numpy(native), host, f"An array of {host.dtype} that went in and out")
@@ -236,7 +238,7 @@ def host_arrays(builder: Builder, net: Net) -> None:
             require(
                 floating == (host.dtype.kind == "f"), f"is_floating({host.dtype}) is {floating}."
             )
-        x = np.random.default_rng(0).uniform(0.5, 2.0, size=(2, 3, 4))
+        x = np.random.default_rng(0).uniform(0.5, 2.0, size=(2, 3, 4)).astype(trial.dtype)
         a, index = model.asarray(x), model.asarray(np.array([2, 0]))
         f = model.arrays
         pairs: dict[str, tuple[Array, object]] = {
@@ -262,7 +264,9 @@ def host_arrays(builder: Builder, net: Net) -> None:
             "all": (f.all(a > 0.0, axis=0), np.ones(x.shape[1:], bool)),
         }
         for name, (found, expected) in pairs.items():
-            close(model.to_numpy(found), np.asarray(expected), 1e-12, f"arrays.{name}")
+            close(
+                model.to_numpy(found), np.asarray(expected), rounding(trial.dtype), f"arrays.{name}"
+            )
 
 
 def tied_maxima(builder: Builder, net: Net) -> None:
@@ -280,4 +284,4 @@ def tied_maxima(builder: Builder, net: Net) -> None:
         at = (*place[:2], 2 * place[2] + row, 2 * place[3] + column)
         expected[at] += np.broadcast_to(share, chosen.shape)[place]
     (slope,) = trial.slopes(NATIVE)
-    close(slope, expected.transpose(0, 2, 3, 1), NUMBERS["float64"], "The gradient with rules")
+    close(slope, expected.transpose(0, 2, 3, 1), rounding(trial.dtype), "The gradient with rules")

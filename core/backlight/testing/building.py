@@ -31,10 +31,14 @@ class Builder(ABC):
     Attributes:
         framework: its name, as `Model.framework` and `backlight.wrap` have it.
         channels: where pictures have their channels.
+        dtypes: those in which the framework computes every layer to its last digits, the most precise
+            first: that is what nets are built in, where a law does not say which. What is right is
+            computed in float64, and compared to as many digits as the dtype has.
     """
 
     framework: ClassVar[str]
     channels: ClassVar[Channels]
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
 
     def __init__(self) -> None:
         self._trials: dict[tuple[str, str], Trial] = {}
@@ -45,7 +49,7 @@ class Builder(ABC):
 
         Args:
             net: what it computes, and its weights; lay these out as the framework does.
-            dtype: of weights and inputs, `float32` or `float64`.
+            dtype: of weights and inputs, one of `dtypes`.
         """
 
     @abstractmethod
@@ -66,11 +70,11 @@ class Builder(ABC):
         return wrap(built, self.framework)
 
     @final
-    def trial(self, net: Net, dtype: str = "float64") -> "Trial":
-        """The net, built once; for questions that leave it as it is."""
-        key = (net.name, dtype)
+    def trial(self, net: Net, dtype: str | None = None) -> "Trial":
+        """The net, built once; for questions that leave it as it is. Without a dtype: the first."""
+        key = (net.name, dtype or self.dtypes[0])
         if key not in self._trials:
-            self._trials[key] = Trial(self, net, dtype)
+            self._trials[key] = Trial(self, net, key[1])
         return self._trials[key]
 
 
@@ -79,10 +83,10 @@ class Trial:
     """A golden net of a framework. Arrays go in and come out as the golden nets have them: NumPy,
     channels last."""
 
-    def __init__(self, builder: Builder, net: Net, dtype: str = "float64"):
-        self.builder, self.net, self.dtype = builder, net, dtype
+    def __init__(self, builder: Builder, net: Net, dtype: str | None = None):
+        self.builder, self.net, self.dtype = builder, net, dtype or builder.dtypes[0]
         with self.precision():
-            self.built = builder.build(net, dtype)
+            self.built = builder.build(net, self.dtype)
             self.model = builder.model(self.built)
 
     def precision(self) -> AbstractContextManager[object]:

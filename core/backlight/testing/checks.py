@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 
 from backlight.errors import BacklightWarning, reason
 
-SLOPES = {"float64": 1e-8, "float32": 1e-4}
-"""How far gradients may be from the reference's, relative to the largest: central differences have about
+DIFFERENCES = 1e-8
+"""How far off the reference's gradients may be, relative to the largest: central differences have about
 ten digits."""
-NUMBERS = {"float64": 1e-11, "float32": 1e-5}
-"""How far two ways to the same number may be apart that round differently."""
+ROUNDINGS = 128
+"""Two ways to the same number may be apart by this many roundings."""
+
+
+def rounding(dtype: str) -> float:
+    """How far two ways to the same number may be apart in this dtype, relative to the largest number."""
+    return ROUNDINGS * float(np.finfo(dtype).eps)
+
+
+def slope_error(dtype: str) -> float:
+    """How far gradients in this dtype may be from the reference's, relative to the largest."""
+    return DIFFERENCES + rounding(dtype)
 
 
 @final

@@ -12,7 +12,7 @@ from backlight.errors import CoverageError, InputError, SiteError
 from backlight.explaining.method import Method
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Numbers, Trial
-from backlight.testing.checks import NUMBERS, close, require, same
+from backlight.testing.checks import close, require, rounding, same
 from backlight.testing.nets import Net
 from backlight.values.tree import Tree, leaves
 
@@ -26,8 +26,8 @@ class Promise:
     """What a technique says of its own sums.
 
     Attributes:
-        complete: most that |sum of values - (score - baseline score)| may be, relative to the sum of
-            |values|; None where the technique promises nothing.
+        complete: most that |sum of values - (score - baseline score)| may be beside rounding, relative
+            to the sum of |values|; None where the technique promises nothing.
         conserves: the same on a net without biases only, as of LRP.
     """
 
@@ -77,7 +77,7 @@ def batch_mates(case: Case) -> None:
         apart = case.values(trial, case.explain(trial, rows))
         what = f"The result for the examples {rows}"
         for values, whole in zip(apart, together, strict=True):
-            close(values, whole[list(rows)], NUMBERS["float64"], what)
+            close(values, whole[list(rows)], rounding(trial.dtype), what)
 
 
 def batch_size(case: Case) -> None:
@@ -89,19 +89,21 @@ def batch_size(case: Case) -> None:
         strict=True,
     )
     for one_by_one, together in pairs:
-        close(one_by_one, together, NUMBERS["float64"], "The result with batch_size=1")
+        close(one_by_one, together, rounding(trial.dtype), "The result with batch_size=1")
 
 
 def dtype(case: Case) -> None:
-    """float32 stays float32 and float64 stays float64, and both say the same."""
+    """float32 stays float32 and float64, where the framework has it, float64; and both say the same."""
     kept = {}
-    for name in ("float64", "float32"):
+    for name in case.builder.dtypes:
         trial = case.builder.trial(case.net, name)
         kept[name] = case.values(trial, case.explain(trial))
         seen = {str(one.dtype) for one in kept[name]}
         require(seen == {name}, f"On a net of {name} the values are {seen}.")
-    for single, double in zip(kept["float32"], kept["float64"], strict=True):
-        close(single, double, 1e-3, "The result in float32")
+    first, *others = kept.values()
+    for other in others:
+        for rounded, right in zip(other, first, strict=True):
+            close(rounded, right, 1e-3, f"The result in {rounded.dtype}")
 
 
 def put_back(case: Case) -> None:
@@ -133,7 +135,7 @@ def edited(case: Case) -> None:
         strict=True,
     )
     for found, expected in pairs:
-        close(found, expected, NUMBERS["float64"], "The result for an edited net")
+        close(found, expected, rounding(trial.dtype), "The result for an edited net")
 
 
 def score(case: Case) -> None:
@@ -142,10 +144,11 @@ def score(case: Case) -> None:
     trial = case.builder.trial(case.net)
     found = case.explain(trial)
     scores = reference.scores(case.net, case.net.inputs, CLASSES)
-    close(found.score, scores, NUMBERS["float64"], "The score")
+    close(found.score, scores, rounding(trial.dtype), "The score")
     gap = measured(case, trial, found)
     if found.gap is not None:
-        close(found.gap + np.abs(scores), gap + np.abs(scores), 1e-9, "The gap (plus the score)")
+        told, right = found.gap + np.abs(scores), gap + np.abs(scores)
+        close(told, right, rounding(trial.dtype), "The gap (plus the score)")
     if case.promise.complete is not None:
         kept(case, trial, found, case.promise.complete)
 
@@ -171,6 +174,6 @@ def kept(case: Case, trial: Trial, found: Attribution, most: float) -> None:
     sizes = sum(np.abs(one).reshape(len(one), -1).sum(1) for one in case.values(trial, found))
     off = measured(case, trial, found) / sizes
     require(
-        bool((off <= most).all()),
+        bool((off <= most + rounding(trial.dtype)).all()),
         f"The sums of the values are off by {off} of the values' sizes; promised was {most:g}.",
     )

@@ -4,11 +4,12 @@ It knows no automatic differentiation and no framework, so that nothing it says 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import final
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backlight.testing.nets import (
     EPSILON_BATCH_NORM,
@@ -145,15 +146,69 @@ def scores(net: Net, inputs: Sequence[Values], classes: Sequence[int]) -> Values
 @lru_cache(maxsize=64)
 def gradients(net: Net, classes: tuple[int, ...]) -> list[Values]:
     """d score / d input at the net's own inputs, for each of them, shaped like it."""
-    found = []
-    for position, values in enumerate(net.inputs):
-        slope = np.zeros_like(values)
-        for index in np.ndindex(values.shape[1:]):
-            sides = []
-            for sign in (1.0, -1.0):
-                moved = [one.copy() for one in net.inputs]
-                moved[position][(slice(None), *index)] += sign * STEP
-                sides.append(scores(net, moved, classes))
-            slope[(slice(None), *index)] = (sides[0] - sides[1]) / (2 * STEP)
-        found.append(slope)
+
+    def at(position: int) -> Callable[[Values], Values]:
+        before, after = net.inputs[:position], net.inputs[position + 1 :]
+        return lambda moved: scores(net, (*before, moved, *after), classes)
+
+    return [slopes(at(position), values) for position, values in enumerate(net.inputs)]
+
+
+def slopes(score: Callable[[Values], Values], values: Values) -> Values:
+    """The derivative of each row's score by the numbers of its row."""
+    found = np.zeros_like(values)
+    for index in np.ndindex(values.shape[1:]):
+        place = (slice(None), *index)
+        sides = []
+        for sign in (1.0, -1.0):
+            moved = values.copy()
+            moved[place] += sign * STEP
+            sides.append(score(moved))
+        found[place] = (sides[0] - sides[1]) / (2 * STEP)
     return found
+
+
+class Steps:
+    """NumPy's layers, which note what each gives; those that are changed give another value."""
+
+    def __init__(self, net: Net, changed: Mapping[int, Values] | None = None):
+        self.layers, self.changed, self.given = NumPyLayers(net), changed or {}, list[Values]()
+
+    def __getattr__(self, name: str) -> Callable[..., Values]:
+        layer = getattr(self.layers, name)
+
+        def step(*operands: Values | str) -> Values:
+            found: Values = self.changed.get(len(self.given), layer(*operands))
+            self.given.append(found)
+            return found
+
+        return step
+
+
+@lru_cache(maxsize=64)
+def steps(net: Net) -> list[Values]:
+    """What each layer gives at the net's own inputs, in order."""
+    layers = Steps(net)
+    net.run(layers, *net.inputs)
+    return layers.given
+
+
+def layer_of(net: Net, values: NDArray[np.floating[Any]], tolerance: float) -> int | None:
+    """Which layer gives these values at the net's own inputs, up to a tolerance relative to the largest;
+    None where none does."""
+    for place, one in enumerate(steps(net)):
+        same = one.shape == values.shape
+        if same and np.abs(values - one).max() <= tolerance * np.abs(one).max():
+            return place
+    return None
+
+
+@lru_cache(maxsize=64)
+def gradient_at(net: Net, classes: tuple[int, ...], layer: int) -> Values:
+    """d score / d what a layer gives, at the net's own inputs."""
+
+    def score(moved: Values) -> Values:
+        outputs: Values = net.run(Steps(net, {layer: moved}), *net.inputs)
+        return outputs[np.arange(len(classes)), list(classes)]
+
+    return slopes(score, steps(net)[layer])

@@ -11,7 +11,7 @@ from backlight.rules.operations import LINEAR, Kind, Operation
 from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder
-from backlight.testing.checks import NUMBERS, SLOPES, close, require
+from backlight.testing.checks import close, require, rounding, slope_error
 from backlight.testing.nets import EPSILON_BATCH_NORM, RULED, Net
 from backlight.testing.rules import NATIVE, by_kind
 from backlight.values.arrays import Array, shape_of
@@ -113,7 +113,7 @@ def native_rules(builder: Builder, net: Net) -> None:
     trial = builder.trial(net)
     expected = reference.gradients(net, CLASSES)
     for slope, right in zip(trial.slopes(NATIVE), expected, strict=True):
-        close(slope, right, SLOPES["float64"], "The gradient with rules")
+        close(slope, right, slope_error(trial.dtype), "The gradient with rules")
 
 
 def rules_act(builder: Builder, net: Net) -> None:
@@ -124,7 +124,9 @@ def rules_act(builder: Builder, net: Net) -> None:
     expected = trial.slopes(NATIVE)
     found = trial.slopes(by_kind({kind: Doubled() for kind in RULED}))
     for slope, right in zip(found, expected, strict=True):
-        close(slope, 2.0**net.depth * right, NUMBERS["float64"], "The gradient with doubling rules")
+        close(
+            slope, 2.0**net.depth * right, rounding(trial.dtype), "The gradient with doubling rules"
+        )
 
 
 def first_last(builder: Builder, net: Net) -> None:
@@ -146,7 +148,7 @@ def rules_at_ends(builder: Builder, net: Net) -> None:
     expected = reference.gradients(net, CLASSES)
     for end in (AtEnd(last=False), AtEnd(last=True)):
         for slope, right in zip(trial.slopes(end), expected, strict=True):
-            close(slope, 2.0 * right, SLOPES["float64"], f"The gradient with {end}")
+            close(slope, 2.0 * right, slope_error(trial.dtype), f"The gradient with {end}")
 
 
 def folding(builder: Builder, net: Net) -> None:
@@ -168,7 +170,7 @@ def folding(builder: Builder, net: Net) -> None:
     )
     (expected,) = reference.gradients(together, CLASSES)
     (slope,) = trial.slopes(by_kind({Kind.CONVOLUTION: BiasOnly()}, folds=True))
-    close(slope, expected, SLOPES["float64"], "What a rule makes of weight and bias")
+    close(slope, expected, slope_error(trial.dtype), "What a rule makes of weight and bias")
 
 
 def weight_channels(builder: Builder, net: Net) -> None:
@@ -179,4 +181,4 @@ def weight_channels(builder: Builder, net: Net) -> None:
     scaled = net.with_weights({"head.kernel": head * inner[:, None] * outer})
     (expected,) = reference.gradients(scaled, CLASSES)
     (slope,) = trial.slopes(by_kind({kind: ByChannel() for kind in LINEAR}, folds=True))
-    close(slope, expected, SLOPES["float64"], "The gradient with weights scaled by channel")
+    close(slope, expected, slope_error(trial.dtype), "The gradient with weights scaled by channel")

@@ -85,6 +85,9 @@ class Arrays(Protocol):
     def zeros_like(self, x: Array, /) -> Array: ...
     def isfinite(self, x: Array, /) -> Array: ...
     def all(self, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def astype(self, x: Array, dtype: object, /) -> Array: ...
+    @property
+    def float32(self) -> object: ...
 
 
 Channels: TypeAlias = Literal["first", "last"]
@@ -95,11 +98,20 @@ def shape_of(x: Array | AnyArray) -> tuple[int, ...]:
     return tuple(int(length) for length in x.shape)  # type: ignore[union-attr]
 
 
+SINGLE = 2.0**-23
+"""The distance from 1 to the next larger number of float32."""
+
+
 def precision(x: Array) -> float:
     """The distance from 1 to the next larger number of the array's floating-point dtype."""
     name = str(x.dtype)
     digits = {"float64": 2.0**-52, "bfloat16": 2.0**-7, "float16": 2.0**-10}
-    return next((step for dtype, step in digits.items() if dtype in name), 2.0**-23)
+    return next((step for dtype, step in digits.items() if dtype in name), SINGLE)
+
+
+def widened(x: Array, arrays: Arrays) -> Array:
+    """The array as float32 where its floating-point numbers have fewer digits (float16, bfloat16)."""
+    return arrays.astype(x, arrays.float32) if precision(x) > SINGLE else x
 
 
 def smallest(x: Array) -> float:

@@ -13,7 +13,7 @@ from backlight import Gradient, Method, Objective, Result
 from backlight.errors import is_one_of, require
 from backlight.rules.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, places
-from backlight.values.arrays import Array, precision, shape_of
+from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift.reveal_cancel import RevealCancel
@@ -174,7 +174,7 @@ class DeepLIFT(Method):
             values,
             found.score[: objective.count],
             start / len(references),
-            advice=rules.advice(found.operations, precision(found.score)),
+            advice=rules.advice(found.operations, objective.precision),
             warnings=rules.notes(found.operations),
         )
 

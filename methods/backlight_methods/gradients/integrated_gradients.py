@@ -12,7 +12,7 @@ import numpy as np
 
 from backlight import Method, Objective, Result
 from backlight.errors import is_one_of, is_real, is_whole, require
-from backlight.values.arrays import Array, shape_of
+from backlight.values.arrays import SINGLE, Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
 from backlight_methods.gradients.quadrature import (
@@ -32,6 +32,11 @@ BEYOND = 10.0
 JUMPS = (
     "More steps would not help, as the gap is much larger than the integral's error: the score jumps on "
     "the way, or part of it lets no gradient pass. Compare with another baseline, or with occlusion."
+)
+
+COARSE = (
+    "The net computes in 16 bits, whose rounding no number of steps takes away: raise tolerance, or "
+    "explain a copy of the net in float32."
 )
 
 
@@ -139,7 +144,12 @@ class IntegratedGradients(Method):
                     f"{self.maximum_steps} steps did not bring relative_gap and error of "
                     f"{named(objective, pending)} to {self.tolerance:g}: the relative gap is up to "
                     f"{gap[pending].max():.2g}, the estimated error of the values up to "
-                    f"{error[pending].max():.2g}. Raise maximum_steps or tolerance."
+                    f"{error[pending].max():.2g}. "
+                    + (
+                        COARSE
+                        if objective.precision > SINGLE
+                        else "Raise maximum_steps or tolerance."
+                    )
                 )
                 break
             part, chosen = objective.take(pending), chooser(objective, pending)

@@ -26,7 +26,8 @@ METHODS: dict[str, Method] = {
     "probability": Gradient(),
 }
 SAID = re.compile(r"chang|edit", re.IGNORECASE)
-TOLERANCE = 1e-12
+TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
+"""By the dtype of the values, relative to the largest."""
 
 
 @dataclass
@@ -77,7 +78,7 @@ def apart(one: Any, other: Any) -> str:
         if a.shape != b.shape:
             return f"{what} of shape {a.shape}, expected {b.shape}"
         difference = np.abs(a - b).max() / max(np.abs(b).max(), 1e-30)
-        if not difference <= TOLERANCE:
+        if not difference <= TOLERANCES[str(other[1].dtype)]:
             said.append(f"{what} {difference:.2g} apart")
     return ", ".join(said)
 
@@ -111,7 +112,8 @@ def wrongs(
                     wrong.append(f"{name} of {len(x)}: {difference}")
         if fresh.slope is not None and "saliency" in names:
             slope = np.abs(np.asarray(fresh.slope(fresh.x)))
-            if not np.abs(slope - expected[-1]["saliency"][1]).max() <= TOLERANCE * slope.max():
+            seen = expected[-1]["saliency"][1]
+            if not np.abs(slope - seen).max() <= TOLERANCES[str(seen.dtype)] * slope.max():
                 wrong.append("the net built anew does not have its framework's own gradient")
     # The judge of this test: an edit that matters is seen where the net is built anew.
     failed = [f"{name}: {one}" for name, one in expected[-1].items() if isinstance(one, str)]

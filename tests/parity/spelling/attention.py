@@ -80,6 +80,7 @@ ATTENTION: dict[str, Family] = {
         left_out=EPSILON_IN_DENSE,
         torch={"library": library},
         jax={"library": library},
+        mlx={"library": library},
     ),
     # Epsilon counts in units of the scores: before they are scaled, these are others.
     "attention with scaled scores": Family(

@@ -22,7 +22,7 @@ class Family:
         kinds: of what it consists of, in any order, without scales and shifts unless it is one.
         reference: the same on a tape.
         spellings: by name; the frameworks' own calls among them.
-        torch, tensorflow, jax: those that only one framework can say.
+        torch, tensorflow, jax, mlx: those that only one framework can say.
         folded: a gain and a bias that are part of the linear operation before it under LRP.
         left_out: techniques that see how it is spelled.
     """
@@ -35,6 +35,7 @@ class Family:
     torch: Mapping[str, Spelling] = field(default_factory=dict)
     tensorflow: Mapping[str, Spelling] = field(default_factory=dict)
     jax: Mapping[str, Spelling] = field(default_factory=dict)
+    mlx: Mapping[str, Spelling] = field(default_factory=dict)
 
     @property
     def alone(self) -> bool:

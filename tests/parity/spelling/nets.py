@@ -1,7 +1,7 @@
 """Small nets with a spelling in the middle, and what techniques say about them."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -111,13 +111,15 @@ class Found:
     values: dict[str, Values]
 
 
-def measured(framework: str, spellings: Mapping[Name, Spelling]) -> dict[Name, Found]:
+def measured(
+    framework: str, spellings: Mapping[Name, Spelling], techniques: Iterable[str] = TECHNIQUES
+) -> dict[Name, Found]:
     """Of each spelling, by its name."""
     with precision("float64"):
         model = net(framework, list(spellings.values()))
         kinds = middles(model)
         assert len(kinds) == len(spellings)
-        found = {name: values(name, model, len(spellings)) for name in TECHNIQUES}
+        found = {name: values(name, model, len(spellings)) for name in techniques}
     return {
         name: Found(kinds[place], {key: one[place] for key, one in found.items()})
         for place, name in enumerate(spellings)

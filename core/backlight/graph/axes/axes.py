@@ -4,17 +4,17 @@ No layout of an input is assumed: each axis but the first, which is the examples
 What is not known is lost, never copied.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
-from backlight.graph.axes.alignment import apart, crossed, together
-from backlight.graph.axes.atoms import Atom, Axes, Axis, Role, has, length_of, lost, other
+from backlight.graph.axes.atoms import Atom, Axes, Role, has, length_of, lost, other
+from backlight.graph.axes.axis_rules import rule_for
+from backlight.graph.axes.node_axes import NodeAxes, examples
 from backlight.graph.graph import FEW, Graph, Node, Numbers
-from backlight.graph.primitives import Family, evaluated, family
+from backlight.graph.primitives import evaluated
 
 
 @final
@@ -80,8 +80,6 @@ class GraphAxes:
 
     def follow(self) -> None:
         """Finds the axes of what nodes give, in order."""
-        from backlight.graph.axes.axis_rules import RULES
-
         touched = set(self.graph.sources)
         nodes = self.graph.nodes
         for position, node in enumerate(nodes):
@@ -91,17 +89,14 @@ class GraphAxes:
                 self._fold(node)
                 continue
             operands = [self[value] for value in node.operands]
-            application = NodeAxes(self, node, operands)
-            rule = RULES.get(node.primitive, unknown)
-            if node.primitive not in RULES and family(node) in (Family.POINTWISE, Family.TEST):
-                rule = pointwise
-            found = rule(application)
+            given = NodeAxes(self, node, operands)
+            found = self._called(given) if node.primitive == "call" else rule_for(node)(given)
             if not touched.isdisjoint(node.operands):
-                self._follow_rows(application)
+                self._follow_rows(given)
                 touched.update(node.hanging_on(touched))
-                if application.mixes:
+                if given.mixes:
                     self.mixing.append(position)
-                elif application.unknown:
+                elif given.unknown:
                     self.doubtful.append(position)
                 if node.primitive == "read_out":
                     self.read_out.append(position)
@@ -116,7 +111,19 @@ class GraphAxes:
         if read and read != set(range(self.count)):  # what Python does by them, it does to all rows
             self.mixing += self.read_out
 
-    def _follow_rows(self, given: "NodeAxes") -> None:
+    def _called(self, given: NodeAxes) -> list[Axes]:
+        """The axes of what a function gives, from those of what it is given."""
+        body: Any = given.attributes["body"]
+        inside = GraphAxes(body, self.count)
+        inside.axes.update(zip(body.sources, given.operands, strict=True))
+        inside.follow()
+        given.mixes |= bool(inside.mixing)
+        given.unknown |= bool(inside.doubtful)
+        if inside.random:
+            self.random.append(self.graph.nodes.index(given.node))
+        return [inside[value] for value in body.targets]
+
+    def _follow_rows(self, given: NodeAxes) -> None:
         """Notes of which row alone the results are made, and which rows they have so far."""
         results, operands = given.node.results, given.node.operands
         if given.put is not None:
@@ -176,117 +183,3 @@ class GraphAxes:
         if value in self.axes:
             return tuple(map(length_of, self.axes[value]))
         return tuple(self.count if length < 0 else length for length in self.graph.shape(value))
-
-
-@final
-@dataclass(eq=False)
-class NodeAxes:
-    """A node, and the axes of what it reads.
-
-    Attributes:
-        within: the graph's axes so far.
-        node: what is done.
-        operands: the axes of what it reads.
-        mixes: whether a rule found that rows look at each other here.
-        unknown: whether nothing is known of what happens to rows here.
-        picked: by the number of a result, the one row that it is taken from.
-        whole: whether rows that were apart are put back into their places.
-        put: the one row that is put into its place in the first operand.
-    """
-
-    within: GraphAxes
-    node: Node
-    operands: list[Axes]
-    mixes: bool = False
-    unknown: bool = False
-    picked: dict[int, int] = field(default_factory=dict)
-    whole: bool = False
-    put: int | None = None
-
-    @property
-    def first(self) -> Axes:
-        return self.operands[0]
-
-    @property
-    def attributes(self) -> Mapping[str, object]:
-        return self.node.attributes
-
-    @property
-    def rows(self) -> list[int | None]:
-        """Of each operand, the one row that it is made of; None of what is made of all, or of none."""
-        return [self.within.rows.get(value) for value in self.node.operands]
-
-    @property
-    def count(self) -> int:
-        """How many examples there are."""
-        return self.within.count
-
-    def lengths(self, result: int = 0) -> tuple[int, ...]:
-        """The shape of a result."""
-        return self.within.lengths(self.node.results[result])
-
-    def is_constant(self, value: int) -> bool:
-        """Whether it depends on no input, and is not one number throughout."""
-        return value not in self.within.axes and self.within.graph.values[value].number is None
-
-    def known(self, operand: int) -> Numbers | None:
-        """The few whole numbers that an operand consists of."""
-        return self.within.known(self.node.operands[operand])
-
-    def along(self, axes: Sequence[int], operand: int = 0) -> None:
-        """Says that numbers at different places of these axes look at each other."""
-        given = self.operands[operand]
-        self.mixes |= any(has(given[axis], Role.EXAMPLES) for axis in axes)
-
-    def pick(self, axis: int, start: int, length: int, result: int = 0) -> None:
-        """Says that a result has some places of an axis and no others."""
-        if length == 1 and self.first[axis] == examples(self.count):
-            self.picked[result] = start
-        elif length != length_of(self.first[axis]):
-            self.along((axis,))
-
-    def gathered(self) -> Axis | None:
-        """The examples, if the operands are a row each, in order, and are put one beside the other."""
-        self.whole = self.rows == list(range(self.count))
-        self.unknown |= self.whole  # each may have come another way
-        return examples(self.count) if self.whole else None
-
-
-Rule = Callable[[NodeAxes], Sequence[Axes]]
-"""The axes of each result of an application."""
-
-
-def examples(count: int) -> tuple[Atom, ...]:
-    return (Atom(Role.EXAMPLES, count),)
-
-
-def pointwise(given: NodeAxes) -> Sequence[Axes]:
-    """Numbers at the same places are put together."""
-    found, origins = together(given.operands)
-    given.mixes |= crossed(found, origins)
-    given.unknown = any(
-        has(here, Role.EXAMPLES) and length_of(axis) > 1
-        for value, axes in zip(given.node.operands, given.operands, strict=True)
-        if given.is_constant(value)
-        for here, axis in zip(found[len(found) - len(axes) :], axes, strict=True)
-    )
-    return [apart(found, origins)] * len(given.node.results)
-
-
-def unknown(given: NodeAxes) -> Sequence[Axes]:
-    """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
-    moves numbers elsewhere each may come from any row."""
-    found = []
-    given.unknown = any(has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes)
-    for number in range(len(given.node.results)):
-        lengths = given.lengths(number)
-        axes = [*map(lost, lengths)]
-        rows = any(axes_ and axes_[0] == examples(given.within.count) for axes_ in given.operands)
-        if rows and lengths and lengths[0] == given.within.count:
-            axes[0] = examples(given.within.count)
-        found.append(tuple(axes))
-    if given.node.primitive == "gather" and found[0]:  # lists have no axes
-        given.mixes |= any(has(axis, Role.EXAMPLES) for axis in given.first) and not any(
-            has(axis, Role.EXAMPLES) for axis in found[0]
-        )
-    return found

@@ -19,7 +19,7 @@ from backlight.graph.axes.atoms import (
     other,
     regrouped,
 )
-from backlight.graph.axes.axes import GraphAxes, NodeAxes, Rule, examples, unknown
+from backlight.graph.axes.node_axes import NodeAxes, Rule, examples, pointwise, unknown
 from backlight.graph.axes.placing import (
     cut,
     padded,
@@ -30,6 +30,8 @@ from backlight.graph.axes.placing import (
     widened,
     windowed,
 )
+from backlight.graph.graph import Node
+from backlight.graph.primitives import Family, family
 
 
 def same(given: NodeAxes) -> Sequence[Axes]:
@@ -403,19 +405,6 @@ def attended(given: NodeAxes) -> Sequence[Axes]:
     return [put(query, len(query) - 1, value[-1])]
 
 
-def called(given: NodeAxes) -> Sequence[Axes]:
-    body: Any = given.attributes["body"]
-    inside = GraphAxes(body, given.within.count)
-    for number, axes in zip(body.sources, given.operands, strict=True):
-        inside.axes[number] = axes
-    inside.follow()
-    given.mixes |= bool(inside.mixing)
-    given.unknown |= bool(inside.doubtful)
-    if inside.random:
-        given.within.random.append(given.within.graph.nodes.index(given.node))
-    return [inside[value] for value in body.targets]
-
-
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("identity", "stop_gradient", "convert", "batch_norm"), same),
     **dict.fromkeys(("sum", "mean", "max", "min", "prod", "any", "all", "var", "std"), reduced),
@@ -445,6 +434,12 @@ RULES: Mapping[str, Rule] = {
     "conv": convolved,
     "windows": windows,
     "attention": attended,
-    "call": called,
 }
 """Pointwise functions and tests have one of their own; of what is in neither, nothing is known."""
+
+
+def rule_for(node: Node) -> Rule:
+    """What gives the axes of a node's results."""
+    if node.primitive in RULES:
+        return RULES[node.primitive]
+    return pointwise if family(node) in (Family.POINTWISE, Family.TEST) else unknown

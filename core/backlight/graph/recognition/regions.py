@@ -8,7 +8,7 @@ import numpy as np
 
 from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.evaluation import Region, is_runnable
-from backlight.graph.graph import Node, Numbers
+from backlight.graph.graph import DType, Node, Numbers
 from backlight.graph.primitives import Family, family
 from backlight.graph.recognition import functions
 from backlight.graph.recognition.functions import PROBES
@@ -76,7 +76,7 @@ def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> I
     What comes out is as wide as what goes in: rules compute with both.
     """
     node = flow.nodes[position]
-    if len(node.results) != 1 or not is_end(node):
+    if len(node.results) != 1 or not (is_end(node) or is_rounding(flow, node)):
         return
     sink = node.result
     entry = flow.dominators.get(sink)
@@ -101,6 +101,13 @@ def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> I
 
 def is_end(node: Node) -> bool:
     return family(node) in ENDS and (family(node) is not Family.OPAQUE or node.primitive == "call")
+
+
+def is_rounding(flow: Dependence, node: Node) -> bool:
+    """Whether numbers go back from float32 to 16 bits, after a function that was computed in more."""
+    if node.primitive != "convert" or node.attributes["to"] is not DType.FLOAT:
+        return False
+    return flow.values[node.result].bits < flow.values[node.operands[0]].bits
 
 
 def is_highest(flow: Dependence, value: int, entry: int) -> bool:

@@ -19,29 +19,31 @@ class Memory:
     """Memory that arrays which count are in.
 
     Attributes:
-        held: keeps its address from being used again.
+        held: keeps its address from being used again, though not the memory itself.
         whole: the value that was put there when it was made, and how it lies there.
         writes: values that were written into it since, and where.
     """
 
     held: StorageWeakRef | None
-    whole: tuple[int, Geometry] | None = None
+    whole: tuple[int, Geometry] | None
     writes: list[tuple[int, Geometry]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, array: torch.Tensor, whole: tuple[int, Geometry] | None) -> "Memory":
+        strided = array.layout is torch.strided
+        held = StorageWeakRef(array.untyped_storage()) if strided else None  # type: ignore[no-untyped-call]
+        return cls(held, whole)
 
 
 @final
 @dataclass(eq=False, slots=True)
 class Known:
-    """An array that counts: which value it is, as long as nothing more is written there."""
+    """An array that counts: which value it is, where only the first `seen` writes count."""
 
     array: "weakref.ref[torch.Tensor]"
     value: int
     memory: Memory
     seen: int
-
-    @property
-    def missed(self) -> list[tuple[int, Geometry]]:
-        return self.memory.writes[self.seen :]
 
 
 def address(array: torch.Tensor) -> int:
@@ -53,13 +55,6 @@ def address(array: torch.Tensor) -> int:
 def version(array: torch.Tensor) -> int:
     """How often an array was written into. Those made in inference mode do not count it."""
     return 0 if array.is_inference() else array._version
-
-
-def holding(array: torch.Tensor) -> StorageWeakRef | None:
-    """Keeps the address of an array's memory from being used again, though not the memory."""
-    if array.layout is not torch.strided:
-        return None
-    return StorageWeakRef(array.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 def geometry(array: torch.Tensor) -> Geometry:

@@ -1,4 +1,4 @@
-"""Models from files."""
+"""Models from files of PyTorch's."""
 
 import pickle
 import zipfile
@@ -9,8 +9,8 @@ from typing import cast
 import torch
 
 from backlight.errors import ModelError
-from backlight.files.model_files import load_checked
-from backlight_torch.safety import UNPICKLED, danger_in_exported, danger_in_script
+from backlight_model_files.checked import load_checked
+from backlight_model_files.torch_danger import UNPICKLED, danger_in_exported, danger_in_script
 
 ADVICE = (
     "Write a function that builds the model and loads these weights, and pass it as file.py:name."

@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import fx
 
 from backlight.model.naming import Uses
 from backlight.values.inputs import Inputs
-from backlight_torch.nets import ModuleNet
-from backlight_torch.sites import Place, Visitor
+from backlight_torch.nets.styles import ModuleNet
+from backlight_torch.sites import Visitor
+
+T = TypeVar("T")
 
 
 @final
@@ -40,17 +41,17 @@ class ExportedNet(ModuleNet):
 
     def call(self, inputs: Inputs) -> object:
         positional, keyword = inputs.arguments()
-        alone = _followed.get() == NOBODY
+        alone = _visitor.get() is None and _arrived.get() is None
         module = self.module if alone else self._with_visits[0]
         return module(*positional, **keyword)
 
     def visited(self, visitor: Visitor) -> AbstractContextManager[None]:
-        return followed(visitor=visitor)
+        return followed(_visitor, visitor)
 
     @contextmanager
     def named(self) -> Iterator[Callable[[], str]]:
         running = [""]
-        with followed(arrived=lambda path: running.__setitem__(0, path)):
+        with followed(_arrived, lambda path: running.__setitem__(0, path)):
             yield lambda: running[0]
 
     def wants(self) -> str:
@@ -77,7 +78,6 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, set[str]]:
     graph.set_codegen(module.graph._codegen)
     found = [(node, key, path, kind) for node in graph.nodes for key, path, kind in ends(node)]
     several = Counter((path, key) for _, key, path, _ in found)
-    inner = {path.rpartition(".")[0] for _, _, path, _ in found}
     numbers: Counter[tuple[str, str]] = Counter()
     names, uses = set(), Uses()
     latest: dict[fx.Node, fx.Node] = {}
@@ -85,12 +85,12 @@ def with_visits(module: fx.GraphModule) -> tuple[fx.GraphModule, set[str]]:
         name = path if several[path, key] == 1 else f"{path}[{numbers[path, key]}]"
         numbers[path, key] += 1
         names.add(name)
-        place = uses(name), kind.rsplit(".", 1)[-1], path not in inner
         # The result of an inner module may be that of the outer one: visited once for each.
         current = latest.get(node, node)
         outside = [user for user in current.users if key not in calls(user)]
         with graph.inserting_after(current):
-            latest[node] = graph.call_function(visit, (current, name, *place))
+            given = current, name, uses(name), kind.rsplit(".", 1)[-1]
+            latest[node] = graph.call_function(visit, given)
         latest[node].meta["nn_module_stack"] = {}
         for user in outside:
             user.replace_input_with(current, latest[node])
@@ -115,38 +115,30 @@ def calls(node: fx.Node) -> dict[str, tuple[str, Any]]:
     return node.meta.get("nn_module_stack") or {}
 
 
-@final
-@dataclass(frozen=True)
-class Followed:
-    """Who follows the program that this thread runs: a visitor of its values, and who is told the paths
-    of the modules that it arrives in."""
-
-    visitor: Visitor | None = None
-    arrived: Callable[[str], None] | None = None
-
-
-NOBODY = Followed()
-_followed = ContextVar("followed", default=NOBODY)
+_visitor: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
+_arrived: ContextVar[Callable[[str], None] | None] = ContextVar("arrived", default=None)
+"""Of each thread: who sees the values of the program that it runs, and who is told the paths of the
+modules that it arrives in."""
 
 
 @contextmanager
-def followed(**by: Any) -> Iterator[None]:
-    before = _followed.set(replace(_followed.get(), **by))
+def followed(by: ContextVar[T], one: T) -> Iterator[None]:
+    before = by.set(one)
     try:
         yield
     finally:
-        _followed.reset(before)
+        by.reset(before)
 
 
-def visit(value: object, name: str, *place: Any) -> object:
-    visitor = _followed.get().visitor
-    if visitor is None or (visitor.places is not None and name not in visitor.places):
+def visit(value: object, place: str, name: str, kind: str) -> object:
+    visitor = _visitor.get()
+    if visitor is None or (visitor.places is not None and place not in visitor.places):
         return value
-    return visitor(Place(*place), value)
+    return visitor(name, kind, value)
 
 
 def arrive(path: str) -> None:
     """The operation that follows belongs to the module of this path."""
-    arrived = _followed.get().arrived
+    arrived = _arrived.get()
     if arrived is not None:
         arrived(path)

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from backlight.errors import ModelError
-from backlight_tensorflow.plugin import backlight_load_model as load
+from backlight_model_files.plugin import backlight_load_model as load
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -15,9 +15,9 @@ from backlight.memory.keras_layers import is_keras
 from backlight.model.naming import named_by_keras
 from backlight.values.arrays import Channels
 from backlight.values.inputs import Inputs, unwrapped
-from backlight_torch.calls import Calls, is_call, named, visited
 from backlight_torch.engine.running import unlisted_lowered
-from backlight_torch.functions import modules_of
+from backlight_torch.nets.calls import Calls, is_call, named, visited
+from backlight_torch.nets.functions import modules_of
 from backlight_torch.sites import Visitor
 
 
@@ -59,11 +59,10 @@ class Net(ABC):
 
     @contextmanager
     def seen(self, visitor: Visitor) -> Iterator[None]:
-        """Show a visitor what modules give, and functions if it wants that."""
+        """Show a visitor what modules and functions give."""
         places = visitor.places
-        functions = visitor.functions if places is None else any(map(is_call, places))
         with ExitStack() as stack:
-            if functions:
+            if places is None or any(map(is_call, places)):
                 within = stack.enter_context(self.named())
                 stack.enter_context(Calls(visitor, within))
             stack.enter_context(self.visited(visitor))
@@ -203,7 +202,7 @@ def net_of(net: object) -> Net:
     while isinstance(net, nn.Module) and "_orig_mod" in net._modules:
         net = net._modules["_orig_mod"]  # torch.compile's wrapper
     if isinstance(net, torch.fx.GraphModule):
-        from backlight_torch.exported import ExportedNet, is_exported
+        from backlight_torch.nets.exported import ExportedNet, is_exported
 
         if is_exported(net):
             return ExportedNet(net)

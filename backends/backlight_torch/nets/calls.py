@@ -3,7 +3,6 @@ they run, and what they give replaced."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock, get_ident
 from typing import Any, TypeAlias, final
 
@@ -12,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from backlight.model.naming import Uses
-from backlight_torch.sites import Place, Visitor, results
+from backlight_torch.sites import Visitor, results
 
 registering = Lock()
 Hook: TypeAlias = Callable[..., Any]
@@ -74,16 +73,11 @@ def visited(modules: Mapping[str, nn.Module], visitor: Visitor) -> Iterator[None
     uses, wanted = Uses(), visitor.places
 
     def leave(name: str, module: nn.Module, value: object) -> object:
-        return visitor(Place(uses(name), type(module).__name__, is_leaf(module)), value)
+        return visitor(uses(name), type(module).__name__, value)
 
     seen = {name: one for name, one in modules.items() if wanted is None or name in wanted}
     with hooked(seen, leave):
         yield
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether it holds no other modules. Keras keeps a layer's weights in one, its layers apart."""
-    return module._modules.keys() <= {"_torch_params"} and not getattr(module, "_layers", ())
 
 
 BETWEEN = "/"
@@ -91,14 +85,6 @@ BETWEEN = "/"
 
 LEAVING = frozenset({"numpy", "array", "tolist", "dlpack"})
 """What takes numbers out of PyTorch without an operation."""
-
-
-@final
-@dataclass(frozen=True)
-class Left:
-    """What a visitor is shown of a tensor whose numbers are taken out."""
-
-    array: torch.Tensor
 
 
 @final
@@ -121,13 +107,13 @@ class Calls(TorchFunctionMode):
         value = func(*args, **(kwargs or {}))
         word = getattr(func, "__name__", "").strip("_")
         if word in LEAVING:
-            self._visitor(Place(word, word, True), Left(args[0]))
+            self._visitor.read_out(word, args[0])
         if not word or word == "get" or not any(map(torch.is_tensor, results(value).values())):
             return value  # properties such as x.shape are functions here
         name = f"{self._within()}{BETWEEN}{word}"
         if self._visitor.places is not None and name not in self._visitor.places:
             return value
-        return self._visitor(Place(self._uses(name), word, True), value)
+        return self._visitor(self._uses(name), word, value)
 
 
 def is_call(place: str) -> bool:

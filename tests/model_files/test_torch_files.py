@@ -16,7 +16,7 @@ from torch import nn
 import backlight
 from backlight.errors import ModelError
 from backlight_methods import Gradient
-from backlight_torch.loading import load
+from backlight_model_files.torch_files import load
 
 
 class Touch:
@@ -238,7 +238,7 @@ class Mapping(nn.Module):
         return x + torch.from_file("made", True, 1)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("kind", ["save", "from_file"])
 def test_scripts_that_write_files(kind: str, tmp_path: Path) -> None:
     made = tmp_path / "made"
@@ -250,10 +250,10 @@ def test_scripts_that_write_files(kind: str, tmp_path: Path) -> None:
     assert not made.exists()
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_an_ordinary_script_loads(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    net = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).eval()
     torch.jit.script(net).save(str(tmp_path / "script.pt"))
     x = np.ones((2, 4), "float32")
     found = [Gradient()(one, x, 1).values for one in (load(tmp_path / "script.pt"), net)]

@@ -2,9 +2,11 @@
 
 import functools
 from collections.abc import Iterator
-from types import CodeType, FunctionType
+from types import FunctionType
 
 from torch import nn
+
+from backlight.memory.code_names import names_in
 
 
 def modules_of(function: object) -> dict[str, nn.Module]:
@@ -51,13 +53,6 @@ def variables(function: FunctionType) -> Iterator[tuple[str, object]]:
             continue
     yield from (function.__kwdefaults__ or {}).items()
     yield from ((f"default{n}", value) for n, value in enumerate(function.__defaults__ or ()))
-    for name in global_names(function.__code__):
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
-
-
-def global_names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from global_names(constant)
+    looked_up = names_in(function.__code__).globals
+    for name in sorted(looked_up & function.__globals__.keys()):
+        yield name, function.__globals__[name]

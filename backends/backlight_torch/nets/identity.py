@@ -30,7 +30,7 @@ def module(reading: Reading, found: nn.Module) -> None:
 
 def is_own(hook: object) -> bool:
     """Whether a hook is one of those by which a call follows the net, and lets go of it at its end."""
-    return getattr(hook, "__module__", "").partition(".")[0] == __package__
+    return getattr(hook, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
 
 
 def parameter(reading: Reading, found: nn.Parameter) -> None:

@@ -1,0 +1,99 @@
+"""The programs of a path: its score, and gradients of that, TensorFlow's own or under rules.
+
+What they are called with stands for the arguments of the trace, then the operands of the score, then, if
+one is given, the value at the site, then what is in the value's place in the pass over a reference.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias, cast
+
+import tensorflow as tf
+
+from backlight.engine.explained import Explained, parts_of
+from backlight.engine.passes import ruled
+from backlight.engine.reference import reference_for
+from backlight.engine.runner import Values
+from backlight.rules.rules import Rules
+from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.paths import Path
+from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.engine.gradients import gradients_of
+from backlight_tensorflow.engine.runner import TensorFlowRunner
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.sites import fitting
+
+Evaluated: TypeAlias = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]
+"""The scores, the gradients, what they were taken at, and the scores at the reference."""
+
+
+def given_to(path: Path, replaced: bool, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
+    """What a copy on these tensors begins with."""
+    given = [*path.traced.arguments, *path.operands, *(path.places if replaced else ())]
+    known = {**path.traced.captured, **path.captured}
+    return {**known, **dict(zip(given, tensors, strict=False))}
+
+
+def evaluated(differentiated: bool, path: Path, replaced: bool, *tensors: Tensor) -> Evaluated:
+    """Without rules."""
+    copy = Copy(given_to(path, replaced, tensors))
+    places, (scores,) = copy.tensors(path.places), copy.tensors(path.sinks)
+    return scores, gradients_of(scores, places) if differentiated else [], places, []
+
+
+def evaluated_under(
+    rules: Rules,
+    captured: Capture,
+    found: Explained,
+    referred: int,
+    path: Path,
+    replaced: bool,
+    *tensors: Tensor,
+) -> Evaluated:
+    """Under rules; the last tensors, as many as `referred` says, are the reference."""
+    beside, (target,) = Copy(given_to(path, replaced, tensors)), found.graph.targets
+    places = beside.tensors(path.places)
+    runner = TensorFlowRunner(
+        captured, (node for step in found.steps for node in step.nodes), path.dependent, beside
+    )
+
+    def beginning(arrays: Sequence[Tensor]) -> Values:
+        """What is known of a pass over some arrays."""
+        return {**runner.constants, **cast(Values, dict(zip(found.places, arrays, strict=True)))}
+
+    values, reference, there = beginning(places), None, None
+    if referred:
+        reference, there = reference_for(found, None), beginning(tensors[-referred:])
+    parts = parts_of(runner, found, rules)
+    gradients, after = ruled(runner, found, parts, values, reference, there)
+    arrived = [
+        gradients[value] if value in gradients else tf.zeros_like(place)
+        for value, place in zip(found.places, places, strict=True)
+    ]
+    starting = [] if after is None else [after[target]]
+    return cast(Evaluated, (values[target], arrived, places, starting))
+
+
+def reference_arrays(
+    given: Sequence[object], path: Path, shared: bool, request: Request
+) -> list[Tensor]:
+    """One row each if all examples can share it, else one per example.
+
+    Args:
+        given: an array for each of the path's places.
+        shared: whether all examples can share one row.
+    """
+    counts = (request.count, 1)
+    pairs = zip(given, path.places, strict=True)
+    found = [fitting(each, value, counts, "A reference here") for each, value in pairs]
+    if not shared or any(each.shape[0] != 1 for each in found):
+        found = [tf.broadcast_to(each, (request.count, *each.shape[1:])) for each in found]
+    return found
+
+
+def can_share(path: Path, request: Request) -> bool:
+    """Whether a pass over one row can be held against one over all examples, whose values have a row
+    for each."""
+    if request.count == 1 or path.traced.count is not None:
+        return request.count == 1
+    return not path.beside and not any(each.rows for each in request.arguments[request.width :])

@@ -1,0 +1,190 @@
+"""One explanation: prepared once, answered by a technique block by block, finished as an attribution."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.attribution.attribution import Attribution, checked_names
+from backlight.errors import HyperParameterError, InputTypeError
+from backlight.explaining.measured import Measured, joined
+from backlight.explaining.objective import Objective, default_batch_size
+from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
+from backlight.explaining.structure import rows_mix
+from backlight.explaining.targets import Target, check_differentiable, resolve
+from backlight.explaining.zeros import zero_notes
+from backlight.model.host_random import draw_notes
+from backlight.model.model import Model
+from backlight.model.wrapping import wrap
+from backlight.values.arrays import Array
+from backlight.values.inputs import Extra, Inputs
+from backlight.values.tree import Tree, leaves, map_leaves
+
+
+@final
+@dataclass(frozen=True)
+class Explanation:
+    """What a technique is asked, made precise.
+
+    Attributes:
+        objective: of all examples.
+        blocks: which rows go through the model together.
+        predicted: whether the score is that of the predicted classes, as the user named none.
+        spatial: whether a feature map is read.
+        differentiates: whether gradients are taken with respect to the objective's value.
+        is_site_chosen: whether the feature map was chosen here, as the user named none.
+        class_names: of the net's outputs in their order, if the user gave them.
+    """
+
+    objective: Objective
+    blocks: tuple[NDArray[np.int64], ...]
+    predicted: bool
+    spatial: bool
+    differentiates: bool
+    is_site_chosen: bool
+    class_names: tuple[str, ...] | None
+
+    @property
+    def first(self) -> Objective:
+        """The objective of the first block."""
+        return self.objective.take(self.blocks[0])
+
+    def notes(self, result: Measured) -> tuple[str, ...]:
+        """What is to be said about the net and about what was found, each thing once.
+
+        Raises:
+            NoGradientError: no gradient reaches anything of what is explained.
+        """
+        objective, structure = self.objective, self.objective.structure
+        gaps = result.gap_notes()
+        found = (
+            *(() if structure is None else structure.notes(objective.count)),
+            *draw_notes(objective.model),
+            *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
+            *result.warnings,
+            *zero_notes(
+                objective, self.blocks[0], result.nonzero, self.differentiates, result.is_exact
+            ),
+            *gaps,
+            *(structure.choice_notes() if gaps and structure is not None else ()),
+        )
+        return tuple(dict.fromkeys(found))
+
+
+def prepare(
+    model: object,
+    x: object,
+    target: Target = None,
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    spatial: bool = False,
+    differentiates: bool = False,
+) -> Explanation:
+    """What is to be explained, from what the user said; see `Method.__call__`.
+
+    Args:
+        spatial: whether a feature map is to be read: the last one, where `at` names none.
+        differentiates: whether gradients will be taken.
+
+    Raises:
+        BacklightError: a subclass that says what was wrong and what is accepted.
+    """
+    wrapped = wrap(model, inputs=x)
+    inputs = wrapped.prepare(cast(Tree, x), extra)
+    if at is None and differentiates and not spatial:
+        check_differentiable(wrapped, inputs)
+    if at is not None and not isinstance(at, str):
+        raise InputTypeError(f"at must be the name of a site, got {at!r}.")
+    if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
+        raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
+    rows = batch_size or default_batch_size(inputs)
+    if inputs.count > rows and rows_mix(wrapped, inputs):
+        rows = inputs.count
+    blocks = blocks_of(inputs.count, rows)
+    score, predicted = resolve(wrapped, inputs, blocks, target)
+    names = checked_names(class_names, score.classes)
+    objective = Objective(wrapped, inputs, score, at, rows, np.arange(inputs.count), inputs.count)
+    structure = objective.structure
+    objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
+    chosen = at is None and spatial
+    if chosen:
+        objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
+    return Explanation(objective, blocks, predicted, spatial, differentiates, chosen, names)
+
+
+def finish(
+    explanation: Explanation,
+    found: Sequence[Measured],
+    *,
+    x: object,
+    method: str,
+    seed: int | None,
+    started: float,
+) -> Attribution[Any]:
+    """The attribution of what was found for the blocks, with all that is to be said about it.
+
+    Args:
+        x: the inputs as the user gave them: values come as they came.
+        method: the technique, as it is to be shown.
+        seed: of what it drew, if it draws.
+        started: when the user called, by `time.perf_counter`.
+
+    Raises:
+        NoGradientError: no gradient reaches anything of what is explained.
+    """
+    objective, first = explanation.objective, explanation.first
+    model, score = objective.model, objective.target
+    result = joined(found, model)
+    grid = grid_at(first) if explanation.spatial else None
+    notes = explanation.notes(result)
+    return Attribution(
+        values=returned_like(x, result.values, model),
+        score=result.score,
+        baseline_score=result.baseline_score,
+        gap=result.gap,
+        error=result.error,
+        standard_error=result.standard_error,
+        method=method,
+        target=repr(score),
+        classes=score.classes,
+        rivals=score.rivals,
+        predicted=explanation.predicted,
+        at=objective.at,
+        grid=None if grid is None else grid.shape,
+        seed=seed,
+        framework=model.framework,
+        framework_version=model.version,
+        warnings=notes,
+        seconds=time.perf_counter() - started,
+        layouts=layouts(first, found[0].values, explanation.spatial),
+        class_names=explanation.class_names,
+    )
+
+
+def blocks_of(count: int, batch_size: int) -> tuple[NDArray[np.int64], ...]:
+    """Rows 0 to count - 1 in blocks of at most `batch_size`, of nearly equal length."""
+    parts = np.array_split(np.arange(count), -(-count // batch_size))
+    return tuple(part.astype(np.int64) for part in parts)
+
+
+def returned_like(x: object, values: Tree, model: Model) -> object:
+    """NumPy in, NumPy out (in the dtype that came in, if it was a float of 32 bits or more); else as
+    they are."""
+    given = x.attributed if isinstance(x, Inputs) else x
+    first: object = leaves(cast(Tree, given))[0]
+    if model.owns(first):
+        return values
+    floating = isinstance(first, np.ndarray) and first.dtype.kind == "f" and first.itemsize >= 4
+    dtype = cast(NDArray[Any], first).dtype if floating else None
+
+    def host(leaf: Array) -> Array:
+        array = model.to_numpy(leaf)
+        return cast(Array, array if dtype is None else array.astype(dtype, copy=False))
+
+    return map_leaves(host, values)

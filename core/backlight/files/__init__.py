@@ -1,1 +1,0 @@
-"""Files that are being written, and files that hold models."""

@@ -1,0 +1,1 @@
+"""Models from files: PyTorch's, Keras's and TensorFlow's; what would run code is not loaded."""
