@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from backlight import BacklightWarning
+from backlight.errors import CoverageError
 from backlight_methods import DeepLIFT
 from tests.parity.measure import FRAMEWORKS
 
@@ -60,3 +61,23 @@ def test_rounding_is_blamed_only_where_it_may_be_the_reason(framework: str, dtyp
     said = " ".join(str(one.message) for one in caught)
     assert ("or compute in float64" in said) == (dtype == "float32")
     assert ("Rounding does not explain that" in said) == (dtype == "float64")
+
+
+GATES: dict[str, Callable[[Any], Any]] = {
+    "torch": lambda x: (x * torch.sigmoid(x).detach()).sum(1, keepdim=True),
+    "tensorflow": lambda x: tf.reduce_sum(x * tf.stop_gradient(tf.sigmoid(x)), 1, keepdims=True),
+    "jax": lambda x: (x * jax.lax.stop_gradient(jax.nn.sigmoid(x))).sum(1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_gate_that_stops_its_gradient_is_said_to_be_one(framework: str) -> None:
+    """What the gate changes belongs to no number: the plain gradient is the gate, and the gap is told."""
+    _, x = half_cut(framework, "float64")
+    with pytest.raises(CoverageError, match="is chosen by the input, past any") as caught:
+        DeepLIFT()(GATES[framework], x, 0)
+    assert "may let it pass" in str(caught.value)
+    assert "cannot be run again" not in str(caught.value)
+    with pytest.warns(BacklightWarning):
+        found = DeepLIFT(allow_gradient=True)(GATES[framework], x, 0)
+    np.testing.assert_allclose(np.asarray(found.values), X / (1 + np.exp(-X)), rtol=1e-9)

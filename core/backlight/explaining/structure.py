@@ -260,9 +260,10 @@ def compared(
     if other is None:
         return found
     mixing = NetStructure(bare(other)).mixing
-    if not mixing and found.doubtful and order_matters(model, more):
+    numbers = () if drawn(model) else changing(graph, other)
+    if not mixing and not numbers and found.doubtful and order_matters(model, more):
         mixing = found.doubtful
-    return NetStructure(found.graph, () if drawn(model) else changing(graph, other), mixing)
+    return NetStructure(found.graph, numbers, mixing)
 
 
 def order_matters(model: Model, inputs: Inputs) -> bool:

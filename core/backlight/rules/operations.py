@@ -194,7 +194,9 @@ class Operation:
             None where they are on no single one, as those of grouped or depthwise convolutions may be.
         rectified: whether its inputs are known to be at least 0, as those behind a rectifier are.
         chosen: of a shift: whether the explained value chooses what is added, as it does a bias by its
-            largest score: no derivative says what another choice changes.
+            largest score; of other arithmetic: whether a number that the value meets depends on it in a
+            way that no derivative passes, as a gate behind a stopped gradient. No derivative says what
+            another choice changes.
     """
 
     kind: Kind

@@ -56,18 +56,26 @@ class DeepLIFTRules(Rules):
         return Rescale() if known is None and operation.kind in UNARY else known
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
-        closed, chosen = self._closed(operations), [one for one in operations if one.chosen]
+        closed = [one for one in self._closed(operations) if not one.chosen]
+        chosen = [one for one in operations if one.chosen and one.kind is Kind.SHIFT]
+        stopped = [one for one in operations if one.chosen and one.kind is not Kind.SHIFT]
+        gates = (
+            f"what the value meets in {places(stopped)} is chosen by the input, past any gradient"
+        )
         reasons = [
             *([f"{places(closed)} cannot be run again at other values"] if closed else ()),
             *([f"what is added by {places(chosen)} is chosen by the input"] if chosen else ()),
+            *([gates] if stopped else ()),
         ]
         if not reasons or self.allow_gradient:
             return None
-        return (
-            f"DeepLIFT cannot be complete here: {', and '.join(reasons)}. "
+        advice = (
             "allow_gradient=True uses the plain gradient there, and the gap shows by how much the sum "
             "is then off."
         )
+        if stopped:
+            advice += " A net that stops the gradient there itself may let it pass to be explained."
+        return f"DeepLIFT cannot be complete here: {', and '.join(reasons)}. {advice}"
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
         closed = self._closed(operations)

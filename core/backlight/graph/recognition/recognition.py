@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.evaluation import Region, graph_key
 from backlight.graph.graph import DType, Graph, Node
+from backlight.graph.primitives import Family, family
 from backlight.graph.recognition.folding import folded, linear_of, moved
 from backlight.graph.recognition.kinds import JOINS, kind_of
 from backlight.graph.recognition.quotients import bounded, power_of, reciprocal_of
@@ -293,10 +294,19 @@ def operated(
         replayable=unit.replayable,
         channel_axis=channel_axis(unit),
         rectified=known.issuperset(unit.inputs),
-        chosen=unit.kind is Kind.SHIFT and any(map(flow.is_chosen, flow.nodes[unit.core].operands)),
+        chosen=is_chosen(flow, unit),
     )
     parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
     return replace(unit, operation=operation, parts=parts)
+
+
+def is_chosen(flow: Dependence, unit: Unit) -> bool:
+    """See `Operation.chosen`."""
+    node = flow.nodes[unit.core]
+    if unit.kind is Kind.SHIFT:
+        return any(map(flow.is_chosen, node.operands))
+    arithmetic = unit.kind is Kind.OTHER and family(node) is Family.POINTWISE
+    return arithmetic and not unit.replayable and bool(flow.otherwise(node))
 
 
 def deciding(flow: Dependence, unit: Unit) -> Node | None:
