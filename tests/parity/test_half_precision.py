@@ -278,3 +278,15 @@ def test_the_precision_is_that_of_the_coarsest_dtype_on_the_way() -> None:
     assert seen("torch", "bfloat16") == seen("autocast", "bfloat16") == 2.0**-7
     assert seen("torch", "float16") == 2.0**-10
     assert precision(torch_x()) == 2.0**-23  # type: ignore[arg-type]
+
+
+@dtypes
+def test_a_norm_of_a_flat_baseline_keeps_its_digits(dtype: str) -> None:
+    """There its size is next to nothing: PyTorch computes it in float32, and so do rules."""
+    wide = torch.nn.Sequential(torch.nn.LayerNorm(5), torch.nn.Linear(5, 3, bias=False))
+    wide[1].weight.data = torch.tensor(DENSE.T)
+    x = torch.tensor(X.reshape(-1, 6)[:, :5])
+    right = explained(wide, x, DeepLIFT()).numpy()
+    narrow = getattr(torch, dtype)
+    found = explained(wide.to(narrow), x.to(narrow), DeepLIFT()).numpy()
+    assert np.abs(found - right).sum() < 8 * STEPS[dtype] * np.abs(right).sum()
