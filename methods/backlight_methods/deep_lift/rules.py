@@ -15,7 +15,7 @@ import numpy as np
 
 from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.rules.rules import AppliedOperation, Rule
-from backlight.values.arrays import Array, Arrays, precision, shape_of
+from backlight.values.arrays import Array, Arrays, precision
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
@@ -71,11 +71,11 @@ class Rescale(Rule):
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
         way = x - start
-        one = arrays.zeros_like(start) + 1.0
-        ones = arrays.broadcast_to(one, shape_of(x))
-        (slope,), (start_slope,) = op.vjp(ones), reference.vjp(one)
+        ones = arrays.zeros_like(x) + 1.0
+        (slope,) = op.vjp(ones)
+        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
         nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.abs(start))
+        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
         bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
         nothing = arrays.zeros_like(way)
