@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backlight.files import partial
 
+from backlight import partial
 from backlight.partial import abandoned, hidden, home, is_hidden, started
 from backlight_methods import Gradient
 from tests.reference import ReferenceModel, linear

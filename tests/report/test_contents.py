@@ -1,0 +1,216 @@
+"""The report: contents."""
+
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import backlight
+from backlight import BacklightWarning, Examples, Method, Objective, Result
+from backlight.errors import InputError
+from backlight_loading.examples import load_examples
+from backlight_report import Report, report
+from backlight_report.predictions import check_finite
+from tests.report.shared import parsed, picture
+
+FAST = ["gradient", "grad_cam"]
+
+
+def test_accuracy_and_confusions(made: Report, results: dict[str, Any]) -> None:
+    assert (made.count, made.correct, made.explained) == (7, 4, 3)
+    assert results["accuracy"] == {"correct": 4, "count": 7, "share": 4 / 7}
+    assert results["classes"] == ["left", "right"]
+    cells = {(c["true"], c["predicted"]): c["count"] for c in results["confusion"]}
+    assert cells == {(0, 0): 2, (0, 1): 2, (1, 0): 1, (1, 1): 2}
+
+
+def test_the_most_confidently_wrong_come_first(results: dict[str, Any]) -> None:
+    assert [case["name"] for case in results["cases"]] == [
+        "left/b.png",
+        "right/f.png",
+        "left/c.png",
+    ]
+    odds = [case["predicted"]["probability"] for case in results["cases"]]
+    assert odds == sorted(odds, reverse=True)
+
+
+def test_probabilities_are_the_softmax(
+    net: torch.nn.Module, examples: Examples, results: dict[str, Any]
+) -> None:
+    x = torch.tensor(examples.x.transpose(0, 3, 1, 2) / np.float32(255), dtype=torch.float32)
+    odds = net(x).softmax(1).detach().numpy()
+    for case in results["cases"]:
+        for one in case["probabilities"]:
+            assert one["probability"] == pytest.approx(odds[case["row"], one["class"]], rel=1e-5)
+
+
+def test_numbers_are_those_of_explain(
+    net: torch.nn.Module, examples: Examples, results: dict[str, Any]
+) -> None:
+    for case in results["cases"]:
+        row = case["row"]
+        x = examples.x[row : row + 1].transpose(0, 3, 1, 2).astype(np.float32) / 255
+        true, predicted = case["true"]["class"], case["predicted"]["class"]
+        targets = {
+            "predicted": predicted,
+            "true": true,
+            "contrast": backlight.Margin(predicted, versus=true),
+        }
+        assert [one["name"] for one in case["explanations"]] == [
+            "integrated_gradients",
+            "grad_cam",
+            "occlusion",
+        ]
+        for one in case["explanations"]:
+            assert one["error"] is None
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", BacklightWarning)  # the report has them as well
+                found = {
+                    key: backlight.explain(net, x, target, one["name"])
+                    for key, target in targets.items()
+                }
+            for key, direct in found.items():
+                said = one["targets"][key]
+                assert said["score"] == direct.score[0]
+                for name in ("baseline_score", "gap", "relative_gap"):
+                    column = getattr(direct, name)
+                    assert said[name] == (None if column is None else column[0])
+                assert said["target"] == direct.target
+                assert said["warnings"] == list(direct.warnings)
+            values = [np.asarray(direct.values).reshape(8, 8) for direct in found.values()]
+            limit = np.percentile(np.abs(np.stack(values)), 99)
+            assert one["limit"] == pytest.approx(limit, rel=1e-6)
+
+
+def test_a_row_shares_one_scale_and_files_say_it(made: Report, results: dict[str, Any]) -> None:
+    for case in results["cases"]:
+        assert (made.directory / case["input"]).is_file()
+        for one in case["explanations"]:
+            assert (made.directory / one["scale"]).is_file()
+            for said in one["targets"].values():
+                with Image.open(made.directory / said["file"]) as picture:
+                    assert float(picture.info["limit"]) == one["limit"]
+                    assert picture.info["target"] == said["target"]
+                    assert picture.size == (224, 224)
+
+
+def test_results_name_versions_and_methods(results: dict[str, Any]) -> None:
+    assert results["versions"]["backlight"] == backlight.__version__
+    assert results["versions"]["torch"] == torch.__version__
+    assert results["preprocessing"] == "value / 255"
+    assert results["input"] == {"shape": [1, 8, 8], "dtype": "float32"}
+    assert results["methods"][0]["method"].startswith("IntegratedGradients(steps=50")
+    assert results["cases"][0]["explanations"][1]["at"] == "/relu"
+
+
+def test_the_page_needs_no_other_file(made: Report) -> None:
+    text = made.page.read_text(encoding="utf-8")
+    page = parsed(text)
+    assert not re.search(r"<(script|link|iframe|object)\b|@import|url\(", text)
+    for address in page.addresses:
+        assert address.startswith(("data:image/png;base64,", "#")), address
+        if address.startswith("#"):
+            assert address[1:] in page.ids
+    assert len(page.ids) == len(set(page.ids))
+    assert all(one.get("alt") for one in page.pictures)
+    # Three cases: a picture, three techniques with three maps, and a colour bar for each.
+    assert len(page.pictures) == 3 * (1 + 3 * (3 + 1))
+
+
+def test_the_page_says_what_matters(made: Report) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", made.page.read_text(encoding="utf-8")))
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
+    for wanted in (
+        "57.1 % right",
+        "All 3 misclassified pictures are explained below, the most confidently wrong first.",
+        "called right",
+        "but it is left",
+        "why right rather than left",
+        "value / 255",
+        "Red parts speak for the class",
+        "share one scale",
+    ):
+        assert wanted in text, wanted
+
+
+def test_names_are_escaped(net: object, tmp_path: Path) -> None:
+    hostile = Examples(
+        picture(0, 200)[None],
+        np.array([0]),
+        ["<b>left</b>", "right"],
+        ["<script>alert(1)</script>"],
+    )
+    made = report(net, hostile, directory=tmp_path / "out", methods=["gradient"])
+    text = made.page.read_text()
+    assert "<script>" not in text
+    assert "<b>left" not in text
+
+
+def test_finite_outputs() -> None:
+    x, labels = np.array([[0.0], [np.nan]]), np.zeros(2, dtype=int)
+    named = Examples(x, labels, names=["a", "b"])
+    for kind in ("logits", "log_probabilities"):
+        check_finite(np.array([[0, -np.inf], [0, 1]]), kind, x, named, 0)
+    for kind, row in (("logits", [0, np.nan]), ("log_probabilities", [-np.inf, -np.inf])):
+        with pytest.raises(InputError, match=r"example 1 \(b\) .* input, .* not finite already"):
+            check_finite(np.array([[0.0, 1.0], row]), kind, x, named, 0)
+
+
+def test_long_names_make_files_too(net: object, tmp_path: Path) -> None:
+    long = Examples(picture(0, 200)[None], np.array([0]), names=["n" * 400])
+    made = report(net, long, directory=tmp_path / "out", methods=["gradient"])
+    assert max(len(file.name) for file in (made.directory / "pictures").iterdir()) < 130
+
+
+def test_classes_can_be_named_for_examples_in_code(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import numpy\nfrom backlight import Examples\n"
+        "data = Examples(numpy.zeros((1, 8, 8)), numpy.array([0]))\n"
+    )
+    found = load_examples(f"{tmp_path}/own.py:data", classes=("left", "right"))
+    assert found.classes == ("left", "right")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubtful(Method):
+    """Zeros, and a word of warning."""
+
+    def attribute(self, objective: Objective) -> Result:
+        zeros = objective.gradient().gradient * 0.0  # type: ignore[operator]
+        return Result(zeros, warnings=("Take this with salt.",))
+
+
+def test_warnings_are_on_the_page_and_zeros_are_drawn(
+    net: object, examples: Examples, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = report(net, examples, directory=tmp_path / "out", methods=[Doubtful()])
+    assert made.page.read_text().count("Take this with salt.") == 3
+    (case, *_) = json.loads((made.directory / "results.json").read_text())["cases"]
+    (one,) = case["explanations"]
+    assert one["limit"] == 0
+    assert "Take this with salt." in one["targets"]["true"]["warnings"]
+
+
+def test_progress_is_told(net: object, examples: Examples, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    report(
+        net,
+        examples,
+        directory=tmp_path / "out",
+        methods=FAST,
+        batch_size=3,
+        progress=lambda *step: told.append(step),
+    )
+    assert [step for step in told if step[0] == "Asking the model"] == [
+        ("Asking the model", done, 7) for done in (0, 3, 6, 7)
+    ]
+    assert told[-1] == ("Explaining", 6, 6)
