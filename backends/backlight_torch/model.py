@@ -26,7 +26,7 @@ from backlight_torch.capture.graph import named_graph
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
-from backlight_torch.engine.references import expanded
+from backlight_torch.engine.references import with_rows
 from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
 from backlight_torch.engine.runs import Task
 from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
@@ -95,7 +95,7 @@ class TorchModel(NetModel):
         if asked.rules is not None:
             reference = asked.reference
             if reference is not None and self.net.rows:
-                reference = expanded(reference, asked.inputs.count)
+                reference = with_rows(reference, asked.inputs.count)
             task = Task(block, score, asked.at, value, asked.rules)
             return ruled_gradient(self._passes, task, block.taken(reference))
         if asked.at is None:

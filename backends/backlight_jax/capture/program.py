@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 Path: TypeAlias = tuple[int, ...]
 """Where an equation is: its number in the function, then in the function it calls, and so on. The
-same whichever calls are opened."""
+same whichever calls are inlined."""
 
 Key: TypeAlias = tuple[Path, int]
 """Which result of which equation."""
@@ -25,7 +25,7 @@ INLINED = {"jit", "pjit", "closed_call", "core_call", "core_closed_call"}
 """Calls that mean nothing but their body."""
 
 OPENABLE = {"checkpoint", "remat2", "custom_jvp_call"}
-"""Calls that carry a meaning for autodiff: opened only to reach a value inside."""
+"""Calls that carry a meaning for autodiff: inlined only to reach a value inside."""
 
 
 @final
@@ -75,9 +75,9 @@ class Program:
         inputs: the numbers of the arguments.
         constants: the numbers and values of the arrays that the function closes over.
         nodes: the equations.
-        calls: the names and results of the calls that were opened, by where they are.
+        calls: the names and results of the calls that were inlined, by where they are.
         outputs: what the function returns.
-        keys: the number of each result of each equation and opened call.
+        keys: the number of each result of each equation and inlined call.
     """
 
     inside: Inside

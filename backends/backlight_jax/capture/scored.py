@@ -1,4 +1,4 @@
-"""A net and a score as one program, every call opened that operations may be in."""
+"""A net and a score as one program, every call inlined that operations may be in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,7 +150,7 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
 
     Args:
         trace, score, at: the net, the score and the site.
-        whole: whether every call is opened that operations may be in; else those that sites are in.
+        whole: whether every call is inlined that operations may be in; else those that sites are in.
     """
     neuron = None if score is None or score.site is None else trace.sites.place(score.site)
     paths = [place.key[0] for place in (at, neuron) if place is not None]

@@ -20,7 +20,7 @@ class Structure:
     """A program with its data flow.
 
     Attributes:
-        program: the program, every call that can be opened opened.
+        program: the program, with every call inlined that can be.
         weights: the names of the arguments and constants that are weights.
         producers: the equation that gives each value.
         active: the values that depend on the examples.

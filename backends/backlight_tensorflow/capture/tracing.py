@@ -221,9 +221,9 @@ def trace(
         name_operations(made, listed=True)
         return made
     while True:
-        with recorder.watching() as watched:
+        with recorder.watching() as recorded:
             made = make()
-        if watched == recorder.parts():
+        if recorded == recorder.parts():
             break  # else the first call has made layers that were not there to be watched
     name_layers(made, recorder.records)
     name_operations(made, listed=False)

@@ -76,13 +76,13 @@ class Recorder:
     @contextmanager
     def watching(self) -> Iterator[list[keras.Operation]]:
         """Note what is called inside. One at a time: layers may belong to several models."""
-        watched = self.parts()
-        before_watching = [(part, vars(part).get("call", ABSENT)) for part in watched[1:]]
+        recorded = self.parts()
+        before_watching = [(part, vars(part).get("call", ABSENT)) for part in recorded[1:]]
         with settled(self._root):
             try:
                 for part, _ in before_watching:
                     object.__setattr__(part, "call", self._noting(part, get_ident()))
-                yield watched
+                yield recorded
             finally:
                 for part, before in before_watching:
                     if before is ABSENT:

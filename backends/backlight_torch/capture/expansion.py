@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast, final
 import torch
 
 from backlight.graph.graph import Graph, Node
-from backlight_torch.capture.records import Opened, Parts, Record
+from backlight_torch.capture.records import Expanded, Parts, Record
 from backlight_torch.capture.steps import record_of
 from backlight_torch.capture.values import Values
 
@@ -15,7 +15,7 @@ from backlight_torch.capture.values import Values
 @final
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """An operation that was opened.
+    """An operation that was expanded.
 
     Attributes:
         record: the operation.
@@ -32,7 +32,7 @@ Run: TypeAlias = Callable[[Node, Record, Parts], list[int | None]]
 
 
 @final
-class Opening:
+class Expander:
     """Puts what compound operations consist of in their place: what was found in the run before, or
     what is recorded of running them once more.
 
@@ -59,7 +59,7 @@ class Opening:
             first, record = len(graph.nodes), node.native
             if not isinstance(record, Record) or record.parts is None:
                 graph.nodes.append(node)
-            elif self._again(node, record.opened) or self._anew(node, record):
+            elif self._again(node, record.expanded) or self._anew(node, record):
                 found.append(Expansion(record, first, len(graph.nodes)))
         return found
 
@@ -88,19 +88,19 @@ class Opening:
             operands = tuple(one.value for one in record.operands)
             self._made.append((Node("other", operands, made, native=record), counts))
 
-    def _again(self, node: Node, opened: Opened | None) -> bool:
+    def _again(self, node: Node, expanded: Expanded | None) -> bool:
         """Whether an operation consists of what it did in the run before."""
         graph, first = self._graph, len(self._graph.values)
-        if opened is None or opened.first != first or opened.nodes[-1].place != node.place:
+        if expanded is None or expanded.first != first or expanded.nodes[-1].place != node.place:
             return False
-        for one, counts in opened.constants:
+        for one, counts in expanded.constants:
             results = cast(Record, one.native).run(self._tensors)
             for value, array in zip(one.results, results, strict=True):
-                if counts and not self._values.alike(array, opened.values[value - first]):
+                if counts and not self._values.alike(array, expanded.values[value - first]):
                     return False
                 self._tensors[value] = array
-        graph.values.extend(opened.values)
-        graph.nodes.extend(opened.nodes)
+        graph.values.extend(expanded.values)
+        graph.nodes.extend(expanded.nodes)
         return True
 
     def _anew(self, node: Node, record: Record) -> bool:
@@ -115,13 +115,13 @@ class Opening:
         }
         given = {one for one in read - made if one >= value and one in self._tensors}
         given -= {one for node in nodes for one in node.results}
-        record.opened = None
+        record.expanded = None
         if self._repeatable and not given:
-            record.opened = Opened(value, graph.values[value:], nodes, self._made)
+            record.expanded = Expanded(value, graph.values[value:], nodes, self._made)
         return True
 
     def _append(self, node: Node) -> bool:
-        """Append an operation, or what it consists of; whether it was opened."""
+        """Append an operation, or what it consists of; whether it was expanded."""
         outer, record = self._graph.nodes, node.native
         if not isinstance(record, Record) or record.parts is None:
             outer.append(node)

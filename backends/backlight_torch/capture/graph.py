@@ -67,7 +67,7 @@ def named_graph(
 ) -> tuple[Graph, object, list[Site]]:
     """The operations from the inputs to the score, or to all outputs; the outputs; and what modules give.
     Fused operations are as they are, but moves of blocks of places to channels and back, and of channels
-    among groups, are opened."""
+    among groups, are expanded."""
     graph, outputs, sites, seeds = run_once(passes, block, score)
     if seeds and run_once(passes, block, score)[-1] == seeds:  # the net sets the seed in each run
         graph.nodes = [

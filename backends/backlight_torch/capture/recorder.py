@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from backlight.graph.graph import DType, Graph
 from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
-from backlight_torch.capture.expansion import Expansion, Opening
+from backlight_torch.capture.expansion import Expander, Expansion
 from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.records import Node, Operand, Parts, Record, tensors_in
 from backlight_torch.capture.steps import Step, record_of, signature
@@ -74,7 +74,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._before = before
         self._expand = expand
         self._draws = draws
-        self._opening: Opening | None = None
+        self._expander: Expander | None = None
         self._place = place
         self._gradients = Gradients(self.graph, lambda: self._place())
         self._values = Values(self.graph, self._gradients, stored, keep, lambda: self._place())
@@ -102,8 +102,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """To be called when the run is over: with what is explained of it."""
         self._gradients.resolve()
         self.graph.targets = tuple(map(self.value_of, results))
-        self._opening = Opening(self.graph, self._values, self._run_parts)
-        self.expansions = self._opening.expansions()
+        self._expander = Expander(self.graph, self._values, self._run_parts)
+        self.expansions = self._expander.expansions()
         self._gradients.resolve()
 
     def value_of(self, array: torch.Tensor) -> int:
@@ -133,10 +133,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         own, kwargs = signature(func), kwargs or {}
-        opened = func.decompose if own.composite else BLOCKS.get(func) if self._draws else None
-        if opened is not None:
+        decomposition = (
+            func.decompose if own.composite else BLOCKS.get(func) if self._draws else None
+        )
+        if decomposition is not None:
             with self:
-                return opened(*args, **kwargs)
+                return decomposition(*args, **kwargs)
         self._gradients.resolve()
         arguments = own.bound(args, kwargs)
         given = tensors_in([*arguments.values()])
@@ -150,8 +152,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if draws:
                 self._drawn(func, written or tensors_in(result), bool(written))
             self._values.made(func, arguments, result)
-            if self._opening is not None:
-                self._opening.note(
+            if self._expander is not None:
+                self._expander.note(
                     func,
                     arguments,
                     given,

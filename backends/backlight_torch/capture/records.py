@@ -67,7 +67,7 @@ class View:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Opened:
+class Expanded:
     """What a compound operation consists of.
 
     Attributes:
@@ -97,7 +97,7 @@ class Record:
         shapes: of its results.
         dtype: of the first of them.
         parts: how to compute it from what it consists of, where that is to be seen in its place.
-        opened: what these were in the run before.
+        expanded: what these were in the run before.
         results: its results, by number.
         node: its node in autograd's graph.
         view: the part of a larger array that it wrote into, if it did; its node then is one of the
@@ -113,7 +113,7 @@ class Record:
     shapes: Sequence[tuple[int, ...]] = ()
     dtype: torch.dtype = torch.float32
     parts: Parts | None = None
-    opened: Opened | None = None
+    expanded: Expanded | None = None
     node: Node = None
     view: View | None = None
 

@@ -117,7 +117,7 @@ class Step:
             one.operands,
             edges,
             parts=one.parts,
-            opened=one.opened,
+            expanded=one.expanded,
         )
 
 

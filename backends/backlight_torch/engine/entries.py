@@ -65,7 +65,7 @@ def part_of(view: View, whole: torch.Tensor) -> torch.Tensor:
     return view.part(whole)[1].clone()
 
 
-def placed(result: torch.Tensor, like: torch.Tensor, view: View | None) -> torch.Tensor:
+def put_back(result: torch.Tensor, like: torch.Tensor, view: View | None) -> torch.Tensor:
     """A gradient in the place of another: of the same shape, or a part of it."""
     if view is None:
         return shaped(result, like)

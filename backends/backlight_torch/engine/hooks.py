@@ -11,7 +11,7 @@ from backlight.engine.runner import Values
 from backlight.rules.rules import OutputGradientRule
 from backlight.values.arrays import Array
 from backlight_torch.capture.records import Record
-from backlight_torch.engine.entries import part_of, placed
+from backlight_torch.engine.entries import part_of, put_back
 from backlight_torch.engine.sections import Section
 from backlight_torch.engine.unneeded import Unneeded, unneeded
 
@@ -90,7 +90,7 @@ class Hooks:
                 if like is not None:
                     own = result if entry is entries[-1] else None
                     own = like.new_zeros(entry.shape) if own is None else own.reshape(entry.shape)
-                    changed[entry.number] = placed(own, like, entry.view)
+                    changed[entry.number] = put_back(own, like, entry.view)
         return tuple(changed)
 
 

@@ -27,7 +27,7 @@ def reference_run(passes: "Passes", task: Task, run: Run, reference: Tree) -> It
     Where all examples share one reference it runs alone, if the net allows that: one may fold the
     examples into another axis, so that what it computes for one does not broadcast.
     """
-    whole = expanded(reference, task.block.inputs.count)
+    whole = with_rows(reference, task.block.inputs.count)
     shared = all(
         array.shape[0] != task.block.inputs.count
         for array in cast(list[torch.Tensor], leaves(reference))
@@ -101,7 +101,7 @@ def repeated(array: torch.Tensor, axis: int, count: int) -> torch.Tensor:
     return whole.reshape(*before, count * after[0], *after[1:])
 
 
-def expanded(reference: Tree, rows: int) -> Tree:
+def with_rows(reference: Tree, rows: int) -> Tree:
     def one(array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
         if tensor.shape[0] == rows:

@@ -25,11 +25,11 @@ SAME = frozenset({"identity", "reshape"})
 
 @final
 class Section:
-    """An operation with a rule; or all that operations consist of which were opened around some.
+    """An operation with a rule; or all that operations consist of which were expanded around some.
 
     Attributes:
         parts: what it is made of, in order.
-        opened: whether it has to be run before its gradients are known.
+        expanded: whether it has to be run before its gradients are known.
         arrivals: where the gradients of what it gives arrive: a record, which of its results, and the
             value.
         entries: by value: where the gradients of what it reads leave. All goes by the last, whose node
@@ -47,7 +47,7 @@ class Section:
         self.graph = recorder.graph
         self.known = cast(Values, recorder.tensors)
         self.parts = parts
-        self.opened = bool(expansions)
+        self.expanded = bool(expansions)
         self.units = [part.unit for part in parts if isinstance(part, Ruled)]
         self.nodes = [self.graph.nodes[position] for position in positions]
         self.inside = {value for node in self.nodes for value in node.results}
@@ -71,7 +71,7 @@ class Section:
         self._enter(given)
 
     def _enter(self, given: set[int]) -> None:
-        # What no operation did, but follows from shared memory or from opening, has no node.
+        # What no operation did, but follows from shared memory or from expansion, has no node.
         # Nor is that of a view on the way, where something is written into it.
         moved = {node.result: node.operands[0] for node in self.nodes if node.native is None}
         views = {node.result: node.operands[0] for node in self.nodes if node.primitive in SAME}
@@ -84,7 +84,7 @@ class Section:
         for record in self.records:
             passed = record.node is not None and not leading.isdisjoint(record.results)
             own = entries_of(record) if passed else []
-            if own and (self.opened or all(one in inside or one in inputs for one, _ in own)):
+            if own and (self.expanded or all(one in inside or one in inputs for one, _ in own)):
                 self.replaced.append(record)
             for value, entry in own:
                 through = moved if entry.view is None else moved | views
@@ -92,7 +92,7 @@ class Section:
                     value = through[value]
                 if value not in inside:
                     self.entries.setdefault(value, []).append(entry)
-        if not self.opened:
+        if not self.expanded:
             self.entries = {one: found for one, found in self.entries.items() if one in inputs}
         if missing := inputs - self.entries.keys():
             unit = next(one for one in self.units if not missing.isdisjoint(one.inputs))
@@ -107,7 +107,7 @@ class Section:
     def incoming(self) -> OutputGradientRule | None:
         """The rule, if it leaves the derivative to autograd."""
         (part, *others) = self.parts
-        if self.opened or others or not isinstance(part, Ruled):
+        if self.expanded or others or not isinstance(part, Ruled):
             return None
         if not isinstance(part.rule, OutputGradientRule) or not self._is_autograds(part.unit):
             return None
@@ -120,7 +120,7 @@ class Section:
         """The values that rules look at, or that running the operations again does."""
         wanted = set(self.read)
         (part, *_) = self.parts
-        if self.opened or not isinstance(part, Ruled):
+        if self.expanded or not isinstance(part, Ruled):
             return frozenset(wanted)
         unit, (record, _, _) = part.unit, self.arrivals[-1]
         single = len(self.records) == 1 and sum(map(len, self.entries.values())) == 1
@@ -144,13 +144,13 @@ class Section:
 
     def run(self) -> None:
         """Compute what is inside of it."""
-        if self.opened:
+        if self.expanded:
             RUNNER.run((node for part in self.parts for node in part.nodes), self.known)
 
     def gradients(self, arrived: Values, references: Mapping[int, Applied]) -> Values:
         """The gradients of what it reads from those of what it gives."""
         values, pullbacks = self.known, [cast("Pullback | None", None)]
-        if self.opened:
+        if self.expanded:
             values = {value: values[value] for value in self.read if value in values}
             pullbacks = forward(RUNNER, self.parts, values)
         gradients = dict(arrived)
@@ -159,10 +159,10 @@ class Section:
 
 
 def sections_of(recorder: Recorder, recognised: Recognised, rules: Rules) -> list[Section]:
-    """Those of the operations with rules. Where nothing acts inside of what was opened, autograd's own
+    """Those of the operations with rules. Where nothing acts inside of what was expanded, autograd's own
     derivative knows its conventions."""
     graph = recorder.graph
-    opened = {at: one for one in recorder.expansions for at in range(one.first, one.last)}
+    expanded = {at: one for one in recorder.expansions for at in range(one.first, one.last)}
     chosen: dict[Unit, Rule] = {}
     groups: list[tuple[list[Unit], dict[Expansion, None]]] = []
     for unit in recognised.units:
@@ -170,7 +170,7 @@ def sections_of(recorder: Recorder, recognised: Recognised, rules: Rules) -> lis
         if rule is None:
             continue
         chosen[unit] = rule
-        units, touched = [unit], {opened[at]: None for at in unit.positions if at in opened}
+        units, touched = [unit], {expanded[at]: None for at in unit.positions if at in expanded}
         for group in groups if touched else ():
             if not touched.keys().isdisjoint(group[1]):
                 groups = [one for one in groups if one is not group]

@@ -1,7 +1,7 @@
 """What compound operations consist of, in PyTorch's own arithmetic, and which are run as that.
 
 Rules are for real numbers, but for sums and products: a complex number counts as two real ones, and
-functions of such are opened too.
+functions of such are expanded too.
 """
 
 from collections.abc import Callable, Mapping
