@@ -261,8 +261,8 @@ def compared(
         return found
     mixing = NetStructure(bare(other)).mixing
     numbers = () if drawn(model) else changing(graph, other)
-    if not mixing and not numbers and found.doubtful and order_matters(model, more):
-        mixing = found.doubtful
+    if not mixing and not numbers and found.doubtful:
+        mixing = found.doubtful if order_matters(model, more) else ()
     return NetStructure(found.graph, numbers, mixing)
 
 

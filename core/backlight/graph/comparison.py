@@ -5,9 +5,9 @@ from backlight.graph.primitives import Family, family
 
 
 def changing(graph: Graph, other: Graph) -> list[int]:
-    """The positions of the nodes at which what depends on the inputs meets numbers, made by Python or of
-    constants, that the other graph has otherwise; none where the graphs differ in more than lengths and
-    numbers.
+    """The positions of the net's nodes at which what depends on the inputs meets numbers, made by Python
+    or of constants, that the other graph has otherwise; none where the graphs differ in more than lengths
+    and numbers. A score brings numbers of its own for each example, and does not count.
 
     Args:
         graph: of some examples.
@@ -17,7 +17,9 @@ def changing(graph: Graph, other: Graph) -> list[int]:
     if names != [node.primitive for node in other.nodes]:
         return []
     touched, changed, found = set(graph.sources), set[int](), []
-    for position, (here, there) in enumerate(zip(graph.nodes, other.nodes, strict=True)):
+    outputs = [at for at, node in enumerate(graph.nodes) if graph.kept.intersection(node.results)]
+    net = graph.nodes[: max(outputs) + 1] if outputs else graph.nodes
+    for position, (here, there) in enumerate(zip(net, other.nodes, strict=False)):
         meets = any(
             one in changed or differ(graph.values[one], other.values[two])
             for one, two in zip(here.operands, there.operands, strict=False)

@@ -353,7 +353,7 @@ def test_from_a_site_and_to_any_score() -> None:
     def chosen(outputs: Any, arrays: Any) -> Any:
         return tf.stop_gradient(outputs[:, 0])
 
-    assert connection(net, x, chosen, at="last").cuts == (Cut("", "stop_gradient"),)
+    assert connection(net, x, chosen, at="last").cuts == (Cut("last", "stop_gradient"),)
 
 
 def test_token_ids_have_no_derivative_of_their_own() -> None:

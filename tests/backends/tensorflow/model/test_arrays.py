@@ -50,13 +50,15 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("isfinite", (np.arange(3),), {}),
     ("all", (X > -9,), {"axis": 1, "keepdims": True}),
     ("all", (X,), {}),
+    ("astype", (X, np.float32), {}),
 ]
 
 
 def test_every_function_of_the_protocol_is_there_and_tried() -> None:
     promised = {name for name in vars(Arrays) if not name.startswith("_")}
     assert promised <= set(vars(namespace))
-    assert promised <= {name for name, _, _ in CALLS} | {"concat"}
+    assert promised <= {name for name, _, _ in CALLS} | {"concat", "float32"}
+    assert namespace.float32 == np.float32
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -90,6 +90,7 @@ def test_arrays_of_the_standard_work_inside_a_graph() -> None:
     index = cast(Any, torch.tensor([2, 0, 1]))
     results = {
         "abs": xp.abs(x),
+        "astype": xp.astype(x, xp.float32),
         "sqrt": xp.sqrt(x),
         "exp": xp.exp(x),
         "log": xp.log(x),
@@ -112,7 +113,8 @@ def test_arrays_of_the_standard_work_inside_a_graph() -> None:
     assert shapes["concat"] == (3, 8) and shapes["take_along_axis"] == (3, 1)
     assert all(cast(Any, value).requires_grad for value in results.values())
     same(results["take_along_axis"], x[range(3), [2, 0, 1]][:, None])
-    constants = {"argmax", "zeros_like", "isfinite", "all"}
+    assert cast(Any, results["astype"]).dtype is torch.float32
+    constants = {"argmax", "zeros_like", "isfinite", "all", "float32"}
     assert shape_of(xp.argmax(x, axis=1)) == (3,)
     assert bool(cast(Any, xp.all(xp.isfinite(xp.zeros_like(x)), axis=(0, 1))))
     listed = {name for name in vars(Arrays) if not name.startswith("_")}
