@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast, final
 
 import numpy as np
@@ -47,7 +48,7 @@ class Explanation:
     is_site_chosen: bool
     class_names: tuple[str, ...] | None
 
-    @property
+    @cached_property
     def first(self) -> Objective:
         """The objective of the first block."""
         return self.objective.take(self.blocks[0])

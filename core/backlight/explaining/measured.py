@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight.explaining.completeness import Sums, gap_notes, rounding
 from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
-from backlight.explaining.zeros import NonZero
+from backlight.explaining.zeros import NonZero, Numbers, numbers
 from backlight.model.model import Model
 from backlight.values.arrays import Array, widened
 from backlight.values.tree import Tree, concat, map_leaves, sum_per_example
-
-Numbers = NDArray[np.float64]
 
 
 @final
@@ -102,7 +99,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
 
 
 def joined(found: Sequence[Measured], model: Model) -> Measured:
-    """The findings for the blocks of a batch as one."""
+    """The results for the blocks of a batch as one."""
     return Measured(
         values=concat([one.values for one in found], model.arrays),
         score=np.concatenate([one.score for one in found]),
@@ -117,10 +114,6 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         operations=found[0].operations,
         precision=max(one.precision for one in found),
     )
-
-
-def numbers(model: Model, array: Array) -> Numbers:
-    return model.to_numpy(array).astype(np.float64)
 
 
 def column(parts: Sequence[Numbers | None]) -> Numbers | None:

@@ -17,10 +17,11 @@ from backlight.errors import (
 )
 from backlight.explaining.explanation import finish, prepare
 from backlight.explaining.finite import check_finite
-from backlight.explaining.measured import Measured, measure, numbers
+from backlight.explaining.measured import Measured, measure
 from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result, check_result
 from backlight.explaining.targets import Target
+from backlight.explaining.zeros import numbers
 from backlight.interrupts import interruptible
 from backlight.memory.memory import one_call
 from backlight.rules.rules import Rules

@@ -1,4 +1,4 @@
-"""Techniques by name, and the one-call door."""
+"""Techniques by name, and the one call that explains."""
 
 import inspect
 import re

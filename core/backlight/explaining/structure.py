@@ -219,7 +219,7 @@ def net_structure(
         found = NetStructure(bare(graph))
         return found if found.mixing else compared(model, inputs, score, graph, found)
 
-    return model.recall("seen", key, make)
+    return model.recall("structure", key, make)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:

@@ -26,6 +26,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.tree import Tree, leaves, rebuild
 
 Flags = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
 
 
 @final
@@ -61,7 +62,7 @@ def largest(sizes: Array, axis: int | tuple[int, ...], model: Model) -> Flags:
     """Whether any of these sizes along the axes is above 0."""
     if axis != () and 0 not in shape_of(sizes):
         sizes = model.arrays.max(sizes, axis=axis)
-    return model.to_numpy(sizes).astype(np.float64) > 0
+    return numbers(model, sizes) > 0
 
 
 def zero_notes(
@@ -162,7 +163,7 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
     here = NonZero.of(objective.gradient().gradient, objective.model).elements
     still = [~known & ~slope for known, slope in zip(nonzero.elements, here, strict=True)]
     found, place = [], cuts_listed(connection.cuts)
-    before = numbers(objective)
+    before = numbers(objective.model, objective.score())
     for position, (name, reached) in enumerate(
         zip(named_parts(objective), connection.reached, strict=True)
     ):
@@ -186,7 +187,7 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
 
 def tried(objective: Objective, connection: Connection) -> tuple[bool, ...]:
     """Whether the score depends on each leaf, also where numbers leave the framework unseen."""
-    found, before = list(connection.depends), numbers(objective)
+    found, before = list(connection.depends), numbers(objective.model, objective.score())
     for position, leaf in enumerate(leaves(objective.value)):
         everything = np.ones(shape_of(leaf)[1:], dtype=np.bool_)
         for points in () if found[position] else elsewhere(objective, position, everything):
@@ -209,18 +210,18 @@ def elsewhere(objective: Objective, position: int, flags: Flags) -> Iterator[Tre
         yield rebuild(tree, [one[None, ...] for one in moved])
 
 
-def differs(before: NDArray[np.float64], moved: Objective) -> bool:
+def differs(before: Numbers, moved: Objective) -> bool:
     """Whether the score of any example is another one there than before, shape (N,)."""
     score = moved.score()
-    after = moved.model.to_numpy(score).astype(np.float64)
+    after = numbers(moved.model, score)
     # Of dtypes of 16 bits, a hundred steps would be all of the score.
     noise = min(100 * moved.precision, 1 / 16) * np.abs(before).max(initial=0.0)
     return bool((np.abs(after - before) > noise).any())
 
 
-def numbers(objective: Objective) -> NDArray[np.float64]:
-    """The scores, shape (N,), on the host."""
-    return objective.model.to_numpy(objective.score()).astype(np.float64)
+def numbers(model: Model, array: Array) -> Numbers:
+    """The numbers of an array on the host, as float64."""
+    return model.to_numpy(array).astype(np.float64)
 
 
 def parts(flags: Flags) -> str:

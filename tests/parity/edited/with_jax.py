@@ -13,6 +13,7 @@ from flax import linen, nnx
 
 from tests.parity.edited import settings
 from tests.parity.edited.check import Case, X
+from tests.parity.edited.scores import changing_scores
 
 Array = Any
 
@@ -434,45 +435,23 @@ NNX_HARMLESS: dict[str, Callable[[Any], object]] = {
 }
 
 
-class Weighting:
-    def __init__(self) -> None:
-        self.factor = 1.0
-
-    def __call__(self, outputs: Any, arrays: Any) -> Any:
-        return outputs[:, 1] * self.factor
-
-
 def score(kind: str) -> Callable[[], Case]:
     """A net that stays, and a score function that reads what changes."""
 
     def make() -> Case:
         x = begin()
-        net, weighting = Holder(), Weighting()
-        factor, array, kept = 1.0, np.array([0.0, 1.0, 0.0]), {"classes": [1]}
-
-        def set_factor() -> None:
-            nonlocal factor
-            factor = -2.0
+        net = Holder()
+        array = np.array([0.0, 1.0, 0.0])
 
         def weighted(outputs: Any, arrays: Any, weight: float = 1.0) -> Any:
             return outputs[:, 1] * weight
 
-        scores: dict[str, tuple[Any, Callable[[], object]]] = {
-            "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
-            "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
-                lambda: setattr(settings, "FACTOR", -2.0),
-            ),
-            "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
+        scores = changing_scores() | {
             "array": (
                 lambda outputs, arrays: (outputs * array).sum(1),
                 lambda: array.__setitem__(0, -2.0),
             ),
             "default": (weighted, lambda: setattr(weighted, "__defaults__", (-2.0,))),
-            "list": (
-                lambda outputs, arrays: outputs[:, kept["classes"][0]],
-                lambda: kept.update(classes=[2]),
-            ),
         }
         target, edit = scores[kind]
         return Case(net, x, edit, target=target)

@@ -17,6 +17,7 @@ from keras import layers, ops
 
 from tests.parity.edited import settings
 from tests.parity.edited.check import Case, X, in_turn, wrongs
+from tests.parity.edited.scores import changing_scores
 
 F64 = "float64"
 
@@ -215,33 +216,15 @@ SEQUENTIAL = (
 )
 
 
-class Weighting:
-    def __init__(self) -> None:
-        self.factor = 1.0
-
-    def __call__(self, outputs: Any, arrays: Any) -> Any:
-        return outputs[:, 1] * self.factor
-
-
 def score(kind: str) -> Callable[[], Case]:
     """A net that stays, and a score function that reads what changes."""
 
     def make() -> Case:
-        net, weighting = built(), Weighting()
-        factor, array, kept = 1.0, np.array([0.0, 1.0, 0.0]), {"classes": [1]}
+        net = built()
+        array = np.array([0.0, 1.0, 0.0])
         variable = keras.Variable(np.array([0.0, 1.0, 0.0]), dtype=F64)
 
-        def set_factor() -> None:
-            nonlocal factor
-            factor = -2.0
-
-        scores: dict[str, tuple[Any, Callable[[], object]]] = {
-            "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
-            "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
-                lambda: setattr(settings, "FACTOR", -2.0),
-            ),
-            "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
+        scores = changing_scores() | {
             "array": (
                 lambda outputs, arrays: ops.sum(outputs * native(array), 1),
                 lambda: array.__setitem__(0, -2.0),
@@ -249,10 +232,6 @@ def score(kind: str) -> Callable[[], Case]:
             "variable": (
                 lambda outputs, arrays: ops.sum(outputs * variable, 1),
                 lambda: variable.assign([-2.0, 1.0, 0.0]),
-            ),
-            "list": (
-                lambda outputs, arrays: outputs[:, kept["classes"][0]],
-                lambda: kept.update(classes=[2]),
             ),
         }
         target, edit = scores[kind]

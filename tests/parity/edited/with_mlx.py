@@ -11,6 +11,7 @@ from mlx import nn, optimizers
 
 from tests.parity.edited import settings
 from tests.parity.edited.check import Case, X
+from tests.parity.edited.scores import changing_scores
 
 
 @dataclass
@@ -207,35 +208,14 @@ CLOSURES = (
 )
 
 
-class Weighting:
-    """A score with numbers of its own."""
-
-    def __init__(self) -> None:
-        self.factor = 1.0
-
-    def __call__(self, outputs: Any, arrays: Any) -> Any:
-        return outputs[:, 1] * self.factor
-
-
 def score(kind: str) -> Callable[[], Case]:
     """A net that stays, and a score function that reads what changes."""
 
     def make() -> Case:
-        x, net, weighting = begin(), Net(), Weighting()
-        factor, held = 1.0, {"classes": [1]}
+        x, net = begin(), Net()
         host, array = np.array([0.0, 1.0, 0.0], np.float32), mx.array([0.0, 1.0, 0.0])
 
-        def set_factor() -> None:
-            nonlocal factor
-            factor = -2.0
-
-        scores: dict[str, tuple[Any, Callable[[], object]]] = {
-            "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
-            "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
-                lambda: setattr(settings, "FACTOR", -2.0),
-            ),
-            "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
+        scores = changing_scores() | {
             "numpy_array": (
                 lambda outputs, arrays: (outputs * mx.array(host)).sum(1),
                 lambda: host.__setitem__(0, -2.0),
@@ -243,10 +223,6 @@ def score(kind: str) -> Callable[[], Case]:
             "array": (
                 lambda outputs, arrays: (outputs * array).sum(1),
                 lambda: array.__setitem__(0, -2.0),
-            ),
-            "list": (
-                lambda outputs, arrays: outputs[:, held["classes"][0]],
-                lambda: held.update(classes=[2]),
             ),
         }
         target, edit = scores[kind]

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from tests.parity.edited import settings
 from tests.parity.edited.check import Case, X
+from tests.parity.edited.scores import changing_scores
 
 
 @dataclass
@@ -251,37 +252,17 @@ CLOSURES = (
 )
 
 
-class Weighting:
-    """A score with numbers of its own."""
-
-    def __init__(self) -> None:
-        self.factor = 1.0
-
-    def __call__(self, outputs: Any, arrays: Any) -> Any:
-        return outputs[:, 1] * self.factor
-
-
 def score(kind: str) -> Callable[[], Case]:
     """A net that stays, and a score function that reads what changes."""
 
     def make() -> Case:
         settings.reset()
         settings.activation = functional.relu
-        net, weighting = Net(), Weighting()
-        factor, array, held = 1.0, np.array([0.0, 1.0, 0.0]), {"classes": [1]}
+        net = Net()
+        array = np.array([0.0, 1.0, 0.0])
         tensor = torch.from_numpy(array.copy())
 
-        def set_factor() -> None:
-            nonlocal factor
-            factor = -2.0
-
-        scores: dict[str, tuple[Any, Callable[[], object]]] = {
-            "closure": (lambda outputs, arrays: outputs[:, 1] * factor, set_factor),
-            "global": (
-                lambda outputs, arrays: outputs[:, 1] * settings.FACTOR,
-                lambda: setattr(settings, "FACTOR", -2.0),
-            ),
-            "attribute": (weighting, lambda: setattr(weighting, "factor", -2.0)),
+        scores = changing_scores() | {
             "array": (
                 lambda outputs, arrays: (outputs * torch.from_numpy(array)).sum(1),
                 lambda: array.__setitem__(0, -2.0),
@@ -289,10 +270,6 @@ def score(kind: str) -> Callable[[], Case]:
             "tensor": (
                 lambda outputs, arrays: (outputs * tensor).sum(1),
                 lambda: tensor.__setitem__(0, -2.0),
-            ),
-            "list": (
-                lambda outputs, arrays: outputs[:, held["classes"][0]],
-                lambda: held.update(classes=[2]),
             ),
         }
         target, edit = scores[kind]
