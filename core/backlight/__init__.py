@@ -15,6 +15,7 @@ from backlight.rules.operations import Kind, Operation
 from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule, Rules
 from backlight.scores.class_scores import Class, Logit, LogProbability, Margin, Probability
 from backlight.scores.scores import Function, Neuron, Output, Score
+from backlight.scores.several import Top
 from backlight.values.baselines import Several
 from backlight.values.examples import Examples
 from backlight.values.inputs import Inputs, Shared
@@ -66,6 +67,7 @@ __all__ = [
     "Several",
     "Shared",
     "Site",
+    "Top",
     "__version__",
     "explain",
     "forget",

@@ -69,7 +69,7 @@ def scored_example(model: object, x: object, target: Target = None) -> ScoredExa
     """The first example of `x`, and the score of this target or of the predicted class."""
     wrapped = wrap(model, inputs=x)
     first = take_rows(wrapped, wrapped.prepare(cast(Tree, x)), np.arange(1))
-    explanation = prepare(wrapped, first, target)
+    (explanation,) = prepare(wrapped, first, target)
     return ScoredExample(explanation.objective, explanation.predicted)
 
 

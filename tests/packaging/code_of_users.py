@@ -29,6 +29,10 @@ IntegratedGradients(baseline=x)(net, x, target=torch.tensor([0, 1]))
 backlight.explain(net, x, target=lambda outputs, arrays: outputs[:, 0] - outputs[:, 1])
 backlight.explain(net, x, target=backlight.Function(lambda outputs, arrays: outputs[:, 0]))
 
+margin, *rest = backlight.explain(net, x, [backlight.Logit(1), backlight.Margin(1, versus=0)])
+assert_type(margin, backlight.Attribution[torch.Tensor])
+assert_type(IntegratedGradients()(net, x, backlight.Top(2))[0].values, torch.Tensor)
+
 predicted: torch.Tensor = backlight.wrap(net).predict(x)
 backlight.wrap(net).score(pixels, backlight.Logit(1))
 

@@ -1,6 +1,5 @@
 """One explanation: prepared once, answered by a technique block by block, finished as an attribution."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +14,14 @@ from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
 from backlight.explaining.structure import rows_mix
-from backlight.explaining.targets import Target, check_differentiable, resolve
+from backlight.explaining.targets import (
+    Target,
+    Targets,
+    check_differentiable,
+    each,
+    listed,
+    resolve,
+)
 from backlight.explaining.zeros import zero_notes
 from backlight.model.host_random import draw_notes
 from backlight.model.model import Model
@@ -78,7 +84,7 @@ class Explanation:
 def prepare(
     model: object,
     x: object,
-    target: Target = None,
+    target: Target | Targets = None,
     *,
     at: str | None = None,
     batch_size: int | None = None,
@@ -86,8 +92,9 @@ def prepare(
     class_names: Sequence[str] | None = None,
     spatial: bool = False,
     differentiates: bool = False,
-) -> Explanation:
-    """What is to be explained, from what the user said; see `Method.__call__`.
+) -> tuple[Explanation, ...]:
+    """What is to be explained, from what the user said; see `Method.__call__`. One explanation for each
+    target; they share inputs and blocks.
 
     Args:
         spatial: whether a feature map is to be read: the last one, where `at` names none.
@@ -108,15 +115,21 @@ def prepare(
     if inputs.count > rows and rows_mix(wrapped, inputs):
         rows = inputs.count
     blocks = blocks_of(inputs.count, rows)
-    score, predicted = resolve(wrapped, inputs, blocks, target)
-    names = checked_names(class_names, score.classes)
-    objective = Objective(wrapped, inputs, score, at, rows, np.arange(inputs.count), inputs.count)
-    structure = objective.structure
-    objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
-    chosen = at is None and spatial
-    if chosen:
-        objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
-    return Explanation(objective, blocks, predicted, spatial, differentiates, chosen, names)
+    targets = each(wrapped, inputs, blocks, target) if listed(target) else (cast(Target, target),)
+
+    def explanation(target: Target) -> Explanation:
+        score, predicted = resolve(wrapped, inputs, blocks, target)
+        names = checked_names(class_names, score.classes)
+        every = np.arange(inputs.count)
+        objective = Objective(wrapped, inputs, score, at, rows, every, inputs.count)
+        structure = objective.structure
+        objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
+        chosen = at is None and spatial
+        if chosen:
+            objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
+        return Explanation(objective, blocks, predicted, spatial, differentiates, chosen, names)
+
+    return tuple(map(explanation, targets))
 
 
 def finish(
@@ -126,7 +139,7 @@ def finish(
     x: object,
     method: str,
     seed: int | None,
-    started: float,
+    seconds: float,
 ) -> Attribution[Any]:
     """The attribution of what was found for the blocks, with all that is to be said about it.
 
@@ -134,7 +147,7 @@ def finish(
         x: the inputs as the user gave them: values come as they came.
         method: the technique, as it is to be shown.
         seed: of what it drew, if it draws.
-        started: when the user called, by `time.perf_counter`.
+        seconds: how long it took.
 
     Raises:
         NoGradientError: no gradient reaches anything of what is explained.
@@ -162,7 +175,7 @@ def finish(
         framework=model.framework,
         framework_version=model.version,
         warnings=notes,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         layouts=layouts(first, found[0].values, explanation.spatial),
         class_names=explanation.class_names,
     )

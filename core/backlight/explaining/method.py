@@ -16,15 +16,14 @@ from backlight.errors import (
     CoverageError,
 )
 from backlight.explaining.explanation import finish, prepare
-from backlight.explaining.finite import check_finite
-from backlight.explaining.measured import Measured, measure
 from backlight.explaining.objective import Objective
-from backlight.explaining.result import Result, check_result
-from backlight.explaining.targets import Target
-from backlight.explaining.zeros import numbers
+from backlight.explaining.result import Result
+from backlight.explaining.targets import Target, Targets, listed
+from backlight.explaining.together import explained, taken
 from backlight.interrupts import interruptible
 from backlight.memory.memory import one_call
 from backlight.rules.rules import Rules
+from backlight.scores.scores import Score
 from backlight.values.inputs import Extra, Inputs
 from backlight.values.tree import GivenT, NestedT
 
@@ -52,6 +51,12 @@ class Method(ByValue, ABC):
         """Whether rules of a technique that reads a feature map act down to the input, not to the map."""
         return False
 
+    @property
+    def linear(self) -> bool:
+        """Whether the values for a difference of two scores are the difference of the values for each:
+        a margin then costs nothing where its classes are explained as well."""
+        return False
+
     def objection(self, objective: Objective) -> str | None:
         """Why the technique would mean nothing here, with what to do instead; None where it means
         something. It is asked before `attribute`, for the first examples: what it says is raised as a
@@ -63,6 +68,40 @@ class Method(ByValue, ABC):
     @abstractmethod
     def attribute(self, objective: Objective) -> Result:
         """Explain one objective. Rows of the result must not depend on one another."""
+
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> Sequence[Result]:
+        """Explain the same examples for several bound scores: a result for each, in their order.
+
+        By default one after the other. A technique that only asks for scores gets those of all targets
+        from one pass, by `objective.scores`.
+        """
+        return [self.attribute(objective.with_target(target)) for target in targets]
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: GivenT,
+        target: Targets,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> tuple[Attribution[GivenT], ...]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: object,
+        target: Targets,
+        *,
+        at: str | None = None,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> tuple[Attribution[Any], ...]: ...
 
     @overload
     def __call__(
@@ -136,20 +175,22 @@ class Method(ByValue, ABC):
         self,
         model: object,
         x: object,
-        target: Target = None,
+        target: Target | Targets = None,
         *,
         at: str | None = None,
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
-    ) -> Attribution[Any]:
+    ) -> Attribution[Any] | tuple[Attribution[Any], ...]:
         """Explain why the model gives `x` the score `target`.
 
         Args:
             model: a model of any installed framework, or one from `backlight.wrap`.
             x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy.
             target: a class, one per example, a Score, or a function `(outputs, arrays) -> (N,)`. None
-                explains the output of a one-output model, or else the class that is predicted.
+                explains the output of a one-output model, or else the class that is predicted. A list of
+                scores and functions, or `Top(k)`, asks for several explanations at once, which come as a
+                tuple: what they have in common is computed once.
             at: an inner site to attribute to (`model.sites(x)` lists them); None for the input.
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
@@ -159,7 +200,7 @@ class Method(ByValue, ABC):
             BacklightError: a subclass that says what was wrong and what is accepted.
         """
         started = time.perf_counter()
-        explanation = prepare(
+        explanations = prepare(
             model,
             x,
             target,
@@ -170,21 +211,25 @@ class Method(ByValue, ABC):
             spatial=self.spatial,
             differentiates=self.differentiates,
         )
-        objection = self.objection(explanation.first)
-        if objection is not None:
-            raise CoverageError(objection)
-        found = [self._explain(explanation.objective.take(rows)) for rows in explanation.blocks]
-        seed = getattr(self, "seed", None)
-        attribution = finish(explanation, found, x=x, method=repr(self), seed=seed, started=started)
-        for note in attribution.warnings:
+        for explanation in explanations:
+            objection = self.objection(explanation.first)
+            if objection is not None:
+                raise CoverageError(objection)
+        found = [
+            explained(self, taken([one.objective for one in explanations], rows))
+            for rows in explanations[0].blocks
+        ]
+        attributions = tuple(
+            finish(
+                explanation,
+                results,
+                x=x,
+                method=repr(self),
+                seed=getattr(self, "seed", None),
+                seconds=(time.perf_counter() - started) / len(explanations),
+            )
+            for explanation, results in zip(explanations, zip(*found, strict=True), strict=True)
+        )
+        for note in dict.fromkeys(note for one in attributions for note in one.warnings):
             warnings.warn(note, BacklightWarning, stacklevel=3)
-        return attribution
-
-    @final
-    def _explain(self, objective: Objective) -> Measured:
-        """One block, checked, with its numbers on the host and its completeness measured."""
-        result = self.attribute(objective)
-        check_result(self, objective, result)
-        score = result.score if result.score is not None else objective.score()
-        check_finite(self, objective, result.values, numbers(objective.model, score))
-        return measure(objective, result, score)
+        return attributions if listed(target) else attributions[0]

@@ -9,18 +9,20 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import CoverageError, InputError, TargetError
+from backlight.errors import CoverageError, TargetError
+from backlight.explaining.references import reference_of
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.model.model import Gradient, Model
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.scores.several import Stacked, stackable
 from backlight.values.arrays import SINGLE, Array, Arrays, precision, shape_of, widened
 from backlight.values.baselines import Baseline, Several
 from backlight.values.inputs import Inputs
 from backlight.values.layout import Layout, guessed, layout_by_places, site_layout
-from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+from backlight.values.tree import Tree, leaves, map_leaves
 
 VALUES_PER_PASS = 2**21
 """How many input numbers one pass takes by default: 2 million, 8 MB of float32."""
@@ -234,6 +236,26 @@ class Objective:
             return self._numbers(score)
         return self._fold(self.at_points(points).score(), samples_of(points))
 
+    def scores(self, targets: Sequence[Score], points: Tree | None = None) -> list[Array]:
+        """The same for several bound scores of these examples, one array for each: scores of classes cost
+        one pass together."""
+        found: dict[int, Array] = {}
+        for group in stackable(targets):
+            if len(group) == 1:
+                found[group[0]] = self.with_target(targets[group[0]]).score(points)
+                continue
+            asked = self.with_target(Stacked(tuple(targets[position] for position in group)))
+            there = asked if points is None else asked.at_points(points)
+            columns = there.model.score(there.inputs, there.target, at=there.at, value=there.moved)
+            for column, position in enumerate(group):
+                one = there._numbers(columns[:, column])
+                found[position] = one if points is None else self._fold(one, samples_of(points))
+        return [found[position] for position in range(len(targets))]
+
+    def with_target(self, target: Score) -> "Objective":
+        """The same examples and value, explained for another bound score."""
+        return self if target is self.target else replace(self, target=target)
+
     def at_points(self, points: Tree) -> "Objective":
         """The same score explained at other points, shape (samples, N, ...), as samples x N examples."""
         if self.at is None:
@@ -314,7 +336,8 @@ class Objective:
         """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
         one row, not N."""
         given = baseline.values if isinstance(baseline, Several) else (baseline,)
-        found = [self._baseline(one) for one in given]
+        rows = self.rows, self.total
+        found = [reference_of(one, self.value, self.model, *rows) for one in given]
         return [self._as_wide(one) for one in found] if self.whole else found
 
     def _as_wide(self, reference: Tree) -> Tree:
@@ -361,59 +384,6 @@ class Objective:
         floating = (leaf for leaf in leaves(self.value) if self.model.is_floating(leaf))
         return self.model.asarray(host.astype(np.float64), like=next(floating, None))
 
-    def _baseline(self, baseline: object) -> Tree:
-        value = self.value
-        parts = baseline_parts(baseline, value)
-        return rebuild(
-            value,
-            [
-                self._baseline_leaf(part, leaf)
-                for part, leaf in zip(parts, leaves(value), strict=True)
-            ],
-        )
-
-    def _baseline_leaf(self, baseline: object, leaf: Array) -> Array:
-        if self.model.owns(baseline):
-            array = widened(self.model.detached(baseline), self.arrays)  # type: ignore[arg-type]
-        else:
-            host = np.asarray(baseline)
-            if host.dtype.kind not in "fiub":
-                raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
-            # Whole numbers are as good as any where the value is not of integers itself.
-            host = host.astype(np.float64) if self.model.is_floating(leaf) else host
-            array = self.model.asarray(host, like=leaf)
-        if not self.model.is_floating(leaf):
-            array = self._whole(array, leaf)
-        shape, wanted = shape_of(array), shape_of(leaf)
-        shared = (1, *wanted[1:])
-        if array.ndim == 0:
-            return self.arrays.broadcast_to(array, shared)
-        if shape == (self.total, *wanted[1:]) and (shape[0] != 1):
-            return self._rows(array, self.rows)
-        if shape == wanted[1:]:
-            return self.arrays.expand_dims(array, axis=0)
-        if shape != shared:
-            raise InputError(
-                f"A baseline must be a number, or an array of shape {wanted[1:]}, {shared} "
-                f"or {(self.total, *wanted[1:])}; got shape {shape}. "
-                "For several baselines per example use Several([...])."
-            )
-        return array
-
-    def _whole(self, baseline: Array, leaf: Array) -> Array:
-        """A baseline in the dtype of a value of integers, which it must fit without being changed."""
-        host = self.model.to_numpy(baseline)
-        with np.errstate(invalid="ignore"):
-            whole = host.astype(self.model.to_numpy(leaf[:1, ...]).dtype)
-        if not np.array_equal(whole, host):
-            raise InputError(
-                f"The value to explain holds integers, {whole.dtype}, such as token ids or raw "
-                f"pictures: its baseline must be of whole numbers that {whole.dtype} has, got "
-                f"{host.flat[np.flatnonzero(whole != host)[0]]}. For token ids say the id of the "
-                "padding or mask token, baseline=0 for example."
-            )
-        return self.model.asarray(whole, like=leaf)
-
     def _flat(self, points: Tree) -> Tree:
         return map_leaves(lambda leaf: self.arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), points)
 
@@ -436,21 +406,3 @@ class Objective:
 
 def samples_of(points: Tree) -> int:
     return shape_of(leaves(points)[0])[0]
-
-
-def baseline_parts(baseline: object, value: Tree) -> list[object]:
-    """One baseline for each leaf of the value, from one for all or a structure like the value's."""
-    if isinstance(value, dict) and isinstance(baseline, dict):
-        if set(value) != set(baseline):
-            raise InputError(f"Baselines for {sorted(baseline)}, but inputs {sorted(value)}.")
-        return [baseline[name] for name in value]
-    if isinstance(value, tuple) and isinstance(baseline, tuple):
-        if len(value) != len(baseline):
-            raise InputError(f"{len(baseline)} baselines for {len(value)} inputs.")
-        return list(baseline)
-    if len(leaves(value)) > 1 and np.ndim(baseline) != 0:  # type: ignore[arg-type]
-        raise InputError(
-            "Several inputs need a number, or a baseline for each in the inputs' own structure; "
-            f"got a {type(baseline).__name__}."
-        )
-    return [baseline] * len(leaves(value))

@@ -20,7 +20,7 @@ from backlight.errors import (
     shown,
 )
 from backlight.explaining.method import Method
-from backlight.explaining.targets import Target
+from backlight.explaining.targets import Target, Targets
 from backlight.plugins.choices import normalised
 from backlight.plugins.entry_points import plugins
 from backlight.plugins.plugins import Offers, Plugin
@@ -174,6 +174,36 @@ def is_required(parameter: inspect.Parameter) -> bool:
 @overload
 def explain(
     model: object,
+    x: GivenT,
+    target: Targets,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> tuple[Attribution[GivenT], ...]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: object,
+    target: Targets,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: str | None = None,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> tuple[Attribution[Any], ...]: ...
+
+
+@overload
+def explain(
+    model: object,
     x: NDArray[np.integer[Any] | np.bool],
     target: Target = None,
     method: str | Method = "integrated_gradients",
@@ -249,7 +279,7 @@ def explain(
 def explain(
     model: object,
     x: object,
-    target: Target = None,
+    target: Target | Targets = None,
     method: str | Method = "integrated_gradients",
     *,
     at: str | None = None,
@@ -257,7 +287,7 @@ def explain(
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
     **hyper_parameters: object,
-) -> Attribution[Any]:
+) -> Attribution[Any] | tuple[Attribution[Any], ...]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
@@ -267,9 +297,10 @@ def explain(
         **hyper_parameters: of the technique named: `steps=128`, `baseline=0.5` ...
 
     >>> backlight.explain(net, pictures, target=labels, method="grad_cam")
+    >>> best, second = backlight.explain(net, pictures, target=backlight.Top(2))
     """
     technique = make_method(method, hyper_parameters)
-    given = cast(Any, x)
-    return technique(
-        model, given, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
+    call = cast(Callable[..., Attribution[Any] | tuple[Attribution[Any], ...]], technique)
+    return call(
+        model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from backlight.explaining.rows import take_rows
 from backlight.model.model import Model
 from backlight.scores.class_scores import Class, ClassScore
 from backlight.scores.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
+from backlight.scores.several import Top
 from backlight.values.arrays import AnyArray, Array, Arrays, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import (
@@ -28,6 +29,39 @@ from backlight.values.tree import leaves, names
 
 Target: TypeAlias = Score | Classes | AnyArray | Callable[[Any, Arrays], Array | AnyArray] | None
 """What users may say for `target`; None is resolved by looking at the model's outputs."""
+
+Targets: TypeAlias = Top | Sequence[Score | Callable[[Any, Arrays], Array | AnyArray]]
+"""What users may say for several targets at once."""
+
+
+def listed(target: object) -> TypeGuard[Targets]:
+    """Whether these are several targets: a list with a score or a function in it. One of classes alone
+    is one target, with a class for each example."""
+    if not isinstance(target, (list, tuple)):
+        return isinstance(target, Top)
+    return any(isinstance(one, Score) or callable(one) for one in target)
+
+
+def each(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], targets: Targets
+) -> Sequence[Target]:
+    """Several targets one by one.
+
+    Raises:
+        TargetError: `Top` was asked of outputs that are no row of class scores, or of too many classes.
+    """
+    if not isinstance(targets, Top):
+        return targets
+    outputs = model.outputs(take_rows(model, inputs, blocks[0]))
+    path = located(outputs, targets.path)
+    width = single(outputs, path).shape[1:]
+    if len(width) != 1 or not targets.count <= width[0] != 1:
+        raise TargetError(
+            f"Top({targets.count}) takes a row of at least so many class scores per example, and of at "
+            f"least two; the model gives {describe(outputs)}."
+        )
+    ranked = ranked_classes(model, inputs, blocks, path, targets.count)
+    return [targets.score(ranked[:, place], path) for place in range(targets.count)]
 
 
 def as_score(target: Score | Classes | Callable[[Any, Arrays], Array | AnyArray]) -> Score:
@@ -155,18 +189,21 @@ def predicted_score(
             f"example, got {describe(outputs)}. "
             "Say target=Output(index=...), a class score or a function."
         )
-    classes = predict_classes(model, inputs, blocks, path)
+    classes = ranked_classes(model, inputs, blocks, path, 1)[:, 0]
     return Class(classes, path).bind(outputs, inputs.count), True
 
 
-def predict_classes(
-    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], path: Path = None
+def ranked_classes(
+    model: Model, inputs: Inputs, blocks: Sequence[NDArray[np.int64]], path: Path, count: int
 ) -> NDArray[np.int64]:
-    """The class with the highest output for each example, shape (N,), of the array at `path`."""
+    """The classes with the highest outputs of each example, shape (N, count), of the array at `path`;
+    of equal ones the first."""
 
     def highest(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         scores = array_at(model.predict(take_rows(model, inputs, rows)), path)
-        return np.asarray(model.to_numpy(scores).argmax(axis=1), dtype=np.int64)
+        numbers = model.to_numpy(scores).astype(np.float64)
+        found = np.where(np.isnan(numbers), np.inf, numbers)  # first, so that it is told
+        return np.argsort(-found, axis=1, kind="stable")[:, :count].astype(np.int64)
 
     return np.concatenate([highest(rows) for rows in blocks])
 

@@ -36,7 +36,10 @@ class ClassScore(Score):
 
     @property
     def recipe(self) -> Hashable:
-        return (type(self), self.path, self.scale, self.kind, self.versus is None, self.binary)
+        # A logit of outputs that are logits is the output as it is.
+        plain = self.scale == "logit" and self.kind == "logits" and not self.binary
+        scale = "output" if plain else self.scale
+        return (type(self), self.path, scale, self.kind, self.versus is None, self.binary)
 
     def bind(self, outputs: Outputs, count: int) -> Score:
         """See `Score.bind`; a contrast must be between two classes in at least one example.
@@ -128,6 +131,13 @@ class ClassScore(Score):
     @property
     def rivals(self) -> NDArray[np.int64] | None:
         return None if self.versus is None else np.asarray(self.versus, dtype=np.int64)
+
+    @property
+    def difference(self) -> tuple[Score, Score] | None:
+        if self.versus is None:
+            return None
+        alone = replace(self, versus=None, scale="logit")
+        return alone, replace(alone, k=self.versus)
 
     def __repr__(self) -> str:
         name = {"output": "Class", "log_probability": "LogProbability"}.get(self.scale)

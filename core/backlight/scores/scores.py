@@ -80,6 +80,11 @@ class Score(ABC):
         """The class that each is held against, shape (N,), in a contrast."""
         return None
 
+    @property
+    def difference(self) -> "tuple[Score, Score] | None":
+        """Two bound scores, the first minus the second of which is this one; None where it is none."""
+        return None
+
 
 @final
 @dataclass(frozen=True, eq=False)

@@ -65,6 +65,11 @@ class ClassActivationMap(Method):
     def rules(self) -> Rules | None:
         return BACKWARD[self.backward].rules if self.backward in BACKWARD else None
 
+    @property
+    def keeps_signs(self) -> bool:
+        """Whether nothing is rectified, neither on the way back nor at the end."""
+        return not self.rectify and self.backward != "guided_backprop"
+
     @abstractmethod
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         """Weights that broadcast against the activation: both are (N, places, channels)."""

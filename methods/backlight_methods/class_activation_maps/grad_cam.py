@@ -25,5 +25,9 @@ class GradCAM(ClassActivationMap):
     Cost: one forward pass, and a backward pass down to the feature map.
     """
 
+    @property
+    def linear(self) -> bool:
+        return self.keeps_signs
+
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         return arrays.mean(gradient, axis=1, keepdims=True)

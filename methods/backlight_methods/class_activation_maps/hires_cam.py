@@ -25,5 +25,9 @@ class HiResCAM(ClassActivationMap):
     Cost: one forward pass, and a backward pass down to the feature map.
     """
 
+    @property
+    def linear(self) -> bool:
+        return self.keeps_signs
+
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         return gradient

@@ -24,6 +24,10 @@ class XGradCAM(ClassActivationMap):
     Cost: one forward pass, and a backward pass down to the feature map.
     """
 
+    @property
+    def linear(self) -> bool:
+        return self.keeps_signs
+
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         weighted = arrays.sum(gradient * activation, axis=1, keepdims=True)
         total = arrays.sum(activation, axis=1, keepdims=True)

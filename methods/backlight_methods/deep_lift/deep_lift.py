@@ -142,6 +142,10 @@ class DeepLIFT(Method):
     def rules(self) -> DeepLIFTRules:
         return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
         rules, arrays = self.rules, objective.arrays
         references = objective.references(self.baseline)

@@ -42,6 +42,10 @@ class ExpectedGradients(Method):
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         require_baseline(self)
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
         references = objective.references(self.baseline)
         drawn = [choice(self.seed, sample, len(references)) for sample in range(self.samples)]

@@ -19,6 +19,10 @@ class Gradient(Method):
     Cost: one forward and one backward pass.
     """
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         return Result(found.gradient, found.score)

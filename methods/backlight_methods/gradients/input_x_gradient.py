@@ -19,6 +19,10 @@ class InputXGradient(Method):
     Cost: one forward and one backward pass.
     """
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         return Result(map_leaves(lambda x, g: x * g, found.value, found.gradient), found.score)

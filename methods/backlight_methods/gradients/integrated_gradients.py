@@ -94,6 +94,10 @@ class IntegratedGradients(Method):
     def used_rule(self) -> Rule:
         return self.rule or ("gauss_legendre" if self.tolerance is None else "trapezoid")
 
+    @property
+    def linear(self) -> bool:
+        return self.tolerance is None  # whose steps depend on the score
+
     def attribute(self, objective: Objective) -> Result:
         references = objective.references(self.baseline)
         share = np.full(len(references), 1 / len(references))

@@ -73,6 +73,10 @@ class Smooth(Method):
     def rules_reach_input(self) -> bool:
         return self.inner.rules_reach_input
 
+    @property
+    def linear(self) -> bool:
+        return self.statistic == "mean" and self.inner.linear
+
     def objection(self, objective: Objective) -> str | None:
         return self.inner.objection(objective)
 

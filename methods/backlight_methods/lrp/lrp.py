@@ -160,6 +160,10 @@ class LRP(Method):
             return LRPRules(self.composite)
         return LRPRules(COMPOSITES[self.composite])
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
         rules = self.rules
         found = objective.ruled(rules)

@@ -3,6 +3,7 @@
 Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks" (2013), section 4.1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -11,11 +12,11 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result
+from backlight import Method, Objective, Result, Score
 from backlight.errors import HyperParameterError, InputError, is_whole, require
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
-from backlight.values.tree import leaves, rebuild
+from backlight.values.tree import Tree, leaves, rebuild
 from backlight_methods.gradients.integrated_gradients import mean
 
 Lengths: TypeAlias = int | tuple[int, ...]
@@ -42,7 +43,8 @@ class Occlusion(Method):
 
     Law: for a model linear in x, with window and stride 1, the value of a place (the same in each of
         its channels) is weight * (x - baseline) summed over channels.
-    Cost: a forward pass for each window; about 225 for an image with the default window and stride.
+    Cost: a forward pass for each window, whatever the number of targets; about 225 for an image with the
+        default window and stride.
     """
 
     window: Lengths | None = None
@@ -66,27 +68,35 @@ class Occlusion(Method):
     def differentiates(self) -> bool:
         return False
 
+    @property
+    def linear(self) -> bool:
+        return True
+
     def attribute(self, objective: Objective) -> Result:
+        (result,) = self.attribute_each(objective, (objective.target,))
+        return result
+
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         value = leaves(objective.value)
         covers = [
             self._windows(leaf, objective) for leaf in value
         ]  # refused before anything is run
-        score = objective.score()
+        scores = objective.scores(targets)
         baselines = [leaves(tree) for tree in objective.baselines(self.baseline)]
-        found = []
+        found = []  # of each leaf, the values for each target
         for position, (masks, cover) in enumerate(covers):
-            found.append(
-                mean(
-                    [
-                        self._leaf(objective, position, baseline[position], masks, cover, score)
-                        for baseline in baselines
-                    ]
-                )
-            )
+            falls = [
+                self._leaf(objective, position, baseline[position], masks, cover, targets, scores)
+                for baseline in baselines
+            ]
+            found.append([mean(of_one) for of_one in zip(*falls, strict=True)])
         guesses = (
             [] if self.axes else [one for leaf in value if (one := self._guess(leaf, objective))]
         )
-        return Result(rebuild(objective.value, found), score, warnings=tuple(guesses))
+        return [
+            Result(rebuild(objective.value, parts), score, warnings=tuple(guesses))
+            for parts, score in zip(zip(*found, strict=True), scores, strict=True)
+        ]
 
     def _leaf(
         self,
@@ -95,30 +105,41 @@ class Occlusion(Method):
         baseline: Array,
         masks: NDArray[np.bool_],
         cover: tuple[int, ...],
-        score: Array,
-    ) -> Array:
-        """Values of one leaf: the fall of the score, spread over the places of each window."""
+        targets: Sequence[Score],
+        scores: Sequence[Array],
+    ) -> list[Array]:
+        """Values of one leaf for each target: the fall of its score, spread over the places of each
+        window."""
         arrays, model = objective.arrays, objective.model
         value = leaves(objective.value)
         leaf, places = value[position], prod(cover)
 
-        def part(chunk: range) -> Array:
+        def part(chunk: range) -> Tree:
             mask = masks[chunk.start : chunk.stop]
             covered = model.asarray(mask.reshape(len(mask), *cover))
             points = [
                 arrays.broadcast_to(one[None, ...], (len(mask), *shape_of(one))) for one in value
             ]
             points[position] = arrays.where(covered, baseline[None, ...], leaf[None, ...])
-            fall = score[None, ...] - objective.score(rebuild(objective.value, points))
-            # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
-            spread = model.asarray(mask.reshape(len(mask), places).astype(np.float64), like=score)
-            return arrays.permute_dims(fall, (1, 0)) @ spread
+            there = objective.scores(targets, rebuild(objective.value, points))
 
-        (falls,) = leaves(objective.summed(len(masks), part))
-        count = masks.sum(axis=0).reshape(1, places)
-        average = falls / model.asarray(np.maximum(count, 1).astype(np.float64), like=score)
-        shaped = arrays.reshape(average, (objective.count, *cover[1:]))
-        return arrays.broadcast_to(shaped, shape_of(leaf))
+            def shared(score: Array, left: Array) -> Array:
+                # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
+                flat = mask.reshape(len(mask), places).astype(np.float64)
+                fall = score[None, ...] - left
+                return arrays.permute_dims(fall, (1, 0)) @ model.asarray(flat, like=score)
+
+            return tuple(map(shared, scores, there))
+
+        falls = leaves(objective.summed(len(masks), part))
+        count = np.maximum(masks.sum(axis=0).reshape(1, places), 1).astype(np.float64)
+
+        def averaged(fall: Array, score: Array) -> Array:
+            average = fall / model.asarray(count, like=score)
+            shaped = arrays.reshape(average, (objective.count, *cover[1:]))
+            return arrays.broadcast_to(shaped, shape_of(leaf))
+
+        return list(map(averaged, falls, scores))
 
     def _windows(
         self, leaf: Array, objective: Objective
