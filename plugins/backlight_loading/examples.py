@@ -1,9 +1,9 @@
 """The data that the command line names: a folder of pictures, an `.npz` file, or a thing in code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,26 +128,48 @@ def renamed(examples: Examples, classes: tuple[str, ...], text: str) -> Examples
 def read_npz(path: Path) -> Examples:
     """Arrays `x` (or `images`) and `y` (or `labels`), and `classes` if it has names for them."""
     arrays = arrays_in(path)
-    x = next((arrays[name] for name in ("x", "images") if name in arrays), None)
-    y = next((arrays[name] for name in ("y", "labels") if name in arrays), None)
+    x, y = x_and_y(arrays, path)
+    classes = class_names(arrays.get("classes", np.array((), dtype=str)), path)
+    return Examples(arrays[x], arrays[y].astype(np.int64), classes)
+
+
+class Described(Protocol):
+    """An array, or what is known of one that is not read yet."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def x_and_y(arrays: Mapping[str, Described], path: Path) -> tuple[str, str]:
+    """What the examples and the labels of an archive are called in it."""
+    x = next((name for name in ("x", "images") if name in arrays), None)
+    y = next((name for name in ("y", "labels") if name in arrays), None)
     if x is None or y is None:
         raise InputError(
             f"{path} must hold x (or images) and y (or labels); it holds {', '.join(arrays) or 'none'}."
         )
-    if y.ndim != 1 or y.dtype.kind not in "iu":
+    labels = arrays[y]
+    if len(labels.shape) != 1 or labels.dtype.kind not in "iu":
         raise InputError(
-            f"The labels in {path} must be whole numbers, one per example, got {y.dtype} {y.shape}."
+            f"The labels in {path} must be whole numbers, one per example, got {labels.dtype} "
+            f"{labels.shape}."
         )
-    if x.ndim == 0:
+    if not arrays[x].shape:
         raise InputError(
             f"The examples in {path} must be an array with one row each, got one value."
         )
-    stored = arrays.get("classes", np.array((), dtype=str))
+    return x, y
+
+
+def class_names(stored: NDArray[Any], path: Path) -> tuple[str, ...]:
     if stored.ndim != 1:
         raise InputError(
             f"The classes in {path} must be a list of names, got an array of shape {stored.shape}."
         )
-    return Examples(x, y.astype(np.int64), tuple(str(name) for name in stored))
+    return tuple(str(name) for name in stored)
 
 
 def arrays_in(path: Path) -> dict[str, NDArray[Any]]:

@@ -1,5 +1,6 @@
 """Pictures in a folder with one sub-folder per class."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from backlight_loading.preparation import Colour, Size, Tick
 
 GREY_MODES = {"1", "L", "LA", "I;16", "I;16L", "I;16B"}
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a file that is no picture, or a broken one."""
+UNREADABLE = Exception
+"""What Pillow's readers raise for a file that is no picture, or a broken one: errors of any kind."""
 
 
 def read_folder(
@@ -61,8 +62,7 @@ def read_folder(
             labels.append(label)
             titles.append(title)
         except UNREADABLE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            skipped.append(f"{title}: {reason.replace(str(file), file.name)}")
+            skipped.append(f"{title}: {why(error, file)}")
         tick(done, len(files))
     if not pictures:
         seen = f"; the first of {len(skipped)} files: {skipped[0]}" if skipped else ""
@@ -126,12 +126,32 @@ def contents(folder: Path) -> tuple[list[Path], list[str]]:
     return files, [f"{folder.name}/{entry.name}: {reason}" for entry in inner]
 
 
-def read(file: Path, size: Size | None) -> Image.Image:
-    """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
+def why(error: Exception, file: Path) -> str:
+    """Why a file could not be read, in one line, without the folder that it is in."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason.replace(str(file), file.name)
+
+
+def open_picture(file: Path) -> Image.Image:
+    """A picture whose header alone is read yet.
+
+    One of up to twice `Image.MAX_IMAGE_PIXELS`, 179 megapixels, is read without a word; Pillow raises
+    an error for a larger one, as a small file can say that it is enormous.
+    """
     Image.init()
     # Those of Encapsulated PostScript are programs, which Pillow hands to Ghostscript.
-    with Image.open(file, formats=[name for name in Image.OPEN if name != "EPS"]) as opened:
-        picture = ImageOps.exif_transpose(opened)
+    formats = [name for name in Image.OPEN if name != "EPS"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=formats)
+
+
+def read(file: Path, size: Size | None) -> Image.Image:
+    """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
+    with open_picture(file) as opened:
+        # Copies of a large picture are spared: it is turned in place, converted only where it must be.
+        ImageOps.exif_transpose(opened, in_place=True)
+        picture: Image.Image = opened
         grey = picture.mode in GREY_MODES
         if picture.mode.startswith("I;16"):
             wide = np.asarray(picture.convert("I"))
@@ -142,10 +162,23 @@ def read(file: Path, size: Size | None) -> Image.Image:
             clear = picture.convert("RGBA")
             white = Image.new("RGBA", clear.size, "white")
             picture = Image.alpha_composite(white, clear).convert("RGB")
-        picture = picture.convert("L" if grey else "RGB")
+        mode = "L" if grey else "RGB"
+        if picture.mode != mode:
+            picture = picture.convert(mode)
+        picture.load()
     if size is not None and picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
     return picture
+
+
+def several_sizes(
+    title: str, size: tuple[int, int], other: str, other_size: tuple[int, int]
+) -> InputError:
+    """What is raised for two pictures of different (width, height)."""
+    return InputError(
+        f"The pictures have several sizes: {title} is {size[1]}x{size[0]}, {other} "
+        f"{other_size[1]}x{other_size[0]} (height x width). Say which one the model wants: --size HxW."
+    )
 
 
 def stacked(pictures: list[Image.Image], titles: list[str]) -> NDArray[np.uint8]:
@@ -153,11 +186,7 @@ def stacked(pictures: list[Image.Image], titles: list[str]) -> NDArray[np.uint8]
     first = pictures[0].size
     for picture, title in zip(pictures, titles, strict=True):
         if picture.size != first:
-            raise InputError(
-                f"The pictures have several sizes: {titles[0]} is {first[1]}x{first[0]}, {title} "
-                f"{picture.height}x{picture.width} (height x width). Say which one the model wants: "
-                "--size HxW."
-            )
+            raise several_sizes(titles[0], first, title, picture.size)
     try:
         together = np.stack([np.asarray(picture) for picture in pictures])
     except MemoryError as error:

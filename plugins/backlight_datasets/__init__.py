@@ -1,0 +1,38 @@
+"""Data sets that need not fit into memory, and stores that a killed run goes on with.
+
+source = open_source("photos/", size=(224, 224))
+plan = Plan(len(source), 64, data=source.fingerprint(), model=digest_of_arrays(weights), ...)
+store = BlockStore.begin("attributions", plan)
+for block, batch in read_blocks(source, plan.block_length, store.missing(), before=store.skipped()):
+    store.write(block, batch.ids, {"values": ..., "score": ...}, batch.skipped)
+"""
+
+from backlight_datasets.archive import NpzSource
+from backlight_datasets.block_file import Block
+from backlight_datasets.digests import digest_of_arrays
+from backlight_datasets.errors import StoreError
+from backlight_datasets.opening import open_source
+from backlight_datasets.plan import Plan, versions
+from backlight_datasets.reading import read_blocks
+from backlight_datasets.selection import Selection
+from backlight_datasets.sequence import SequenceSource
+from backlight_datasets.source import Batch, Skipped, Source
+from backlight_datasets.store import BlockStore, Column
+
+__all__ = [
+    "Batch",
+    "Block",
+    "BlockStore",
+    "Column",
+    "NpzSource",
+    "Plan",
+    "Selection",
+    "SequenceSource",
+    "Skipped",
+    "Source",
+    "StoreError",
+    "digest_of_arrays",
+    "open_source",
+    "read_blocks",
+    "versions",
+]

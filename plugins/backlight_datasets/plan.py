@@ -1,0 +1,174 @@
+"""What a store is to hold, said before its first block is written."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, final
+
+from backlight.errors import HyperParameterError, shown
+from backlight.version import __version__
+from backlight_datasets.committing import clear, commit, keep_first
+from backlight_datasets.errors import StoreError
+from backlight_datasets.reading import blocks_of, rows_of
+
+FORMAT = 1
+NAME = "plan.json"
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | Mapping[str, Json] | None"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of Backlight, NumPy, and other installed packages that the numbers depend on."""
+    found = {name: metadata.version(name) for name in ("numpy", *packages)}
+    return {"backlight": __version__, **found}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that the numbers of a store depend on. Two runs of one plan write the same bytes.
+
+    Attributes:
+        count: how many candidates there are.
+        block_length: candidates per block, at least 1. It is part of the plan as the last bits of
+            results depend on what else is in a block.
+        dtype: of float32 arrays of two or more axes in the store. "float16" takes half of the room,
+            with a scale per example; errors are then below 2^-11 of a number, or, for the tiniest, 2^-39
+            of the example's largest.
+        techniques: each as its `repr`.
+        targets: what is asked about each example, in words.
+        data: the source's fingerprint.
+        model: the digest of the model's weights.
+        options: whatever else the numbers depend on: the preprocessing, a seed, the cases' rule.
+        versions: of the packages that the numbers depend on.
+    """
+
+    count: int
+    block_length: int
+    dtype: Literal["float32", "float16"] = "float32"
+    techniques: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    data: str = ""
+    model: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.block_length < 1 or self.dtype not in ("float32", "float16"):
+            raise HyperParameterError(
+                "A plan has a count of at least 0, a block_length of at least 1, and a dtype float32 or "
+                f"float16; got {self.count}, {self.block_length} and {shown(self.dtype)}."
+            )
+        try:
+            json.dumps([self.options, self.versions], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise HyperParameterError(
+                f"A plan's options and versions are texts, finite numbers, lists and dicts: {error}."
+            ) from error
+
+    @property
+    def blocks(self) -> int:
+        return blocks_of(self.count, self.block_length)
+
+    def rows(self, block: int) -> tuple[int, int]:
+        """The first candidate of a block, and the one after its last."""
+        return rows_of(block, self.block_length, self.count)
+
+    @property
+    def text(self) -> str:
+        """The plan as it is in its file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text, hexadecimal: what blocks say to which plan they belong."""
+        return sha256(self.text.encode()).hexdigest()
+
+
+def begin(folder: Path, plan: Plan) -> None:
+    """Write the plan into the folder, or see that the one which is there is the same.
+
+    Raises:
+        StoreError: another plan is there, which entries differ is said; or it cannot be written.
+    """
+    target = folder / NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            clear(folder, NAME)
+            commit(target, lambda file: file.write(plan.text.encode()), keep_first)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise StoreError(f"{folder} is a file; a store is a folder.") from None
+        # Another process was first.
+    except OSError as error:
+        raise StoreError(f"The plan of {folder} could not be written: {error.strerror}.") from error
+    there, wanted = entries(folder), flat(json.loads(plan.text))
+    differing = [name for name in sorted({*there, *wanted}) if there.get(name) != wanted.get(name)]
+    if differing:
+        said = "; ".join(
+            f"{name}: {shown(there.get(name, 'nothing'))} there, {shown(wanted.get(name, 'nothing'))} now"
+            for name in differing
+        )
+        raise StoreError(
+            f"The store in {folder} was begun with another plan and cannot be gone on with. {said}. Run "
+            "what it was begun with, name another folder, or delete this one to begin again."
+        )
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a store.
+
+    Raises:
+        StoreError: there is none, or it is damaged or of a later format.
+    """
+    path = folder / NAME
+    found = stored(path)
+    if found.get("format") != FORMAT:
+        raise StoreError(
+            f"{path} is of format {shown(found.get('format'))}; this is Backlight {__version__}, which "
+            f"reads format {FORMAT}."
+        )
+    try:
+        known = {name: value for name, value in found.items() if name != "format"}
+        lists = {name: tuple(known[name]) for name in ("techniques", "targets")}
+        return Plan(**{**known, **lists})
+    except (KeyError, TypeError, HyperParameterError) as error:
+        raise damaged(path, error) from error
+
+
+def entries(folder: Path) -> dict[str, Json]:
+    return flat(stored(folder / NAME))
+
+
+def stored(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path.parent} holds no store: there is no {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, TypeError(f"it is {shown(found)}"))
+    return found
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path} is no plan that can be read: {type(error).__name__}: {error}. Delete {path.parent} to "
+        "begin again."
+    )
+
+
+def flat(found: Mapping[str, Json]) -> dict[str, Json]:
+    """Entries by name, those of `options` and `versions` as `options.seed`."""
+    result: dict[str, Json] = {}
+    for name, value in found.items():
+        if name in ("options", "versions") and isinstance(value, Mapping):
+            result |= {f"{name}.{inner}": one for inner, one in value.items()}
+        else:
+            result[name] = value
+    return result

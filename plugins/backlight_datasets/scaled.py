@@ -1,0 +1,39 @@
+"""float32 in half of the room: float16 with a power of two for each example."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 15
+"""Numbers are scaled to below two to this power; float16 ends at 65504."""
+
+SMALLEST = -126
+"""The exponent of the smallest normal float32, which scales are not below."""
+
+
+def scaled(values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """The numbers as float16 and the scale of each example; `unscaled` has what they mean.
+
+    A power of two changes no digits, so that all that is lost is float16's rounding: plain float16
+    would lose small numbers altogether, as gradients of a probability are.
+    """
+    axes = tuple(range(1, values.ndim))
+    sizes = np.abs(values)
+    sizes[~np.isfinite(sizes)] = 0
+    _, exponents = np.frexp(sizes.max(axis=axes, initial=0))
+    powers = np.maximum(exponents - LARGEST, SMALLEST)
+    scales = np.ldexp(np.float32(1), powers).astype(np.float32)
+    codes: NDArray[np.float32] = values / spread(scales, values.ndim)
+    return codes.astype(np.float16), scales
+
+
+def unscaled(values: NDArray[np.float16], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 of the same shape."""
+    restored: NDArray[np.float32] = values * spread(scales, values.ndim)
+    return restored
+
+
+def spread(one_each: NDArray[Any], axes: int) -> NDArray[Any]:
+    """One number per example, in the shape that goes with arrays of so many axes."""
+    return one_each.reshape(-1, *[1] * (axes - 1))

@@ -1,0 +1,240 @@
+"""Results, block by block, in a folder that a killed run goes on with."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import BacklightWarning, InputError, UnknownNameError, reason
+from backlight_datasets.block_file import (
+    Block,
+    Header,
+    check_block,
+    read_arrays,
+    read_header,
+    write_block,
+)
+from backlight_datasets.committing import clear, commit, replace
+from backlight_datasets.errors import StoreError
+from backlight_datasets.members import check_whole, read_whole, stored_rows
+from backlight_datasets.plan import Plan, begin, read_plan
+from backlight_datasets.source import Skipped
+
+FILE = re.compile(r"block-(\d{6,})\.npz")
+
+
+@final
+@dataclass(frozen=True)
+class Column:
+    """One array of all blocks: its dtype and the shape of a row, as they are read."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
+class BlockStore:
+    """A folder with a plan and a file for each block that is done: the file is the record of it.
+
+    Blocks may be written in any order and by several processes; a file is there whole or not at all.
+
+    Attributes:
+        folder: where it is.
+        plan: what it is to hold.
+    """
+
+    folder: Path
+    plan: Plan
+
+    @classmethod
+    def begin(cls, folder: str | PathLike[str], plan: Plan) -> Self:
+        """The store of this plan, begun now or before, to write to.
+
+        Raises:
+            StoreError: another plan was begun there, which entries differ is said; or the folder cannot
+                be written.
+        """
+        place = Path(folder)
+        begin(place, plan)
+        clear(place, "block-")
+        return cls(place, plan)
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str]) -> Self:
+        """A store that is there, complete or not.
+
+        Raises:
+            StoreError: none is there, or its plan cannot be read.
+        """
+        return cls(Path(folder), read_plan(Path(folder)))
+
+    def path(self, block: int) -> Path:
+        """The file of a block, which is there when the block is done."""
+        return self.folder / f"block-{block:06}.npz"
+
+    def missing(self, quick: bool = False) -> list[int]:
+        """The blocks that are not done. Damaged files and those of another plan do not count as done:
+        they are warned of by name, and replaced when their block is written.
+
+        Args:
+            quick: look at each file's header alone, which finds those that are cut off or foreign, in
+                0.4 ms each; else every byte is read and compared with its checksum.
+        """
+        faults: dict[str, str] = {}
+        done = {number for number, _ in self._done(faults, quick)}
+        for fault in faults.values():
+            warnings.warn(f"{fault} It counts as missing.", BacklightWarning, stacklevel=2)
+        return [number for number in range(self.plan.blocks) if number not in done]
+
+    def damaged(self, quick: bool = False) -> dict[str, str]:
+        """Why files do not count as blocks, by their names; see `missing`."""
+        faults: dict[str, str] = {}
+        for _ in self._done(faults, quick):
+            pass
+        return faults
+
+    def write(
+        self,
+        block: int,
+        ids: NDArray[np.integer[Any]],
+        arrays: Mapping[str, NDArray[Any]],
+        skipped: Sequence[Skipped] = (),
+    ) -> None:
+        """Store a block, whole or not at all. One that is there already is replaced.
+
+        Args:
+            block: its number.
+            ids: the candidates that have rows, rising, (n,).
+            arrays: any names, n rows each, of NumPy's own dtypes. float32 ones with two or more axes
+                are stored in the plan's dtype, all others as they are.
+            skipped: the block's other candidates.
+
+        Raises:
+            InputError: a candidate of the block is in neither, or something is not as above.
+            StoreError: it could not be written, as the disk is full say. What was written before stays.
+        """
+        given = {name: np.asarray(array) for name, array in arrays.items()}
+        made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped))
+        check_block(self.plan, block, made)
+        try:
+            commit(
+                self.path(block), lambda file: write_block(file, self.plan, block, made), replace
+            )
+        except OSError as error:
+            raise StoreError(
+                f"Block {block} could not be written into {self.folder}: "
+                f"{error.strerror or reason(error)}. The blocks that are done stay: run the same again "
+                "when that is mended, and it goes on with the others."
+            ) from error
+
+    def read(self, block: int) -> Block:
+        """All that is stored of a block.
+
+        Raises:
+            StoreError: it is not there, or its file is damaged.
+        """
+        header = self._header(block)
+        try:
+            arrays = read_arrays(self.path(block), header, header.names)
+        except InputError as error:
+            raise again(error) from error
+        return Block(arrays.pop("ids"), arrays, header.skipped)
+
+    def read_row(self, id: int) -> dict[str, NDArray[Any]]:
+        """What is stored of one candidate, without reading the rest of its block, whose checksums are
+        not compared then.
+
+        Raises:
+            InputError: there is no such candidate, or it was skipped, and why.
+            StoreError: its block is not there, or its file is damaged.
+        """
+        if not 0 <= id < self.plan.count:
+            raise InputError(f"There are {self.plan.count} candidates, numbered from 0; got {id}.")
+        block = id // self.plan.block_length
+        header = self._header(block)
+        for one in header.skipped:
+            if one.id == id:
+                raise InputError(f"Nothing is stored of number {id}, which was skipped: {one}.")
+        try:
+            ids = read_whole(self.path(block), {"ids": header.members["ids"]})["ids"]
+            k = int(np.searchsorted(ids, id))
+            with self.path(block).open("rb", buffering=0) as file:
+                rows = {
+                    name: stored_rows(file, member, k, k + 1)
+                    for name, member in header.members.items()
+                    if member.shape
+                }
+        except (InputError, OSError) as error:
+            raise again(error) from error
+        return {name: header.unscaled(name, rows)[0] for name in header.names}
+
+    def columns(self) -> dict[str, Column]:
+        """What the blocks that are done hold; some may lack some."""
+        found: dict[str, Column] = {}
+        for _, header in self._done({}, quick=True):
+            for name in header.names:
+                member = header.members[name]
+                dtype = np.dtype(np.float32) if name in header.scaled else member.dtype
+                found.setdefault(name, Column(dtype, member.shape[1:]))
+        return found
+
+    def column(self, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """One array of all blocks that are done and have it, and the ids of its rows: (n,), (n, ...).
+
+        Raises:
+            UnknownNameError: no block has it.
+            StoreError: a block is damaged.
+        """
+        ids: list[NDArray[np.int64]] = []
+        rows: list[NDArray[Any]] = []
+        for number, header in self._done({}, quick=True):
+            if name in header.names:
+                try:
+                    found = read_arrays(self.path(number), header, [name])
+                except InputError as error:
+                    raise again(error) from error
+                ids.append(found["ids"])
+                rows.append(found[name])
+        if not rows:
+            raise UnknownNameError("array of the store", name, self.columns())
+        return np.concatenate(ids), np.concatenate(rows)
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The candidates that could not be read, of the blocks that are done."""
+        return tuple(one for _, header in self._done({}, quick=True) for one in header.skipped)
+
+    def _done(self, faults: dict[str, str], quick: bool) -> Iterator[tuple[int, Header]]:
+        """The blocks whose files are sound, in order; what is wrong with others goes into `faults`."""
+        for path in sorted(self.folder.iterdir()):
+            match = FILE.fullmatch(path.name)
+            if match is None:
+                continue
+            try:
+                header = read_header(path, self.plan, int(match[1]))
+                if not quick:
+                    check_whole(path)
+            except InputError as error:
+                faults[path.name] = str(error)
+            else:
+                yield int(match[1]), header
+
+    def _header(self, block: int) -> Header:
+        path = self.path(block)
+        if not path.exists():
+            raise StoreError(f"Block {block} is not done: there is no {path}.")
+        try:
+            return read_header(path, self.plan, block)
+        except InputError as error:
+            raise again(error) from error
+
+
+def again(error: Exception) -> StoreError:
+    """What is raised for a block's file that cannot be read."""
+    return StoreError(f"{reason(error)}. Run the same again: what is damaged is made anew.")
