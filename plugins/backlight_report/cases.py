@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight_loading.techniques import Technique
-from backlight_report.evaluation import Evaluation
 from backlight_report.explanations import Row, explain_case
 from backlight_report.pictures import PictureFiles, plain, shown
-from backlight_report.predictions import Progress
-from backlight_report.questions import Question, case_of
 from backlight_report.results import Record, case_record, row_record
+from backlight_study.evaluation import Evaluation
+from backlight_study.predictions import Progress
+from backlight_study.questions import Question, case_of
 
 
 def explain_cases(

@@ -157,10 +157,10 @@ def report_command(
     from backlight_loading.models import load_model, note_on, wanted_shape
     from backlight_loading.preparation import preparation, wanted_picture
     from backlight_loading.techniques import techniques
-    from backlight_report.evaluation import check, trial
     from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
     from backlight_report.report import report
+    from backlight_study.evaluation import check, trial
 
     claim(directory)
     chosen = techniques(method or (), seed)  # a mistyped name is said before anything is loaded
@@ -215,7 +215,7 @@ def report_command(
 
 def check_classes(said: Sequence[str], names: Sequence[str]) -> None:
     """Raise UnknownNameError for a mistyped class, where the names are known before all is read."""
-    from backlight_report.selection import class_numbers
+    from backlight_study.selection import class_numbers
 
     if names:
         class_numbers(said, names)

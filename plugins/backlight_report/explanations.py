@@ -13,7 +13,7 @@ from backlight.errors import InputError
 from backlight_loading.techniques import Technique
 from backlight_pictures.maps import Reduction, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
-from backlight_report.questions import Case, Question
+from backlight_study.questions import Case, Question
 
 
 @final

@@ -18,7 +18,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight_report.predictions import Predictions
+from backlight_study.predictions import Predictions
 
 HALF = 0.5
 CHANCE = 1e-4

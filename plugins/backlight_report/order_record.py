@@ -8,7 +8,7 @@ import numpy as np
 from backlight_loading.names import legible
 from backlight_report.directory import CLASSES
 from backlight_report.order import Order
-from backlight_report.predictions import Predictions
+from backlight_study.predictions import Predictions
 
 Record = dict[str, Any]
 

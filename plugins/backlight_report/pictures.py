@@ -14,7 +14,7 @@ from backlight_pictures.colours import overlay
 from backlight_pictures.png import enlarged, png
 from backlight_report.directory import FOLDER
 from backlight_report.explanations import Row
-from backlight_report.questions import Question
+from backlight_study.questions import Question
 
 LONGEST = 60
 """How many bytes a name may give to a file's name."""

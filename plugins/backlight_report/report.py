@@ -9,22 +9,23 @@ from typing import final
 from backlight import Examples, Method, wrap
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
+from backlight_datasets import open_source
 from backlight_loading.names import all_legible
 from backlight_loading.preparation import preparation
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import sentence, techniques
 from backlight_report.directory import CLASSES, MARK, PAGE
-from backlight_report.evaluation import (
+from backlight_report.order import better_order
+from backlight_report.order_record import order_record, order_sentences
+from backlight_study.evaluation import (
     Evaluation,
     check,
     class_names,
     told_of_pictures,
     trial,
 )
-from backlight_report.order import better_order
-from backlight_report.order_record import order_record, order_sentences
-from backlight_report.predictions import Progress, predict
-from backlight_report.selection import Only, Said, class_numbers, select
+from backlight_study.predictions import Progress, predict
+from backlight_study.selection import Only, Said, class_numbers, select
 
 BATCH = 64
 """How many examples the model is asked about at a time, where nothing is said."""
@@ -130,7 +131,9 @@ def report(
     sample = prepared(examples.x[:1])
     wrapped = told_of_pictures(model, framework, wrapped, sample)
     trial(wrapped, examples, prepared, chosen, scores)
-    predictions = predict(wrapped, examples, prepared, batch_size or BATCH, progress, scores)
+    source = open_source(examples)
+    length = batch_size or BATCH
+    predictions = predict(wrapped, source, prepared, sample, length, progress, scores)
     classes = class_names(examples, predictions)
     selection = select(
         predictions,

@@ -12,9 +12,9 @@ import numpy as np
 from backlight import Attribution, Model, __version__
 from backlight_loading.techniques import Technique
 from backlight_report.explanations import Row, probable
-from backlight_report.predictions import Predictions
-from backlight_report.questions import Case, Question, quantity
-from backlight_report.selection import ORDER, Selection
+from backlight_study.predictions import Predictions
+from backlight_study.questions import Case, Question, quantity
+from backlight_study.selection import ORDER, Selection
 
 FORMAT = 2
 

@@ -12,14 +12,14 @@ from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_loading.techniques import technique, techniques
 from backlight_report import report
 from backlight_report.page import KINDS
-from backlight_report.predictions import Predictions, probabilities
-from backlight_report.selection import class_number, class_numbers, select
+from backlight_study.predictions import Predictions, probabilities
+from backlight_study.selection import class_number, class_numbers, select
 from tests.report.shared import parsed, picture, run
 
 
 def predictions() -> Predictions:
     odds = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.6, 0.4], [0.05, 0.95]])
-    return Predictions(odds, np.array([1, 1, 1, 0, 0, 1]), "probabilities")
+    return Predictions(odds, np.array([1, 1, 1, 0, 0, 1]), np.arange(6), "probabilities")
 
 
 def test_probabilities_of_every_kind_of_output() -> None:

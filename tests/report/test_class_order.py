@@ -14,7 +14,7 @@ from backlight_demo.fashion import CLASSES, examples
 from backlight_loading.examples import load_examples, read_classes
 from backlight_report import report
 from backlight_report.order import better_order
-from backlight_report.predictions import Predictions
+from backlight_study.predictions import Predictions
 from tests.report.shared import parsed, run
 
 Labels = NDArray[np.int64]
@@ -23,7 +23,7 @@ Labels = NDArray[np.int64]
 def predictions(labels: Labels, called: Labels, count: int) -> Predictions:
     odds = np.zeros((len(labels), count))
     odds[np.arange(len(labels)), called] = 1
-    return Predictions(odds, labels, "probabilities")
+    return Predictions(odds, labels, np.arange(len(labels)), "probabilities")
 
 
 def called(own: Labels, count: int, accuracy: float, seed: int) -> Labels:
@@ -122,7 +122,7 @@ def test_nets_that_are_not_trained_have_no_order() -> None:
         )
         with torch.no_grad():
             odds = net(x).softmax(1).double().numpy()
-        assert better_order(Predictions(odds, labels, "logits")) is None
+        assert better_order(Predictions(odds, labels, np.arange(len(labels)), "logits")) is None
 
 
 def test_a_folder_in_sorted_order_and_the_demo_net(

@@ -15,9 +15,10 @@ from PIL import Image
 import backlight
 from backlight import BacklightWarning, Examples, Method, Objective, Result
 from backlight.errors import InputError
+from backlight_datasets import SequenceSource
 from backlight_loading.examples import load_examples
 from backlight_report import Report, report
-from backlight_report.predictions import check_finite
+from backlight_study.predictions import check_finite
 from tests.report.shared import parsed, picture
 
 FAST = ["gradient", "grad_cam"]
@@ -155,12 +156,12 @@ def test_names_are_escaped(net: object, tmp_path: Path) -> None:
 
 def test_finite_outputs() -> None:
     x, labels = np.array([[0.0], [np.nan]]), np.zeros(2, dtype=int)
-    named = Examples(x, labels, names=["a", "b"])
+    named, ids = SequenceSource(x, labels, names=["a", "b"]), np.arange(2)
     for kind in ("logits", "log_probabilities"):
-        check_finite(np.array([[0, -np.inf], [0, 1]]), kind, x, named, 0)
+        check_finite(np.array([[0, -np.inf], [0, 1]]), kind, x, named, ids)
     for kind, row in (("logits", [0, np.nan]), ("log_probabilities", [-np.inf, -np.inf])):
         with pytest.raises(InputError, match=r"example 1 \(b\) .* input, .* not finite already"):
-            check_finite(np.array([[0.0, 1.0], row]), kind, x, named, 0)
+            check_finite(np.array([[0.0, 1.0], row]), kind, x, named, ids)
 
 
 def test_long_names_make_files_too(net: object, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from backlight import Examples, Method, Objective, Result
 from backlight.errors import InputError, TargetError
 from backlight_report import report
 from backlight_report.command import show
-from backlight_report.predictions import odds_of_one
 from backlight_report.results import estimates
+from backlight_study.predictions import odds_of_one
 from tests.report.shared import parsed, picture
 
 WEIGHT = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32) / 4

@@ -9,42 +9,56 @@ from typing import Any, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Examples, Model
+from backlight import Model
 from backlight.errors import BacklightError, InputError, TargetError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.values.outputs import OutputKind, Path, array_at, describe, located, paths, single
+from backlight_datasets import BlockStore, Source, read_blocks
+from backlight_loading.preparation import Prepared
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
+
+OUTPUTS = "outputs"
+"""The column of a store that holds what the model says."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What is known of all examples.
+    """What is known of all examples that could be read.
 
     Attributes:
         probabilities: (N, classes), float64.
         labels: the true classes, (N,).
+        ids: their numbers in the source, rising, (N,).
         kind: what the outputs hold.
         single: whether the model has one output, that of class 1 of two.
         path: where it is among several outputs.
+        skipped: those that could not be read, with the reason.
     """
 
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64]
+    ids: NDArray[np.int64]
     kind: OutputKind
     single: bool = False
     path: Path = None
+    skipped: tuple[str, ...] = ()
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
         """The most probable class of each example."""
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which are misclassified."""
+        return np.asarray(self.classes != self.labels)
+
     @property
     def correct(self) -> int:
-        return int((self.classes == self.labels).sum())
+        return int((~self.wrong).sum())
 
     @cached_property
     def confusion(self) -> dict[tuple[int, int], int]:
@@ -55,34 +69,52 @@ class Predictions:
 
 def predict(
     model: Model,
-    examples: Examples,
-    prepared: Callable[[NDArray[Any]], NDArray[Any]],
-    batch_size: int,
+    source: Source,
+    prepared: Prepared,
+    sample: NDArray[Any],
+    block_length: int,
     progress: Progress,
     path: Path = None,
+    store: BlockStore | None = None,
 ) -> Predictions:
-    """Ask the model about every example, batch by batch; of several outputs, about the one at `path`.
+    """Ask the model about every example, block by block; of several outputs, about the one at `path`.
+
+    Args:
+        sample: one example as the model takes it.
+        block_length: how many examples go through the model together; that of the store's plan.
+        store: where answers are kept as they come, and those of a run before are taken from.
 
     Raises:
-        InputError: the model cannot take such inputs.
+        InputError: the model cannot take such inputs, or no example can be read.
         TargetError: its outputs are not a classifier's, or not of the examples' classes.
     """
-    count = len(examples.x)
-    found = []
-    kind: OutputKind = "logits"
-    for start in range(0, count, batch_size):
-        progress("Asking the model", start, count)
-        batch = prepared(examples.x[start : start + batch_size])
-        outputs = answered(model, batch, start)
-        if start == 0:
-            path, kind = class_scores(model, batch, path)
-            check_classifier(array_at(outputs, path), len(batch), examples.classes)
-        values = model.to_numpy(array_at(outputs, path)).astype(np.float64)
-        values = values.reshape(len(batch), -1)
-        check_finite(values, kind, batch, examples, start)
-        found.append(values)
+    path, kind = class_scores(model, sample, path)
+    count, done = len(source), 0
+    found: dict[int, tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]] = {}
+    skipped = {} if store is None else {one.id: one for one in store.skipped()}
+    missing = None if store is None else store.missing()
+    for block, batch in read_blocks(source, block_length, missing, before=skipped.values()):
+        progress("Asking the model", done, count)
+        done += len(batch.ids) + len(batch.skipped)
+        skipped |= {one.id: one for one in batch.skipped}
+        values = np.empty((0, 1))
+        if len(batch.ids):
+            values = asked(model, source, prepared(batch.x), batch.ids, path, kind)
+        if store is None:
+            found[block] = batch.ids, values, batch.labels
+        else:
+            answers = {OUTPUTS: values, "labels": batch.labels}
+            store.write(block, batch.ids, answers if len(batch.ids) else {}, batch.skipped)
     progress("Asking the model", count, count)
-    together = np.concatenate(found)
+    if store is None:
+        ids, outputs, labels = (
+            np.concatenate([one[part] for one in found.values() if len(one[0])])
+            for part in range(3)
+        )
+    else:
+        ids, outputs = store.column(OUTPUTS)
+        _, labels = store.column("labels")
+    together = outputs.astype(np.float64)
     alone = together.shape[1] == 1
     if kind == "logits" and model.declared is None:
         kind = kind_of_one(together) if alone else kind_of_numbers(together)
@@ -92,12 +124,29 @@ def predict(
             "one output needs a sigmoid there, or nothing."
         )
     odds = odds_of_one(together, kind) if alone else probabilities(together, kind)
-    return Predictions(odds, examples.labels, kind, alone, path)
+    reasons = tuple(str(skipped[id]) for id in sorted(skipped))
+    return Predictions(odds, labels, ids, kind, alone, path, reasons)
 
 
-def answered(model: Model, batch: NDArray[Any], start: int = 0) -> object:
-    """The outputs for the examples from number `start` on; whatever the user's network raises, calls
-    to end the program included, is an InputError."""
+def asked(
+    model: Model,
+    source: Source,
+    x: NDArray[Any],
+    ids: NDArray[np.int64],
+    path: Path,
+    kind: OutputKind,
+) -> NDArray[Any]:
+    """What the model says of these examples, (n, classes) or (n, 1), in the dtype that it has."""
+    outputs = array_at(answered(model, x, ids), path)
+    check_classifier(outputs, len(x), source.classes)
+    values = model.to_numpy(outputs).reshape(len(x), -1)
+    check_finite(values, kind, x, source, ids)
+    return values
+
+
+def answered(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
+    """The outputs for these examples; whatever the user's network raises, calls to end the program
+    included, is an InputError."""
     try:
         return model.predict(model.prepare(batch))  # type: ignore[arg-type]
     except BacklightError as error:
@@ -105,9 +154,8 @@ def answered(model: Model, batch: NDArray[Any], start: int = 0) -> object:
     except (Exception, SystemExit) as error:
         seen, cause = f"{type(error).__name__}: {error}", error
     said = " ".join(seen.split())[:400].rstrip(".")
-    if start:
-        last = start + len(batch) - 1
-        raise InputError(f"The model failed for examples {start} to {last}: {said}.") from cause
+    if ids is not None and ids[0] > 0:
+        raise InputError(f"The model failed for examples {ids[0]} to {ids[-1]}: {said}.") from cause
     raise InputError(
         f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
         "Pictures are read with the size and colours that --size and --colour say; --preprocess "
@@ -160,7 +208,7 @@ def listed(classes: Sequence[str]) -> str:
 
 
 def check_finite(
-    values: NDArray[np.float64], kind: str, batch: NDArray[Any], examples: Examples, start: int
+    values: NDArray[Any], kind: str, x: NDArray[Any], source: Source, ids: NDArray[np.int64]
 ) -> None:
     """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
     usable = np.isfinite(values)
@@ -170,13 +218,17 @@ def check_finite(
     if usable.all():
         return
     row = int(np.flatnonzero(~usable.all(axis=1))[0])
-    name = f" ({examples.names[start + row]})" if len(examples.names) else ""
-    prepared = batch[row]
-    fine = prepared.dtype.kind != "f" or bool(np.isfinite(prepared).all())
+    fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
     cause = "" if fine else " Its input, as prepared for the model, is not finite already."
     raise InputError(
-        f"The model's outputs for example {start + row}{name} are not all finite numbers.{cause}"
+        f"The model's outputs for {called(source, int(ids[row]))} are not all finite numbers.{cause}"
     )
+
+
+def called(source: Source, id: int) -> str:
+    """An example in words: its number, and its name if it has one."""
+    (name,) = source.names(id, id + 1)
+    return f"example {id}" if name == str(id) else f"example {id} ({name})"
 
 
 def probabilities(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from backlight.explaining.targets import Target
 from backlight.scores.class_scores import log_odds
 from backlight.values.arrays import Array, Arrays
 from backlight.values.outputs import OutputKind, Path, array_at
-from backlight_report.predictions import Predictions
+from backlight_study.predictions import Predictions
 
 Question: TypeAlias = Literal["predicted", "true", "contrast"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_loading.names import listed, named
-from backlight_report.predictions import Predictions
+from backlight_study.predictions import Predictions
 
 Only: TypeAlias = Literal["misclassified", "correct", "all"]
 

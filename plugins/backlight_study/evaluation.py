@@ -14,7 +14,7 @@ from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
-from backlight_report.predictions import (
+from backlight_study.predictions import (
     Predictions,
     answered,
     check_classifier,
