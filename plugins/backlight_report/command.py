@@ -180,7 +180,7 @@ def report_command(
             first = load_examples(data, read_size, read_colour, names, most=1)
             check(first)
             prepared = preparation(net, wrapped, preprocessing)
-            trial(wrapped, first, prepared, chosen, output_path(scores))
+            trial(wrapped, prepared(first.x[:1]), first.classes, chosen, output_path(scores))
         examples = load_examples(
             data,
             read_size,
@@ -215,7 +215,7 @@ def report_command(
 
 def check_classes(said: Sequence[str], names: Sequence[str]) -> None:
     """Raise UnknownNameError for a mistyped class, where the names are known before all is read."""
-    from backlight_study.selection import class_numbers
+    from backlight_study.cells import class_numbers
 
     if names:
         class_numbers(said, names)

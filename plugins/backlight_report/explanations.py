@@ -68,14 +68,14 @@ def explained(
     model: Model, x: NDArray[Any], case: Case, technique: Technique, batch_size: int | None
 ) -> Row:
     """One technique's answers to all questions."""
-    found: dict[Question, Attribution] = {}
-    for question, target in case.questions.items():
-        with warnings.catch_warnings():
-            # They are in the attribution as well, and the report shows them.
-            warnings.simplefilter("ignore", BacklightWarning)
-            found[question] = technique.method(
-                model, x, target, at=technique.at, batch_size=batch_size
-            )
+    asked = case.questions
+    with warnings.catch_warnings():
+        # They are in the attribution as well, and the report shows them.
+        warnings.simplefilter("ignore", BacklightWarning)
+        answers = technique.method(
+            model, x, [*asked.values()], at=technique.at, batch_size=batch_size
+        )
+    found: dict[Question, Attribution] = dict(zip(asked, answers, strict=True))
     return drawn(technique, found, model, picture_grid(x, model))
 
 

@@ -17,6 +17,7 @@ from backlight_loading.techniques import sentence, techniques
 from backlight_report.directory import CLASSES, MARK, PAGE
 from backlight_report.order import better_order
 from backlight_report.order_record import order_record, order_sentences
+from backlight_study.cells import Said, class_numbers
 from backlight_study.evaluation import (
     Evaluation,
     check,
@@ -25,7 +26,7 @@ from backlight_study.evaluation import (
     trial,
 )
 from backlight_study.predictions import Progress, predict
-from backlight_study.selection import Only, Said, class_numbers, select
+from backlight_study.selection import Choice, Only, select
 
 BATCH = 64
 """How many examples the model is asked about at a time, where nothing is said."""
@@ -130,18 +131,18 @@ def report(
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     sample = prepared(examples.x[:1])
     wrapped = told_of_pictures(model, framework, wrapped, sample)
-    trial(wrapped, examples, prepared, chosen, scores)
+    trial(wrapped, sample, examples.classes, chosen, scores)
     source = open_source(examples)
     length = batch_size or BATCH
     predictions = predict(wrapped, source, prepared, sample, length, progress, scores)
-    classes = class_names(examples, predictions)
-    selection = select(
-        predictions,
-        only,
-        class_numbers(true, classes),
-        class_numbers(predicted, classes),
-        limit,
+    classes = class_names(source, predictions)
+    choice = Choice(
+        only=only,
+        true=class_numbers(true, classes),
+        predicted=class_numbers(predicted, classes),
+        limit=limit,
     )
+    selection = select(predictions, choice)
     order = better_order(predictions)
     results = all_legible(
         header(

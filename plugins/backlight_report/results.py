@@ -14,7 +14,7 @@ from backlight_loading.techniques import Technique
 from backlight_report.explanations import Row, probable
 from backlight_study.predictions import Predictions
 from backlight_study.questions import Case, Question, quantity
-from backlight_study.selection import ORDER, Selection
+from backlight_study.selection import ORDERS, Selection
 
 FORMAT = 2
 
@@ -63,12 +63,12 @@ def header(
             for (true, predicted), number in predictions.confusion.items()
         ],
         "selection": {
-            "only": selection.only,
-            "true": list(selection.true),
-            "predicted": list(selection.predicted),
-            "limit": selection.limit,
+            "only": selection.choice.asked,
+            "true": list(selection.choice.true),
+            "predicted": list(selection.choice.predicted),
+            "limit": selection.choice.limit,
             "found": selection.found,
-            "order": ORDER,
+            "order": ORDERS[selection.choice.order],
         },
         "cases": [],
     }

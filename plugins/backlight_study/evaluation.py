@@ -1,6 +1,6 @@
 """A model and the examples it is judged on, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,11 +12,13 @@ from backlight.errors import InputError
 from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
+from backlight_datasets import Source
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import (
     Predictions,
     answered,
+    called,
     check_classifier,
     class_scores,
 )
@@ -56,8 +58,12 @@ def check(examples: Examples) -> None:
         )
     if len(examples.names) not in (0, len(x)):
         raise InputError(f"There are {len(x)} examples, but {len(examples.names)} names for them.")
-    names = len(examples.classes)
-    check_labels(labels, (2 if names == 1 else names) or None, examples)
+    count, names = len(examples.classes), examples.names
+
+    def called(row: int) -> str:
+        return f"example {row} ({names[row]})" if len(names) else f"example {row}"
+
+    check_labels(labels, (2 if count == 1 else count) or None, called)
 
 
 def check_places(shape: tuple[int, ...]) -> None:
@@ -76,21 +82,26 @@ def check_places(shape: tuple[int, ...]) -> None:
         )
 
 
-def check_labels(labels: NDArray[Any], count: int | None, examples: Examples) -> None:
+def check_labels(labels: NDArray[Any], count: int | None, called: Callable[[int], str]) -> None:
+    """Raise InputError for a label that is none of so many classes.
+
+    Args:
+        called: what the example of a row is called.
+    """
     outside = labels < 0 if count is None else (labels < 0) | (labels >= count)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
-        name = f" ({examples.names[row]})" if len(examples.names) else ""
         known = f"0 to {count - 1}" if count else "0 or more"
-        raise InputError(f"Labels must be {known}; example {row}{name} has {labels[row]}.")
+        raise InputError(f"Labels must be {known}; {called(row)} has {labels[row]}.")
 
 
-def class_names(examples: Examples, predictions: Predictions) -> list[str]:
+def class_names(source: Source, predictions: Predictions) -> list[str]:
     """The names of all classes of the model: the examples' own, or their numbers. One name is enough
     for one output, which is for it or against it."""
     count = predictions.probabilities.shape[1]
-    check_labels(np.asarray(examples.labels), count, examples)
-    names = [str(name) for name in examples.classes]
+    ids = predictions.ids
+    check_labels(predictions.labels, count, lambda row: called(source, int(ids[row])))
+    names = [str(name) for name in source.classes]
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
     return names or [f"class {k}" for k in range(count)]
@@ -107,20 +118,23 @@ def told_of_pictures(
 
 def trial(
     model: Model,
-    examples: Examples,
-    prepared: Prepared,
+    x: NDArray[Any],
+    classes: Sequence[str],
     chosen: Sequence[Technique],
     scores: OutputPath = None,
 ) -> None:
-    """Run the model on the first example, and look for the inner sites that techniques are told.
+    """Run the model on one example, and look for the inner sites that techniques are told.
+
+    Args:
+        x: the example as the model takes it, (1, ...).
+        classes: the data's names of them.
 
     Raises:
         BacklightError: the model cannot take it, or has no such site.
     """
-    x = prepared(examples.x[:1])
     outputs = answered(model, x)
     path, _ = class_scores(model, x, scores)
-    check_classifier(array_at(outputs, path), 1, examples.classes)
+    check_classifier(array_at(outputs, path), 1, classes)
     for technique in chosen:
         if technique.at is not None:
             model.activation(model.prepare(x), technique.at)  # type: ignore[arg-type]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backlight import Class, Function, Logit, Margin
-from backlight.explaining.targets import Target
+from backlight import Class, Function, Logit, Margin, Score
 from backlight.scores.class_scores import log_odds
 from backlight.values.arrays import Array, Arrays
 from backlight.values.outputs import OutputKind, Path, array_at
@@ -52,19 +52,36 @@ class Case:
     path: Path = None
 
     @property
-    def questions(self) -> dict[Question, Target]:
-        """A target for each question. One output needs no contrast: it is one already."""
-        asked: dict[Question, Target] = {"predicted": self.target(self.predicted)}
-        if self.true != self.predicted:
-            asked["true"] = self.target(self.true)
-        if not self.single:
-            asked["contrast"] = Margin(self.predicted, versus=self.rival, path=self.path)
-        return asked
+    def questions(self) -> dict[Question, Score]:
+        """A target for each question."""
+        classes = np.array([self.predicted]), np.array([self.rival])
+        asked = targets(*classes, self.kind, self.single, self.path)
+        return {one: asked[one] for one in asked if one != "true" or self.true != self.predicted}
 
-    def target(self, k: int) -> Target:
-        if self.single:
-            return Function(OneOutput(k, self.kind, self.path))
-        return (Class if self.kind == "logits" else Logit)(k, self.path)
+
+def targets(
+    predicted: NDArray[np.int64],
+    rival: NDArray[np.int64],
+    kind: OutputKind,
+    single: bool,
+    path: Path,
+) -> dict[Question, Score]:
+    """A target for each question about some examples. One output needs no contrast: it is one already.
+
+    Args:
+        predicted: their predicted classes, (n,).
+        rival: what these are held against, the true classes of misclassified examples, (n,).
+        kind, single, path: see `Case`.
+    """
+    if single:
+        output = OneOutput(kind, path)
+        return {"predicted": Function(output, predicted), "true": Function(output, rival)}
+    score = Class if kind == "logits" else Logit
+    return {
+        "predicted": score(predicted, path),
+        "true": score(rival, path),
+        "contrast": Margin(predicted, versus=rival, path=path),
+    }
 
 
 @final
@@ -72,25 +89,30 @@ class Case:
 class OneOutput:
     """What the one output of a binary net says for class `k`, 0 or 1: its logit, or minus that."""
 
-    k: int
     kind: OutputKind
     path: Path = None
 
-    def __call__(self, outputs: object, arrays: Arrays) -> Array:
+    def __call__(self, outputs: object, arrays: Arrays, k: Array) -> Array:
         values = arrays.reshape(array_at(outputs, self.path), (-1,))
         if self.kind == "log_probabilities":
             values = arrays.exp(values)
         logits = values if self.kind == "logits" else log_odds(values, arrays)
-        return logits if self.k == 1 else -logits
+        return logits * arrays.astype(2 * k - 1, logits.dtype)
+
+
+def rivals(predictions: Predictions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the predicted classes of these examples are held against: the true ones, or, where the
+    prediction is right, the second most probable ones."""
+    others = predictions.probabilities[rows].copy()
+    others[np.arange(len(rows)), predictions.classes[rows]] = -np.inf
+    second = others.argmax(axis=1)
+    wrong = predictions.wrong[rows]
+    return np.where(wrong, predictions.labels[rows], second).astype(np.int64)
 
 
 def case_of(predictions: Predictions, row: int) -> Case:
     true, predicted = int(predictions.labels[row]), int(predictions.classes[row])
-    rival = true
-    if true == predicted:
-        others = predictions.probabilities[row].copy()
-        others[predicted] = -np.inf
-        rival = int(others.argmax())
+    (rival,) = rivals(predictions, np.array([row])).tolist()
     return Case(row, true, predicted, rival, predictions.kind, predictions.single, predictions.path)
 
 

@@ -1,97 +1,194 @@
-"""Which examples the report explains, in an order that is always the same."""
+"""Which examples are explained, in an order that is always the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backlight.errors import HyperParameterError, InputError, UnknownNameError
-from backlight_loading.names import listed, named
+from backlight.errors import HyperParameterError, InputError, is_whole
+from backlight_study.cells import Cell
 from backlight_study.predictions import Predictions
 
 Only: TypeAlias = Literal["misclassified", "correct", "all"]
+Order: TypeAlias = Literal["confidence", "loss", "margin", "borderline", "random"]
+Rows: TypeAlias = NDArray[np.int64]
 
-ORDER = "wrong before right, and the most confident first"
+ORDERS: Mapping[Order, str] = {
+    "confidence": "wrong before right, and the most confident first",
+    "loss": "those first whose true class has the lowest probability",
+    "margin": "those first whose predicted class is furthest ahead of the true one",
+    "borderline": "those first whose two most probable classes are closest",
+    "random": "in an order drawn at random",
+}
+"""In which order examples are taken, in words."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is asked for; conditions of different kinds hold together.
+
+    Args:
+        only: which examples; misclassified ones, unless cells are asked for that lie on the diagonal, or
+            true and predicted classes, or rows.
+        cells: of one of these cells of the confusion matrix.
+        true, predicted: of one of these true and of one of these predicted classes, by number.
+        rows: these alone, by number.
+        order: which come first.
+        limit: at most so many, at least 1.
+        right: so many examples beside them that the model gets right, of the classes concerned, drawn
+            at random, for comparison.
+        seed: of what is drawn.
+    """
+
+    only: Only | None = None
+    cells: tuple[Cell, ...] = ()
+    true: tuple[int, ...] = ()
+    predicted: tuple[int, ...] = ()
+    rows: tuple[int, ...] | None = None
+    order: Order = "confidence"
+    limit: int = 24
+    right: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.limit) or self.limit < 1:
+            raise HyperParameterError(f"limit must be at least 1, got {self.limit}.")
+        if not is_whole(self.right) or self.right < 0:
+            raise HyperParameterError(f"right must be at least 0, got {self.right}.")
+        if self.only not in (None, *get_args(Only)):
+            raise HyperParameterError(
+                f"only must be misclassified, correct or all, got {self.only!r}."
+            )
+        if self.order not in ORDERS:
+            raise HyperParameterError(
+                f"order must be one of {', '.join(ORDERS)}; got {self.order!r}."
+            )
+        if self.cells and (self.true or self.predicted):
+            raise InputError(
+                "Cells of the confusion matrix say true and predicted classes together: leave out true "
+                "and predicted, or the cells."
+            )
+
+    @property
+    def asked(self) -> Only:
+        """Which examples, where the user may not have said it."""
+        exact = (self.true and self.predicted) or self.cells or self.rows is not None
+        return self.only or ("all" if exact else "misclassified")
 
 
 @final
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for, and the rows that are explained.
+    """The examples that are explained.
 
     Attributes:
-        only: which examples.
-        true, predicted: of one of these true and of one of these predicted classes only, where any
-            are said.
-        limit: at most so many.
-        found: how many examples fit before the limit.
-        rows: the examples' numbers.
+        choice: what was asked for.
+        rows: the examples' numbers, in the order asked for.
+        right: those beside them that the model gets right.
+        found: how many fit, before the limit.
     """
 
-    only: Only
-    true: tuple[int, ...]
-    predicted: tuple[int, ...]
-    limit: int
-    found: int
+    choice: Choice
     rows: tuple[int, ...]
+    right: tuple[int, ...]
+    found: int
+
+    @property
+    def left_out(self) -> int:
+        """How many fit and are not among them."""
+        return self.found - len(self.rows)
 
 
-def select(
-    predictions: Predictions,
-    only: Only | None,
-    true: Sequence[int],
-    predicted: Sequence[int],
-    limit: int,
-) -> Selection:
-    """Choose examples: wrong before right, and the most confident first.
-
-    `only` is "misclassified" unless it is said, or cells of the confusion matrix are asked for by true
-    and predicted classes.
-    """
-    if limit < 1:
-        raise HyperParameterError(f"limit must be at least 1, got {limit}.")
-    asked: Only = only or ("all" if len(true) and len(predicted) else "misclassified")
-    if asked not in ("misclassified", "correct", "all"):
-        raise HyperParameterError(f"only must be misclassified, correct or all, got {asked!r}.")
-    wrong = predictions.classes != predictions.labels
-    fits = {"misclassified": wrong, "correct": ~wrong, "all": np.ones_like(wrong)}[asked]
-    if len(true):
-        fits = fits & np.isin(predictions.labels, true)
-    if len(predicted):
-        fits = fits & np.isin(predictions.classes, predicted)
-    confidence = predictions.probabilities.max(axis=1)
-    rows = np.flatnonzero(fits)
-    order = np.lexsort((rows, -confidence[rows], ~wrong[rows]))
-    chosen = tuple(rows[order][:limit].tolist())
-    return Selection(asked, tuple(true), tuple(predicted), limit, len(rows), chosen)
-
-
-Said: TypeAlias = str | int | Sequence[str | int] | None
-"""One class or several, each by name or number."""
-
-
-def class_numbers(said: Said, classes: Sequence[str]) -> tuple[int, ...]:
-    """The numbers of these classes, each once; none where nothing is said."""
-    given = () if said is None else (said,) if isinstance(said, str | int) else said
-    return tuple(dict.fromkeys(class_number(one, classes) for one in given))
-
-
-def class_number(said: str | int, classes: Sequence[str]) -> int:
-    """A class by its name, by the first of its synonyms ("tabby" of "tabby, tabby cat") or by number.
+def select(predictions: Predictions, choice: Choice) -> Selection:
+    """Choose examples.
 
     Raises:
-        UnknownNameError: no such class, with the nearest names.
-        InputError: several classes of this name.
+        InputError: rows are asked for that are not there.
     """
-    text = str(said).strip()
-    found = named(text.casefold(), [name.casefold() for name in classes])
-    if len(found) > 1:
-        raise InputError(
-            f"The classes {listed(found)} are all called {text!r}: say the number of the one you mean."
-        )
-    if found:
-        return found[0]
-    if text.isdecimal() and int(text) < len(classes):
-        return int(text)
-    raise UnknownNameError("class", said, classes, f"Or a number from 0 to {len(classes) - 1}.")
+    count = len(predictions.labels)
+    wrong = predictions.wrong
+    kinds = {"misclassified": wrong, "correct": ~wrong, "all": np.ones_like(wrong)}
+    fits = kinds[choice.asked]
+    if choice.cells:
+        among = [cell.holds(predictions.labels, predictions.classes) for cell in choice.cells]
+        fits = fits & np.logical_or.reduce(among)
+    if choice.true:
+        fits = fits & np.isin(predictions.labels, choice.true)
+    if choice.predicted:
+        fits = fits & np.isin(predictions.classes, choice.predicted)
+    if choice.rows is not None:
+        outside = [row for row in choice.rows if not 0 <= row < count]
+        if outside:
+            raise InputError(f"There are {count} examples, numbered from 0; got {outside[0]}.")
+        fits = fits & np.isin(np.arange(count), choice.rows)
+    rows = np.flatnonzero(fits)
+    ordered = rows[np.lexsort((rows, *reversed(ranks(predictions, rows, choice))))]
+    chosen = ordered[: choice.limit]
+    return Selection(
+        choice, tuple(chosen.tolist()), right_ones(predictions, chosen, choice), len(rows)
+    )
+
+
+def ranks(predictions: Predictions, rows: Rows, choice: Choice) -> list[NDArray[np.float64]]:
+    """What rows are sorted by, the first key first, the lowest first."""
+    odds = predictions.probabilities[rows]
+    said = odds[np.arange(len(rows)), predictions.classes[rows]]
+    true = odds[np.arange(len(rows)), predictions.labels[rows]]
+    match choice.order:
+        case "confidence":
+            return [(~predictions.wrong[rows]).astype(np.float64), -said]
+        case "loss":
+            return [true]
+        case "margin":
+            return [true - said]
+        case "borderline":
+            best = np.partition(odds, -2, axis=1)[:, -2:]
+            return [best[:, 1] - best[:, 0]]
+        case "random":
+            drawn = np.random.default_rng(choice.seed).permutation(len(predictions.labels))
+            return [drawn[rows].astype(np.float64)]
+
+
+def right_ones(predictions: Predictions, chosen: Rows, choice: Choice) -> tuple[int, ...]:
+    """Examples that the model gets right, of the true and predicted classes of those chosen: as many of
+    each class as can be, drawn at random."""
+    concerned = np.union1d(predictions.labels[chosen], predictions.classes[chosen])
+    rng = np.random.default_rng(choice.seed)
+    free = ~predictions.wrong & ~np.isin(np.arange(len(predictions.labels)), chosen)
+    turns: list[tuple[int, int, int]] = []
+    for k in concerned.tolist():
+        own = np.flatnonzero(free & (predictions.labels == k))
+        turns += [(turn, k, int(row)) for turn, row in enumerate(rng.permutation(own))]
+    return tuple(row for _, _, row in sorted(turns)[: choice.right])
+
+
+def rule_of(selection: Selection, classes: Sequence[str], named: str = "examples") -> str:
+    """The choice as a sentence.
+
+    Args:
+        named: what examples are called: pictures, say.
+    """
+    choice = selection.choice
+    kinds = {"misclassified": "misclassified", "correct": "rightly classified", "all": "all"}
+    parts = [f"{kinds[choice.asked]} {named}"]
+    if choice.cells:
+        parts.append(" or ".join(cell.described(classes) for cell in choice.cells))
+    for word, numbers in (("of", choice.true), ("called", choice.predicted)):
+        if numbers:
+            parts.append(f"{word} {' or '.join(classes[k] for k in numbers)}")
+    if choice.rows is not None:
+        parts.append("that were named")
+    text = " ".join(parts)
+    said = f"{text[0].upper()}{text[1:]}, {ORDERS[choice.order]}"
+    if choice.order == "random":
+        said += f" (seed {choice.seed})"
+    left = selection.left_out
+    said += (
+        f": {len(selection.rows):,} of {selection.found:,}" if left else f": {selection.found:,}"
+    )
+    if selection.right:
+        said += f", and {len(selection.right):,} beside them that are right"
+    return said + "."

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +11,8 @@ from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_loading.techniques import technique, techniques
 from backlight_report import report
 from backlight_report.page import KINDS
-from backlight_study.predictions import Predictions, probabilities
-from backlight_study.selection import class_number, class_numbers, select
+from backlight_study.predictions import probabilities
 from tests.report.shared import parsed, picture, run
-
-
-def predictions() -> Predictions:
-    odds = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.6, 0.4], [0.05, 0.95]])
-    return Predictions(odds, np.array([1, 1, 1, 0, 0, 1]), np.arange(6), "probabilities")
 
 
 def test_probabilities_of_every_kind_of_output() -> None:
@@ -29,53 +22,6 @@ def test_probabilities_of_every_kind_of_output() -> None:
     assert "add up" in KINDS["sigmoid"]
     np.testing.assert_allclose(probabilities(np.log(odds), "log_probabilities"), odds)
     np.testing.assert_allclose(probabilities(np.log(odds) + 900, "logits"), odds)
-
-
-@pytest.mark.parametrize(
-    ("only", "true", "predicted", "limit", "rows", "found"),
-    [
-        (None, (), (), 9, (0, 3, 2), 3),
-        ("misclassified", (), (), 2, (0, 3), 3),
-        ("correct", (), (), 9, (5, 1, 4), 3),
-        ("all", (), (), 9, (0, 3, 2, 5, 1, 4), 6),
-        (None, (1,), (), 9, (0, 2), 2),
-        (None, (), (1,), 9, (3,), 1),
-        (None, (1, 0), (), 9, (0, 3, 2), 3),
-        (None, (1,), (0,), 9, (0, 2), 2),
-        (None, (1,), (1,), 9, (5, 1), 2),
-        (None, (0, 1), (1,), 9, (3, 5, 1), 3),
-        ("misclassified", (1,), (1,), 9, (), 0),
-    ],
-)
-def test_selection(
-    only: Any,
-    true: tuple[int, ...],
-    predicted: tuple[int, ...],
-    limit: int,
-    rows: tuple[int, ...],
-    found: int,
-) -> None:
-    chosen = select(predictions(), only, true, predicted, limit)
-    assert chosen.rows == rows
-    assert chosen.found == found
-
-
-def test_classes_by_name_and_number() -> None:
-    names = ["tabby, tabby cat", "tiger cat", "7"]
-    assert class_number("Tiger Cat", names) == 1
-    assert class_number("tabby", names) == 0
-    assert class_number("1", names) == 1
-    assert class_number("7", names) == 2
-    assert class_numbers(None, names) == ()
-    assert class_numbers("tabby", names) == (0,)
-    assert class_numbers(["tiger cat", 0, "1"], names) == (1, 0)
-    with pytest.raises(InputError, match=r"classes 0 and 2 are all called 'Crane'.* number"):
-        class_number("Crane", ["crane", "heron", "crane"])
-    assert class_number("2", ["crane", "heron", "crane"]) == 2
-    with pytest.raises(UnknownNameError, match=r"Nearest: tiger cat\. .* number from 0 to 2"):
-        class_number("tigre cat", names)
-    with pytest.raises(UnknownNameError):
-        class_number("3", names)
 
 
 def test_a_right_case_is_held_against_the_second_choice(

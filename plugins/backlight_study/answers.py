@@ -1,0 +1,167 @@
+"""What techniques say of some cases that are explained together."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Attribution, BacklightWarning, Method, Model, Score
+from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
+from backlight_loading.techniques import Technique
+from backlight_study.questions import Question
+
+Numbers = NDArray[np.float64]
+
+COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error")
+"""What an attribution says of each example beside its values."""
+
+OF_ALL = (CoverageError, HyperParameterError, SiteError)
+"""Errors that are not about one example: asking about each alone would say the same again."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a technique says of n cases for one question.
+
+    Attributes:
+        values: (n, ...), float32 or float64; NaN where the technique failed.
+        numbers: of `COLUMNS`, (n,) each; NaN where there is none.
+        target: the score in words.
+        at: the inner site explained; "" for the input.
+        warnings: of each case.
+    """
+
+    values: NDArray[Any]
+    numbers: Mapping[str, Numbers]
+    target: str
+    at: str
+    warnings: tuple[tuple[str, ...], ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a technique says of n cases.
+
+    Attributes:
+        questions: what it says for each; nothing where it failed for all cases.
+        errors: why there is nothing, of each case; "" where there is something.
+        seconds: how long it took.
+    """
+
+    questions: Mapping[Question, Answer]
+    errors: tuple[str, ...]
+    seconds: float = 0.0
+
+
+def ask(
+    model: Model,
+    x: NDArray[Any],
+    questions: Mapping[Question, Score],
+    technique: Technique,
+    batch_size: int | None,
+    baseline: NDArray[Any] | None = None,
+) -> Answers:
+    """Ask a technique all questions about some cases at once; about each alone where that fails, so that
+    one case costs no other its maps.
+
+    Args:
+        x: the cases as the model takes them, (n, ...).
+        questions: a score of n examples for each.
+        baseline: of each case, for techniques that have one and were not told another.
+    """
+    count = len(x)
+    method = at_baseline(technique.method, baseline)
+    try:
+        found = attributions(model, x, questions, method, technique.at, batch_size)
+        return Answers(found, ("",) * count)
+    except OF_ALL as error:
+        return Answers({}, (str(error),) * count)
+    except (Exception, SystemExit) as error:  # of a foreign technique or net; the others go on
+        if count == 1:
+            return Answers({}, (reason(error),))
+    alone = [
+        ask(
+            model,
+            x[row : row + 1],
+            {name: score.take(np.array([row])) for name, score in questions.items()},
+            technique,
+            batch_size,
+            None if baseline is None else baseline[row : row + 1],
+        )
+        for row in range(count)
+    ]
+    return joined(alone)
+
+
+def attributions(
+    model: Model,
+    x: NDArray[Any],
+    questions: Mapping[Question, Score],
+    method: Method,
+    at: str | None,
+    batch_size: int | None,
+) -> dict[Question, Answer]:
+    call = cast(Callable[..., Sequence[Attribution]], method)
+    with warnings.catch_warnings():
+        # They are in the attributions as well.
+        warnings.simplefilter("ignore", BacklightWarning)
+        found = call(model, x, [*questions.values()], at=at, batch_size=batch_size)
+    return {name: answer(one) for name, one in zip(questions, found, strict=True)}
+
+
+def answer(attribution: Attribution) -> Answer:
+    values = attribution.numpy()
+    if not isinstance(values, np.ndarray):
+        raise InputError(
+            f"{attribution.method} gave values for several inputs, which are no one map."
+        )
+    count = len(values)
+    numbers = {
+        name: np.full(count, np.nan) if column is None else column
+        for name in COLUMNS
+        for column in [getattr(attribution, name)]
+    }
+    return Answer(
+        values, numbers, attribution.target, attribution.at or "", (attribution.warnings,) * count
+    )
+
+
+def joined(alone: Sequence[Answers]) -> Answers:
+    """Answers about single cases as one about all of them."""
+    errors = tuple(error for one in alone for error in one.errors)
+    sound = next((one for one in alone if one.questions), None)
+    if sound is None:
+        return Answers({}, errors)
+
+    def of(name: Question) -> Answer:
+        like = sound.questions[name]
+        parts = [one.questions.get(name) for one in alone]
+        nothing = np.full_like(like.values, np.nan)
+        return Answer(
+            np.concatenate([nothing if one is None else one.values for one in parts]),
+            {
+                column: np.concatenate(
+                    [np.full(1, np.nan) if one is None else one.numbers[column] for one in parts]
+                )
+                for column in COLUMNS
+            },
+            like.target,
+            like.at,
+            tuple(() if one is None else one.warnings[0] for one in parts),
+        )
+
+    return Answers({name: of(name) for name in sound.questions}, errors)
+
+
+def at_baseline(method: Method, baseline: NDArray[Any] | None) -> Method:
+    """The technique with this baseline, if it has one and was not told another."""
+    made: Any = method
+    own = getattr(method, "__dataclass_fields__", {}).get("baseline")
+    if baseline is None or own is None or made.baseline is not own.default:
+        return method
+    return cast(Method, replace(made, baseline=baseline))

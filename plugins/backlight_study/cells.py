@@ -1,0 +1,107 @@
+"""Cells of the confusion matrix, and classes, as users name them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError, UnknownNameError
+from backlight_loading.names import listed, named
+
+Said: TypeAlias = str | int | Sequence[str | int] | None
+"""One class or several, each by name or number."""
+
+ANY = "*"
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """Examples of a true class that the model calls another, or, where it is said, rightly.
+
+    Attributes:
+        true, predicted: the classes; None for any but the other one.
+    """
+
+    true: int | None
+    predicted: int | None
+
+    def holds(self, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which examples, (N,), are in the cell."""
+        fits = np.ones(len(labels), dtype=bool)
+        if self.true is None or self.predicted is None:
+            fits &= labels != predicted
+        if self.true is not None:
+            fits &= labels == self.true
+        if self.predicted is not None:
+            fits &= predicted == self.predicted
+        return fits
+
+    def described(self, classes: Sequence[str]) -> str:
+        true = "of any class" if self.true is None else f"of {classes[self.true]}"
+        said = "something else" if self.predicted is None else classes[self.predicted]
+        return f"{true} called {said}"
+
+
+def cell(said: str, classes: Sequence[str]) -> Cell:
+    """A cell from `TRUE:PREDICTED`, classes by name or number; `*` is any other class.
+
+    Raises:
+        InputError: it is no such pair, or more than one.
+        UnknownNameError: no such class, with the nearest names.
+    """
+    places = [at for at, sign in enumerate(said) if sign == ":"]
+    if not places:
+        raise InputError(
+            f"A cell of the confusion matrix is TRUE:PREDICTED, such as battery:metal or plastic:*; got "
+            f"{said!r}."
+        )
+    found, errors = [], []
+    for at in places:
+        try:
+            found.append(Cell(*(side(part, classes) for part in (said[:at], said[at + 1 :]))))
+        except UnknownNameError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    if len(found) > 1:
+        raise InputError(f"{said!r} may be several cells, as classes have colons: say numbers.")
+    return found[0]
+
+
+def side(text: str, classes: Sequence[str]) -> int | None:
+    return None if text.strip() == ANY else class_number(text, classes)
+
+
+def cells(said: str | Sequence[str], classes: Sequence[str]) -> tuple[Cell, ...]:
+    """Cells that users name, each once; see `cell`."""
+    given = (said,) if isinstance(said, str) else said
+    return tuple(dict.fromkeys(cell(one, classes) for one in given))
+
+
+def class_numbers(said: Said, classes: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of these classes, each once; none where nothing is said."""
+    given = () if said is None else (said,) if isinstance(said, str | int) else said
+    return tuple(dict.fromkeys(class_number(one, classes) for one in given))
+
+
+def class_number(said: str | int, classes: Sequence[str]) -> int:
+    """A class by its name, by the first of its synonyms ("tabby" of "tabby, tabby cat") or by number.
+
+    Raises:
+        UnknownNameError: no such class, with the nearest names.
+        InputError: several classes of this name.
+    """
+    text = str(said).strip()
+    found = named(text.casefold(), [name.casefold() for name in classes])
+    if len(found) > 1:
+        raise InputError(
+            f"The classes {listed(found)} are all called {text!r}: say the number of the one you mean."
+        )
+    if found:
+        return found[0]
+    if text.isdecimal() and int(text) < len(classes):
+        return int(text)
+    raise UnknownNameError("class", said, classes, f"Or a number from 0 to {len(classes) - 1}.")

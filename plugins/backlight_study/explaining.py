@@ -1,0 +1,170 @@
+"""Cases explained block by block, written down as they come, so that a killed study goes on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError
+from backlight_datasets import BlockStore, Source
+from backlight_loading.preparation import Prepared
+from backlight_loading.techniques import Technique
+from backlight_study.answers import COLUMNS, Answer, Answers, ask
+from backlight_study.baselines import PictureBaseline, picture_baseline
+from backlight_study.passes import CountedModel, Passes
+from backlight_study.predictions import Predictions, Progress
+from backlight_study.questions import Question, rivals, targets
+
+CASES = 8
+"""How many cases are explained together: what a kill may cost."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """What is explained, and how pictures become inputs.
+
+    Attributes:
+        model: whose passes are counted.
+        source: that the examples come from.
+        prepared: brings stored examples into the model's form.
+        predictions: of all examples.
+        rows: the examples explained, by their place among the predictions.
+        techniques: that explain them.
+        ends: the stored numbers that are black and white.
+        baseline: for techniques that have one and were not told another, in the picture's own terms.
+        batch_size: most rows in one pass.
+    """
+
+    model: CountedModel
+    source: Source
+    prepared: Prepared
+    predictions: Predictions
+    rows: NDArray[np.int64]
+    techniques: Sequence[Technique]
+    ends: tuple[float, float]
+    baseline: PictureBaseline | None = None
+    batch_size: int | None = None
+
+    def stored(self, places: NDArray[np.int64]) -> NDArray[Any]:
+        """The examples at these places among the cases, as they are stored."""
+        return read_ids(self.source, self.predictions.ids[self.rows[places]])
+
+    def answers(self, places: NDArray[np.int64], technique: Technique) -> Answers:
+        """What a technique says of the cases at these places."""
+        started, stored, rows = perf_counter(), self.stored(places), self.rows[places]
+        found = self.predictions
+        asked = targets(
+            found.classes[rows], rivals(found, rows), found.kind, found.single, found.path
+        )
+        baseline = None
+        if self.baseline is not None:
+            baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
+        x = self.prepared(stored)
+        answers = ask(self.model, x, asked, technique, self.batch_size, baseline)
+        return Answers(answers.questions, answers.errors, perf_counter() - started)
+
+
+def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> Passes:
+    """Explain what the store lacks; how many passes that took.
+
+    Raises:
+        StoreError: a block could not be written.
+    """
+    before = Passes() + cases.model.passes
+    count, total = len(cases.techniques), len(cases.rows) * len(cases.techniques)
+    missing = store.missing()
+    done = total - count * sum(stop - start for start, stop in map(store.plan.rows, missing))
+    for block in missing:
+        places = np.arange(*store.plan.rows(block), dtype=np.int64)
+        columns: dict[str, NDArray[Any]] = {}
+        for number, technique in enumerate(cases.techniques):
+            progress("Explaining", done, total)
+            columns |= columns_of(number, cases.answers(places, technique), len(places))
+            done += len(places)
+        store.write(block, places, columns)
+    progress("Explaining", total, total)
+    return cases.model.passes - before
+
+
+def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[Any]]:
+    """A technique's answers as arrays of the store."""
+    found: dict[str, NDArray[Any]] = {
+        f"{number}/error": np.array(answers.errors, dtype=str),
+        f"{number}/seconds": np.full(count, answers.seconds / count),
+    }
+    for question, answer in answers.questions.items():
+        name = f"{number}/{question}"
+        found[f"{name}/values"] = answer.values
+        found |= {f"{name}/{column}": answer.numbers[column] for column in COLUMNS}
+        found[f"{name}/at"] = np.array([answer.at] * count, dtype=str)
+        found[f"{name}/warnings"] = np.array(["\n".join(one) for one in answer.warnings], dtype=str)
+    return found
+
+
+def stored_answers(store: BlockStore, techniques: int) -> Iterator[tuple[int, int, Answers]]:
+    """What each technique says of each case, one by one: its place, the technique's number, and the
+    answers about it alone. One block is in memory at a time."""
+    for block in range(store.plan.blocks):
+        found = store.read(block)
+        for row, place in enumerate(found.ids.tolist()):
+            for number in range(techniques):
+                yield place, number, of_row(found.arrays, number, row)
+
+
+def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers:
+    error = str(arrays[f"{number}/error"][row])
+    seconds = float(arrays[f"{number}/seconds"][row])
+    questions: dict[Question, Answer] = {}
+    for question in ASKED:
+        name = f"{number}/{question}"
+        if not error and f"{name}/values" in arrays:
+            told = str(arrays[f"{name}/warnings"][row])
+            questions[question] = Answer(
+                arrays[f"{name}/values"][row : row + 1],
+                {column: arrays[f"{name}/{column}"][row : row + 1] for column in COLUMNS},
+                "",
+                str(arrays[f"{name}/at"][row]),
+                (tuple(told.split("\n")) if told else (),),
+            )
+    return Answers(questions, (error,), seconds)
+
+
+ASKED: tuple[Question, ...] = ("predicted", "true", "contrast")
+
+
+def forecast(cases: Cases) -> tuple[Passes, float]:
+    """The passes and seconds that all cases will take, by what the first of them takes. Its second run is
+    counted: the first one looks at the net too.
+
+    Raises:
+        InputError: no technique can explain it.
+    """
+    first = np.arange(1)
+    passes, seconds, errors = Passes(), 0.0, []
+    for technique in cases.techniques:
+        cases.answers(first, technique)
+        before = Passes() + cases.model.passes
+        found = cases.answers(first, technique)
+        passes, seconds = passes + (cases.model.passes - before), seconds + found.seconds
+        errors += [f"{technique.name}: {error}" for error in found.errors if error]
+    if len(errors) == len(cases.techniques):
+        raise InputError(f"No technique can explain the first example. {errors[0]}")
+    return passes.times(len(cases.rows)), seconds * len(cases.rows)
+
+
+def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:
+    """Examples by their ids, in that order, (n, ...)."""
+    rising = np.unique(ids)
+    starts = np.flatnonzero(np.diff(rising, prepend=rising[0] - 2) > 1)
+    parts = np.split(rising, starts[1:])
+    found: list[NDArray[Any]] = []
+    for part in parts:
+        batch = source.read(int(part[0]), int(part[-1]) + 1)
+        if batch.skipped:
+            raise InputError(f"What could be read before cannot be read now. {batch.skipped[0]}")
+        found.append(batch.x)
+    return np.concatenate(found)[np.searchsorted(rising, ids)]

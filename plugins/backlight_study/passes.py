@@ -1,0 +1,149 @@
+"""How many examples go through a model, forward and backward."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Connection, Gradient, Model, Operation, Rules, Score, Site
+from backlight.graph.graph import Graph
+from backlight.memory.memory import Memory
+from backlight.values.arrays import Array, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.outputs import Outputs
+from backlight.values.tree import Tree, leaves
+
+
+@final
+@dataclass
+class Passes:
+    """Examples that went through a model.
+
+    Attributes:
+        forward: each pass counts the examples in it, those of a reference too.
+        backward: likewise.
+    """
+
+    forward: int = 0
+    backward: int = 0
+
+    def __add__(self, other: "Passes") -> "Passes":
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+    def __sub__(self, other: "Passes") -> "Passes":
+        return Passes(self.forward - other.forward, self.backward - other.backward)
+
+    def times(self, count: int) -> "Passes":
+        return Passes(self.forward * count, self.backward * count)
+
+
+@final
+class CountedModel(Model):
+    """A model whose passes are counted; all else is the model's own.
+
+    Args:
+        model: the one that is asked.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.passes = Passes()
+        self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
+        self.declared, self.declared_channels = model.declared, model.declared_channels
+
+    @property
+    def channels(self) -> Any:  # type: ignore[override]
+        return self.model.channels
+
+    @property
+    def signals(self) -> bool:  # type: ignore[override]
+        return self.model.signals
+
+    @cached_property
+    def memory(self) -> Memory:
+        return self.model.memory
+
+    def identity(self) -> Hashable:
+        return self.model.identity()
+
+    def predict(self, inputs: Inputs | Tree) -> Any:
+        self.passes.forward += rows_of(inputs)
+        return self.model.predict(inputs)
+
+    def outputs(self, inputs: Inputs | Tree) -> Outputs:
+        return self.model.outputs(inputs)
+
+    def score(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> Array:
+        self.passes.forward += rows_of(inputs)
+        return self.model.score(inputs, score, at=at, value=value)
+
+    def gradient(
+        self,
+        inputs: Inputs | Tree,
+        score: Score,
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+        rules: Rules | None = None,
+        reference: Tree | None = None,
+    ) -> Gradient:
+        self.passes.forward += rows_of(inputs) + (0 if reference is None else rows_of(reference))
+        self.passes.backward += rows_of(inputs)
+        return self.model.gradient(
+            inputs, score, at=at, value=value, rules=rules, reference=reference
+        )
+
+    def operations(
+        self,
+        inputs: Inputs | Tree,
+        *,
+        score: Score | None = None,
+        at: str | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Operation, ...]:
+        return self.model.operations(inputs, score=score, at=at, rules=rules)
+
+    def connection(
+        self, inputs: Inputs | Tree, score: Score, *, at: str | None = None
+    ) -> Connection:
+        return self.model.connection(inputs, score, at=at)
+
+    def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
+        return self.model.graph(inputs, score)
+
+    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+        self.passes.forward += rows_of(inputs)
+        return self.model.activation(inputs, at)
+
+    def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
+        return self.model.sites(inputs)
+
+    def detached(self, array: Array) -> Array:
+        return self.model.detached(array)
+
+    def owns(self, array: object) -> bool:
+        return self.model.owns(array)
+
+    def asarray(self, array: NDArray[np.generic], like: Array | None = None) -> Array:
+        return self.model.asarray(array, like)
+
+    def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        return self.model.to_numpy(array)
+
+    def is_floating(self, array: Array) -> bool:
+        return self.model.is_floating(array)
+
+
+def rows_of(inputs: Inputs | Tree) -> int:
+    tree = inputs.attributed if isinstance(inputs, Inputs) else inputs
+    return shape_of(leaves(tree)[0])[0]
