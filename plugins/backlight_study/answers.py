@@ -158,6 +158,20 @@ def joined(alone: Sequence[Answers]) -> Answers:
     return Answers({name: of(name) for name in sound.questions}, errors)
 
 
+def first_of(answers: Answers, count: int, seconds: float) -> Answers:
+    """The answers about the first so many cases."""
+    questions = {
+        name: replace(
+            one,
+            values=one.values[:count],
+            numbers={column: one.numbers[column][:count] for column in COLUMNS},
+            warnings=one.warnings[:count],
+        )
+        for name, one in answers.questions.items()
+    }
+    return Answers(questions, answers.errors[:count], seconds)
+
+
 def at_baseline(method: Method, baseline: NDArray[Any] | None) -> Method:
     """The technique with this baseline, if it has one and was not told another."""
     made: Any = method

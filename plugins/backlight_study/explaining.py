@@ -1,25 +1,33 @@
 """Cases explained block by block, written down as they come, so that a killed study goes on."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight import BacklightWarning, Score
 from backlight.errors import InputError
+from backlight.explaining.explanation import prepare
 from backlight_datasets import BlockStore, Source
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
-from backlight_study.answers import COLUMNS, Answer, Answers, ask
+from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
 from backlight_study.predictions import Predictions, Progress
 from backlight_study.questions import Question, rivals, targets
 
 CASES = 8
-"""How many cases are explained together: what a kill may cost."""
+"""How many cases are explained together, at most: what a kill may cost."""
+
+
+def block_length(count: int) -> int:
+    """How many of so many cases are explained together, so that all blocks are nearly full."""
+    return max(1, -(-count // max(1, -(-count // CASES))))
 
 
 @final
@@ -53,41 +61,82 @@ class Cases:
         """The examples at these places among the cases, as they are stored."""
         return read_ids(self.source, self.predictions.ids[self.rows[places]])
 
-    def answers(self, places: NDArray[np.int64], technique: Technique) -> Answers:
-        """What a technique says of the cases at these places."""
-        started, stored, rows = perf_counter(), self.stored(places), self.rows[places]
-        found = self.predictions
-        asked = targets(
+    def questions(self, places: NDArray[np.int64]) -> dict[Question, Score]:
+        """What is asked about the cases at these places."""
+        rows, found = self.rows[places], self.predictions
+        return targets(
             found.classes[rows], rivals(found, rows), found.kind, found.single, found.path
         )
+
+    def look(self) -> None:
+        """Find out once what there is to know of the net, for which it may have to run."""
+        first = np.arange(1)
+        x = self.prepared(self.stored(first))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BacklightWarning)
+            prepare(self.model, x, [*self.questions(first).values()])
+
+    def answers(self, places: NDArray[np.int64], technique: Technique, length: int) -> Answers:
+        """What a technique says of the cases at these places.
+
+        Args:
+            length: how many are explained together: the last case is repeated where there are fewer, so
+                that the net sees one size of batch.
+        """
+        started, count = perf_counter(), len(places)
+        full = np.pad(places, (0, length - count), mode="edge")
+        stored = self.stored(full)
         baseline = None
         if self.baseline is not None:
             baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
         x = self.prepared(stored)
-        answers = ask(self.model, x, asked, technique, self.batch_size, baseline)
-        return Answers(answers.questions, answers.errors, perf_counter() - started)
+        answers = ask(self.model, x, self.questions(full), technique, self.batch_size, baseline)
+        return first_of(answers, count, perf_counter() - started)
 
 
-def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> Passes:
-    """Explain what the store lacks; how many passes that took.
+@final
+@dataclass(frozen=True)
+class Forecast:
+    """What explaining takes, as seen from the first block.
+
+    Attributes:
+        passes: examples that go through the model.
+        seconds: at the speed of that block, compilation included.
+    """
+
+    passes: Passes = field(default_factory=Passes)
+    seconds: float = 0.0
+
+
+def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[Passes, Forecast]:
+    """Explain what the store lacks; how many passes that took, and how many were foreseen.
 
     Raises:
         StoreError: a block could not be written.
     """
-    before = Passes() + cases.model.passes
-    count, total = len(cases.techniques), len(cases.rows) * len(cases.techniques)
-    missing = store.missing()
-    done = total - count * sum(stop - start for start, stop in map(store.plan.rows, missing))
-    for block in missing:
-        places = np.arange(*store.plan.rows(block), dtype=np.int64)
+    missing, plan = store.missing(), store.plan
+    if missing:
+        cases.look()
+    begun, seconds = cases.model.passes.copy(), perf_counter()
+    each = len(cases.techniques)
+    total = len(cases.rows) * each
+    done = total - each * sum(stop - start for start, stop in map(plan.rows, missing))
+    foreseen = Forecast()
+    for turn, block in enumerate(missing):
+        places = np.arange(*plan.rows(block), dtype=np.int64)
         columns: dict[str, NDArray[Any]] = {}
         for number, technique in enumerate(cases.techniques):
             progress("Explaining", done, total)
-            columns |= columns_of(number, cases.answers(places, technique), len(places))
+            answers = cases.answers(places, technique, plan.block_length)
+            columns |= columns_of(number, answers, len(places))
             done += len(places)
         store.write(block, places, columns)
+        if turn == 0:
+            spent = cases.model.passes - begun
+            took = perf_counter() - seconds
+            foreseen = Forecast(spent.times(len(missing)), took * len(missing))
     progress("Explaining", total, total)
-    return cases.model.passes - before
+    return cases.model.passes - begun, foreseen
 
 
 def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[Any]]:
@@ -134,26 +183,6 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
 
 
 ASKED: tuple[Question, ...] = ("predicted", "true", "contrast")
-
-
-def forecast(cases: Cases) -> tuple[Passes, float]:
-    """The passes and seconds that all cases will take, by what the first of them takes. Its second run is
-    counted: the first one looks at the net too.
-
-    Raises:
-        InputError: no technique can explain it.
-    """
-    first = np.arange(1)
-    passes, seconds, errors = Passes(), 0.0, []
-    for technique in cases.techniques:
-        cases.answers(first, technique)
-        before = Passes() + cases.model.passes
-        found = cases.answers(first, technique)
-        passes, seconds = passes + (cases.model.passes - before), seconds + found.seconds
-        errors += [f"{technique.name}: {error}" for error in found.errors if error]
-    if len(errors) == len(cases.techniques):
-        raise InputError(f"No technique can explain the first example. {errors[0]}")
-    return passes.times(len(cases.rows)), seconds * len(cases.rows)
 
 
 def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:

@@ -36,6 +36,9 @@ class Passes:
     def __sub__(self, other: "Passes") -> "Passes":
         return Passes(self.forward - other.forward, self.backward - other.backward)
 
+    def copy(self) -> "Passes":
+        return Passes(self.forward, self.backward)
+
     def times(self, count: int) -> "Passes":
         return Passes(self.forward * count, self.backward * count)
 
