@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 LARGEST = 15
 """Numbers are scaled to below two to this power; float16 ends at 65504."""
 
+BELOW = np.nextafter(np.float16(2**LARGEST), np.float16(0))
+
 SMALLEST = -126
 """The exponent of the smallest normal float32, which scales are not below."""
 
@@ -25,7 +27,12 @@ def scaled(values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
     powers = np.maximum(exponents - LARGEST, SMALLEST)
     scales = np.ldexp(np.float32(1), powers).astype(np.float32)
     codes: NDArray[np.float32] = values / spread(scales, values.ndim)
-    return codes.astype(np.float16), scales
+    narrow = codes.astype(np.float16)
+    if (
+        exponents.max(initial=0) == np.finfo(np.float32).maxexp
+    ):  # what is rounded up would be infinite
+        narrow = np.where(np.isinf(narrow), narrow, narrow.clip(-BELOW, BELOW))
+    return narrow, scales
 
 
 def unscaled(values: NDArray[np.float16], scales: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -173,7 +173,7 @@ class BlockStore:
                 }
         except (InputError, OSError) as error:
             raise again(error) from error
-        return {name: header.unscaled(name, rows)[0] for name in header.names}
+        return {name: np.asarray(header.unscaled(name, rows)[0]) for name in header.names}
 
     def columns(self) -> dict[str, Column]:
         """What the blocks that are done hold; some may lack some."""
