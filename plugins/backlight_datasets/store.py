@@ -85,7 +85,7 @@ class BlockStore:
 
         Args:
             quick: look at each file's header alone, which finds those that are cut off or foreign, in
-                0.4 ms each; else every byte is read and compared with its checksum.
+                about a millisecond each; else every byte is read and compared with its checksum.
         """
         faults: dict[str, str] = {}
         done = {number for number, _ in self._done(faults, quick)}
