@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import FileIO
 from math import prod
 from pathlib import Path
-from typing import IO, Any, final
+from typing import IO, Any, Literal, final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
@@ -32,7 +32,7 @@ class Member:
     Attributes:
         name: in the archive, with its ending.
         shape, dtype: of the array.
-        rows_first: whether its rows lie one after the other, as NumPy's own order has them.
+        rows_first: whether its rows lie one after the other.
         begin: where in the member's own bytes the numbers begin.
         place: where in the file they begin; None where they are deflated.
         size, checksum: of the member's bytes, as the archive's directory has them.
@@ -117,15 +117,17 @@ def read_whole(path: Path, members: Mapping[str, Member]) -> dict[str, NDArray[A
     try:
         with ZipFile(path) as archive:
             return {name: read_member(archive, member) for name, member in members.items()}
-    except NOT_OURS as error:
+    except (InputError, *NOT_OURS) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
 
 
 def read_member(archive: ZipFile, member: Member) -> NDArray[Any]:
     with archive.open(member.name) as stream:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read(1)  # the checksum is compared at the member's end
-        return array
+        data = bytearray(stream.read(member.size))
+        if len(data) != member.size or stream.read(1):  # at the end the checksum is compared
+            raise InputError(f"{member.name} is not as long as the archive says")
+    order: Literal["C", "F"] = "C" if member.rows_first else "F"
+    return np.ndarray(member.shape, member.dtype, data, member.begin, order=order)
 
 
 def check_whole(path: Path) -> None:

@@ -110,8 +110,7 @@ def begin(folder: Path, plan: Plan) -> None:
     differing = [name for name in sorted({*there, *wanted}) if there.get(name) != wanted.get(name)]
     if differing:
         said = "; ".join(
-            f"{name}: {shown(there.get(name, 'nothing'))} there, {shown(wanted.get(name, 'nothing'))} now"
-            for name in differing
+            f"{name}: {entry(there, name)} there, {entry(wanted, name)} now" for name in differing
         )
         raise StoreError(
             f"The store in {folder} was begun with another plan and cannot be gone on with. {said}. Run "
@@ -138,6 +137,10 @@ def read_plan(folder: Path) -> Plan:
         return Plan(**{**known, **lists})
     except (KeyError, TypeError, HyperParameterError) as error:
         raise damaged(path, error) from error
+
+
+def entry(found: Mapping[str, Json], name: str) -> str:
+    return shown(found[name]) if name in found else "nothing"
 
 
 def entries(folder: Path) -> dict[str, Json]:

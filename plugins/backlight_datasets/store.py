@@ -85,7 +85,7 @@ class BlockStore:
 
         Args:
             quick: look at each file's header alone, which finds those that are cut off or foreign, in
-                0.4 ms each; else every byte is read and compared with its checksum.
+                about a millisecond each; else every byte is read and compared with its checksum.
         """
         faults: dict[str, str] = {}
         done = {number for number, _ in self._done(faults, quick)}
@@ -173,7 +173,7 @@ class BlockStore:
                 }
         except (InputError, OSError) as error:
             raise again(error) from error
-        return {name: header.unscaled(name, rows)[0] for name in header.names}
+        return {name: np.asarray(header.unscaled(name, rows)[0]) for name in header.names}
 
     def columns(self) -> dict[str, Column]:
         """What the blocks that are done hold; some may lack some."""

@@ -1,5 +1,6 @@
 """Pictures in a folder with one sub-folder per class."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_folder(
     skipped: list[str] = []
     for entry, number in zip(folders, numbers, strict=True):
         found, left_out = contents(entry)
-        files += [(file, number) for file in found]
+        files += [(entry / name, number) for name in found]
         skipped += left_out
     for done, (file, label) in enumerate(files, start=1):
         if len(pictures) == most:
@@ -114,16 +115,17 @@ def is_class_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def contents(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a class folder, and what is left out with the reason."""
+def contents(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the files in a class folder, and what is left out with the reason."""
     try:
-        visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        files = [entry for entry in visible if entry.is_file()]
-        inner = [entry for entry in visible if entry.is_dir()]
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        files = sorted(entry.name for entry in visible if entry.is_file())
+        inner = sorted(entry.name for entry in visible if entry.is_dir())
     except OSError as error:
         return [], [f"{folder.name}: {error.strerror or error}"]
     reason = "a folder in a class folder; pictures are read from the class folder alone"
-    return files, [f"{folder.name}/{entry.name}: {reason}" for entry in inner]
+    return files, [f"{folder.name}/{name}: {reason}" for name in inner]
 
 
 def why(error: Exception, file: Path) -> str:
