@@ -1,0 +1,40 @@
+"""How well a model does on examples whose answer is known, each figure with a 95 % interval.
+
+`performance` judges classifiers, `multi_label_performance` nets with several labels an example,
+`regression_performance` numbers, and `mcnemar` compares two models on the same examples.
+"""
+
+from backlight_study.performance.calibration import Bin, Calibration
+from backlight_study.performance.classes import ClassPerformance, Macro
+from backlight_study.performance.classification import Confusion, Performance, performance
+from backlight_study.performance.comparison import McNemar, mcnemar
+from backlight_study.performance.estimate import Average, Estimate, Json
+from backlight_study.performance.multi_label import (
+    LabelPerformance,
+    MultiLabelPerformance,
+    multi_label_performance,
+)
+from backlight_study.performance.regression import (
+    RegressionPerformance,
+    regression_performance,
+)
+
+__all__ = [
+    "Average",
+    "Bin",
+    "Calibration",
+    "ClassPerformance",
+    "Confusion",
+    "Estimate",
+    "Json",
+    "LabelPerformance",
+    "Macro",
+    "McNemar",
+    "MultiLabelPerformance",
+    "Performance",
+    "RegressionPerformance",
+    "mcnemar",
+    "multi_label_performance",
+    "performance",
+    "regression_performance",
+]
