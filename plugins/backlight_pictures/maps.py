@@ -65,3 +65,13 @@ def resized(maps: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.floa
         for source, size in zip(maps.shape[1:], grid, strict=True)
     )
     return np.asarray(rows @ maps @ columns.T)
+
+
+def reduction_of(values: NDArray[Any], layout: Layout | Channels) -> Reduction:
+    """How channels are brought to one number per place: by their sum, or, where each channel holds the
+    same map, as of a technique with one value per place, by their mean."""
+    if values.ndim != 4:
+        return "sum"
+    largest = to_maps(values, layout, "maximum")
+    mean = to_maps(values, layout, "mean").astype(values.dtype)
+    return "mean" if np.array_equal(largest, mean) else "sum"

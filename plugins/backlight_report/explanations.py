@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backlight import Attribution, BacklightError, BacklightWarning, Model
 from backlight.errors import InputError
 from backlight_loading.techniques import Technique
-from backlight_pictures.maps import Reduction, resized, to_maps
+from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
 from backlight_study.questions import Case, Question
 
@@ -91,10 +91,8 @@ def drawn(
 ) -> Row:
     """The maps of one technique's attributions, all on one scale."""
     arrays = {question: values_of(one) for question, one in found.items()}
-    if all(channels_agree(values, model) for values in arrays.values()):
-        reduction: Reduction = "mean"  # one value per place, written once for each channel
-    else:
-        reduction = "sum"
+    ways = {reduction_of(values, model.channels) for values in arrays.values()}
+    reduction: Reduction = "mean" if ways == {"mean"} else "sum"
     maps = {
         question: resized(to_maps(values, model.channels, reduction), grid)[0]
         for question, values in arrays.items()
@@ -108,16 +106,6 @@ def values_of(attribution: Attribution) -> NDArray[Any]:
         seen = values.shape if isinstance(values, np.ndarray) else type(values).__name__
         raise InputError(f"{attribution.method} gave values that are no map: {seen}.")
     return values
-
-
-def channels_agree(values: NDArray[Any], model: Model) -> bool:
-    """Whether every channel holds the same map, as where a technique has one value per place."""
-    if values.ndim != 4:
-        return False
-    largest = to_maps(values, model.channels, "maximum")
-    return bool(
-        np.array_equal(largest, to_maps(values, model.channels, "mean").astype(values.dtype))
-    )
 
 
 def picture_grid(x: NDArray[Any], model: Model) -> tuple[int, int]:

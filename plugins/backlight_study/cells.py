@@ -39,6 +39,11 @@ class Cell:
             fits &= predicted == self.predicted
         return fits
 
+    def named(self, classes: Sequence[str]) -> str:
+        """As users write it."""
+        sides = (ANY if k is None else classes[k] for k in (self.true, self.predicted))
+        return ":".join(sides)
+
     def described(self, classes: Sequence[str]) -> str:
         true = "of any class" if self.true is None else f"of {classes[self.true]}"
         said = "something else" if self.predicted is None else classes[self.predicted]

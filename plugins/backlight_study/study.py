@@ -1,7 +1,7 @@
 """A study in one call: what a classifier gets wrong, what it looked at, and which maps to believe."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -23,13 +23,15 @@ from backlight_datasets import BlockStore, Plan, Source, open_source, versions
 from backlight_loading.preparation import Colour, Size, preparation
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques
-from backlight_pictures.maps import resized, to_maps
+from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers
 from backlight_study.evaluation import check_places, class_names, told_of_pictures, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases, stored_answers
+from backlight_study.neighbours import Neighbour, log_odds_space, nearest
 from backlight_study.passes import CountedModel, Passes
+from backlight_study.performance import Performance, performance
 from backlight_study.predictions import Predictions, Progress, answered, class_scores, predict
 from backlight_study.questions import Question
 from backlight_study.selection import Choice, Only, Order, Selection, rule_of, select
@@ -80,6 +82,24 @@ class Study:
         return rule_of(self.selection, self.classes)
 
     @cached_property
+    def performance(self) -> Performance:
+        """How well the model does on all examples, with intervals."""
+        found = self.predictions
+        independent = found.kind == "sigmoid" and not found.single
+        return performance(
+            found.labels,
+            found.probabilities,
+            independent=independent,
+            seed=self.selection.choice.seed,
+        )
+
+    @cached_property
+    def neighbours(self) -> list[tuple[Neighbour, ...]]:
+        """For each case the right examples whose outputs are nearest."""
+        space = log_odds_space(self.predictions.probabilities)
+        return nearest(space, self.rows, ~self.predictions.wrong)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """What the examples explained are called."""
         ids = self.predictions.ids[self.rows].tolist()
@@ -94,7 +114,7 @@ class Study:
         """
         number = self.number(technique)
         parts: list[NDArray[Any] | None] = [None] * len(self.rows)
-        for place, other, answers in stored_answers(self.store, len(self.cases.techniques)):
+        for place, other, answers in self.each_answer():
             if other == number and question in answers.questions:
                 parts[place] = answers.questions[question].values[0]
         known = next((part for part in parts if part is not None), None)
@@ -104,25 +124,33 @@ class Study:
         return np.stack([nothing if part is None else part for part in parts])
 
     def maps(self, technique: str, question: Question = "contrast") -> NDArray[np.float64]:
-        """The same as maps over the pictures, (cases, H, W): channels are summed."""
-        model = self.cases.model
-        maps = to_maps(self.values(technique, question), model.channels)
+        """The same as maps over the pictures, (cases, H, W): channels are summed, or, where each
+        holds the same map, taken once."""
+        channels = self.cases.model.channels
+        values = self.values(technique, question)
+        sound = values[np.isfinite(values.reshape(len(values), -1)).all(axis=1)]
+        return resized(to_maps(values, channels, reduction_of(sound, channels)), self.grid)
+
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the pictures as the model takes them."""
         like = self.cases.prepared(self.cases.stored(np.arange(1)))
-        height, width = to_maps(np.zeros(like.shape), model.channels).shape[1:]
-        return resized(maps, (int(height), int(width)))
+        height, width = to_maps(np.zeros(like.shape), self.cases.model.channels).shape[1:]
+        return int(height), int(width)
 
     def errors(self) -> dict[str, dict[int, str]]:
         """What techniques could not do: by technique and case."""
         found: dict[str, dict[int, str]] = {}
-        for place, number, answers in self.answers():
+        for place, number, answers in self.each_answer():
             if answers.errors[0]:
                 name = self.cases.techniques[number].name
                 found.setdefault(name, {})[place] = answers.errors[0]
         return found
 
-    def answers(self) -> list[tuple[int, int, Answers]]:
-        """All answers: a case's place, a technique's number, and what it says of that case alone."""
-        return list(stored_answers(self.store, len(self.cases.techniques)))
+    def each_answer(self) -> Iterator[tuple[int, int, Answers]]:
+        """All answers, one by one: a case's place, a technique's number, and what it says of that case
+        alone."""
+        return stored_answers(self.store, len(self.cases.techniques))
 
     def number(self, technique: str) -> int:
         names = [one.name for one in self.cases.techniques]

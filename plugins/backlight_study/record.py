@@ -1,0 +1,253 @@
+"""`study.json`: all of a study's numbers, for programs and for the page."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite, log
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import __version__
+from backlight.errors import InputError
+from backlight_loading.names import all_legible
+from backlight_loading.techniques import sentence
+from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
+from backlight_pictures.scale import Scale, scale_of
+from backlight_study.answers import Answer, Answers
+from backlight_study.questions import Question, case_of, quantity
+from backlight_study.reading import reading
+from backlight_study.study import Study
+
+FORMAT = 3
+
+StudyRecord: TypeAlias = dict[str, Any]
+"""What `study.json` holds; see `docs/study_json.md`."""
+
+
+class Pictures(Protocol):
+    """Where a record's pictures go; each call gives the path that the record tells."""
+
+    def input(self, stem: str, stored: NDArray[Any]) -> str:
+        """A stored example."""
+
+    def map(
+        self, stem: str, technique: str, question: Question, map: NDArray[np.float64], scale: Scale
+    ) -> str:
+        """A map (H, W) on a scale."""
+
+    def scale(self, stem: str, technique: str, scale: Scale) -> str:
+        """The colour bar of a scale."""
+
+
+def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> StudyRecord:
+    """The record of a study, its pictures written on the way.
+
+    Args:
+        about: what the study does not know: `model`, `data` (name and reading), `preprocessing`, `call`,
+            `notes`, by the names that they have in the record.
+    """
+    model, found = study.cases.model, study.predictions
+    classes = list(study.classes)
+    choice = study.selection.choice
+    first = study.cases.prepared(
+        study.cases.source.read(int(found.ids[0]), int(found.ids[0]) + 1).x
+    )
+    record = {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "backlight": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            model.framework: model.version,
+        },
+        "framework": model.framework,
+        "model": about["model"],
+        "notes": list(about.get("notes", ())),
+        "data": {
+            **about["data"],
+            "count": len(found.labels),
+            "skipped": [*study.cases.source.left_out, *found.skipped],
+            "fingerprint": study.store.plan.data,
+        },
+        "preprocessing": about["preprocessing"],
+        "input": {"shape": list(first.shape[1:]), "dtype": str(first.dtype)},
+        "baseline": study.cases.baseline,
+        "outputs": found.kind,
+        "one_output": found.single,
+        "quantity": quantity(found, classes),
+        "classes": classes,
+        "fingerprints": {"model": study.store.plan.model, "data": study.store.plan.data},
+        "seed": choice.seed,
+        "call": about["call"],
+        "seconds": round(study.seconds, 2),
+        "passes": {
+            "forward": study.passes.forward,
+            "backward": study.passes.backward,
+            "predicted_forward": study.foreseen.passes.forward,
+            "predicted_backward": study.foreseen.passes.backward,
+        },
+        **study.performance.to_dict(),
+        "selection": {
+            "rule": study.rule,
+            "cells": [cell.named(classes) for cell in choice.cells],
+            "order": choice.order,
+            "limit": choice.limit,
+            "found": study.selection.found,
+            "left_out": study.selection.left_out,
+            "right": len(study.selection.right),
+            "seed": choice.seed,
+        },
+        "methods": [
+            {
+                "name": one.name,
+                "method": repr(one.method),
+                "at": one.at,
+                "about": sentence(one.method),
+                "answers": reading(one).answers,
+                "cannot": reading(one).cannot,
+                "linear": one.method.linear,
+            }
+            for one in study.cases.techniques
+        ],
+        "metrics": None,
+        "findings": [],
+        "findings_failed": [],
+        "cases": cases(study, pictures),
+    }
+    return all_legible(record)
+
+
+def case_id(row: int) -> str:
+    return f"case-{row:06}"
+
+
+def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
+    """One record for each case, its techniques' answers among them."""
+    found: list[StudyRecord] = []
+    for place, number, answers in study.each_answer():
+        if number == 0:
+            found.append(case_record(study, place, pictures))
+        explanation = explained(study, found[-1], number, answers, pictures)
+        found[-1]["explanations"].append(explanation)
+    return found
+
+
+def case_record(study: Study, place: int, pictures: Pictures) -> StudyRecord:
+    predictions, classes = study.predictions, study.classes
+    row = int(study.rows[place])
+    case, odds = case_of(predictions, row), predictions.probabilities[row]
+
+    def named(k: int) -> StudyRecord:
+        return {"class": k, "name": classes[k], "probability": float(odds[k])}
+
+    def neighbour(row: int, distance: float) -> StudyRecord:
+        id, k = int(predictions.ids[row]), int(predictions.labels[row])
+        (name,) = study.cases.source.names(id, id + 1)
+        stored = study.cases.source.read(id, id + 1).x[0]
+        file = pictures.input(f"example-{row:06}", stored)
+        return {"row": row, "name": name, "class": k, "distance": distance, "file": file}
+
+    best = np.sort(odds)[-2:]
+    return {
+        "id": case_id(row),
+        "row": row,
+        "name": study.names[place],
+        "wrong": bool(predictions.wrong[row]),
+        "true": named(case.true),
+        "predicted": named(case.predicted),
+        "rival": named(case.rival),
+        "probabilities": [named(int(k)) for k in np.argsort(-odds, kind="stable")[:5]],
+        "confidence": float(odds[case.predicted]),
+        "margin": float(best[1] - best[0]),
+        "loss": -log(max(float(odds[case.true]), np.finfo(np.float64).tiny)),
+        "findings": [],
+        "input": pictures.input(case_id(row), study.cases.stored(np.array([place]))[0]),
+        "neighbours": [neighbour(one.row, one.distance) for one in study.neighbours[place]],
+        "explanations": [],
+    }
+
+
+def explained(
+    study: Study, case: StudyRecord, number: int, answers: Answers, pictures: Pictures
+) -> StudyRecord:
+    """What a technique says of a case."""
+    technique = study.cases.techniques[number]
+    record: StudyRecord = {
+        "name": technique.name,
+        "method": repr(technique.method),
+        "at": technique.at,
+        "limit": 0.0,
+        "signed": True,
+        "reduction": "sum",
+        "scale": None,
+        "error": answers.errors[0] or None,
+        "targets": {},
+    }
+    asked: dict[Question, Answer] = {
+        question: answer
+        for question, answer in answers.questions.items()
+        if question != "true" or case["wrong"]
+    }
+    if record["error"] is not None or not asked:
+        return record
+    try:
+        maps, reduction = drawn(study, [one.values for one in asked.values()])
+        scale = scale_of(maps)
+    except InputError as error:  # no map: values of another shape, or not finite
+        return {**record, "error": str(error)}
+    record |= {
+        "at": next(iter(asked.values())).at or None,
+        "limit": scale.limit,
+        "signed": scale.signed,
+        "reduction": reduction,
+        "scale": pictures.scale(case["id"], technique.name, scale),
+    }
+    for (question, answer), one in zip(asked.items(), maps, strict=True):
+        file = pictures.map(case["id"], technique.name, question, one, scale)
+        record["targets"][question] = {
+            **target_record(case, question, answer, file),
+            "seed": getattr(technique.method, "seed", None),
+            "seconds": round(answers.seconds / len(asked), 4),
+        }
+    return record
+
+
+def drawn(
+    study: Study, values: Sequence[NDArray[Any]]
+) -> tuple[list[NDArray[np.float64]], Reduction]:
+    """The maps of values (1, ...) at the picture's places, and how channels were brought together."""
+    channels = study.cases.model.channels
+    ways = {reduction_of(one, channels) for one in values}
+    reduction: Reduction = "mean" if ways == {"mean"} else "sum"
+    grid = study.grid
+    return [resized(to_maps(one, channels, reduction), grid)[0] for one in values], reduction
+
+
+def target_record(case: StudyRecord, question: Question, answer: Answer, file: str) -> StudyRecord:
+    numbers = {name: finite(float(column[0])) for name, column in answer.numbers.items()}
+    change, gap = None, numbers["gap"]
+    if numbers["score"] is not None and numbers["baseline_score"] is not None:
+        change = abs(numbers["score"] - numbers["baseline_score"])
+    relative = None if gap is None or not change else gap / change
+    first, second = case["predicted"]["name"], case["rival"]["name"]
+    said = {"predicted": first, "true": second, "contrast": f"{first} rather than {second}"}
+    return {
+        "target": said[question],
+        **numbers,
+        "relative_gap": relative,
+        "warnings": list(answer.warnings[0]),
+        "file": file,
+    }
+
+
+def finite(number: float) -> float | None:
+    return number if isfinite(number) else None
+
+
+def written(record: StudyRecord) -> str:
+    """The record as the text of its file."""
+    return json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
