@@ -6,18 +6,19 @@ from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.partial import is_hidden
+from backlight_study.order_record import CLASSES
 
-MARK = "results.json"
+MARK = "study.json"
 """The file that tells a report's folder from others."""
+
+BEFORE = "results.json"
+"""What that file was called by earlier versions, whose reports may be replaced too."""
 
 PAGE = "report.html"
 """The file to open."""
 
 FOLDER = "pictures"
 """The folder of all pictures."""
-
-CLASSES = "classes.txt"
-"""The class names in the order that fits the model, where the given one does not."""
 
 INSIDE = "report"
 """What a report is called that is written inside of its own folder until it is complete."""
@@ -46,11 +47,12 @@ def first_foreign(directory: Path) -> str | None:
         return None
     for entry in entries:
         ours = entry.is_dir() if entry.name == FOLDER else entry.is_file()
-        if entry.name not in (PAGE, MARK, CLASSES, FOLDER) or not ours:
+        if entry.name not in (PAGE, MARK, BEFORE, CLASSES, FOLDER) or not ours:
             return entry.name
-    texts = texts_of_report(directory / MARK)
+    mark = MARK if (directory / MARK).exists() else BEFORE
+    texts = texts_of_report(directory / mark)
     if texts is None:  # a file of that name alone says nothing: other programs write one as well
-        return MARK if (directory / MARK).exists() else entries[0].name
+        return mark if (directory / mark).exists() else entries[0].name
     if CLASSES not in texts and (directory / CLASSES).exists():
         return CLASSES
     pictures = directory / FOLDER
@@ -62,7 +64,7 @@ def first_foreign(directory: Path) -> str | None:
 
 
 def texts_of_report(file: Path) -> set[str] | None:
-    """All texts of a report's cases and of its order of classes, the paths of its files among them;
+    """All texts of a report's cases, findings and order of classes, the paths of its files among them;
     None if it is none."""
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
@@ -71,7 +73,8 @@ def texts_of_report(file: Path) -> set[str] | None:
     versions = results.get("versions") if isinstance(results, dict) else None
     if not isinstance(versions, dict) or "backlight" not in versions or "cases" not in results:
         return None
-    return set(texts_in([results["cases"], results.get("order")]))
+    parts = ("cases", "order", "findings")
+    return set(texts_in([results.get(part) for part in parts]))
 
 
 def texts_in(value: object) -> Iterator[str]:

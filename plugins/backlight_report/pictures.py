@@ -1,19 +1,19 @@
-"""The picture files of a report: inputs, overlays and colour bars, each with its scale inside."""
+"""The picture files of a report: inputs, maps with their scale inside, and colour bars."""
 
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.values.arrays import Channels
-from backlight_loading.names import legible
 from backlight_loading.preprocessing import channel_axis
 from backlight_pictures.colour_bar import colour_bar
-from backlight_pictures.colours import overlay
+from backlight_pictures.layers import map_file
 from backlight_pictures.png import enlarged, png
+from backlight_pictures.scale import Scale, scale_of
 from backlight_report.directory import FOLDER
-from backlight_report.explanations import Row
 from backlight_study.questions import Question
 
 LONGEST = 60
@@ -44,36 +44,46 @@ def shown(x: NDArray[Any], channels: Channels, extremes: tuple[float, float]) ->
 
 
 class PictureFiles:
-    """Writes a report's pictures into its folder, and keeps what the page shows."""
+    """Writes a report's pictures into its folder, and keeps what the page shows.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: of the report.
+        channels: where the model has them, where a picture's shape does not tell.
+        ends: the stored numbers that are drawn black and white, unless bytes are stored.
+    """
+
+    def __init__(self, folder: Path, channels: Channels, ends: tuple[float, float]) -> None:
+        self.folder, self.channels, self.ends = folder, channels, ends
         self.files: dict[str, bytes] = {}
         (folder / FOLDER).mkdir()
 
-    def input(self, stem: str, picture: NDArray[np.uint8]) -> str:
+    def input(self, stem: str, stored: NDArray[Any]) -> str:
+        picture = shown(stored, self.channels, self.ends)
         return self._write(f"{stem}-input.png", png(enlarged(picture)))
 
-    def map(self, stem: str, row: Row, question: Question, picture: NDArray[np.uint8]) -> str:
-        """An overlay; the file notes method, target, and which value has the strongest colour."""
-        attribution = row.attributions[question]
-        notes = {
-            "method": legible(attribution.method),
-            "target": legible(attribution.target),
-            "limit": repr(row.scale.limit),
-            "signed": repr(row.scale.signed),
-        }
-        pixels = enlarged(overlay(row.maps[question], row.scale, picture))
-        return self._write(f"{stem}-{plain(row.technique.name)}-{question}.png", png(pixels, notes))
+    def map(
+        self, stem: str, technique: str, question: Question, map: NDArray[np.float64], scale: Scale
+    ) -> str:
+        name = f"{stem}-{plain(technique)}-{question}.png"
+        return self._write(name, map_file(map, scale))
 
-    def bar(self, stem: str, row: Row) -> str:
-        file = f"{stem}-{plain(row.technique.name)}-scale.png"
-        return self._write(file, png(colour_bar(row.scale)))
+    def scale(self, stem: str, technique: str, scale: Scale) -> str:
+        return self._write(f"{stem}-{plain(technique)}-scale.png", png(colour_bar(scale)))
+
+    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
+        """A map that belongs to a finding, on a scale of its own."""
+        return self._write(f"{stem}.png", map_file(map, scale_of([map])))
+
+    def remove(self) -> None:
+        """Take all pictures away."""
+        rmtree(self.folder / FOLDER)
+        self.files.clear()
 
     def _write(self, name: str, content: bytes) -> str:
         path = f"{FOLDER}/{name}"
-        (self.folder / path).write_bytes(content)
-        self.files[path] = content
+        if path not in self.files:
+            (self.folder / path).write_bytes(content)
+            self.files[path] = content
         return path
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from backlight.errors import InputError
 from backlight.partial import abandoned, hidden
-from backlight_report.directory import CLASSES, FOLDER, INSIDE, MARK, PAGE, check_directory
+from backlight_report.directory import BEFORE, FOLDER, INSIDE, MARK, PAGE, check_directory
+from backlight_study.order_record import CLASSES
 
-ENTRIES = (FOLDER, CLASSES, PAGE, MARK)
+ENTRIES = (FOLDER, CLASSES, PAGE, BEFORE, MARK)
 """What a report's folder holds. The mark comes last: with it, the report is complete."""
 
 FIXED = (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS)

@@ -1,35 +1,24 @@
-"""A report in one call: judge a model on labelled examples, explain what it got wrong, write it down."""
+"""A report in one call: a study of a classifier, written down as a page, its numbers and its pictures."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
-from backlight import Examples, Method, wrap
+from backlight import Examples, Method
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
-from backlight_datasets import open_source
-from backlight_loading.names import all_legible
-from backlight_loading.preparation import preparation
+from backlight_datasets import Source
+from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import sentence, techniques
-from backlight_report.directory import CLASSES, MARK, PAGE
-from backlight_report.order import better_order
-from backlight_report.order_record import order_record, order_sentences
-from backlight_study.cells import Said, class_numbers
-from backlight_study.evaluation import (
-    Evaluation,
-    check,
-    class_names,
-    told_of_pictures,
-    trial,
-)
-from backlight_study.predictions import Progress, predict
-from backlight_study.selection import Choice, Only, select
-
-BATCH = 64
-"""How many examples the model is asked about at a time, where nothing is said."""
+from backlight_report.directory import MARK, PAGE
+from backlight_study.baselines import PictureBaseline
+from backlight_study.cells import Said
+from backlight_study.order_record import CLASSES, order_sentences
+from backlight_study.predictions import Progress
+from backlight_study.selection import Only, Order
+from backlight_study.study import Study, study
 
 
 @final
@@ -38,10 +27,8 @@ class Report:
     """What was written where.
 
     Attributes:
-        directory: it holds report.html, results.json and the folder pictures.
-        count: how many examples the model was judged on.
-        correct: how many of them it got right.
-        explained: how many are in the report.
+        directory: it holds report.html, study.json and the folder pictures.
+        study: what was found.
         errors: what techniques could not do, each once.
         notes: what should be known before anything is believed: that the classes seem to be in another
             order than the model's, for example.
@@ -50,9 +37,7 @@ class Report:
     """
 
     directory: Path
-    count: int
-    correct: int
-    explained: int
+    study: Study
     errors: tuple[str, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -63,136 +48,189 @@ class Report:
         """The file to open."""
         return self.directory / PAGE
 
+    @property
+    def count(self) -> int:
+        """How many examples the model was judged on."""
+        return len(self.study.predictions.labels)
+
+    @property
+    def correct(self) -> int:
+        """How many of them it got right."""
+        return self.study.predictions.correct
+
+    @property
+    def explained(self) -> int:
+        """How many are in the report."""
+        return len(self.study.rows)
+
 
 def report(
     model: object,
-    examples: Examples,
+    data: str | os.PathLike[str] | Examples | Source,
     *,
     directory: str | os.PathLike[str],
     methods: Sequence[str | Method] = (),
+    cell: str | Sequence[str] = (),
     only: Only | None = None,
     true: Said = None,
     predicted: Said = None,
+    ids: Sequence[str | int] | None = None,
+    order: Order = "confidence",
     limit: int = 24,
+    right: int = 0,
+    baseline: PictureBaseline | None = None,
+    store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
     scores: OutputPath = None,
     preprocessing: Preprocessing | None = None,
+    size: Size | None = None,
+    colour: Colour | None = None,
+    classes: Sequence[str] = (),
     seed: int | None = None,
     batch_size: int | None = None,
+    embed: bool = True,
+    private: bool = False,
     model_name: str = "",
     data_name: str = "the examples",
     reading: str = "",
+    call: str = "",
     notes: Sequence[str] = (),
+    options: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Explain a classifier's mistakes in a folder with a page to open, pictures, and all the numbers.
+    """Study a classifier, and write a folder with a page to open, pictures, and all the numbers.
 
     Args:
-        model: of any installed framework, from examples to (N, classes); or to (N,) or (N, 1), one
-            number that is for class 1 of two.
-        examples: pictures with their true classes.
         directory: where to; a report that is there already is replaced when the new one is complete.
-        methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
-            Grad-CAM and occlusion.
-        only: "misclassified" (default), "correct" or "all".
-        true, predicted: only examples of one of these true and one of these predicted classes, each
-            by name or number; "all" of them are explained where both are said.
-        limit: explain at most so many; wrong ones before right ones, the most confident first.
-        framework: of a model that is a plain function.
-        scores: which of several outputs holds the class scores: its name or position, or a tuple of
-            these where outputs are nested.
-        preprocessing: from the examples to the model's input; bytes are divided by 255 by default.
-        seed: for techniques with noise.
-        batch_size: most rows in one pass.
-        model_name, data_name, reading: what the page calls the model and the data, and how it was read.
-        notes: what the page says of them first.
-        progress: called with what is being done, how much is done and how much there is.
+        embed: whether the page holds its pictures; else it refers to the files beside it.
+        private: leave out pictures, names of files, and paths.
+        model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
+            and what made the report.
+        notes: what the page says first.
+        options: those that the user gave and that only pictures in files can follow.
+
+    All others are those of `backlight_study.study`.
 
     Raises:
         BacklightError: what is wrong with the model, the examples or the arguments.
     """
-    # Here and not above: programs that make no report need no Pillow, colour maps and templates.
-    from backlight_report.cases import explain_cases
-    from backlight_report.page import page
-    from backlight_report.pictures import PictureFiles
-    from backlight_report.replacing import claim, replacing
-    from backlight_report.results import estimates, header, written
+    # Here and not above: what it needs is the page's alone.
+    from backlight_report.replacing import claim
 
     target = Path(directory)
     claim(target)
-    chosen = techniques(methods, seed)
-    check(examples)
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}.")
-    if len(examples.classes):  # a mistyped class is said before the model is asked
-        class_numbers(true, examples.classes)
-        class_numbers(predicted, examples.classes)
-    wrapped = wrap(model, framework)
-    prepared = preparation(model, wrapped, preprocessing or Preprocessing())
-    sample = prepared(examples.x[:1])
-    wrapped = told_of_pictures(model, framework, wrapped, sample)
-    trial(wrapped, sample, examples.classes, chosen, scores)
-    source = open_source(examples)
-    length = batch_size or BATCH
-    predictions = predict(wrapped, source, prepared, sample, length, progress, scores)
-    classes = class_names(source, predictions)
-    choice = Choice(
+    made = study(
+        model,
+        data,
+        methods=methods,
+        cell=cell,
         only=only,
-        true=class_numbers(true, classes),
-        predicted=class_numbers(predicted, classes),
+        true=true,
+        predicted=predicted,
+        ids=ids,
+        order=order,
         limit=limit,
+        right=right,
+        baseline=baseline,
+        store=store,
+        framework=framework,
+        scores=scores,
+        preprocessing=preprocessing,
+        size=size,
+        colour=colour,
+        classes=classes,
+        seed=seed,
+        batch_size=batch_size,
+        options=options,
+        progress=progress,
     )
-    selection = select(predictions, choice)
-    order = better_order(predictions)
-    results = all_legible(
-        header(
-            wrapped,
-            predictions,
-            selection,
-            chosen,
-            classes,
-            {
-                "model": model_name or type(model).__name__,
-                "data": {
-                    "name": data_name,
-                    "reading": reading or f"{len(examples.x):,} examples as they were given",
-                    "skipped": list(examples.skipped),
-                },
-                "notes": list(notes),
-                "order": order
-                and order_record(order, predictions, classes, len(examples.classes) > 1),
-                "preprocessing": (preprocessing or Preprocessing()).described(examples.x),
-                "input": {"shape": list(sample.shape[1:]), "dtype": str(sample.dtype)},
-            },
-        )
-    )
+    about = {
+        "model": model_name or type(model).__name__,
+        "data": {
+            "name": data_name,
+            "reading": reading or f"{len(made.predictions.labels):,} examples as they were given",
+        },
+        "call": call or "backlight_report.report(model, examples, directory=...)",
+        "notes": list(notes),
+    }
+    return write(made, target, about, embed=embed, private=private)
+
+
+def write(
+    made: Study,
+    directory: str | os.PathLike[str],
+    about: Mapping[str, Any],
+    *,
+    embed: bool = True,
+    private: bool = False,
+) -> Report:
+    """Write the folder of a study: all of it, or nothing.
+
+    Args:
+        made: the study.
+        directory: where to.
+        about: what the study does not know, see `study_record`.
+        embed, private: see `report`.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written; or no technique could explain
+            any case.
+    """
+    from backlight_report.pictures import PictureFiles
+    from backlight_report.replacing import replacing
+    from backlight_report.study_page.page import study_page
+    from backlight_report.study_page.private import private_study
+    from backlight_study.record import study_record, written
+
+    target = Path(directory)
     with replacing(target) as folder:
-        pictures = PictureFiles(folder)
-        evaluation = Evaluation(wrapped, examples, predictions, classes, prepared)
-        cases = explain_cases(evaluation, selection.rows, chosen, pictures, batch_size, progress)
-        results["cases"] = all_legible(cases)
-        about = {one.name: sentence(one.method) for one in chosen}
-        (folder / PAGE).write_text(page(results, pictures.files, about), encoding="utf-8")
-        (folder / MARK).write_text(written(results), encoding="utf-8")
-        if results["order"] and results["order"]["file"]:
-            lines = all_legible(order.names(classes)) if order else ()
+        files = PictureFiles(folder, made.cases.model.channels, made.cases.ends)
+        record = study_record(made, files, about)
+        rows = [row for case in record["cases"] for row in case["explanations"]]
+        if rows and all(row["error"] for row in rows):
+            raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
+        if private:
+            files.remove()
+        page = study_page(record, files.files, embed=embed, private=private)
+        (folder / PAGE).write_text(page, encoding="utf-8")
+        (folder / MARK).write_text(
+            written(private_study(record) if private else record), encoding="utf-8"
+        )
+        if record["order"] and record["order"]["file"]:
+            lines = record["order"].pop("names")
             (folder / CLASSES).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    rows = [row for case in results["cases"] for row in case["explanations"]]
+    given = tuple(record["notes"][: len(about.get("notes", ()))])
     return Report(
         target,
-        len(examples.x),
-        predictions.correct,
-        len(selection.rows),
+        made,
         once(f"{row['name']}: {row['error']}" for row in rows if row["error"]),
-        (*results["notes"], *order_sentences(results, target)),
+        (*given, *order_sentences(record, target)),
         once(
             f"{row['name']}: {warning}"
             for row in rows
             for one in row["targets"].values()
             for warning in one["warnings"]
         ),
-        estimates(results["cases"]),
+        estimates(record["cases"]),
     )
+
+
+def estimates(cases: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A sentence for each technique that says how far its values may be off."""
+    worst: dict[str, dict[str, float]] = {}
+    for row in (row for case in cases for row in case["explanations"]):
+        for one in row["targets"].values():
+            for kind in ("error", "standard_error"):
+                if one[kind] is not None:
+                    known = worst.setdefault(row["name"], {})
+                    known[kind] = max(known.get(kind, 0.0), one[kind])
+    said = []
+    for name, known in worst.items():
+        parts = [f"estimated error of a map up to {known['error']:.1%}"] if "error" in known else []
+        if "standard_error" in known:
+            parts.append(f"standard error of a map's sum up to {known['standard_error']:.3g}")
+        said.append(f"{name}: {', '.join(parts)}")
+    return tuple(said)
 
 
 def once(texts: Iterable[str]) -> tuple[str, ...]:

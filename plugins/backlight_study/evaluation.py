@@ -1,8 +1,7 @@
 """A model and the examples it is judged on, checked against each other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
-from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import (
     Predictions,
@@ -24,33 +22,12 @@ from backlight_study.predictions import (
 )
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """All that is known before anything is explained."""
-
-    model: Model
-    examples: Examples
-    predictions: Predictions
-    classes: list[str]
-    prepared: Prepared
-
-    def name(self, row: int) -> str:
-        """What the example is called: its own name, or its number."""
-        return self.examples.names[row] if len(self.examples.names) else f"example {row}"
-
-
 def check(examples: Examples) -> None:
     """Raise InputError unless these are pictures with labels that can be theirs."""
     x, labels = np.asarray(examples.x), np.asarray(examples.labels)
     if not len(x):
         raise InputError("There are no examples.")
-    if x.ndim not in (3, 4) or min(x.shape) == 0:
-        raise InputError(
-            "A report is about pictures: x of shape (N, H, W), (N, C, H, W) or (N, H, W, C); got "
-            f"{x.shape}. backlight.explain explains inputs of any shape."
-        )
-    check_places(x.shape)
+    check_shape(x.shape)
     if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
         raise InputError(
             f"There must be one label, a whole number, for each of the {len(x)} examples; got an "
@@ -64,6 +41,16 @@ def check(examples: Examples) -> None:
         return f"example {row} ({names[row]})" if len(names) else f"example {row}"
 
     check_labels(labels, (2 if count == 1 else count) or None, called)
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raise InputError unless examples of this shape are pictures."""
+    if len(shape) not in (3, 4) or min(shape) == 0:
+        raise InputError(
+            "A report is about pictures: x of shape (N, H, W), (N, C, H, W) or (N, H, W, C); got "
+            f"{shape}. backlight.explain explains inputs of any shape."
+        )
+    check_places(shape)
 
 
 def check_places(shape: tuple[int, ...]) -> None:

@@ -17,6 +17,8 @@ from backlight_loading.techniques import sentence
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
 from backlight_study.answers import Answer, Answers
+from backlight_study.order import better_order
+from backlight_study.order_record import order_record, order_sentences
 from backlight_study.questions import Question, case_of, quantity
 from backlight_study.reading import reading
 from backlight_study.study import Study
@@ -46,8 +48,8 @@ def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> 
     """The record of a study, its pictures written on the way.
 
     Args:
-        about: what the study does not know: `model`, `data` (name and reading), `preprocessing`, `call`,
-            `notes`, by the names that they have in the record.
+        about: what the study does not know: `model`, `data` (name and reading), `call` and `notes`, by
+            the names that they have in the record.
     """
     model, found = study.cases.model, study.predictions
     classes = list(study.classes)
@@ -73,7 +75,7 @@ def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> 
             "skipped": [*study.cases.source.left_out, *found.skipped],
             "fingerprint": study.store.plan.data,
         },
-        "preprocessing": about["preprocessing"],
+        "preprocessing": study.store.plan.options["preprocessing"],
         "input": {"shape": list(first.shape[1:]), "dtype": str(first.dtype)},
         "baseline": study.cases.baseline,
         "outputs": found.kind,
@@ -113,12 +115,21 @@ def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> 
             }
             for one in study.cases.techniques
         ],
+        "order": order_of(study),
         "metrics": None,
         "findings": [],
         "findings_failed": [],
         "cases": cases(study, pictures),
     }
+    record["notes"] += order_sentences(record)
     return all_legible(record)
+
+
+def order_of(study: Study) -> StudyRecord | None:
+    """Whether the classes seem to be in another order than the model's."""
+    order = better_order(study.predictions)
+    named = len(study.cases.source.classes) > 1
+    return order and order_record(order, study.predictions, list(study.classes), named)
 
 
 def case_id(row: int) -> str:
@@ -131,7 +142,7 @@ def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
     for place, number, answers in study.each_answer():
         if number == 0:
             found.append(case_record(study, place, pictures))
-        explanation = explained(study, found[-1], number, answers, pictures)
+        explanation = explained(study, found[-1], place, number, answers, pictures)
         found[-1]["explanations"].append(explanation)
     return found
 
@@ -172,7 +183,12 @@ def case_record(study: Study, place: int, pictures: Pictures) -> StudyRecord:
 
 
 def explained(
-    study: Study, case: StudyRecord, number: int, answers: Answers, pictures: Pictures
+    study: Study,
+    case: StudyRecord,
+    place: int,
+    number: int,
+    answers: Answers,
+    pictures: Pictures,
 ) -> StudyRecord:
     """What a technique says of a case."""
     technique = study.cases.techniques[number]
@@ -206,10 +222,11 @@ def explained(
         "reduction": reduction,
         "scale": pictures.scale(case["id"], technique.name, scale),
     }
+    scores = study.cases.questions(np.array([place]))
     for (question, answer), one in zip(asked.items(), maps, strict=True):
         file = pictures.map(case["id"], technique.name, question, one, scale)
         record["targets"][question] = {
-            **target_record(case, question, answer, file),
+            **target_record(repr(scores[question]), answer, file),
             "seed": getattr(technique.method, "seed", None),
             "seconds": round(answers.seconds / len(asked), 4),
         }
@@ -227,16 +244,14 @@ def drawn(
     return [resized(to_maps(one, channels, reduction), grid)[0] for one in values], reduction
 
 
-def target_record(case: StudyRecord, question: Question, answer: Answer, file: str) -> StudyRecord:
+def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
     numbers = {name: finite(float(column[0])) for name, column in answer.numbers.items()}
     change, gap = None, numbers["gap"]
     if numbers["score"] is not None and numbers["baseline_score"] is not None:
         change = abs(numbers["score"] - numbers["baseline_score"])
     relative = None if gap is None or not change else gap / change
-    first, second = case["predicted"]["name"], case["rival"]["name"]
-    said = {"predicted": first, "true": second, "contrast": f"{first} rather than {second}"}
     return {
-        "target": said[question],
+        "target": target,
         **numbers,
         "relative_gap": relative,
         "warnings": list(answer.warnings[0]),

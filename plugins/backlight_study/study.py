@@ -27,7 +27,7 @@ from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers
-from backlight_study.evaluation import check_places, class_names, told_of_pictures, trial
+from backlight_study.evaluation import check, check_shape, class_names, told_of_pictures, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases, stored_answers
 from backlight_study.neighbours import Neighbour, log_odds_space, nearest
 from backlight_study.passes import CountedModel, Passes
@@ -189,8 +189,9 @@ def study(
     size: Size | None = None,
     colour: Colour | None = None,
     classes: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | None = None,
     batch_size: int | None = None,
+    options: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
 ) -> Study:
     """Judge a classifier on labelled examples, and explain those that are chosen.
@@ -222,8 +223,9 @@ def study(
         preprocessing: from the examples to the model's input; bytes are divided by 255 by default.
         size, colour: of pictures in files.
         classes: class names in the model's order, where the data's own have another.
-        seed: for techniques with noise, and for what is drawn.
+        seed: for techniques with noise, and for what is drawn; 0 for the latter where none is said.
         batch_size: most rows in one pass.
+        options: those that the user gave and that only pictures in files can follow.
         progress: called with what is being done, how much is done and how much there is.
 
     Raises:
@@ -234,13 +236,15 @@ def study(
     check_baseline(baseline)
     if batch_size is not None and batch_size < 1:
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
-    source = open_source(data, size, colour, classes)
+    if isinstance(data, Examples):
+        check(data)
+    source = open_source(data, size, colour, classes, options)
     if source.classes:  # a mistyped class likewise
         choice_of(source.classes, cell, true, predicted)
     wrapped = wrap(model, framework)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     first = first_of(source)
-    check_places(first.shape)
+    check_shape(first.shape)
     sample = prepared(first)
     wrapped = told_of_pictures(model, framework, wrapped, sample)
     trial(wrapped, sample, source.classes, chosen, scores)
@@ -272,7 +276,7 @@ def study(
     classes_asked = choice_of(names, cell, true, predicted)
     rows = None if ids is None else rows_of(source, predictions, ids)
     choice = Choice(
-        only=only, rows=rows, order=order, limit=limit, right=right, seed=seed, **classes_asked
+        only=only, rows=rows, order=order, limit=limit, right=right, seed=seed or 0, **classes_asked
     )
     selection = select(predictions, choice)
     explained = np.array([*selection.rows, *selection.right], dtype=np.int64)
@@ -295,6 +299,7 @@ def study(
         data=asked.digest,
         model=asked.model,
         options={
+            **asked.options,
             "rows": explained.tolist(),
             "baseline": baseline,
             "batch_size": batch_size,

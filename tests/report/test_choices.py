@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backlight_report.page import KINDS
 
 from backlight import BacklightError, Examples
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_loading.techniques import technique, techniques
 from backlight_report import report
-from backlight_report.page import KINDS
 from backlight_study.predictions import probabilities
 from tests.report.shared import parsed, picture, run
 

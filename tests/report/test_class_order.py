@@ -13,7 +13,7 @@ from backlight import Examples
 from backlight_demo.fashion import CLASSES, examples
 from backlight_loading.examples import load_examples, read_classes
 from backlight_report import report
-from backlight_report.order import better_order
+from backlight_study.order import better_order
 from backlight_study.predictions import Predictions
 from tests.report.shared import parsed, run
 

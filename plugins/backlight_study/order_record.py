@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from backlight_loading.names import legible
-from backlight_report.directory import CLASSES
-from backlight_report.order import Order
+from backlight_study.order import Order
 from backlight_study.predictions import Predictions
 
 Record = dict[str, Any]
+
+CLASSES = "classes.txt"
+"""The file of the class names in the order that fits the model, where the given one does not."""
 
 FEW = 10
 """Fewer examples of a class than this say little about what it is called."""
@@ -20,7 +22,7 @@ SHOWN = 12
 
 
 def order_record(order: Order, predictions: Predictions, classes: list[str], named: bool) -> Record:
-    """What `results.json` holds of it.
+    """What `study.json` holds of it.
 
     Args:
         order: the order.
@@ -35,6 +37,7 @@ def order_record(order: Order, predictions: Predictions, classes: list[str], nam
         "correct": order.correct,
         "share": order.correct / len(labels),
         "file": CLASSES if named else None,
+        "names": order.names(classes),
         "fewest": min(sizes),
         "moved": [
             {
@@ -49,14 +52,18 @@ def order_record(order: Order, predictions: Predictions, classes: list[str], nam
     }
 
 
-def order_sentences(results: Record, directory: Path) -> tuple[str, ...]:
-    """What the terminal says of it; nothing where the given order is as good as any."""
+def order_sentences(results: Record, directory: Path | None = None) -> tuple[str, ...]:
+    """What is said of it; nothing where the given order is as good as any.
+
+    Args:
+        directory: of the file of classes; None where it lies beside what is read.
+    """
     order = results["order"]
     if order is None:
         return ()
     said = [f"{order_finding(results)} {order_examples(order)}"]
     if order["file"]:
-        file = legible(str(directory / order["file"]))
+        file = order["file"] if directory is None else legible(str(directory / order["file"]))
         said.append(f"The order that fits is in {file}: run again with --classes {file}")
     if order["fewest"] < FEW:
         said.append(
@@ -66,7 +73,7 @@ def order_sentences(results: Record, directory: Path) -> tuple[str, ...]:
 
 
 def order_finding(results: Record) -> str:
-    order, accuracy = results["order"], results["accuracy"]
+    order, accuracy = results["order"], results["performance"]["accuracy"]
     needed = (
         "class names must be in the model's order"
         if order["file"]
@@ -74,7 +81,7 @@ def order_finding(results: Record) -> str:
     )
     return (
         "The classes seem to be in another order than the model's outputs: "
-        f"{accuracy['share']:.1%} are right as they are, {order['share']:.1%} would be in an order that "
+        f"{accuracy['value']:.1%} are right as they are, {order['share']:.1%} would be in an order that "
         f"fits the model. Most mistakes are hardly its own: {needed}."
     )
 
