@@ -1,0 +1,47 @@
+"""What the mistakes have in common: each finding as a card."""
+
+from backlight_pictures.colour_bar import ticks
+from backlight_report.study_page.images import Images
+from backlight_report.study_page.record import StudyRecord
+from backlight_report.study_page.words import evidence
+
+LINKED = 12
+"""How many of a finding's cases are linked at once."""
+
+SIGNS = {
+    "high": "\N{BLACK DIAMOND}",
+    "medium": "\N{BLACK UP-POINTING TRIANGLE}",
+    "low": "\N{BLACK CIRCLE}",
+}
+
+
+def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
+    names = {case["id"]: case for case in study["cases"]}
+    views = []
+    for place, finding in enumerate(study.get("findings", [])):
+        cases = [one for one in finding["cases"] if one in names]
+        pictures = []
+        for one in finding.get("pictures", []):
+            shown = images.maps([one["file"]])[0]
+            if shown is not None:
+                end = ticks(shown.scale) if shown.scale else []
+                pictures.append({"caption": one["caption"], "shown": shown, "ticks": end})
+        views.append(
+            {
+                **finding,
+                "id": f"finding-{place}",
+                "place": place,
+                "sign": SIGNS.get(finding["severity"], SIGNS["low"]),
+                "kind": finding["kind"].replace("_", " "),
+                "evidence": [
+                    {"name": key.replace("_", " "), "value": evidence(value)}
+                    for key, value in finding["evidence"].items()
+                ],
+                "shown": cases[:LINKED],
+                "more": cases[LINKED:],
+                "count": len(finding["rows"]),
+                "explained": len(cases),
+                "pictures": pictures,
+            }
+        )
+    return views
