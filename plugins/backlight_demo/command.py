@@ -203,4 +203,4 @@ def write(model: object, examples: Examples, **arguments: Any) -> None:
 
     with progress_bar() as progress:
         made = report(model, examples, progress=progress, **arguments)
-    show(made, examples.skipped)
+    show(made)

@@ -201,14 +201,22 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return names
 
 
-def reading_of(examples: Examples, folder: bool, size: Size | None) -> str:
-    """How the examples were read, in words."""
-    count = f"{len(examples.x):,}"
+def reading_of(
+    count: int, shape: tuple[int, ...], dtype: str, folder: bool, size: Size | None
+) -> str:
+    """How examples were read, in words.
+
+    Args:
+        count: how many.
+        shape, dtype: of one, as it is stored.
+        folder: whether they are pictures of class folders.
+        size: that these were stretched to.
+    """
     if not folder:
-        shape = " \N{MULTIPLICATION SIGN} ".join(map(str, examples.x.shape[1:]))
-        return f"{count} arrays of {examples.x.dtype}, {shape}"
-    height, width, depth = examples.x.shape[1:]
+        sides = " \N{MULTIPLICATION SIGN} ".join(map(str, shape))
+        return f"{count:,} arrays of {dtype}, {sides}"
+    height, width, depth = shape
     colours = "grey" if depth == 1 else "RGB"
     side = f"{height} \N{MULTIPLICATION SIGN} {width}"
     fitted = f"stretched to {side} (bilinear)" if size else f"{side} as they are"
-    return f"{count} {colours} pictures from class folders, {fitted}"
+    return f"{count:,} {colours} pictures from class folders, {fitted}"

@@ -1,5 +1,7 @@
 """The command `backlight report`."""
 
+import shlex
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +15,26 @@ from backlight_loading.names import legible
 from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
 from backlight_loading.techniques import DEFAULT
 from backlight_report.report import Report
+
+
+class TakenFirst(StrEnum):
+    """Which examples come first."""
+
+    confidence = "confidence"
+    loss = "loss"
+    margin = "margin"
+    borderline = "borderline"
+    random = "random"
+
+
+class Baseline(StrEnum):
+    """What stands for nothing there."""
+
+    black = "black"
+    white = "white"
+    grey = "grey"
+    mean = "mean"
+    blur = "blur"
 
 
 class Only(StrEnum):
@@ -75,14 +97,51 @@ def report_command(
             "only pictures that fit both.",
         ),
     ] = None,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRUE:PREDICTED",
+            help="Only pictures of this cell of the confusion matrix, classes by name or number, * for "
+            "any other class: --cell battery:metal --cell 'plastic:*'; say it again for more cells.",
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id",
+            metavar="NAME",
+            help="Only this picture, by name or number; say it again for more.",
+        ),
+    ] = None,
+    order: Annotated[
+        TakenFirst,
+        typer.Option(
+            help="Which come first: confidence (wrong before right, the most confident first), loss, "
+            "margin (furthest from right), borderline, or random."
+        ),
+    ] = TakenFirst.confidence,
     limit: Annotated[
         int,
         typer.Option(
-            min=1,
-            metavar="N",
-            help="Explain at most N: wrong before right ones, the most confident first.",
+            min=1, metavar="N", help="Explain at most N; the report says what it left out."
         ),
     ] = 24,
+    right: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Explain N more that the model gets right, of the classes concerned, for comparison.",
+        ),
+    ] = 0,
+    baseline: Annotated[
+        Baseline | None,
+        typer.Option(
+            help="What stands for nothing, for techniques that compare with a baseline: a picture that "
+            "is prepared as all are. Where nothing is said it is 0 in the model's input, which is "
+            "mid-grey after standardising."
+        ),
+    ] = None,
     framework: Framework = None,
     size: Annotated[
         str | None,
@@ -123,12 +182,27 @@ def report_command(
     batch_size: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Most pictures in one pass.")
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder that keeps what was computed, for other reports of the same model and data. "
+            "Where none is named, DIR.unfinished keeps it until the report is complete: the same command "
+            "goes on where it was killed.",
+        ),
+    ] = None,
+    embed: Annotated[
+        bool, typer.Option(help="Hold all pictures in the page, or refer to the files beside it.")
+    ] = True,
+    private: Annotated[
+        bool, typer.Option("--private", help="Leave out pictures, names of files, and paths.")
+    ] = False,
 ) -> None:
     """Explain what a classifier gets wrong, in a page to open, send and read.
 
     The model is asked about every picture. For those it gets wrong, each technique shows what speaks
     for the predicted class, for the true class, and for the one rather than the other. The folder
-    holds report.html, results.json and the pictures.
+    holds report.html, study.json and the pictures. A run that was killed goes on where it was.
 
     Examples:
 
@@ -136,88 +210,77 @@ def report_command(
 
         backlight report net.keras test.npz -m integrated_gradients:steps=100 -m grad_cam
 
-        backlight report net.py:model pictures/ --true Shirt --predicted Coat --size 96x96
+        backlight report net.py:model pictures/ --cell Shirt:Coat --cell 'Bag:*' --size 96x96
 
         backlight report net.py:model pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
     """
     # Here and not above: the other commands need none of it.
     from backlight import wrap
-    from backlight_loading.arguments import (
-        output_path,
-        preprocessing_of,
-        size_of,
-    )
-    from backlight_loading.examples import (
-        class_names_of,
-        is_folder,
-        load_examples,
-        read_classes,
-        reading_of,
-    )
+    from backlight_datasets import open_source
+    from backlight_loading.arguments import output_path, preprocessing_of, size_of
+    from backlight_loading.examples import class_names_of, is_folder, read_classes, reading_of
     from backlight_loading.models import load_model, note_on, wanted_shape
-    from backlight_loading.preparation import preparation, wanted_picture
+    from backlight_loading.preparation import wanted_picture
     from backlight_loading.techniques import techniques
     from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
     from backlight_report.report import report
-    from backlight_study.evaluation import check, trial
+    from backlight_report.unfinished import unfinished
+    from backlight_study.study import first_of
 
     claim(directory)
-    chosen = techniques(method or (), seed)  # a mistyped name is said before anything is loaded
+    techniques(method or (), seed)  # a mistyped name is said before anything is loaded
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
-    if true or predicted:
-        check_classes([*(true or ()), *(predicted or ())], names or class_names_of(data))
+    check_classes(cell or (), [*(true or ()), *(predicted or ())], names or class_names_of(data))
     net = load_model(model)
-    wrapped = wrap(net, framework)
-    wanted = wanted_picture(wanted_shape(net), wrapped.channels)
+    wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
-    read_colour = colour.value if colour else wanted[1]
-    given = [name for name, option in (("--size", size), ("--colour", colour)) if option]
-    with progress_bar() as progress:
-        if is_folder(data):  # what the model refuses is said before all pictures are read
-            first = load_examples(data, read_size, read_colour, names, most=1)
-            check(first)
-            prepared = preparation(net, wrapped, preprocessing)
-            trial(wrapped, prepared(first.x[:1]), first.classes, chosen, output_path(scores))
-        examples = load_examples(
-            data,
-            read_size,
-            read_colour,
-            names,
-            lambda done, total: progress("Reading pictures", done, total),
-            given,
-        )
-        note = note_on(model)
+    given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
+    source = open_source(data, read_size, colour.value if colour else wanted[1], names, given)
+    first, note = first_of(source)[0], note_on(model)
+    shape, dtype = first.shape, str(first.dtype)
+    with progress_bar() as progress, unfinished(directory, store) as kept:
         made = report(
             net,
-            examples,
+            source,
             directory=directory,
             methods=method or (),
+            cell=cell or (),
             only=only.value if only else None,
             true=true,
             predicted=predicted,
+            ids=name,
+            order=order.value,
             limit=limit,
+            right=right,
+            baseline=baseline.value if baseline else None,
+            store=kept,
             framework=framework,
             scores=output_path(scores),
             preprocessing=preprocessing,
             seed=seed,
             batch_size=batch_size,
+            embed=embed,
+            private=private,
             model_name=model,
             data_name=data,
-            reading=reading_of(examples, is_folder(data), read_size),
+            reading=reading_of(len(source), shape, dtype, is_folder(data), read_size),
+            call=shlex.join(["backlight", *sys.argv[1:]]),
             notes=(note,) if note else (),
             progress=progress,
         )
-    show(made, examples.skipped)
+    show(made)
 
 
-def check_classes(said: Sequence[str], names: Sequence[str]) -> None:
+def check_classes(cells: Sequence[str], said: Sequence[str], names: Sequence[str]) -> None:
     """Raise UnknownNameError for a mistyped class, where the names are known before all is read."""
+    from backlight_study.cells import cells as cells_of
     from backlight_study.cells import class_numbers
 
     if names:
+        cells_of(cells, names)
         class_numbers(said, names)
 
 
@@ -225,9 +288,10 @@ MOST_WARNINGS = 5
 """How many warnings of techniques the terminal shows; the page has all."""
 
 
-def show(made: Report, skipped: Sequence[str]) -> None:
+def show(made: Report) -> None:
     """Say what was found, what went wrong, and where the page is."""
     console = Console(stderr=True, soft_wrap=True)
+    skipped = (*made.study.cases.source.left_out, *made.study.predictions.skipped)
     for line in made.notes:
         console.print(f"Note: {escape(line)}", style="bold red")
     for line in skipped[:5]:

@@ -1,5 +1,6 @@
 """What techniques say of some cases that are explained together."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -126,9 +127,29 @@ def answer(attribution: Attribution) -> Answer:
         for name in COLUMNS
         for column in [getattr(attribution, name)]
     }
-    return Answer(
-        values, numbers, attribution.target, attribution.at or "", (attribution.warnings,) * count
-    )
+    told = tuple(warnings_of(attribution.warnings, row) for row in range(count))
+    return Answer(values, numbers, attribution.target, attribution.at or "", told)
+
+
+EXAMPLES = re.compile(r"\bexamples? (\d+(?:, \d+)*)( and \d+ more| \.\.\.)?")
+"""How warnings name the rows of a batch."""
+
+
+def warnings_of(told: Sequence[str], row: int) -> tuple[str, ...]:
+    """The warnings of a batch that are about one row, which is "this one" in them: those that name
+    it, those that name more rows than they list, and those that name none."""
+    found = []
+    for warning in told:
+        match = EXAMPLES.search(warning)
+        if match is None:
+            found.append(warning)
+            continue
+        rows, more = match[1].split(", "), match[2]
+        if str(row) not in rows and not more:
+            continue
+        others = "" if len(rows) == 1 and not more else " (and others in its batch)"
+        found.append(f"{warning[: match.start()]}this one{others}{warning[match.end() :]}")
+    return tuple(found)
 
 
 def joined(alone: Sequence[Answers]) -> Answers:
