@@ -57,5 +57,5 @@ def made(net: object, examples: Examples, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def results(made: Report) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((made.directory / "results.json").read_text())
+    found: dict[str, Any] = json.loads((made.directory / "study.json").read_text())
     return found

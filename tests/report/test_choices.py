@@ -30,7 +30,7 @@ def test_a_right_case_is_held_against_the_second_choice(
     made = report(
         net, examples, directory=tmp_path / "out", methods=["gradient"], only="correct", limit=1
     )
-    (case,) = json.loads((made.directory / "results.json").read_text())["cases"]
+    (case,) = json.loads((made.directory / "study.json").read_text())["cases"]
     assert case["true"] == case["predicted"]
     assert case["rival"]["class"] == 1 - case["predicted"]["class"]
     assert list(case["explanations"][0]["targets"]) == ["predicted", "contrast"]
@@ -46,7 +46,7 @@ def test_one_confusion_cell(
     )  # fmt: skip
     assert code == 0
     assert "1 explained" in out
-    (case,) = json.loads((tmp_path / "out/results.json").read_text())["cases"]
+    (case,) = json.loads((tmp_path / "out/study.json").read_text())["cases"]
     assert case["name"] == "right/f.png"
 
 

@@ -195,7 +195,7 @@ def test_warnings_are_on_the_page_and_zeros_are_drawn(
         warnings.simplefilter("error")
         made = report(net, examples, directory=tmp_path / "out", methods=[Doubtful()])
     assert made.page.read_text().count("Take this with salt.") == 3
-    (case, *_) = json.loads((made.directory / "results.json").read_text())["cases"]
+    (case, *_) = json.loads((made.directory / "study.json").read_text())["cases"]
     (one,) = case["explanations"]
     assert one["limit"] == 0
     assert "Take this with salt." in one["targets"]["true"]["warnings"]

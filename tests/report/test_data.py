@@ -105,7 +105,7 @@ def test_arrays_and_folder_give_the_same_report(
     place: Path, results: dict[str, Any], tmp_path: Path, net: object
 ) -> None:
     made = report(net, load_examples(str(place / "data.npz")), directory=tmp_path / "out")
-    found = json.loads((made.directory / "results.json").read_text())
+    found = json.loads((made.directory / "study.json").read_text())
     assert found["confusion"] == results["confusion"]
     for one, other in zip(found["cases"], results["cases"], strict=True):
         assert one["row"] == other["row"]
@@ -122,7 +122,7 @@ def test_options_reach_the_model(
     assert run(capsys, *common, *by_options)[0] == 0
     assert run(capsys, *common, *by_function)[0] == 0
     first, second = (
-        json.loads((tmp_path / name / "results.json").read_text())
+        json.loads((tmp_path / name / "study.json").read_text())
         for name in ("options", "function")
     )
     assert first["preprocessing"] == "value / 510"
@@ -174,7 +174,7 @@ def test_a_saved_keras_model_says_what_it_wants(
         "-o", tmp_path / "out", "-m", "gradient", "-m", "grad_cam",
     )  # fmt: skip
     assert code == 0, err
-    found = json.loads((tmp_path / "out/results.json").read_text())
+    found = json.loads((tmp_path / "out/study.json").read_text())
     assert found["input"] == {"shape": [8, 8, 1], "dtype": "float32"}
     assert found["outputs"] == "probabilities"
     assert "stretched to 8 \N{MULTIPLICATION SIGN} 8" in found["data"]["reading"]
@@ -201,7 +201,7 @@ def test_a_plain_jax_function(
         "-m", "input_x_gradient", "-o", tmp_path / "out",
     )  # fmt: skip
     assert code == 0, err
-    found = json.loads((tmp_path / "out/results.json").read_text())
+    found = json.loads((tmp_path / "out/study.json").read_text())
     assert found["input"]["shape"] == [8, 8, 1]
     assert found["accuracy"]["correct"] == 4
     assert found["framework"] == "jax"

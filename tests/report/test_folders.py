@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> None:
     (folder / "pictures").mkdir()
     (folder / "pictures" / "one.png").write_text(text)
     (folder / "report.html").write_text(text)
-    (folder / "results.json").write_text(MARK)
+    (folder / "study.json").write_text(MARK)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -129,7 +129,7 @@ def test_nothing_may_be_written_beside_it(folder: Path, monkeypatch: pytest.Monk
     assert len(list(folder.iterdir())) == 3
 
 
-@pytest.mark.parametrize("entry", ["pictures", "report.html", "results.json"])
+@pytest.mark.parametrize("entry", ["pictures", "report.html", "study.json"])
 @pytest.mark.parametrize("way", ["out", "in"])
 @pytest.mark.parametrize("stopped", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")])
 def test_stopping_in_the_middle_of_an_exchange_inside(
@@ -234,7 +234,7 @@ def test_nothing_of_a_new_report_stays_that_was_not_completed(
         if entry not in (before, new):
             entry.rename(before / entry.name) if old else module.remove(entry)
     write(folder, "new")
-    (folder / "results.json").unlink()
+    (folder / "study.json").unlink()
     (folder / "classes.txt").write_text("new")
     claim(folder)
     assert content(folder) == was
@@ -245,7 +245,7 @@ def test_the_file_of_classes_is_a_reports_own(folder: Path) -> None:
     with pytest.raises(InputError, match=r"\(classes.txt\), and is left alone"):
         claim(folder)
     order = '"order": {"file": "classes.txt"}'
-    (folder / "results.json").write_text(f"{MARK[:-1]}, {order}}}")
+    (folder / "study.json").write_text(f"{MARK[:-1]}, {order}}}")
     claim(folder)
 
 

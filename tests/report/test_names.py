@@ -97,7 +97,7 @@ def test_files_and_folders_that_are_no_utf_8(
     assert out.endswith(r"caf\xe9/report.html" + "\n")
     assert r"Skipped other/caf\xe9.txt: " in err
     parsed((place / "report.html").read_text(encoding="utf-8"))
-    results = json.loads((place / "results.json").read_text(encoding="utf-8"))
+    results = json.loads((place / "study.json").read_text(encoding="utf-8"))
     assert results["classes"] == [r"caf\xe9", "other"]
     assert {case["name"] for case in results["cases"]} == {
         r"caf\xe9/caf\xe9.png", r"caf\xe9/a.png", "other/a.png",

@@ -57,7 +57,7 @@ def test_class_scores_among_other_outputs(
     )
     truth = SMALL.x.reshape(6, -1) @ WEIGHT
     assert made.correct == (truth.argmax(1) == SMALL.labels).sum()
-    (case, *_) = json.loads((tmp_path / "it" / "results.json").read_text())["cases"]
+    (case, *_) = json.loads((tmp_path / "it" / "study.json").read_text())["cases"]
     found = case["explanations"][0]["targets"]["predicted"]
     row = int(case["name"].split()[-1])
     assert found["score"] == pytest.approx(float(truth[row].max()), rel=1e-5)

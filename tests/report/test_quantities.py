@@ -88,7 +88,7 @@ def made(
     written = report(net, data, directory=place / "out", framework=framework, **chosen)
     text = written.page.read_text()
     parsed(text)
-    return json.loads((written.directory / "results.json").read_text()), text
+    return json.loads((written.directory / "study.json").read_text()), text
 
 
 @pytest.mark.parametrize("framework", NETS)
@@ -124,7 +124,7 @@ def test_probabilities_that_only_their_values_tell(tmp_path: Path) -> None:
             return torch.stack([odds[:, 0], odds[:, 1], odds[:, 2]], 1)
 
     written = report(Clipped(), DATA, directory=tmp_path / "out", methods=["gradient"], only="all")
-    found = json.loads((written.directory / "results.json").read_text())
+    found = json.loads((written.directory / "study.json").read_text())
     assert found["outputs"] == "probabilities"
     for case in found["cases"]:
         assert sum(one["probability"] for one in case["probabilities"]) == pytest.approx(1)
@@ -218,7 +218,7 @@ def test_windows_cover_both_axes_of_pictures_without_channels(
     ready = Examples(DATA.x.astype(np.float32) / 255, DATA.labels)
     net, one = NETS[framework](WEIGHT, None), ["occlusion:window=1,stride=1"]
     made = report(net, ready, directory=tmp_path / "out", framework=framework, methods=one, limit=1)
-    found = json.loads((made.directory / "results.json").read_text())
+    found = json.loads((made.directory / "study.json").read_text())
     (case,) = found["cases"]
     (row,) = case["explanations"]
     assert row["error"] is None
@@ -268,7 +268,7 @@ def test_a_keras_net_that_takes_pictures_without_channels(tmp_path: Path) -> Non
     )
     net.layers[-1].set_weights([WEIGHT, np.zeros(3, np.float32)])
     made = report(net, DATA, directory=tmp_path / "out", methods=["gradient"], limit=1)
-    found = json.loads((made.directory / "results.json").read_text())
+    found = json.loads((made.directory / "study.json").read_text())
     assert found["input"]["shape"] == [8, 8]
     (case,) = found["cases"]
     (row,) = case["explanations"]

@@ -145,7 +145,7 @@ def test_repeated_classes_are_a_union(
     counts = {}
     for said in (("--true", "left"), ("--true", "left", "--true", "right")):
         assert run(capsys, *common, *said)[0] == 0
-        results = json.loads((tmp_path / "out" / "results.json").read_text())
+        results = json.loads((tmp_path / "out" / "study.json").read_text())
         counts[said] = results["selection"]["found"]
     assert list(counts.values()) == [3, 6]
     assert results["selection"]["true"] == [0, 1]

@@ -60,7 +60,7 @@ def test_stopping_in_the_middle_of_the_exchange_brings_the_old_report_back(
 ) -> None:
     folder = tmp_path / "out"
     report(net, examples, directory=folder, methods=["gradient"])
-    before = (folder / "results.json").read_bytes()
+    before = (folder / "study.json").read_bytes()
     rename = Path.rename
 
     def stopped(self: Path, target: Path) -> Path:
@@ -71,7 +71,7 @@ def test_stopping_in_the_middle_of_the_exchange_brings_the_old_report_back(
     monkeypatch.setattr(Path, "rename", stopped)
     with pytest.raises(KeyboardInterrupt):
         report(net, examples, directory=folder, methods=["saliency"])
-    assert (folder / "results.json").read_bytes() == before
+    assert (folder / "study.json").read_bytes() == before
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -94,7 +94,7 @@ def test_a_technique_that_fails_is_named_and_the_others_go_on(
     page = made.page.read_text()
     parsed(page)
     assert page.count("No maps: not with these pictures") == 3
-    (case, *_) = json.loads((made.directory / "results.json").read_text())["cases"]
+    (case, *_) = json.loads((made.directory / "study.json").read_text())["cases"]
     assert [one["error"] for one in case["explanations"]] == ["not with these pictures", None]
     with pytest.raises(BacklightError, match=r"No technique could explain .* not with these"):
         report(net, examples, directory=tmp_path / "none", methods=[refusing])
@@ -113,8 +113,8 @@ def test_any_error_of_a_technique_loses_its_row_only(
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("results.json", "[1, 2]"),
-        ("results.json", '{"versions": {"other": "1"}, "cases": []}'),
+        ("study.json", "[1, 2]"),
+        ("study.json", '{"versions": {"other": "1"}, "cases": []}'),
         ("thesis.txt", "years of work"),
         ("pictures/own.png", "mine"),
     ],
