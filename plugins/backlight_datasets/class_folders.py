@@ -102,6 +102,6 @@ def listing(folder: Path, classes: Sequence[str]) -> Listing:
         names,
         tuple(entry.name for entry in folders),
         tuple(folder_class(entry, names) for entry in folders),
-        tuple(tuple(file.name for file in files) for files, _ in found),
+        tuple(tuple(files) for files, _ in found),
         tuple(text for _, left_out in found for text in left_out),
     )

@@ -122,11 +122,9 @@ def read_whole(path: Path, members: Mapping[str, Member]) -> dict[str, NDArray[A
 
 
 def read_member(archive: ZipFile, member: Member) -> NDArray[Any]:
-    data = bytearray(member.size)
     with archive.open(member.name) as stream:
-        if stream.readinto(data) != member.size or stream.read(
-            1
-        ):  # at the end checksums are compared
+        data = bytearray(stream.read(member.size))
+        if len(data) != member.size or stream.read(1):  # at the end the checksum is compared
             raise InputError(f"{member.name} is not as long as the archive says")
     order: Literal["C", "F"] = "C" if member.rows_first else "F"
     return np.ndarray(member.shape, member.dtype, data, member.begin, order=order)

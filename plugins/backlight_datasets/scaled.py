@@ -25,9 +25,8 @@ def scaled(values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
     scales = np.ldexp(np.float32(1), powers).astype(np.float32)
     codes: NDArray[np.float32] = values / spread(scales, values.ndim)
     narrow = codes.astype(np.float16)
-    if (
-        exponents.max(initial=0) == np.finfo(np.float32).maxexp
-    ):  # what is rounded up would be infinite
+    # The largest numbers of all, rounded up, would be infinite.
+    if exponents.max(initial=0) == np.finfo(np.float32).maxexp:
         narrow = np.where(np.isinf(narrow), narrow, narrow.clip(-BELOW, BELOW))
     return narrow, scales
 
@@ -43,6 +42,7 @@ def largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The size of the largest finite number of each example."""
     axes = tuple(range(1, values.ndim))
     # Without a copy where all are finite.
+    found: NDArray[np.float32]
     found = np.maximum(values.max(axis=axes, initial=0), -values.min(axis=axes, initial=0))
     if not np.isfinite(found).all():
         found = np.abs(np.where(np.isfinite(values), values, 0)).max(axis=axes, initial=0)

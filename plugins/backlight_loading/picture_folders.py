@@ -51,7 +51,7 @@ def read_folder(
     skipped: list[str] = []
     for entry, number in zip(folders, numbers, strict=True):
         found, left_out = contents(entry)
-        files += [(file, number) for file in found]
+        files += [(entry / name, number) for name in found]
         skipped += left_out
     for done, (file, label) in enumerate(files, start=1):
         if len(pictures) == most:
@@ -114,16 +114,17 @@ def is_class_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def contents(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a class folder, and what is left out with the reason."""
+def contents(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the files in a class folder, and what is left out with the reason."""
     try:
-        visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        files = [entry for entry in visible if entry.is_file()]
-        inner = [entry for entry in visible if entry.is_dir()]
+        # Of many files names are kept, as paths take four times the memory.
+        visible = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+        files = [name for name in visible if (folder / name).is_file()]
+        inner = [name for name in visible if (folder / name).is_dir()]
     except OSError as error:
         return [], [f"{folder.name}: {error.strerror or error}"]
     reason = "a folder in a class folder; pictures are read from the class folder alone"
-    return files, [f"{folder.name}/{entry.name}: {reason}" for entry in inner]
+    return files, [f"{folder.name}/{name}: {reason}" for name in inner]
 
 
 def why(error: Exception, file: Path) -> str:

@@ -20,7 +20,7 @@ for block, batch in read_blocks(source, 50):
 status = open("/proc/self/status").read()
 print(names, total, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
 """
-SIDE, MORE = 64, 3000
+SIDE, MORE = 64, 2000
 
 
 def peak(path: Path) -> tuple[int, int, float]:
@@ -57,6 +57,5 @@ def test_memory_is_flat(tmp_path: Path, kind: str) -> None:
     small, large = peak(few[0]), peak(many[0])
     assert (small[:2], large[:2]) == ((MORE // 10, few[1]), (MORE, many[1]))
     grown = MORE * 0.9 * SIDE * SIDE * 3 / 2**20
-    assert grown > 30  # what all pictures at once would take more
-    print(small, large)
+    assert grown > 20  # what all pictures at once would take more
     assert large[2] - small[2] < 5
