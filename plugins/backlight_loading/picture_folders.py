@@ -117,7 +117,7 @@ def is_class_folder(entry: Path) -> bool:
 def contents(folder: Path) -> tuple[list[str], list[str]]:
     """The names of the files in a class folder, and what is left out with the reason."""
     try:
-        # Of many files names are kept, as paths take four times the memory.
+        # Of many files names are kept, as paths take several times the memory.
         visible = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
         files = [name for name in visible if (folder / name).is_file()]
         inner = [name for name in visible if (folder / name).is_dir()]
