@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -82,7 +83,7 @@ class Plan:
         """The plan as it is in its file."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the text, hexadecimal: what blocks say to which plan they belong."""
         return sha256(self.text.encode()).hexdigest()
