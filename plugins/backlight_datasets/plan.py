@@ -37,7 +37,7 @@ class Plan:
         block_length: candidates per block, at least 1. It is part of the plan as the last bits of
             results depend on what else is in a block.
         dtype: of float32 arrays of two or more axes in the store. "float16" takes half of the room,
-            with a scale per example; errors are then at most 2^-11 of a number, or, for the tiniest, 2^-39
+            with a scale per example; errors are at most 2^-11 of a number, or for the tiniest 2^-39
             of the example's largest.
         techniques: each as its `repr`.
         targets: what is asked about each example, in words.
