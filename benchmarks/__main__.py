@@ -29,6 +29,8 @@ def main() -> None:
             run("memory", kind, steps)
     print("\nParity of three frameworks", flush=True)
     run("parity")
+    print("\nSources of data and stores of results", flush=True)
+    run("datasets")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
-from backlight.errors import HyperParameterError, shown
+from backlight.errors import HyperParameterError, is_whole, shown
 from backlight.version import __version__
 from backlight_datasets.committing import clear, commit, keep_first
 from backlight_datasets.errors import StoreError
@@ -36,7 +37,7 @@ class Plan:
         block_length: candidates per block, at least 1. It is part of the plan as the last bits of
             results depend on what else is in a block.
         dtype: of float32 arrays of two or more axes in the store. "float16" takes half of the room,
-            with a scale per example; errors are then below 2^-11 of a number, or, for the tiniest, 2^-39
+            with a scale per example; errors are at most 2^-11 of a number, or for the tiniest 2^-39
             of the example's largest.
         techniques: each as its `repr`.
         targets: what is asked about each example, in words.
@@ -82,7 +83,7 @@ class Plan:
         """The plan as it is in its file."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the text, hexadecimal: what blocks say to which plan they belong."""
         return sha256(self.text.encode()).hexdigest()
@@ -126,11 +127,6 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / NAME
     found = stored(path)
-    if found.get("format") != FORMAT:
-        raise StoreError(
-            f"{path} is of format {shown(found.get('format'))}; this is Backlight {__version__}, which "
-            f"reads format {FORMAT}."
-        )
     try:
         known = {name: value for name, value in found.items() if name != "format"}
         lists = {name: tuple(known[name]) for name in ("techniques", "targets")}
@@ -154,15 +150,20 @@ def stored(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path.parent} holds no store: there is no {path.name}.") from error
     except (OSError, ValueError) as error:
         raise damaged(path, error) from error
-    if not isinstance(found, dict):
-        raise damaged(path, TypeError(f"it is {shown(found)}"))
+    if not isinstance(found, dict) or not is_whole(found.get("format")):
+        raise damaged(path, TypeError("it names no format, a whole number"))
+    if found["format"] != FORMAT:
+        raise StoreError(
+            f"{path} is of format {found['format']}; this is Backlight {__version__}, which reads format "
+            f"{FORMAT}."
+        )
     return found
 
 
 def damaged(path: Path, error: Exception) -> StoreError:
     return StoreError(
-        f"{path} is no plan that can be read: {type(error).__name__}: {error}. Delete {path.parent} to "
-        "begin again."
+        f"{path} is no plan that can be read: {type(error).__name__}: {error}. Name another folder; or, "
+        "if this is a store and nothing else, delete it to begin again."
     )
 
 

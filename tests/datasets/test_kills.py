@@ -197,3 +197,12 @@ def test_numbers_and_then_names_reach_the_disk(
     monkeypatch.setattr(Path, "replace", putting)
     store.write(0, np.arange(3), {})
     assert steps == ["file", "place", "folder"]
+
+
+@posix
+def test_two_runs_at_once(tmp_path: Path, undisturbed: Path) -> None:
+    command = [sys.executable, "-m", "tests.datasets.writer", str(tmp_path), "0"]
+    root = Path(__file__).parents[2]
+    both = [subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=root) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    same(tmp_path, undisturbed)

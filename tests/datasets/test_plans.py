@@ -118,14 +118,26 @@ def test_what_is_no_store(tmp_path: Path) -> None:
     for text, message in (
         ("{", "is no plan that can be read"),
         ("[]", "is no plan that can be read"),
-        ('{"format": 1}', "is no plan that can be read: KeyError"),
         ('{"format": 2}', "is of format 2; this is Backlight .* which reads format 1"),
+        ('{"name": "of something else"}', "it names no format"),
+    ):
+        (tmp_path / "plan.json").write_text(text)
+        for way in (BlockStore.open, lambda folder: BlockStore.begin(folder, PLAN)):
+            with pytest.raises(StoreError, match=message):
+                way(tmp_path)
+
+
+def test_plans_that_no_store_has(tmp_path: Path) -> None:
+    for text, message in (
+        ('{"format": 1}', "is no plan that can be read: KeyError"),
         (PLAN.text.replace("float32", "int8"), "is no plan that can be read: HyperParameterError"),
         (PLAN.text.replace('"count"', '"number"'), "is no plan that can be read: TypeError"),
     ):
         (tmp_path / "plan.json").write_text(text)
         with pytest.raises(StoreError, match=message):
             BlockStore.open(tmp_path)
+        with pytest.raises(StoreError, match="was begun with another plan"):
+            BlockStore.begin(tmp_path, PLAN)
 
 
 def test_what_is_no_plan() -> None:
