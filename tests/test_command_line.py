@@ -394,7 +394,7 @@ def test_demo_makes_a_report(
     assert "of 2,000 right" in out
     assert str(Path("backlight-demo/report.html")) in out
     results = json.loads((tmp_path / "backlight-demo/study.json").read_text())
-    assert 0.88 < results["accuracy"]["share"] < 0.93
+    assert 0.88 < results["performance"]["accuracy"]["value"] < 0.93
     assert all(one["error"] is None for one in results["cases"][0]["explanations"])
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any, Literal, final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
 from backlight.attribution.saving import NOT_OURS
@@ -63,6 +64,12 @@ def members_of(path: Path) -> dict[str, Member]:
         InputError: it is no such archive, or a damaged one.
     """
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+                raise InputError(
+                    "it holds one array without a name (.npy); write an archive with "
+                    "numpy.savez(file, x=..., y=...)"
+                )
         with ZipFile(path) as archive, path.open("rb") as file:
             arrays = [one for one in archive.infolist() if one.filename.endswith(".npy")]
             return {

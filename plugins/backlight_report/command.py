@@ -233,7 +233,9 @@ def report_command(
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
-    check_classes(cell or (), [*(true or ()), *(predicted or ())], names or class_names_of(data))
+    if cell or true or predicted:
+        known = names or class_names_of(data)
+        check_classes(cell or (), [*(true or ()), *(predicted or ())], known)
     net = load_model(model)
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]

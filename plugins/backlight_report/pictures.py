@@ -1,5 +1,6 @@
 """The picture files of a report: inputs, maps with their scale inside, and colour bars."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.values.arrays import Channels
+from backlight_loading.names import all_legible
 from backlight_loading.preprocessing import channel_axis
 from backlight_pictures.colour_bar import colour_bar
 from backlight_pictures.layers import map_file
@@ -62,10 +64,16 @@ class PictureFiles:
         return self._write(f"{stem}-input.png", png(enlarged(picture)))
 
     def map(
-        self, stem: str, technique: str, question: Question, map: NDArray[np.float64], scale: Scale
+        self,
+        stem: str,
+        technique: str,
+        question: Question,
+        map: NDArray[np.float64],
+        scale: Scale,
+        notes: Mapping[str, str],
     ) -> str:
         name = f"{stem}-{plain(technique)}-{question}.png"
-        return self._write(name, map_file(map, scale))
+        return self._write(name, map_file(map, scale, all_legible(dict(notes))))
 
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         return self._write(f"{stem}-{plain(technique)}-scale.png", png(colour_bar(scale)))

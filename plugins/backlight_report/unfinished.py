@@ -9,6 +9,8 @@ from shutil import rmtree
 from rich.console import Console
 from rich.markup import escape
 
+from backlight.errors import BacklightError
+from backlight_datasets import StoreError
 from backlight_loading.names import legible
 
 
@@ -27,8 +29,15 @@ def unfinished(directory: Path, store: Path | None) -> Iterator[Path | None]:
     if not kept.is_dir() and (final.is_mount() or not may_write(final.parent)):
         yield None
         return
+    begun_before = kept.is_dir()
     try:
         yield kept
+    except StoreError:
+        raise  # it says that the same command goes on
+    except BacklightError:
+        if not begun_before:
+            rmtree(kept, ignore_errors=True)
+        raise
     except BaseException:
         if any(kept.rglob("*.npz")):
             console = Console(stderr=True, soft_wrap=True)

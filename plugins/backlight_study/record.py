@@ -36,9 +36,15 @@ class Pictures(Protocol):
         """A stored example."""
 
     def map(
-        self, stem: str, technique: str, question: Question, map: NDArray[np.float64], scale: Scale
+        self,
+        stem: str,
+        technique: str,
+        question: Question,
+        map: NDArray[np.float64],
+        scale: Scale,
+        notes: Mapping[str, str],
     ) -> str:
-        """A map (H, W) on a scale."""
+        """A map (H, W) on a scale; notes go into the file."""
 
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         """The colour bar of a scale."""
@@ -224,7 +230,8 @@ def explained(
     }
     scores = study.cases.questions(np.array([place]))
     for (question, answer), one in zip(asked.items(), maps, strict=True):
-        file = pictures.map(case["id"], technique.name, question, one, scale)
+        notes = {"method": repr(technique.method), "target": repr(scores[question])}
+        file = pictures.map(case["id"], technique.name, question, one, scale, notes)
         record["targets"][question] = {
             **target_record(repr(scores[question]), answer, file),
             "seed": getattr(technique.method, "seed", None),

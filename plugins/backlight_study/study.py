@@ -244,7 +244,7 @@ def study(
     wrapped = wrap(model, framework)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     first = first_of(source)
-    check_shape(first.shape)
+    check_shape((len(source), *first.shape[1:]))
     sample = prepared(first)
     wrapped = told_of_pictures(model, framework, wrapped, sample)
     trial(wrapped, sample, source.classes, chosen, scores)

@@ -122,8 +122,7 @@ def test_options_reach_the_model(
     assert run(capsys, *common, *by_options)[0] == 0
     assert run(capsys, *common, *by_function)[0] == 0
     first, second = (
-        json.loads((tmp_path / name / "study.json").read_text())
-        for name in ("options", "function")
+        json.loads((tmp_path / name / "study.json").read_text()) for name in ("options", "function")
     )
     assert first["preprocessing"] == "value / 510"
     assert second["preprocessing"].endswith("net.py:halved (values)")
@@ -203,5 +202,5 @@ def test_a_plain_jax_function(
     assert code == 0, err
     found = json.loads((tmp_path / "out/study.json").read_text())
     assert found["input"]["shape"] == [8, 8, 1]
-    assert found["accuracy"]["correct"] == 4
+    assert found["performance"]["accuracy"]["correct"] == 4
     assert found["framework"] == "jax"

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from backlight_report.results import estimates
 from numpy.typing import NDArray
 
 from backlight import Examples, Method, Objective, Result
 from backlight.errors import InputError, TargetError
 from backlight_report import report
 from backlight_report.command import show
+from backlight_report.report import estimates
 from backlight_study.predictions import odds_of_one
 from tests.report.shared import parsed, picture
 
