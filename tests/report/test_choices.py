@@ -59,7 +59,7 @@ def test_nothing_to_explain_is_a_report_too(
     assert "None of the pictures asked for" in out
     text = (tmp_path / "out/report.html").read_text()
     parsed(text)
-    assert "There are no misclassified pictures." in text
+    assert "There are no cases to explain." in text
 
 
 def test_techniques_from_text() -> None:

@@ -90,7 +90,7 @@ def test_numbers_are_those_of_explain(
                 assert len(said["warnings"]) == len(direct.warnings)
             values = [np.asarray(direct.values).reshape(8, 8) for direct in found.values()]
             limit = np.percentile(np.abs(np.stack(values)), 99)
-            assert one["limit"] == pytest.approx(limit, rel=1e-6)
+            assert one["limit"] == pytest.approx(limit, rel=1e-5)
 
 
 def test_a_row_shares_one_scale_and_files_say_it(made: Report, results: dict[str, Any]) -> None:
@@ -117,10 +117,12 @@ def test_results_name_versions_and_methods(results: dict[str, Any]) -> None:
 def test_the_page_needs_no_other_file(made: Report) -> None:
     text = made.page.read_text(encoding="utf-8")
     page = parsed(text)
-    assert not re.search(r"<(link|iframe|object)\b|<script[^>]*src|@import|url\((?!#)", text)
+    assert not re.search(
+        r"<(link|iframe|object)\b|<script[^>]*src|@import|url\((?![\"']?(#|data:))", text
+    )
     for address in page.addresses:
         assert address.startswith(("data:image/", "#")), address
-        if address.startswith("#"):
+        if address.startswith("#") and "=" not in address:  # else it is a filter
             assert address[1:] in page.ids, address
     assert len(page.ids) == len(set(page.ids))
     assert all(one.get("alt") is not None for one in page.pictures)
