@@ -180,3 +180,12 @@ def test_95_of_100_intervals_hold_what_is_true(
     truth, found = figure(simulated[0]).value, [figure(one) for one in simulated[1]]
     inside = sum(one.low <= truth <= one.high for one in found)
     assert 0.93 <= inside / SIMULATIONS <= 0.97
+
+
+def test_an_area_of_two_is_worth_two_trials() -> None:
+    """Two members, one above and one below all others: by their spread they would be worth one."""
+    member = np.array([True, True, *[False] * 8])
+    scores = np.array([0.9, 0.1, *np.linspace(0.3, 0.6, 8)])[:, None]
+    found = areas(lambda _: member, scores)
+    assert found.values[0] == 0.5
+    assert (found.low[0], found.high[0]) == tuple(float(end) for end in wilson(0.5, 2))

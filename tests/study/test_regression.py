@@ -7,6 +7,8 @@ import pytest
 
 from backlight.errors import InputError
 from backlight_study.performance import RegressionPerformance, regression_performance
+from backlight_study.performance.intervals import resamples
+from backlight_study.performance.regression import figures
 
 sklearn = pytest.importorskip("sklearn.metrics")
 
@@ -35,6 +37,24 @@ def test_figures_are_those_of_scikit_learn() -> None:
     assert [row for row, _ in found.under] == np.argsort(errors)[:24].tolist()
     json.dumps(found.to_dict(), allow_nan=False)
     assert f"{found.rmse.value:.3f}" in str(found)
+
+
+def test_a_bootstrap_sample_has_the_figures_of_its_rows() -> None:
+    random = np.random.default_rng(4)
+    targets, errors = random.normal(size=(2, 12))
+    centred = targets - targets.mean()
+    parts = np.stack([errors**2, np.abs(errors), errors, centred, centred**2], axis=1)
+    for weights in resamples(12, 20, seed=0):
+        rows = np.repeat(np.arange(12), weights)
+        true, told = targets[rows], (targets + errors)[rows]
+        assert figures(weights @ parts / 12) == pytest.approx(
+            (
+                sklearn.root_mean_squared_error(true, told),
+                sklearn.mean_absolute_error(true, told),
+                sklearn.r2_score(true, told),
+                (told - true).mean(),
+            )
+        )
 
 
 def test_equal_targets_explain_nothing() -> None:
