@@ -6,8 +6,9 @@
 
 from backlight_study.performance.calibration import Bin, Calibration
 from backlight_study.performance.classes import ClassPerformance, Macro
-from backlight_study.performance.classification import Confusion, Performance, performance
+from backlight_study.performance.classification import Performance, performance
 from backlight_study.performance.comparison import McNemar, mcnemar
+from backlight_study.performance.confusion import Confusion
 from backlight_study.performance.estimate import Average, Estimate, Json
 from backlight_study.performance.multi_label import (
     LabelPerformance,

@@ -6,7 +6,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight_study.performance.estimate import Estimate, Floats, Json
+from backlight_study.performance.estimate import Estimate, Floats, Json, estimate
+from backlight_study.performance.intervals import percentile, resamples
 
 BINS = 15
 """Bins of equal width, as in Guo et al. 2017."""
@@ -69,6 +70,33 @@ class Calibration:
                 for one in self.bins
             ],
         }
+
+
+def calibration(
+    confidence: Floats, right: NDArray[np.bool_], samples: int, seed: int
+) -> Calibration:
+    """The calibration of N answers, from the probability of each and whether it is right.
+
+    The error's interval is what lies within the 95 % quantile q of |bins of a bootstrap sample - bins
+    of the data|, summed: by the triangle inequality the true error is between error - q and error + q
+    whenever the true bins are within q, also near 0, where a bootstrap's percentiles never reach.
+    """
+    where, excess = places(confidence), confidence - right
+    found = gaps(where, excess)
+    random = np.random.default_rng(seed)
+    distances, chance = np.empty(samples), np.empty(samples)
+    for row, weights in enumerate(resamples(len(right), samples, seed)):
+        distances[row] = np.abs(gaps(where, weights * excess) - found).sum()
+        luck = random.random(len(right)) < confidence
+        chance[row] = np.abs(gaps(where, confidence - luck)).sum()
+    error, reach = float(np.abs(found).sum()), float(np.quantile(distances, 0.95))
+    unknown = float("nan")
+    limits = (max(0.0, error - reach), min(1.0, error + reach))
+    return Calibration(
+        estimate(error, limits if len(right) > 1 else (unknown, unknown), ""),
+        percentile(chance),
+        bins(where, confidence, right),
+    )
 
 
 def places(confidence: Floats) -> NDArray[np.intp]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight_study.performance.areas import areas
-from backlight_study.performance.calibration import Calibration, bins, gaps, places
+from backlight_study.performance.calibration import Calibration, calibration
 from backlight_study.performance.checked import (
     check_same_length,
     check_samples,
@@ -23,6 +23,7 @@ from backlight_study.performance.classes import (
     macro,
     undefined_figures,
 )
+from backlight_study.performance.confusion import Confusion, confusions
 from backlight_study.performance.counts import Counts
 from backlight_study.performance.estimate import (
     Estimate,
@@ -34,31 +35,6 @@ from backlight_study.performance.estimate import (
 from backlight_study.performance.intervals import METHODS, percentile, resamples, wilson
 from backlight_study.performance.log_loss import infinite, losses
 from backlight_study.performance.text import table
-
-
-@final
-@dataclass(frozen=True)
-class Confusion:
-    """Examples of one class that were predicted as one class, maybe the same.
-
-    Attributes:
-        true, predicted: the classes.
-        count: how many there are, at least 1.
-        share: of the true class's examples, in (0, 1].
-    """
-
-    true: int
-    predicted: int
-    count: int
-    share: float
-
-    def to_dict(self) -> dict[str, Json]:
-        return {
-            "true": self.true,
-            "predicted": self.predicted,
-            "count": self.count,
-            "share": self.share,
-        }
 
 
 @final
@@ -161,7 +137,7 @@ def performance(
         probabilities: (N, classes), in [0, 1], floating point. All classes of the model, also those
             that the data has not.
         independent: whether they are independent ones, a sigmoid for each class; else those of an
-            example add up to 1, to 0.02.
+            example add up to 1, to 0.02. One sigmoid for two classes, p and 1 - p, is not.
         seed: of the bootstrap.
         samples: how many bootstrap samples are drawn, at least 20.
 
@@ -222,38 +198,3 @@ def log_loss(loss: Floats, draws: Floats) -> Estimate:
         return Estimate(None, reason=infinite(loss))
     interval = percentile(draws) if len(loss) > 1 else (float("nan"), float("nan"))
     return estimate(float(loss.mean()), interval, "")
-
-
-def calibration(
-    confidence: Floats, right: NDArray[np.bool_], samples: int, seed: int
-) -> Calibration:
-    """The error's interval is what lies within the 95 % quantile q of |bins of a bootstrap sample - bins
-    of the data|, summed: by the triangle inequality the true error is between error - q and error + q
-    whenever the true bins are within q, also near 0, where a bootstrap's percentiles never reach."""
-    where, excess = places(confidence), confidence - right
-    found = gaps(where, excess)
-    random = np.random.default_rng(seed)
-    distances, chance = np.empty(samples), np.empty(samples)
-    for row, weights in enumerate(resamples(len(right), samples, seed)):
-        distances[row] = np.abs(gaps(where, weights * excess) - found).sum()
-        luck = random.random(len(right)) < confidence
-        chance[row] = np.abs(gaps(where, confidence - luck)).sum()
-    error, reach = float(np.abs(found).sum()), float(np.quantile(distances, 0.95))
-    unknown = float("nan")
-    limits = (max(0.0, error - reach), min(1.0, error + reach))
-    return Calibration(
-        estimate(error, limits if len(right) > 1 else (unknown, unknown), ""),
-        percentile(chance),
-        bins(where, confidence, right),
-    )
-
-
-def confusions(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
-) -> tuple[Confusion, ...]:
-    support = np.bincount(labels, minlength=classes)
-    cells, counts = np.unique(labels * classes + predicted, return_counts=True)
-    return tuple(
-        Confusion(cell // classes, cell % classes, count, count / int(support[cell // classes]))
-        for cell, count in zip(cells.tolist(), counts.tolist(), strict=True)
-    )

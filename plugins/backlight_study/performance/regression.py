@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight_study.performance.checked import check_samples
+from backlight_study.performance.counts import ratio
 from backlight_study.performance.estimate import Estimate, Floats, Json, estimate
 from backlight_study.performance.intervals import percentile, resamples
 
@@ -90,16 +91,16 @@ def regression_performance(
     if t.shape != v.shape:
         raise InputError(f"There are {len(t)} targets, but {len(v)} values for them.")
     check_samples(samples)
-    errors = v - t
-    centred = t - t.mean()
-    found = figures(errors, centred, np.ones(len(t)))
-    draws = np.array(
-        [figures(errors, centred, weights) for weights in resamples(len(t), samples, seed)]
+    errors, centred = v - t, t - t.mean()
+    parts = np.stack([errors**2, np.abs(errors), errors, centred, centred**2], axis=1)
+    found = figures(parts.mean(axis=0))
+    draws = figures(
+        np.array([weights @ parts for weights in resamples(len(t), samples, seed)]) / len(t)
     )
     alone = (float("nan"), float("nan"))
     rmse, mae, r2, bias = (
-        estimate(value, percentile(column) if len(t) > 1 else alone, "all targets are equal")
-        for value, column in zip(found, draws.T, strict=True)
+        estimate(float(value), percentile(column) if len(t) > 1 else alone, "all targets are equal")
+        for value, column in zip(found, draws, strict=True)
     )
     return RegressionPerformance(
         len(t),
@@ -114,19 +115,14 @@ def regression_performance(
     )
 
 
-def figures(errors: Floats, centred: Floats, weights: NDArray[Any]) -> tuple[float, ...]:
-    """RMSE, MAE, R2 and bias of examples that count `weights` times; R2 is NaN of equal targets."""
-    count = weights.sum()
-    squared = weights @ errors**2
-    middle = weights @ centred / count
-    deviation = weights @ (centred - middle) ** 2
-    r2 = 1 - squared / deviation if deviation > 0 else float("nan")
-    return (
-        float(np.sqrt(squared / count)),
-        float(weights @ np.abs(errors) / count),
-        float(r2),
-        float(weights @ errors / count),
-    )
+def figures(means: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """RMSE, MAE, R2 and bias, each (...), from the means (..., 5) of squared errors, absolute errors,
+    errors, targets (less their mean in all data) and the squares of those; R2 is NaN of equal targets."""
+    squared, absolute, error, target, square = np.moveaxis(means, -1, 0)
+    deviation = square - target**2
+    equal = deviation <= 1e-12 * square
+    unexplained = ratio(squared, np.where(equal, 0.0, deviation))
+    return np.sqrt(squared), absolute, 1 - unexplained, error
 
 
 def largest(errors: Floats, most: int, sign: int = 1) -> tuple[tuple[int, float], ...]:
