@@ -243,7 +243,7 @@ class Estimated(Method):
 def test_estimated_errors_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net = torch_net(WEIGHT, None)
     shown = report(net, DATA, directory=tmp_path / "shown", methods=[Estimated()], limit=1)
-    show(shown, ())
+    show(shown)
     assert "Estimated: estimated error of a map up to 25.0%" in capsys.readouterr().err
     found, text = made("torch", tmp_path, None, methods=[Estimated()], limit=1)
     (row,) = found["cases"][0]["explanations"]

@@ -1,7 +1,7 @@
 """What a plugin may implement. Each hook is a function of this name in the plugin's module, marked
 with `@backlight.hookimpl`; it may take any subset of the arguments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,12 @@ def backlight_wrap(
 @hookspec
 def backlight_methods() -> "Mapping[str, Callable[..., Method]]":  # type: ignore[empty-body]
     """Techniques by name: classes, or functions that make one from hyper-parameters."""
+
+
+# Core knows no plugin, so the types are said in words: a finder is a `backlight_findings.Finder`.
+@hookspec
+def backlight_findings() -> "Mapping[str, Callable[..., Sequence[object]]]":  # type: ignore[empty-body]
+    """Finders by name: functions from `backlight_findings.Studied` to a list of its `Finding`."""
 
 
 @hookspec(firstresult=True)
