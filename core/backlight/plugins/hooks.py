@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import typer
 
     from backlight.attribution.attribution import Attribution
+    from backlight.evaluating.metric import Metric
     from backlight.explaining.method import Method
     from backlight.model.model import Model, Options
     from backlight.values.examples import Examples
@@ -29,6 +30,11 @@ def backlight_wrap(
 @hookspec
 def backlight_methods() -> "Mapping[str, Callable[..., Method]]":  # type: ignore[empty-body]
     """Techniques by name: classes, or functions that make one from hyper-parameters."""
+
+
+@hookspec
+def backlight_metrics() -> "Mapping[str, Callable[..., Metric]]":  # type: ignore[empty-body]
+    """Metrics by name: classes, or functions that make one from hyper-parameters."""
 
 
 @hookspec(firstresult=True)

@@ -1,0 +1,33 @@
+"""Metrics: which technique to believe, one file each.
+
+backlight.evaluate(net, pictures, ["integrated_gradients", "grad_cam"], ["srg", "infidelity"])
+"""
+
+from collections.abc import Callable, Mapping
+
+from backlight import Metric
+from backlight_metrics.completeness_gap import CompletenessGap
+from backlight_metrics.complexity import Complexity
+from backlight_metrics.decision_flip import DecisionFlip
+from backlight_metrics.deletion import Deletion
+from backlight_metrics.insertion import Insertion
+from backlight_metrics.mass_accuracy import MassAccuracy
+from backlight_metrics.pointing_game import PointingGame
+from backlight_metrics.rank_accuracy import RankAccuracy
+from backlight_metrics.sparseness import Sparseness
+from backlight_metrics.srg import SRG
+
+METRICS: Mapping[str, Callable[..., Metric]] = {
+    "completeness_gap": CompletenessGap,
+    "complexity": Complexity,
+    "decision_flip": DecisionFlip,
+    "deletion": Deletion,
+    "insertion": Insertion,
+    "mass_accuracy": MassAccuracy,
+    "pointing_game": PointingGame,
+    "rank_accuracy": RankAccuracy,
+    "sparseness": Sparseness,
+    "srg": SRG,
+}
+
+__all__ = ["METRICS", *(make.__name__ for make in METRICS.values())]
