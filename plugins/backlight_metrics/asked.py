@@ -88,7 +88,7 @@ def asked(
         wrapped = wrap(net, framework, channels="none")
     labels, count = np.asarray(examples.labels), len(x)
     inputs = wrapped.prepare(x)
-    shape = getattr(wrapped.outputs(x[:1]), "shape", ())
+    shape: tuple[int, ...] = getattr(wrapped.outputs(x[:1]), "shape", ())
     if len(shape) != 2 or shape[1] < 2:
         raise InputError(
             f"The command judges classifiers with a row of class scores per example, got {shape}; "

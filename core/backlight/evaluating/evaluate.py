@@ -222,7 +222,7 @@ class Table:
             return
         there = finite & np.isfinite(found.values)
         values = np.where(there, found.values, np.nan)
-        self.outcomes.setdefault(key, []).append(Outcome(values, found.details))
+        self.outcomes.setdefault(key, []).append(Outcome(values, found.details, found.notes))
 
     def finished(self, explanation: Explanation, baseline: str, seed: int) -> Evaluation:
         """The table of all blocks, with intervals and comparisons."""
@@ -250,9 +250,11 @@ class Table:
                 comparison: Comparison | None = None
                 if name not in self.controls:
                     comparison = compared(own, beside, metric.direction, seed)
-                details = joined([part.details for part in self.outcomes[key]])
+                parts = self.outcomes[key]
+                details = joined([part.details for part in parts])
+                notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
                 interval = mean_interval(own[~np.isnan(own)], seed)
-                cells[key] = Cell(own, details, interval, comparison)
+                cells[key] = Cell(own, details, interval, comparison, notes=notes)
         return Evaluation(
             self.metrics,
             tuple(judged),
@@ -278,7 +280,8 @@ def checked(metric: Metric, found: Outcome, count: int) -> Outcome:
             f"{type(metric).__name__} must give one number for each of {count} examples, and details "
             f"with the examples on axis 0; it gave shape {values.shape} and details of {sizes}."
         )
-    return Outcome(values, {name: np.asarray(one) for name, one in found.details.items()})
+    details = {name: np.asarray(one) for name, one in found.details.items()}
+    return Outcome(values, details, tuple(found.notes))
 
 
 def whole(leaf: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -46,6 +46,7 @@ class Cell:
         interval: a 95 % bootstrap interval of the mean over examples.
         comparison: with the best control; None for controls, and for metrics without a direction.
         error: why there is nothing, where there is nothing.
+        notes: what the metric has to say.
     """
 
     values: NDArray[np.float64]
@@ -53,6 +54,7 @@ class Cell:
     interval: tuple[float, float] = (float("nan"), float("nan"))
     comparison: Comparison | None = None
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def present(self) -> NDArray[np.float64]:
@@ -172,6 +174,7 @@ def plain_cell(cell: Cell) -> dict[str, object]:
             "is_better": one.is_better,
         },
         "error": cell.error,
+        "notes": [*cell.notes],
         "values": plain(cell.values),
         "details": {name: plain(detail) for name, detail in cell.details.items()},
     }

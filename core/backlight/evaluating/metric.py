@@ -25,10 +25,12 @@ class Outcome:
         values: float64, shape (n,); NaN where the metric is not defined for an example.
         details: what is behind them by name, the examples on axis 0: curves (n, points), numbers (n,),
             truths (n,), which are counted.
+        notes: what else is to be said, in sentences.
     """
 
     values: NDArray[np.float64]
     details: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @final

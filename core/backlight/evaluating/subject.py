@@ -196,7 +196,7 @@ def decisions(objective: Objective) -> NDArray[np.int64]:
         raise TargetError(
             f"There is no decision in {score!r}: say a class, or backlight.Margin(k, versus=j)."
         )
-    if objective.at is not None:
+    if objective.moved is not None:
         raise TargetError(
             "A decision after changes of an inner value is told by a contrast alone: say "
             "target=backlight.Margin(k, versus=j)."

@@ -6,25 +6,46 @@ from backlight.evaluating.metric import Metric
 ARROWS = {"higher": "higher is better", "lower": "lower is better", None: "no better or worse"}
 
 
+WIDTH = 120
+"""Columns that do not fit into so many signs make a table of their own."""
+
+
 def table(evaluation: Evaluation) -> str:
     """The whole table: a row for each technique and control, a column for each metric."""
-    names = [*evaluation.metrics]
-    rows = [["", *names], ["", *(heading(one) for one in evaluation.metrics.values())]]
-    for name in evaluation.techniques:
-        rows.append([name, *(cell_text(evaluation[name, metric]) for metric in names)])
-    rows.append(["controls", *("" for _ in names)])
-    for name in evaluation.controls:
-        rows.append([f"  {name}", *(cell_text(evaluation[name, metric]) for metric in names)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 1)]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+    first = [
+        "",
+        "",
+        *evaluation.techniques,
+        "controls",
+        *(f"  {one}" for one in evaluation.controls),
     ]
+    columns = [padded(column(evaluation, metric)) for metric in evaluation.metrics]
+    names = padded(first)
+    parts: list[list[list[str]]] = [[names]]
+    for one in columns:
+        if len(parts[-1]) > 1 and sum(len(other[0]) + 2 for other in (*parts[-1], one)) > WIDTH:
+            parts.append([names])
+        parts[-1].append(one)
     title = (
         f"{evaluation.target}, {evaluation.n} examples, baseline {evaluation.baseline}, seed "
         f"{evaluation.seed}, {evaluation.framework} {evaluation.framework_version}"
     )
-    return "\n".join([title, "", *lines, "", *notes(evaluation)])
+    tables = [
+        "\n".join("  ".join(row).rstrip() for row in zip(*part, strict=True)) for part in parts
+    ]
+    return "\n\n".join([title, *tables, "\n".join(notes(evaluation))])
+
+
+def column(evaluation: Evaluation, metric: str) -> list[str]:
+    """A metric's name, what it is measured in, and its cells."""
+    techniques = [cell_text(evaluation[name, metric]) for name in evaluation.techniques]
+    controls = [cell_text(evaluation[name, metric]) for name in evaluation.controls]
+    return [metric, heading(evaluation.metrics[metric]), *techniques, "", *controls]
+
+
+def padded(texts: list[str]) -> list[str]:
+    width = max(map(len, texts))
+    return [text.ljust(width) for text in texts]
 
 
 def heading(metric: Metric) -> str:
@@ -52,7 +73,9 @@ def notes(evaluation: Evaluation) -> list[str]:
     ]
     found += [f"{name}: {metric.sentence()}" for name, metric in evaluation.metrics.items()]
     found += [f"{name} gave no maps: {why}" for name, why in evaluation.errors.items()]
+    said: dict[str, None] = {}
     for (name, metric), cell in evaluation.cells.items():
+        said |= dict.fromkeys(f"{metric}: {note}" for note in cell.notes)
         if cell.error is not None and name not in evaluation.errors:
             found.append(f"{metric} of {name}: {cell.error}")
-    return found
+    return [*found, *said]
