@@ -15,6 +15,7 @@ from backlight_metrics.infidelity import Infidelity
 from backlight_metrics.insertion import Insertion
 from backlight_metrics.mass_accuracy import MassAccuracy
 from backlight_metrics.max_sensitivity import MaxSensitivity
+from backlight_metrics.model_randomisation import ModelRandomisation
 from backlight_metrics.pointing_game import PointingGame
 from backlight_metrics.random_target import RandomTarget
 from backlight_metrics.rank_accuracy import RankAccuracy
@@ -32,6 +33,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = {
     "deletion": Deletion,
     "insertion": Insertion,
     "mass_accuracy": MassAccuracy,
+    "model_randomisation": ModelRandomisation,
     "pointing_game": PointingGame,
     "rank_accuracy": RankAccuracy,
     "sparseness": Sparseness,

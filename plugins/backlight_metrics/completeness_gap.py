@@ -25,6 +25,7 @@ class CompletenessGap(Metric):
     """
 
     direction: ClassVar[Direction | None] = "lower"
+    beside_controls: ClassVar[bool] = False
     range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
 
     @property

@@ -42,6 +42,7 @@ class MaxSensitivity(Metric):
     """
 
     direction: ClassVar[Direction | None] = "lower"
+    beside_controls: ClassVar[bool] = False
     range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     radius: float = 0.02
     samples: int = 10

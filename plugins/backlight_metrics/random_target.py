@@ -37,6 +37,7 @@ class RandomTarget(Metric):
     """
 
     direction: ClassVar[Direction | None] = "lower"
+    beside_controls: ClassVar[bool] = False
     range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     @property

@@ -248,7 +248,7 @@ class Table:
                 }
                 own = values[key]
                 comparison: Comparison | None = None
-                if name not in self.controls:
+                if name not in self.controls and metric.beside_controls:
                     comparison = compared(own, beside, metric.direction, seed)
                 parts = self.outcomes[key]
                 details = joined([part.details for part in parts])

@@ -44,7 +44,8 @@ class Cell:
         values: of each example, float64, shape (N,); NaN where there is none.
         details: see `Outcome.details`.
         interval: a 95 % bootstrap interval of the mean over examples.
-        comparison: with the best control; None for controls, and for metrics without a direction.
+        comparison: with the best control; None for controls, and for metrics without a direction or
+            that no control need be worse in (`Metric.beside_controls`).
         error: why there is nothing, where there is nothing.
         notes: what the metric has to say.
     """

@@ -58,6 +58,9 @@ class Metric(ByValue, ABC):
     """Which way is better; None where neither is."""
     range: ClassVar[tuple[float, float]] = (-float("inf"), float("inf"))
     """The least and the largest value that there can be."""
+    beside_controls: ClassVar[bool] = True
+    """Whether a map that knows nothing of the model must do worse, so that techniques are compared with
+    the best of the controls. One that never changes, say, is the least sensitive there is."""
     needs_masks: ClassVar[bool] = False
     """Whether it asks where the object is: `evaluate(..., masks=...)`."""
 
