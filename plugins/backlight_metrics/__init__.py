@@ -19,23 +19,25 @@ from backlight_metrics.model_randomisation import ModelRandomisation
 from backlight_metrics.pointing_game import PointingGame
 from backlight_metrics.random_target import RandomTarget
 from backlight_metrics.rank_accuracy import RankAccuracy
+from backlight_metrics.road import Road
 from backlight_metrics.sparseness import Sparseness
 from backlight_metrics.srg import SRG
 
 METRICS: Mapping[str, Callable[..., Metric]] = {
-    "random_target": RandomTarget,
-    "max_sensitivity": MaxSensitivity,
-    "infidelity": Infidelity,
     "agreement": Agreement,
     "completeness_gap": CompletenessGap,
     "complexity": Complexity,
     "decision_flip": DecisionFlip,
     "deletion": Deletion,
+    "infidelity": Infidelity,
     "insertion": Insertion,
     "mass_accuracy": MassAccuracy,
+    "max_sensitivity": MaxSensitivity,
     "model_randomisation": ModelRandomisation,
     "pointing_game": PointingGame,
+    "random_target": RandomTarget,
     "rank_accuracy": RankAccuracy,
+    "road": Road,
     "sparseness": Sparseness,
     "srg": SRG,
 }

@@ -100,7 +100,7 @@ def test_the_gradient_of_a_linear_score_never_changes() -> None:
 def test_sensitivity_by_its_definition() -> None:
     """x * w changes by d * w: the largest move there is comes close to r |w|."""
     model, _ = additive()
-    found = judged(model, X, InputXGradient(), MaxSensitivity(radius=0.1, samples=40), 1)
+    found = judged(model, X, InputXGradient(), MaxSensitivity(radius=0.1, samples=12), 1)
     reach = 0.1 * (X.max() - X.min())
     norms = np.sqrt((WEIGHT**2).sum()) * reach / np.sqrt(((X * WEIGHT) ** 2).sum(axis=(1, 2, 3)))
     # The mean square of a uniform number in [-1, 1] is a third.
@@ -108,7 +108,7 @@ def test_sensitivity_by_its_definition() -> None:
     assert (found.values < norms).all()
     np.testing.assert_allclose(found.values, norms / np.sqrt(3), rtol=0.25)
     scaled = judged(
-        model, X, lambda *a, **b: tenfold(*a, **b), MaxSensitivity(radius=0.1, samples=40), 1
+        model, X, lambda *a, **b: tenfold(*a, **b), MaxSensitivity(radius=0.1, samples=12), 1
     )
     np.testing.assert_allclose(scaled.values, found.values, rtol=1e-6)
 

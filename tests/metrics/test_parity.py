@@ -15,7 +15,7 @@ from backlight_methods import InputXGradient
 from backlight_metrics import METRICS
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", *(("mlx",) if find_spec("mlx") else ()))
-COUNT = 5
+COUNT = 3
 
 assert torch is not None
 
@@ -30,7 +30,7 @@ def evaluated(framework: str, net: Net, metrics: dict[str, Metric]) -> dict[str,
         found = backlight.evaluate(
             trial.model,
             x,
-            {"it": InputXGradient(), "again": "saliency"},
+            {"it": InputXGradient(), **({"again": "saliency"} if net is CNN else {})},
             metrics,
             backlight.Margin(1, versus=0),
             masks=masks,
@@ -50,7 +50,7 @@ def all_numbers(framework: str) -> dict[str, np.ndarray]:
     """Of every metric, with hyper-parameters that ask for few passes. That of randomised nets is of one
     without a batch norm, whose running statistics only some frameworks tell from parameters."""
     few = {"samples": 4}
-    given = {"infidelity": few, "max_sensitivity": few, "model_randomisation": {"stops": 2}}
+    given = {"infidelity": few, "max_sensitivity": few, "model_randomisation": {"stops": 1}}
     made = {name: make(**given.get(name, {})) for name, make in METRICS.items()}
     last = {"model_randomisation": made.pop("model_randomisation")}
     return {**evaluated(framework, CNN, made), **evaluated(framework, PICTURE, last)}
