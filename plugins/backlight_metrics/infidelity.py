@@ -12,7 +12,6 @@ from backlight.errors import InputError, is_real, is_whole, require
 from backlight.evaluating.metric import Direction
 from backlight.evaluating.places import LeafPlaces
 from backlight.evaluating.replacement import Replacement, require_replacement
-from backlight.values.arrays import shape_of
 from backlight.values.noise import normal
 from backlight.values.tree import leaves, rebuild
 
@@ -27,11 +26,11 @@ class Infidelity(Metric):
 
         min over b >= 0 of  E[(b * p - d)^2] / E[d^2],    d = score(x) - score(x changed)
 
-    p is what the map foretells of d. Of contributions, the sum of the values at the places that a random
-    subset replaces: cells of a grid, each replaced with a probability that is itself drawn anew for each
-    subset. Of derivatives (`local`), the sum of the values times the Gaussian noise that is taken from
-    the input. The factor b makes it independent of the map's scale: 0 for a map that foretells d but for
-    a factor, 1 for one that foretells nothing of it, or the opposite. `raw` is the paper's E[(p - d)^2].
+    p is what the map foretells of d. Of contributions, the sum of the values at the places that are
+    replaced: random cells of a grid. Of derivatives (`local`), the sum of the values times the Gaussian
+    noise that is taken from the input; a map of one number per place stands for each of its channels.
+    The factor b makes it independent of the map's scale: 0 for a map that foretells d but for a factor,
+    1 for one that foretells nothing of it, or the opposite. `raw` is the paper's E[(p - d)^2].
 
     Yeh, Hsieh, Suggala, Inouye, Ravikumar, "On the (In)fidelity and Sensitivity of Explanations" (2019),
     definition 2.1 and the optimal scaling of section 2.2; subsets as of section 2.3.
@@ -40,6 +39,8 @@ class Infidelity(Metric):
         local: whether the values are derivatives, as those of `gradient`; else they are contributions.
         samples: how many changes.
         cells: most cells along each axis of places; without neighbours each place is a cell.
+        share: of the cells that are replaced at a time, one at least. Of large ones their number alone
+            foretells much, and the control `uniform` comes close.
         radius: the noise's standard deviation, as a share of the data's range.
         baseline: what replaces a place; None for that of the evaluation.
         raw: whether to leave the scale in.
@@ -54,6 +55,7 @@ class Infidelity(Metric):
     local: bool = False
     samples: int = 64
     cells: int = 8
+    share: float = 0.1
     radius: float = 0.1
     baseline: Replacement | None = None
     raw: bool = False
@@ -64,6 +66,8 @@ class Infidelity(Metric):
         for field in ("samples", "cells"):
             given = getattr(self, field)
             require(is_whole(given) and given >= 1, self, field, "at least 1")
+        fits = is_real(self.share) and 0 < self.share <= 1
+        require(fits, self, "share", "above 0 and at most 1")
         require(is_real(self.radius) and self.radius > 0, self, "radius", "above 0")
         require_replacement(self)
 
@@ -95,35 +99,38 @@ class Infidelity(Metric):
         return removed.astype(np.float64) @ subject.places.T, scores
 
     def _subset(self, subject: Subject, cells: int, sample: int) -> NDArray[np.bool_]:
-        generator = subject.generator(SUBSETS, sample)
-        chosen = generator.random(cells) < generator.random()
-        chosen[generator.integers(cells)] = True  # one at least
-        return chosen
+        chosen = subject.generator(SUBSETS, sample).permutation(cells)
+        return chosen < max(1, round(self.share * cells))
 
     def _by_noise(self, subject: Subject) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         objective, model = subject.objective, subject.objective.model
         value, parts = leaves(objective.value), subject.layout.parts
-        maps = leaves(subject.map.values)
-        if [leaf.shape for leaf in maps] != [shape_of(own) for own in value]:
-            raise InputError(
-                "Infidelity(local=True) reads one derivative for each number of the value; this map has "
-                "one number for each place. Say local=False for contributions."
-            )
+        maps = [
+            own if own.shape[1:] == part.shape else part.spread(part.summed(own))
+            for own, part in zip(leaves(subject.map.values), parts, strict=True)
+        ]
         foretold, scores = [], []
         for chunk in objective.chunks(self.samples):
-            points, part = [], np.zeros((len(chunk), subject.count))
-            for place, (own, values) in enumerate(zip(value, maps, strict=True)):
-                width = self.radius * range_of(subject, place)
-                shape, channels = (
-                    shape_of(own)[1:],
-                    "first" if parts[place].channel_axis == 1 else "last",
+            points, sums = [], np.zeros((len(chunk), subject.count))
+            for place, (own, part) in enumerate(zip(value, parts, strict=True)):
+                first = part.channel_axis == 1
+                noise = (
+                    self.radius
+                    * range_of(subject, place)
+                    * np.stack(
+                        [
+                            normal(
+                                subject.seed, one, place, part.shape, "first" if first else "last"
+                            )
+                            for one in chunk
+                        ]
+                    )
                 )
-                drawn = [normal(subject.seed, one, place, shape, channels) for one in chunk]  # type: ignore[arg-type]
-                noise = width * np.stack(drawn)
-                part += noise.reshape(len(chunk), -1) @ values.reshape(len(values), -1).T
+                values = np.broadcast_to(maps[place], (subject.count, *part.shape))
+                sums += noise.reshape(len(chunk), -1) @ values.reshape(subject.count, -1).T
                 points.append(own[None, ...] - model.asarray(noise[:, None], like=own))
             scores.append(subject.on_host(objective.score(rebuild(objective.value, points))))
-            foretold.append(part)
+            foretold.append(sums)
         return np.concatenate(foretold), np.concatenate(scores)
 
 

@@ -26,7 +26,7 @@ class Removal(Metric):
 
     steps: int = 20
     baseline: Replacement | None = None
-    orders: int = 5
+    orders: int = 3
 
     def __post_init__(self) -> None:
         for field in ("steps", "orders"):

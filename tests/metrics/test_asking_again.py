@@ -73,10 +73,12 @@ def test_a_score_that_never_changes_has_no_infidelity() -> None:
     assert judged(flat, X, X, Infidelity(), 1).n_nan == 4
 
 
-def test_a_map_by_place_has_no_derivatives() -> None:
+def test_a_map_by_place_stands_for_each_channel() -> None:
     model, _ = additive()
-    found = judged(model, X, random(4, SIDE, SIDE), Infidelity(local=True), 1)
-    assert "one number for each place" in (found.error or "")
+    maps = random(4, SIDE, SIDE)
+    wide = np.broadcast_to(maps[:, None], X.shape)
+    one, other = (judged(model, X, each, Infidelity(local=True), 1).values for each in (maps, wide))
+    np.testing.assert_allclose(one, other)
 
 
 def test_cells_are_a_grid() -> None:
