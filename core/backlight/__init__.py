@@ -2,6 +2,11 @@
 
 from backlight.attribution.attribution import Attribution
 from backlight.errors import BacklightError, BacklightWarning
+from backlight.evaluating.evaluate import evaluate
+from backlight.evaluating.evaluation import Cell, Comparison, Evaluation
+from backlight.evaluating.metric import Cost, Metric, Outcome
+from backlight.evaluating.registry import metrics
+from backlight.evaluating.subject import Subject
 from backlight.explaining.method import Method
 from backlight.explaining.objective import Objective
 from backlight.explaining.registry import explain, methods
@@ -40,9 +45,13 @@ __all__ = [
     "Attribution",
     "BacklightError",
     "BacklightWarning",
+    "Cell",
     "Class",
+    "Comparison",
     "Connection",
+    "Cost",
     "Cut",
+    "Evaluation",
     "Examples",
     "Function",
     "Gradient",
@@ -52,11 +61,13 @@ __all__ = [
     "Logit",
     "Margin",
     "Method",
+    "Metric",
     "Model",
     "Neuron",
     "Objective",
     "Operation",
     "Options",
+    "Outcome",
     "Output",
     "OutputGradientRule",
     "Probability",
@@ -67,11 +78,14 @@ __all__ = [
     "Several",
     "Shared",
     "Site",
+    "Subject",
     "Top",
     "__version__",
+    "evaluate",
     "explain",
     "forget",
     "hookimpl",
     "methods",
+    "metrics",
     "wrap",
 ]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from backlight.command_line.commands import offered_commands
 from backlight.errors import PluginError, reason, shown
-from backlight.explaining.registry import Maker, offered
+from backlight.explaining.registry import METHODS, Maker
 from backlight.plugins.entry_points import plugins
 from backlight.plugins.plugins import Offers, Plugin, Plugins
 
@@ -26,7 +26,9 @@ def show_plugins() -> None:
     Example: `backlight plugins`
     """
     found = plugins()
-    clashes = clashing("The technique", offered()) + clashing("The command", offered_commands())
+    clashes = clashing("The technique", METHODS.offered()) + clashing(
+        "The command", offered_commands()
+    )
     table = Table(box=None, header_style="bold")
     for heading in ("name", "module", "distribution", "hooks", "state"):
         table.add_column(heading, overflow="fold")
@@ -72,7 +74,7 @@ def show_methods() -> None:
     """
     console = Console()
     print_line = partial(console.print, soft_wrap=not console.is_terminal)
-    known = offered()
+    known = METHODS.offered()
     offering = {plugin for offers in known.values() for plugin, _ in offers}
     for plugin in sorted(offering, key=lambda plugin: (plugin.foreign, str(plugin))):
         print_line(f"[magenta]From the plugin {escape(str(plugin))}:[/magenta]\n")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import typer
 
     from backlight.attribution.attribution import Attribution
+    from backlight.evaluating.metric import Metric
     from backlight.explaining.method import Method
     from backlight.model.model import Model, Options
     from backlight.values.examples import Examples
@@ -35,6 +36,11 @@ def backlight_methods() -> "Mapping[str, Callable[..., Method]]":  # type: ignor
 @hookspec
 def backlight_findings() -> "Mapping[str, Callable[..., Sequence[object]]]":  # type: ignore[empty-body]
     """Finders by name: functions from `backlight_findings.Studied` to a list of its `Finding`."""
+
+
+@hookspec
+def backlight_metrics() -> "Mapping[str, Callable[..., Metric]]":  # type: ignore[empty-body]
+    """Metrics by name: classes, or functions that make one from hyper-parameters."""
 
 
 @hookspec(firstresult=True)

@@ -5,7 +5,8 @@ from types import ModuleType
 import pluggy
 
 from backlight.errors import PluginError, reason
-from backlight.explaining.registry import techniques_of
+from backlight.evaluating.registry import METRICS
+from backlight.explaining.registry import METHODS
 from backlight.plugins import hooks
 from backlight.plugins.entry_points import GROUP, check_api
 from backlight.testing.checks import require
@@ -14,7 +15,8 @@ from backlight.version import API_VERSION
 
 def check_plugin(module: ModuleType) -> None:
     """Check the module that an entry point of the group `backlight` names: which version of the API it
-    says it was written for, whether its hooks are Backlight's, and whether its techniques are techniques.
+    says it was written for, whether its hooks are Backlight's, and whether its techniques and metrics
+    are some.
 
     Raises:
         AssertionError: it breaks one of these; the message says which.
@@ -31,7 +33,9 @@ def check_plugin(module: ModuleType) -> None:
         manager.register(module, name=name)
         manager.check_pending()
         if hasattr(module, "backlight_methods"):
-            techniques_of(module.backlight_methods)
+            METHODS.of(module.backlight_methods)
+        if hasattr(module, "backlight_metrics"):
+            METRICS.of(module.backlight_metrics)
     except PluginError as error:
         raise AssertionError(f"{name}: {reason(error)}.") from error
     except pluggy.PluginValidationError as error:

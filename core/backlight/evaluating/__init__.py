@@ -1,0 +1,1 @@
+"""Which technique to believe: metrics, the controls beside them, and the table of both."""

@@ -1,0 +1,171 @@
+"""The command `backlight evaluate`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.techniques import DEFAULT
+
+
+class Question(StrEnum):
+    """Which score is explained."""
+
+    predicted = "predicted"
+    true = "true"
+    contrast = "contrast"
+
+
+def evaluate_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The classifier: file.py:name or package.module:name of a model, or of a function "
+            "without required arguments that returns one; or the path of a saved model.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled examples: a folder with one sub-folder of pictures per class, an .npz file "
+            "with x and y, or file.py:name of backlight.Examples, as `backlight report` takes them."
+        ),
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
+            f"lists them. Where nothing is said: {', '.join(DEFAULT)}.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="A metric and its hyper-parameters; say it again for more. `backlight metrics` lists "
+            "them. Where nothing is said: srg and decision_flip.",
+        ),
+    ] = None,
+    question: Annotated[
+        Question,
+        typer.Option(
+            help="Explain the predicted class, the true one, or, of those that the model gets wrong, "
+            "why the one rather than the other."
+        ),
+    ] = Question.predicted,
+    limit: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Judge at most N examples, drawn by the seed."),
+    ] = 64,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|blur|mean",
+            help="What takes the place of what is removed, in the model's own numbers; metrics may "
+            "say it themselves.",
+        ),
+    ] = "0",
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Where the object is in each example: truths (N, H, W), for metrics that ask for it.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print all numbers, of each example too, as JSON instead."),
+    ] = False,
+    framework: Framework = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Stretch pictures to this height and width."),
+    ] = None,
+    colour: Annotated[Colour | None, typer.Option(help="Read pictures grey or in colour.")] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="All class names in the model's order, one a line."),
+    ] = None,
+    divide_by: DivideBy = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="For all that is drawn.")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Most examples in one pass.")
+    ] = None,
+) -> None:
+    """Say which techniques are to be believed on a model: metrics, with controls beside them.
+
+    A row for each technique, and for maps that know nothing of the model: random numbers, a uniform
+    one, a spot in the middle, the picture's edges. A star stands where a technique is better than the
+    best of these, beyond what another draw of examples would change.
+
+    Examples:
+
+        backlight evaluate net.py:model pictures/ -m integrated_gradients -m grad_cam
+
+        backlight evaluate net.keras test.npz --question contrast --metric decision_flip:baseline=blur
+    """
+    # Here and not above: the other commands need none of it.
+    import json
+
+    from backlight import evaluate
+    from backlight.evaluating.evaluate import DEFAULT_METRICS
+    from backlight.evaluating.explainers import numbered
+    from backlight_loading.arguments import preprocessing_of, size_of
+    from backlight_loading.examples import read_classes
+    from backlight_loading.techniques import techniques
+    from backlight_metrics.asked import asked, baseline_of, load_masks
+    from backlight_metrics.named import metric as metric_of
+
+    said = metric or list(DEFAULT_METRICS)  # a mistyped name is said before anything is loaded
+    chosen = dict(
+        zip(numbered([one.partition(":")[0] for one in said]), map(metric_of, said), strict=True)
+    )
+    judged = techniques(method or (), seed)
+    replacement = baseline_of(baseline)
+    found = asked(
+        model,
+        data,
+        question.value,
+        limit,
+        seed,
+        framework=framework,
+        size=size_of(size),
+        colour=colour.value if colour else None,
+        classes=read_classes(classes) if classes else (),
+        preprocessing=preprocessing_of(divide_by, mean, std, preprocess),
+        batch_size=batch_size,
+    )
+    evaluation = evaluate(
+        found.model,
+        found.x,
+        {one.name: found.function(one) for one in judged},
+        chosen,
+        found.target,
+        baseline=replacement,
+        masks=None if masks is None else load_masks(masks, found.count)[found.rows],
+        batch_size=batch_size,
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps({"rows": found.rows.tolist(), **evaluation.to_dict()}, indent=1))
+    else:
+        print(f"{found.told}\n\n{evaluation}")
+
+
+def metrics_command() -> None:
+    """List the metrics: direction, range, unit, hyper-parameters, and what each measures.
+
+    Example: `backlight metrics`
+    """
+    from backlight_metrics.listing import listing
+
+    print(listing())
