@@ -142,6 +142,14 @@ def report_command(
             "mid-grey after standardising."
         ),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What techniques are judged by, beside controls that know nothing; say it again for "
+            "more, or 'none'. `backlight metrics` lists them. If none is said: srg and decision_flip.",
+        ),
+    ] = None,
     framework: Framework = None,
     size: Annotated[
         str | None,
@@ -226,6 +234,7 @@ def report_command(
     from backlight_report.replacing import claim
     from backlight_report.report import report
     from backlight_report.unfinished import unfinished
+    from backlight_study.judging import METRICS
     from backlight_study.study import first_of
 
     claim(directory)
@@ -264,6 +273,7 @@ def report_command(
             preprocessing=preprocessing,
             seed=seed,
             batch_size=batch_size,
+            metrics=METRICS if metric is None else [one for one in metric if one != "none"],
             embed=embed,
             private=private,
             model_name=model,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from backlight import Examples, Method
+from backlight import Examples, Method, Metric
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
@@ -15,6 +15,7 @@ from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
+from backlight_study.judging import METRICS, Judgement, judge
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
 from backlight_study.selection import Only, Order
@@ -95,6 +96,7 @@ def report(
     reading: str = "",
     call: str = "",
     notes: Sequence[str] = (),
+    metrics: Sequence[str | Metric] = METRICS,
     options: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
@@ -107,6 +109,7 @@ def report(
         model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
             and what made the report.
         notes: what the page says first.
+        metrics: what techniques are judged by, beside controls; none leaves that out.
         options: those that the user gave and that only pictures in files can follow.
 
     All others are those of `backlight_study.study`.
@@ -153,11 +156,15 @@ def report(
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    return write(made, target, about, embed=embed, private=private)
+    progress("Judging", 0, 1)
+    judgement = judge(made, metrics)
+    progress("Judging", 1, 1)
+    return write(made, judgement, target, about, embed=embed, private=private)
 
 
 def write(
     made: Study,
+    judgement: Judgement,
     directory: str | os.PathLike[str],
     about: Mapping[str, Any],
     *,
@@ -168,6 +175,7 @@ def write(
 
     Args:
         made: the study.
+        judgement: what was made of its cases.
         directory: where to.
         about: what the study does not know, see `study_record`.
         embed, private: see `report`.
@@ -185,7 +193,7 @@ def write(
     target = Path(directory)
     with replacing(target) as folder:
         files = PictureFiles(folder, made.cases.model.channels, made.cases.ends)
-        record = study_record(made, files, about)
+        record = study_record(made, judgement, files, about)
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
             raise InputError(f"No technique could explain any picture: {rows[0]['error']}")

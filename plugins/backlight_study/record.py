@@ -17,6 +17,8 @@ from backlight_loading.techniques import sentence
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
 from backlight_study.answers import Answer, Answers
+from backlight_study.judgement_record import findings_record, metrics_record
+from backlight_study.judging import Judgement
 from backlight_study.order import better_order
 from backlight_study.order_record import order_record, order_sentences
 from backlight_study.questions import Question, case_of, quantity
@@ -46,11 +48,16 @@ class Pictures(Protocol):
     ) -> str:
         """A map (H, W) on a scale; notes go into the file."""
 
+    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
+        """A map (H, W) that belongs to a finding, on a scale of its own."""
+
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         """The colour bar of a scale."""
 
 
-def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> StudyRecord:
+def study_record(
+    study: Study, judgement: Judgement, pictures: Pictures, about: Mapping[str, Any]
+) -> StudyRecord:
     """The record of a study, its pictures written on the way.
 
     Args:
@@ -122,11 +129,15 @@ def study_record(study: Study, pictures: Pictures, about: Mapping[str, Any]) -> 
             for one in study.cases.techniques
         ],
         "order": order_of(study),
-        "metrics": None,
+        "metrics": metrics_record(judgement.evaluation),
         "findings": [],
-        "findings_failed": [],
+        "findings_failed": list(judgement.failed),
         "cases": cases(study, pictures),
     }
+    ids = {case["row"]: case["id"] for case in record["cases"]}
+    record["findings"], by_case = findings_record(judgement, ids, pictures.finding)
+    for case in record["cases"]:
+        case["findings"] = by_case.get(case["id"], [])
     record["notes"] += order_sentences(record)
     return all_legible(record)
 

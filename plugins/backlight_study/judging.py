@@ -1,0 +1,138 @@
+"""Which maps to believe, and what the mistakes have in common: a study's cases handed to metrics and
+finders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Evaluation, Metric, Score, evaluate
+from backlight_findings import Finding, Studied, find
+from backlight_study.baselines import picture_baseline
+from backlight_study.explaining import read_ids
+from backlight_study.questions import Question
+from backlight_study.study import Study
+
+METRICS = ("srg", "decision_flip")
+"""What techniques are judged by where nothing else is said."""
+
+MOST_NUMBERS = 2**26
+"""How many numbers of maps finders get at most: larger maps are handed over smaller."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What was made of a study's cases.
+
+    Attributes:
+        evaluation: metrics of the techniques beside controls, over the misclassified cases; None where
+            there are none, or no metrics were asked for.
+        findings: what mistakes have in common, the most severe first.
+        failed: finders that failed, with the reason.
+    """
+
+    evaluation: Evaluation | None
+    findings: tuple[Finding, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def judge(
+    study: Study,
+    metrics: Sequence[str | Metric] = METRICS,
+    metadata: Mapping[str, NDArray[Any]] | None = None,
+    masks: NDArray[np.bool_] | None = None,
+) -> Judgement:
+    """Judge the maps of a study, and look for what its mistakes share.
+
+    Args:
+        metrics: by name or with their hyper-parameters; none leaves them out.
+        metadata: columns (N,) of numbers or texts about all examples, by name.
+        masks: where the object is, (N, H, W) of truths, at the places of the model's input.
+    """
+    maps = contrast_maps(study)
+    findings, failed = find(studied(study, maps, metadata or {}, masks))
+    return Judgement(evaluation(study, metrics, masks), tuple(findings), tuple(failed))
+
+
+def asked(study: Study) -> Question:
+    """The question that a mistake asks: why this class rather than the right one."""
+    return "predicted" if study.predictions.single else "contrast"
+
+
+def evaluation(
+    study: Study, metrics: Sequence[str | Metric], masks: NDArray[np.bool_] | None = None
+) -> Evaluation | None:
+    """Metrics of the maps for the contrast, over the misclassified cases."""
+    wrong = np.flatnonzero(study.predictions.wrong[study.rows])
+    explained = {
+        one.name: study.values(one.name, asked(study))[wrong]
+        for one in study.cases.techniques
+        if len(study.errors().get(one.name, {})) < len(study.rows)
+    }
+    if not len(wrong) or not metrics or not explained:
+        return None
+    cases = study.cases
+    stored = cases.stored(wrong)
+    baseline: Any = 0.0
+    if cases.baseline is not None:
+        baseline = picture_baseline(cases.baseline, stored, cases.ends, cases.prepared)
+    target: Score = cases.questions(wrong)[asked(study)]
+    return evaluate(
+        cases.model,
+        cases.prepared(stored),
+        explained,
+        [*metrics],
+        target,
+        baseline=baseline,
+        masks=None if masks is None else masks[study.rows[wrong]],
+        batch_size=cases.batch_size,
+        seed=study.selection.choice.seed,
+    )
+
+
+def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """The maps of each technique that has any, (cases, H, W)."""
+    height, width = study.grid
+    numbers = len(study.rows) * height * width * len(study.cases.techniques)
+    stride = max(1, int(np.ceil(np.sqrt(numbers / MOST_NUMBERS))))
+    failed = study.errors()
+    return {
+        (one.name, asked(study)): smaller(study.maps(one.name, asked(study)), stride)
+        for one in study.cases.techniques
+        if len(failed.get(one.name, {})) < len(study.rows)
+    }
+
+
+def smaller(maps: NDArray[np.float64], stride: int) -> NDArray[np.float64]:
+    """Maps whose numbers are means over so many by so many places; places left over are cut off."""
+    count, height, width = maps.shape
+    rows, columns = max(1, height // stride), max(1, width // stride)
+    cut = maps[:, : rows * min(stride, height), : columns * min(stride, width)]
+    return np.asarray(cut.reshape(count, rows, -1, columns, cut.shape[2] // columns).mean((2, 4)))
+
+
+def studied(
+    study: Study,
+    maps: Mapping[tuple[str, str], NDArray[np.float64]],
+    metadata: Mapping[str, NDArray[Any]],
+    masks: NDArray[np.bool_] | None,
+) -> Studied:
+    """The study as finders see it."""
+    found, source = study.predictions, study.cases.source
+    names = source.names(0, len(source))
+    return Studied(
+        found.labels,
+        found.probabilities,
+        found.classes,
+        study.classes,
+        [names[id] for id in found.ids.tolist()],
+        metadata,
+        lambda rows: read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)]),
+        study.rows.tolist(),
+        maps if len(study.rows) else {},
+        masks,
+        study.selection.choice.seed,
+    )
