@@ -10,7 +10,7 @@ DEMO := .venv-demo-$(FRAMEWORK)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format lint types imports benchmarks zoo clean
+.PHONY: help demo test check format lint types imports pages benchmarks zoo clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,13 @@ types: $(INSTALLED)
 
 imports: $(INSTALLED)
 	$(BIN)/lint-imports
+
+tests/pages/node_modules: tests/pages/package-lock.json
+	npm ci --prefix tests/pages --no-audit --no-fund
+	@touch $@
+
+pages: $(INSTALLED) tests/pages/node_modules  ## Open the page of a study in Chromium: needs chromium, chromedriver and npm
+	$(BIN)/python -m pytest tests/pages --override-ini python_files="browse_*.py test_*.py"
 
 benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
 	$(BIN)/python -m benchmarks

@@ -162,6 +162,7 @@ def made_up(shape: Shape, seed: int = 0) -> tuple[Record, dict[str, bytes]]:
             "fingerprint": "5f2b1c" * 6,
         },
         "preprocessing": "scaled(0, 1)",
+        "baseline": "black, carried through the preprocessing",
         "input": {"shape": [1, shape.side, shape.side], "dtype": "float32"},
         "outputs": "logits",
         "one_output": shape.one_output,
@@ -178,12 +179,13 @@ def made_up(shape: Shape, seed: int = 0) -> tuple[Record, dict[str, bytes]]:
         "performance": performance(rng, names, confusion),
         "confusion": confusion,
         "selection": {
-            "rule": "All mistakes of the chosen cells, and right answers of the same classes.",
+            "rule": f"All misclassified, the most confident first: {shape.cases} with right ones.",
             "cells": ["Shirt:*"],
             "order": "confidence",
             "limit": shape.cases,
             "found": found_wrong,
-            "left_out": found_wrong - shape.cases,
+            "left_out": found_wrong - sum(case["wrong"] for case in cases),
+            "right": sum(not case["wrong"] for case in cases),
             "seed": seed,
         },
         "methods": [
@@ -255,6 +257,13 @@ def performance(rng: np.random.Generator, names: list[str], confusion: list[Reco
         "classes": classes,
         "calibration": {"error": estimate(0.061, 0.006), "bins": bins},
         "log_loss": {"value": 0.312, "low": 0.29, "high": 0.34},
+        "undefined": [
+            {
+                "figure": "auc",
+                "reason": "no other class has examples",
+                "classes": [one["class"] for one in classes if one["auc"] is None],
+            },
+        ],
     }
 
 
@@ -355,6 +364,7 @@ def metrics(rng: np.random.Generator, shape: Shape) -> Record:
         for metric, direction, _, _ in METRICS:
             mean = float(rng.uniform(0.1, 0.4) if control else rng.uniform(0.2, 0.9))
             judged = None if control or direction is None else bool(mean > 0.4)
+            mean = 1 - mean if direction == "lower" else mean
             measured[metric] = {
                 "mean": mean, "low": mean - 0.05, "high": mean + 0.05, "n": shape.cases,
                 "nan": 0, "beats_controls": judged,

@@ -1,7 +1,5 @@
 """The cases: one picture each, what the model says of it, and the maps that say why."""
 
-from collections.abc import Mapping
-
 from backlight_pictures.colour_bar import ticks
 from backlight_pictures.scale import Scale
 from backlight_report.study_page.confusion import cell_id
@@ -30,7 +28,6 @@ def questions_asked(study: StudyRecord) -> list[str]:
 
 def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRecord:
     """What the template shows of a case."""
-    titles = question_titles(case, study["one_output"])
     places = {method["name"]: place for place, method in enumerate(study["methods"])}
     true, predicted = case["true"], case["predicted"]
     findings = study.get("findings", [])
@@ -61,7 +58,7 @@ def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRec
         "picture": picture,
         "neighbours": [neighbour(one, study, images) for one in case.get("neighbours") or []],
         "techniques": [
-            technique_view(row, places.get(row["name"], place), titles, images)
+            technique_view(row, case, places.get(row["name"], place), study, images)
             for place, row in enumerate(case["explanations"])
         ],
     }
@@ -109,9 +106,10 @@ def question_titles(case: StudyRecord, one_output: bool) -> dict[str, str]:
 
 
 def technique_view(
-    row: StudyRecord, place: int, titles: Mapping[str, str], images: Images
+    row: StudyRecord, case: StudyRecord, place: int, study: StudyRecord, images: Images
 ) -> StudyRecord:
     """A row of maps, all on one scale."""
+    titles = question_titles(case, study["one_output"])
     asked = [one for one in QUESTIONS if one in row["targets"]]
     asked += [one for one in row["targets"] if one not in QUESTIONS]
     shown = images.maps([row["targets"][one].get("file") for one in asked])
@@ -132,10 +130,33 @@ def technique_view(
         "unit": SHARES if adds_up(row) else OWN,
         "warnings": list(dict.fromkeys(warnings)),
         "maps": [
-            map_view(question, row["targets"][question], titles.get(question, question), one)
+            {
+                **map_view(row["targets"][question], one),
+                "question": question,
+                "title": titles.get(question, question),
+                "call": call(case, row, question, study),
+            }
             for question, one in zip(asked, shown, strict=True)
         ],
     }
+
+
+def call(case: StudyRecord, row: StudyRecord, question: str, study: StudyRecord) -> str | None:
+    """What to write to get a map again, of `x`, the prepared picture; None where it is no line.
+
+    One output for two classes is explained by a function that a line can't hold.
+    """
+    if study["one_output"] or question not in QUESTIONS:
+        return None
+    first, rival = case["predicted"]["class"], case["rival"]["class"]
+    score = "Class" if study["outputs"] == "logits" else "Logit"
+    target = {
+        "predicted": f"{score}({first})",
+        "true": f"{score}({case['true']['class']})",
+        "contrast": f"Margin({first}, versus={rival})",
+    }[question]
+    at = f", at={row['at']!r}" if row.get("at") else ""
+    return f"backlight.explain(model, x, target={target}, method={row['method']}{at})"
 
 
 def adds_up(row: StudyRecord) -> bool:
@@ -143,7 +164,7 @@ def adds_up(row: StudyRecord) -> bool:
     return any(one.get("relative_gap") is not None for one in row["targets"].values())
 
 
-def map_view(question: str, one: StudyRecord, title: str, shown: Shown | None) -> StudyRecord:
+def map_view(one: StudyRecord, shown: Shown | None) -> StudyRecord:
     gap, error = one.get("relative_gap"), one.get("error")
     numbers = [
         ("score", known(one.get("score")), False),
@@ -155,8 +176,6 @@ def map_view(question: str, one: StudyRecord, title: str, shown: Shown | None) -
     keys = ("score", "baseline_score", "relative_gap", "error", "standard_error")
     present = [one.get(key) is not None for key in keys]
     return {
-        "question": question,
-        "title": title,
         "target": one.get("target", ""),
         "seed": one.get("seed"),
         "seconds": known(one.get("seconds")),

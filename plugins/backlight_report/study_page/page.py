@@ -64,7 +64,7 @@ def study_page(
         script=script,
         script_digest=b64encode(sha256(script.encode()).digest()).decode("ascii"),
         percentile=f"{PERCENTILE:g}",
-        worrying=percent(WORRYING),
+        worrying=f"{100 * WORRYING:g}\N{NO-BREAK SPACE}%",
     )
 
 

@@ -31,6 +31,7 @@ def performance_view(study: StudyRecord) -> StudyRecord:
         "shown": classes[:WORST],
         "more": classes[WORST:],
         "titles": [{"name": TITLES[key], "meaning": MEANINGS[key]} for key in SCORES],
+        "undefined": [undefined(one, study["classes"]) for one in found.get("undefined") or []],
         "diagram": diagram(calibration.get("bins", [])),
     }
 
@@ -91,6 +92,14 @@ def whisker(estimate: Mapping[str, Any] | None) -> StudyRecord | None:
         "left": round(100 * (value if low is None else low), 1),
         "width": 0.0 if low is None or high is None else round(100 * (high - low), 1),
     }
+
+
+def undefined(one: StudyRecord, names: list[str]) -> str:
+    """Why a figure has no value, and for which classes."""
+    lacking = [short(names[k]) for k in one["classes"][:5]]
+    more = f" and {len(one['classes']) - 5:,} more" if len(one["classes"]) > 5 else ""
+    whose = f" of {', '.join(lacking)}{more}" if lacking else ""
+    return f"{TITLES.get(one['figure'], one['figure'])}{whose}: {one['reason']}"
 
 
 def diagram(bins: list[StudyRecord]) -> list[StudyRecord]:

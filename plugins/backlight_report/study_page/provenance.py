@@ -1,9 +1,6 @@
 """How the study was made, so that it can be made again, and what each technique can and can't say."""
 
 from backlight_report.study_page.record import StudyRecord
-from backlight_report.study_page.words import counted
-
-ENVIRONMENT = ("backlight", "python", "numpy")
 
 
 def provenance_view(study: StudyRecord) -> list[StudyRecord]:
@@ -20,6 +17,7 @@ def provenance_view(study: StudyRecord) -> list[StudyRecord]:
         ("Data", data["reading"], False),
         ("Data's fingerprint", prints.get("data") or data.get("fingerprint"), True),
         ("Preprocessing", study["preprocessing"], True),
+        ("Baseline", study.get("baseline"), False),
         ("Input", f"{study['input']['dtype']} of shape {reading}", False),
         ("Explained quantity", study["quantity"], False),
         ("Seed", str(study.get("seed", "")), False),
@@ -40,18 +38,9 @@ def passes_made(passes: StudyRecord) -> str:
 
 
 def selection_view(study: StudyRecord) -> StudyRecord:
-    """Which cases were chosen, in words."""
-    chosen, shown = study["selection"], len(study["cases"])
-    left = chosen.get("left_out") or 0
-    return {
-        "rule": chosen["rule"],
-        "cells": ", ".join(chosen.get("cells") or []),
-        "order": chosen.get("order", ""),
-        "shown": counted(shown, "case", "cases"),
-        "left_out": f"{left:,}" if left else "",
-        "found": f"{chosen['found']:,}",
-        "seed": chosen.get("seed"),
-    }
+    """Which cases were chosen: the rule says how many, and how many there are."""
+    left = study["selection"].get("left_out") or 0
+    return {"rule": study["selection"]["rule"], "left_out": f"{left:,}" if left else ""}
 
 
 def method_view(method: StudyRecord, study: StudyRecord) -> StudyRecord:

@@ -129,20 +129,20 @@
     one.scrollIntoView({ block: "start" });
   };
   const follow = () => {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     const cell = hash.match(/^cell-(\d+)-(\d+)$/);
     if (cell) {
       set({ ...filters, true: cell[1], predicted: cell[2] });
       $("cases").scrollIntoView();
     } else if (hash.includes("=")) {
-      const params = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+      const params = Object.fromEntries(new URLSearchParams(hash));
       const said = Object.entries(params).filter(([key]) => key in defaults);
       set({ ...(params.cases ? filters : defaults), ...Object.fromEntries(said) });
       const one = params.case && $(params.case);
       if (one && cases.includes(one)) show(one);
       else if (said.some(([key]) => key in filters) || params.cases) $("cases").scrollIntoView();
     } else {
-      const one = hash && cases.find(({ id }) => id === hash);
+      const one = hash && cases.find(({ id }) => id === hash || encodeURIComponent(id) === hash);
       if (one) show(one);
     }
   };

@@ -1,7 +1,9 @@
 """Which technique to believe: what each metric says of it, beside controls that see nothing."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Self
 
 from backlight_report.study_page.record import StudyRecord
 from backlight_report.study_page.words import between, counted, known
@@ -17,6 +19,42 @@ VERDICTS = {
     None: ("open", ""),
 }
 
+ENDS = ("\N{MINUS SIGN}\N{INFINITY}", "\N{INFINITY}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a metric's values lie, to be drawn on one line each.
+
+    Attributes:
+        low, high: the ends of the line: of all values and their intervals.
+        control: the best mean of a control; None without a better end.
+    """
+
+    low: float
+    high: float
+    control: float | None
+
+    @classmethod
+    def of(cls, column: StudyRecord, rows: list[StudyRecord]) -> Self:
+        held = [(row, row["values"].get(column["name"]) or {}) for row in rows]
+        drawn = [
+            one[key]
+            for _, one in held
+            for key in ("mean", "low", "high")
+            if one.get(key) is not None
+        ]
+        controls = [
+            one["mean"] for row, one in held if row["control"] and one.get("mean") is not None
+        ]
+        best = {"higher": max, "lower": min}.get(column.get("direction") or "")
+        control = best(controls) if best is not None and controls else None
+        return cls(min(drawn, default=0.0), max(drawn, default=1.0), control)
+
+    def place(self, value: float) -> float:
+        """In per cent of the line."""
+        return round(100 * (value - self.low) / ((self.high - self.low) or 1), 1)
+
 
 def techniques_view(study: StudyRecord) -> StudyRecord | None:
     """The table of techniques and metrics, or None where nothing was measured."""
@@ -24,13 +62,13 @@ def techniques_view(study: StudyRecord) -> StudyRecord | None:
     if not metrics or not metrics["rows"]:
         return None
     columns, rows = metrics["columns"], metrics["rows"]
-    spans = {column["name"]: span(column["name"], rows) for column in columns}
+    lines = {column["name"]: Column.of(column, rows) for column in columns}
     return {
-        "note": metrics.get("note", ""),
+        "note": metrics.get("note") or "",
         "columns": [
             {
-                **column,
                 "title": title(column["name"]),
+                "sentence": column["sentence"],
                 "better": DIRECTIONS.get(column.get("direction") or "", "no better end"),
                 "extent": extent(column.get("range")),
             }
@@ -38,13 +76,12 @@ def techniques_view(study: StudyRecord) -> StudyRecord | None:
         ],
         "rows": [
             {
-                "name": row["name"],
                 "title": title(row["name"]),
                 "control": row["control"],
                 "verdict": verdict(row),
                 "cells": [
-                    cell(row["values"].get(column["name"]), spans[column["name"]], row["control"])
-                    for column in columns
+                    cell(row["values"].get(name), line, row["control"])
+                    for name, line in lines.items()
                 ],
             }
             for row in sorted(rows, key=lambda row: row["control"])
@@ -56,20 +93,20 @@ def title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def extent(found: Any) -> str:
+def extent(ends: list[float | None] | str | None) -> str:
     """The range of a metric, in words."""
-    if found is None or isinstance(found, str):
-        return found or ""
+    if ends is None or isinstance(ends, str):
+        return ends or ""
     low, high = (
-        ("\N{EN DASH}\N{INFINITY}" if found[0] is None else known(found[0])),
-        ("\N{INFINITY}" if found[1] is None else known(found[1])),
+        without if end is None or not isfinite(end) else known(end)
+        for end, without in zip(ends, ENDS, strict=True)
     )
     return f"{low} to {high}"
 
 
 def verdict(row: StudyRecord) -> str:
     if row["control"]:
-        return "a control: it knows nothing of the model"
+        return "a control"
     judged = [one["beats_controls"] for one in row["values"].values() if one]
     judged = [one for one in judged if one is not None]
     if not judged:
@@ -77,27 +114,13 @@ def verdict(row: StudyRecord) -> str:
     return f"beats the controls on {sum(judged)} of {counted(len(judged), 'metric', 'metrics')}"
 
 
-def span(name: str, rows: list[StudyRecord]) -> tuple[float, float]:
-    """From where to where the line of a metric's column goes."""
-    known_values = [
-        one[key]
-        for row in rows
-        if (one := row["values"].get(name))
-        for key in ("mean", "low", "high")
-        if one.get(key) is not None
-    ]
-    return (min(known_values, default=0.0), max(known_values, default=1.0))
-
-
-def cell(
-    one: Mapping[str, Any] | None, ends: tuple[float, float], control: bool
-) -> StudyRecord | None:
-    if one is None or one.get("mean") is None:
-        return None if one is None else {"missing": missing(one)}
-
-    def place(value: float) -> float:
-        return round(100 * (value - ends[0]) / ((ends[1] - ends[0]) or 1), 1)
-
+def cell(one: Mapping[str, Any] | None, line: Column, control: bool) -> StudyRecord | None:
+    if one is None:
+        return None
+    nan = one.get("nan") or 0
+    if one.get("mean") is None:
+        reason = f": {counted(nan, 'value is', 'values are')} not a number" if nan else ""
+        return {"missing": f"none{reason}"}
     low = one["mean"] if one.get("low") is None else one["low"]
     high = one["mean"] if one.get("high") is None else one["high"]
     mark, words = VERDICTS[None if control else one.get("beats_controls")]
@@ -106,15 +129,11 @@ def cell(
         "mean": known(one["mean"]),
         "interval": between(one, share=False),
         "n": one.get("n"),
-        "nan": one.get("nan") or 0,
-        "at": place(one["mean"]),
-        "left": place(low),
-        "width": round(place(high) - place(low), 1),
+        "nan": nan,
+        "at": line.place(one["mean"]),
+        "left": line.place(low),
+        "width": round(line.place(high) - line.place(low), 1),
+        "best": None if line.control is None else line.place(line.control),
         "mark": mark,
         "words": words,
     }
-
-
-def missing(one: Mapping[str, Any]) -> str:
-    nan = one.get("nan") or 0
-    return f"none: {counted(nan, 'value is', 'values are')} not a number" if nan else "none"
