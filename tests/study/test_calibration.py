@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
 from backlight_study.performance import performance
 from tests.study.answers import answers
-
-calibration_curve = pytest.importorskip("sklearn.calibration").calibration_curve
 
 
 def test_by_hand() -> None:

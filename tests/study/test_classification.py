@@ -5,12 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from backlight.errors import InputError
 from backlight_study.performance import Average, Confusion, Estimate, Performance, performance
 from tests.study.answers import answers, certain
-
-sklearn = pytest.importorskip("sklearn.metrics")
 
 
 def values(judged: Performance, figure: str) -> list[float | None]:
@@ -79,8 +78,8 @@ def test_figures_are_those_of_scikit_learn(count: int, classes: int, present: in
     judged = performance(labels, odds, samples=20)
     predicted = odds.argmax(axis=1)
     ids = np.arange(classes)
-    assert judged.accuracy.value == sklearn.accuracy_score(labels, predicted)
-    expected = sklearn.precision_recall_fscore_support(
+    assert judged.accuracy.value == sklearn.metrics.accuracy_score(labels, predicted)
+    expected = sklearn.metrics.precision_recall_fscore_support(
         labels, predicted, labels=ids, zero_division=np.nan
     )
     for figure, column in zip(("precision", "recall"), expected, strict=False):
@@ -92,19 +91,21 @@ def test_figures_are_those_of_scikit_learn(count: int, classes: int, present: in
         assert sorted((*mean.over, *mean.left_out)) == list(range(classes))
     there = [k for k in range(classes) if judged.classes[k].f1.value is not None]
     assert there == sorted({*labels.tolist(), *predicted.tolist()})
-    f1 = sklearn.f1_score(labels, predicted, labels=there, average=None)
+    f1 = sklearn.metrics.f1_score(labels, predicted, labels=there, average=None)
     np.testing.assert_allclose([judged.classes[k].f1.value for k in there], f1, rtol=1e-12)
     assert judged.macro.f1.estimate.value == pytest.approx(
-        sklearn.f1_score(labels, predicted, average="macro"), rel=1e-12
+        sklearn.metrics.f1_score(labels, predicted, average="macro"), rel=1e-12
     )
     assert [one.support for one in judged.classes] == expected[3].tolist()
-    assert judged.log_loss.value == pytest.approx(sklearn.log_loss(labels, odds, labels=ids))
+    assert judged.log_loss.value == pytest.approx(
+        sklearn.metrics.log_loss(labels, odds, labels=ids)
+    )
     matrix = np.zeros((classes, classes), dtype=int)
     for cell in judged.confusion:
         assert cell.count > 0
         matrix[cell.true, cell.predicted] = cell.count
         assert cell.share == cell.count / judged.classes[cell.true].support
-    assert (matrix == sklearn.confusion_matrix(labels, predicted, labels=ids)).all()
+    assert (matrix == sklearn.metrics.confusion_matrix(labels, predicted, labels=ids)).all()
 
 
 @pytest.mark.parametrize(("classes", "present"), [(2, 2), (10, 7), (1000, 600)])
@@ -114,7 +115,7 @@ def test_areas_are_those_of_scikit_learn(classes: int, present: int, decimals: i
     odds = odds.round(decimals)  # do not add up to 1 any more
     judged = performance(labels, odds, samples=20, independent=True)
     expected = [
-        sklearn.roc_auc_score(labels == k, odds[:, k]) if (labels == k).any() else np.nan
+        sklearn.metrics.roc_auc_score(labels == k, odds[:, k]) if (labels == k).any() else np.nan
         for k in range(classes)
     ]
     found = np.array(values(judged, "auc"), dtype=float)  # None becomes NaN
@@ -128,7 +129,7 @@ def test_independent_probabilities_lose_in_every_class() -> None:
     odds = np.sqrt(odds)
     judged = performance(labels, odds, independent=True, samples=20)
     true = np.eye(4)[labels]
-    each = [sklearn.log_loss(true[:, k], odds[:, k], labels=[0, 1]) for k in range(4)]
+    each = [sklearn.metrics.log_loss(true[:, k], odds[:, k], labels=[0, 1]) for k in range(4)]
     assert judged.log_loss.value == pytest.approx(sum(each), rel=1e-12)
 
 
@@ -195,7 +196,7 @@ def test_top_confusions_are_mistakes_by_count() -> None:
     labels, odds = answers(2000, 6)
     judged = performance(labels, odds, samples=20)
     top = judged.top_confusions(4)
-    matrix = sklearn.confusion_matrix(labels, odds.argmax(axis=1))
+    matrix = sklearn.metrics.confusion_matrix(labels, odds.argmax(axis=1))
     np.fill_diagonal(matrix, 0)
     assert [cell.count for cell in top] == sorted(matrix.ravel().tolist(), reverse=True)[:4]
     assert all(matrix[cell.true, cell.predicted] == cell.count for cell in top)

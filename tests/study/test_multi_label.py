@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from scipy.stats import bootstrap
 
 from backlight.errors import InputError
 from backlight_study.performance import multi_label_performance
 from backlight_study.performance.counts import Counts
-
-sklearn = pytest.importorskip("sklearn.metrics")
 
 
 def drawn(count: int, labels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +42,7 @@ def test_figures_are_those_of_scikit_learn(count: int, labels: int) -> None:
     found = multi_label_performance(has, odds, samples=20, threshold=0.4)
     said = odds >= 0.4
     expected = [
-        sklearn.precision_recall_fscore_support(has[:, k], said[:, k], average="binary")[:3]
+        sklearn.metrics.precision_recall_fscore_support(has[:, k], said[:, k], average="binary")[:3]
         for k in range(labels)
     ]
     for column, figure in enumerate(("precision", "recall", "f1")):
@@ -53,10 +52,10 @@ def test_figures_are_those_of_scikit_learn(count: int, labels: int) -> None:
         assert mean.value == pytest.approx(np.mean(ours))
         assert mean.low < mean.value < mean.high
     ours = [one.figures.auc.value for one in found.labels]
-    theirs = [sklearn.roc_auc_score(has[:, k], odds[:, k]) for k in range(labels)]
+    theirs = [sklearn.metrics.roc_auc_score(has[:, k], odds[:, k]) for k in range(labels)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
     assert sum(one.mistakes for one in found.labels) == (has != said).sum()
-    assert found.exact.value == sklearn.accuracy_score(has, said)
+    assert found.exact.value == sklearn.metrics.accuracy_score(has, said)
     record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(record["labels"]) == labels
 
