@@ -1,5 +1,8 @@
 """Backlight: which part of this input made the model say that?"""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from backlight.attribution.attribution import Attribution
 from backlight.errors import BacklightError, BacklightWarning
 from backlight.evaluating.evaluate import evaluate
@@ -26,6 +29,22 @@ from backlight.values.examples import Examples
 from backlight.values.inputs import Inputs, Shared
 from backlight.version import API_VERSION, __version__
 
+if TYPE_CHECKING:
+    from backlight_study import study as study
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """What plugins add to these names: `study`, which needs more than the core."""
+    found = None
+    if name in _ADDED:
+        found = installed_plugins().first("backlight_function", object, name=name)
+    if not callable(found):
+        raise AttributeError(f"module 'backlight' has no attribute {name!r}")
+    return found
+
+
+_ADDED = ("study",)
+
 
 def _drawn(attribution: Attribution) -> str | None:
     return installed_plugins().first("backlight_render", str, attribution=attribution)
@@ -36,7 +55,7 @@ Attribution.renderer = staticmethod(_drawn)
 
 def __dir__() -> list[str]:
     """What there is to use, without the modules that it comes from."""
-    return __all__
+    return sorted([*__all__, *_ADDED])
 
 
 __all__ = [

@@ -61,3 +61,9 @@ def backlight_render(attribution: "Attribution") -> str | None:
 @hookspec
 def backlight_commands(app: "typer.Typer") -> None:
     """Add commands to the command line."""
+
+
+@hookspec(firstresult=True)
+def backlight_function(name: str) -> object | None:
+    """The function that this plugin adds to `backlight` under this name (`study`), or return None. It is
+    asked when the name is used."""

@@ -1,0 +1,14 @@
+"""What this plugin offers: the function `backlight.study`."""
+
+from backlight import hookimpl
+
+backlight_api = 1
+
+
+@hookimpl
+def backlight_function(name: str) -> object | None:
+    if name != "study":
+        return None
+    from backlight_study.study import study
+
+    return study
