@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 import backlight
-from backlight import Logit, Margin
+from backlight import Class, Kind, Logit, LogProbability, Margin, Probability
+from backlight_methods import LRP
 
 RNG = np.random.default_rng(3)
 WEIGHTS = [RNG.normal(size=size).astype(np.float32) for size in ((6, 8), (8, 8), (8, 4))]
@@ -22,6 +23,7 @@ METHODS = (
     "guided_backprop",
     "deconvnet",
     "deep_lift",
+    "lrp",
     "occlusion",
 )
 
@@ -57,13 +59,39 @@ def test_the_softmax_leaves_no_trace(framework: str, method: str) -> None:
         np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("method", ["deep_lift", "lrp"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_neither_do_sigmoids(framework: str) -> None:
-    wanted = backlight.explain(net(framework, None), X, 2, "deep_lift")
-    found = backlight.explain(net(framework, "sigmoid"), X, Logit(2), "deep_lift")
+def test_neither_do_sigmoids(framework: str, method: str) -> None:
+    wanted = backlight.explain(net(framework, None), X, 2, method)
+    found = backlight.explain(net(framework, "sigmoid"), X, Logit(2), method)
     # 1 - p has few digits in float32 where p is near 1.
     np.testing.assert_allclose(found.score, wanted.score, rtol=1e-3)
-    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=5e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["softmax", "log_softmax", "sigmoid"])
+@pytest.mark.parametrize("score", [Logit(1), LogProbability(1), Probability(1)])
+def test_lrp_of_each_score_is_the_same_on_each_framework(ending: str, score: Any) -> None:
+    one, *others = (values(net(framework, ending), score, "lrp") for framework in FRAMEWORKS)
+    for other in others:
+        np.testing.assert_allclose(other, one, rtol=5e-3, atol=1e-4 * np.abs(one).max())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_sigmoid_that_is_read_elsewhere_is_not_undone(framework: str) -> None:
+    """A gate by p beside its logit: LRP treats the sigmoid as it does one without logarithms."""
+    make, relu, endings = FRAMEWORKS[framework]
+    a, c = make(WEIGHTS[0]), make(WEIGHTS[2])
+    logarithm = {"torch": torch.log, "tensorflow": tf.math.log, "jax": jax.numpy.log}[framework]
+
+    def run(x: Any) -> Any:
+        p = endings["sigmoid"](relu(x @ a) @ c)
+        return logarithm(p) - logarithm(1 - p) + p
+
+    model = backlight.wrap(run, framework)
+    score = Class(1).bind(model.outputs(X), len(X))
+    found = model.operations(model.prepare(X), score=score, rules=LRP().rules)
+    assert not [one for one in found if one.undone and one.kind is Kind.SIGMOID]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

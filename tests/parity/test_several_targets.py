@@ -16,7 +16,7 @@ SCORES: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["occlusion", "deep_lift", "guided_backprop", "gradient"])
+@pytest.mark.parametrize("method", ["occlusion", "deep_lift", "lrp", "guided_backprop", "gradient"])
 @pytest.mark.parametrize("scores", SCORES)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_each_is_explained_as_if_it_were_alone(framework: str, scores: str, method: str) -> None:

@@ -197,6 +197,8 @@ class Operation:
             largest score; of other arithmetic: whether a number that the value meets depends on it in a
             way that no derivative passes, as a gate behind a stopped gradient. No derivative says what
             another choice changes.
+        undone: whether another operation undoes it, or it undoes another one: the logarithm of a softmax,
+            the logarithms that take a sigmoid back, the exponential of a log-softmax.
     """
 
     kind: Kind
@@ -212,3 +214,4 @@ class Operation:
     channel_axis: int | None = None
     rectified: bool = False
     chosen: bool = False
+    undone: bool = False

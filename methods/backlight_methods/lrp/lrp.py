@@ -28,9 +28,9 @@ from backlight_methods.lrp.rules import (
 SCALES = frozenset({Kind.SCALE, Kind.SHIFT, Kind.BATCH_NORM})
 """What may be between the input and a rule for the input."""
 
-NATIVE = frozenset({Kind.RELU, Kind.MAX_POOL, Kind.MAX, Kind.MIN, Kind.SOFTMAX})
+NATIVE = frozenset({Kind.RELU, Kind.MAX_POOL, Kind.MAX, Kind.MIN, Kind.SOFTMAX, Kind.LOG_SOFTMAX})
 """Where a rule's result is the derivative, in multiplier form: rectifiers, winners, and the softmax's
-first-order Taylor rule (AttnLRP, proposition 3.1)."""
+first-order Taylor rule (AttnLRP, proposition 3.1), which is that of its logarithm too."""
 
 OFFSET = frozenset(
     {Kind.SIGMOID, Kind.HARD_SIGMOID, Kind.SOFTPLUS, Kind.LOG_SIGMOID, Kind.EXP, Kind.ELEMENTWISE}
@@ -67,6 +67,8 @@ class LRPRules(Rules):
         return frozenset(Kind) - {Kind.NEURON, Kind.OTHER, Kind.SUM, Kind.ADD}
 
     def choose(self, operation: Operation) -> Rule | None:
+        if operation.undone:  # the derivatives of the two undo each other as well
+            return None
         if operation.kind in LINEAR:
             return self.composite.choose(operation)
         if operation.kind in SCALES:
@@ -81,7 +83,7 @@ class LRPRules(Rules):
     def treatment(self, operation: Operation) -> Treatment:
         if self.choose(operation) is not None:
             return Treatment.RULE
-        exact = operation.kind in AFFINE | NATIVE
+        exact = operation.undone or operation.kind in AFFINE | NATIVE
         return Treatment.EXACT if exact else Treatment.FALLBACK
 
     def objection(self, operations: Sequence[Operation]) -> str | None:

@@ -9,6 +9,7 @@ from backlight.graph.evaluation import Region, graph_key
 from backlight.graph.graph import DType, Graph, Node
 from backlight.graph.primitives import Family, family
 from backlight.graph.recognition.folding import folded, linear_of, moved
+from backlight.graph.recognition.inverses import undone
 from backlight.graph.recognition.kinds import JOINS, kind_of
 from backlight.graph.recognition.quotients import bounded, power_of, reciprocal_of
 from backlight.graph.recognition.regions import Found, closed_regions, largest_named
@@ -262,10 +263,10 @@ def described(
         if last and not is_linear(step):
             behind.update(entering(flow, step))
     results: list[Place] = []
-    known = not_negative(flow, steps)
+    known, inverse = not_negative(flow, steps), undone(flow, steps)
     for step, first, last in zip(steps, firsts, reversed(lasts), strict=True):
         if isinstance(step, Unit):
-            step = operated(flow, step, first, last, taken, name, known)
+            step = operated(flow, step, first, last, taken, name, known, inverse)
         results.append(step)
     return results
 
@@ -278,6 +279,7 @@ def operated(
     taken: Mapping[int, Unit],
     name: Callable[[Unit], str],
     known: frozenset[int],
+    inverse: frozenset[int],
 ) -> Unit:
     spelled = len(unit.positions) > 1 and unit.kind in COMPOSITE - {Kind.NEURON}
     cast = deciding(flow, unit)
@@ -295,8 +297,11 @@ def operated(
         channel_axis=channel_axis(unit),
         rectified=known.issuperset(unit.inputs),
         chosen=is_chosen(flow, unit),
+        undone=unit.output in inverse,
     )
-    parts = tuple(operated(flow, part, first, last, taken, name, known) for part in unit.parts)
+    parts = tuple(
+        operated(flow, part, first, last, taken, name, known, inverse) for part in unit.parts
+    )
     return replace(unit, operation=operation, parts=parts)
 
 
