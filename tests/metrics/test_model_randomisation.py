@@ -18,6 +18,7 @@ from backlight_metrics import ModelRandomisation
 from backlight_metrics.model_randomisation import drawn, entropy, groups_of
 from backlight_metrics.weights.weights import weights_of
 from tests.metrics.nets import additive, judged, random
+from tests.test_interrupts import moments
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", *(("mlx",) if find_spec("mlx") else ()))
 
@@ -111,6 +112,19 @@ def test_an_interrupt_leaves_the_weights_as_they_were(vit: ViT, after: int) -> N
     with pytest.raises(KeyboardInterrupt):
         judged(vit, random(2, 3, 8, 8).astype("float32"), broken(after), ModelRandomisation(), 1)
     assert bits(vit) == before
+
+
+def test_so_does_one_at_any_moment(vit: ViT) -> None:
+    before, x = bits(vit), random(1, 3, 8, 8).astype("float32")
+
+    def call() -> None:
+        judged(vit, x, Gradient(), ModelRandomisation(stops=1), 1)
+
+    call()
+    last = moments(call)
+    for moment in np.linspace(last // 4, last, 8, dtype=int):
+        moments(call, int(moment))
+        assert bits(vit) == before, f"interrupted at moment {moment} of {last}"
 
 
 @pytest.mark.parametrize("moment", [0, 1, 2, 5, 9])

@@ -12,6 +12,7 @@ from backlight.errors import TargetError
 from backlight.evaluating.places import Places, places_of
 from backlight.evaluating.replacement import Replacement, replacements
 from backlight.explaining.objective import Objective
+from backlight.memory.memory import one_call
 from backlight.scores.class_scores import ClassScore
 from backlight.values.arrays import Array
 from backlight.values.outputs import array_at
@@ -126,6 +127,7 @@ class Subject:
         found = self._asked(samples, removed, replacement, decisions)
         return [one.astype(np.int64) for one in found]
 
+    @one_call
     def _asked(
         self,
         samples: int,
