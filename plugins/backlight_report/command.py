@@ -226,7 +226,7 @@ def report_command(
     from backlight import wrap
     from backlight_datasets import open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
-    from backlight_loading.examples import class_names_of, is_folder, read_classes, reading_of
+    from backlight_loading.examples import class_names_of, read_classes
     from backlight_loading.models import load_model, note_on, wanted_shape
     from backlight_loading.preparation import wanted_picture
     from backlight_loading.techniques import techniques
@@ -235,7 +235,6 @@ def report_command(
     from backlight_report.report import report
     from backlight_report.unfinished import unfinished
     from backlight_study.judging import METRICS
-    from backlight_study.study import first_of
 
     claim(directory)
     techniques(method or (), seed)  # a mistyped name is said before anything is loaded
@@ -250,8 +249,7 @@ def report_command(
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
     source = open_source(data, read_size, colour.value if colour else wanted[1], names, given)
-    first, note = first_of(source)[0], note_on(model)
-    shape, dtype = first.shape, str(first.dtype)
+    note = note_on(model)
     with progress_bar() as progress, unfinished(directory, store) as kept:
         made = report(
             net,
@@ -271,6 +269,7 @@ def report_command(
             framework=framework,
             scores=output_path(scores),
             preprocessing=preprocessing,
+            size=read_size,
             seed=seed,
             batch_size=batch_size,
             metrics=METRICS if metric is None else [one for one in metric if one != "none"],
@@ -278,7 +277,6 @@ def report_command(
             private=private,
             model_name=model,
             data_name=data,
-            reading=reading_of(len(source), shape, dtype, is_folder(data), read_size),
             call=shlex.join(["backlight", *sys.argv[1:]]),
             notes=(note,) if note else (),
             progress=progress,

@@ -9,7 +9,9 @@ from typing import Any, final
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
-from backlight_datasets import Source
+from backlight_datasets import SequenceSource, Source
+from backlight_datasets.folder import FolderSource
+from backlight_loading.examples import reading_of
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
@@ -151,7 +153,7 @@ def report(
         "model": model_name or type(model).__name__,
         "data": {
             "name": data_name,
-            "reading": reading or f"{len(made.predictions.labels):,} examples as they were given",
+            "reading": reading or reading_in_words(made, size),
         },
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
@@ -160,6 +162,16 @@ def report(
     judgement = judge(made, metrics)
     progress("Judging", 1, 1)
     return write(made, judgement, target, about, embed=embed, private=private)
+
+
+def reading_in_words(made: Study, size: Size | None) -> str:
+    """How the examples were read."""
+    cases = made.cases
+    folder = isinstance(cases.source, FolderSource)
+    count = len(made.predictions.labels)
+    if isinstance(cases.source, SequenceSource):
+        return f"{count:,} examples as they were given"
+    return reading_of(count, cases.shape, cases.dtype, folder, size)
 
 
 def write(

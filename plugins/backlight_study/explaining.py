@@ -43,6 +43,7 @@ class Cases:
         rows: the examples explained, by their place among the predictions.
         techniques: that explain them.
         ends: the stored numbers that are black and white.
+        shape, dtype: of one example as it is stored.
         baseline: for techniques that have one and were not told another, in the picture's own terms.
         batch_size: most rows in one pass.
     """
@@ -54,6 +55,8 @@ class Cases:
     rows: NDArray[np.int64]
     techniques: Sequence[Technique]
     ends: tuple[float, float]
+    shape: tuple[int, ...]
+    dtype: str
     baseline: PictureBaseline | None = None
     batch_size: int | None = None
 

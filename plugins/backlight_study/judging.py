@@ -95,6 +95,8 @@ def evaluation(
 
 def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
     """The maps of each technique that has any, (cases, H, W)."""
+    if not len(study.rows):
+        return {}
     height, width = study.grid
     numbers = len(study.rows) * height * width * len(study.cases.techniques)
     stride = max(1, int(np.ceil(np.sqrt(numbers / MOST_NUMBERS))))
@@ -132,7 +134,7 @@ def studied(
         metadata,
         lambda rows: read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)]),
         study.rows.tolist(),
-        maps if len(study.rows) else {},
+        maps,
         masks,
         study.selection.choice.seed,
     )

@@ -288,6 +288,8 @@ def study(
         explained,
         chosen,
         ends_of(first),
+        first.shape[1:],
+        str(first.dtype),
         baseline,
         batch_size,
     )

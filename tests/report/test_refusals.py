@@ -67,7 +67,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LONG = "n" * 300
 REFUSED: dict[str, tuple[list[str], str, int]] = {
-    "a site": (["{net}", "{data}", "-m", "grad_cam:at=conw"], "Nearest: conv", 1),
+    "a site": (
+        ["{net}", "{data}", "-m", "grad_cam:at=conw"],
+        "Nearest: conv",
+        2,
+    ),  # of which one says the size
     "a class": (["{net}", "{data}", "--true", "left", "--true", "lefft"], "Nearest: left", 0),
     "a predicted class": (["{net}", "{data}", "--predicted", "7"], "Unknown class '7'", 0),
     "a size": (["{net}", "{data}", "--size", "9x9"], r"shape \(1, 1, 9, 9\)", 1),
