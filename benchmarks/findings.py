@@ -50,7 +50,7 @@ def watermarks(seeds: int) -> None:
 
 def nulls(seeds: int) -> None:
     for maps in (*NULLS, spots):
-        for count in (20, 100):
+        for count in (30, 100):
             found = sum(
                 bool(Clusters()(cell(maps(random, count), maps(random, 20), seed)))
                 for seed in range(seeds)

@@ -83,7 +83,7 @@ NULLS = [noisy, shuffled_places, shuffled_maps, objects]
 
 
 @pytest.mark.parametrize("maps", NULLS, ids=lambda one: one.__name__)
-@pytest.mark.parametrize("count", [20, 100])
+@pytest.mark.parametrize("count", [30, 100])
 def test_where_there_is_no_structure_none_is_found(
     maps: Callable[[np.random.Generator, int], Maps], count: int
 ) -> None:
@@ -177,14 +177,55 @@ def test_a_technique_is_chosen_by_name() -> None:
         Clusters("other")(study)
 
 
+def vectors_of(maps: Maps) -> NDArray[np.float64]:
+    vectors = downsized(maps, 16, size=True)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_number_of_clusters_is_the_stablest() -> None:
+    random = np.random.default_rng(2)
+    maps = noisy(random, 90)
+    for k in range(3):
+        maps[30 * k : 30 * k + 30, 9 * k : 9 * k + 6, 2:8] += 3
+    found = structure(vectors_of(maps), 0)
+    assert found is not None
+    assert found.stability == 1
+    assert adjusted_rand_score(found.clusters, np.repeat([0, 1, 2], 30)) == 1
+
+
+def test_of_clusters_within_clusters_the_smaller_are_told() -> None:
+    random = np.random.default_rng(0)
+    maps = noisy(random, 90)
+    maps[:50, 2:8, 2:8] += 2
+    maps[:25, 14:18, 2:8] += 2
+    maps[50:, 20:28, 20:28] += 3
+    maps[50:70, 20:28, 2:8] += 2
+    found = structure(vectors_of(maps), 0)
+    assert found is not None
+    assert adjusted_rand_score(found.clusters, np.repeat([0, 1, 2, 3], [25, 25, 20, 20])) > 0.95
+
+
+def test_clusters_that_lie_apart_but_are_not_stable_are_none() -> None:
+    maps = spots(np.random.default_rng(5), 30)
+    assert structure(vectors_of(maps), 0) is None
+
+
+def test_a_right_example_that_is_like_no_mistake_does_not_have_the_reason() -> None:
+    """Its nearest mistakes are those with the watermark, but its own mark is beside theirs."""
+    random = np.random.default_rng(0)
+    right = noisy(random, 50)
+    right[:, 2:8, 6:12] += 3
+    (finding,) = Clusters()(cell(marked(random, 100, 20), right))
+    assert finding.evidence["right_with_reason"] == 0
+
+
 def test_clusters_are_those_of_spectral_clustering() -> None:
     """Judged by scikit-learn's own, of the same graph."""
     random = np.random.default_rng(0)
     maps = noisy(random, 90)
     for k in range(3):
         maps[30 * k : 30 * k + 30, 9 * k : 9 * k + 6, 2:8] += 3
-    vectors = downsized(maps, 16, size=True)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors_of(maps)
     found = structure(vectors, 0)
     assert found is not None
     theirs = SpectralClustering(3, affinity="rbf", random_state=0).fit_predict(vectors)

@@ -201,6 +201,11 @@ def test_numbers_are_cut_where_a_fifth_of_them_ends() -> None:
         "below 39.6": 40,
         "at least 59.4": 40,
     }
+    ends = list(slices("n", np.arange(101), np.ones(101, dtype=bool), 5))
+    assert [(one.value, one.inside[[19, 20]].tolist()) for one in ends[:2]] == [
+        ("below 20", [True, False]),
+        ("from 20 to below 40", [False, True]),
+    ]
     few = list(slices("n", np.arange(100) % 3, np.ones(100, dtype=bool), 5))
     assert [one.value for one in few] == ["0", "1", "2"]
     assert [one.inside.sum() for one in few] == [34, 33, 33]
