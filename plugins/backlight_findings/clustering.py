@@ -1,11 +1,12 @@
 """Spectral clustering that may answer that there are no clusters.
 
-As in SpRAy: the k = 10 nearest neighbours of each by cosine, made symmetric, the normalised adjacency
-D^(-1/2) A D^(-1/2), its first eigenvectors with rows of length one, k-means. The number of clusters is
-the one that resampling changes least: `DRAWS` times, 70 % are clustered anew and compared with the whole
-by the adjusted Rand index. There is a structure only where that agreement is at least `STABLE` on average
-and the clusters lie apart among the eigenvectors (mean silhouette at least `APART`): a continuum may be
-cut at the same place each time, but has no gap there.
+As in SpRAy: the 10 nearest neighbours of each by cosine (fewer among fewer than 100), made symmetric, the
+normalised adjacency D^(-1/2) A D^(-1/2), its first eigenvectors with rows of length one, k-means. The
+number of clusters is the one that resampling changes least, the larger of two within `EQUAL`: `DRAWS`
+times, 80 % are clustered anew and compared with the whole by the adjusted Rand index. There is a
+structure only where that agreement is at least `STABLE` on average and the clusters lie apart among the
+eigenvectors (mean silhouette at least `APART`): a continuum may be cut at the same place each time, but
+has no gap there.
 
 Lapuschkin et al.: Unmasking Clever Hans predictors. Nature Communications 10 (2019). Ng, Jordan, Weiss:
 On Spectral Clustering. NeurIPS 2001. Ben-Hur, Elisseeff, Guyon: A Stability Based Method for Discovering
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 NEIGHBOURS = 10
 MOST_CLUSTERS = 6
 DRAWS = 10
-DRAWN = 0.7
+DRAWN = 0.8
 STABLE = 0.85
-APART = 0.75
-FEWEST = 16
-"""Fewer maps than this are not clustered."""
+EQUAL = 0.01
+APART = 0.8
+FEWEST = 30
+"""Fewer are not clustered: so few points of a continuum have gaps by chance."""
 
 
 @final
@@ -73,7 +75,7 @@ def structure(vectors: NDArray[np.float64], seed: int) -> Structure | None:
             for rows, part in zip(drawn, parts, strict=True)
         ]
         stability = float(np.mean(agreed))
-        if stability >= STABLE and (best is None or stability > best.stability):
+        if stability >= STABLE and (best is None or stability >= best.stability - EQUAL):
             best = Structure(clusters, stability, silhouette)
     return best
 

@@ -215,8 +215,6 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
         mistakes, same = f"{true} taken for {said}", f"right {true}"
     start = (
         f"{cluster.with_reason} of {cluster.looked_at} {mistakes} were decided at the same place"
-        if cluster.cell is None
-        else f"{cluster.with_reason} of {cluster.looked_at} {mistakes} decided at the same place"
     )
     share = cluster.with_reason / cluster.looked_at
     beside = cluster.right_with_reason / max(cluster.right, 1)
@@ -228,7 +226,9 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
         title = f"{start} ({percent(share)}), as were only {common}."
         severity = "high" if share >= 0.2 else "medium"
     else:
-        title = f"{start}, but so were {common}: that explains nothing."
+        title = (
+            f"{start} ({percent(share)}), but so were {common}: that does not tell mistakes apart."
+        )
     rows = maps.rows[cluster.members]
     right = (studied.labels == studied.predicted)[maps.rows]
     evidence: dict[str, Json] = {

@@ -6,8 +6,8 @@ area in pixels where there are columns `width` and `height`. Each is cut into `s
 examples of each class, drawn, find slices in which mistakes are more frequent than elsewhere (p < 0.01);
 on the other half each must be confirmed (p < 0.01 after Holm's correction over all that were found), so
 that chance alone brings any in at most one study of a hundred. The test is exact, for one side, and
-compares within true classes: that a class is hard is no news here. Slices that say the same are told
-once: the surest first, and each further one must hold among the examples outside of those told.
+compares within true classes: that a class is hard is no news here. Of a column the surest
+slice is told; the surest first, and each further one must hold among the examples outside of those told.
 
 Sagadeeva, Boehm: SliceLine. SIGMOD 2021. Eyuboglu et al.: Domino. ICLR 2022. Mantel, Haenszel:
 Statistical Aspects of the Analysis of Data from Retrospective Studies. JNCI 22 (1959).
@@ -98,14 +98,14 @@ def confirmed(
         return more_often(wrong[here], one.inside[here], labels[here])
 
     found = [one for one in found if chance(one, first) < SIGNIFICANT]
-    chances = corrected([chance(one, ~first) for one in found])
+    chances = [chance(one, ~first) for one in found]
     kept: list[tuple[Slice, float]] = []
     told_of = np.zeros(len(labels), dtype=bool)
-    for k in np.argsort(chances, kind="stable"):
-        if chances[k] >= SIGNIFICANT:
-            break
+    for k, sure in sorted(enumerate(corrected(chances)), key=lambda one: chances[one[0]]):
+        if sure >= SIGNIFICANT or found[k].column in {one.column for one, _ in kept}:
+            continue
         if not kept or chance(found[k], ~first & ~told_of) < SIGNIFICANT / len(found):
-            kept.append((found[k], chances[k]))
+            kept.append((found[k], sure))
             told_of |= found[k].inside
     return kept
 
