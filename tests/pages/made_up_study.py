@@ -67,7 +67,7 @@ def small() -> tuple[Record, dict[str, bytes]]:
 
 def thousand_classes() -> tuple[Record, dict[str, bytes]]:
     names = tuple(f"kind {k}, of the genus {k // 7}" for k in range(1000))
-    return made_up(Shape(classes=names, cases=27, side=224, colour=True))
+    return made_up(Shape(classes=names, cases=27, side=128, colour=True, techniques=3))
 
 
 def one_output() -> tuple[Record, dict[str, bytes]]:
