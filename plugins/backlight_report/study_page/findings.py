@@ -1,5 +1,7 @@
 """What the mistakes have in common: each finding as a card."""
 
+from typing import Any
+
 from backlight_pictures.colour_bar import ticks
 from backlight_report.study_page.images import Images
 from backlight_report.study_page.record import StudyRecord
@@ -7,6 +9,9 @@ from backlight_report.study_page.words import evidence
 
 LINKED = 12
 """How many of a finding's cases are linked at once."""
+
+ROWS = 12
+"""How many rows of a table of evidence are shown."""
 
 SIGNS = {
     "high": "\N{BLACK DIAMOND}",
@@ -34,7 +39,7 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "sign": SIGNS.get(finding["severity"], SIGNS["low"]),
                 "kind": finding["kind"].replace("_", " "),
                 "evidence": [
-                    {"name": key.replace("_", " "), "value": evidence(value)}
+                    {"name": key.replace("_", " "), "table": table(value), "value": evidence(value)}
                     for key, value in finding["evidence"].items()
                 ],
                 "shown": cases[:LINKED],
@@ -45,3 +50,17 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
             }
         )
     return views
+
+
+def table(value: Any) -> StudyRecord | None:
+    """Evidence that is a list of records alike, as a table of the first ones; else None."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return None
+    keys = list(value[0])
+    if not keys or any(not isinstance(one, dict) or list(one) != keys for one in value):
+        return None
+    return {
+        "columns": [key.replace("_", " ") for key in keys],
+        "rows": [[evidence(one[key], 1) for key in keys] for one in value[:ROWS]],
+        "more": max(0, len(value) - ROWS),
+    }
