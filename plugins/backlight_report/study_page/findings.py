@@ -1,5 +1,6 @@
 """What the mistakes have in common: each finding as a card."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from backlight_pictures.colour_bar import ticks
@@ -22,6 +23,7 @@ SIGNS = {
 
 def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     names = {case["id"]: case for case in study["cases"]}
+    rows = {case["row"]: case["id"] for case in study["cases"]}
     views = []
     for place, finding in enumerate(study.get("findings", [])):
         cases = [one for one in finding["cases"] if one in names]
@@ -39,8 +41,13 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "sign": SIGNS.get(finding["severity"], SIGNS["low"]),
                 "kind": finding["kind"].replace("_", " "),
                 "evidence": [
-                    {"name": key.replace("_", " "), "table": table(value), "value": evidence(value)}
+                    {
+                        "name": key.replace("_", " "),
+                        "table": table(value, rows),
+                        "value": evidence(value),
+                    }
                     for key, value in finding["evidence"].items()
+                    if value is not None
                 ],
                 "shown": cases[:LINKED],
                 "more": cases[LINKED:],
@@ -52,8 +59,12 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     return views
 
 
-def table(value: Any) -> StudyRecord | None:
-    """Evidence that is a list of records alike, as a table of the first ones; else None."""
+def table(value: Any, cases: Mapping[int, str]) -> StudyRecord | None:
+    """Evidence that is a list of records alike, as a table of the first ones; else None.
+
+    Args:
+        cases: the ids of those that are explained, by their rows.
+    """
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return None
     keys = list(value[0])
@@ -61,6 +72,15 @@ def table(value: Any) -> StudyRecord | None:
         return None
     return {
         "columns": [key.replace("_", " ") for key in keys],
-        "rows": [[evidence(one[key], 1) for key in keys] for one in value[:ROWS]],
+        "rows": [
+            [
+                {
+                    "text": evidence(one[key], 1),
+                    "link": cases.get(one[key]) if key == "row" else None,
+                }
+                for key in keys
+            ]
+            for one in value[:ROWS]
+        ],
         "more": max(0, len(value) - ROWS),
     }
