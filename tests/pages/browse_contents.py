@@ -83,6 +83,7 @@ def test_metrics_say_who_beats_the_controls(browser: Browser, small: tuple[Path,
                 continue
             assert text.startswith(number(one["mean"]))
             assert ("does not beat" in text) is (one["beats_controls"] is False)
+            assert ("turned in 3" in text) is (column["name"] == "decision_flip")
             assert ("\N{CHECK MARK} beats" in text) is (one["beats_controls"] is True)
     sentences = browser.texts(".meanings dd")
     for column, text in zip(study["metrics"]["columns"], sentences, strict=True):
@@ -100,6 +101,9 @@ def test_findings_and_techniques_and_provenance(
             finding["title"] in text and finding["caveat"] in text and finding["severity"] in text
         )
     assert len(browser.all("#finding-0 .means img.signed")) == 2
+    rows = browser.texts("#finding-1 details tbody tr")
+    for label, row in zip(study["findings"][1]["evidence"]["labels"], rows, strict=True):
+        assert row == f"{label['row']:,}{label['label']}0.01"
     methods = browser.texts(".method")
     for method, text in zip(study["methods"], methods, strict=True):
         for key in ("about", "answers", "cannot", "method"):

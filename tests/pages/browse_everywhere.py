@@ -61,7 +61,7 @@ def test_pictures_beside_the_page_are_drawn(browser: Browser, tmp_path: Path) ->
 
 def test_a_hundred_noisy_cases_fit(browser: Browser, tmp_path: Path) -> None:
     """4 techniques, 3 questions, 224 pixels, and maps that are all noise, the hardest to store."""
-    study, pictures = made_up(Shape(cases=5, side=224, colour=True, noisy=True))
+    study, pictures = made_up(Shape(cases=2, side=224, colour=True, noisy=True))
     wrong = [case for case in study["cases"] if case["wrong"]]
     repeated = (wrong * 100)[:100]
     study["cases"] = [{**case, "id": f"case-{k}"} for k, case in enumerate(repeated)]

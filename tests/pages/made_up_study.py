@@ -67,7 +67,7 @@ def small() -> tuple[Record, dict[str, bytes]]:
 
 def thousand_classes() -> tuple[Record, dict[str, bytes]]:
     names = tuple(f"kind {k}, of the genus {k // 7}" for k in range(1000))
-    return made_up(Shape(classes=names, cases=27, side=224, colour=True))
+    return made_up(Shape(classes=names, cases=27, side=128, colour=True, techniques=3))
 
 
 def one_output() -> tuple[Record, dict[str, bytes]]:
@@ -367,7 +367,8 @@ def metrics(rng: np.random.Generator, shape: Shape) -> Record:
             mean = 1 - mean if direction == "lower" else mean
             measured[metric] = {
                 "mean": mean, "low": mean - 0.05, "high": mean + 0.05, "n": shape.cases,
-                "nan": 0, "beats_controls": judged,
+                "nan": 0, "beats_controls": judged, "error": None,
+                "counts": {"turned": 3} if metric == "decision_flip" else {},
             }  # fmt: skip
         if name == "uniform":
             measured["infidelity"] = {
@@ -414,7 +415,10 @@ def found(
             "title": "3 mistakes are probably the labels': the model has hardly any doubt.",
             "cases": [case["id"] for case in wrong[:3]],
             "rows": [case["row"] for case in wrong[:3]],
-            "evidence": {"self_confidence": [0.01, 0.02, 0.04], "suggested": {"case-0000": "Coat"}},
+            "evidence": {"labels": [
+                {"row": case["row"], "label": case["true"]["name"], "self_confidence": 0.01}
+                for case in wrong[:3]
+            ], "suggested": {"case-0000": "Coat"}},
             "caveat": "Sound only where the model was not trained on these pictures.",
             "pictures": [],
         },

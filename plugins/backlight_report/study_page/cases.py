@@ -127,6 +127,7 @@ def technique_view(
         "kind": "signed" if scale.signed else "unsigned",
         "ticks": ticks(scale),
         "stride": stride,
+        "drawn": any(one is not None for one in shown),
         "unit": SHARES if adds_up(row) else OWN,
         "warnings": list(dict.fromkeys(warnings)),
         "maps": [

@@ -1,5 +1,8 @@
 """What the mistakes have in common: each finding as a card."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from backlight_pictures.colour_bar import ticks
 from backlight_report.study_page.images import Images
 from backlight_report.study_page.record import StudyRecord
@@ -7,6 +10,9 @@ from backlight_report.study_page.words import evidence
 
 LINKED = 12
 """How many of a finding's cases are linked at once."""
+
+ROWS = 12
+"""How many rows of a table of evidence are shown."""
 
 SIGNS = {
     "high": "\N{BLACK DIAMOND}",
@@ -17,6 +23,7 @@ SIGNS = {
 
 def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     names = {case["id"]: case for case in study["cases"]}
+    rows = {case["row"]: case["id"] for case in study["cases"]}
     views = []
     for place, finding in enumerate(study.get("findings", [])):
         cases = [one for one in finding["cases"] if one in names]
@@ -34,8 +41,13 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "sign": SIGNS.get(finding["severity"], SIGNS["low"]),
                 "kind": finding["kind"].replace("_", " "),
                 "evidence": [
-                    {"name": key.replace("_", " "), "value": evidence(value)}
+                    {
+                        "name": key.replace("_", " "),
+                        "table": table(value, rows),
+                        "value": evidence(value),
+                    }
                     for key, value in finding["evidence"].items()
+                    if value is not None
                 ],
                 "shown": cases[:LINKED],
                 "more": cases[LINKED:],
@@ -45,3 +57,30 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
             }
         )
     return views
+
+
+def table(value: Any, cases: Mapping[int, str]) -> StudyRecord | None:
+    """Evidence that is a list of records alike, as a table of the first ones; else None.
+
+    Args:
+        cases: the ids of those that are explained, by their rows.
+    """
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return None
+    keys = list(value[0])
+    if not keys or any(not isinstance(one, dict) or list(one) != keys for one in value):
+        return None
+    return {
+        "columns": [key.replace("_", " ") for key in keys],
+        "rows": [
+            [
+                {
+                    "text": evidence(one[key], 1),
+                    "link": cases.get(one[key]) if key == "row" else None,
+                }
+                for key in keys
+            ]
+            for one in value[:ROWS]
+        ],
+        "more": max(0, len(value) - ROWS),
+    }

@@ -125,6 +125,7 @@
   };
   const show = (one) => {
     if (one.hidden) set(filters);
+    measure();
     one.focus({ preventScroll: true });
     one.scrollIntoView({ block: "start" });
   };
@@ -267,6 +268,11 @@
   });
   $("ask").addEventListener("click", () => help.showModal());
 
+  // A case that is gone to stands below the toolbar, which is as high as its fields need.
+  const measure = () => {
+    study.style.setProperty("--toolbar", `${$("toolbar").offsetHeight}px`);
+  };
+  new ResizeObserver(measure).observe($("toolbar"));
   unfold();
   fill();
   draw();

@@ -69,6 +69,7 @@ def techniques_view(study: StudyRecord) -> StudyRecord | None:
             {
                 "title": title(column["name"]),
                 "sentence": column["sentence"],
+                "metric": column.get("metric") or "",
                 "better": DIRECTIONS.get(column.get("direction") or "", "no better end"),
                 "extent": extent(column.get("range")),
             }
@@ -119,8 +120,11 @@ def cell(one: Mapping[str, Any] | None, line: Column, control: bool) -> StudyRec
         return None
     nan = one.get("nan") or 0
     if one.get("mean") is None:
-        reason = f": {counted(nan, 'value is', 'values are')} not a number" if nan else ""
-        return {"missing": f"none{reason}"}
+        reason = one.get("error") or (
+            f"{counted(nan, 'value is', 'values are')} not a number" if nan else ""
+        )
+        return {"missing": f"none: {reason}" if reason else "none"}
+    counts: Mapping[str, int] = one.get("counts") or {}
     low = one["mean"] if one.get("low") is None else one["low"]
     high = one["mean"] if one.get("high") is None else one["high"]
     mark, words = VERDICTS[None if control else one.get("beats_controls")]
@@ -129,7 +133,10 @@ def cell(one: Mapping[str, Any] | None, line: Column, control: bool) -> StudyRec
         "mean": known(one["mean"]),
         "interval": between(one, share=False),
         "n": one.get("n"),
-        "nan": nan,
+        "more": [
+            *(f"{key.replace('_', ' ')} in {count:,}" for key, count in counts.items()),
+            *([f"{nan:,} not a number"] if nan else []),
+        ],
         "at": line.place(one["mean"]),
         "left": line.place(low),
         "width": round(line.place(high) - line.place(low), 1),
