@@ -22,7 +22,7 @@ from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import Tree, leaves, map_nested
-from backlight_torch.capture.graph import named_graph
+from backlight_torch.capture.graph import named_graph, named_run
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
@@ -115,7 +115,7 @@ class TorchModel(NetModel):
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
         block = self._blocks(inputs)[0]
         # Of one example alone, none can be told from any other axis of length 1.
-        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)[0]
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         found = self._joined(inputs, lambda block: self._passes.activation(block, at))
@@ -162,17 +162,17 @@ class TorchModel(NetModel):
 
     def _look(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
         block = self._blocks(inputs)[0]
-        graph, outputs, sites = named_graph(self._passes, block, None)
-        values = iter(graph.targets)
+        run = named_run(self._passes, block, None)
+        values = iter(run.graph.targets)
 
         def specification(array: object) -> object:
             if not isinstance(array, torch.Tensor):
                 return ()  # None, a flag: nothing to explain
             shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-            return OutputSpec(shape, output_kind(graph, next(values)))
+            return OutputSpec(shape, output_kind(run.graph, next(values)))
 
-        found = map_nested(cast(Callable[[Array], object], specification), outputs)
-        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in sites)
+        found = map_nested(cast(Callable[[Array], object], specification), run.outputs)
+        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in run.sites)
         return cast(Outputs, found), tuple(whole)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
 from backlight.rules.rules import AppliedOperation, Rule
-from backlight.values.arrays import Array, Arrays, precision
+from backlight.values.arrays import Array, Arrays, of_dtype, precision
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
@@ -74,7 +74,7 @@ class Rescale(Rule):
         ones = arrays.zeros_like(x) + 1.0
         (slope,) = op.vjp(ones)
         (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
-        nearness = precision(x) ** (1 / 3)
+        nearness = precision(op.output) ** (1 / 3)
         size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
         bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
         straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
@@ -84,8 +84,8 @@ class Rescale(Rule):
         if op.kind not in BOUNDED:
             # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
             mean = arrays.where(arrays.isfinite(mean), mean, way)
-        change = (op.output - reference.output) / arrays.where(far, way, ones)
-        return (grad * arrays.where(far, change, mean),)
+        change = of_dtype(op.output - reference.output, x, arrays) / arrays.where(far, way, ones)
+        return (of_dtype(grad, x, arrays) * arrays.where(far, change, mean),)
 
 
 @final
@@ -120,12 +120,14 @@ class ProductMidpoint(Rule):
         arrays = op.arrays
         full = [start + arrays.zeros_like(x) for x, start in zip(op.inputs, starts, strict=True)]
         r, start = op.inputs[place], full[place]
-        share = quotient(start, r + start, arrays)  # of the order in which r has changed already
-        share = arrays.where(r * start > 0.0, share, arrays.zeros_like(r) + 0.5)
-        at_values = op.vjp(grad * (1.0 - share))
+        alike, half = r * start > 0.0, arrays.zeros_like(r) + 0.5
+        # Of the order in which r has changed already, and of the other: both with all their digits.
+        share = arrays.where(alike, quotient(start, r + start, arrays), half)
+        rest = arrays.where(alike, quotient(r, r + start, arrays), half)
+        at_values = op.vjp(grad * rest)
         at_starts = op.vjp(grad * share, inputs=full)
         upper = [*op.inputs]
-        upper[place] = r * share + start * (1.0 - share)
+        upper[place] = r * share + start * rest
         found = [*op.vjp(grad, inputs=upper)]
         found[place] = at_values[place] + at_starts[place]
         return found
