@@ -27,8 +27,8 @@ from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
 from backlight_torch.engine.references import with_rows
-from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
-from backlight_torch.engine.runs import Task
+from backlight_torch.engine.ruled import ruled_gradient
+from backlight_torch.engine.runs import Task, recorded
 from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
 from backlight_torch.nets.styles import Net, net_of
 
@@ -106,8 +106,9 @@ class TorchModel(NetModel):
         self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
         block = self._blocks(asked.inputs)[0]
-        found = ruled_operations(self._passes, Task(block, score, asked.at, None, rules))
-        return resized_operations(found, block, asked.inputs.count)
+        task = Task(block, score, asked.at, None, rules)
+        with recorded(self._passes.unoptimised(), task) as run:
+            return resized_operations(run.recognised.operations, block, asked.inputs.count)
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         return connection(self._passes, self._blocks(asked.inputs)[0], score, asked.at)
