@@ -68,8 +68,9 @@ def fails_behind(x: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(x[:, None], 5, mode=mode)[:, 0] @ W
 
 
-def fails_at_once(x: torch.Tensor) -> torch.Tensor:
-    return (x if (x > -9).all() else x[:, 5].sum() * x) @ W
+def looks_up(x: torch.Tensor) -> torch.Tensor:
+    """Where the truth is turned round there is nothing to be found, and no statement says so."""
+    return x * {True: 2.0}[bool((x > -9).all())] @ W
 
 
 def catches(x: torch.Tensor) -> torch.Tensor:
@@ -86,7 +87,7 @@ def reads_a_number(x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "net", [computes_otherwise, fails_behind, fails_at_once, catches, reads_a_number]
+    "net", [computes_otherwise, fails_behind, looks_up, catches, reads_a_number]
 )
 @pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
 def test_what_may_go_on_otherwise_is_spoken_of(net: Callable[[torch.Tensor], torch.Tensor]) -> None:
