@@ -22,13 +22,13 @@ from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import Tree, leaves, map_nested
-from backlight_torch.capture.graph import named_graph
+from backlight_torch.capture.graph import named_graph, named_run
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Passes
 from backlight_torch.engine.references import with_rows
-from backlight_torch.engine.ruled import ruled_gradient, ruled_operations
-from backlight_torch.engine.runs import Task
+from backlight_torch.engine.ruled import ruled_gradient
+from backlight_torch.engine.runs import Task, recorded
 from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
 from backlight_torch.nets.styles import Net, net_of
 
@@ -106,8 +106,9 @@ class TorchModel(NetModel):
         self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
         block = self._blocks(asked.inputs)[0]
-        found = ruled_operations(self._passes, Task(block, score, asked.at, None, rules))
-        return resized_operations(found, block, asked.inputs.count)
+        task = Task(block, score, asked.at, None, rules)
+        with recorded(self._passes.unoptimised(), task) as run:
+            return resized_operations(run.recognised.operations, block, asked.inputs.count)
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         return connection(self._passes, self._blocks(asked.inputs)[0], score, asked.at)
@@ -115,7 +116,7 @@ class TorchModel(NetModel):
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
         block = self._blocks(inputs)[0]
         # Of one example alone, none can be told from any other axis of length 1.
-        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)[0]
+        return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         found = self._joined(inputs, lambda block: self._passes.activation(block, at))
@@ -162,17 +163,17 @@ class TorchModel(NetModel):
 
     def _look(self, inputs: Inputs) -> tuple[Outputs, tuple[Site, ...]]:
         block = self._blocks(inputs)[0]
-        graph, outputs, sites = named_graph(self._passes, block, None)
-        values = iter(graph.targets)
+        run = named_run(self._passes, block, None)
+        values = iter(run.graph.targets)
 
         def specification(array: object) -> object:
             if not isinstance(array, torch.Tensor):
                 return ()  # None, a flag: nothing to explain
             shape = resized(tuple(array.shape), block.inputs.count, inputs.count)
-            return OutputSpec(shape, output_kind(graph, next(values)))
+            return OutputSpec(shape, output_kind(run.graph, next(values)))
 
-        found = map_nested(cast(Callable[[Array], object], specification), outputs)
-        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in sites)
+        found = map_nested(cast(Callable[[Array], object], specification), run.outputs)
+        whole = (replace(site, shape=(inputs.count, *site.shape[1:])) for site in run.sites)
         return cast(Outputs, found), tuple(whole)
 
     def _home(self, like: torch.Tensor | None) -> tuple[torch.dtype, torch.device]:

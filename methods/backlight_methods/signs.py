@@ -24,7 +24,8 @@ def quotient(numerator: Array, denominator: Array, arrays: Arrays) -> Array:
     size = arrays.abs(denominator)
     some = size > 0.0
     safe = arrays.where(some, denominator, arrays.zeros_like(denominator) + 1.0)
-    return arrays.where(some, numerator / safe, arrays.zeros_like(numerator + denominator))
+    found = numerator / safe
+    return arrays.where(some, found, arrays.zeros_like(found))
 
 
 def tiny(x: Array) -> float:

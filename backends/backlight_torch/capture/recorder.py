@@ -46,6 +46,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         draws: whether random numbers are recorded that depend on no start, and moves of blocks as the
             simpler ones that they consist of.
         before: the steps of a run that this one may be again.
+        turn: tells by its number whether a truth that Python reads is turned round.
 
     Attributes:
         graph: filled as the net runs.
@@ -53,6 +54,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         steps: the operations in the order in which they ran.
         expansions: the operations that were run once more as what they consist of.
         taken: what stands for numbers that left PyTorch.
+        truths: by the values that a truth was read from: what stands for that, each time.
         seeds: the state of the generator before each draw of random numbers, if these are recorded.
     """
 
@@ -64,11 +66,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         expand: Expand | None = None,
         draws: bool = False,
         before: Sequence[Step] = (),
+        turn: Callable[[int], bool] = lambda number: False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph()
         self.expansions: list[Expansion] = []
         self.taken: list[int] = []
+        self.truths: dict[tuple[int, ...], list[int]] = {}
+        self._turn = turn
         self.seeds: list[object] = []
         self.steps: list[Step] = []
         self._before = before
@@ -178,6 +183,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not results:
             if result is not None:
                 self.read_out("item" if own.name == "_local_scalar_dense" else own.name, *given)
+            if isinstance(result, bool):
+                read = self.graph.nodes[-1].operands
+                self.truths.setdefault(read, []).append(self.taken[-1])
+                return result is not self._turn([*self.truths].index(read))
             return result
         if func is torch.ops.aten.clone.default and (given[0].is_conj() or given[0].is_neg()):
             self._values.written_out[id(result)] = (result, given[0])

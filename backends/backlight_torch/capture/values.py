@@ -156,12 +156,11 @@ class Values:
         """What is known of a constant."""
         stored = self._stored.get(address(array))
         learned = array.requires_grad or isinstance(array, torch.nn.Parameter) or stored is True
-        graph = Graph()
         bits = 8 * array.element_size()
-        value = graph.value(array.shape, dtype_of(array.dtype), bits=bits, learned=learned)
+        value = Value(tuple(array.shape), dtype_of(array.dtype), bits, learned=learned)
         if not learned and (stored is None or array.numel() == 1):
-            self._look(graph, value, array)
-        return graph.values[value]
+            self._look(value, array)
+        return value
 
     def made(self, func: Any, arguments: Mapping[str, Any], result: Any) -> None:
         """Told of what operations without an operand that counts give."""
@@ -169,11 +168,11 @@ class Values:
         if isinstance(number, (int, float)):
             self._filled[id(result)] = weakref.ref(result), version(result), number
 
-    def _look(self, graph: Graph, value: int, array: torch.Tensor) -> None:
+    def _look(self, value: Value, array: torch.Tensor) -> None:
         """Notes what is known of the numbers of an array, if it is small or known to be made of one."""
         made, before, filling = self._filled.get(id(array), (None, 0, 0.0))
         if made is not None and made() is array and version(array) == before:
-            graph.values[value].number = filling
+            value.number = filling
             return
         if array.layout is not torch.strided:
             return
@@ -183,7 +182,8 @@ class Values:
         if array.numel() <= UNIFORM:
             own = array.detach().cpu().resolve_conj().resolve_neg()
             # NumPy lacks the smaller floating-point numbers.
-            graph.look(value, (own.double() if own.is_floating_point() else own).numpy())
+            numbers = (own.double() if own.is_floating_point() else own).numpy()
+            Graph(values=[value]).look(0, numbers)
 
     def _current(self, array: torch.Tensor) -> int:
         known = self._known.get(id(array))

@@ -11,7 +11,7 @@ from backlight.engine.runner import Pullback, Values
 from backlight.errors import CoverageError
 from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
-from backlight.rules.rules import OutputGradientRule, Rule, Rules
+from backlight.rules.rules import OutputGradientRule, Rules
 from backlight_torch.capture.expansion import Expansion
 from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Record
@@ -161,43 +161,33 @@ class Section:
 def sections_of(recorder: Recorder, recognised: Recognised, rules: Rules) -> list[Section]:
     """Those of the operations with rules. Where nothing acts inside of what was expanded, autograd's own
     derivative knows its conventions."""
-    graph = recorder.graph
+    nodes = recorder.graph.nodes
     expanded = {at: one for one in recorder.expansions for at in range(one.first, one.last)}
-    chosen: dict[Unit, Rule] = {}
-    groups: list[tuple[list[Unit], dict[Expansion, None]]] = []
+    chosen = {unit for unit in recognised.units if rules.choose(unit.described) is not None}
+    owner: dict[int, set[int]] = {}
+    """By position: those of the section that it is in."""
     for unit in recognised.units:
-        rule = rules.choose(unit.described)
-        if rule is None:
-            continue
-        chosen[unit] = rule
-        units, touched = [unit], {expanded[at]: None for at in unit.positions if at in expanded}
-        for group in groups if touched else ():
-            if not touched.keys().isdisjoint(group[1]):
-                groups = [one for one in groups if one is not group]
-                units, touched = [*group[0], *units], group[1] | touched
-        groups.append((units, touched))
-    found: list[tuple[list[Step], list[int], list[Expansion]]] = []
-    owner: dict[int, int] = {}
-    for number, (units, touched) in enumerate(groups):
-        positions = {at for unit in units for at in unit.positions}
-        positions.update(at for one in touched for at in range(one.first, one.last))
-        owner.update(dict.fromkeys(positions, number))
-        found.append(([], sorted(positions), list(touched)))
-    for step in recognised.steps:
-        if isinstance(step, Unit) and step in chosen:
-            nodes = tuple(graph.nodes[at] for at in step.positions)
-            found[owner[step.positions[0]]][0].append(Step(step, nodes, of_score=False))
-            continue
-        for at in step.positions if isinstance(step, Unit) else (step,):
-            if at in owner:
-                found[owner[at]][0].append(Step(None, (graph.nodes[at],), of_score=False))
-    reads = Counter(operands(graph.nodes))
+        if unit in chosen:
+            own = set(unit.positions)
+            for one in {expanded[at] for at in own if at in expanded}:
+                own.update(range(one.first, one.last))
+            own = own.union(*{id(owner[at]): owner[at] for at in own if at in owner}.values())
+            owner.update(dict.fromkeys(own, own))
+    steps: dict[int, list[Step]] = {id(own): [] for own in owner.values()}
+    for place in recognised.steps:
+        ruled = place if isinstance(place, Unit) and place in chosen else None
+        positions = place.positions if isinstance(place, Unit) else (place,)
+        for some in [positions] if ruled is not None else [(at,) for at in positions]:
+            if some[0] in owner:
+                step = Step(ruled, tuple(nodes[at] for at in some), of_score=False)
+                steps[id(owner[some[0]])].append(step)
+    reads = Counter(operands(nodes))
     return [
         Section(
             recorder,
-            parts_among(RUNNER, steps, recognised.flow, reads, rules),
-            positions,
-            expansions,
+            parts_among(RUNNER, steps[number], recognised.flow, reads, rules),
+            sorted(own),
+            list({expanded[at]: None for at in sorted(own) if at in expanded}),
         )
-        for steps, positions, expansions in found
+        for number, own in {id(own): own for own in owner.values()}.items()
     ]

@@ -109,6 +109,11 @@ def precision(x: Array) -> float:
     return next((step for dtype, step in digits.items() if dtype in name), SINGLE)
 
 
+def of_dtype(x: Array, like: Array, arrays: Arrays) -> Array:
+    """The array in the dtype of another."""
+    return x if x.dtype == like.dtype else arrays.astype(x, like.dtype)
+
+
 def widened(x: Array, arrays: Arrays) -> Array:
     """The array as float32 where its floating-point numbers have fewer digits (float16, bfloat16)."""
     return arrays.astype(x, arrays.float32) if precision(x) > SINGLE else x

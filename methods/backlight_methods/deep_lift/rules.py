@@ -13,9 +13,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight.rules.operations import SMOOTH_RECTIFIERS, Kind
+from backlight.rules.operations import Kind
 from backlight.rules.rules import AppliedOperation, Rule
-from backlight.values.arrays import Array, Arrays, precision
+from backlight.values.arrays import Array, Arrays, of_dtype, precision
 from backlight_methods.signs import negative, positive, quotient, smallest
 
 
@@ -52,8 +52,13 @@ class RectifierRescale(Rule):
         return (grad * (above / (above + below)),)
 
 
-BOUNDED = SMOOTH_RECTIFIERS | {Kind.SIGMOID, Kind.TANH, Kind.SOFTSIGN, Kind.LOG_SIGMOID, Kind.ERF}
-"""Functions whose slope is infinite nowhere."""
+SMOOTH = frozenset(
+    {
+        *(Kind.GELU, Kind.SILU, Kind.MISH, Kind.SOFTPLUS, Kind.SIGMOID, Kind.LOG_SIGMOID),
+        *(Kind.TANH, Kind.SOFTSIGN, Kind.ERF),
+    }
+)
+"""Functions without kinks, whose slope is infinite nowhere."""
 
 
 @final
@@ -70,22 +75,22 @@ class Rescale(Rule):
     def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
-        way = x - start
-        ones = arrays.zeros_like(x) + 1.0
+        way, ones = x - start, arrays.zeros_like(start) + 1.0
         (slope,) = op.vjp(ones)
-        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
-        nearness = precision(x) ** (1 / 3)
-        size = arrays.maximum(arrays.abs(x), arrays.zeros_like(x) + arrays.abs(start))
-        bend, distance = arrays.abs(slope - start_slope), arrays.abs(way)
-        straight = bend < nearness**0.5 * (1.0 + arrays.abs(slope))
-        nothing = arrays.zeros_like(way)
-        far = distance > arrays.where(straight, nearness * size, nothing)
+        (start_slope,) = reference.vjp(ones)
+        nearness = precision(op.output) ** (1 / 3)
+        # Of x', which all examples may share: where x is much larger, so is the way.
+        least = nearness * arrays.abs(start)
         mean = (slope + start_slope) / 2.0
-        if op.kind not in BOUNDED:
+        if op.kind not in SMOOTH:
+            bend, size = arrays.abs(slope - start_slope), 1.0 + arrays.abs(start_slope)
+            straight = bend < nearness**0.5 * size
+            least = arrays.where(straight, least, arrays.zeros_like(way))
             # Of those that are taken, infinite only where dx = 0, or dx is not a number itself.
             mean = arrays.where(arrays.isfinite(mean), mean, way)
-        change = (op.output - reference.output) / arrays.where(far, way, ones)
-        return (grad * arrays.where(far, change, mean),)
+        far = arrays.abs(way) > least
+        change = of_dtype(op.output - reference.output, x, arrays) / arrays.where(far, way, ones)
+        return (of_dtype(grad, x, arrays) * arrays.where(far, change, mean),)
 
 
 @final
@@ -98,6 +103,19 @@ class SquareRescale(Rule):
     def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         (x,), (start,) = op.inputs, reference_of(op).inputs
         return (grad * (x + start),)
+
+
+@final
+@dataclass(frozen=True)
+class RootRescale(Rule):
+    """dy / dx = -(y y')^2 / (y + y') at y = 1 / sqrt(x), without a difference of nearly equal numbers."""
+
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
+        reference = reference_of(op)
+        (x,), (start,) = op.inputs, reference.inputs
+        both = op.output * reference.output
+        multiplier = -both * (both / (op.output + reference.output))
+        return (grad * settled(multiplier, x - start, op.arrays),)
 
 
 @final
@@ -120,12 +138,15 @@ class ProductMidpoint(Rule):
         arrays = op.arrays
         full = [start + arrays.zeros_like(x) for x, start in zip(op.inputs, starts, strict=True)]
         r, start = op.inputs[place], full[place]
-        share = quotient(start, r + start, arrays)  # of the order in which r has changed already
-        share = arrays.where(r * start > 0.0, share, arrays.zeros_like(r) + 0.5)
-        at_values = op.vjp(grad * (1.0 - share))
+        alike, ones = r * start > 0.0, arrays.zeros_like(r) + 1.0
+        # Of the order in which r has changed already, and of the other: both with all their digits.
+        whole, half = arrays.where(alike, r + start, ones), ones / 2.0
+        share = arrays.where(alike, start / whole, half)
+        rest = arrays.where(alike, r / whole, half)
+        at_values = op.vjp(grad * rest)
         at_starts = op.vjp(grad * share, inputs=full)
         upper = [*op.inputs]
-        upper[place] = r * share + start * (1.0 - share)
+        upper[place] = r * share + start * rest
         found = [*op.vjp(grad, inputs=upper)]
         found[place] = at_values[place] + at_starts[place]
         return found
@@ -221,13 +242,12 @@ def shares(op: AppliedOperation) -> tuple[Array, Array]:
     u = x - log_sum_exp(x, axes, arrays)
     u_start = start - log_sum_exp(start, axes, arrays)
     y, y_start = arrays.exp(u), arrays.exp(u_start)
-    present = y + y_start > 0.0
-    zeros = arrays.zeros_like(y + y_start)
-    t = arrays.where(present, u - u_start, zeros)
-    near = arrays.abs(t) < 0.02
+    both = y + y_start
+    t = arrays.where(both > 0.0, u - u_start, arrays.zeros_like(both))
+    near, square = arrays.abs(t) < 0.02, t * t
     # sinh(t / 2) / (t / 2) by its series: the next term is below rounding there.
-    series = arrays.sqrt(y * y_start) * (1.0 + t * t / 24.0 + t * t * t * t / 1920.0)
-    far = (y - y_start) / arrays.where(near, zeros + 1.0, t)
+    series = arrays.sqrt(y * y_start) * (1.0 + square * (1.0 / 24.0 + square / 1920.0))
+    far = (y - y_start) / arrays.where(near, arrays.zeros_like(start) + 1.0, t)
     mean = arrays.where(near, series, far)
     return mean, quotient(mean, arrays.sum(mean, axis=axes, keepdims=True), arrays)
 
@@ -290,6 +310,7 @@ RULES: dict[Kind, Rule] = {
     Kind.MUL: ProductMidpoint(),
     Kind.MATMUL: ProductMidpoint(),
     Kind.DIV: QuotientMidpoint(),
+    Kind.RSQRT: RootRescale(),
     Kind.MAX_POOL: Extremum(),
     Kind.MAX: Extremum(),
     Kind.MIN: Extremum(smallest=True),

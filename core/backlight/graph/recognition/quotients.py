@@ -56,14 +56,15 @@ def is_over(flow: Dependence, node: Node) -> bool:
 
 def is_around(node: Node) -> bool:
     """Whether it may stand between one over something and its bound."""
-    return node.primitive in BOUNDS or node.primitive == "mul"
+    return node.primitive in BOUNDS or node.primitive in ("mul", "identity", "convert")
 
 
 def bounded(flow: Dependence, position: int, taken: Collection[int]) -> Region | None:
-    """One over something together with the bound that keeps it finite where that is 0."""
+    """One over something together with the bound that keeps it finite where that is 0, be it in fewer
+    digits."""
     if flow.nodes[position].primitive not in BOUNDS:
         return None
-    for region in closed_regions(flow, position, taken):
+    for region in closed_regions(flow, position, taken, narrower=True):
         if not region.is_pointwise or region.stops:
             return None
         inner = [node for node in region.nodes if flow.activity(node)]

@@ -70,10 +70,12 @@ def largest_named(
     return best
 
 
-def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> Iterator[Region]:
+def closed_regions(
+    flow: Dependence, position: int, taken: Collection[int], narrower: bool = False
+) -> Iterator[Region]:
     """The regions that end in a node, smaller ones first, of nodes that NumPy can run.
 
-    What comes out is as wide as what goes in: rules compute with both.
+    What comes out is as wide as what goes in, as rules compute with both; or narrower, if they may.
     """
     node = flow.nodes[position]
     if len(node.results) != 1 or not (is_end(node) or is_rounding(flow, node)):
@@ -88,7 +90,8 @@ def closed_regions(flow: Dependence, position: int, taken: Collection[int]) -> I
             at not in taken and is_runnable(flow.nodes[at]) for at in region
         ):
             return
-        if entry in flow.active and flow.values[entry].bits == flow.values[sink].bits:
+        more = flow.values[entry].bits - flow.values[sink].bits
+        if entry in flow.active and (more == 0 or (narrower and more > 0)):
             leaks = flow.leaks(region, sink)
             if not leaks:
                 yield Region(flow, tuple(region), entry, sink)

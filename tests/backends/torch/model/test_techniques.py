@@ -138,3 +138,39 @@ def test_sigmoids_are_independent_probabilities() -> None:
     ):
         found = backlight.explain(net, x, target, "gradient")
         np.testing.assert_allclose(found.score, expected, rtol=1e-9)
+
+
+class Straight(torch.autograd.Function):
+    """A rectifier whose gradient is handed on as it is."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x).mul(1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0]
+
+
+class StraightNet(nn.Module):
+    """A convolution behind which is such a rectifier."""
+
+    def __init__(self, after: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.conv, self.head, self.after = nn.Conv2d(3, 4, 3), nn.Linear(4, 3), after
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = Straight.apply(self.conv(x))  # type: ignore[no-untyped-call]
+        found: torch.Tensor = self.head(self.after(y).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize(("after", "at"), [(lambda y: y, "conv"), (torch.tanh, "/tanh")])
+def test_a_map_is_read_outside_of_functions_with_gradients_of_their_own(
+    after: Callable[[torch.Tensor], torch.Tensor], at: str
+) -> None:
+    net, x = StraightNet(after), torch.randn(2, 3, 8, 8)
+    found = backlight.explain(net, x, 1, "grad_cam")
+    named = backlight.explain(net, x, 1, "grad_cam", at=at)
+    assert found.at == named.at == at
+    torch.testing.assert_close(found.values, named.values)

@@ -81,3 +81,31 @@ def test_normalisations_of_a_flat_baseline_keep_their_digits(spelling: str) -> N
     )
     assert tensor(found.values).abs().max() < 1e3
     assert found.gap is not None and tensor(found.gap).max() <= 1e-9
+
+
+def unit_rows(x: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
+    """As `keras.ops.normalize` computes it, whose bound has 32 bits in float64 too."""
+    over = x.square().sum(1, keepdim=True).rsqrt()
+    return x * torch.minimum(over.to(bound.dtype), bound)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_over_nothing_and_its_bound_may_have_other_digits(
+    dtype: torch.dtype, size: float
+) -> None:
+    weight = torch.randn(6, 3, dtype=torch.float64)
+    x = torch.randn(5, 6, dtype=torch.float64)
+
+    def explained(dtype: torch.dtype, bound: torch.Tensor) -> torch.Tensor:
+        def net(x: torch.Tensor) -> torch.Tensor:
+            return unit_rows(x, bound) @ weight.to(dtype)
+
+        found = backlight_methods.DeepLIFT()(backlight.wrap(net, framework="torch"), x.to(dtype), 1)
+        return tensor(found.values).double()
+
+    found = explained(dtype, torch.tensor(size, dtype=torch.float32))
+    wanted = explained(torch.float64, torch.tensor(size, dtype=torch.float64))
+    torch.testing.assert_close(found, wanted, rtol=2e-5, atol=1e-6)
+    score = (x / x.norm(dim=1, keepdim=True)) @ weight[:, 1]
+    torch.testing.assert_close(wanted.sum(1), score)

@@ -1,6 +1,7 @@
 """Rules in the PyTorch backend: replays."""
 
 import copy
+import warnings
 from typing import Any, cast
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 import backlight
+import backlight_methods
 from backlight import Class
 from backlight.rules.operations import LINEAR, UNARY, Kind
 from backlight.testing import rules as given
@@ -73,3 +75,23 @@ def test_frozen_norms_have_their_closed_form(norm: nn.Module) -> None:
         share = share - share.mean(2, keepdim=True)
     same(found.gradient, share.reshape(3, 6))
     assert kinds(found.operations) == [Kind.NORMALIZATION]
+
+
+def test_a_norm_is_looked_into_again_where_the_net_goes_on_otherwise_behind_it() -> None:
+    """What it consists of then has other numbers in the graph."""
+    norm, weight = nn.LayerNorm(6).double(), torch.randn(6, 6, dtype=torch.float64)
+
+    def net(x: torch.Tensor) -> torch.Tensor:
+        y = norm(x)
+        return (y @ weight).tanh() if x.max() > 0 else y
+
+    x = torch.rand(3, 6, dtype=torch.float64) + 0.1
+    methods = [backlight_methods.DeepLIFT(baseline=sign * x[:1] / 2) for sign in (1, -1)]
+    model = backlight.wrap(net, framework="torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", backlight.BacklightWarning)
+        methods[0](model, x, 1)
+        found = methods[1](model, -x, 1)
+        backlight.forget()
+        alone = methods[1](backlight.wrap(net, framework="torch"), -x, 1)
+    torch.testing.assert_close(found.values, alone.values, rtol=0, atol=0)

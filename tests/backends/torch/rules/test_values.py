@@ -20,7 +20,7 @@ from backlight.testing.rules import by_kind
 from backlight.values.arrays import Array
 from backlight.values.baselines import Several
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
-from backlight_torch.engine.hooks import Hooks
+from backlight_torch.engine.ruled import Hooks
 from tests.methods.test_deep_lift import revealed
 
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -341,3 +341,32 @@ def test_what_was_opened_before_is_run_with_the_constants_of_now() -> None:
     same(again[1], again[0])
     same(again[2:], anew)
     assert not torch.allclose(again[2], again[0])
+
+
+DIFFERENCES: dict[str, tuple[Function, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]] = {
+    "rsqrt": (
+        torch.rsqrt,
+        lambda x, y: (y - x) / (x.sqrt() * y.sqrt() * (x.sqrt() + y.sqrt())),
+    ),
+    "sigmoid": (
+        torch.sigmoid,
+        lambda x, y: torch.sinh((x - y) / 2) / (2 * torch.cosh(x / 2) * torch.cosh(y / 2)),
+    ),
+    "tanh": (torch.tanh, lambda x, y: torch.sinh(x - y) / (torch.cosh(x) * torch.cosh(y))),
+}
+"""Functions of each number, and their differences without any of nearly equal numbers."""
+
+
+@pytest.mark.parametrize("start", [0.3, 2.0])
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_multipliers_keep_their_digits_near_the_baseline_and_far(name: str, start: float) -> None:
+    function, difference = DIFFERENCES[name]
+    x = (start + 10.0 ** torch.arange(-14.0, 3.0).double())[:, None]
+    model = backlight.wrap(lambda x: 2.0 * function(x), framework="torch")  # no probabilities
+    found = DeepLIFT(baseline=start)(model, x, 0)
+    torch.testing.assert_close(
+        found.values,
+        2.0 * difference(x, torch.tensor(start, dtype=torch.float64)),
+        rtol=1e-13 if name == "rsqrt" else 1e-9,
+        atol=0.0,
+    )
