@@ -54,8 +54,12 @@ class TensorFlowRunner(Runner):
 
     def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         for node in nodes:
-            if node.native is not None:  # else the first step to another's result
+            if node.native is not None:
                 values.update(zip(node.results, self._run(node, values), strict=True))
+            elif node.primitive == "reshape" and node.operands[0] in values:  # a step to another's
+                laid = (-1, *node.attributes["shape"][1:])  # as it is for any number of examples
+                found = tf.reshape(values[node.operands[0]], laid)
+                values.setdefault(node.result, cast(Array, found))
 
     def _run(self, node: Node, values: Values) -> Sequence[Any]:
         group = cast(Group, node.native)
