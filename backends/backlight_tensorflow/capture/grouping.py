@@ -137,10 +137,26 @@ def is_centre(around: Surroundings, node: Node) -> bool:
         mean is not None
         and mean.op.type == "Mean"
         and all(
-            user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
+            mean.inputs[0] in user.inputs
+            and (user.op.type == "SquaredDifference" or is_around(around, user))
             for user in around.users.get(node.outputs[0], ())
         )
     )
+
+
+def is_around(around: Surroundings, node: Node) -> bool:
+    """Whether only the mean of its squares minus the square of its mean is made of a difference."""
+
+    def ends(*types: str) -> set[Node]:
+        reached = {node}
+        for type_ in types:
+            users = {user for one in reached for user in around.users.get(one.outputs[0], ())}
+            reached = {user for user in users if user.op.type == type_}
+        return reached
+
+    users = [user.op.type for user in around.users.get(node.outputs[0], ())]
+    both = ends("Square", "Mean", "Sub") & ends("Mean", "Square", "Sub")
+    return node.op.type == "Sub" and sorted(users) == ["Mean", "Square"] and len(both) == 1
 
 
 def convolution(around: Surroundings, node: Node) -> Group | None:
