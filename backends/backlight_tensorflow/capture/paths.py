@@ -71,8 +71,13 @@ class Path:
         return reached(self.needed, self.places, SHAPE_ONLY)
 
     @cached_property
+    def varying(self) -> set[Value]:
+        """The values that depend on any argument."""
+        return reached(self.nodes, [*self.traced.arguments, *self.operands], SHAPE_ONLY)
+
+    @cached_property
     def dependent(self) -> set[Value]:
-        """The same, be it by shape alone."""
+        """The values that depend on the places, be it by shape alone."""
         return reached(self.nodes, self.places)
 
     @cached_property
@@ -172,7 +177,9 @@ def captured(
                 operands = map(lengths.argument, specs[len(traced.arguments) :])
                 scored = dict(zip(path.operands, operands, strict=True))
                 copy = Copy({**lengths.made, **path.captured, **scored})
-                values = [value for node in path.needed for value in node.outputs]
+                values = dict.fromkeys(
+                    value for node in path.needed for value in (*node.inputs, *node.outputs)
+                )
                 unknown = [value for value in values if is_unknown(copy.tensor(value))]
         except ValueError:
             if last:
@@ -186,7 +193,7 @@ def captured(
                 path.nodes,
                 path.places,
                 path.sinks,
-                known_of(copy.tensor, dict(shapes)),
+                known_of(copy.tensor, path.varying, shapes),
                 traced.place,
                 kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
                 rows=[

@@ -165,16 +165,16 @@ class Asked:
             return not whole and any(unit.kind in rules.kinds for unit in units)
 
         def capture(opens: Callable[[Graph], bool]) -> Capture:
-            measure = partial(self._measured, what="unknown")
-            return captured(self._path(), self._request, self._specs, measure, opens)
+            return captured(self._path(), self._request, self._specs, self._measured, opens)
 
-        closed = self._traced.kept(("captured", self._key), lambda: capture(lambda body: False))
+        key = ("captured", self._key)
+        closed = self._traced.kept(key, lambda: capture(lambda body: False))
         bodies = (
             node.attributes["body"] for node in closed.graph.nodes if node.primitive == "call"
         )
         if not any(map(opens, bodies)):
             return closed
-        return self._traced.kept(("captured", self._key, rules), lambda: capture(opens))
+        return self._traced.kept((*key, rules), lambda: capture(opens))
 
     def _described(self, rules: Rules) -> tuple[tuple[Operation, ...], bool]:
         """The operations for this number of examples, and whether all that they take and give has a row
@@ -196,7 +196,7 @@ class Asked:
                 for value, native in traced.items()
             }
             if None in shapes.values():
-                measured = self._measured(list(traced.values()), rules)
+                measured = self._measured(list(traced.values()))
                 shapes = {value: measured[native] for value, native in traced.items()}
             known = cast(dict[int, Shape], shapes)
             operations = (replace(unit.described, shape=known[unit.output]) for unit in units)
@@ -204,13 +204,13 @@ class Asked:
 
         return self._traced.kept(("described", self._key, rules, count), make)
 
-    def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, Shape]:
-        """The shapes of values, which are told apart from others by `what` they are."""
+    def _measured(self, values: Sequence[Value]) -> dict[Value, Shape]:
+        """The shapes of values."""
         path = self._path()
 
         def compute(*tensors: Tensor) -> list[Tensor]:
             return Copy(given_to(path, False, tensors)).tensors(values)
 
-        key = ("shapes", self._key, what)
+        key = ("shapes", self._key, tuple(values))
         found = self._traced.measured(key, compute, self._tensors, self._specs)
         return dict(zip(values, found, strict=True))
