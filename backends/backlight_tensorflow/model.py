@@ -152,6 +152,10 @@ class TensorFlowModel(NetModel):
         request, traced = self._traced(asked.inputs)
         explained = Asked(traced, request, asked, score)
         with self._network.explained(request, score if run else None):
+            if asked.value is not None or asked.reference is not None:
+                shapes = explained.shapes
+                explained.point = self._point(asked, shapes[0])
+                explained.starts = self._starts(asked, shapes)
             yield explained
 
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:

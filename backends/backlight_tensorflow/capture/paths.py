@@ -80,17 +80,6 @@ class Path:
         """The values that depend on the places, be it by shape alone."""
         return reached(self.nodes, self.places)
 
-    @cached_property
-    def beside(self) -> bool:
-        """Whether what the network is called with gets into the way from the places in another way
-        than through them."""
-        others = self.traced.dependent - self.dependent
-        return any(
-            not others.isdisjoint(node.inputs)
-            for node in self.needed
-            if not self.touched.isdisjoint(node.outputs)
-        )
-
 
 def path_to_score(
     traced: Trace,

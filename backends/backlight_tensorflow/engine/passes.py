@@ -20,8 +20,6 @@ from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.gradients import gradients_of
 from backlight_tensorflow.engine.runner import TensorFlowRunner
-from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import fitting
 
 Evaluated: TypeAlias = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]
 """The scores, the gradients, what they were taken at, and the scores at the reference."""
@@ -72,28 +70,3 @@ def evaluated_under(
     ]
     starting = [] if after is None else [after[target]]
     return cast(Evaluated, (values[target], arrived, places, starting))
-
-
-def reference_arrays(
-    given: Sequence[object], path: Path, shared: bool, request: Request
-) -> list[Tensor]:
-    """One row each if all examples can share it, else one per example.
-
-    Args:
-        given: an array for each of the path's places.
-        shared: whether all examples can share one row.
-    """
-    counts = (request.count, 1)
-    pairs = zip(given, path.places, strict=True)
-    found = [fitting(each, value, counts, "A reference here") for each, value in pairs]
-    if not shared or any(each.shape[0] != 1 for each in found):
-        found = [tf.broadcast_to(each, (request.count, *each.shape[1:])) for each in found]
-    return found
-
-
-def can_share(path: Path, request: Request) -> bool:
-    """Whether a pass over one row can be held against one over all examples, whose values have a row
-    for each."""
-    if request.count == 1 or path.traced.count is not None:
-        return request.count == 1
-    return not path.beside and not any(each.rows for each in request.arguments[request.width :])
