@@ -25,7 +25,8 @@ from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.lengths import FEW
-from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
+from backlight_tensorflow.capture.tracing import Trace, trace
+from backlight_tensorflow.engine.copying import LOCK
 from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
@@ -105,10 +106,10 @@ class TensorFlowModel(NetModel):
         its own, for another number of them: what the code draws at random is another number there."""
         asked = Question(self.prepare(inputs))
         request, traced = self._traced(asked.inputs)
-        if self._network.others and traced.count is None and request.count > FEW:
-            again = partial(self._trace, request, None, 2 * traced.few)
-            traced = self.recall("other trace", request.key, again)
         with self._network.explained(request):
+            if self._network.others and traced.count is None and request.count > FEW:
+                again = partial(self._trace, request, None, 2 * traced.few)
+                traced = self.recall("other trace", request.key, again)
             return Asked(traced, request, asked, score).named_graph()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:

@@ -59,9 +59,9 @@ class Capture:
         for source in sources:
             self._note(source, self._new(source))
         fixed = frozenset({*targets, *kept})
-        around = Surroundings(
-            needed(nodes, targets, SHAPE_ONLY), frozenset(sources), fixed, known.read
-        )
+        nodes = needed(nodes, targets, SHAPE_ONLY)
+        given = frozenset(sources)
+        around = Surroundings(nodes, given, fixed, known.read, known.primitives)
         enters = lambda group: opens(self._body(group))  # noqa: E731
         find = lambda node: kept_whole(around, node, enters) or convolution(around, node)  # noqa: E731
         self._fill(grouped(around, find), targets)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, reached
-from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Step, Steps
 
 CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "Conv2DBackpropInput", "DepthwiseConv2dNative"})
@@ -67,12 +66,14 @@ class Surroundings:
         sources: what is explained.
         fixed: the values that are looked at from outside: no group hides them.
         read: an operation with lengths and constants.
+        primitives: what an operation is by itself.
     """
 
     nodes: Sequence[Node]
     sources: frozenset[Value]
     fixed: frozenset[Value]
     read: Callable[[Node], Reading]
+    primitives: Callable[[Node], Steps]
     users: dict[Value, list[Node]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,7 +121,7 @@ def single(around: Surroundings, node: Node) -> list[Group]:
             Group((node,), node, [value], [result], [Step("identity", (0,))])
             for value, result in zip(node.inputs, node.outputs, strict=True)
         ]
-    steps = primitives_of(around.read(node))
+    steps = around.primitives(node)
     if is_centre(around, node):
         steps = [Step("identity", (0,))]
     outputs = node.outputs[:1] if steps[-1].primitive == "batch_norm" else node.outputs
@@ -164,7 +165,7 @@ def convolution(around: Surroundings, node: Node) -> Group | None:
     are spread over the batch instead of a dilation; None where there is nothing around it."""
     if node.op.type not in CONVOLUTIONS:
         return None
-    *first, step = primitives_of(around.read(node))
+    *first, step = around.primitives(node)
     place = step.operands[0]
     inputs, value, nodes = list(node.inputs), node.outputs[0], [node]
     while step.primitive == "conv":

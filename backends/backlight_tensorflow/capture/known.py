@@ -15,7 +15,7 @@ from backlight.graph.graph import Node as CoreNode
 from backlight.graph.primitives import evaluated
 from backlight_tensorflow.capture.flattening import Node, Value
 from backlight_tensorflow.table import primitives_of
-from backlight_tensorflow.table.reading import Reading, Shape
+from backlight_tensorflow.table.reading import Reading, Shape, Steps
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
 """Operations that give one number throughout, as many times as their operand has numbers."""
@@ -40,6 +40,9 @@ class Known:
         shapes, results = (list(map(self.shape, each)) for each in (node.inputs, node.outputs))
         return Reading(node.op, shapes, results, lambda place: self.static(node.inputs[place]))
 
+    def primitives(self, node: Node) -> Steps:
+        return primitives_of(self.read(node))
+
 
 def known_of(
     tensor: Callable[[Value], tf.Tensor],
@@ -56,9 +59,9 @@ def known_of(
 
     @cache
     def static(value: Value) -> NDArray[Any] | None:
-        found = tensor(value)
-        if value in varying or found.dtype in (tf.resource, tf.variant, tf.string):
+        if value in varying or value.tensor.dtype in (tf.resource, tf.variant, tf.string):
             return None
+        found = tensor(value)
         number, node = tf.get_static_value(found), value.node
         if number is None and node is not None:
             few = prod(shape(value)[1:]) <= FEW or node.op.type in LIKES
@@ -76,11 +79,12 @@ def known_of(
             return None
         if node.op.type == "Range":
             return np.arange(*(each.item() for each in numbers))
-        *more, last = primitives_of(Known(shape, static).read(node))
+        *more, last = Known(shape, static).primitives(node)
         if more:
             return None
         made = CoreNode(last.primitive, (), (), last.attributes)
-        results = evaluated(made, [numbers[place] for place in last.operands])
+        with np.errstate(all="ignore"):
+            results = evaluated(made, [numbers[place] for place in last.operands])
         return None if results is None else results[0]
 
     @cache

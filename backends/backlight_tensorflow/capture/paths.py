@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
@@ -28,10 +28,12 @@ from backlight_tensorflow.capture.flattening import (
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.grouping import Group
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.tracing import LOCK, Trace
-from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.table.reading import Shape
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.tracing import Trace
 
 SCORE = "score_of_the_target"
 """What the operations of a score are called in graphs: an error at one is not the network's."""
@@ -52,7 +54,7 @@ class Path:
         captured: tensors from outside that the score uses.
     """
 
-    traced: Trace
+    traced: "Trace"
     places: list[Value]
     sinks: list[Value]
     nodes: list[Node]
@@ -82,7 +84,7 @@ class Path:
 
 
 def path_to_score(
-    traced: Trace,
+    traced: "Trace",
     places: list[Value],
     score: Score,
     scored: Value | None,
@@ -119,7 +121,7 @@ def path_to_score(
     )
 
 
-def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
+def path_to_outputs(traced: "Trace", places: list[Value]) -> Path:
     """The way to all floating-point outputs."""
     found = [value for value in traced.output_values if value.tensor.dtype.is_floating]
     return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})

@@ -5,7 +5,6 @@ The user's code runs once per kind of inputs. Every program is made from the tra
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
@@ -28,7 +27,7 @@ from backlight_tensorflow.capture.flattening import (
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.capture.lengths import Inferred
-from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import Named, name_layers, name_operations, places_of
 
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 # `finally` blocks what it has altered before them.
 unbroken_package("tensorflow")
 unbroken_package("keras")
-
-LOCK = RLock()
-"""Held while anything is traced, never while anything runs."""
 
 KEPT_PROGRAMS = 64
 """How many programs a trace remembers: each score function of the user's own makes one."""
