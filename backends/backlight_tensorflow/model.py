@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +24,9 @@ from backlight.values.tree import Tree, leaves
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
-from backlight_tensorflow.capture.tracing import LOCK, Trace, trace
+from backlight_tensorflow.capture.lengths import FEW
+from backlight_tensorflow.capture.tracing import Trace, trace
+from backlight_tensorflow.engine.copying import LOCK
 from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
@@ -99,8 +102,15 @@ class TensorFlowModel(NetModel):
             return explained.connection()
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
-        with self._explained(Question(self.prepare(inputs)), score) as explained:
-            return explained.named_graph()
+        """Where Python code of others runs in the net, that of more than a few examples is of a trace of
+        its own, for another number of them: what the code draws at random is another number there."""
+        asked = Question(self.prepare(inputs))
+        request, traced = self._traced(asked.inputs)
+        with self._network.explained(request):
+            if self._network.others and traced.count is None and request.count > FEW:
+                again = partial(self._trace, request, None, 2 * traced.few)
+                traced = self.recall("other trace", request.key, again)
+            return Asked(traced, request, asked, score).named_graph()
 
     def activation(self, inputs: Inputs | Tree, at: str) -> Array:
         request, traced = self._traced(inputs)
@@ -143,6 +153,10 @@ class TensorFlowModel(NetModel):
         request, traced = self._traced(asked.inputs)
         explained = Asked(traced, request, asked, score)
         with self._network.explained(request, score if run else None):
+            if asked.value is not None or asked.reference is not None:
+                shapes = explained.shapes
+                explained.point = self._point(asked, shapes[0])
+                explained.starts = self._starts(asked, shapes)
             yield explained
 
     def _traced(self, inputs: Inputs | Tree) -> tuple[Request, Trace]:
@@ -151,21 +165,21 @@ class TensorFlowModel(NetModel):
 
         def of_any_size() -> Trace | None:
             try:
-                return self._trace(request, None)
+                return self._trace(request, None, max(request.count, FEW))
             except Exception:
                 # It may need to know the number of examples; if it is broken, it fails again.
                 return None
 
         found = self.recall("trace", request.key, of_any_size)
         if found is None:
-            key = (request.key, request.count)
+            key, count = (request.key, request.count), request.count
             with self._network.explained(request):
-                found = self.recall("trace", key, lambda: self._trace(request, request.count))
+                found = self.recall("trace", key, lambda: self._trace(request, count, count))
         return request, found
 
-    def _trace(self, request: Request, count: int | None) -> Trace:
+    def _trace(self, request: Request, count: int | None, few: int) -> Trace:
         with LOCK:
-            return trace(self._network.call, request, count, self._network.recorder)
+            return trace(self._network.call, request, count, few, self._network.recorder)
 
     def _run(
         self,

@@ -1,16 +1,12 @@
 """The inner values of a trace: what they are called, which are sites, and which a name means."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import tensorflow as tf
-
-from backlight.errors import InputError, SiteError, UnknownNameError
+from backlight.errors import SiteError, UnknownNameError
 from backlight.model.model import Site
-from backlight.values.arrays import shape_of
+from backlight.model.naming import Uses
 from backlight_tensorflow.capture.flattening import (
     SAME_VALUE,
     SHAPE_ONLY,
@@ -71,21 +67,6 @@ def named_site(traced: "Trace", request: Request, name: str) -> Named:
     return found
 
 
-def fitting(given: object, place: Value, counts: tuple[int, ...], what: str) -> Tensor:
-    """An array that is given for a value, with as many rows as one of these counts, if it fits there."""
-    held = place.tensor
-    tensor = tf.convert_to_tensor(given, held.dtype if isinstance(given, np.ndarray) else None)
-    shape, rest = shape_of(tensor), held.shape[1:]
-    fits = shape[:1] in [(count,) for count in counts] and rest.is_compatible_with(shape[1:])
-    if tensor.dtype != held.dtype or not fits:
-        more = ", or one row of that" if len(counts) > 1 else ""
-        raise InputError(
-            f"{what} holds {held.dtype.name} of shape {(counts[0], *rest)}{more}; got "
-            f"{tensor.dtype.name} of shape {shape}."
-        )
-    return tensor
-
-
 def may_be_site(tensor: Tensor, traced: "Trace") -> bool:
     """Whether dtype and what is known of the shape allow for a row of numbers per example."""
     if not tensor.dtype.is_floating:
@@ -95,9 +76,9 @@ def may_be_site(tensor: Tensor, traced: "Trace") -> bool:
     return tensor.shape.rank > 0 and tensor.shape[0] in (None, traced.count)
 
 
-def require_examples(site: Named | None, shape: tuple[int, ...], request: Request) -> None:
-    """Raise SiteError if a value that was computed has not one row per example."""
-    if site is not None and shape[:1] != (request.count,):
+def require_examples(site: Named, shape: tuple[int, ...], request: Request) -> None:
+    """Raise SiteError if a value has not one row per example."""
+    if shape[:1] != (request.count,):
         raise SiteError(
             f"The site {site.name!r} has shape {shape} for {request.count} examples; a site needs "
             "the examples on axis 0."
@@ -138,12 +119,11 @@ def name_operations(made: "Trace", listed: bool) -> None:
     Keras model."""
     made.by_operation = listed
     names = made.named if listed else made.operations
-    seen: Counter[str] = Counter()
+    use = Uses()
     for node in needed(made.flat.nodes, made.flat.outputs):
         if node.op.type in SAME_VALUE or made.dependent.isdisjoint(node.outputs):
             continue
-        seen[node.op.name] += 1
-        name = node.op.name if seen[node.op.name] == 1 else f"{node.op.name}:{seen[node.op.name]}"
+        name = use(node.op.name)
         for position, value in enumerate(node.outputs):
             full = name + (f"[{position}]" if len(node.outputs) > 1 else "")
             names[full] = Named(full, value, node.op.type, "Pool" in node.op.type)

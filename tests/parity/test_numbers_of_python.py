@@ -4,11 +4,13 @@ on, nothing is said."""
 
 import warnings
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch  # isort: skip  (before TensorFlow: the other order does not load)
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,6 +33,33 @@ def drawn(*shape: int) -> np.ndarray:
     return np.random.default_rng().normal(size=shape).astype("float32")
 
 
+KEPT = np.random.default_rng(3)
+
+
+class Counted(keras.layers.Layer):
+    """Every row times how many there are."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.shape(x)[0], x.dtype) * (x @ WEIGHT)
+
+
+class Drawing(keras.layers.Layer):
+    """Noise from a generator of NumPy's."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return (x + drawn(4)) @ WEIGHT
+
+
+def saved(net: Net) -> Net:
+    """The function as it comes back from a file."""
+    module = tf.Module()
+    module.call = tf.function(net, input_signature=[tf.TensorSpec((None, 4))])
+    with TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder)
+        loaded = tf.saved_model.load(folder)
+    return lambda x: loaded.call(x)
+
+
 COUNTED: dict[str, dict[str, Net]] = {
     "torch": {
         "length": lambda x: (x @ W) * len(x),
@@ -38,7 +67,21 @@ COUNTED: dict[str, dict[str, Net]] = {
         "filled": lambda x: (x @ W) * torch.full((3,), float(len(x))),
         "computed": lambda x: (x @ W) + torch.ones(3) * (x @ W) * (torch.tensor(2.0 * len(x)) + 1),
     },
-    "tensorflow": {"length": lambda x: tf.matmul(x, WEIGHT) * len(x)},
+    "tensorflow": {
+        "length": lambda x: tf.matmul(x, WEIGHT) * len(x),
+        "shape": lambda x: (x @ WEIGHT) * tf.cast(tf.shape(x)[0], x.dtype),
+        "size": lambda x: (x @ WEIGHT) / tf.cast(tf.size(x), x.dtype),
+        "filled": lambda x: (x @ WEIGHT) * tf.fill((3,), tf.cast(tf.shape(x)[0], x.dtype)),
+        "ones": lambda x: (x @ WEIGHT) * tf.reduce_sum(tf.ones_like(x)),
+        "computed": lambda x: (
+            (x @ WEIGHT) * (tf.ones(3) * (2 * tf.cast(tf.shape(x @ WEIGHT)[0], x.dtype)) + 1)
+        ),
+        "layer": keras.Sequential([keras.Input((4,)), Counted()]),
+        "loaded": saved(lambda x: (x @ WEIGHT) * tf.cast(tf.shape(x)[0], x.dtype)),
+        "chosen by place": lambda x: (
+            tf.where(tf.range(tf.shape(x)[0])[:, None] == tf.shape(x)[0] - 1, x, 2 * x) @ WEIGHT
+        ),
+    },
     "jax": {
         "length": lambda x: (x @ WEIGHT) * len(x),
         "size": lambda x: (x @ WEIGHT) / x.shape[0],
@@ -48,18 +91,33 @@ COUNTED: dict[str, dict[str, Net]] = {
 }
 """Linear nets."""
 
-CHOSEN: dict[str, Net] = {
-    "nonzero": lambda x: (x @ W) * (x > 0).nonzero().shape[0],
-    "masked": lambda x: (x @ W) * x[x > 0].numel(),
-    "unique": lambda x: (x @ W) * x.unique().numel(),
+CHOSEN: dict[str, dict[str, Net]] = {
+    "torch": {
+        "nonzero": lambda x: (x @ W) * (x > 0).nonzero().shape[0],
+        "masked": lambda x: (x @ W) * x[x > 0].numel(),
+        "unique": lambda x: (x @ W) * x.unique().numel(),
+    },
+    "tensorflow": {
+        "nonzero": lambda x: (x @ WEIGHT) * tf.cast(tf.shape(tf.where(x > 0))[0], x.dtype),
+        "masked": lambda x: (x @ WEIGHT) * tf.cast(tf.size(tf.boolean_mask(x, x > 0)), x.dtype),
+    },
 }
-"""Linear but for a shape that depends on the inputs, which PyTorch alone has."""
+"""Linear but for a shape that depends on the inputs, which JAX has not."""
 
 DRAWING: dict[str, dict[str, Net]] = {
     "torch": {
         "noise": lambda x: (x + torch.from_numpy(drawn(4))) @ W,
         "row by row": lambda x: (x + torch.from_numpy(drawn(len(x), 4))) @ W,
         "number": lambda x: (x * float(np.random.default_rng().normal())) @ W,
+    },
+    "tensorflow": {
+        "noise": lambda x: (x + drawn(4)) @ WEIGHT,
+        "number": lambda x: (x * float(np.random.default_rng().normal())) @ WEIGHT,
+        "kept": lambda x: (x + KEPT.normal(size=4).astype("float32")) @ WEIGHT,
+        "layer": keras.Sequential([keras.Input((4,)), Drawing()]),
+        "function in a layer": keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(3, activation=lambda x: x + drawn(3))]
+        ),
     },
     "jax": {
         "noise": lambda x: (x + drawn(4)) @ WEIGHT,
@@ -142,10 +200,11 @@ def test_the_number_of_rows_is_that_of_the_batch(
     assert "by how many there are" in note
 
 
-@pytest.mark.parametrize("kind", CHOSEN)
-def test_a_shape_that_depends_on_the_inputs_is_that_of_the_batch(kind: str) -> None:
-    found = explained(CHOSEN[kind], "torch")
-    np.testing.assert_allclose(found.values, slope(CHOSEN[kind], "torch"), rtol=1e-5)
+@pytest.mark.parametrize(("framework", "kind"), cases(CHOSEN))
+def test_a_shape_that_depends_on_the_inputs_is_that_of_the_batch(framework: str, kind: str) -> None:
+    net = CHOSEN[framework][kind]
+    found = explained(net, framework)
+    np.testing.assert_allclose(found.values, slope(net, framework), rtol=1e-5)
     assert said(found)
 
 

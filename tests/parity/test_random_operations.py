@@ -107,6 +107,10 @@ def keras_net(*layers: keras.layers.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((5,)), *layers, keras.layers.Dense(3)])
 
 
+def np_drawn() -> np.ndarray:
+    return np.random.default_rng().normal(size=5).astype("float32")
+
+
 def tensorflow_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
     weight, generator = tf.constant(WEIGHT), tf.random.Generator.from_seed(3)
     if not drawing:
@@ -115,6 +119,14 @@ def tensorflow_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
             "noise_layer": (keras_net(keras.layers.GaussianNoise(0.5)), ""),
             "norm_layer": (keras_net(keras.layers.BatchNormalization()), ""),
             "fixed": (lambda x: (x + tf.random.stateless_normal((5,), (1, 2))) @ weight, ""),
+            "fixed_counts": (
+                lambda x: (x + tf.random.stateless_poisson((5,), (1, 2), 2.0, tf.float32)) @ weight,
+                "",
+            ),
+            "host": (
+                lambda x: x + tf.ensure_shape(tf.numpy_function(np.tanh, [x], x.dtype), (None, 5)),
+                "",
+            ),
         }
     return {
         "dropout": (lambda x: tf.nn.dropout(x, 0.5) @ weight, "[Dd]ropout|[Rr]andom"),
@@ -124,6 +136,19 @@ def tensorflow_nets(drawing: bool) -> dict[str, tuple[Net, str]]:
         "generator": (
             lambda x: (x + generator.normal((5,))) @ weight,
             "[Gg]enerator|[Nn]ormal|[Rr]andom|[Rr]ng",
+        ),
+        "poisson": (lambda x: (x + tf.random.poisson((5,), 2.0)) @ weight, "[Pp]oisson"),
+        "pooled": (
+            lambda x: tf.nn.fractional_max_pool(
+                tf.reshape(x @ weight, (-1, 3, 1, 1)), (1, 1.5, 1, 1)
+            )[0][:, :, 0, 0],
+            "FractionalMaxPool",
+        ),
+        "numpy_on_the_host": (
+            lambda x: (
+                tf.ensure_shape(tf.numpy_function(np_drawn, [], tf.float32), (5,)) * x @ weight
+            ),
+            "PyFunc",
         ),
         "permutation": (
             lambda x: tf.gather(x, tf.random.shuffle(tf.range(5)), axis=1) @ weight,

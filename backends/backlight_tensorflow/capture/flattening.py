@@ -159,7 +159,8 @@ def extend(flat: Flat, graph: tf.Graph, arguments: list[Value]) -> Scope:
         if op.type in CALLS:
             inner = graph._get_function(op.get_attr("f").name).graph
             inside = extend(flat, inner, operands)
-            results = [inside[id(tensor)] for tensor in inner.outputs]
+            # Once differentiated, it has more outputs than its callers know of.
+            results = [inside[id(tensor)] for tensor in inner.outputs[: len(op.outputs)]]
         else:
             node = Node(op, operands, scope)
             node.outputs = results = [Value(tensor, node) for tensor in op.outputs]

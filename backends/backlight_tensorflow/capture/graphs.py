@@ -11,15 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 from backlight.graph.graph import Graph
-from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, needed
+from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, needed, reached
 from backlight_tensorflow.capture.gradients import derivatives_of
 from backlight_tensorflow.capture.grouping import Group, Surroundings, convolution, grouped
-from backlight_tensorflow.capture.known import Known, known_of
+from backlight_tensorflow.capture.known import LIKES, Known, known_of
 from backlight_tensorflow.expansions import kept_whole
 from backlight_tensorflow.table import dtype_of
 from backlight_tensorflow.table.reading import BEFORE
-
-LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
 
 
 class Capture:
@@ -61,9 +59,9 @@ class Capture:
         for source in sources:
             self._note(source, self._new(source))
         fixed = frozenset({*targets, *kept})
-        around = Surroundings(
-            needed(nodes, targets, SHAPE_ONLY), frozenset(sources), fixed, known.read
-        )
+        nodes = needed(nodes, targets, SHAPE_ONLY)
+        given = frozenset(sources)
+        around = Surroundings(nodes, given, fixed, known.read, known.primitives)
         enters = lambda group: opens(self._body(group))  # noqa: E731
         find = lambda node: kept_whole(around, node, enters) or convolution(around, node)  # noqa: E731
         self._fill(grouped(around, find), targets)
@@ -186,7 +184,8 @@ class Capture:
 
 def function_graph(flat: Flat) -> Graph:
     """The body of a loop, or a branch."""
-    known = known_of(lambda value: value.tensor)
+    varying = reached(flat.nodes, flat.inputs, SHAPE_ONLY)
+    known = known_of(lambda value: value.tensor, varying)
     return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").graph
 
 

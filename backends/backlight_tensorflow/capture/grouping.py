@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, reached
-from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Step, Steps
 
 CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "Conv2DBackpropInput", "DepthwiseConv2dNative"})
@@ -67,12 +66,14 @@ class Surroundings:
         sources: what is explained.
         fixed: the values that are looked at from outside: no group hides them.
         read: an operation with lengths and constants.
+        primitives: what an operation is by itself.
     """
 
     nodes: Sequence[Node]
     sources: frozenset[Value]
     fixed: frozenset[Value]
     read: Callable[[Node], Reading]
+    primitives: Callable[[Node], Steps]
     users: dict[Value, list[Node]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,7 +121,7 @@ def single(around: Surroundings, node: Node) -> list[Group]:
             Group((node,), node, [value], [result], [Step("identity", (0,))])
             for value, result in zip(node.inputs, node.outputs, strict=True)
         ]
-    steps = primitives_of(around.read(node))
+    steps = around.primitives(node)
     if is_centre(around, node):
         steps = [Step("identity", (0,))]
     outputs = node.outputs[:1] if steps[-1].primitive == "batch_norm" else node.outputs
@@ -137,10 +138,26 @@ def is_centre(around: Surroundings, node: Node) -> bool:
         mean is not None
         and mean.op.type == "Mean"
         and all(
-            user.op.type == "SquaredDifference" and mean.inputs[0] in user.inputs
+            mean.inputs[0] in user.inputs
+            and (user.op.type == "SquaredDifference" or is_around(around, user))
             for user in around.users.get(node.outputs[0], ())
         )
     )
+
+
+def is_around(around: Surroundings, node: Node) -> bool:
+    """Whether only the mean of its squares minus the square of its mean is made of a difference."""
+
+    def ends(*types: str) -> set[Node]:
+        reached = {node}
+        for type_ in types:
+            users = {user for one in reached for user in around.users.get(one.outputs[0], ())}
+            reached = {user for user in users if user.op.type == type_}
+        return reached
+
+    users = [user.op.type for user in around.users.get(node.outputs[0], ())]
+    both = ends("Square", "Mean", "Sub") & ends("Mean", "Square", "Sub")
+    return node.op.type == "Sub" and sorted(users) == ["Mean", "Square"] and len(both) == 1
 
 
 def convolution(around: Surroundings, node: Node) -> Group | None:
@@ -148,7 +165,7 @@ def convolution(around: Surroundings, node: Node) -> Group | None:
     are spread over the batch instead of a dilation; None where there is nothing around it."""
     if node.op.type not in CONVOLUTIONS:
         return None
-    *first, step = primitives_of(around.read(node))
+    *first, step = around.primitives(node)
     place = step.operands[0]
     inputs, value, nodes = list(node.inputs), node.outputs[0], [node]
     while step.primitive == "conv":

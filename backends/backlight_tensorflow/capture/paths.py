@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
@@ -28,10 +28,12 @@ from backlight_tensorflow.capture.flattening import (
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.grouping import Group
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.tracing import LOCK, Trace
-from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.table.reading import Shape
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.tracing import Trace
 
 SCORE = "score_of_the_target"
 """What the operations of a score are called in graphs: an error at one is not the network's."""
@@ -52,7 +54,7 @@ class Path:
         captured: tensors from outside that the score uses.
     """
 
-    traced: Trace
+    traced: "Trace"
     places: list[Value]
     sinks: list[Value]
     nodes: list[Node]
@@ -71,24 +73,18 @@ class Path:
         return reached(self.needed, self.places, SHAPE_ONLY)
 
     @cached_property
-    def dependent(self) -> set[Value]:
-        """The same, be it by shape alone."""
-        return reached(self.nodes, self.places)
+    def varying(self) -> set[Value]:
+        """The values that depend on any argument."""
+        return reached(self.nodes, [*self.traced.arguments, *self.operands], SHAPE_ONLY)
 
     @cached_property
-    def beside(self) -> bool:
-        """Whether what the network is called with gets into the way from the places in another way
-        than through them."""
-        others = self.traced.dependent - self.dependent
-        return any(
-            not others.isdisjoint(node.inputs)
-            for node in self.needed
-            if not self.touched.isdisjoint(node.outputs)
-        )
+    def dependent(self) -> set[Value]:
+        """The values that depend on the places, be it by shape alone."""
+        return reached(self.nodes, self.places)
 
 
 def path_to_score(
-    traced: Trace,
+    traced: "Trace",
     places: list[Value],
     score: Score,
     scored: Value | None,
@@ -125,7 +121,7 @@ def path_to_score(
     )
 
 
-def path_to_outputs(traced: Trace, places: list[Value]) -> Path:
+def path_to_outputs(traced: "Trace", places: list[Value]) -> Path:
     """The way to all floating-point outputs."""
     found = [value for value in traced.output_values if value.tensor.dtype.is_floating]
     return Path(traced, places, found, traced.flat.nodes, frozenset(), [], {})
@@ -172,7 +168,9 @@ def captured(
                 operands = map(lengths.argument, specs[len(traced.arguments) :])
                 scored = dict(zip(path.operands, operands, strict=True))
                 copy = Copy({**lengths.made, **path.captured, **scored})
-                values = [value for node in path.needed for value in node.outputs]
+                values = dict.fromkeys(
+                    value for node in path.needed for value in (*node.inputs, *node.outputs)
+                )
                 unknown = [value for value in values if is_unknown(copy.tensor(value))]
         except ValueError:
             if last:
@@ -186,7 +184,7 @@ def captured(
                 path.nodes,
                 path.places,
                 path.sinks,
-                known_of(copy.tensor, dict(shapes)),
+                known_of(copy.tensor, path.varying, shapes),
                 traced.place,
                 kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
                 rows=[

@@ -5,7 +5,6 @@ The user's code runs once per kind of inputs. Every program is made from the tra
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
@@ -16,11 +15,19 @@ from backlight.interrupts import unbroken_package
 from backlight.memory.recent import Recent
 from backlight.values.outputs import OutputKind, Outputs, OutputSpec
 from backlight.values.tree import map_nested
-from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten, reached
+from backlight_tensorflow.capture.flattening import (
+    SHAPE_ONLY,
+    Flat,
+    Node,
+    Tensor,
+    Value,
+    flatten,
+    reached,
+)
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.capture.lengths import FEW, Inferred
-from backlight_tensorflow.engine.copying import Copy
+from backlight_tensorflow.capture.lengths import Inferred
+from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import Named, name_layers, name_operations, places_of
 
@@ -34,9 +41,6 @@ if TYPE_CHECKING:
 unbroken_package("tensorflow")
 unbroken_package("keras")
 
-LOCK = RLock()
-"""Held while anything is traced, never while anything runs."""
-
 KEPT_PROGRAMS = 64
 """How many programs a trace remembers: each score function of the user's own makes one."""
 
@@ -46,6 +50,7 @@ class Trace:
 
     Attributes:
         count: the number of examples it is for; None for any.
+        few: for how many of them lengths are inferred.
         flat: its graph.
         arguments: what the network is called with.
         captured: tensors from outside: handles of variables, constants.
@@ -57,10 +62,12 @@ class Trace:
         by_operation: whether they are named after operations, not layers.
     """
 
-    def __init__(self, function: tf.types.experimental.ConcreteFunction, count: int | None) -> None:
+    def __init__(
+        self, function: tf.types.experimental.ConcreteFunction, count: int | None, few: int
+    ) -> None:
         # The function is kept because it keeps the variables' handles and the graphs inside alive.
         self._function = function
-        self.count = count
+        self.count, self.few = count, few
         self.flat: Flat = flatten(function.graph)
         width = len(self.flat.inputs) - len(function.captured_inputs)
         self.arguments, rest = self.flat.inputs[:width], self.flat.inputs[width:]
@@ -163,22 +170,21 @@ class Trace:
         return cast(list[tuple[int, ...]], self._kept.recall(key, make))
 
     def inferred(self, request: Request, exactly: bool = False) -> Inferred:
-        """Lengths for a few examples: as many as in the first request, where that had several; or
-        for exactly as many as in this one."""
+        """Lengths for a few examples, or for exactly as many as in a request."""
         specs = request.specs(self.count)
         if exactly:
             return Inferred(self.given, specs, request.count)
-        count = max(request.count, FEW) if self.count is None else self.count
-        return self.kept("inferred", lambda: Inferred(self.given, specs, count))
+        return self.kept("inferred", lambda: Inferred(self.given, specs, self.few))
 
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:
         """What each of the outputs holds."""
+        varying = reached(self.flat.nodes, self.arguments, SHAPE_ONLY)
         found = Capture(
             self.flat.nodes,
             self.arguments,
             self.output_values,
-            known_of(lambda value: value.tensor),
+            known_of(lambda value: value.tensor, varying),
             self.place,
             opens=lambda body: True,
         )
@@ -201,9 +207,13 @@ class Trace:
 
 
 def trace(
-    call: Callable[..., object], request: Request, count: int | None, recorder: "Recorder | None"
+    call: Callable[..., object],
+    request: Request,
+    count: int | None,
+    few: int,
+    recorder: "Recorder | None",
 ) -> Trace:
-    """Trace `call` for `count` examples, or for any number of them (None).
+    """Trace `call` for `count` examples, or for any number of them (None); see `Trace`.
 
     Inner values are named after the layers that a recorder watches, else after operations.
     """
@@ -214,7 +224,7 @@ def trace(
         return call(*request.filled(tensors))
 
     def make() -> Trace:
-        return Trace(tf.function(traced).get_concrete_function(*request.specs(count)), count)
+        return Trace(tf.function(traced).get_concrete_function(*request.specs(count)), count, few)
 
     if recorder is None:
         made = make()

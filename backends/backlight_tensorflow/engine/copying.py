@@ -7,6 +7,7 @@ updates of moving averages) is left behind. A value can be replaced before what 
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
+from threading import RLock
 
 import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
@@ -14,6 +15,9 @@ from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops import handle_data_util
 
 from backlight_tensorflow.capture.flattening import Flat, Node, Tensor, Value, flatten
+
+LOCK = RLock()
+"""Held while anything is traced or made again, never while anything runs."""
 
 GRADIENT = "_gradient_op_type"
 """The attribute by which TensorFlow finds a gradient other than the operation's own."""

@@ -34,30 +34,31 @@ from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.passes import (
     Evaluated,
-    can_share,
     evaluated,
     evaluated_under,
     given_to,
-    reference_arrays,
 )
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import fitting, may_be_site, named_site, require_examples
+from backlight_tensorflow.sites import may_be_site, named_site, require_examples
 from backlight_tensorflow.table.reading import Shape
 
 
 class Asked:
-    """A score (or all outputs), and where it is differentiated."""
+    """A score (or all outputs), and where it is differentiated.
+
+    Attributes:
+        shapes: of what it is differentiated by.
+        point: the value at the site, where one is given.
+        starts: the reference, where one is given.
+    """
 
     def __init__(
         self, traced: Trace, request: Request, asked: Question, score: Score | None = None
     ) -> None:
         self._traced, self._request, self._asked, self._score = traced, request, asked, score
         self._site = None if asked.at is None else named_site(traced, request, asked.at)
-        self._given: list[Tensor] = []
-        if asked.value is not None and self._site is not None:
-            (given,), site = leaves(asked.value), self._site
-            what, counts = f"The site {site.name!r}", (request.count,)
-            self._given = [fitting(given, site.value, counts, what)]
+        self.point: Array | None = None
+        self.starts: Sequence[Array] | None = None
         operands, specs = ([], []) if score is None else score_arguments(score)
         self._tensors = [*request.tensors, *operands]
         self._specs = [*request.specs(traced.count), *specs]
@@ -66,6 +67,14 @@ class Asked:
             None if self._site is None else self._site.name,
             tuple(specs),
         )
+
+    @property
+    def shapes(self) -> list[Shape]:
+        if self._site is None:
+            return [*map(shape_of, leaves(self._asked.inputs.attributed))]
+        found = self._traced.shapes([self._site.value], self._request)
+        require_examples(self._site, found[0], self._request)
+        return found
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
         operations, _ = self._described(rules)
@@ -102,12 +111,15 @@ class Asked:
             return asked.answer(
                 scores, gradients, places[0] if asked.value is None else asked.value
             )
-        rules, starts = asked.rules, []
+        rules = asked.rules
         operations, rows = self._described(rules)
-        if asked.reference is not None:
-            shared = rows and can_share(self._path(), self._request)
-            starts = reference_arrays(leaves(asked.reference), self._path(), shared, self._request)
         captured, found = self._found(rules)
+        starts = self._given(self.starts or ())
+        # A pass over one row is held against one over all examples, whose values have a row for each.
+        alone = rows and found.independent and self._traced.count is None
+        if not alone or any(each.shape[0] != 1 for each in starts):
+            count = self._request.count
+            starts = [tf.broadcast_to(each, (count, *each.shape[1:])) for each in starts]
         build = partial(evaluated_under, rules, captured, found, len(starts))
         key = ("ruled", rules, len(starts))
         scores, gradients, places, starting = self._run(key, build, starts)
@@ -122,7 +134,8 @@ class Asked:
     def _run(
         self, what: Hashable, build: Callable[..., Evaluated], starts: Sequence[Tensor] = ()
     ) -> Evaluated:
-        count, replaced, more = self._traced.count, bool(self._given), [*self._given, *starts]
+        point = [] if self.point is None else self._given([self.point])
+        count, replaced, more = self._traced.count, bool(point), [*point, *starts]
         specs = [
             *self._specs,
             *(tf.TensorSpec((count, *each.shape[1:]), each.dtype) for each in more),
@@ -131,8 +144,14 @@ class Asked:
         run = self._traced.program(key, partial(build, self._path(), replaced), specs)
         found: Evaluated = run(*self._tensors, *more)
         _, _, (place, *_), _ = found
-        require_examples(self._site, shape_of(place), self._request)
+        if self._site is not None:
+            require_examples(self._site, shape_of(place), self._request)
         return found
+
+    def _given(self, arrays: Sequence[Array]) -> list[Tensor]:
+        """Arrays for what it is differentiated by, of the dtypes that are computed with."""
+        pairs = zip(arrays, self._path().places, strict=False)
+        return [tf.cast(each, place.tensor.dtype) for each, place in pairs]
 
     def _path(self) -> Path:
         return self._traced.kept(("path", self._key), self._make_path)
@@ -165,16 +184,16 @@ class Asked:
             return not whole and any(unit.kind in rules.kinds for unit in units)
 
         def capture(opens: Callable[[Graph], bool]) -> Capture:
-            measure = partial(self._measured, what="unknown")
-            return captured(self._path(), self._request, self._specs, measure, opens)
+            return captured(self._path(), self._request, self._specs, self._measured, opens)
 
-        closed = self._traced.kept(("captured", self._key), lambda: capture(lambda body: False))
+        key = ("captured", self._key)
+        closed = self._traced.kept(key, lambda: capture(lambda body: False))
         bodies = (
             node.attributes["body"] for node in closed.graph.nodes if node.primitive == "call"
         )
         if not any(map(opens, bodies)):
             return closed
-        return self._traced.kept(("captured", self._key, rules), lambda: capture(opens))
+        return self._traced.kept((*key, rules), lambda: capture(opens))
 
     def _described(self, rules: Rules) -> tuple[tuple[Operation, ...], bool]:
         """The operations for this number of examples, and whether all that they take and give has a row
@@ -196,7 +215,7 @@ class Asked:
                 for value, native in traced.items()
             }
             if None in shapes.values():
-                measured = self._measured(list(traced.values()), rules)
+                measured = self._measured(list(traced.values()))
                 shapes = {value: measured[native] for value, native in traced.items()}
             known = cast(dict[int, Shape], shapes)
             operations = (replace(unit.described, shape=known[unit.output]) for unit in units)
@@ -204,13 +223,13 @@ class Asked:
 
         return self._traced.kept(("described", self._key, rules, count), make)
 
-    def _measured(self, values: Sequence[Value], what: Hashable) -> dict[Value, Shape]:
-        """The shapes of values, which are told apart from others by `what` they are."""
+    def _measured(self, values: Sequence[Value]) -> dict[Value, Shape]:
+        """The shapes of values."""
         path = self._path()
 
         def compute(*tensors: Tensor) -> list[Tensor]:
             return Copy(given_to(path, False, tensors)).tensors(values)
 
-        key = ("shapes", self._key, what)
+        key = ("shapes", self._key, tuple(values))
         found = self._traced.measured(key, compute, self._tensors, self._specs)
         return dict(zip(values, found, strict=True))

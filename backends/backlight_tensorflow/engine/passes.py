@@ -5,7 +5,7 @@ one is given, the value at the site, then what is in the value's place in the pa
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import tensorflow as tf
 
@@ -15,26 +15,26 @@ from backlight.engine.reference import reference_for
 from backlight.engine.runner import Values
 from backlight.rules.rules import Rules
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.paths import Path
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.gradients import gradients_of
 from backlight_tensorflow.engine.runner import TensorFlowRunner
-from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import fitting
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.graphs import Capture
+    from backlight_tensorflow.capture.paths import Path
 
 Evaluated: TypeAlias = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]
 """The scores, the gradients, what they were taken at, and the scores at the reference."""
 
 
-def given_to(path: Path, replaced: bool, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
+def given_to(path: "Path", replaced: bool, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
     """What a copy on these tensors begins with."""
     given = [*path.traced.arguments, *path.operands, *(path.places if replaced else ())]
     known = {**path.traced.captured, **path.captured}
     return {**known, **dict(zip(given, tensors, strict=False))}
 
 
-def evaluated(differentiated: bool, path: Path, replaced: bool, *tensors: Tensor) -> Evaluated:
+def evaluated(differentiated: bool, path: "Path", replaced: bool, *tensors: Tensor) -> Evaluated:
     """Without rules."""
     copy = Copy(given_to(path, replaced, tensors))
     places, (scores,) = copy.tensors(path.places), copy.tensors(path.sinks)
@@ -43,10 +43,10 @@ def evaluated(differentiated: bool, path: Path, replaced: bool, *tensors: Tensor
 
 def evaluated_under(
     rules: Rules,
-    captured: Capture,
+    captured: "Capture",
     found: Explained,
     referred: int,
-    path: Path,
+    path: "Path",
     replaced: bool,
     *tensors: Tensor,
 ) -> Evaluated:
@@ -72,28 +72,3 @@ def evaluated_under(
     ]
     starting = [] if after is None else [after[target]]
     return cast(Evaluated, (values[target], arrived, places, starting))
-
-
-def reference_arrays(
-    given: Sequence[object], path: Path, shared: bool, request: Request
-) -> list[Tensor]:
-    """One row each if all examples can share it, else one per example.
-
-    Args:
-        given: an array for each of the path's places.
-        shared: whether all examples can share one row.
-    """
-    counts = (request.count, 1)
-    pairs = zip(given, path.places, strict=True)
-    found = [fitting(each, value, counts, "A reference here") for each, value in pairs]
-    if not shared or any(each.shape[0] != 1 for each in found):
-        found = [tf.broadcast_to(each, (request.count, *each.shape[1:])) for each in found]
-    return found
-
-
-def can_share(path: Path, request: Request) -> bool:
-    """Whether a pass over one row can be held against one over all examples, whose values have a row
-    for each."""
-    if request.count == 1 or path.traced.count is not None:
-        return request.count == 1
-    return not path.beside and not any(each.rows for each in request.arguments[request.width :])

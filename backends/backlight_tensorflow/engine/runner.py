@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import Any, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import tensorflow as tf
 
@@ -13,12 +13,14 @@ from backlight.rules.operations import Kind
 from backlight.values.arrays import Array, Arrays
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.grouping import Group
 from backlight_tensorflow.derivatives import EXTREMA, RECTIFIERS, along_axes
 from backlight_tensorflow.engine.copying import CONTROL_FLOW, Copy
 from backlight_tensorflow.engine.gradients import pulled_back
 from backlight_tensorflow.table.reading import BEFORE
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.graphs import Capture
 
 
 @final
@@ -39,7 +41,7 @@ class TensorFlowRunner(Runner):
     records = True
 
     def __init__(
-        self, captured: Capture, nodes: Iterable[Node], dependent: Collection[Value], beside: Copy
+        self, captured: "Capture", nodes: Iterable[Node], dependent: Collection[Value], beside: Copy
     ) -> None:
         self.captured, self._dependent, self._beside = captured, dependent, beside
         self._graph = tf.compat.v1.get_default_graph()
@@ -54,8 +56,12 @@ class TensorFlowRunner(Runner):
 
     def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
         for node in nodes:
-            if node.native is not None:  # else the first step to another's result
+            if node.native is not None:
                 values.update(zip(node.results, self._run(node, values), strict=True))
+            elif node.primitive == "reshape" and node.operands[0] in values:  # a step to another's
+                laid = (-1, *node.attributes["shape"][1:])  # as it is for any number of examples
+                found = tf.reshape(values[node.operands[0]], laid)
+                values.setdefault(node.result, cast(Array, found))
 
     def _run(self, node: Node, values: Values) -> Sequence[Any]:
         group = cast(Group, node.native)

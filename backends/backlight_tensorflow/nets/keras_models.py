@@ -9,7 +9,7 @@ import tensorflow as tf
 from backlight.model.naming import named_by_keras
 from backlight.values.arrays import Channels
 from backlight_tensorflow.nets.calls import takes
-from backlight_tensorflow.nets.recording import functional
+from backlight_tensorflow.nets.recording import functional, parts
 
 
 def keras_call(net: keras.Layer) -> Callable[[Any, Any, Any], object]:
@@ -59,6 +59,13 @@ def takes_signals(net: keras.Layer) -> bool:
         for layer in net._flatten_layers()
     )
     return next((rank for rank in ranks if rank), None) == 1
+
+
+def runs_code_of_others(net: keras.Layer) -> bool:
+    """Whether it has layers, or functions in layers, that are not Keras's own."""
+    used = [each for part in parts(net) for each in (type(part), *vars(part).values())]
+    modules = (getattr(each, "__module__", None) or "" for each in used if callable(each))
+    return not all(module.startswith("keras.") for module in modules)
 
 
 def dtype_of(net: keras.Layer) -> tf.DType | None:

@@ -40,6 +40,7 @@ class Network:
         signals: as of `Model`.
         dtype: what floating-point numbers from NumPy become; None: they stay as they are.
         wanted: the inputs it was made for, where it says so.
+        others: whether Python code of others than Keras runs in it, or may have when it was saved.
     """
 
     net: Any
@@ -49,6 +50,7 @@ class Network:
     dtype: tf.DType | None
     wanted: str | None
     signals: bool = False
+    others: bool = True
 
     @contextmanager
     def explained(self, request: Request, score: Score | None = None) -> Iterator[None]:
@@ -85,6 +87,7 @@ def network(net: Any) -> Network:
             keras_models.dtype_of(net),
             keras_models.wanted_inputs(net),
             keras_models.takes_signals(net),
+            keras_models.runs_code_of_others(net),
         )
     return Network(net, callable_of(net), None, "last", floating_dtype(net), None)
 

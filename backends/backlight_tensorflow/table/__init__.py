@@ -51,8 +51,6 @@ NAMED = {
     "update": "TensorListPushBack",
     "linear_map": "SegmentSum SegmentSumV2 SegmentMean UnsortedSegmentSum ScaleAndTranslate "
     "CropAndResize ImageProjectiveTransformV3 ResizeArea",
-    "random": "RandomUniform RandomStandardNormal TruncatedNormal RandomUniformInt RandomGamma "
-    "Multinomial",
 }
 SAME: Mapping[str, str] = {
     **{name: name.lower() for name in LOWERED.split()},
@@ -198,17 +196,16 @@ def primitives_of(reading: Reading) -> Steps:
     return reading.step("random" if is_random(reading) else "other")
 
 
-SEEDED = {
-    "StatelessRandomGetKeyCounter": 0,
-    "StatelessRandomNormal": 1,
-    "StatelessRandomUniform": 1,
-}
-"""Which operand is the seed that they draw by."""
+FROM_PYTHON = frozenset({"PyFunc", "EagerPyFunc"})
 
 
 def is_random(reading: Reading) -> bool:
-    """Whether numbers are drawn that are others in each run: not where the seed is a constant."""
-    type_ = reading.type
-    if type_ in SEEDED:
-        return reading.constant(SEEDED[type_]) is None
-    return type_ in ("RandomShuffle", "RngReadAndSkip") or type_.startswith("Stateful")
+    """Whether numbers are drawn that are others in each run: not where the seed is a constant. Those
+    from Python that hang on nothing here may be."""
+    type_, definition = reading.type, reading.op.op_def
+    operands = [each.name for each in definition.input_arg]
+    if "seed" in operands:
+        return reading.constant(operands.index("seed")) is None
+    drawn = any(each.name == "seed2" for each in definition.attr) and not type_.startswith("Cudnn")
+    alone = type_ in FROM_PYTHON and not reading.shapes
+    return drawn or alone or type_ == "RngReadAndSkip" or type_.startswith("Stateful")

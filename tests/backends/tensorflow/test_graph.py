@@ -15,7 +15,7 @@ from tensorflow import raw_ops as raw
 
 from backlight.graph.graph import Graph
 from backlight.graph.primitives import body_values
-from backlight_tensorflow.capture.flattening import flatten
+from backlight_tensorflow.capture.flattening import flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
 from backlight_tensorflow.table import ROWS, SAME
@@ -38,7 +38,7 @@ def captured(call: Callable[..., Any], given: Sequence[Any]) -> tuple[Graph, lis
     specs = [tf.TensorSpec(np.shape(one), np.asarray(one).dtype) for one in given]
     function = tf.function(call, autograph=False).get_concrete_function(*specs)
     flat = flatten(function.graph)
-    known = known_of(lambda value: value.tensor)
+    known = known_of(lambda value: value.tensor, reached(flat.nodes, flat.inputs))
     sources = flat.inputs[: len(given)]
     graph = Capture(flat.nodes, sources, flat.outputs, known, lambda node: node.op.name).graph
     results = tf.nest.flatten(function(*map(tf.constant, given)))
@@ -181,7 +181,7 @@ def test_a_place_along_an_axis_of_unknown_length() -> None:
     def last_node(call: Callable[[Any], Any]) -> Any:
         spec = tf.TensorSpec((2, None, 4), tf.float64)
         flat = flatten(tf.function(call, autograph=False).get_concrete_function(spec).graph)
-        known = known_of(lambda value: value.tensor)
+        known = known_of(lambda value: value.tensor, reached(flat.nodes, flat.inputs))
         found = Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "")
         return next(each for each in found.graph.nodes if each.type == "StridedSlice")
 
@@ -344,3 +344,31 @@ def test_functions_with_gradients_of_their_own_are_calls() -> None:
 def test_a_mean_that_a_variance_is_around_is_not_held() -> None:
     graph = alike(lambda x: tf.nn.moments(x, (1,))[1], X)
     assert "stop_gradient" not in {node.primitive for node in graph.nodes}
+
+
+def shifted_variance(x: tf.Tensor) -> tf.Tensor:
+    """As `tf.nn.moments` has it from TensorFlow 2.22 on."""
+    around = x - tf.stop_gradient(tf.reduce_mean(x, 1, keepdims=True))
+    square = tf.square(tf.reduce_mean(around, 1, keepdims=True))
+    return tf.maximum(tf.reduce_mean(tf.square(around), 1, keepdims=True) - square, 0.0)
+
+
+def test_a_mean_that_numbers_are_shifted_by_is_not_held() -> None:
+    graph = alike(shifted_variance, X)
+    assert "stop_gradient" not in {node.primitive for node in graph.nodes}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda around: tf.tanh(around),
+        lambda around: tf.square(around) - tf.reduce_mean(around, 1, keepdims=True),
+        lambda around: tf.reduce_mean(tf.square(around), 1) - tf.reduce_sum(around, 1),
+        lambda around: tf.square(tf.reduce_mean(around, 1)) - tf.reduce_mean(around**3, 1),
+    ],
+)
+def test_a_mean_of_other_use_is_held(made: Callable[[Any], Any]) -> None:
+    def call(x: tf.Tensor) -> Any:
+        return made(x - tf.stop_gradient(tf.reduce_mean(x, 1, keepdims=True)))
+
+    assert "stop_gradient" in {node.primitive for node in alike(call, X).nodes}

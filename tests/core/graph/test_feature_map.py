@@ -246,6 +246,53 @@ def test_an_output_with_places_is_told_by_the_coarsest_map() -> None:
     assert (found.name, found.grid.shape, found.beside) == ("bottom", (6, 6), ("joined",))
 
 
+def capped(net: Net, x: int) -> int:
+    c = net.array(np.array(30.0))
+    return net.op("mul", net.op("tanh", net.op("div", x, c)), c)
+
+
+def softmax_by_hand(net: Net, x: int) -> int:
+    x = net.op("exp", net.op("sub", x, net.op("max", x, axes=(2,), keepdims=True)))
+    return net.op("div", x, net.op("sum", x, axes=(2,), keepdims=True))
+
+
+OUTPUTS: dict[str, Callable[[Net, int], int]] = {
+    "itself": lambda net, x: x,
+    "shifted": lambda net, x: net.op("add", x, net.weight(5)),
+    "capped": capped,
+    "probabilities": lambda net, x: net.op("softmax", x, axes=(2,)),
+    "probabilities by hand": softmax_by_hand,
+    "gated by itself": lambda net, x: net.op("mul", x, net.op("sigmoid", x)),
+    "moved and capped": lambda net, x: net.transpose(capped(net, x), 0, 2, 1),
+    "moved": lambda net, x: net.transpose(net.op("sigmoid", net.transpose(x, 0, 2, 1)), 0, 2, 1),
+}
+
+
+@pytest.mark.parametrize("make", OUTPUTS)
+def test_an_output_of_each_place_is_no_feature_map(make: str) -> None:
+    """But what the layer that classifies each place reads, whatever is done to the classes."""
+    net = Net((2, 3, 24, 24))
+    x = block(net, block(net, tokens(net, body(net)), "first"), "last")
+    out = OUTPUTS[make](net, net.linear(net.norm(x, "normed"), 5, "classes"))
+    net.graph.kept = frozenset({out})
+    tokens_axis = net.graph.shape(out).index(36)
+    net.targets(net.op("index", net.mean(out, tokens_axis), axis=1, at=0))
+    found = chosen(net)
+    assert found is not None
+    assert (found.name, found.beside) == ("normed", ())
+
+
+def test_an_output_of_no_layer_at_each_place_is_read_itself() -> None:
+    """The sum of a token and what a block says of it."""
+    net = Net((2, 3, 24, 24))
+    x = net.norm(block(net, block(net, tokens(net, body(net)), "first"), "last"), "normed")
+    net.graph.kept = frozenset({x})
+    net.targets(net.op("index", net.mean(x, 1), axis=1, at=0))
+    found = chosen(net)
+    assert found is not None
+    assert found.name == "normed"
+
+
 def test_a_map_that_the_score_does_not_read_is_none() -> None:
     net = Net((2, 3, 24, 24))
     x = body(net)

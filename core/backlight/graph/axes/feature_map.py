@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import final
 
@@ -74,7 +75,7 @@ class Places:
         """The value to read; None where there is none."""
         if not self.ends:
             return None
-        if any(map(self._has_places, self._explained())):
+        if any(map(self._has_places, self.outputs)):
             coarse = self._coarsest()
             found = None if coarse is None else self.readable(coarse)
             return None if found is None else self._described(found, self._around(found))
@@ -108,14 +109,32 @@ class Places:
             value = self._behind(value, self._moves) if before is None else before
 
     def _behind_mixing(self, value: int) -> int | None:
-        """What a linear layer at each place by itself reads, if the value is what it gives."""
+        """What a linear layer at each place by itself reads, if the value is what it gives, or an output
+        made of that: an output that the score reads is no feature map."""
         at: int | None = value
+        of_output = False
         while at is not None:
             before = self._behind(at, self._mixes)
             if before is not None:
                 return before
-            at = self._behind(at, lambda node: self._moves(node) or self._shifts(node))
+            of_output |= at in self.outputs
+            shifted = self._behind(at, lambda node: self._moves(node) or self._shifts(node))
+            at = self._function_of(at) if shifted is None and of_output else shifted
         return None
+
+    def _function_of(self, value: int) -> int | None:
+        """What a value is a function of, a softmax say, with no linear layer in it."""
+        before = self.carrying[value]
+        pending, between = [value], set[int]()
+        while pending and before is not None:
+            node = self.flow.producer(pending.pop())
+            if node is None or node.primitive in MIXING:
+                return None
+            more = {one for one in node.operands if not self.flow.is_constant(one)} - {before}
+            pending += more - between
+            between |= more
+        same = before is not None and self._same_places(before, value)
+        return before if same and before not in self.graph.sources else None
 
     def _behind(self, value: int, passes: Callable[[Node], bool]) -> int | None:
         """The only value with places that this one is made of, if its node may be passed."""
@@ -243,8 +262,10 @@ class Places:
                 start += length
         return False
 
-    def _explained(self) -> Iterator[int]:
+    @cached_property
+    def outputs(self) -> set[int]:
         """The outputs that the score is made of: what is kept, seen from the score."""
+        found = set[int]()
         pending, seen = list(self.graph.targets), set[int]()
         while pending:
             value = pending.pop()
@@ -253,9 +274,10 @@ class Places:
             seen.add(value)
             node = self.flow.producer(value)
             if value in self.graph.kept and value not in self.graph.targets:
-                yield value
+                found.add(value)
             elif node is not None:
                 pending.extend(node.operands)
+        return found
 
     def _coarsest(self) -> int | None:
         """The last of the values with the largest strides."""

@@ -218,6 +218,20 @@ def test_recomputed_gradients() -> None:
     np.testing.assert_allclose(host(found.gradient)[:, 0], np.sin(2 * x[:, 0]))
 
 
+def test_a_function_that_was_differentiated_before() -> None:
+    """Which TensorFlow then gives more outputs than its callers know of."""
+    inner = tf.function(
+        lambda x: tf.tanh(x) * tf.exp(x), input_signature=[tf.TensorSpec((None, 3), F64)]
+    )
+    x = tf.constant(numbers(2, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = inner(x)[:, 1]
+    model = wrap(inner)
+    found = model.gradient(x, bound(model, x, 1))
+    np.testing.assert_allclose(host(found.gradient), tape.gradient(score, x), rtol=1e-12)
+
+
 def test_branches_and_loops() -> None:
     def net(x: Any) -> Any:
         x = tf.cond(tf.reduce_sum(x) > 1e9, lambda: x * 0, lambda: tf.sin(x))

@@ -13,6 +13,7 @@ from keras import layers
 from backlight.errors import (
     ModelError,
 )
+from backlight_methods import Gradient
 from tests.backends.tensorflow.model.nets import (
     F64,
     Subclassed,
@@ -174,3 +175,17 @@ def test_calls_of_other_threads_are_not_recorded() -> None:
     net.waiting.entered.clear()
     net.waiting.released.clear()
     assert [site.name for site in wrap(net).sites(x)] == ["inner"]
+
+
+def test_a_net_that_can_be_traced_once_only() -> None:
+    """It is compared with no other trace of itself."""
+    weight, traced = numbers(4, 3), [0]
+
+    def net(x: tf.Tensor) -> tf.Tensor:
+        traced[0] += 1
+        assert traced[0] == 1
+        return x @ weight
+
+    found = Gradient()(net, tf.constant(numbers(6, 4)), 1)
+    np.testing.assert_array_equal(found.values, np.tile(weight[:, 1], (6, 1)))
+    assert (found.warnings, traced) == ((), [2])

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from backlight import Method
 from backlight.rules.operations import Kind
 from backlight.rules.rules import AppliedOperation, Rule
 from backlight.scores.scores import Neuron
@@ -24,8 +25,10 @@ from backlight.testing.rules import (
 )
 from backlight.values.arrays import Array
 from backlight.values.outputs import OutputSpec
+from backlight_methods import LRP, DeepLIFT
 from tests.backends.tensorflow.rules.nets import (
     COMMON,
+    Values,
     bound,
     case,
     host,
@@ -205,3 +208,39 @@ def test_neurons_have_parts() -> None:
     neurons = [(one.name, one.first) for one in found.operations if one.kind is Kind.NEURON]
     assert neurons == [("deep", False), ("hidden", False)]
     assert kinds(net, x).count("neuron") == 0
+
+
+# Weights that the net computes
+
+
+@pytest.mark.parametrize(("method", "off"), [(DeepLIFT(), 1e-9), (LRP(composite="epsilon"), 1e-5)])
+@pytest.mark.parametrize(("several", "spread"), [(1, 1), (2, 1), (1, 2)])
+def test_computed_weights_of_a_depthwise_convolution(
+    several: int, spread: int, method: Method, off: float
+) -> None:
+    """As of products of shifted pictures, which the convolution is the sum of, but for LRP's epsilon."""
+    x, head = tf.constant(numbers(1, 6, 6, 4)), tf.constant(numbers(4 * several, 3, seed=1))
+    mixed = tf.constant(numbers(4, 9 * 4 * several, seed=2))
+
+    def computed(x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.tanh(tf.reduce_mean(x, (1, 2)) @ mixed), (3, 3, 4, several))
+
+    def convolved(x: tf.Tensor) -> tf.Tensor:
+        dilations = (spread, spread)
+        return tf.nn.depthwise_conv2d(x, computed(x), (1, 1, 1, 1), "SAME", dilations=dilations)
+
+    def written(x: tf.Tensor) -> tf.Tensor:
+        padded = tf.pad(x, ((0, 0), (spread, spread), (spread, spread), (0, 0)))
+        shifts = [slice(spread * at, spread * at + 6) for at in range(3)]
+        parts = [
+            padded[:, down, right, :, None] * computed(x)[i, j]
+            for i, down in enumerate(shifts)
+            for j, right in enumerate(shifts)
+        ]
+        return tf.reshape(tf.add_n(parts), (-1, 6, 6, 4 * several))
+
+    def explained(conv: Callable[[tf.Tensor], tf.Tensor]) -> Values:
+        found = method(lambda x: tf.reduce_mean(tf.nn.relu(conv(x)), (1, 2)) @ head, x, 1)
+        return np.asarray(found.values)
+
+    np.testing.assert_allclose(explained(convolved), explained(written), rtol=1e-6, atol=off)
