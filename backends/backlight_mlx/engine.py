@@ -7,13 +7,14 @@ import mlx.core as mx
 
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
-from backlight.engine.reference import reference_for
+from backlight.engine.reference import reference_among
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
 from backlight.model.net_model import model_errors
 from backlight.rules.rules import Rules
-from backlight.values.arrays import Array, shape_of
-from backlight_mlx.capture import ARRAYS, Scored, run
+from backlight.values.arrays import Array
+from backlight_mlx.capture import Scored, run
+from backlight_mlx.derivatives import ARRAYS
 from backlight_mlx.nets import arrays_in
 
 
@@ -41,16 +42,6 @@ class MLXRunner(Runner):
             return cast(Sequence[Array], mx.vjp(again, *given)[1])
 
         return pullback, results, added
-
-    def fitted(self, array: Array, like: Array) -> Array:
-        given: Any = array
-        of: Any = like
-        return cast(Array, mx.broadcast_to(given, of.shape).astype(of.dtype))
-
-    def constant(self, held: object, like: Array) -> Array:
-        given: Any = held
-        of: Any = like
-        return cast(Array, given if hasattr(given, "shape") else mx.array(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, mx.stop_gradient(cast(Any, array)))
@@ -102,18 +93,9 @@ def by_rules(
     (target,) = found.graph.targets
     reference, there = None, dict(values)
     if starts is not None:
-        lengths = {shape_of(start)[0] for start in starts}
         count = found.graph.shape(found.places[0])[0]
-        alone: list[Values] = []
-
-        def sibling() -> Explained:
-            net, known = single()
-            alone.append(known)
-            return net
-
-        reference = reference_for(found, sibling if lengths == {1} and count > 1 else None)
-        if reference.net is not found:
-            there = alone[-1]
+        reference, known = reference_among(found, there, starts, count, single)
+        there = dict(known)
         for one, array in zip(reference.net.places, starts, strict=True):
             there[one] = RUNNER.fitted(array, there[one])
     parts = parts_of(RUNNER, found, rules)

@@ -26,7 +26,8 @@ from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import Tree, map_nested
-from backlight_mlx.capture import ARRAYS, Scored, Trace, run, scored
+from backlight_mlx.capture import Scored, Trace, run, scored
+from backlight_mlx.derivatives import ARRAYS
 from backlight_mlx.engine import by_rules, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.sites import find_sites

@@ -95,20 +95,13 @@ def named_modules(value: Any, path: str = "") -> Iterator[tuple[str, Module]]:
 
 @final
 class Net:
-    """A module, a method of one, or a function.
-
-    Attributes:
-        captured: the places among weights of such shapes and dtypes of those that a function reads from
-            the module itself, whatever copy of it runs: one that was compiled, or a method kept as an
-            attribute.
-    """
+    """A module, a method of one, or a function."""
 
     def __init__(self, given: Callable[..., Any]) -> None:
         owner = getattr(given, "__self__", given)
         self.given = given
         self.module: Module | None = owner if isinstance(owner, Module) else None
         self.method: Any = getattr(given, "__func__", None)
-        self.captured: dict[tuple[Aval, ...], set[int]] = {}
 
     def identity(self) -> Hashable:
         """What it is made of at the moment beside its weights."""
@@ -117,11 +110,8 @@ class Net:
         return identity_beside(self.weights(), (mx.array,), self.module, self.method)
 
     def shapes(self) -> Hashable:
-        """Shapes and dtypes of the weights, and what those hold that traces have as constants."""
-        held = self.weights()
-        avals = tuple(map(aval_of, held))
-        captured = sorted(self.captured.get(avals, ()))
-        return avals, tuple(numbers(held[at]).tobytes() for at in captured)
+        """Shapes and dtypes of the weights."""
+        return tuple(map(aval_of, self.weights()))
 
     def weights(self) -> list[mx.array]:
         """The arrays of a module; a function has none that are known."""
