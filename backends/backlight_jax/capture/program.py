@@ -188,6 +188,20 @@ def scopes(equation: JaxprEqn) -> tuple[str, ...]:
     return tuple(part for name in names for part in name.split("/"))
 
 
+def is_foreign(part: str) -> bool:
+    """Scopes that name a class of layer, not the layer: equinox writes such."""
+    return part.startswith("eqx.")
+
+
+def scope_of(node: Node, foreign: bool = False) -> tuple[str, ...]:
+    return tuple(part for part in node.scope if foreign or not is_foreign(part))
+
+
+def layer_of(weight: str) -> str:
+    """The layer that a weight belongs to: `layers[0]` of `layers[0].weight`."""
+    return weight.rpartition(".")[0] or weight
+
+
 def read(values: Mapping[int, Any], operand: Operand) -> Any:
     """An operand as an array, given the values known so far."""
     return values[operand] if isinstance(operand, int) else jnp.asarray(operand.val)
