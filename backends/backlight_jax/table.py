@@ -42,20 +42,11 @@ RULED = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 """Calls with a derivative of their own."""
 
 
-def term(equation: JaxprEqn, known: Sequence[int | None] = ()) -> Term:
-    """What an equation is to the core, bodies of calls aside.
-
-    Args:
-        equation: as traced.
-        known: for each operand, the whole number that it is; None for others. Where nothing is said,
-            those that are written in the equation.
-    """
+def term(equation: JaxprEqn) -> Term:
+    """What an equation is to the core, bodies of calls aside."""
     name = str(equation.primitive.name)
     if name in SAME:
         return Term(name)
-    if name in PLACED:
-        written = [int(a.val) if isinstance(a, Literal) else None for a in equation.invars]
-        return PLACED[name](equation, known or written)
     put = TABLE.get(name, OTHER)
     return put if isinstance(put, Term) else put(equation)
 
@@ -78,6 +69,11 @@ def abstract(aval: Any) -> Any:
 
 def shape(atom: Any) -> tuple[int, ...]:
     return tuple(atom.aval.shape)
+
+
+def literals(atoms: Sequence[Any]) -> list[int] | None:
+    """The whole numbers that operands are; None where some are computed."""
+    return [int(atom.val) for atom in atoms] if all(isinstance(a, Literal) for a in atoms) else None
 
 
 def divided(equation: JaxprEqn) -> Term:
@@ -136,34 +132,27 @@ def sliced(equation: JaxprEqn) -> Term:
     return Term("slice", {"starts": starts, "limits": limits, "strides": tuple(strides)})
 
 
-def sliced_at(equation: JaxprEqn, known: Sequence[int | None]) -> Term:
+def sliced_at(equation: JaxprEqn) -> Term:
     """From constant places; the slice is moved so that it lies within."""
-    first = within(known[1:], equation.params["slice_sizes"], shape(equation.invars[0]))
-    if first is None:
+    starts = literals(equation.invars[1:])
+    if starts is None:
         return Term("gather")
     sizes = equation.params["slice_sizes"]
+    lengths = zip(starts, sizes, shape(equation.invars[0]), strict=True)
+    first = tuple(min(max(start, 0), length - size) for start, size, length in lengths)
     limits = tuple(start + size for start, size in zip(first, sizes, strict=True))
     ones = (1,) * len(first)
     return Term("slice", {"starts": first, "limits": limits, "strides": ones}, (0,))
 
 
-def updated(equation: JaxprEqn, known: Sequence[int | None]) -> Term:
+def updated(equation: JaxprEqn) -> Term:
+    starts = literals(equation.invars[2:])
+    if starts is None:
+        return Term("update", {"starts": None})
     whole, part = shape(equation.invars[0]), shape(equation.invars[1])
-    starts = within(known[2:], part, whole)
-    return Term("update", {"starts": starts}, None if starts is None else (0, 1))
-
-
-def within(
-    starts: Sequence[int | None], sizes: Sequence[int], lengths: Sequence[int]
-) -> tuple[int, ...] | None:
-    """The places at which a part begins that is moved so that it lies within; None where they are not
-    all known, or such that nothing can be moved."""
-    found = [
-        0 if size == length else None if start is None else min(max(start, 0), length - size)
-        for start, size, length in zip(starts, sizes, lengths, strict=True)
-    ]
-    known = tuple(start for start in found if start is not None)
-    return known if len(known) == len(found) else None
+    first = zip(starts, part, whole, strict=True)
+    within = tuple(min(max(start, 0), length - size) for start, size, length in first)
+    return Term("update", {"starts": within}, (0, 1))
 
 
 def padded(equation: JaxprEqn) -> Term:
@@ -293,12 +282,6 @@ SAME = {
 }  # fmt: skip
 """Primitives that have the same name, operands and meaning."""
 
-PLACED: Mapping[str, Callable[[JaxprEqn, Sequence[int | None]], Term]] = {
-    "dynamic_slice": sliced_at,
-    "dynamic_update_slice": updated,
-}
-"""Those that hang on where they begin."""
-
 TABLE: Mapping[str, Term | Put] = {
     "add_any": Term("add"),
     "approx_top_k": highest,
@@ -319,6 +302,8 @@ TABLE: Mapping[str, Term | Put] = {
     "custom_linear_solve": solved,
     "div": divided,
     "dot_general": multiplied,
+    "dynamic_slice": sliced_at,
+    "dynamic_update_slice": updated,
     "expand_dims": reshaped,
     "fft": Term("linear_map"),
     "gather": gathered,

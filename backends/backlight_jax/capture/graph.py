@@ -66,7 +66,7 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool, known: dict[int
             equation gives are put beside them.
     """
     equation = node.equation
-    found = term(equation, [whole_number(operand, known) for operand in node.inputs])
+    found = term(with_numbers(node, known))
     if node.primitive in RULED:
         attributes: dict[str, Any] = {"body": whole(body_of(equation), derivatives)}
         found = Term("call", attributes)
@@ -101,11 +101,17 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool, known: dict[int
         known.update(zip(node.outputs, found_numbers or (), strict=False))
 
 
-def whole_number(operand: Operand, known: Mapping[int, Numbers]) -> int | None:
-    """The whole number that an operand is; None for others."""
-    held = known.get(operand) if isinstance(operand, int) else numbers(operand.val)
-    whole = held is not None and held.size == 1 and held.dtype.kind in "iub"
-    return int(held.item()) if held is not None and whole else None
+def with_numbers(node: Node, known: Mapping[int, Numbers]) -> Any:
+    """The equation, with the whole numbers that are known written in it."""
+    make: Any = Literal
+
+    def atom(operand: Operand, read: Any) -> Any:
+        if isinstance(operand, Literal):
+            return operand
+        return make(known[operand], read.aval) if operand in known else read
+
+    each = zip(node.inputs, node.equation.invars, strict=True)
+    return node.equation.replace(invars=[atom(*one) for one in each])
 
 
 def as_written(value: Value) -> Numbers | None:
