@@ -1,22 +1,17 @@
 """What a net computes, traced once, as the core's graph of operations."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, cast, final
 
 import mlx.core as mx
 import numpy as np
 
-from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
+from backlight.engine.scored import SCORE, Scored
 from backlight.errors import BacklightError, CoverageError, ModelError
 from backlight.graph.graph import UNIFORM, Graph, Node
-from backlight.graph.recognition.recognition import recognise
-from backlight.graph.unit import Unit
-from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs
 from backlight.values.tree import leaves
 from backlight_mlx.derivatives import ARRAYS
@@ -212,58 +207,6 @@ class Trace:
         nodes[:] = [replace(node, place=places.get(at, "")) for at, node in enumerate(nodes)]
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A net with a score, or its outputs, explained at its arguments or at a site.
-
-    Attributes:
-        trace: of the net.
-        graph: the net's operations, then the score's.
-        places: what is explained: the attributed arguments, or the site.
-        read: the values that the score reads.
-        operands: the values of the score's operands.
-    """
-
-    trace: Trace
-    graph: Graph
-    places: tuple[int, ...]
-    read: tuple[int, ...]
-    operands: tuple[int, ...]
-
-    @cached_property
-    def behind(self) -> list[Node]:
-        """The nodes behind what is explained, to the targets."""
-        graph, begin = self.graph, self.graph.begin
-        return [graph.nodes[at] for at in graph.needed(graph.targets) if at >= begin]
-
-    def start(self, arrays: Sequence[Any], operands: Sequence[Any] = ()) -> Values:
-        """The values known before the nodes behind what is explained run."""
-        graph, begin = self.graph, self.graph.begin
-        held = enumerate(graph.values)
-        found: Values = {at: cast(Array, v.constant) for at, v in held if v.constant is not None}
-        found.update(zip(self.trace.inputs, arrays, strict=True))
-        found.update(zip(self.operands, cast(Any, map(mx.array, operands)), strict=True))
-        before = graph.needed((*graph.targets, *graph.sources))
-        run((graph.nodes[at] for at in before if at < begin), found)
-        return found
-
-    def explained(self, rules: Rules, names: Mapping[int, str]) -> Explained:
-        """The operations, as rules see them, with names of values."""
-        graph = self.graph
-
-        def name(unit: Unit) -> str:
-            place = graph.nodes[unit.core].place
-            if place == "score" or not (unit.linear or unit.parts):
-                return place if place == "score" else names.get(unit.output, place)
-            results = (names.get(graph.nodes[at].result, "") for at in unit.positions)
-            uses = (one for one in results if one.partition(":")[0] == place)
-            return next(uses, place) or names.get(unit.output, "")
-
-        score = len(self.trace.graph.nodes)
-        return Explained(recognise(graph, rules, name), self.places, self.read, score)
-
-
 def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | None) -> Scored:
     """Put a score's operations behind a net's.
 
@@ -290,13 +233,14 @@ def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | No
             # A score of integers, an argmax say, is a score that does not depend on the value.
             return [found if mx.issubdtype(found.dtype, mx.inexact) else found.astype(mx.float32)]
 
-        graph.targets = tuple(recording.record(evaluated, [*read, *operands], "score"))
+        graph.targets = tuple(recording.record(evaluated, [*read, *operands], SCORE))
     floating = (one for one in trace.attributed if values[one].dtype.differentiable)
     graph.sources = tuple(floating) if site is None else (site,)
     places = tuple(trace.attributed) if site is None else (site,)
     graph.kept = frozenset(read)
     graph.rows = frozenset({*trace.rows, *operands} - set(graph.sources))
-    return Scored(trace, graph, places, tuple(read), tuple(operands))
+    end = len(trace.graph.nodes)
+    return Scored(graph, tuple(trace.inputs), tuple(operands), places, tuple(read), end)
 
 
 def run(nodes: Iterable[Node], values: Values) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backlight.engine.explained import Explained, parts_of
-from backlight.engine.passes import ruled
+from backlight.engine.explained import Explained
 from backlight.engine.reference import reference_among, reference_for
-from backlight.graph.recognition.recognition import recognise
+from backlight.engine.scored import Scored, by_rules
 from backlight.rules.rules import Rules
 from backlight.testing.rules import COMPLETE
 from backlight.values.arrays import Array
@@ -41,9 +40,12 @@ class Net:
         before = len(b.graph.nodes)
         graph = b.between(x, [b.do("sum", end, axes=axes, keepdims=False)])
         graph.rows, graph.kept = frozenset({beside}), frozenset({end})
-        self.found = Explained(recognise(graph, RULES), tuple(x), (end,), before)
         made = {value for node in graph.nodes for value in node.results}
-        self.known = {at: one for at, one in b.samples.items() if at not in made}
+        given = [value for value in b.samples if value not in made]
+        scored = Scored(graph, tuple(given), (), tuple(x), (end,), before)
+        self.found = scored.explained(RULES, {})
+        self.runner = ByDifferences({})
+        self.values = scored.start(self.runner, [b.samples[value] for value in given], ())
 
 
 def dense(b: Building, x: list[int], beside: int) -> int:
@@ -114,23 +116,18 @@ def test_all_rows_run_where_one_does_not_stand_for_them(
 
 @pytest.mark.parametrize("given", [1, ROWS])
 def test_shares_sum_to_the_difference_to_the_reference_of_each_row(given: int) -> None:
-    net, alone = Net(ROWS, dense), Net(1, dense)
-    (start,) = map(np.asarray, starts(given))
-    alone.known = {at: net.known[at] for at in alone.known if at in net.known} | {0: start}
-    reference, beside = reference_among(
-        net.found, net, starts(given), ROWS, lambda: (alone.found, alone)
+    net, alone = Net(ROWS, dense), Net(1, dense)  # which have the same weights
+    (start,) = starts(given)
+    (value,), x = net.found.places, net.values[net.found.places[0]]
+    weight = next(one for one in net.values.values() if np.shape(one) == (4, 4))
+    here, gradients, there = by_rules(
+        net.runner, net.found, RULES, net.values, [start], lambda: (alone.found, alone.values)
     )
-    runner, values = ByDifferences(net.known), dict(net.known)
-    parts = parts_of(runner, net.found, RULES)
-    there = {**beside.known, 0: start}
-    gradients, after = ruled(runner, net.found, parts, values, reference, there)
-    (target,), x, weight = net.found.graph.targets, net.known[0], net.known[2]
 
-    def score(x: np.ndarray) -> np.ndarray:
-        return np.tanh(x @ weight).sum(1)
+    def score(x: Array) -> np.ndarray:
+        return np.tanh(np.asarray(x) @ np.asarray(weight)).sum(1)
 
-    assert after is not None
-    expected = np.broadcast_to(score(start), (ROWS,))
-    np.testing.assert_allclose(after[target], expected, **CLOSE)
-    shares = (np.asarray(gradients[0]) * (x - start)).sum(1)
+    np.testing.assert_allclose(here, score(x), **CLOSE)
+    np.testing.assert_allclose(there, np.broadcast_to(score(start), (ROWS,)), **CLOSE)
+    shares = np.asarray(gradients[value] * (x - start)).sum(1)
     np.testing.assert_allclose(shares, score(x) - score(start), **CLOSE)
