@@ -6,9 +6,10 @@ is. What a plain function closes over is part of its trace: when it changes, it 
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import wraps
-from threading import RLock, local
+from threading import RLock
 from typing import Any, TypeAlias, final
 
 import mlx.core as mx
@@ -186,9 +187,8 @@ class Calls:
     def call(self, function: Callable[..., Any], module: Module, *given: Any, **named: Any) -> Any:
         if id(module) not in self.names:
             module = self.copies.get(id(module)) or self.copied(module)
-        if (
-            self.running and self.running[-1] is module
-        ):  # its class calls the one it is derived from
+        # Its class may call the one that it is derived from.
+        if self.running and self.running[-1] is module:
             return function(module, *given, **named)
         self.running.append(module)
         try:
@@ -201,14 +201,8 @@ class Calls:
         return result
 
 
-@final
-class Current(local):
-    """Of each thread, the calls that are noted."""
-
-    calls: Calls | None = None
-
-
-_current = Current()
+_noted: ContextVar[Calls | None] = ContextVar("calls", default=None)
+"""Of each thread, the calls that are noted."""
 _lock = RLock()
 
 
@@ -218,23 +212,24 @@ def observed(calls: Calls) -> Iterator[None]:
     with _lock:
         kinds = [kind for kind in subclasses(Module) if "__call__" in vars(kind)]
         before = [vars(kind)["__call__"] for kind in kinds]
+        token = _noted.set(calls)
         try:
-            _current.calls = calls
             for kind, function in zip(kinds, before, strict=True):
                 kind.__call__ = noted(function)
             yield
         finally:
             for kind, function in zip(kinds, before, strict=True):
                 kind.__call__ = function
-            _current.calls = None
+            _noted.reset(token)
 
 
 def noted(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(module: Module, *given: Any, **named: Any) -> Any:
-        if _current.calls is None:
+        calls = _noted.get()
+        if calls is None:
             return function(module, *given, **named)
-        return _current.calls.call(function, module, *given, **named)
+        return calls.call(function, module, *given, **named)
 
     return call
 
