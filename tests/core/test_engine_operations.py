@@ -301,3 +301,10 @@ def test_nothing_before_a_site_is_run_again(rule: Rule | None) -> None:
     b.samples[site] = X  # a value that is given in its place
     found = gradient(small, site, end, rules_of(rule, *KINDS) if rule else rules_of(Native()))
     np.testing.assert_allclose(found, np.exp(X) * small.weights, **CLOSE)
+
+
+def test_a_number_goes_with_the_array_that_it_is_used_beside() -> None:
+    runner, like = ByDifferences({}), cast(Array, np.zeros(3, np.float32))
+    number, held = np.asarray(runner.constant(2.5, like)), cast(Array, np.arange(3))
+    assert (number.dtype, number.shape, float(number)) == (np.float32, (), 2.5)
+    assert runner.constant(held, like) is held
