@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
-from operator import mul
 from string import ascii_lowercase
 from typing import Any, TypeAlias, cast, final
 
@@ -254,63 +252,11 @@ def updated(given: Given, kind: int, starts: Shape, limits: Shape, strides: Shap
     return Term("update", written, {"starts": tuple(starts) if contiguous else None})
 
 
-def lying(shape: Shape) -> Shape:
-    """How many numbers lie between neighbours along each axis of an array."""
-    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1]
-
-
-def windows_of(x: Shape, shape: Shape, strides: Sequence[int]) -> tuple[Shape, Shape, Shape] | None:
-    """Lengths, strides and dilation of windows over the places of an array with its channels last: of
-    those that a view of it shows, by shape and strides, as (N, starts, windows, channels); None for a
-    view that is none."""
-    own, count = lying(x), len(x) - 2
-    if count < 1 or len(shape) != len(x) + count:
-        return None
-    ends = [(shape[at], strides[at], x[at], own[at]) for at in (0, -1)]
-    within = [*own[1:-1]] * 2
-    if any((one, step) != (two, like) for one, step, two, like in ends) or any(
-        step % one for step, one in zip(strides[1:-1], within, strict=True)
-    ):
-        return None
-    steps = tuple(step // one for step, one in zip(strides[1:-1], within, strict=True))
-    window, starts, taps = shape[count + 1 : -1], steps[:count], steps[count:]
-    return window, starts, taps
-
-
-def strided(given: Given, shape: Shape, strides: Shape, offset: int) -> Term | list[Term]:
-    """A view of an array as it was before it was flattened: of windows over its places, or another."""
-    operands = given.before("flatten")
-    x = given.graph.shape(operands[0])
-    found = None if offset else windows_of(x, shape, strides)
-
-    def run(x: Any) -> Any:
-        return mx.as_strided(x, shape, strides, offset)
-
-    if found is None:
-        return Term("gather", run, operands=operands)
-    window, steps, taps = found
-    count = len(window)
-    ends = zip(shape[1:], steps, window, taps, x[1:], strict=False)
-    attributes = {
-        "window": window,
-        "strides": steps,
-        # What the last windows do not reach is left out.
-        "padding": tuple(
-            (0, (n - 1) * step + (k - 1) * tap + 1 - m) for n, step, k, tap, m in ends
-        ),
-        "dilation": taps,
-        "axes": tuple(range(1, count + 1)),
-        "layout": "starts in place, taps last",
-    }
-    order = (*range(count + 1), len(shape) - 1, *range(count + 1, len(shape) - 1))
-    windows = Term(
-        "windows",
-        lambda x: mx.transpose(run(x), order),
-        attributes,
-        shape=tuple(shape[axis] for axis in order),
-        operands=operands,
-    )
-    return [windows, transposed([order.index(axis) for axis in range(len(shape))])]
+def viewed(given: Given, shape: Shape, strides: Shape, offset: int) -> Term:
+    """A view of an array as it was before it was flattened."""
+    attributes = {"shape": shape, "strides": strides, "offset": offset}
+    run = partial(mx.as_strided, **attributes)
+    return Term("gather", run, attributes, operands=given.before("flatten"))
 
 
 def quantized(given: Given, size: int, bits: int, mode: int, turned: bool) -> Term:
@@ -354,7 +300,7 @@ TABLE: Mapping[str, Put] = {
     "Arange": lambda given, *ends: Term("other", partial(cast(Any, mx.arange), *ends, given.dtype)),
     "ArgReduce": found,
     "ArgSort": lambda given, axis: Term("other", partial(mx.argsort, axis=axis)),
-    "AsStrided": strided,
+    "AsStrided": viewed,
     "AsType": converted,
     "Broadcast": broadcast,
     "Concatenate": lambda given, axis: Term(
