@@ -254,7 +254,7 @@ def updated(given: Given, kind: int, starts: Shape, limits: Shape, strides: Shap
 
 def viewed(given: Given, shape: Shape, strides: Shape, offset: int) -> Term:
     """A view of an array as it was before it was flattened."""
-    attributes = {"shape": shape, "strides": strides, "offset": offset}
+    attributes: dict[str, Any] = {"shape": shape, "strides": strides, "offset": offset}
     run = partial(mx.as_strided, **attributes)
     return Term("gather", run, attributes, operands=given.before("flatten"))
 
