@@ -23,13 +23,16 @@ from backlight.values.outputs import Outputs
 from backlight.values.tree import Tree, leaves
 from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
-from backlight_jax.engine.gradients import gradient_pass
-from backlight_jax.engine.passes import OUT_OF_MEMORY, SEVERAL_DEVICES, forward_pass
+from backlight_jax.engine.passes import (
+    OUT_OF_MEMORY,
+    SEVERAL_DEVICES,
+    forward_pass,
+    gradient_pass,
+)
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
 from backlight_jax.sites.places import Place
-from backlight_jax.sites.structure import Structure
 
 
 @final
@@ -57,17 +60,17 @@ class JaxModel(NetModel):
         return self.recall("net", None, lambda: as_net(self.given))
 
     @property
-    def _structure(self) -> Structure | None:
-        """Of the last trace; None before the first."""
+    def _convolution(self) -> tuple[int, ...]:
+        """Where the first has examples, channels and places, by the last trace, if there is one."""
         traces: list[Trace] = self.memory.answers("trace")
-        return traces[-1].structure if traces else None
+        return traces[-1].structure.convolution if traces else ()
 
     @property
     def signals(self) -> bool:  # type: ignore[override]
-        return self._structure is not None and self._structure.signals
+        return len(self._convolution) == 3
 
     def _channels(self) -> Channels:
-        return (self._structure and self._structure.channels) or "last"
+        return "first" if self._convolution[1:2] == (1,) else "last"
 
     def predict(self, inputs: Inputs | Tree) -> object:
         trace, arrays = self._traced(self.prepare(inputs))
@@ -148,10 +151,8 @@ class JaxModel(NetModel):
 
     def _parameter(self) -> Any:
         """The net's first floating-point weight, as far as weights can be found."""
-        for leaf in (*self._net.state().leaves, *closed_over(self.given)):
-            if jnp.issubdtype(leaf.dtype, jnp.floating):
-                return leaf
-        return None
+        leaves = (*self._net.state().leaves, *closed_over(self.given))
+        return next((one for one in leaves if jnp.issubdtype(one.dtype, jnp.floating)), None)
 
     def _traced(self, inputs: Inputs) -> tuple[Trace, list[Any]]:
         """The trace for these inputs, and the arrays to call it with."""

@@ -97,6 +97,21 @@ def converted(equation: JaxprEqn) -> Term:
     return Term("convert", {"to": dtype(to)}, type=f"cast to {to.name}")
 
 
+def alike(primitive: str, **names: str) -> Put:
+    """What differs in words only.
+
+    Args:
+        primitive: in the core's.
+        names: of its attributes: JAX's word for each.
+    """
+
+    def put(equation: JaxprEqn) -> Term:
+        found = {ours: equation.params[theirs] for ours, theirs in names.items()}
+        return Term(primitive, found)
+
+    return put
+
+
 def reduced(primitive: str) -> Put:
     return lambda equation: Term(
         primitive, {"axes": tuple(equation.params["axes"]), "keepdims": False}
@@ -118,10 +133,6 @@ def reshaped(equation: JaxprEqn) -> Term:
 def broadcast(equation: JaxprEqn) -> Term:
     axes = tuple(equation.params["broadcast_dimensions"])
     return Term("broadcast", {"shape": shape(equation.outvars[0]), "axes": axes}, (0,))
-
-
-def transposed(equation: JaxprEqn) -> Term:
-    return Term("transpose", {"permutation": tuple(equation.params["permutation"])})
 
 
 def sliced(equation: JaxprEqn) -> Term:
@@ -158,11 +169,6 @@ def updated(equation: JaxprEqn) -> Term:
 def padded(equation: JaxprEqn) -> Term:
     low, high, interior = zip(*equation.params["padding_config"], strict=True)
     return Term("pad", {"low": low, "high": high, "interior": interior, "mode": "constant"})
-
-
-def split(equation: JaxprEqn) -> Term:
-    sizes = tuple(int(size) for size in equation.params["sizes"])
-    return Term("split", {"axis": equation.params["axis"], "sizes": sizes})
 
 
 def scattered(primitive: str) -> Put:
@@ -293,12 +299,10 @@ TABLE: Mapping[str, Term | Put] = {
     "broadcast_in_dim": broadcast,
     "clamp": Term("clamp", order=(1, 0, 2)),
     "cond": Term("loop"),
-    "concatenate": lambda equation: Term("concat", {"axis": equation.params["dimension"]}),
+    "concatenate": alike("concat", axis="dimension"),
     "conv_general_dilated": convolved,
     "convert_element_type": converted,
-    "cumsum": lambda equation: Term(
-        "cumsum", {"axis": equation.params["axis"], "reverse": equation.params["reverse"]}
-    ),
+    "cumsum": alike("cumsum", axis="axis", reverse="reverse"),
     "custom_linear_solve": solved,
     "div": divided,
     "dot_general": multiplied,
@@ -326,23 +330,21 @@ TABLE: Mapping[str, Term | Put] = {
     "reduce_window_sum": pooled("avg_pool", summed=True),
     "rem": Term("fmod"),
     "reshape": reshaped,
-    "rev": lambda equation: Term("flip", {"axes": tuple(equation.params["dimensions"])}),
-    "iota": lambda equation: Term(
-        "iota", {"shape": equation.params["shape"], "axis": equation.params["dimension"]}
-    ),
+    "rev": alike("flip", axes="dimensions"),
+    "iota": alike("iota", shape="shape", axis="dimension"),
     "scatter": scattered("scatter"),
     "scatter-add": scattered("scatter_add"),
     "scan": Term("loop"),
     "select_n": selected,
     "slice": sliced,
     "sort": sorted_along,
-    "split": split,
+    "split": alike("split", axis="axis", sizes="sizes"),
     "squeeze": reshaped,
-    "stack": lambda equation: Term("stack", {"axis": equation.params["axis"]}),
-    "tile": lambda equation: Term("tile", {"repeats": tuple(equation.params["reps"])}),
+    "stack": alike("stack", axis="axis"),
+    "tile": alike("tile", repeats="reps"),
     "top_k": highest,
-    "transpose": transposed,
-    "unstack": lambda equation: Term("unstack", {"axis": equation.params["axis"]}),
+    "transpose": alike("transpose", permutation="permutation"),
+    "unstack": alike("unstack", axis="axis"),
     "while": Term("loop"),
     **dict.fromkeys(("io_callback", "pure_callback"), called_back),
     **dict.fromkeys(

@@ -1,33 +1,23 @@
 """What a net computes, traced once, as the core's graph of operations."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, cast, final
 
 import mlx.core as mx
+import numpy as np
 
-from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
+from backlight.engine.scored import SCORE, Scored
 from backlight.errors import BacklightError, CoverageError, ModelError
 from backlight.graph.graph import UNIFORM, Graph, Node
-from backlight.graph.recognition.recognition import recognise
-from backlight.graph.unit import Unit
-from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.values.arrays import Array, Arrays
 from backlight.values.inputs import Inputs
 from backlight.values.tree import leaves
-from backlight_mlx.expansions import pooled
+from backlight_mlx.derivatives import ARRAYS
+from backlight_mlx.expansions import expanded
 from backlight_mlx.nets import Aval, Calls, Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.table import Given, Run, dtype, terms
-
-ARRAYS = cast(Arrays, mx)
-"""`mlx.core` has the array API standard's names and meanings."""
-
-UNMOVED = {"AddMM": "Broadcast", "AsStrided": "Flatten"}
-"""What reads its operands as they were before they were moved in some way: a bias is one number a
-channel, windows lie over the places of a picture."""
 
 
 @final
@@ -38,14 +28,19 @@ class Recording:
     Attributes:
         graph: the operations; the `native` of each runs it.
         avals: shape and dtype of each value.
+        producers: the node that gives each value.
+        weights: the values of arrays that are arguments, by where their numbers are: a function that
+            was compiled reads them from the module itself, as constants.
     """
 
     graph: Graph = field(default_factory=Graph)
     avals: list[Aval] = field(default_factory=list)
+    producers: dict[int, Node] = field(default_factory=dict)
+    weights: dict[Hashable, int] = field(default_factory=dict)
 
     def copy(self) -> "Recording":
         graph = replace(self.graph, values=list(self.graph.values), nodes=list(self.graph.nodes))
-        return Recording(graph, list(self.avals))
+        return Recording(graph, list(self.avals), dict(self.producers), self.weights)
 
     def value(self, aval: Aval, constant: mx.array | None = None, learned: bool = False) -> int:
         """A new value."""
@@ -56,25 +51,28 @@ class Recording:
     def constant(self, array: mx.array) -> int:
         """An array that a function holds, or a number in its code."""
         mx.eval(array)  # here, as what is not evaluated yet belongs to a thread
+        if array.size and location(array) in self.weights:
+            return self.weights[location(array)]
         found = self.value(aval_of(array), array, learned=array.ndim > 0)
         if array.size <= UNIFORM:
             self.graph.look(found, numbers(array))
         return found
 
     def record(
-        self, function: Callable[..., Sequence[mx.array]], operands: Sequence[int]
+        self,
+        function: Callable[..., Sequence[mx.array]],
+        operands: Sequence[int],
+        place: str = "",
     ) -> list[int]:
         """Put the operations of a function of these values behind the others, and give the values
         of its results."""
         messages: list[dict[str, Any]] = []
-        before = len(self.graph.nodes)
         avals = [self.avals[value] for value in operands]
         with mx.stream(mx.cpu):  # where no operations are fused
             arrays = [mx.zeros(aval.shape, aval.dtype) for aval in avals]
             mx.export_function(messages.append, function, *arrays)
         values: dict[str, int] = {}
         results: list[str] = []
-        moved: dict[tuple[str, int], int] = {}
         for message in messages:
             match message["type"]:
                 case "inputs":
@@ -86,68 +84,49 @@ class Recording:
                         (name, self.constant(held)) for name, held in message["constants"]
                     )
                 case "primitive":
-                    given = [values[name] for name in names(message["inputs"])]
-                    found = self._add(message, given, moved)
+                    given = tuple(values[name] for name in names(message["inputs"]))
+                    found = self._add(message, given, place)
                     values.update(zip(names(message["outputs"]), found, strict=True))
-        self._pool(before)
         return [values[name] for name in results]
 
-    def _pool(self, before: int) -> None:
-        """Put pools in the places of what they are made of, of all nodes but those `before`."""
-        nodes = self.graph.nodes
-        producers = {value: node for node in nodes for value in node.results}
-        found: list[Node] = []
-        for node in nodes[before:]:
-            kind = self.avals[node.result].dtype
-            found += pooled(
-                self.graph,
-                node,
-                producers,
-                lambda shape, kind=kind: self.value(Aval(shape, kind)),  # type: ignore[misc]
-            )
-        nodes[before:] = found
-
-    def _add(
-        self, message: dict[str, Any], given: list[int], moved: dict[tuple[str, int], int]
-    ) -> list[int]:
+    def _add(self, message: dict[str, Any], given: tuple[int, ...], place: str) -> Sequence[int]:
         """The values that a primitive gives, its nodes put behind the others.
 
         Args:
             message: about the primitive.
             given: what it reads.
-            moved: what primitives that only move numbers have read, by their name and result.
+            place: where it is.
         """
-        name, first, shape = message["name"], given[:1], self.graph.shape
-        avals = [Aval(tuple(lengths), native) for _, lengths, native in message["outputs"]]
-        if name in UNMOVED:
-            given = [moved.get((UNMOVED[name], value), value) for value in given]
-        results = [aval.shape for aval in avals]
-        found = terms(
-            name, Given(message["arguments"], list(map(shape, given)), results, avals[0].dtype)
-        )
-        values: list[int] = []
-        for one in found:
-            between = None if one is found[-1] else one.shape
-            values = [
-                self.value(aval if between is None else Aval(between, aval.dtype)) for aval in avals
-            ]
-            self.graph.node(
+        name, avals = message["name"], [Aval(tuple(s), t) for _, s, t in message["outputs"]]
+        kind = avals[0].dtype
+        asked = Given(self.graph, given, [aval.shape for aval in avals], kind, self.producers)
+        values: Sequence[int] = given
+        for one in expanded(asked, terms(name, asked, message["arguments"])):
+            operands = values if one.operands is None else one.operands
+            values = list(map(self.value, [Aval(one.shape, kind)] if one.shape else avals))
+            node = self.graph.node(
                 one.primitive,
-                given,
+                operands,
                 values,
                 one.attributes,
                 type=one.type or name.lower(),
+                place=place,
                 native=one.run,
                 replayable=one.run is not None,
             )
-            given = values
-        if len(values) == len(first) == 1:
-            moved[name, values[0]] = first[0]
+            self.producers.update(dict.fromkeys(values, node))
         return values
 
 
 def names(described: Sequence[tuple[Any, ...]]) -> list[str]:
     return [name for name, *_ in described]
+
+
+def location(array: mx.array) -> Hashable:
+    """Where the numbers of an array are, and how they lie there."""
+    held = array.view(mx.uint16) if array.dtype == mx.bfloat16 else array
+    interface: Any = np.array(held, copy=False).__array_interface__
+    return interface["data"][0], interface["strides"], aval_of(array)
 
 
 @final
@@ -176,6 +155,7 @@ class Trace:
         held = net.weights()
         mx.eval(held)  # else what they are computed from would pass for constants
         weights = [self.recording.value(aval_of(one), learned=True) for one in held]
+        self.recording.weights.update(zip(map(location, held), weights, strict=True))
         arguments = [self.recording.value(aval) for aval in arrays_in(inputs)]
         self.inputs = [*weights, *arguments]
         self.attributed = arguments[: len(leaves(inputs.attributed))]
@@ -204,11 +184,6 @@ class Trace:
         (self.outputs,), self.calls = rebuilt((returned, calls.made), lambda array: next(found))
         self.graph.sources = tuple(self.attributed)
         self.graph.targets = tuple(one.value for one in arrays_in(self.outputs))
-        constants = [
-            cast(mx.array, v.constant) for v in self.graph.values if v.constant is not None
-        ]
-        captured = net.captured.setdefault(tuple(map(aval_of, held)), set())
-        captured.update(at for at, one in enumerate(held) if is_among(one, constants))
         self._place()
 
     @property
@@ -230,67 +205,6 @@ class Trace:
                     places.setdefault(producers[value], call.name)
                     pending += nodes[producers[value]].operands
         nodes[:] = [replace(node, place=places.get(at, "")) for at, node in enumerate(nodes)]
-
-
-def is_among(array: mx.array, others: Iterable[mx.array]) -> bool:
-    """Whether an array holds the same as one of others."""
-    described = aval_of(array)
-    return any(
-        aval_of(one) == described and mx.array_equal(array, one, equal_nan=True).item()
-        for one in others
-    )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A net with a score, or its outputs, explained at its arguments or at a site.
-
-    Attributes:
-        trace: of the net.
-        graph: the net's operations, then the score's.
-        places: what is explained: the attributed arguments, or the site.
-        read: the values that the score reads.
-        operands: the values of the score's operands.
-    """
-
-    trace: Trace
-    graph: Graph
-    places: tuple[int, ...]
-    read: tuple[int, ...]
-    operands: tuple[int, ...]
-
-    @cached_property
-    def behind(self) -> list[Node]:
-        """The nodes behind what is explained, to the targets."""
-        graph, begin = self.graph, self.graph.begin
-        return [graph.nodes[at] for at in graph.needed(graph.targets) if at >= begin]
-
-    def start(self, arrays: Sequence[Any], operands: Sequence[Any] = ()) -> Values:
-        """The values known before the nodes behind what is explained run."""
-        graph, begin = self.graph, self.graph.begin
-        held = enumerate(graph.values)
-        found: Values = {at: cast(Array, v.constant) for at, v in held if v.constant is not None}
-        found.update(zip(self.trace.inputs, arrays, strict=True))
-        found.update(zip(self.operands, cast(Any, map(mx.array, operands)), strict=True))
-        before = graph.needed((*graph.targets, *graph.sources))
-        run((graph.nodes[at] for at in before if at < begin), found)
-        return found
-
-    def explained(self, rules: Rules, names: Mapping[int, str]) -> Explained:
-        """The operations, as rules see them, with names of values."""
-        graph = self.graph
-
-        def name(unit: Unit) -> str:
-            place = graph.nodes[unit.core].place
-            if place == "score" or not (unit.linear or unit.parts):
-                return place if place == "score" else names.get(unit.output, place)
-            results = (names.get(graph.nodes[at].result, "") for at in unit.positions)
-            uses = (one for one in results if one.partition(":")[0] == place)
-            return next(uses, place) or names.get(unit.output, "")
-
-        score = len(self.trace.graph.nodes)
-        return Explained(recognise(graph, rules, name), self.places, self.read, score)
 
 
 def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | None) -> Scored:
@@ -319,15 +233,14 @@ def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | No
             # A score of integers, an argmax say, is a score that does not depend on the value.
             return [found if mx.issubdtype(found.dtype, mx.inexact) else found.astype(mx.float32)]
 
-        before = len(graph.nodes)
-        graph.targets = tuple(recording.record(evaluated, [*read, *operands]))
-        graph.nodes[before:] = [replace(node, place="score") for node in graph.nodes[before:]]
+        graph.targets = tuple(recording.record(evaluated, [*read, *operands], SCORE))
     floating = (one for one in trace.attributed if values[one].dtype.differentiable)
     graph.sources = tuple(floating) if site is None else (site,)
     places = tuple(trace.attributed) if site is None else (site,)
     graph.kept = frozenset(read)
     graph.rows = frozenset({*trace.rows, *operands} - set(graph.sources))
-    return Scored(trace, graph, places, tuple(read), tuple(operands))
+    end = len(trace.graph.nodes)
+    return Scored(graph, tuple(trace.inputs), tuple(operands), places, tuple(read), end)
 
 
 def run(nodes: Iterable[Node], values: Values) -> None:

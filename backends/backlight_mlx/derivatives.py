@@ -1,32 +1,23 @@
 """Derivatives that are a convention: where several numbers are the largest, the first one gets all."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
+
+from backlight.engine.conventions import along_axes
+from backlight.values.arrays import Arrays
+
+ARRAYS = cast(Arrays, mx)
+"""`mlx.core` has the array API standard's names and meanings."""
 
 
 def extremum(function: Callable[..., Any], axes: tuple[int, ...]) -> Callable[[Any], Any]:
     """The largest (or smallest) number along axes, which stay with length 1."""
-    smallest = function is mx.min
 
     @mx.custom_function
     def found(x: Any) -> Any:
         return function(x, axis=axes, keepdims=True)
 
-    found.vjp(lambda x, grad, _: along_axes(x, grad, axes, smallest))
+    found.vjp(lambda x, grad, _: along_axes(x, grad, axes, function is mx.min, ARRAYS))
     return found
-
-
-def along_axes(x: Any, grad: Any, axes: tuple[int, ...], smallest: bool) -> Any:
-    """The gradient of the largest (or smallest) number along axes, from `grad`, which has them with
-    length 1."""
-    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-    order = (*kept, *axes)
-    moved = mx.transpose(x, order)
-    flat = moved.reshape(*moved.shape[: len(kept)], -1)
-    first = (mx.argmin if smallest else mx.argmax)(flat, axis=-1, keepdims=True)
-    arriving = mx.transpose(grad, order).reshape(*first.shape)
-    found = mx.where(mx.arange(flat.shape[-1]) == first, arriving, mx.zeros_like(flat))
-    back = sorted(range(x.ndim), key=order.__getitem__)
-    return mx.transpose(found.reshape(moved.shape), back)

@@ -1,19 +1,17 @@
 """Passes over a net, forward and back."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast, final
 
 import mlx.core as mx
 
-from backlight.engine.explained import Explained, parts_of
-from backlight.engine.passes import ruled
-from backlight.engine.reference import reference_for
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
+from backlight.engine.scored import Scored
 from backlight.graph.graph import Node
 from backlight.model.net_model import model_errors
-from backlight.rules.rules import Rules
-from backlight.values.arrays import Array, shape_of
-from backlight_mlx.capture import ARRAYS, Scored, run
+from backlight.values.arrays import Array
+from backlight_mlx.capture import run
+from backlight_mlx.derivatives import ARRAYS
 from backlight_mlx.nets import arrays_in
 
 
@@ -41,16 +39,6 @@ class MLXRunner(Runner):
             return cast(Sequence[Array], mx.vjp(again, *given)[1])
 
         return pullback, results, added
-
-    def fitted(self, array: Array, like: Array) -> Array:
-        given: Any = array
-        of: Any = like
-        return cast(Array, mx.broadcast_to(given, of.shape).astype(of.dtype))
-
-    def constant(self, held: object, like: Array) -> Array:
-        given: Any = held
-        of: Any = like
-        return cast(Array, given if hasattr(given, "shape") else mx.array(given, of.dtype))
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, mx.stop_gradient(cast(Any, array)))
@@ -81,41 +69,3 @@ def natively(found: Scored, values: Values) -> tuple[Any, Values]:
         return scores(moved)[1], {}
     (_, here), gradients = mx.value_and_grad(scores)(cast(Any, moved))
     return here, dict(zip(graph.sources, cast(Any, gradients), strict=True))
-
-
-def by_rules(
-    found: Explained,
-    rules: Rules,
-    values: Values,
-    starts: Sequence[Array] | None,
-    single: Callable[[], tuple[Explained, Values]],
-) -> tuple[Any, Values, Any]:
-    """Scores, gradients as rules say, and the scores of the pass over a reference.
-
-    Args:
-        found: what is explained.
-        rules: what the backward pass obeys.
-        values: those known before the nodes behind it run.
-        starts: the reference; None for none.
-        single: gives `found` and `values` for one example.
-    """
-    (target,) = found.graph.targets
-    reference, there = None, dict(values)
-    if starts is not None:
-        lengths = {shape_of(start)[0] for start in starts}
-        count = found.graph.shape(found.places[0])[0]
-        alone: list[Values] = []
-
-        def sibling() -> Explained:
-            net, known = single()
-            alone.append(known)
-            return net
-
-        reference = reference_for(found, sibling if lengths == {1} and count > 1 else None)
-        if reference.net is not found:
-            there = alone[-1]
-        for one, array in zip(reference.net.places, starts, strict=True):
-            there[one] = RUNNER.fitted(array, there[one])
-    parts = parts_of(RUNNER, found, rules)
-    gradients, after = ruled(RUNNER, found, parts, values, reference, there)
-    return values[target], gradients, None if after is None else after[target]

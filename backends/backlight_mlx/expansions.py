@@ -1,94 +1,111 @@
-"""Pools, which MLX computes from windows that are laid out first."""
+"""Windows and pools: MLX computes them from views of arrays."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 from typing import Any, cast
 
 import mlx.core as mx
 
-from backlight.graph.graph import Graph, Node
-from backlight_mlx.table import Run, Shape
+from backlight_mlx.table import Given, Run, Shape, Term, transposed
 
 POOLS = {"max": "max_pool", "min": "min_pool", "sum": "avg_pool"}
 
 
-def pooled(
-    graph: Graph, node: Node, producers: Mapping[int, Node], value: Callable[[Shape], int]
-) -> list[Node]:
-    """The pool that a reduction is, and what brings its result into shape; else the node as it is.
+def expanded(given: Given, found: list[Term]) -> list[Term]:
+    """Windows, where a view shows some; a pool, where windows are reduced; else what was found."""
+    if "offset" in found[-1].attributes:
+        return windows(given, found[-1])
+    return pooled(given, found[-1]) if found[-1].primitive in POOLS else found
 
-    Args:
-        graph: that the node is in.
-        node: of the graph.
-        producers: the node that gives each value.
-        value: makes a value of a shape.
-    """
-    moved = producers.get(node.operands[0]) if node.primitive in POOLS else None
-    laid = producers.get(moved.operands[0]) if moved and moved.primitive == "transpose" else None
-    if laid is None or moved is None:
-        return [node]
-    x = graph.shape(laid.operands[0])
-    windows = windows_of(x, laid, graph.shape(moved.result))
-    if windows is None or tuple(node.attributes["axes"]) != tuple(
-        range(len(x) - 1, 2 * len(x) - 3)
+
+def lying(shape: Shape) -> Shape:
+    """How many numbers lie between neighbours along each axis of an array."""
+    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1]
+
+
+def windows_of(x: Shape, shape: Shape, strides: Sequence[int]) -> tuple[Shape, Shape, Shape] | None:
+    """Lengths, strides and dilation of windows over the places of an array with its channels last: of
+    those that a view of it shows, by shape and strides, as (N, starts, windows, channels); None for a
+    view that is none."""
+    own, count = lying(x), len(x) - 2
+    if count < 1 or len(shape) != len(x) + count:
+        return None
+    ends = [(shape[at], strides[at], x[at], own[at]) for at in (0, -1)]
+    within = [*own[1:-1]] * 2
+    if any((one, step) != (two, like) for one, step, two, like in ends) or any(
+        step % one for step, one in zip(strides[1:-1], within, strict=True)
     ):
-        return [node]
+        return None
+    steps = tuple(step // one for step, one in zip(strides[1:-1], within, strict=True))
+    window, starts, taps = shape[count + 1 : -1], steps[:count], steps[count:]
+    return window, starts, taps
+
+
+def windows(given: Given, term: Term) -> list[Term]:
+    """The windows over the places of an array that a view of it shows, and what brings them in order."""
+    shape, run = term.attributes["shape"], cast(Run, term.run)
+    operands = term.operands or given.operands
+    x = given.graph.shape(operands[0])
+    found = windows_of(x, shape, term.attributes["strides"])
+    if found is None or term.attributes["offset"]:
+        return [term]
+    window, steps, taps = found
+    count = len(window)
+    ends = zip(shape[1:], steps, window, taps, x[1:], strict=False)
+    attributes = {
+        "window": window,
+        "strides": steps,
+        # What the last windows do not reach is left out.
+        "padding": tuple(
+            (0, (n - 1) * step + (k - 1) * tap + 1 - m) for n, step, k, tap, m in ends
+        ),
+        "dilation": taps,
+        "axes": tuple(range(1, count + 1)),
+        "layout": "starts in place, taps last",
+    }
+    order = (*range(count + 1), len(shape) - 1, *range(count + 1, len(shape) - 1))
+    laid = tuple(shape[axis] for axis in order)
+    return [
+        Term("windows", lambda x: mx.transpose(run(x), order), attributes, "", laid, operands),
+        transposed([order.index(axis) for axis in range(len(shape))]),
+    ]
+
+
+def pooled(given: Given, term: Term) -> list[Term]:
+    """The pool that a reduction of windows is, and what brings its result into shape."""
+    moved = given.producer(given.operands[0])
+    laid = given.producer(moved.operands[0]) if moved and moved.primitive == "transpose" else None
+    if laid is None or moved is None:
+        return [term]
+    (source,), shape = laid.operands[:1], given.graph.shape
+    x, wide = shape(source), given.results[0]
+    windows: tuple[Shape, ...] | None = None
+    if laid.primitive == "windows":
+        windows = tuple(laid.attributes[name] for name in ("window", "strides", "dilation"))
+    elif laid.primitive == "reshape":
+        steps = lying(laid.attributes["shape"])
+        turned = [steps[axis] for axis in moved.attributes["permutation"]]
+        windows = windows_of(x, shape(moved.result), turned)
+    if windows is None or term.attributes["axes"] != tuple(range(len(x) - 1, len(wide) - 1)):
+        return [term]
     window, strides, dilation = ((1, *lengths, 1) for lengths in windows)
-    runs = [cast(Run, one.native) for one in (laid, moved, node)]
-    wide = graph.shape(node.result)
-    shape = (*wide[: len(x) - 1], wide[-1])
-
-    def run(x: Any) -> Any:
-        for one in runs:
-            x = one(x)
-        return mx.reshape(x, shape)
-
-    result = value(shape)
     attributes = {
         "window": window,
         "strides": strides,
         "padding": ((0, 0),) * len(x),
         "dilation": dilation,
         "count_padding": True,
-        "summed": node.primitive == "sum",
+        "summed": term.primitive == "sum",
     }
-    pool = replace(
-        node,
-        primitive=POOLS[node.primitive],
-        operands=laid.operands,
-        results=(result,),
-        attributes=attributes,
-        native=run,
-    )
-    back = replace(
-        node,
-        primitive="reshape",
-        operands=(result,),
-        attributes={"shape": wide},
-        type="reshape",
-        native=lambda x: mx.reshape(x, wide),
-    )
-    return [pool, back]
+    pool, runs = (*wide[: len(x) - 1], wide[-1]), (laid.native, moved.native, term.run)
 
+    def run(x: Any) -> Any:
+        for one in cast(tuple[Run, ...], runs):
+            x = one(x)
+        return mx.reshape(x, pool)
 
-def windows_of(
-    x: tuple[int, ...], laid: Node, shape: tuple[int, ...]
-) -> tuple[tuple[int, ...], ...] | None:
-    """Lengths, strides and dilation of windows over the places of an array with its channels last, that
-    lie beside one another (N, starts, windows, channels); None for what is none.
-
-    Args:
-        x: the shape of the array.
-        laid: what laid the windows out.
-        shape: that they have in the end.
-    """
-    if laid.primitive == "windows":
-        return tuple(tuple(laid.attributes[name]) for name in ("window", "strides", "dilation"))
-    places = len(x) - 2
-    if laid.primitive != "reshape" or places < 1 or len(shape) != len(x) + places:
-        return None
-    starts, window = shape[1 : 1 + places], shape[1 + places : -1]
-    split = (length for pair in zip(starts, window, strict=True) for length in pair)
-    if laid.attributes["shape"] != (x[0], *split, x[-1]):
-        return None
-    return window, window, (1,) * places
+    return [
+        Term(POOLS[term.primitive], run, attributes, term.type, pool, (source,)),
+        Term("reshape", lambda x: mx.reshape(x, wide), {"shape": wide}, "reshape"),
+    ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.engine.explained import Explained
 from backlight.engine.runner import Values
+from backlight.engine.scored import Scored, by_rules
 from backlight.errors import ModelError
 from backlight.graph.dependence.connection import connection
 from backlight.graph.dependence.cuts import Connection
@@ -26,8 +27,9 @@ from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
 from backlight.values.tree import Tree, map_nested
-from backlight_mlx.capture import ARRAYS, Scored, Trace, run, scored
-from backlight_mlx.engine import by_rules, evaluated, natively
+from backlight_mlx.capture import Trace, run, scored
+from backlight_mlx.derivatives import ARRAYS
+from backlight_mlx.engine import RUNNER, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.sites import find_sites
 
@@ -90,16 +92,16 @@ class MLXModel(NetModel):
         if asked.rules is None:
             here, gradients = natively(found, values)
         else:
-            rules, explained = asked.rules, self._explained(found, asked.rules)
+            rules, explained = asked.rules, self._explained(asked, found, asked.rules)
             operations = explained.recognised.operations
 
             def single() -> tuple[Explained, Values]:
                 first = asked.inputs.map_rows(lambda array: cast(Any, array)[:1])
                 one = replace(asked, inputs=first, value=None)
                 found, values = self._asked(one, score.take(np.zeros(1, np.int64)))
-                return self._explained(found, rules), values
+                return self._explained(one, found, rules), values
 
-            here, gradients, there = by_rules(explained, rules, values, starts, single)
+            here, gradients, there = by_rules(RUNNER, explained, rules, values, starts, single)
         # What is not a floating-point number cannot be moved: its gradient is zero.
         results = [
             gradients[one] if one in gradients else ARRAYS.zeros_like(values[one])
@@ -113,7 +115,7 @@ class MLXModel(NetModel):
         self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
         found = self._scored(self._traced(asked.inputs), score, asked.at)
-        return self._explained(found, rules).recognised.operations
+        return self._explained(asked, found, rules).recognised.operations
 
     def _connection(self, asked: Question, score: Score) -> Connection:
         found = self._scored(self._traced(asked.inputs), score, asked.at)
@@ -183,9 +185,11 @@ class MLXModel(NetModel):
         key = (trace, score and score.recipe, site)
         return self.recall("scored", key, lambda: scored(trace, score, site, neuron))
 
-    def _explained(self, found: Scored, rules: Rules) -> Explained:
-        _, names = self._sites(found.trace)
-        return self.recall("explained", (found, rules), lambda: found.explained(rules, names))
+    def _explained(self, asked: Question, found: Scored, rules: Rules) -> Explained:
+        def made() -> Explained:
+            return found.explained(rules, self._sites(self._traced(asked.inputs))[1])
+
+        return self.recall("explained", (found, rules), made)
 
     def _asked(self, asked: Question, score: Score | None) -> tuple[Scored, Values]:
         """What is explained, and the values known before the nodes behind it run."""
@@ -199,5 +203,6 @@ class MLXModel(NetModel):
         return found, values
 
     def _started(self, inputs: Inputs, found: Scored, score: Score | None = None) -> Values:
-        operands = () if score is None else score.operands()
-        return found.start([*self._net.weights(), *arrays_in(inputs)], operands)
+        operands = () if score is None else map(mx.array, score.operands())
+        arrays = [*self._net.weights(), *arrays_in(inputs)]
+        return found.start(RUNNER, arrays, cast(Any, list(operands)))

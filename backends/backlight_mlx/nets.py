@@ -6,9 +6,10 @@ is. What a plain function closes over is part of its trace: when it changes, it 
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import wraps
-from threading import RLock, local
+from threading import RLock
 from typing import Any, TypeAlias, final
 
 import mlx.core as mx
@@ -95,20 +96,13 @@ def named_modules(value: Any, path: str = "") -> Iterator[tuple[str, Module]]:
 
 @final
 class Net:
-    """A module, a method of one, or a function.
-
-    Attributes:
-        captured: the places among weights of such shapes and dtypes of those that a function reads from
-            the module itself, whatever copy of it runs: one that was compiled, or a method kept as an
-            attribute.
-    """
+    """A module, a method of one, or a function."""
 
     def __init__(self, given: Callable[..., Any]) -> None:
         owner = getattr(given, "__self__", given)
         self.given = given
         self.module: Module | None = owner if isinstance(owner, Module) else None
         self.method: Any = getattr(given, "__func__", None)
-        self.captured: dict[tuple[Aval, ...], set[int]] = {}
 
     def identity(self) -> Hashable:
         """What it is made of at the moment beside its weights."""
@@ -117,11 +111,8 @@ class Net:
         return identity_beside(self.weights(), (mx.array,), self.module, self.method)
 
     def shapes(self) -> Hashable:
-        """Shapes and dtypes of the weights, and what those hold that traces have as constants."""
-        held = self.weights()
-        avals = tuple(map(aval_of, held))
-        captured = sorted(self.captured.get(avals, ()))
-        return avals, tuple(numbers(held[at]).tobytes() for at in captured)
+        """Shapes and dtypes of the weights."""
+        return tuple(map(aval_of, self.weights()))
 
     def weights(self) -> list[mx.array]:
         """The arrays of a module; a function has none that are known."""
@@ -196,9 +187,8 @@ class Calls:
     def call(self, function: Callable[..., Any], module: Module, *given: Any, **named: Any) -> Any:
         if id(module) not in self.names:
             module = self.copies.get(id(module)) or self.copied(module)
-        if (
-            self.running and self.running[-1] is module
-        ):  # its class calls the one it is derived from
+        # Its class may call the one that it is derived from.
+        if self.running and self.running[-1] is module:
             return function(module, *given, **named)
         self.running.append(module)
         try:
@@ -211,14 +201,8 @@ class Calls:
         return result
 
 
-@final
-class Current(local):
-    """Of each thread, the calls that are noted."""
-
-    calls: Calls | None = None
-
-
-_current = Current()
+_noted: ContextVar[Calls | None] = ContextVar("calls", default=None)
+"""Of each thread, the calls that are noted."""
 _lock = RLock()
 
 
@@ -228,23 +212,24 @@ def observed(calls: Calls) -> Iterator[None]:
     with _lock:
         kinds = [kind for kind in subclasses(Module) if "__call__" in vars(kind)]
         before = [vars(kind)["__call__"] for kind in kinds]
+        token = _noted.set(calls)
         try:
-            _current.calls = calls
             for kind, function in zip(kinds, before, strict=True):
                 kind.__call__ = noted(function)
             yield
         finally:
             for kind, function in zip(kinds, before, strict=True):
                 kind.__call__ = function
-            _current.calls = None
+            _noted.reset(token)
 
 
 def noted(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(module: Module, *given: Any, **named: Any) -> Any:
-        if _current.calls is None:
+        calls = _noted.get()
+        if calls is None:
             return function(module, *given, **named)
-        return _current.calls.call(function, module, *given, **named)
+        return calls.call(function, module, *given, **named)
 
     return call
 

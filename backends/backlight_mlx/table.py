@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast, final
 import mlx.core as mx
 
 from backlight.errors import ModelError
-from backlight.graph.graph import DType
+from backlight.graph.graph import DType, Graph, Node
 from backlight_mlx.derivatives import extremum
 
 Run: TypeAlias = Callable[..., Any]
@@ -28,6 +28,7 @@ class Term:
         attributes: as the primitive has them.
         type: MLX's word for it, where that is not the primitive's name.
         shape: of what it gives, where another term follows that takes it.
+        operands: the values that it reads, where those are not what the primitive reads.
     """
 
     primitive: str
@@ -35,32 +36,53 @@ class Term:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     type: str = ""
     shape: Shape | None = None
+    operands: tuple[int, ...] | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Given:
-    """One of MLX's primitives as it was traced: its arguments, what it reads, and what it gives."""
+    """What one of MLX's primitives reads and gives, as it was traced.
 
-    arguments: Sequence[Any]
-    shapes: Sequence[Shape]
+    Attributes:
+        graph, operands: the values that it reads.
+        results: the shapes of what it gives.
+        dtype: of that.
+        producers: the node that gives each value.
+    """
+
+    graph: Graph
+    operands: tuple[int, ...]
     results: Sequence[Shape]
     dtype: mx.Dtype
+    producers: Mapping[int, Node]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return [self.graph.shape(value) for value in self.operands]
 
     @property
     def first(self) -> Shape:
         return self.shapes[0]
 
     @property
-    def last(self) -> tuple[int]:
-        return (len(self.first) - 1,)
-
-    @property
     def result(self) -> Shape:
         return self.results[0]
 
+    def producer(self, value: int) -> Node | None:
+        return self.producers.get(value)
 
-Put: TypeAlias = Callable[[Given], "Term | list[Term]"]
+    def before(self, type: str) -> tuple[int, ...]:
+        """The operands, as they were before primitives of this type."""
+        nodes = map(self.producer, self.operands)
+        return tuple(
+            node.operands[0] if node and node.type == type else value
+            for node, value in zip(nodes, self.operands, strict=True)
+        )
+
+
+Put: TypeAlias = Callable[..., "Term | list[Term]"]
+"""Of what is given, and the primitive's own arguments."""
 
 OTHER = Term("other")
 
@@ -71,81 +93,76 @@ def dtype(native: mx.Dtype) -> DType:
     return next((kind for of, kind in kinds.items() if mx.issubdtype(native, of)), DType.BOOLEAN)
 
 
-def terms(name: str, given: Given) -> list[Term]:
+def terms(name: str, given: Given, arguments: Sequence[Any]) -> list[Term]:
     """What a primitive is to the core: one term, or several of which each takes what the last gave."""
     if name in SAME:
         return [Term(*SAME[name])]
     put = TABLE.get(name)
-    found = OTHER if put is None else put(given)
+    found = OTHER if put is None else put(given, *arguments)
     return found if isinstance(found, list) else [found]
 
 
-def reshaped(given: Given) -> Term:
+def reshaped(given: Given, *_: Any) -> Term:
     shape = given.result
     return Term("reshape", lambda x: mx.reshape(x, shape), {"shape": shape})
 
 
-def broadcast(given: Given) -> Term:
-    shape, missing = given.result, len(given.result) - len(given.first)
-    axes = tuple(range(missing, len(shape)))
+def broadcast(given: Given, *_: Any) -> Term:
+    shape = given.result
+    axes = tuple(range(len(shape)))[len(shape) - len(given.first) :]
     return Term("broadcast", lambda x: mx.broadcast_to(x, shape), {"shape": shape, "axes": axes})
 
 
-def sliced(given: Given) -> Term:
-    starts, limits, strides = map(tuple, given.arguments)
-    ranges = [
+def transposed(permutation: Sequence[int]) -> Term:
+    axes = tuple(permutation)
+    return Term("transpose", lambda x: mx.transpose(x, axes), {"permutation": axes})
+
+
+def sliced(given: Given, starts: Shape, limits: Shape, strides: Shape) -> Term:
+    ranges = tuple(
         slice(start, None if step < 0 and limit < -length else limit, step)
         for start, limit, step, length in zip(starts, limits, strides, given.first, strict=True)
-    ]
+    )
     if min(strides) < 0:
-        return Term("gather", lambda x: x[tuple(ranges)])
+        return Term("gather", lambda x: x[ranges])
     attributes = {"starts": starts, "limits": limits, "strides": strides}
-    return Term("slice", lambda x: x[tuple(ranges)], attributes)
+    return Term("slice", lambda x: x[ranges], attributes)
 
 
-def padded(given: Given) -> Term:
-    axes, below, above = given.arguments
-    low, high = ([0] * len(given.first) for _ in range(2))
-    for axis, before, after in zip(axes, below, above, strict=True):
-        low[axis], high[axis] = before, after
-    widths = list(zip(low, high, strict=True))
-    attributes = {"low": tuple(low), "high": tuple(high), "interior": (0,) * len(low)}
+def padded(given: Given, axes: Shape, below: Shape, above: Shape) -> Term:
+    sides = dict(zip(axes, zip(below, above, strict=True), strict=True))
+    widths = [sides.get(axis, (0, 0)) for axis in range(len(given.first))]
+    low, high = zip(*widths, strict=True)
+    attributes = {"low": low, "high": high, "interior": (0,) * len(low)}
     return Term("pad", lambda x, filling: mx.pad(x, widths, constant_values=filling), attributes)
 
 
-REDUCTIONS = {0: "all", 1: "any", 2: "sum", 3: "prod", 4: "min", 5: "max"}
+REDUCTIONS = ("all", "any", "sum", "prod", "min", "max")
 
 
-def reduced(given: Given) -> Term:
-    name, axes = REDUCTIONS[given.arguments[0]], tuple(given.arguments[1])
-    function = getattr(mx, name)
-    attributes = {"axes": axes, "keepdims": True}
-    if name in ("max", "min"):
-        return Term(name, extremum(function, axes), attributes, name)
-    return Term(name, lambda x: function(x, axis=axes, keepdims=True), attributes, name)
+def reduced(given: Given, kind: int, axes: Sequence[int]) -> Term:
+    name, along = REDUCTIONS[kind], tuple(axes)
+    function: Any = getattr(mx, name)
+    plain = partial(function, axis=along, keepdims=True)
+    run = extremum(function, along) if name in ("max", "min") else plain
+    return Term(name, run, {"axes": along, "keepdims": True}, name)
 
 
-def found(given: Given) -> Term:
-    name, axis = ("argmin", "argmax")[given.arguments[0]], int(given.arguments[1])
-    function = getattr(mx, name)
+def found(given: Given, kind: int, axis: int) -> Term:
+    name = ("argmin", "argmax")[kind]
     attributes = {"axis": axis, "keepdims": True}
-    return Term(name, lambda x: function(x, axis=axis, keepdims=True), attributes, name)
+    return Term(name, partial(getattr(mx, name), **attributes), attributes, name)
 
 
-def scanned(given: Given) -> Term:
-    kind, axis, reverse, inclusive = given.arguments
-    function = (mx.cummax, mx.cummin, mx.cumsum, mx.cumprod, mx.logcumsumexp)[kind]
-
-    def run(x: Any) -> Any:
-        return function(x, axis=axis, reverse=reverse, inclusive=inclusive)
-
-    if kind == 2 and inclusive:
+def scanned(given: Given, kind: int, axis: int, reverse: bool, inclusive: bool) -> Term:
+    function: Any = (mx.cummax, mx.cummin, mx.cumsum, mx.cumprod, mx.logcumsumexp)[kind]
+    run = partial(function, axis=axis, reverse=reverse, inclusive=inclusive)
+    if function is mx.cumsum and inclusive:
         return Term("cumsum", run, {"axis": axis, "reverse": reverse}, "cumsum")
-    return Term("linear_map" if kind == 2 else "other", run)
+    return Term("linear_map" if function is mx.cumsum else "other", run)
 
 
-def converted(given: Given) -> Term:
-    to = given.arguments[0]
+def converted(given: Given, to: mx.Dtype) -> Term:
     name = f"cast to {str(to).rpartition('.')[2]}"
     return Term("convert", lambda x: x.astype(to), {"to": dtype(to)}, name)
 
@@ -155,79 +172,71 @@ def multiplied(given: Given) -> Term:
     return Term("dot", mx.matmul, {"equation": f"{letters}xy,{letters}yz->{letters}xz"})
 
 
-def multiplied_and_added(given: Given) -> Term:
-    alpha, beta = given.arguments
+def multiplied_and_added(given: Given, alpha: float, beta: float) -> Term:
+    """The bias is read as it was before it was broadcast: one number a channel."""
 
     def run(x: Any, weight: Any, bias: Any) -> Any:
         return mx.addmm(bias, x, weight, alpha, beta)
 
-    return replace(multiplied(given), run=run) if alpha == beta == 1 else Term("other", run)
+    term = multiplied(given) if alpha == beta == 1 else OTHER
+    return replace(term, run=run, operands=given.before("broadcast"))
 
 
-def convolved(given: Given) -> Term:
+def convolved(
+    given: Given,
+    strides: Sequence[int],
+    low: Sequence[int],
+    high: Sequence[int],
+    dilation: Sequence[int],
+    base: Sequence[int],
+    groups: int,
+    flipped: bool,
+) -> Term:
     """Pictures and weights have their channels last, the weights' output channels come first.
     Transposed convolutions are convolutions of an operand with zeros put between."""
-    strides, low, high, dilation, base, groups, flipped = given.arguments
     if groups > 1 and given.dtype == mx.float64:
         raise ModelError(
             "MLX has no grouped convolution in float64: convert the net's weights and inputs to float32."
         )
-    padding = (list(low), list(high))
     last = len(given.first) - 1
-    places = tuple(range(1, last))
+    axes = (0, last, *range(1, last))
 
     def run(x: Any, weight: Any) -> Any:
-        return mx.conv_general(
-            x, weight, strides, padding, dilation, base, groups=groups, flip=flipped
-        )
+        padding = (list(low), list(high))
+        return mx.conv_general(x, weight, strides, padding, dilation, base, groups, flipped)
 
     attributes = {
         "strides": tuple(strides),
         "padding": tuple(zip(low, high, strict=True)),
         "dilation": tuple(dilation),
         "base_dilation": tuple(base),
-        "groups": int(groups),
+        "groups": groups,
         "transposed": False,
-        "x_axes": (0, last, *places),
-        "weight_axes": (0, last, *places),
-        "result_axes": (0, last, *places),
+        **dict.fromkeys(("x_axes", "weight_axes", "result_axes"), axes),
     }
     return Term("conv", run, attributes)
 
 
-def gathered(given: Given) -> Term | list[Term]:
+def gathered(given: Given, axes: Sequence[int], sizes: Shape) -> Term | list[Term]:
     """`take`, where whole slices along one axis are picked; axes that were picked from stay, of length
     1, behind those of the places."""
-    axes, sizes = tuple(given.arguments[0]), tuple(given.arguments[1])
-    x, places, result = given.first, given.shapes[1] if len(given.shapes) > 1 else (), given.result
-    whole = tuple(1 if axis in axes else length for axis, length in enumerate(x))
-    if sizes != whole:
+    (x, *places), result = given.shapes, given.result
+    if tuple(sizes) != tuple(1 if axis in axes else length for axis, length in enumerate(x)):
         return Term("gather")
     rest = [axis for axis in range(len(x)) if axis not in axes]
 
     def run(x: Any, *places: Any) -> Any:
         return mx.reshape(mx.transpose(x, (*axes, *rest))[places], result)
 
-    if axes != (0,):
+    if tuple(axes) != (0,):
         return Term("gather", run)
-    shape = (*places, *x[1:])
+    shape = (*places[0], *x[1:])
     taken = Term("take", lambda x, at: mx.take(x, at, axis=0), {"axis": 0}, shape=shape)
     return [taken, reshaped(given)]
 
 
-def along(name: str) -> Put:
-    """Places along one axis, found for each number."""
-
-    def put(given: Given) -> Term:
-        axis = int(given.arguments[-1])
-        return Term("gather", lambda x, places: mx.take_along_axis(x, places, axis=axis), type=name)
-
-    return put
-
-
-def updated(given: Given) -> Term:
+def updated(given: Given, kind: int, starts: Shape, limits: Shape, strides: Shape) -> Term:
     """A part written into an array, or added to it."""
-    kind, starts, limits, strides = given.arguments
     ranges = tuple(map(slice, starts, limits, strides))
 
     def written(x: Any, part: Any) -> Any:
@@ -243,58 +252,15 @@ def updated(given: Given) -> Term:
     return Term("update", written, {"starts": tuple(starts) if contiguous else None})
 
 
-def strided(given: Given) -> Term | list[Term]:
-    """Windows over the places of an array with its channels last, where that is what it is."""
-    shape, strides, offset = (
-        tuple(given.arguments[0]),
-        tuple(given.arguments[1]),
-        given.arguments[2],
-    )
-    x, count = given.first, len(given.first) - 2
-    own = [1]
-    for length in reversed(x[1:]):
-        own.insert(0, own[0] * length)
-    anywhere = Term("gather", lambda x: mx.as_strided(x, shape, strides, offset))
-    if count < 1 or offset or len(shape) != len(x) + count:
-        return anywhere
-    ends = ((shape[0], strides[0], x[0], own[0]), (shape[-1], strides[-1], x[-1], own[-1]))
-    places = range(1, count + 1)
-    steps = (
-        [strides[at] // own[at] for at in places],
-        [strides[at + count] // own[at] for at in places],
-    )
-    fits = all((one, two) == (three, four) for one, two, three, four in ends) and all(
-        (strides[at], strides[at + count]) == (step * own[at], tap * own[at])
-        for at, step, tap in zip(places, *steps, strict=True)
-    )
-    if not fits:
-        return anywhere
-    order = (*range(count + 1), len(shape) - 1, *range(count + 1, len(shape) - 1))
-    last = [order.index(axis) for axis in range(len(shape))]
-    attributes = {
-        "window": shape[count + 1 : -1],
-        "strides": tuple(steps[0]),
-        # What the last windows do not reach is left out.
-        "padding": tuple(
-            (0, (shape[at] - 1) * step + (shape[at + count] - 1) * tap + 1 - x[at])
-            for at, step, tap in zip(places, *steps, strict=True)
-        ),
-        "dilation": tuple(steps[1]),
-        "axes": tuple(places),
-        "layout": "starts in place, taps last",
-    }
-
-    def windows(x: Any) -> Any:
-        return mx.transpose(mx.as_strided(x, shape, strides, 0), order)
-
-    moved = tuple(shape[axis] for axis in order)
-    back = Term("transpose", lambda x: mx.transpose(x, last), {"permutation": tuple(last)})
-    return [Term("windows", windows, attributes, shape=moved), back]
+def viewed(given: Given, shape: Shape, strides: Shape, offset: int) -> Term:
+    """A view of an array as it was before it was flattened."""
+    attributes: dict[str, Any] = {"shape": shape, "strides": strides, "offset": offset}
+    run = partial(mx.as_strided, **attributes)
+    return Term("gather", run, attributes, operands=given.before("flatten"))
 
 
-def quantized(given: Given) -> Term:
+def quantized(given: Given, size: int, bits: int, mode: int, turned: bool) -> Term:
     """A product by weights that are unpacked on the way."""
-    size, bits, mode, turned = given.arguments
     if mode != 0:
         return OTHER  # which does not say in what way they are packed
 
@@ -331,58 +297,52 @@ SAME: Mapping[str, tuple[str, Run]] = {
 
 TABLE: Mapping[str, Put] = {
     "AddMM": multiplied_and_added,
-    "Arange": lambda given: Term(
-        "other", partial(cast(Any, mx.arange), *given.arguments, given.dtype)
-    ),
+    "Arange": lambda given, *ends: Term("other", partial(cast(Any, mx.arange), *ends, given.dtype)),
     "ArgReduce": found,
-    "ArgSort": lambda given: Term("other", lambda x: mx.argsort(x, axis=given.arguments[0])),
-    "AsStrided": strided,
+    "ArgSort": lambda given, axis: Term("other", partial(mx.argsort, axis=axis)),
+    "AsStrided": viewed,
     "AsType": converted,
     "Broadcast": broadcast,
-    "Concatenate": lambda given: Term(
-        "concat",
-        lambda *parts: mx.concatenate(list(parts), given.arguments[0]),
-        {"axis": given.arguments[0]},
+    "Concatenate": lambda given, axis: Term(
+        "concat", lambda *parts: mx.concatenate(list(parts), axis), {"axis": axis}
     ),
     "Convolution": convolved,
     "Gather": gathered,
-    "GatherAxis": along("take_along_axis"),
-    "Log": lambda given: Term(*LOGARITHMS[given.arguments[0]]),
+    "GatherAxis": lambda given, axis: Term(
+        "gather",
+        lambda x, places: mx.take_along_axis(x, places, axis=axis),
+        type="take_along_axis",
+    ),
+    "Log": lambda given, base: Term(*LOGARITHMS[base]),
     "LogSumExp": lambda given: Term(
         "logsumexp",
-        lambda x: mx.logsumexp(x, axis=-1, keepdims=True),
-        {"axes": given.last, "keepdims": True},
+        partial(mx.logsumexp, axis=-1, keepdims=True),
+        {"axes": (len(given.first) - 1,), "keepdims": True},
     ),
     "Matmul": multiplied,
     "Pad": padded,
-    "Partition": lambda given: Term("other", lambda x: mx.partition(x, *given.arguments)),
+    "Partition": lambda given, at, axis: Term("other", lambda x: mx.partition(x, at, axis)),
     "QuantizedMatmul": quantized,
-    "RandomBits": lambda given: Term("random"),
+    "RandomBits": lambda given, *_: Term("random"),
     "Reduce": reduced,
     "Scan": scanned,
     "Slice": sliced,
     "SliceUpdate": updated,
-    "Softmax": lambda given: Term(
+    "Softmax": lambda given, precise: Term(
         "softmax",
-        lambda x: mx.softmax(x, axis=-1, precise=given.arguments[0]),
-        {"axes": given.last},
+        partial(mx.softmax, axis=-1, precise=precise),
+        {"axes": (len(given.first) - 1,)},
     ),
-    "Sort": lambda given: Term(
-        "sort",
-        lambda x: mx.sort(x, axis=given.arguments[0]),
-        {"axis": given.arguments[0], "descending": False},
+    "Sort": lambda given, axis: Term(
+        "sort", partial(mx.sort, axis=axis), {"axis": axis, "descending": False}
     ),
-    "Split": lambda given: Term(
+    "Split": lambda given, ends, axis: Term(
         "split",
-        lambda x: mx.split(x, list(given.arguments[0]), given.arguments[1]),
-        {"axis": given.arguments[1], "sizes": tuple(s[given.arguments[1]] for s in given.results)},
+        lambda x: mx.split(x, list(ends), axis),
+        {"axis": axis, "sizes": tuple(shape[axis] for shape in given.results)},
     ),
-    "Sqrt": lambda given: Term("rsqrt", mx.rsqrt) if given.arguments[0] else Term("sqrt", mx.sqrt),
-    "Transpose": lambda given: Term(
-        "transpose",
-        lambda x: mx.transpose(x, given.arguments[0]),
-        {"permutation": tuple(given.arguments[0])},
-    ),
+    "Sqrt": lambda given, inverse: Term("rsqrt", mx.rsqrt) if inverse else Term("sqrt", mx.sqrt),
+    "Transpose": lambda given, axes: transposed(axes),
     **dict.fromkeys(("ExpandDims", "Flatten", "Reshape", "Squeeze", "Unflatten"), reshaped),
 }
 """The others; those that are missing are `other`, and cannot be run again."""

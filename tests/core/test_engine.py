@@ -1,7 +1,6 @@
 """The core's passes with a framework that can only run operations and look at what changes."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,83 +10,20 @@ from backlight.engine.conventions import at_kinks
 from backlight.engine.explained import Explained, parts_of
 from backlight.engine.passes import ruled
 from backlight.engine.reference import reference_for
-from backlight.engine.runner import Differentiable, Pullback, Runner, Values
-from backlight.graph.graph import Node
-from backlight.graph.primitives import evaluated
 from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
-from backlight.rules.operations import Kind, Operation
+from backlight.rules.operations import Kind
 from backlight.rules.rules import AppliedOperation, Rule, Rules
+from backlight.testing.rules import Native, by_kind
 from backlight.values.arrays import Array, Arrays
+from tests.core.by_differences import ByDifferences
 from tests.core.graph.building import Building
 
-STEP = 1e-5
 CLOSE = {"rtol": 1e-7, "atol": 1e-8}
 
 
-class ByDifferences(Runner):
-    """NumPy, and central differences."""
-
-    arrays = cast(Arrays, np)
-
-    def __init__(self, numbers: dict[int, Any], together: bool = True) -> None:
-        self.numbers, self.keeps = numbers, together
-
-    def run(self, nodes: Iterable[Node], values: Values, frozen: bool = False) -> None:
-        for node in nodes:
-            given = [values[v] if v in values else self.numbers[v] for v in node.operands]
-            values.update(zip(node.results, cast(Any, evaluated(node, given)), strict=True))
-
-    def vjp(
-        self, function: Differentiable, operands: Sequence[Array]
-    ) -> tuple[Pullback, Sequence[Array], Values]:
-        def pullback(gradients: Sequence[Array]) -> Sequence[Array]:
-            def total(moved: Sequence[Any]) -> float:
-                return sum(
-                    (np.asarray(one) * gradient).sum()
-                    for one, gradient in zip(function(moved)[0], gradients, strict=True)
-                )
-
-            found = [np.zeros_like(one) for one in operands]
-            for at, operand in enumerate(operands):
-                for place in np.ndindex(np.shape(operand)):
-                    moved = [np.array(one) for one in operands]
-                    moved[at][place] += STEP
-                    above = total(moved)
-                    moved[at][place] -= 2 * STEP
-                    found[at][place] = (above - total(moved)) / (2 * STEP)
-            return found
-
-        return pullback, *function(operands)
-
-    def fitted(self, array: Array, like: Array) -> Array:
-        return cast(Array, np.broadcast_to(np.asarray(array), np.shape(like)))
-
-    def constant(self, held: object, like: Array) -> Array:
-        return cast(Array, np.asarray(held, dtype=float))
-
-    def stopped(self, array: Array) -> Array:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class For(Rules):
-    """One rule for some kinds."""
-
-    rule: Rule
-    of: frozenset[Kind]
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return self.of
-
-    def choose(self, operation: Operation) -> Rule | None:
-        return self.rule if operation.kind in self.of else None
-
-
-class Native(Rule):
-    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
-        return op.vjp(grad)
+def one_rule(rule: Rule, *kinds: Kind) -> Rules:
+    return by_kind(dict.fromkeys(kinds, rule))
 
 
 class Differences(Rule):
@@ -153,7 +89,7 @@ def arriving(z: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("of", [(), (Kind.MATMUL,), (Kind.RELU, Kind.DENSE), tuple(Kind)])
 def test_native_rules_give_the_gradient(of: tuple[Kind, ...], together: bool) -> None:
     known, explained = net(2)
-    rules = For(Native(), frozenset(of))
+    rules = one_rule(Native(), *of)
     found = explained(rules)
     runner, (x, weight, bias, _) = ByDifferences(known, together), known.values()
     values = dict(known)
@@ -167,7 +103,7 @@ def test_native_rules_give_the_gradient(of: tuple[Kind, ...], together: bool) ->
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_reference_runs_with_one_row_where_all_examples_share_it(shared: bool) -> None:
-    rules = For(Differences(), frozenset({Kind.RELU, Kind.MATMUL}))
+    rules = one_rule(Differences(), Kind.RELU, Kind.MATMUL)
     known, explained = net(3)
     _, of_one = net(1)
     runner, (x, weight, bias, _) = ByDifferences(known), known.values()
@@ -186,7 +122,7 @@ def test_a_reference_runs_with_one_row_where_all_examples_share_it(shared: bool)
 
 
 def test_other_weights_come_without_the_operation_s_own_bias() -> None:
-    rules = For(Positive(), frozenset({Kind.DENSE}))
+    rules = one_rule(Positive(), Kind.DENSE)
     known, explained = net(2)
     found, (x, weight, bias, _) = explained(rules), known.values()
     runner = ByDifferences(known)

@@ -1,13 +1,15 @@
 """A program as the core's graph of operations."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-from backlight.graph.graph import UNIFORM, DType, Graph
+from backlight.graph.graph import FEW, UNIFORM, DType, Graph, Numbers, Value
 from backlight.graph.graph import Node as GraphNode
+from backlight.graph.primitives import evaluated
 from backlight_jax.capture.program import Node, Operand, Program, body_of, called, flatten
 from backlight_jax.derivatives.zeros import kept_derivatives
 from backlight_jax.expansions import inside, repeatable, scan_counts
@@ -47,17 +49,24 @@ def graph_of(
         held.constant, held.learned = constant, True
         if held.dtype is not DType.OTHER and constant.size <= UNIFORM:
             graph.look(value, numbers(constant))
+    known: dict[int, Numbers] = {}
     for node in program.nodes:
-        add(graph, node, "" if place is None else place(node), derivatives)
+        add(graph, node, "" if place is None else place(node), derivatives, known)
     graph.targets = tuple(number_of(graph, operand) for operand in targets)
     graph.kept = frozenset(operand for operand in kept if isinstance(operand, int))
     return graph
 
 
-def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
-    """Put an equation's node behind the others, and before it what makes its operands fit."""
+def add(graph: Graph, node: Node, place: str, derivatives: bool, known: dict[int, Numbers]) -> None:
+    """Put an equation's node behind the others, and before it what makes its operands fit.
+
+    Args:
+        graph, node, place, derivatives: see `graph_of`.
+        known: the few whole numbers that are computed of others, as a loop counts. Those that this
+            equation gives are put beside them.
+    """
     equation = node.equation
-    found = term(equation)
+    found = term(with_numbers(node, known))
     if node.primitive in RULED:
         attributes: dict[str, Any] = {"body": whole(body_of(equation), derivatives)}
         found = Term("call", attributes)
@@ -74,7 +83,7 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
         before, operands[at] = operands[at], graph.value(shape, held.dtype, bits=held.bits)
         graph.node("reshape", (before,), (operands[at],), {"shape": shape})
     operands += map(graph.number, found.numbers)
-    graph.node(
+    made = graph.node(
         found.primitive,
         operands,
         node.outputs,
@@ -84,6 +93,30 @@ def add(graph: Graph, node: Node, place: str, derivatives: bool) -> None:
         native=node,
         replayable=repeatable(equation),
     )
+    results = [graph.values[value] for value in node.outputs]
+    if all(not one.dtype.differentiable and prod(one.shape) <= FEW for one in results):
+        read = (known.get(value, as_written(graph.values[value])) for value in operands)
+        given = [one for one in read if one is not None]
+        found_numbers = evaluated(made, given) if len(given) == len(operands) else None
+        known.update(zip(node.outputs, found_numbers or (), strict=False))
+
+
+def with_numbers(node: Node, known: Mapping[int, Numbers]) -> Any:
+    """The equation, with the whole numbers that are known written in it."""
+    make: Any = Literal
+
+    def atom(operand: Operand, read: Any) -> Any:
+        if isinstance(operand, Literal):
+            return operand
+        return make(known[operand], read.aval) if operand in known else read
+
+    each = zip(node.inputs, node.equation.invars, strict=True)
+    return node.equation.replace(invars=[atom(*one) for one in each])
+
+
+def as_written(value: Value) -> Numbers | None:
+    """The number that is written in the code."""
+    return None if value.number is None or value.shape else np.asarray(value.number)
 
 
 def looked_into(equation: JaxprEqn) -> Mapping[str, Any]:

@@ -120,20 +120,15 @@ class Program:
             inputs = tuple(map(operand, equation.invars))
             inner = self.inside(here, equation)
             if inner is None:
-                outputs: tuple[Operand, ...] = self._node(here, equation, inputs, within)
+                numbers = tuple(self.fresh(variable.aval) for variable in equation.outvars)
+                self.nodes.append(Node(here, equation, inputs, numbers, within))
+                outputs: tuple[Operand, ...] = numbers
             else:
                 outputs = self.append(inner, inputs, here, within)
                 self.calls[here] = called(equation), outputs
             environment.update(zip(equation.outvars, outputs, strict=True))
             self.keys.update({(here, index): output for index, output in enumerate(outputs)})
         return tuple(map(operand, jaxpr.outvars))
-
-    def _node(
-        self, path: Path, equation: JaxprEqn, inputs: tuple[Operand, ...], scope: tuple[str, ...]
-    ) -> tuple[int, ...]:
-        results = tuple(self.fresh(variable.aval) for variable in equation.outvars)
-        self.nodes.append(Node(path, equation, inputs, results, scope))
-        return results
 
     def _constant(self, aval: Any, value: Any) -> int:
         """The number of a closed-over array, which is an argument of whatever gets compiled."""
@@ -186,6 +181,20 @@ def scopes(equation: JaxprEqn) -> tuple[str, ...]:
     stack = equation.source_info.name_stack.stack
     names = (frame.name for frame in stack if type(frame).__name__ == "Scope")
     return tuple(part for name in names for part in name.split("/"))
+
+
+def is_foreign(part: str) -> bool:
+    """Scopes that name a class of layer, not the layer: equinox writes such."""
+    return part.startswith("eqx.")
+
+
+def scope_of(node: Node, foreign: bool = False) -> tuple[str, ...]:
+    return tuple(part for part in node.scope if foreign or not is_foreign(part))
+
+
+def layer_of(weight: str) -> str:
+    """The layer that a weight belongs to: `layers[0]` of `layers[0].weight`."""
+    return weight.rpartition(".")[0] or weight
 
 
 def read(values: Mapping[int, Any], operand: Operand) -> Any:

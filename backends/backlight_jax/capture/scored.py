@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,13 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Arrays
 from backlight_jax.capture.graph import equations, graph_of
 from backlight_jax.capture.program import SCORE, Node, Operand, Program, entered_calls, flatten, run
-from backlight_jax.capture.trace import Trace
 from backlight_jax.expansions import inside
 from backlight_jax.sites.operations import namer
-from backlight_jax.sites.places import Place
 from backlight_jax.table import abstract, is_floating
+
+if TYPE_CHECKING:
+    from backlight_jax.capture.trace import Trace
+    from backlight_jax.sites.places import Place
 
 Values: TypeAlias = dict[int, Any]
 
@@ -38,24 +40,32 @@ class Scored:
         program: the net's equations, then the score's.
         at: the site that derivatives are taken at; None for the attributed arguments.
         places: the values at the site, or the attributed arguments.
-        sources: those of them that derivatives can be taken by.
-        begin: how many equations come before the sources.
         read: the values of the net that the score reads.
         operands: the numbers of the score's operands.
         targets: the score, or all floating-point outputs.
         rows: the values that differ from example to example, known before the first equation.
     """
 
-    trace: Trace
+    trace: "Trace"
     program: Program
-    at: Place | None
+    at: "Place | None"
     places: tuple[int, ...]
-    sources: tuple[int, ...]
-    begin: int
     read: tuple[Operand, ...]
     operands: tuple[int, ...]
     targets: tuple[Operand, ...]
     rows: tuple[int, ...]
+
+    @cached_property
+    def sources(self) -> list[int]:
+        """Those of the places that derivatives can be taken by."""
+        return [place for place in self.places if is_floating(self.program.avals[place])]
+
+    @cached_property
+    def begin(self) -> int:
+        """How many equations come before the sources."""
+        nodes = enumerate(self.program.nodes, 1)
+        ends = (at for at, node in nodes if self.places[0] in node.outputs)
+        return 0 if self.at is None else next(ends)
 
     @property
     def constants(self) -> list[Any]:
@@ -145,7 +155,7 @@ class Scored:
         )
 
 
-def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = True) -> Scored:
+def scored(trace: "Trace", score: Score | None, at: "Place | None", whole: bool = True) -> Scored:
     """A net with a score, or its outputs, explained at its arguments or at a site.
 
     Args:
@@ -159,14 +169,7 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
     _, attributed, _ = trace.signature.parts(program.inputs)
     given = zip(program.inputs, trace.signature.rows, strict=True)
     rows = [value for value, row in given if row]
-    places, begin = attributed, 0
-    if at is not None:
-        places = [program.number_of(at.key)]
-        computed = [
-            position for position, n in enumerate(program.nodes, 1) if places[0] in n.outputs
-        ]
-        (begin,) = computed
-    sources = [place for place in places if is_floating(program.avals[place])]
+    places = attributed if at is None else [program.number_of(at.key)]
     read: list[Operand] = []
     operands: list[int] = []
     targets: list[Operand]
@@ -196,8 +199,6 @@ def scored(trace: Trace, score: Score | None, at: Place | None, whole: bool = Tr
         program,
         at,
         tuple(places),
-        tuple(sources),
-        begin,
         tuple(read),
         tuple(operands),
         tuple(targets),

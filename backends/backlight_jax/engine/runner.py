@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast, final
+from typing import cast, final
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,11 @@ from jax import lax
 from backlight.engine.application import Applied
 from backlight.engine.runner import Differentiable, Pullback, Runner, Values
 from backlight.graph.graph import Node
+from backlight.rules.operations import Kind
 from backlight.values.arrays import Array, Arrays
 from backlight_jax.capture.graph import equations
 from backlight_jax.capture.program import Operand, run
-from backlight_jax.derivatives.conventions import largest_first
+from backlight_jax.derivatives.conventions import windows_gradient
 
 
 @final
@@ -32,16 +33,6 @@ class JaxRunner(Runner):
         results, pullback, added = jax.vjp(function, list(operands), has_aux=True)
         return lambda gradients: pullback(list(gradients))[0], results, added
 
-    def fitted(self, array: Array, like: Array) -> Array:
-        given: Any = array
-        of: Any = like
-        return cast(Array, jnp.broadcast_to(given, of.shape).astype(of.dtype))
-
-    def constant(self, held: object, like: Array) -> Array:
-        given: Any = held
-        of: Any = like
-        return cast(Array, given if hasattr(given, "shape") else jnp.asarray(given, of.dtype))
-
     def stopped(self, array: Array) -> Array:
         return lax.stop_gradient(array)
 
@@ -49,7 +40,9 @@ class JaxRunner(Runner):
         self, op: Applied, inputs: Sequence[Array], grad: Array
     ) -> Sequence[Array] | None:
         (equation,) = equations(op.nodes[:1])
-        found = largest_first(op.unit, equation, inputs[0], grad, lambda: op.results(inputs)[0])
+        if op.kind is not Kind.MAX_POOL or equation.primitive != "reduce_window_max":
+            return super().derivative(op, inputs, grad)
+        found = windows_gradient(equation, inputs[0], op.results(inputs)[0], grad)
         return None if found is None else (cast(Array, found),)
 
     def has_own_derivative(self, nodes: Sequence[Node]) -> bool:

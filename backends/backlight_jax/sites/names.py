@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 from backlight.model.naming import Uses
-from backlight_jax.capture.program import Node
-from backlight_jax.sites.structure import LAYOUT, Structure, called_values, parent
+from backlight_jax.capture.program import is_foreign, layer_of, scope_of
+from backlight_jax.sites.structure import LAYOUT, Structure, called_values
 
 Use: TypeAlias = tuple[str, int]
 """A name, and a value that it is for."""
@@ -48,15 +48,6 @@ def marked(structure: Structure) -> Iterator[Use]:
     for node in structure.active_nodes:
         if node.primitive == "name":
             yield str(node.params["name"]), node.outputs[0]
-
-
-def is_foreign(part: str) -> bool:
-    """Scopes that name a class of layer, not the layer: equinox writes such."""
-    return part.startswith("eqx.")
-
-
-def scope_of(node: Node, foreign: bool = False) -> tuple[str, ...]:
-    return tuple(part for part in node.scope if foreign or not is_foreign(part))
 
 
 @final
@@ -122,7 +113,7 @@ def parameterised(structure: Structure) -> Iterator[Use]:
     current: dict[str, int] = {}
     for node in structure.active_nodes:
         names = structure.weights_read[node.path]
-        layers = {parent(name) for name in names}
+        layers = {layer_of(name) for name in names}
         if len(layers) != 1 or scope_of(node):
             continue
         (layer,) = layers

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backlight_jax.capture.program import SCORE, Node, Path, Program
-from backlight_jax.sites.names import scope_of
-from backlight_jax.sites.structure import parent
+from backlight_jax.capture.program import SCORE, Node, Path, Program, layer_of, scope_of
 
 if TYPE_CHECKING:
     from backlight_jax.capture.trace import Trace
@@ -49,7 +47,7 @@ def namer(trace: "Trace", program: Program) -> Callable[[Sequence[Node], bool], 
         for node in reversed(nodes if linear else nodes[-1:]):
             if said(node):
                 return label_of(node)
-        layers = {parent(weight) for node in nodes for weight in read.get(node.path, ())}
+        layers = {layer_of(weight) for node in nodes for weight in read.get(node.path, ())}
         if scope or len(layers) == 1:
             return scope or layers.pop()
         return label_of(home) or loops.get(home.path[:1], "")

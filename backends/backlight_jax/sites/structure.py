@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import final
 
-from backlight.values.arrays import Channels
 from backlight_jax.capture.program import Node, Path, Program
 from backlight_jax.table import is_floating
 
@@ -61,26 +60,15 @@ class Structure:
         return last | dict.fromkeys(outputs, float("inf"))
 
     @cached_property
-    def channels(self) -> Channels | None:
-        """Where the first convolution has the channels; None if there is none."""
-        if self._convolution is None:
-            return None
-        return "first" if self._convolution[1] == 1 else "last"
-
-    @property
-    def signals(self) -> bool:
-        """Whether the first convolution is along one axis."""
-        return self._convolution is not None and len(self._convolution) == 3
-
-    @cached_property
-    def _convolution(self) -> tuple[int, ...] | None:
-        """Where the operand of the first convolution has examples, channels and places."""
+    def convolution(self) -> tuple[int, ...]:
+        """Where the operand of the first convolution has examples, channels and places; empty if there
+        is none."""
         for node in self.active_nodes:
             if node.primitive == "conv_general_dilated":
                 operand, specification = node.inputs[0], node.params["dimension_numbers"].lhs_spec
                 if isinstance(operand, int) and operand in self.active:
                     return tuple(specification)
-        return None
+        return ()
 
     @cached_property
     def pooled(self) -> set[int]:
@@ -116,11 +104,6 @@ class Structure:
 
     def is_floating(self, value: int) -> bool:
         return is_floating(self.program.avals[value])
-
-
-def parent(weight: str) -> str:
-    """The layer that a weight belongs to: `layers[0]` of `layers[0].weight`."""
-    return weight.rpartition(".")[0] or weight
 
 
 def called_values(structure: Structure) -> list[tuple[str, int]]:

@@ -1,8 +1,8 @@
 """The pass over a reference: once for all examples where that can be, else with a row for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 from backlight.engine.application import Applied
 from backlight.engine.explained import Explained
@@ -10,7 +10,9 @@ from backlight.engine.runner import Runner, Values
 from backlight.errors import ModelError, TargetError
 from backlight.graph.pairing import broadcasts, mismatch_of
 from backlight.graph.unit import Unit
-from backlight.values.arrays import Array
+from backlight.values.arrays import Array, shape_of
+
+T = TypeVar("T")
 
 
 @final
@@ -91,3 +93,30 @@ def reference_for(found: Explained, sibling: Callable[[], Explained] | None) -> 
     return Reference(
         found, single, {one.output: two for one, two in zip(mine, theirs, strict=True)}
     )
+
+
+def reference_among(
+    found: Explained,
+    own: T,
+    starts: Sequence[Array],
+    count: int,
+    single: Callable[[], tuple[Explained, T]],
+) -> tuple[Reference, T]:
+    """How the net runs over a reference, and what a backend has beside the net that does.
+
+    Args:
+        found: the net and the score.
+        own: what the backend has beside them.
+        starts: the reference.
+        count: how many examples the batch has.
+        single: gives both for one example.
+    """
+    made = [(found, own)]
+
+    def sibling() -> Explained:
+        made.append(single())
+        return made[-1][0]
+
+    shared = count > 1 and all(shape_of(start)[0] == 1 for start in starts)
+    reference = reference_for(found, sibling if shared else None)
+    return reference, next(beside for net, beside in made if net is reference.net)

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from backlight.engine.conventions import of_extremum
 from backlight.graph.graph import Node
-from backlight.values.arrays import Array, Arrays
+from backlight.values.arrays import Array, Arrays, shape_of
 
 if TYPE_CHECKING:
     from backlight.engine.application import Applied
@@ -51,18 +52,19 @@ class Runner(ABC):
     ) -> tuple[Pullback, Sequence[Array], Values]:
         """The pullback of a function, and what it gives."""
 
-    @abstractmethod
     def fitted(self, array: Array, like: Array) -> Array:
         """An array with the shape and dtype of another, that it broadcasts against."""
+        return self.arrays.astype(self.arrays.broadcast_to(array, shape_of(like)), like.dtype)
 
     def repeated(self, array: Array, like: Array) -> Array:
         """The same where what is known of both does not say which has one row for all examples."""
         return self.fitted(array, like)
 
-    @abstractmethod
     def constant(self, held: object, like: Array) -> Array:
         """A constant that is used beside another, an array or a number: as an array that goes with it,
         without axes where it is a number."""
+        arrays: Any = self.arrays
+        return cast(Array, held if hasattr(held, "shape") else arrays.asarray(held, like.dtype))
 
     @abstractmethod
     def stopped(self, array: Array) -> Array:
@@ -72,14 +74,16 @@ class Runner(ABC):
         self, op: "Applied", inputs: Sequence[Array], grad: Array
     ) -> Sequence[Array] | None:
         """The gradients of an operation's inputs in closed form; None where the framework's own
-        derivative is as good. Of several largest numbers, over axes or windows, the first gets all.
+        derivative is as good. Of several largest numbers, over axes or windows, the first gets all:
+        here, over axes.
 
         Args:
             op: the operation.
             inputs: where it is taken.
             grad: of the result.
         """
-        return None
+        found = of_extremum(op.unit, op.nodes[0], inputs[0], grad, self.arrays)
+        return None if found is None else (found,)
 
     def transposed(self, op: "Applied", x: Array, weight: Array, grad: Array) -> Array | None:
         """The gradient of x of a linear operation with these weights, in closed form; None where the

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from threading import Thread
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -177,6 +178,36 @@ def test_arrays_that_are_no_arguments_are_read_anew(edit: str, compiled: bool, r
     expected = np.asarray(mx.grad(lambda x: net.body(x)[:, 1].sum())(mx.array(rows)))
     assert np.allclose(after, expected, atol=1e-6)
     assert np.allclose(after, 3 * before, atol=1e-5)
+
+
+class Alike(nn.Module):
+    """A net whose compiled part reads two arrays of its own, and one beside it with the same numbers."""
+
+    def __init__(self, own: mx.array) -> None:
+        super().__init__()
+        self.one = self.other = own
+        beside = own * 1
+        mx.eval(beside)
+        self.run = mx.compile(lambda x: x @ self.one + 10 * (x @ self.other) + 100 * (x @ beside))
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self.run(x)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+@pytest.mark.parametrize("names", [("one",), ("other",), ("one", "other")])
+def test_arrays_of_equal_numbers_are_told_apart(names: tuple[str, ...], dtype: mx.Dtype) -> None:
+    net = Alike(mx.arange(9).reshape(3, 3).astype(dtype).T)
+    model, x = backlight.wrap(net), mx.array([[1.0, 2, 3]]).astype(dtype)
+    before = {name: net[name] for name in ("one", "other")}
+    model.predict(x)
+    for name in names:
+        net[name] = before[name] * 2
+    grown = 1 + 10 + 100 + sum({"one": 1, "other": 10}[name] for name in names)
+    expected = grown * (np.array([[1, 2, 3]]) @ np.arange(9).reshape(3, 3).T)
+    outputs: Any = model.predict(x)
+    found = np.asarray(outputs.astype(mx.float32))
+    assert np.allclose(found, expected, rtol=1e-6 if dtype == mx.float32 else 0.02)
 
 
 def test_what_a_compiled_function_reads_is_read_anew(rows: np.ndarray) -> None:
