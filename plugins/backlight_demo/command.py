@@ -36,6 +36,7 @@ NETS = {
 
 FASHION_METHODS = (
     "integrated_gradients:steps=100",
+    "deep_lift",
     "grad_cam",
     "occlusion:window=6,stride=2",
 )
@@ -100,7 +101,8 @@ def fashion(
         Examples(images, labels, CLASSES, names),
         directory=directory or Path("backlight-demo"),
         methods=FASHION_METHODS,
-        limit=limit or 24,
+        limit=limit or 100,
+        right=0 if limit else 20,
         framework=chosen.value,
         model_name=f"A small convolutional net in {title(chosen)}",
         data_name="2,000 test pictures of Fashion-MNIST",
