@@ -75,9 +75,9 @@ class Rescale(Rule):
     def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
         arrays, reference = op.arrays, reference_of(op)
         (x,), (start,) = op.inputs, reference.inputs
-        way, ones = x - start, arrays.zeros_like(start) + 1.0
+        way, ones = x - start, arrays.zeros_like(x) + 1.0
         (slope,) = op.vjp(ones)
-        (start_slope,) = reference.vjp(ones)
+        (start_slope,) = reference.vjp(arrays.zeros_like(start) + 1.0)
         nearness = precision(op.output) ** (1 / 3)
         # Of x', which all examples may share: where x is much larger, so is the way.
         least = nearness * arrays.abs(start)
