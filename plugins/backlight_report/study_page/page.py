@@ -45,7 +45,7 @@ def study_page(
     """
     study = private_study(checked(study)) if private else checked(study)
     images = Images(pictures, map_count(study), embed=embed, private=private)
-    script = asset("script.js")
+    script = asset("script.js") + asset("pointer.js")
     return template().render(
         study=study,
         private=private,
