@@ -113,6 +113,21 @@ def report_command(
             help="Only this picture, by name or number; say it again for more.",
         ),
     ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="What else is known of the pictures: a header, a column `name` with their names, and "
+            "others of numbers or texts, in which the report looks for what goes with mistakes.",
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            help="Only pictures with this in the metadata; say it again for more values or columns.",
+        ),
+    ] = None,
     order: Annotated[
         TakenFirst,
         typer.Option(
@@ -261,6 +276,8 @@ def report_command(
             true=true,
             predicted=predicted,
             ids=name,
+            metadata=metadata,
+            where=where or (),
             order=order.value,
             limit=limit,
             right=right,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
@@ -18,6 +21,7 @@ from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import METRICS, Judgement, judge
+from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
 from backlight_study.selection import Only, Order
@@ -81,6 +85,9 @@ def report(
     order: Order = "confidence",
     limit: int = 24,
     right: int = 0,
+    metadata: MetadataGiven | None = None,
+    where: Sequence[str] = (),
+    masks: NDArray[np.bool_] | None = None,
     baseline: PictureBaseline | None = None,
     store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
@@ -111,6 +118,8 @@ def report(
         model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
             and what made the report.
         notes: what the page says first.
+        masks: where the object is, (N, H, W) of truths at the places of the model's input, for metrics
+            and findings that ask for it.
         metrics: what techniques are judged by, beside controls; none leaves that out.
         options: those that the user gave and that only pictures in files can follow.
 
@@ -136,6 +145,8 @@ def report(
         order=order,
         limit=limit,
         right=right,
+        metadata=metadata,
+        where=where,
         baseline=baseline,
         store=store,
         framework=framework,
@@ -159,7 +170,7 @@ def report(
         "notes": list(notes),
     }
     progress("Judging", 0, 1)
-    judgement = judge(made, metrics)
+    judgement = judge(made, metrics, masks)
     progress("Judging", 1, 1)
     return write(made, judgement, target, about, embed=embed, private=private)
 

@@ -42,18 +42,16 @@ class Judgement:
 def judge(
     study: Study,
     metrics: Sequence[str | Metric] = METRICS,
-    metadata: Mapping[str, NDArray[Any]] | None = None,
     masks: NDArray[np.bool_] | None = None,
 ) -> Judgement:
     """Judge the maps of a study, and look for what its mistakes share.
 
     Args:
         metrics: by name or with their hyper-parameters; none leaves them out.
-        metadata: columns (N,) of numbers or texts about all examples, by name.
         masks: where the object is, (N, H, W) of truths, at the places of the model's input.
     """
     maps = contrast_maps(study)
-    findings, failed = find(studied(study, maps, metadata or {}, masks))
+    findings, failed = find(studied(study, maps, masks))
     return Judgement(evaluation(study, metrics, masks), tuple(findings), tuple(failed))
 
 
@@ -119,7 +117,6 @@ def smaller(maps: NDArray[np.float64], stride: int) -> NDArray[np.float64]:
 def studied(
     study: Study,
     maps: Mapping[tuple[str, str], NDArray[np.float64]],
-    metadata: Mapping[str, NDArray[Any]],
     masks: NDArray[np.bool_] | None,
 ) -> Studied:
     """The study as finders see it."""
@@ -131,7 +128,7 @@ def studied(
         found.classes,
         study.classes,
         [names[id] for id in found.ids.tolist()],
-        metadata,
+        study.metadata,
         lambda rows: read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)]),
         study.rows.tolist(),
         maps,

@@ -36,6 +36,7 @@ class Choice:
         cells: of one of these cells of the confusion matrix.
         true, predicted: of one of these true and of one of these predicted classes, by number.
         rows: these alone, by number.
+        where: how these were chosen, in words, where it was not by number or name.
         order: which come first.
         limit: at most so many, at least 1.
         right: so many examples beside them that the model gets right, of the classes concerned, drawn
@@ -48,6 +49,7 @@ class Choice:
     true: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     rows: tuple[int, ...] | None = None
+    where: tuple[str, ...] = ()
     order: Order = "confidence"
     limit: int = 24
     right: int = 0
@@ -75,7 +77,7 @@ class Choice:
     @property
     def asked(self) -> Only:
         """Which examples, where the user may not have said it."""
-        exact = (self.true and self.predicted) or self.cells or self.rows is not None
+        exact = (self.true and self.predicted) or self.cells or (self.rows and not self.where)
         return self.only or ("all" if exact else "misclassified")
 
 
@@ -179,7 +181,9 @@ def rule_of(selection: Selection, classes: Sequence[str], named: str = "examples
     for word, numbers in (("of", choice.true), ("called", choice.predicted)):
         if numbers:
             parts.append(f"{word} {' or '.join(classes[k] for k in numbers)}")
-    if choice.rows is not None:
+    if choice.where:
+        parts.append(f"with {', '.join(choice.where)}")
+    elif choice.rows is not None:
         parts.append("that were named")
     text = " ".join(parts)
     said = f"{text[0].upper()}{text[1:]}, {ORDERS[choice.order]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from time import perf_counter
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 from weakref import finalize
 
 import numpy as np
@@ -29,12 +29,16 @@ from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers
 from backlight_study.evaluation import check, check_shape, class_names, told_of_pictures, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases, stored_answers
+from backlight_study.metadata import Columns, MetadataGiven, columns_of, fitting
 from backlight_study.neighbours import Neighbour, log_odds_space, nearest
 from backlight_study.passes import CountedModel, Passes
 from backlight_study.performance import Performance, performance
 from backlight_study.predictions import Predictions, Progress, answered, class_scores, predict
 from backlight_study.questions import Question
 from backlight_study.selection import Choice, Only, Order, Selection, rule_of, select
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BLOCK = 64
 """How many examples the model is asked about at a time, where nothing is said."""
@@ -54,6 +58,7 @@ class Study:
         passes: examples that went through the model to explain, forward and backward, in this run.
         foreseen: what was forecast for all cases.
         seconds: how long the study took.
+        metadata: columns of all examples, (N,) each, by name.
     """
 
     cases: Cases
@@ -63,6 +68,7 @@ class Study:
     passes: Passes
     foreseen: Forecast
     seconds: float
+    metadata: Columns = field(default_factory=dict)
     kept: "TemporaryFolder | None" = field(default=None, repr=False)
 
     @property
@@ -113,15 +119,13 @@ class Study:
             InputError: it explained no case, or no such question was asked.
         """
         number = self.number(technique)
-        parts: list[NDArray[Any] | None] = [None] * len(self.rows)
-        for place, other, answers in self.each_answer():
-            if other == number and question in answers.questions:
-                parts[place] = answers.questions[question].values[0]
-        known = next((part for part in parts if part is not None), None)
-        if known is None:
-            raise InputError(f"{technique} has no values for the question {question!r}.")
-        nothing = np.full_like(known, np.nan)
-        return np.stack([nothing if part is None else part for part in parts])
+        try:
+            places, found = self.store.column(f"{number}/{question}/values")
+        except UnknownNameError as error:
+            raise InputError(f"{technique} has no values for the question {question!r}.") from error
+        values = np.full((len(self.rows), *found.shape[1:]), np.nan, dtype=found.dtype)
+        values[places] = found
+        return values
 
     def maps(self, technique: str, question: Question = "contrast") -> NDArray[np.float64]:
         """The same as maps over the pictures, (cases, H, W): channels are summed, or, where each
@@ -141,16 +145,43 @@ class Study:
     def errors(self) -> dict[str, dict[int, str]]:
         """What techniques could not do: by technique and case."""
         found: dict[str, dict[int, str]] = {}
-        for place, number, answers in self.each_answer():
-            if answers.errors[0]:
-                name = self.cases.techniques[number].name
-                found.setdefault(name, {})[place] = answers.errors[0]
+        for number, technique in enumerate(self.cases.techniques if len(self.rows) else ()):
+            places, errors = self.store.column(f"{number}/error")
+            told = {int(place): str(one) for place, one in zip(places, errors, strict=True) if one}
+            if told:
+                found[technique.name] = told
         return found
 
     def each_answer(self) -> Iterator[tuple[int, int, Answers]]:
         """All answers, one by one: a case's place, a technique's number, and what it says of that case
         alone."""
         return stored_answers(self.store, len(self.cases.techniques))
+
+    def to_pandas(self) -> "DataFrame":
+        """A row for each case: classes, probabilities, metadata, each technique's score, gap and error
+        for the contrast. pandas must be installed."""
+        from pandas import DataFrame
+
+        found, rows = self.predictions, self.rows
+        odds = found.probabilities[rows]
+        true, predicted = found.labels[rows], found.classes[rows]
+        columns: dict[str, Any] = {
+            "name": self.names,
+            "true": [self.classes[k] for k in true],
+            "predicted": [self.classes[k] for k in predicted],
+            "wrong": found.wrong[rows],
+            "p_true": odds[np.arange(len(rows)), true],
+            "p_predicted": odds[np.arange(len(rows)), predicted],
+            **{name: column[rows] for name, column in self.metadata.items()},
+        }
+        asked: Question = "predicted" if found.single else "contrast"
+        for place, number, answers in self.each_answer():
+            if asked in answers.questions:
+                numbers = answers.questions[asked].numbers
+                for name in ("score", "gap", "error"):
+                    column = f"{self.cases.techniques[number].name} {name}"
+                    columns.setdefault(column, np.full(len(rows), np.nan))[place] = numbers[name][0]
+        return DataFrame(columns, index=rows)
 
     def number(self, technique: str) -> int:
         names = [one.name for one in self.cases.techniques]
@@ -181,6 +212,8 @@ def study(
     order: Order = "confidence",
     limit: int = 24,
     right: int = 0,
+    metadata: MetadataGiven | None = None,
+    where: Sequence[str] = (),
     baseline: PictureBaseline | None = None,
     store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
@@ -214,6 +247,9 @@ def study(
         order: which come first: "confidence", "loss", "margin", "borderline" or "random".
         limit: explain at most so many.
         right: explain so many beside them that the model gets right, for comparison.
+        metadata: what else is known of the examples: columns by name, as long as the data, or a CSV file
+            whose rows name examples.
+        where: only examples with these, `COLUMN=VALUE` of the metadata.
         baseline: "black", "white", "grey", "mean" or "blur": of techniques that have a baseline and were
             not told another, in the picture's own terms.
         store: a folder that keeps predictions and answers, where a killed study is gone on with; a
@@ -241,6 +277,8 @@ def study(
     source = open_source(data, size, colour, classes, options)
     if source.classes:  # a mistyped class likewise
         choice_of(source.classes, cell, true, predicted)
+    columns = columns_of(metadata, source.names(0, len(source)) if metadata is not None else ())
+    fits = fitting(columns, where)
     wrapped = wrap(model, framework)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     first = first_of(source)
@@ -275,8 +313,18 @@ def study(
     names = tuple(class_names(source, predictions))
     classes_asked = choice_of(names, cell, true, predicted)
     rows = None if ids is None else rows_of(source, predictions, ids)
+    if fits is not None:
+        some = np.flatnonzero(fits[predictions.ids])
+        rows = tuple(some.tolist()) if rows is None else tuple(np.intersect1d(rows, some).tolist())
     choice = Choice(
-        only=only, rows=rows, order=order, limit=limit, right=right, seed=seed or 0, **classes_asked
+        only=only,
+        rows=rows,
+        where=tuple(where),
+        order=order,
+        limit=limit,
+        right=right,
+        seed=seed or 0,
+        **classes_asked,
     )
     selection = select(predictions, choice)
     explained = np.array([*selection.rows, *selection.right], dtype=np.int64)
@@ -313,7 +361,8 @@ def study(
     if len(explained):
         passes, foreseen = explain_cases(cases, answers, progress)
     seconds = perf_counter() - started
-    return Study(cases, selection, names, answers, passes, foreseen, seconds, kept)
+    known = {name: column[predictions.ids] for name, column in columns.items()}
+    return Study(cases, selection, names, answers, passes, foreseen, seconds, known, kept)
 
 
 @final

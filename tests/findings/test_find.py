@@ -91,7 +91,7 @@ def test_finders_of_plugins_are_asked(install: Callable) -> None:  # noqa: F811
         ({"one": 3}, "its finder one is 3, not a function"),
         ({"one": Finding}, "not a function of what was studied"),
     ],
-    ids=str,
+    ids=["a number", "no name", "one name twice", "no function", "a class"],
 )
 def test_a_plugin_that_offers_something_else_is_named(
     answer: object,
