@@ -1,84 +1,140 @@
-"""Two models on the same examples, beside hand values, SciPy and simulation."""
+"""Two models on the same examples: ports of one net, and a net before and after a change."""
 
 import json
-from math import comb
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+import torch
 
-from backlight.errors import InputError
-from backlight_study.performance import McNemar, mcnemar
+from backlight.errors import HyperParameterError, TargetError, UnknownNameError
+from backlight_compare import ModelComparison, compare
+from backlight_compare.sites import SitePair, parting
+from tests.report.shared import run
+from tests.study.nets import NETS, Net, examples, torch_net
 
 
-def test_by_hand() -> None:
-    first = np.array([1, 1, 1, 0, 0, 0, 0, 1], dtype=bool)
-    second = np.array([1, 0, 1, 1, 1, 1, 0, 1], dtype=bool)
-    found = mcnemar(first, second)
-    assert found == McNemar(fixed=3, broken=1, same_right=3, same_wrong=1)
-    assert found.difference.value == 2 / 8
-    assert found.p_value == pytest.approx(2 * (1 + 4) / 16)
-    assert "fixed 3, broken 1" in str(found)
+@pytest.mark.parametrize("other", ["tensorflow", "jax"])
+def test_ports_of_one_net_are_the_same(other: str) -> None:
+    found = compare(torch_net(), NETS[other](), examples(), methods=["gradient", "deep_lift"])
+    assert found.same
+    assert found.frameworks == ("torch", other)
+    assert (found.changed, found.mcnemar.fixed, found.mcnemar.broken) == (0, 0, 0)
+    for one in found.agreements:
+        assert one.correlation > 0.99999
+        assert one.difference < 1e-4
+    last, first = found.parting
+    assert last is not None
+    assert (last.first, first) == ("ending", None)
+    agreeing = [pair.first for pair in found.pairs if pair.agrees]
+    assert {"convolution", "relu"} <= set(agreeing) or other == "tensorflow"
+
+
+def broken(at: str) -> torch.nn.Module:
+    net = Net().eval()
+    with torch.no_grad():
+        getattr(net, at).weight.mul_(torch.linspace(0.5, 2, len(getattr(net, at).weight)).reshape(
+            -1, *(1,) * (getattr(net, at).weight.ndim - 1)
+        ))  # fmt: skip
+    return net
+
+
+@pytest.mark.parametrize(("at", "before"), [("head", "relu"), ("convolution", None)])
+def test_the_first_inner_value_that_differs_is_named(at: str, before: str | None) -> None:
+    found = compare(torch_net(), broken(at), examples(), methods=["gradient"])
+    assert not found.same
+    last, first = found.parting
+    assert first is not None
+    assert first.first == at
+    assert (None if last is None else last.first) == before
+
+
+def test_what_is_fixed_and_broken_is_counted() -> None:
+    data = examples()
+    one, other = torch_net(), broken("head")
+    found = compare(one, other, data, methods=["gradient"], limit=4)
+    x = torch.tensor(data.x[:, None].astype(np.float32) / 255)
+    right = [(net(x).argmax(1).numpy() == data.labels) for net in (one, other)]
+    assert set(found.fixed) == set(np.flatnonzero(~right[0] & right[1]).tolist())
+    assert set(found.broken) == set(np.flatnonzero(right[0] & ~right[1]).tolist())
+    assert found.mcnemar.fixed == len(found.fixed) > 0
+    assert found.explained == 4
+    odds = [net(x).softmax(1).detach().numpy() for net in (one, other)]
+    assert found.difference == pytest.approx(np.abs(odds[0] - odds[1]).max(), rel=1e-5)
+
+
+def test_a_net_beside_itself_has_no_difference_at_all() -> None:
+    net = torch_net()
+    found = compare(net, net, examples(), methods=["gradient"])
+    assert found.difference == 0
+    assert found.agreements[0].difference == 0
+    assert all(pair.difference == 0 for pair in found.pairs)
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize(("fixed", "broken"), [(0, 5), (9, 2), (30, 14), (7, 7), (1, 0)])
-def test_the_p_value_is_the_sum_of_the_tails(fixed: int, broken: int) -> None:
-    moved, least = fixed + broken, min(fixed, broken)
-    tail = sum(comb(moved, k) for k in range(least + 1)) / 2**moved
-    assert McNemar(fixed, broken, 10, 3).p_value == pytest.approx(min(1.0, 2 * tail))
+def test_pairs_before_one_that_agrees_are_no_parting() -> None:
+    pairs = [
+        SitePair("a", "a", 0.0, True),
+        SitePair("b", "c", 0.4, False),
+        SitePair("c", "c", 0.0, True),
+        SitePair("d", None, float("inf"), False),
+        SitePair("e", "e", 0.2, False),
+    ]
+    assert parting(pairs) == (pairs[2], pairs[4])
+    assert parting(pairs[:3]) == (pairs[2], None)
+    assert parting(pairs[1:2]) == (None, pairs[1])
+    assert parting([]) == (None, None)
 
 
-def test_models_that_agree_everywhere() -> None:
-    found = McNemar(0, 0, 8, 2)
-    assert found.p_value == 1.0
-    assert found.difference.value == 0.0
-    assert found.difference.low < 0 < found.difference.high
+def test_sites_that_are_named_are_compared() -> None:
+    sites = {"convolution": "relu"}
+    found = compare(torch_net(), torch_net(), examples(), methods=["gradient"], sites=sites)
+    (pair,) = (pair for pair in found.pairs if pair.first == "convolution")
+    assert (pair.second, pair.agrees) == ("relu", False)
+    with pytest.raises(UnknownNameError, match="convulution"):
+        compare(torch_net(), torch_net(), examples(), sites={"convulution": "relu"})
 
 
-def test_swapping_the_models_turns_the_difference() -> None:
-    one, other = McNemar(9, 2, 20, 5), McNemar(2, 9, 20, 5)
-    assert one.p_value == other.p_value
-    assert one.difference.value == -other.difference.value
-    assert one.difference.low == pytest.approx(-other.difference.high)
-
-
-def test_the_interval_by_hand() -> None:
-    f, b = 10 / 38, 3 / 38
-    half = 1.959963984540054 * np.sqrt((f + b - (f - b) ** 2) / 38)
-    found = McNemar(9, 2, 20, 5).difference
-    assert (found.low, found.high) == pytest.approx((f - b - half, f - b + half))
-
-
-@pytest.mark.parametrize("odds", [(0.1, 0.04), (0.15, 0.15), (0.3, 0.05)])
-def test_95_of_100_intervals_hold_what_is_true(odds: tuple[float, float]) -> None:
-    random = np.random.default_rng(1)
-    shares = [*odds, 0.5, 0.5 - sum(odds)]
-    found = [McNemar(*map(int, random.multinomial(120, shares))).difference for _ in range(500)]
-    truth = odds[0] - odds[1]
-    inside = sum(one.low <= truth <= one.high for one in found) / 500
-    assert 0.93 <= inside <= 0.97
-
-
-def test_the_test_is_exact() -> None:
-    """Of models that are equally accurate, at most 5 % get p <= 0.05, whatever moves."""
-    for moved in (6, 15, 40):
-        wrong = sum(
-            binom.pmf(k, moved, 0.5)
-            for k in range(moved + 1)
-            if McNemar(k, moved - k, 0, 0).p_value <= 0.05
-        )
-        assert 0 < wrong <= 0.05
+def test_a_technique_that_fails_is_told() -> None:
+    found = compare(
+        Net(torch.nn.SiLU()).eval(), torch_net(), examples(), methods=["lrp", "gradient"]
+    )
+    assert isinstance(found, ModelComparison)
+    assert not found.same
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
-    [
-        (np.ones(3, dtype=bool), np.ones(2, dtype=bool), "same N examples"),
-        (np.ones(0, dtype=bool), np.ones(0, dtype=bool), "same N examples"),
-        (np.ones(3, dtype=int), np.ones(3, dtype=bool), "predicted == labels"),
-    ],
+    ("given", "error"),
+    [({"limit": 0}, HyperParameterError), ({"tolerance": 0}, HyperParameterError)],
 )
-def test_what_cannot_be_compared(first: np.ndarray, second: np.ndarray, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        mcnemar(first, second)
+def test_what_is_wrong_is_said(given: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match="limit must be at least 1 and tolerance greater than 0"):
+        compare(torch_net(), torch_net(), examples(), **given)
+
+
+def test_models_of_other_classes_are_refused() -> None:
+    two = examples()
+    two = type(two)(two.x, two.labels % 2)
+    with pytest.raises(TargetError, match="3 and 2 classes"):
+        compare(torch_net(), Net(classes=2).eval(), two)
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "said"), [("torch_net", 0, "The same"), ("worse", 1, "Not the same")]
+)
+def test_the_command(
+    other: str, code: int, said: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(
+        "from tests.study.nets import Net, examples, torch_net\n\n\ndef worse():\n"
+        "    net = torch_net()\n    net.head.weight.data *= -1\n    return net\n"
+    )
+    asked = ("compare", f"{tmp_path}/own.py:torch_net", f"{tmp_path}/own.py:{other}",
+             f"{tmp_path}/own.py:examples", "-m", "gradient")  # fmt: skip
+    ended, out, _ = run(capsys, *asked)
+    assert ended == code
+    assert said in out
+    assert "Inside they agree up to" in out
+    ended, out, _ = run(capsys, *asked, "--json")
+    assert ended == code
+    assert json.loads(out)["same"] == (code == 0)

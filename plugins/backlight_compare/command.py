@@ -1,0 +1,154 @@
+"""The command `backlight compare`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backlight_compare.comparing import DEFAULT, TOLERANCE, ModelComparison
+from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+
+DIFFERENT = 1
+SHOWN = 8
+"""How many pairs of inner values around the parting the terminal shows."""
+
+
+def compare_command(
+    first: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A classifier, as `backlight report` takes one.")
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(metavar="OTHER", help="Another one of the same classes, of any framework."),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="Labelled pictures, as `backlight report` takes them."),
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="A technique whose maps are compared; say it again for more. Where nothing is said: "
+            f"{', '.join(DEFAULT)}.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Compare the maps of N examples, drawn at random."),
+    ] = 16,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            metavar="NUMBER", help="What counts as the same, relative to the largest number."
+        ),
+    ] = TOLERANCE,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=OTHER",
+            help="An inner layer of the first net that is this one of the second, where the nearest "
+            "value is not the one that is meant; say it again for more.",
+        ),
+    ] = None,
+    framework: Framework = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Stretch pictures to this height and width.")
+    ] = None,
+    colour: Annotated[Colour | None, typer.Option(help="Read pictures grey or in colour.")] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="All class names in the models' order, one a line."),
+    ] = None,
+    divide_by: DivideBy = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of what is drawn.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+) -> None:
+    """Say whether two models say the same for the same reasons, and where they part if not.
+
+    For a net that was ported to another framework, and for one before and after a change: what the second
+    one fixes and breaks, how alike their maps are, and the first inner value at which they differ. The
+    exit code is 1 where they are not the same.
+
+    Examples:
+
+        backlight compare torch_net.py:net keras_net.keras test.npz
+
+        backlight compare before.pt2 after.pt2 pictures/ -m grad_cam --limit 50
+    """
+    from backlight_compare.comparing import compare
+    from backlight_loading.arguments import preprocessing_of, size_of
+    from backlight_loading.examples import read_classes
+    from backlight_loading.models import load_model, wanted_shape
+    from backlight_loading.preparation import wanted_picture
+
+    how = preprocessing_of(divide_by, mean, std, preprocess)
+    nets = load_model(first), load_model(second)
+    wanted = wanted_picture(wanted_shape(nets[0]), "last")
+    found = compare(
+        *nets,
+        data,
+        methods=method or DEFAULT,
+        limit=limit,
+        tolerance=tolerance,
+        sites=named(site or ()),
+        frameworks=(framework, framework),
+        preprocessing=(how, how),
+        size=size_of(size) or wanted[0],
+        colour=colour.value if colour else wanted[1],
+        classes=read_classes(classes) if classes else (),
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1, allow_nan=False, ensure_ascii=False))
+    else:
+        show(found)
+    raise typer.Exit(0 if found.same else DIFFERENT)
+
+
+def named(said: Sequence[str]) -> dict[str, str]:
+    """Sites of the first net by those of the second, from `NAME=OTHER`."""
+    from backlight.errors import InputError
+
+    pairs = [one.partition("=") for one in said]
+    for name, sign, other in pairs:
+        if not (name and sign and other):
+            raise InputError(f"--site takes NAME=OTHER, got {name + sign + other!r}.")
+    return {name: other for name, _, other in pairs}
+
+
+def show(found: ModelComparison) -> None:
+    """Print a comparison for people."""
+    console = Console(soft_wrap=True)
+    console.print(f"{found.frameworks[0]} and {found.frameworks[1]}: {escape(str(found.mcnemar))}")
+    console.print(
+        f"{found.changed} of {found.mcnemar.count} get another class; probabilities differ by up to "
+        f"{found.difference:.2g}."
+    )
+    table = Table("technique", "correlation", "largest difference", box=None)
+    for one in found.agreements:
+        told = one.error or f"{one.difference:.2g}"
+        table.add_row(one.technique, f"{one.correlation:.6f}", escape(told))
+    console.print(table)
+    last, first = found.parting
+    if last is not None:
+        console.print(escape(f"Inside they agree up to {last.first} = {last.second}."))
+    if first is not None:
+        console.print(
+            escape(
+                f"The first inner value that differs is {first.first}: the nearest of the other net is "
+                f"{first.second}, off by {first.difference:.2g} of its largest number."
+            )
+        )
+    verdict = "The same" if found.same else "Not the same"
+    console.print(f"{verdict}, within {found.tolerance:g}.")

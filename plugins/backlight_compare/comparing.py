@@ -1,0 +1,269 @@
+"""The one call that compares two models."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Attribution, BacklightWarning, Class, Examples, Method, Model, wrap
+from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
+from backlight.scores.class_scores import ClassScore
+from backlight_compare.sites import SitePair, paired, parting
+from backlight_datasets import Source, open_source
+from backlight_loading.preparation import Colour, Prepared, Size, preparation
+from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.techniques import Technique, techniques
+from backlight_pictures.maps import reduction_of, resized, to_maps
+from backlight_study.explaining import read_ids
+from backlight_study.performance import McNemar, mcnemar
+from backlight_study.predictions import Predictions, Progress, predict
+from backlight_study.study import first_of
+
+DEFAULT = ("gradient", "integrated_gradients")
+"""The techniques whose maps are compared where none are named."""
+
+TOLERANCE = 1e-3
+"""How far numbers of the same net may be apart, relative to the largest one: frameworks sum in other
+orders, and float32 loses a digit with each few layers."""
+
+LOOKED_INTO = 4
+"""How many examples inner values are compared for."""
+
+
+@final
+@dataclass(frozen=True)
+class Agreement:
+    """How alike a technique's maps of two models are, over the examples that were explained.
+
+    Attributes:
+        technique: its name.
+        correlation: Pearson's, of each example's maps, the mean over examples; NaN of maps that are flat.
+        difference: the largest |first - second| of any example, relative to its largest |first|.
+        error: why there is nothing, where a technique failed.
+    """
+
+    technique: str
+    correlation: float
+    difference: float
+    error: str | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ModelComparison:
+    """What two models have in common.
+
+    Attributes:
+        frameworks: of both.
+        mcnemar: how many examples the second one mends and breaks.
+        fixed, broken: these examples, by their numbers in the data.
+        changed: how many get another class.
+        difference: the largest difference of a probability.
+        explained: how many examples' maps were compared.
+        agreements: of each technique.
+        pairs: the first net's inner values with the nearest ones of the second.
+        tolerance: what counts as the same.
+    """
+
+    frameworks: tuple[str, str]
+    mcnemar: McNemar
+    fixed: tuple[int, ...]
+    broken: tuple[int, ...]
+    changed: int
+    difference: float
+    explained: int
+    agreements: tuple[Agreement, ...]
+    pairs: tuple[SitePair, ...]
+    tolerance: float
+
+    @property
+    def same(self) -> bool:
+        """Whether both say and explain the same, within the tolerance."""
+        maps = all(
+            one.error is None and one.difference <= self.tolerance for one in self.agreements
+        )
+        return self.changed == 0 and self.difference <= self.tolerance and maps
+
+    @property
+    def parting(self) -> tuple[SitePair | None, SitePair | None]:
+        """The last inner value that agrees, and the first one that does not."""
+        return parting(self.pairs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        last, first = self.parting
+        return {
+            "frameworks": list(self.frameworks),
+            "same": self.same,
+            "tolerance": self.tolerance,
+            "mcnemar": self.mcnemar.to_dict(),
+            "fixed": list(self.fixed),
+            "broken": list(self.broken),
+            "changed": self.changed,
+            "difference": self.difference,
+            "explained": self.explained,
+            "maps": [plain(vars(one)) for one in self.agreements],
+            "last_agreeing": None if last is None else plain(vars(last)),
+            "first_differing": None if first is None else plain(vars(first)),
+            "sites": [plain(vars(one)) for one in self.pairs],
+        }
+
+
+def compare(
+    first: object,
+    second: object,
+    data: str | os.PathLike[str] | Examples | Source,
+    *,
+    methods: Sequence[str | Method] = DEFAULT,
+    limit: int = 16,
+    tolerance: float = TOLERANCE,
+    sites: Mapping[str, str] | None = None,
+    frameworks: tuple[str | None, str | None] = (None, None),
+    preprocessing: tuple[Preprocessing | None, Preprocessing | None] = (None, None),
+    size: Size | None = None,
+    colour: Colour | None = None,
+    classes: Sequence[str] = (),
+    batch_size: int = 64,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> ModelComparison:
+    """Say whether two models say the same of labelled examples, for the same reasons; and if not, what
+    the second one mends and breaks, and at which inner value they part.
+
+    Args:
+        first, second: classifiers of any framework with the same classes.
+        data: as of `backlight.study`.
+        methods: techniques whose maps of the first one's classes are compared.
+        limit: for so many examples, drawn at random.
+        tolerance: what counts as the same, relative to the largest number.
+        sites: inner values of the first net by those of the second, where the nearest are not meant.
+        frameworks: of models that are plain functions.
+        preprocessing: of each; where one alone is given, say it twice.
+        size, colour, classes: of the data.
+        batch_size: most rows in one pass.
+        seed: of the draw, and of techniques with noise.
+        progress: called with what is being done, how much is done and how much there is.
+
+    Raises:
+        BacklightError: what is wrong with a model, the data or the arguments.
+    """
+    if limit < 1 or tolerance <= 0:
+        raise HyperParameterError(
+            f"limit must be at least 1 and tolerance greater than 0, got {limit} and {tolerance}."
+        )
+    chosen = techniques(methods, seed)
+    source = open_source(data, size, colour, classes)
+    example = first_of(source)
+    sides = [
+        Side.of(net, framework, how or Preprocessing(), example)
+        for net, framework, how in zip((first, second), frameworks, preprocessing, strict=True)
+    ]
+    one, other = (side.predictions(source, batch_size, progress) for side in sides)
+    if one.probabilities.shape != other.probabilities.shape:
+        raise TargetError(
+            f"The models have {one.probabilities.shape[1]} and {other.probabilities.shape[1]} classes; "
+            "only models of the same classes can be compared."
+        )
+    right, now = ~one.wrong, ~other.wrong
+    drawn = np.random.default_rng(seed).permutation(len(one.labels))[:limit]
+    stored = read_ids(source, one.ids[np.sort(drawn)])
+    agreements = []
+    for done, technique in enumerate(chosen):
+        progress("Comparing maps", done, len(chosen))
+        target = one.classes[np.sort(drawn)]
+        agreements.append(agreement(technique, sides, stored, target, one.path, other.path))
+    progress("Comparing maps", len(chosen), len(chosen))
+    a, b = sides
+    looked = stored[:LOOKED_INTO]
+    return ModelComparison(
+        (a.model.framework, b.model.framework),
+        mcnemar(right, now),
+        tuple(one.ids[~right & now].tolist()),
+        tuple(one.ids[right & ~now].tolist()),
+        int((one.classes != other.classes).sum()),
+        float(np.abs(one.probabilities - other.probabilities).max()),
+        len(stored),
+        tuple(agreements),
+        paired(
+            (a.model, b.model), (a.prepared(looked), b.prepared(looked)), tolerance, sites or {}
+        ),
+        tolerance,
+    )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of the models, and what brings examples into its form."""
+
+    model: Model
+    prepared: Prepared
+
+    @staticmethod
+    def of(net: object, framework: str | None, how: Preprocessing, example: NDArray[Any]) -> "Side":
+        model = wrap(net, framework)
+        prepared = preparation(net, model, how)
+        if prepared(example).ndim == 3 and not isinstance(net, Model):
+            model = wrap(net, framework, channels="none")
+        return Side(model, prepared)
+
+    def predictions(self, source: Source, batch_size: int, progress: Progress) -> Predictions:
+        sample = self.prepared(first_of(source))
+        return predict(self.model, source, self.prepared, sample, batch_size, progress)
+
+    def maps(
+        self, technique: Technique, stored: NDArray[Any], target: ClassScore
+    ) -> NDArray[np.float64]:
+        """The maps of examples, (n, H, W) at the places of the model's input; others as they are."""
+        x = self.prepared(stored)
+        found = cast(Any, technique.method)(self.model, x, target, at=technique.at)
+        values = cast(Attribution[Any], found).numpy()
+        if not isinstance(values, np.ndarray) or values.ndim not in (3, 4):
+            return np.asarray(values, dtype=np.float64)
+        channels = self.model.channels
+        maps = to_maps(values, channels, reduction_of(values, channels))
+        height, width = to_maps(np.zeros_like(x), channels).shape[1:]
+        return resized(maps, (int(height), int(width)))
+
+
+def agreement(
+    technique: Technique,
+    sides: Sequence[Side],
+    stored: NDArray[Any],
+    classes: NDArray[np.int64],
+    *paths: Any,
+) -> Agreement:
+    """How alike a technique's maps of both models are."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BacklightWarning)
+            maps = [
+                side.maps(technique, stored, Class(classes, path)).reshape(len(stored), -1)
+                for side, path in zip(sides, paths, strict=True)
+            ]
+    except BacklightError as error:
+        return Agreement(technique.name, float("nan"), float("inf"), reason(error))
+    one, other = maps
+    if one.shape != other.shape:
+        said = f"maps of {one.shape[1]} and {other.shape[1]} numbers cannot be compared"
+        return Agreement(technique.name, float("nan"), float("inf"), said)
+    size = np.abs(one).max(axis=1)
+    off = np.abs(one - other).max(axis=1) / np.where(size > 0, size, 1.0)
+    centred = [each - each.mean(axis=1, keepdims=True) for each in maps]
+    norms = np.linalg.norm(centred[0], axis=1) * np.linalg.norm(centred[1], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike = (centred[0] * centred[1]).sum(axis=1) / norms
+    mean = float(np.nanmean(alike)) if norms.any() else float("nan")
+    return Agreement(technique.name, mean, float(off.max()))
+
+
+def plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers that JSON has; None for NaN and infinities."""
+    return {
+        name: None if isinstance(value, float) and not np.isfinite(value) else value
+        for name, value in found.items()
+    }
