@@ -21,7 +21,7 @@ from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, Progress, predict
-from backlight_study.study import first_of
+from backlight_study.run import first_of
 
 DEFAULT = ("gradient", "integrated_gradients")
 """The techniques whose maps are compared where none are named."""

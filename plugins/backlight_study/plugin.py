@@ -9,6 +9,6 @@ backlight_api = 1
 def backlight_function(name: str) -> object | None:
     if name != "study":
         return None
-    from backlight_study.study import study
+    from backlight_study.run import study
 
     return study

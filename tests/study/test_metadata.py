@@ -7,7 +7,7 @@ import pytest
 
 from backlight.errors import InputError, UnknownNameError
 from backlight_study.metadata import columns_of, fitting
-from backlight_study.study import study
+from backlight_study.run import study
 from tests.study.nets import examples, torch_net
 
 NAMES = ["cat/1.png", "cat/2.png", "dog/1.png"]
