@@ -7,9 +7,11 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 
+import backlight
 from backlight_methods import METHODS
 from tests import tape
 from tests.reference import ReferenceModel, linear, places_by_shapes
+from tests.study.nets import examples, torch_net
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -31,10 +33,20 @@ def test_the_three_one_liners_run(net: ReferenceModel) -> None:
     assert heat.relative_gap.max() <= 0.01  # type: ignore[attr-defined]
 
 
+def test_the_study_runs() -> None:
+    scope: dict[str, object] = {
+        "backlight": backlight,
+        "model": torch_net(),
+        "examples": examples(),
+    }
+    exec(CODE[1].replace("Shirt", "metal"), scope)
+    assert scope["study"].rule.startswith("All examples of metal called something else")  # type: ignore[attr-defined]
+
+
 def test_the_ten_line_technique_runs(net: ReferenceModel) -> None:
     x = strict.asarray(np.random.default_rng(1).normal(size=(2, 2, 6, 6)))
     scope: dict[str, object] = {"__name__": "squared_gradient"}
-    exec(CODE[1], scope)
+    exec(CODE[2], scope)
     (technique,) = scope["backlight_methods"]().values()  # type: ignore[operator]
     slope = np.array(METHODS["gradient"]()(net, x, 3).values)
     assert np.allclose(np.array(technique()(net, x, 3).values), slope**2)
@@ -46,7 +58,7 @@ def test_the_rule_softens_rectifiers() -> None:
     net = ReferenceModel(hidden, ("out", lambda x: tape.dense(x, weights[1])))
     x = np.random.default_rng(1).normal(size=(3, 6))
     scope: dict[str, object] = {"__name__": "softened_gradient"}
-    exec(CODE[2], scope)
+    exec(CODE[3], scope)
     found = scope["SoftenedGradient"]()(net, x, 3)  # type: ignore[operator]
     softened = weights[1][:, 3] / (1 + np.exp(-10 * (x @ weights[0])))
     assert np.allclose(found.values, softened @ weights[0].T)

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from backlight_compare.comparing import DEFAULT, TOLERANCE, ModelComparison
+from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+
+if TYPE_CHECKING:
+    from backlight_compare.comparing import ModelComparison
 
 DIFFERENT = 1
 SHOWN = 8
@@ -127,7 +130,7 @@ def named(said: Sequence[str]) -> dict[str, str]:
     return {name: other for name, _, other in pairs}
 
 
-def show(found: ModelComparison) -> None:
+def show(found: "ModelComparison") -> None:
     """Print a comparison for people."""
     console = Console(soft_wrap=True)
     console.print(f"{found.frameworks[0]} and {found.frameworks[1]}: {escape(str(found.mcnemar))}")

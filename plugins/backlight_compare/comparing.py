@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import Attribution, BacklightWarning, Class, Examples, Method, Model, wrap
 from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
 from backlight.scores.class_scores import ClassScore
+from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
 from backlight_datasets import Source, open_source
 from backlight_loading.preparation import Colour, Prepared, Size, preparation
@@ -22,13 +23,6 @@ from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, Progress, predict
 from backlight_study.run import first_of
-
-DEFAULT = ("gradient", "integrated_gradients")
-"""The techniques whose maps are compared where none are named."""
-
-TOLERANCE = 1e-3
-"""How far numbers of the same net may be apart, relative to the largest one: frameworks sum in other
-orders, and float32 loses a digit with each few layers."""
 
 LOOKED_INTO = 4
 """How many examples inner values are compared for."""

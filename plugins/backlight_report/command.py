@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,9 @@ from rich.markup import escape
 from backlight_loading.names import legible
 from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
 from backlight_loading.techniques import DEFAULT
-from backlight_report.report import Report
+
+if TYPE_CHECKING:
+    from backlight_report.writing import Report
 
 
 class TakenFirst(StrEnum):
@@ -247,8 +249,8 @@ def report_command(
     from backlight_loading.techniques import techniques
     from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
-    from backlight_report.report import report
     from backlight_report.unfinished import unfinished
+    from backlight_report.writing import report
     from backlight_study.judging import METRICS
 
     claim(directory)
@@ -315,7 +317,7 @@ MOST_WARNINGS = 5
 """How many warnings of techniques the terminal shows; the page has all."""
 
 
-def show(made: Report) -> None:
+def show(made: "Report") -> None:
     """Say what was found, what went wrong, and where the page is."""
     console = Console(stderr=True, soft_wrap=True)
     skipped = (*made.study.cases.source.left_out, *made.study.predictions.skipped)

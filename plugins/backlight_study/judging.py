@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Evaluation, Metric, Score, evaluate
+from backlight.errors import HyperParameterError, UnknownNameError, reason
 from backlight_findings import Finding, Studied, find
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import read_ids
 from backlight_study.questions import Question
-from backlight_study.study import Study
+from backlight_study.result import Study
 
 METRICS = ("srg", "decision_flip")
 """What techniques are judged by where nothing else is said."""
@@ -31,7 +32,7 @@ class Judgement:
         evaluation: metrics of the techniques beside controls, over the misclassified cases; None where
             there are none, or no metrics were asked for.
         findings: what mistakes have in common, the most severe first.
-        failed: finders that failed, with the reason.
+        failed: finders that failed, and metrics as a whole, with the reason.
     """
 
     evaluation: Evaluation | None
@@ -50,9 +51,15 @@ def judge(
         metrics: by name or with their hyper-parameters; none leaves them out.
         masks: where the object is, (N, H, W) of truths, at the places of the model's input.
     """
-    maps = contrast_maps(study)
-    findings, failed = find(studied(study, maps, masks))
-    return Judgement(evaluation(study, metrics, masks), tuple(findings), tuple(failed))
+    findings, failed = find(studied(study, contrast_maps(study), masks))
+    found = None
+    try:
+        found = evaluation(study, metrics, masks)
+    except (HyperParameterError, UnknownNameError):
+        raise  # of what the user said
+    except (Exception, SystemExit) as error:  # of a foreign net or metric; the maps are there
+        failed.append(f"metrics: {reason(error)}")
+    return Judgement(found, tuple(findings), tuple(failed))
 
 
 def asked(study: Study) -> Question:

@@ -23,7 +23,7 @@ from backlight_study.order import better_order
 from backlight_study.order_record import order_record, order_sentences
 from backlight_study.questions import Question, case_of, quantity
 from backlight_study.reading import reading
-from backlight_study.study import Study
+from backlight_study.result import Study
 
 FORMAT = 3
 

@@ -25,8 +25,8 @@ from backlight_study.explaining import Cases, Forecast, block_length, explain_ca
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.passes import CountedModel, Passes
 from backlight_study.predictions import Predictions, Progress, answered, class_scores, predict
+from backlight_study.result import Study, TemporaryFolder
 from backlight_study.selection import Choice, Only, Order, select
-from backlight_study.study import Study, TemporaryFolder
 
 if TYPE_CHECKING:
     pass

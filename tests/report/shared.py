@@ -23,7 +23,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
         main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     code = ended.value.code or 0
-    assert isinstance(code, int)
+    assert isinstance(code, int), code
     return code, out, err
 
 

@@ -12,8 +12,8 @@ import backlight
 from backlight import Class, Examples, Logit, Margin, Method, Objective, Result
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_datasets import SequenceSource
+from backlight_study.result import Study
 from backlight_study.run import study
-from backlight_study.study import Study
 from tests.study.nets import CLASSES, NETS, Net, examples, torch_net, true_classes
 
 TECHNIQUES = ["integrated_gradients:steps=8", "grad_cam", "deep_lift", "occlusion", "saliency"]

@@ -123,7 +123,7 @@ def is_check(passes: "Passes", block: Block, score: Score | None, number: int) -
 
     try:
         named_run(passes, block, score, turn)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a net may end the program where it does not go on
         raised = (isinstance(error, ModelError) and error.__cause__) or error
         trace = cast(TracebackType, raised.__traceback__)
         while trace.tb_next is not None:

@@ -65,5 +65,4 @@ def backlight_commands(app: "typer.Typer") -> None:
 
 @hookspec(firstresult=True)
 def backlight_function(name: str) -> object | None:
-    """The function that this plugin adds to `backlight` under this name (`study`), or return None. It is
-    asked when the name is used."""
+    """Give the function that this plugin adds to `backlight` under this name, or return None."""

@@ -24,9 +24,9 @@ from backlight_study.judging import METRICS, Judgement, judge
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
+from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
-from backlight_study.study import Study
 
 
 @final
