@@ -166,7 +166,7 @@ def test_a_class_that_makes_the_model_is_said(
     code, _, err = run(capsys, "report", f"{place}/its_net.py:net", *common)
     assert code == 0
     assert "is a class" not in err
-    assert "Python reads numbers that depend on the inputs" in err  # it looks how bright they are
+    assert "Python reads" not in err  # how bright they are, to no other end than to stop
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_cells_and_right_ones_beside(
     assert (record["selection"]["found"], record["selection"]["left_out"]) == (2, 1)
     assert "All examples of left called right" in page
     assert record["passes"]["forward"] == record["passes"]["predicted_forward"] > 0
-    assert record["call"].startswith("backlight ")
+    assert record["call"].startswith("backlight")
 
 
 def test_techniques_are_judged_beside_controls(
