@@ -15,7 +15,7 @@ from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import BlockStore, Plan, Source, open_source, versions
-from backlight_loading.preparation import Colour, Size, preparation
+from backlight_loading.preparation import Colour, Prepared, Size, preparation
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 """How many examples the model is asked about at a time, where nothing is said."""
+
+
+ASKED, LARGEST = 4, 8
+"""How many examples, and how many of a model's answers to each, tell it from others."""
 
 
 def study(
@@ -129,7 +133,7 @@ def study(
         count=len(source),
         block_length=length,
         data=source.fingerprint(),
-        model=answers_digest(wrapped, sample, scores),
+        model=answers_digest(wrapped, source, prepared, sample, scores),
         options={
             "preprocessing": (preprocessing or Preprocessing()).described(first),
             "scores": repr(scores),
@@ -252,8 +256,20 @@ def opened(folder: Path, name: str, plan: Plan) -> BlockStore:
     return BlockStore.begin(folder / f"{name}-{plan.digest[:16]}", plan)
 
 
-def answers_digest(model: Model, sample: NDArray[Any], scores: OutputPath) -> str:
-    """What tells a model from others: what it says of one example, to four digits."""
+def answers_digest(
+    model: Model, source: Source, prepared: Prepared, sample: NDArray[Any], scores: OutputPath
+) -> str:
+    """What tells a model from others: its largest answers to the first examples, to four digits, so that
+    it is the same where a device sums in another order."""
     path, _ = class_scores(model, sample, scores)
-    numbers = model.to_numpy(array_at(answered(model, sample), path)).astype(np.float64)
-    return sha256(" ".join(f"{one:.4g}" for one in numbers.flat).encode()).hexdigest()
+    first = source.read(0, min(ASKED, len(source))).x
+    x = prepared(first) if len(first) else sample
+    numbers = model.to_numpy(array_at(answered(model, x), path)).astype(np.float64)
+    rows = numbers.reshape(len(x), -1)
+    order = np.argsort(-np.abs(rows), axis=1, kind="stable")[:, :LARGEST]
+    told = [
+        f"{k} {row[k]:.4g}"
+        for row, places in zip(rows, order, strict=True)
+        for k in places.tolist()
+    ]
+    return sha256("\n".join(told).encode()).hexdigest()
