@@ -1,6 +1,6 @@
 """Frozen dataclasses whose fields may hold arrays: short to show, and equal where their numbers are."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -76,6 +76,18 @@ def short_repr(value: object) -> str:
 def dtype_of(array: object) -> str:
     dtype = array.dtype  # type: ignore[attr-defined]
     return getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+
+
+def arrays_of(value: object) -> Iterator[NDArray[np.generic]]:
+    """The arrays in it, on the host, in order: what a short repr does not tell."""
+    if isinstance(value, ByValue):
+        for one in fields(value):  # type: ignore[arg-type]
+            yield from arrays_of(getattr(value, one.name))
+    elif is_array(value):
+        yield on_host(value)
+    elif isinstance(value, (dict, tuple, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from arrays_of(part)
 
 
 def numbers_of(value: object) -> Hashable:

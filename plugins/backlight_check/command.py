@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.options import DivideBy, Framework, Mean, Preprocess, ReadAs, Size, Std
 
 OBJECTED = 1
 
@@ -62,19 +62,8 @@ def check_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a list with one object per technique instead.")
     ] = False,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW",
-            help="Stretch a picture to this height and width; by default to what the model takes.",
-        ),
-    ] = None,
-    colour: Annotated[
-        Colour | None,
-        typer.Option(
-            help="Read a picture grey or in colour; by default as the model says, or as it is."
-        ),
-    ] = None,
+    size: Size = None,
+    colour: ReadAs = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,

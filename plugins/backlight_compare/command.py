@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,14 +10,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from backlight_compare.defaults import DEFAULT, TOLERANCE
-from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.options import (
+    Classes,
+    DivideBy,
+    Framework,
+    Mean,
+    Preprocess,
+    ReadAs,
+    Size,
+    Std,
+)
 
 if TYPE_CHECKING:
     from backlight_compare.comparing import ModelComparison
 
 DIFFERENT = 1
-SHOWN = 8
-"""How many pairs of inner values around the parting the terminal shows."""
 
 
 def compare_command(
@@ -62,14 +68,9 @@ def compare_command(
         ),
     ] = None,
     framework: Framework = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Stretch pictures to this height and width.")
-    ] = None,
-    colour: Annotated[Colour | None, typer.Option(help="Read pictures grey or in colour.")] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="All class names in the models' order, one a line."),
-    ] = None,
+    size: Size = None,
+    colour: ReadAs = None,
+    classes: Classes = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,

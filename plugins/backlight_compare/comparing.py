@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 
 from backlight import Attribution, BacklightWarning, Class, Examples, Method, Model, wrap
 from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
+from backlight.evaluating.evaluation import plain_number
 from backlight.scores.class_scores import ClassScore
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
 from backlight_datasets import Source, open_source
-from backlight_loading.preparation import Colour, Prepared, Size, preparation
+from backlight_loading.preparation import (
+    Colour,
+    Prepared,
+    Size,
+    preparation,
+    told_of_pictures,
+)
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique, techniques
 from backlight_pictures.maps import reduction_of, resized, to_maps
@@ -163,12 +170,11 @@ def compare(
             "only models of the same classes can be compared."
         )
     right, now = ~one.wrong, ~other.wrong
-    drawn = np.random.default_rng(seed).permutation(len(one.labels))[:limit]
-    stored = read_ids(source, one.ids[np.sort(drawn)])
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(one.labels))[:limit])
+    stored, target = read_ids(source, one.ids[drawn]), one.classes[drawn]
     agreements = []
     for done, technique in enumerate(chosen):
         progress("Comparing maps", done, len(chosen))
-        target = one.classes[np.sort(drawn)]
         agreements.append(agreement(technique, sides, stored, target, one.path, other.path))
     progress("Comparing maps", len(chosen), len(chosen))
     a, b = sides
@@ -192,22 +198,22 @@ def compare(
 @final
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the models, and what brings examples into its form."""
+    """One of the models, what brings examples into its form, and one of them in it."""
 
     model: Model
     prepared: Prepared
+    sample: NDArray[Any]
 
     @staticmethod
     def of(net: object, framework: str | None, how: Preprocessing, example: NDArray[Any]) -> "Side":
         model = wrap(net, framework)
         prepared = preparation(net, model, how)
-        if prepared(example).ndim == 3 and not isinstance(net, Model):
-            model = wrap(net, framework, channels="none")
-        return Side(model, prepared)
+        sample = prepared(example)
+        model = told_of_pictures(model, net, framework, sample.ndim)
+        return Side(model, prepared, sample)
 
     def predictions(self, source: Source, batch_size: int, progress: Progress) -> Predictions:
-        sample = self.prepared(first_of(source))
-        return predict(self.model, source, self.prepared, sample, batch_size, progress)
+        return predict(self.model, source, self.prepared, self.sample, batch_size, progress)
 
     def maps(
         self, technique: Technique, stored: NDArray[Any], target: ClassScore
@@ -258,6 +264,6 @@ def agreement(
 def plain(found: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers that JSON has; None for NaN and infinities."""
     return {
-        name: None if isinstance(value, float) and not np.isfinite(value) else value
+        name: plain_number(value) if isinstance(value, float) else value
         for name, value in found.items()
     }

@@ -73,11 +73,9 @@ def channels_last(model: Model, x: NDArray[Any], name: str) -> NDArray[np.float6
 
 
 def channel_axis(shape: tuple[int, ...], channels: Channels) -> int:
-    layout = input_layout(shape, channels) if len(shape) > 3 else None
-    known = None if layout is None else layout.channel_axis
-    return (
-        len(shape) - 1 if known is None or len(shape) < 4 else (1 if channels == "first" else known)
-    )
+    """Of a value laid out over places, as the framework has it; else the last axis."""
+    laid_out = len(shape) > 3 and input_layout(shape, channels) is not None
+    return 1 if laid_out and channels == "first" else len(shape) - 1
 
 
 def nearest(

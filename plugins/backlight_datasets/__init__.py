@@ -14,10 +14,10 @@ from backlight_datasets.errors import StoreError
 from backlight_datasets.opening import open_source
 from backlight_datasets.plan import Plan, versions
 from backlight_datasets.reading import read_blocks
-from backlight_datasets.selection import Selection
 from backlight_datasets.sequence import SequenceSource
 from backlight_datasets.source import Batch, Skipped, Source
 from backlight_datasets.store import BlockStore, Column
+from backlight_datasets.subset import Subset
 
 __all__ = [
     "Batch",
@@ -26,11 +26,11 @@ __all__ = [
     "Column",
     "NpzSource",
     "Plan",
-    "Selection",
     "SequenceSource",
     "Skipped",
     "Source",
     "StoreError",
+    "Subset",
     "digest_of_arrays",
     "open_source",
     "read_blocks",

@@ -76,7 +76,7 @@ class Clusters:
 
     def __call__(self, studied: Studied) -> Sequence[Finding]:
         maps = usable(studied, self.technique)
-        if maps is None or len(maps.rows) == 0:
+        if maps is None:
             return []
         vectors = downsized(maps.maps, SIDE, size=True)[maps.places]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

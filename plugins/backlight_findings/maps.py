@@ -37,7 +37,7 @@ class Usable:
 def usable(studied: Studied, technique: str | None = None) -> Usable | None:
     """The maps for the contrast, or else for the predicted class, by a technique or else the first.
 
-    None where there are no maps at all.
+    None where there are no maps that are finite and not flat.
 
     Raises:
         InputError: there are none by this technique.
@@ -56,6 +56,8 @@ def usable(studied: Studied, technique: str | None = None) -> Usable | None:
                     for block in blocks(maps)
                 ]
                 places = np.flatnonzero(np.concatenate(good or [np.zeros(0, bool)]))
+                if not len(places):
+                    return None
                 rows = np.asarray(studied.explained, dtype=np.int64)[places]
                 return Usable(name, question, maps, places, rows, len(maps) - len(places))
     return None

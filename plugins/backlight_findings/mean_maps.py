@@ -44,7 +44,7 @@ class MeanMaps:
 
     def __call__(self, studied: Studied) -> Sequence[Finding]:
         maps = usable(studied, self.technique)
-        if maps is None or len(maps.rows) == 0:
+        if maps is None:
             return []
         coarse = downsized(maps.maps, SIDE, size=False)[maps.places]
         coarse /= np.maximum(np.abs(coarse).sum(axis=1, keepdims=True), 1e-300)

@@ -1,6 +1,7 @@
 """Options of the command line that commands which read pictures share."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -42,3 +43,26 @@ class Colour(StrEnum):
 
     grey = "grey"
     rgb = "rgb"
+
+
+Size: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW",
+        help="Stretch pictures to this height and width; by default to what the model says it wants.",
+    ),
+]
+ReadAs: TypeAlias = Annotated[
+    Colour | None,
+    typer.Option(
+        help="Read pictures grey or in colour; by default as the model says, or as they are."
+    ),
+]
+Classes: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="All class names in the model's order, one a line: where the data does not have all of "
+        "them, or not in this order. The order matters: line 1 names the model's first output.",
+    ),
+]

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from numpy.typing import NDArray
 
-from backlight import Model
+from backlight import Model, wrap
 from backlight.errors import InputError
 from backlight_loading.models import wanted_shape
 from backlight_loading.preprocessing import Preprocessing
@@ -35,6 +35,20 @@ def preparation(net: object, model: Model, preprocessing: Preprocessing) -> Prep
         return made
 
     return prepared
+
+
+def told_of_pictures(
+    model: Model[Any], net: object, framework: str | None, axes: int
+) -> Model[Any]:
+    """The model, told that inputs of three axes are pictures without channels, (N, H, W).
+
+    Args:
+        model: of the net; one that the user wrapped knows better.
+        axes: of the model's input, the examples' axis among them.
+    """
+    if axes != 3 or isinstance(net, Model):
+        return model
+    return wrap(net, framework, channels="none")
 
 
 def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

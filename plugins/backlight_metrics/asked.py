@@ -18,7 +18,13 @@ from backlight.explaining.targets import ranked_classes
 from backlight.scores.class_scores import ClassScore
 from backlight_loading.examples import is_folder, load_examples
 from backlight_loading.models import load_model, wanted_shape
-from backlight_loading.preparation import Colour, Size, preparation, wanted_picture
+from backlight_loading.preparation import (
+    Colour,
+    Size,
+    preparation,
+    told_of_pictures,
+    wanted_picture,
+)
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique
 
@@ -83,8 +89,7 @@ def asked(
     if not len(examples.x):
         raise InputError(f"There are no examples in {data}.")
     x = preparation(net, wrapped, preprocessing)(np.asarray(examples.x))
-    if x.ndim == 3 and not isinstance(net, Model):  # pictures without channels
-        wrapped = wrap(net, framework, channels="none")
+    wrapped = told_of_pictures(wrapped, net, framework, x.ndim)
     labels, count = np.asarray(examples.labels), len(x)
     inputs = wrapped.prepare(x)
     shape: tuple[int, ...] = getattr(wrapped.outputs(x[:1]), "shape", ())

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.options import (
+    Classes,
+    DivideBy,
+    Framework,
+    Mean,
+    Preprocess,
+    ReadAs,
+    Size,
+    Std,
+)
 from backlight_loading.techniques import DEFAULT
 
 
@@ -83,15 +92,9 @@ def evaluate_command(
         typer.Option("--json", help="Print all numbers, of each example too, as JSON instead."),
     ] = False,
     framework: Framework = None,
-    size: Annotated[
-        str | None,
-        typer.Option(metavar="HxW", help="Stretch pictures to this height and width."),
-    ] = None,
-    colour: Annotated[Colour | None, typer.Option(help="Read pictures grey or in colour.")] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="All class names in the model's order, one a line."),
-    ] = None,
+    size: Size = None,
+    colour: ReadAs = None,
+    classes: Classes = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,

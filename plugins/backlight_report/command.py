@@ -12,7 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from backlight_loading.names import legible
-from backlight_loading.options import Colour, DivideBy, Framework, Mean, Preprocess, Std
+from backlight_loading.options import (
+    Classes,
+    DivideBy,
+    Framework,
+    Mean,
+    Preprocess,
+    ReadAs,
+    Size,
+    Std,
+)
 from backlight_loading.techniques import DEFAULT
 
 if TYPE_CHECKING:
@@ -168,27 +177,9 @@ def report_command(
         ),
     ] = None,
     framework: Framework = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW",
-            help="Stretch pictures to this height and width; by default to what the model says it wants.",
-        ),
-    ] = None,
-    colour: Annotated[
-        Colour | None,
-        typer.Option(
-            help="Read pictures grey or in colour; by default as the model says, or as they are."
-        ),
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="All class names in the model's order, one a line: where the data does not have all of "
-            "them, or not in this order. The order matters: line 1 names the model's first output.",
-        ),
-    ] = None,
+    size: Size = None,
+    colour: ReadAs = None,
+    classes: Classes = None,
     scores: Annotated[
         str | None,
         typer.Option(
@@ -241,6 +232,7 @@ def report_command(
     """
     # Here and not above: the other commands need none of it.
     from backlight import wrap
+    from backlight.evaluating.evaluate import DEFAULT_METRICS
     from backlight_datasets import open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
     from backlight_loading.examples import class_names_of, read_classes
@@ -251,7 +243,6 @@ def report_command(
     from backlight_report.replacing import claim
     from backlight_report.unfinished import unfinished
     from backlight_report.writing import report
-    from backlight_study.judging import METRICS
 
     claim(directory)
     techniques(method or (), seed)  # a mistyped name is said before anything is loaded
@@ -291,7 +282,7 @@ def report_command(
             size=read_size,
             seed=seed,
             batch_size=batch_size,
-            metrics=METRICS if metric is None else [one for one in metric if one != "none"],
+            metrics=DEFAULT_METRICS if metric is None else [one for one in metric if one != "none"],
             embed=embed,
             private=private,
             model_name=model,

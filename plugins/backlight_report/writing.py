@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
+from backlight.evaluating.evaluate import DEFAULT_METRICS
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
@@ -20,7 +21,7 @@ from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
-from backlight_study.judging import METRICS, Judgement, judge
+from backlight_study.judging import Judgement, judge
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
@@ -106,8 +107,7 @@ def report(
     reading: str = "",
     call: str = "",
     notes: Sequence[str] = (),
-    metrics: Sequence[str | Metric] = METRICS,
-    options: Sequence[str] = (),
+    metrics: Sequence[str | Metric] = DEFAULT_METRICS,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
     """Study a classifier, and write a folder with a page to open, pictures, and all the numbers.
@@ -122,7 +122,6 @@ def report(
         masks: where the object is, (N, H, W) of truths at the places of the model's input, for metrics
             and findings that ask for it.
         metrics: what techniques are judged by, beside controls; none leaves that out.
-        options: those that the user gave and that only pictures in files can follow.
 
     All others are those of `backlight_study.study`.
 
@@ -158,7 +157,6 @@ def report(
         classes=classes,
         seed=seed,
         batch_size=batch_size,
-        options=options,
         progress=progress,
     )
     about = {
@@ -229,7 +227,7 @@ def write(
             written(private_study(record) if private else record), encoding="utf-8"
         )
         if record["order"] and record["order"]["file"]:
-            lines = record["order"].pop("names")
+            lines = record["order"]["names"]
             (folder / CLASSES).write_text("\n".join(lines) + "\n", encoding="utf-8")
     given = tuple(record["notes"][: len(about.get("notes", ()))])
     return Report(

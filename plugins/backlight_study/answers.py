@@ -31,14 +31,12 @@ class Answer:
     Attributes:
         values: (n, ...), float32 or float64; NaN where the technique failed.
         numbers: of `COLUMNS`, (n,) each; NaN where there is none.
-        target: the score in words.
         at: the inner site explained; "" for the input.
         warnings: of each case.
     """
 
     values: NDArray[Any]
     numbers: Mapping[str, Numbers]
-    target: str
     at: str
     warnings: tuple[tuple[str, ...], ...]
 
@@ -128,7 +126,7 @@ def answer(attribution: Attribution) -> Answer:
         for column in [getattr(attribution, name)]
     }
     told = tuple(warnings_of(attribution.warnings, row) for row in range(count))
-    return Answer(values, numbers, attribution.target, attribution.at or "", told)
+    return Answer(values, numbers, attribution.at or "", told)
 
 
 EXAMPLES = re.compile(r"\bexamples? (\d+(?:, \d+)*)( and \d+ more| \.\.\.)?")
@@ -171,7 +169,6 @@ def joined(alone: Sequence[Answers]) -> Answers:
                 )
                 for column in COLUMNS
             },
-            like.target,
             like.at,
             tuple(() if one is None else one.warnings[0] for one in parts),
         )

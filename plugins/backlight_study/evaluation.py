@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Examples, Model, wrap
+from backlight import Examples, Model
 from backlight.errors import InputError
 from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
@@ -92,15 +92,6 @@ def class_names(source: Source, predictions: Predictions) -> list[str]:
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
     return names or [f"class {k}" for k in range(count)]
-
-
-def told_of_pictures(
-    net: object, framework: str | None, model: Model, sample: NDArray[Any]
-) -> Model:
-    """The model, told that inputs of three axes are pictures without channels, (N, H, W)."""
-    if sample.ndim != 3 or isinstance(net, Model):
-        return model
-    return wrap(net, framework, channels="none")
 
 
 def trial(

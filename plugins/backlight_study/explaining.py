@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backlight import BacklightWarning, Score
 from backlight.errors import InputError
 from backlight.explaining.explanation import prepare
-from backlight_datasets import BlockStore, Source
+from backlight_datasets import BlockStore, Source, Subset
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
@@ -79,22 +79,44 @@ class Cases:
             warnings.simplefilter("ignore", BacklightWarning)
             prepare(self.model, x, [*self.questions(first).values()])
 
-    def answers(self, places: NDArray[np.int64], technique: Technique, length: int) -> Answers:
-        """What a technique says of the cases at these places.
+    def block(self, places: NDArray[np.int64], length: int) -> "Block":
+        """The cases at these places, read and brought to the model once for all techniques.
 
         Args:
             length: how many are explained together: the last case is repeated where there are fewer, so
                 that the net sees one size of batch.
         """
-        started, count = perf_counter(), len(places)
-        full = np.pad(places, (0, length - count), mode="edge")
-        stored = self.stored(full)
-        baseline = None
+        full = np.pad(places, (0, length - len(places)), mode="edge")
+        stored, baseline = self.stored(full), None
         if self.baseline is not None:
             baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
-        x = self.prepared(stored)
-        answers = ask(self.model, x, self.questions(full), technique, self.batch_size, baseline)
-        return first_of(answers, count, perf_counter() - started)
+        return Block(self.prepared(stored), self.questions(full), baseline, len(places))
+
+    def answers(self, block: "Block", technique: Technique) -> Answers:
+        """What a technique says of a block."""
+        started = perf_counter()
+        answers = ask(
+            self.model, block.x, block.questions, technique, self.batch_size, block.baseline
+        )
+        return first_of(answers, block.count, perf_counter() - started)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Cases that are explained together.
+
+    Attributes:
+        x: as the model takes them.
+        questions: what is asked about them.
+        baseline: of each, where one is said in the picture's own terms.
+        count: how many of them are cases; the others repeat the last one.
+    """
+
+    x: NDArray[Any]
+    questions: Mapping[Question, Score]
+    baseline: NDArray[Any] | None
+    count: int
 
 
 @final
@@ -127,10 +149,11 @@ def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[
     foreseen = Forecast()
     for turn, block in enumerate(missing):
         places = np.arange(*plan.rows(block), dtype=np.int64)
+        together = cases.block(places, plan.block_length)
         columns: dict[str, NDArray[Any]] = {}
         for number, technique in enumerate(cases.techniques):
             progress("Explaining", done, total)
-            answers = cases.answers(places, technique, plan.block_length)
+            answers = cases.answers(together, technique)
             columns |= columns_of(number, answers, len(places))
             done += len(places)
         store.write(block, places, columns)
@@ -178,7 +201,6 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
             questions[question] = Answer(
                 arrays[f"{name}/values"][row : row + 1],
                 {column: arrays[f"{name}/{column}"][row : row + 1] for column in COLUMNS},
-                "",
                 str(arrays[f"{name}/at"][row]),
                 (tuple(told.split("\n")) if told else (),),
             )
@@ -189,14 +211,13 @@ ASKED: tuple[Question, ...] = ("predicted", "true", "contrast")
 
 
 def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:
-    """Examples by their ids, in that order, (n, ...)."""
-    rising = np.unique(ids)
-    starts = np.flatnonzero(np.diff(rising, prepend=rising[0] - 2) > 1)
-    parts = np.split(rising, starts[1:])
-    found: list[NDArray[Any]] = []
-    for part in parts:
-        batch = source.read(int(part[0]), int(part[-1]) + 1)
-        if batch.skipped:
-            raise InputError(f"What could be read before cannot be read now. {batch.skipped[0]}")
-        found.append(batch.x)
-    return np.concatenate(found)[np.searchsorted(rising, ids)]
+    """Examples by their ids, in that order, (n, ...); an id may come twice.
+
+    Raises:
+        InputError: one that was read before cannot be read now.
+    """
+    rising, places = np.unique(ids, return_inverse=True)
+    batch = Subset(source, rising).read(0, len(rising))
+    if batch.skipped:
+        raise InputError(f"What could be read before cannot be read now. {batch.skipped[0]}")
+    return batch.x[places]

@@ -1,13 +1,13 @@
 """How a judgement is told in `study.json`."""
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Evaluation
+from backlight.evaluating.evaluation import plain_number
 from backlight_findings import Finding
 from backlight_study.judging import Judgement
 
@@ -27,7 +27,7 @@ def metrics_record(evaluation: Evaluation | None) -> Record | None:
                 "name": name,
                 "metric": repr(metric),
                 "direction": metric.direction,
-                "range": [finite(end) for end in metric.range],
+                "range": [plain_number(end) for end in metric.range],
                 "sentence": metric.sentence(),
             }
             for name, metric in evaluation.metrics.items()
@@ -51,9 +51,9 @@ def cell_record(evaluation: Evaluation, name: str, metric: str) -> Record:
     cell = evaluation[name, metric]
     low, high = cell.interval
     return {
-        "mean": finite(cell.mean),
-        "low": finite(low),
-        "high": finite(high),
+        "mean": plain_number(cell.mean),
+        "low": plain_number(low),
+        "high": plain_number(high),
         "n": cell.n,
         "nan": cell.n_nan,
         "beats_controls": None if cell.comparison is None else cell.comparison.is_better,
@@ -95,7 +95,3 @@ def finding_record(finding: Finding, number: int, cases: list[str], drawn: Drawn
             if np.isfinite(map).all()
         ],
     }
-
-
-def finite(number: float) -> float | None:
-    return float(number) if isfinite(number) else None

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from backlight import Evaluation, Metric, Score, evaluate
 from backlight.errors import HyperParameterError, UnknownNameError, reason
+from backlight.evaluating.evaluate import DEFAULT_METRICS
 from backlight_findings import Finding, Studied, find
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import read_ids
 from backlight_study.questions import Question
 from backlight_study.result import Study
-
-METRICS = ("srg", "decision_flip")
-"""What techniques are judged by where nothing else is said."""
 
 MOST_NUMBERS = 2**26
 """How many numbers of maps finders get at most: larger maps are handed over smaller."""
@@ -42,7 +40,7 @@ class Judgement:
 
 def judge(
     study: Study,
-    metrics: Sequence[str | Metric] = METRICS,
+    metrics: Sequence[str | Metric] = DEFAULT_METRICS,
     masks: NDArray[np.bool_] | None = None,
 ) -> Judgement:
     """Judge the maps of a study, and look for what its mistakes share.
@@ -67,18 +65,22 @@ def asked(study: Study) -> Question:
     return "predicted" if study.predictions.single else "contrast"
 
 
+def explaining(study: Study) -> list[str]:
+    """The names of the techniques that explain any case."""
+    failed, count = study.errors(), len(study.rows)
+    names = (one.name for one in study.cases.techniques)
+    return [name for name in names if len(failed.get(name, {})) < count]
+
+
 def evaluation(
     study: Study, metrics: Sequence[str | Metric], masks: NDArray[np.bool_] | None = None
 ) -> Evaluation | None:
     """Metrics of the maps for the contrast, over the misclassified cases."""
     wrong = np.flatnonzero(study.predictions.wrong[study.rows])
-    explained = {
-        one.name: study.values(one.name, asked(study))[wrong]
-        for one in study.cases.techniques
-        if len(study.errors().get(one.name, {})) < len(study.rows)
-    }
-    if not len(wrong) or not metrics or not explained:
+    names = explaining(study) if metrics and len(wrong) else []
+    if not names:
         return None
+    explained = {name: study.values(name, asked(study))[wrong] for name in names}
     cases = study.cases
     stored = cases.stored(wrong)
     baseline: Any = 0.0
@@ -105,11 +107,9 @@ def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
     height, width = study.grid
     numbers = len(study.rows) * height * width * len(study.cases.techniques)
     stride = max(1, int(np.ceil(np.sqrt(numbers / MOST_NUMBERS))))
-    failed = study.errors()
+    question = asked(study)
     return {
-        (one.name, asked(study)): smaller(study.maps(one.name, asked(study)), stride)
-        for one in study.cases.techniques
-        if len(failed.get(one.name, {})) < len(study.rows)
+        (name, question): smaller(study.maps(name, question), stride) for name in explaining(study)
     }
 
 

@@ -4,7 +4,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite, log
+from math import log
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backlight import __version__
 from backlight.errors import InputError
+from backlight.evaluating.evaluation import plain_number
 from backlight_loading.names import all_legible
 from backlight_loading.techniques import sentence
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
@@ -26,9 +27,10 @@ from backlight_study.reading import reading
 from backlight_study.result import Study
 
 FORMAT = 3
+"""Of `study.json`."""
 
 StudyRecord: TypeAlias = dict[str, Any]
-"""What `study.json` holds; see `docs/study_json.md`."""
+"""What `study.json` holds, or a part of it: see `docs/study.md`. Its texts may come from strangers."""
 
 
 class Pictures(Protocol):
@@ -263,7 +265,7 @@ def drawn(
 
 
 def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
-    numbers = {name: finite(float(column[0])) for name, column in answer.numbers.items()}
+    numbers = {name: plain_number(float(column[0])) for name, column in answer.numbers.items()}
     change, gap = None, numbers["gap"]
     if numbers["score"] is not None and numbers["baseline_score"] is not None:
         change = abs(numbers["score"] - numbers["baseline_score"])
@@ -275,10 +277,6 @@ def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
         "warnings": list(answer.warnings[0]),
         "file": file,
     }
-
-
-def finite(number: float) -> float | None:
-    return number if isfinite(number) else None
 
 
 def written(record: StudyRecord) -> str:

@@ -5,22 +5,36 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Examples, Method, Model, wrap
+from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
-from backlight_datasets import BlockStore, Plan, Source, open_source, versions
-from backlight_loading.preparation import Colour, Prepared, Size, preparation
+from backlight_datasets import (
+    BlockStore,
+    Plan,
+    Source,
+    digest_of_arrays,
+    open_source,
+    versions,
+)
+from backlight_loading.preparation import (
+    Colour,
+    Prepared,
+    Size,
+    preparation,
+    told_of_pictures,
+)
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers
-from backlight_study.evaluation import check, check_shape, class_names, told_of_pictures, trial
+from backlight_study.evaluation import check, check_shape, class_names, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.passes import CountedModel, Passes
@@ -28,12 +42,8 @@ from backlight_study.predictions import Predictions, Progress, answered, class_s
 from backlight_study.result import Study, TemporaryFolder
 from backlight_study.selection import Choice, Only, Order, select
 
-if TYPE_CHECKING:
-    pass
-
 BLOCK = 64
 """How many examples the model is asked about at a time, where nothing is said."""
-
 
 ASKED, LARGEST = 4, 8
 """How many examples, and how many of a model's answers to each, tell it from others."""
@@ -64,7 +74,6 @@ def study(
     classes: Sequence[str] = (),
     seed: int | None = None,
     batch_size: int | None = None,
-    options: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
 ) -> Study:
     """Judge a classifier on labelled examples, and explain those that are chosen.
@@ -101,7 +110,6 @@ def study(
         classes: class names in the model's order, where the data's own have another.
         seed: for techniques with noise, and for what is drawn; 0 for the latter where none is said.
         batch_size: most rows in one pass.
-        options: those that the user gave and that only pictures in files can follow.
         progress: called with what is being done, how much is done and how much there is.
 
     Raises:
@@ -114,7 +122,7 @@ def study(
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
     if isinstance(data, Examples):
         check(data)
-    source = open_source(data, size, colour, classes, options)
+    source = open_source(data, size, colour, classes)
     if source.classes:  # a mistyped class likewise
         choice_of(source.classes, cell, true, predicted)
     columns = columns_of(metadata, source.names(0, len(source)) if metadata is not None else ())
@@ -124,7 +132,7 @@ def study(
     first = first_of(source)
     check_shape((len(source), *first.shape[1:]))
     sample = prepared(first)
-    wrapped = told_of_pictures(model, framework, wrapped, sample)
+    wrapped = told_of_pictures(wrapped, model, framework, sample.ndim)
     trial(wrapped, sample, source.classes, chosen, scores)
     kept = TemporaryFolder() if store is None else None
     folder = kept.path if kept is not None else Path(os.fspath(store or ""))
@@ -193,6 +201,7 @@ def study(
             "rows": explained.tolist(),
             "baseline": baseline,
             "batch_size": batch_size,
+            "arrays": [arrays_digest(one.method) for one in chosen],
         },
         versions=asked.versions,
     )
@@ -254,6 +263,11 @@ def rows_of(source: Source, predictions: Predictions, said: Sequence[str | int])
 def opened(folder: Path, name: str, plan: Plan) -> BlockStore:
     """The store of this plan, begun now or before; each plan has a folder of its own."""
     return BlockStore.begin(folder / f"{name}-{plan.digest[:16]}", plan)
+
+
+def arrays_digest(method: Method) -> str:
+    """Of the arrays among a technique's hyper-parameters, which its repr tells in short."""
+    return digest_of_arrays((str(place), one) for place, one in enumerate(arrays_of(method)))
 
 
 def answers_digest(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from backlight.errors import InputError, UnknownNameError
-from backlight_datasets import Batch, Selection, read_blocks
+from backlight_datasets import Batch, Subset, read_blocks
 from backlight_datasets.folder import FolderSource
 from backlight_loading.picture_folders import read_folder
 
@@ -123,10 +123,10 @@ def test_ids_stay_whatever_the_ranges(odd: Path, length: int) -> None:
     assert sum((one.skipped for one in parts), ()) == together.skipped
 
 
-def test_a_selection_reads_the_same_pictures_under_numbers_of_its_own(odd: Path) -> None:
+def test_a_subset_reads_the_same_pictures_under_numbers_of_its_own(odd: Path) -> None:
     source = FolderSource(odd, (2, 2), "rgb")
     rows = [9, 2, 3, 4, 0]
-    chosen = Selection(source, rows)
+    chosen = Subset(source, rows)
     batch = chosen.read(1, 5)
     whole = source.read(0, len(source))
     place = {int(k): n for n, k in enumerate(whole.ids)}
@@ -138,10 +138,10 @@ def test_a_selection_reads_the_same_pictures_under_numbers_of_its_own(odd: Path)
         (one.id, one.name) for k in rows[1:] for one in whole.skipped if one.id == k
     ]
     assert chosen.names(0, 2) == (*source.names(9, 10), *source.names(2, 3))
-    assert chosen.fingerprint() != Selection(source, rows[::-1]).fingerprint()
+    assert chosen.fingerprint() != Subset(source, rows[::-1]).fingerprint()
     for wrong in ([0, 0], [-1], [len(source)]):
         with pytest.raises(InputError, match="different candidates by numbers from 0 to 11"):
-            Selection(source, wrong)
+            Subset(source, wrong)
 
 
 def folder(place: Path, count: int = 6, shape: tuple[int, int] = (4, 5)) -> Path:

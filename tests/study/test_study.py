@@ -12,6 +12,7 @@ import backlight
 from backlight import Class, Examples, Logit, Margin, Method, Objective, Result
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_datasets import SequenceSource
+from backlight_methods import DeepLIFT
 from backlight_study.result import Study
 from backlight_study.run import study
 from tests.study.nets import CLASSES, NETS, Net, examples, torch_net, true_classes
@@ -130,6 +131,23 @@ def test_another_model_or_other_data_find_nothing_of_what_was_stored(tmp_path: P
     data = examples()
     data.x[3, 0, 0] += 1  # type: ignore[index]
     assert study(net, data, methods=["saliency"], store=tmp_path).passes.backward > 0
+
+
+def test_a_baseline_that_looks_the_same_in_short_is_another_one(tmp_path: Path) -> None:
+    """Arrays are told by their mean in a technique's repr."""
+    dark = np.zeros((1, 8, 8), np.float32)
+    dark[0, 0, 0] = 0.5
+    moved = np.roll(dark, 3)
+    assert repr(DeepLIFT(baseline=dark)) == repr(DeepLIFT(baseline=moved))
+    for baseline in (dark, moved):
+        made = study(
+            torch_net(), examples(), methods=[DeepLIFT(baseline=baseline)], limit=3, store=tmp_path
+        )
+        row = made.rows[0]
+        x = (examples().x[row] / np.float32(255))[None, None]
+        p, q = int(made.predictions.classes[row]), int(examples().labels[row])
+        alone = DeepLIFT(baseline=baseline)(torch_net(), x, Margin(p, versus=q))
+        np.testing.assert_allclose(made.values("DeepLIFT")[0], alone.numpy()[0], atol=1e-6)
 
 
 @dataclass(frozen=True, kw_only=True)

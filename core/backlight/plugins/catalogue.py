@@ -1,4 +1,4 @@
-"""What plugins offer by name, each made from hyper-parameters: techniques, metrics."""
+"""What plugins offer by name: things as they are, and techniques and metrics that are made."""
 
 import inspect
 import re
@@ -25,8 +25,67 @@ T = TypeVar("T")
 
 @final
 @dataclass(frozen=True)
+class Listing(Generic[T]):
+    """What plugins list under names.
+
+    Attributes:
+        hook: that they implement.
+        word: what one thing is called.
+        fault: why a thing is none, as the end of a sentence; None where it is one.
+    """
+
+    hook: str
+    word: str
+    fault: Callable[[object], str | None]
+
+    def all(self) -> Mapping[str, T]:
+        """Every one by name, alphabetical.
+
+        A plugin that fails to list its own is named in a warning and left out, and so is a name that
+        several plugins offer, unless the user prefers one of them.
+        """
+        found: dict[str, T] = {}
+        for name, offers in self.offered().items():
+            try:
+                found[name] = plugins().choose(f"The {self.word}", name, offers)
+            except PluginError as clash:
+                warnings.warn(f"{clash} Until then it is left out.", BacklightWarning, stacklevel=4)
+        return found
+
+    def offered(self) -> Mapping[str, Offers[T]]:
+        """Every one by name, alphabetical, with the plugins that offer it."""
+        found: dict[str, list[tuple[Plugin, T]]] = {}
+        for plugin, things in plugins().each(self.hook, self.of):
+            for name, thing in things.items():
+                found.setdefault(name, []).append((plugin, thing))
+        return dict(sorted(found.items()))
+
+    def of(self, hook: Callable[..., object]) -> dict[str, T]:
+        """What a plugin offers, by names in one spelling; PluginError where that is something else."""
+        answer, word = hook(), self.word
+        if not isinstance(answer, Mapping):
+            raise PluginError(
+                f"it gave something of type {type(answer).__qualname__}, not a mapping of {word}s"
+            )
+        found: dict[str, T] = {}
+        for name, thing in answer.items():
+            key = normalised(name) if isinstance(name, str) else ""
+            if not re.fullmatch(r"\w+", key) or key in found:
+                raise PluginError(
+                    f"it names a {word} {shown(name)}; a name has letters, digits and _, and is "
+                    f"another for each {word} in any spelling"
+                )
+            fault = self.fault(thing)
+            if fault is not None:
+                raise PluginError(f"its {word} {name} is {fault}")
+            found[key] = cast(T, thing)
+        return found
+
+
+@final
+@dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """All that plugins offer of one kind.
+    """All that plugins offer of one kind, each made from hyper-parameters.
 
     Attributes:
         hook: that they implement.
@@ -40,57 +99,21 @@ class Catalogue(Generic[T]):
     base: type[T]
     example: str
 
-    def all(self) -> Mapping[str, Callable[..., T]]:
-        """Every one by name, alphabetical.
+    @property
+    def listing(self) -> Listing[Callable[..., T]]:
+        return Listing(self.hook, self.word, self._fault)
 
-        A plugin that fails to list its own is named in a warning and left out, and so is a name that
-        several plugins offer, unless the user prefers one of them.
-        """
-        found: dict[str, Callable[..., T]] = {}
-        for name, offers in self.offered().items():
-            try:
-                found[name] = plugins().choose(f"The {self.word}", name, offers)
-            except PluginError as clash:
-                warnings.warn(f"{clash} Until then it is left out.", BacklightWarning, stacklevel=3)
-        return found
+    def all(self) -> Mapping[str, Callable[..., T]]:
+        """Every one by name, alphabetical; see `Listing.all`."""
+        return self.listing.all()
 
     def offered(self) -> Mapping[str, Offers[Callable[..., T]]]:
         """Every one by name, alphabetical, with the plugins that offer it."""
-        found: dict[str, list[tuple[Plugin, Callable[..., T]]]] = {}
-        for plugin, makers in plugins().each(self.hook, self.of):
-            for name, make in makers.items():
-                found.setdefault(name, []).append((plugin, make))
-        return dict(sorted(found.items()))
+        return self.listing.offered()
 
     def of(self, hook: Callable[..., object]) -> dict[str, Callable[..., T]]:
-        """What a plugin offers, by names in one spelling; PluginError where that is something else."""
-        answer, word, base = hook(), self.word, f"backlight.{self.base.__name__}"
-        if not isinstance(answer, Mapping):
-            raise PluginError(
-                f"it gave something of type {type(answer).__qualname__}, not a mapping of {word}s"
-            )
-        found: dict[str, Callable[..., T]] = {}
-        for name, make in answer.items():
-            key = normalised(name) if isinstance(name, str) else ""
-            if not re.fullmatch(r"\w+", key) or key in found:
-                raise PluginError(
-                    f"it names a {word} {shown(name)}; a name has letters, digits and _, and is "
-                    f"another for each {word} in any spelling"
-                )
-            if not self._makes(make):
-                kind = (
-                    make.__qualname__
-                    if isinstance(make, type)
-                    else f"of type {type(make).__qualname__}"
-                )
-                raise PluginError(
-                    f"its {word} {name} is {kind}, neither a subclass of {base} nor a function "
-                    "with named hyper-parameters that makes one"
-                )
-            if isinstance(make, self.base):
-                raise PluginError(f"its {word} {name} is made already; offer {type(make).__name__}")
-            found[key] = make
-        return found
+        """What a plugin offers; see `Listing.of`."""
+        return self.listing.of(hook)
 
     def make(self, given: str | T, hyper_parameters: Mapping[str, object]) -> T:
         """One from its name and hyper-parameters.
@@ -120,6 +143,19 @@ class Catalogue(Generic[T]):
             raise UnknownNameError(what, given, known, " ".join(plugins().left_out(self.hook)))
         return self._made(
             name, plugins().choose(f"The {self.word}", name, known[name]), hyper_parameters
+        )
+
+    def _fault(self, make: object) -> str | None:
+        """Why something is no maker."""
+        if isinstance(make, self.base):
+            return f"made already; offer {type(make).__name__}"
+        if self._makes(make):
+            return None
+        of_type = f"of type {type(make).__qualname__}"
+        kind = make.__qualname__ if isinstance(make, type) else of_type
+        return (
+            f"{kind}, neither a subclass of backlight.{self.base.__name__} nor a function with named "
+            "hyper-parameters that makes one"
         )
 
     def _makes(self, make: object) -> bool:

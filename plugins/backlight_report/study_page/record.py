@@ -1,13 +1,9 @@
 """What `study.json` holds, as the page reads it."""
 
-from typing import Any, TypeAlias
-
 from backlight.errors import InputError
+from backlight_study.record import FORMAT, StudyRecord
 
-FORMAT = 3
-
-StudyRecord: TypeAlias = dict[str, Any]
-"""A study, or a part of it, as JSON gives it. All of its texts may come from strangers."""
+__all__ = ["FORMAT", "QUESTIONS", "StudyRecord", "checked"]
 
 QUESTIONS = {
     "predicted": "Why its answer",

@@ -13,7 +13,7 @@ from backlight_datasets.source import Batch, Skipped, Source, check_range
 
 
 @final
-class Selection(Source):
+class Subset(Source):
     """Candidates of another source, numbered anew from 0 in the order in which they are given."""
 
     def __init__(self, source: Source, rows: Sequence[int] | NDArray[np.integer[Any]]) -> None:
@@ -31,7 +31,7 @@ class Selection(Source):
         if len(beyond) or self._rows.ndim != 1 or len(np.unique(self._rows)) != len(self._rows):
             seen = f"there is no number {beyond[0]}" if len(beyond) else "one is given twice"
             raise InputError(
-                f"A selection names different candidates by numbers from 0 to {len(source) - 1}; {seen}."
+                f"A subset names different candidates by numbers from 0 to {len(source) - 1}; {seen}."
             )
 
     @property
