@@ -1,6 +1,7 @@
 """A JAX net as a Backlight model."""
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Any, cast, final
 
 import jax
@@ -17,6 +18,7 @@ from backlight.model.net_model import NetModel, Question, model_errors
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
@@ -50,6 +52,7 @@ class JaxModel(NetModel):
     framework = "jax"
     version = jax.__version__
     arrays = cast(Arrays, jnp)
+    keeps_forward = True
 
     def __init__(self, net: object, options: Options) -> None:
         super().__init__(net, options)
@@ -88,6 +91,15 @@ class JaxModel(NetModel):
         return cast(Array, found)
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
+        scores, (gradients,), site, there, operations = self._differentiated(asked, score)
+        return asked.answer(scores, gradients, site, operations, there)
+
+    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
+        scores, gradients, site, *_ = self._differentiated(asked, score)
+        return tuple(map(partial(asked.answer, activation=site), scores.T, gradients))
+
+    def _differentiated(self, asked: Question, score: Score) -> tuple[Any, ...]:
+        """What `gradient_pass` gives, and the operations that are ruled."""
         place, point, trace, arrays = self._placed(asked)
         attributed = map(shape_of, leaves(asked.inputs.attributed))
         starts = self._starts(asked, list(attributed) if place is None else [place.shape])
@@ -95,8 +107,7 @@ class JaxModel(NetModel):
         compiled = trace.compiled(
             key, lambda: gradient_pass(trace, score, place, asked.rules, starts)
         )
-        scores, gradients, site, there = compiled(arrays, score.operands(), (point, starts))
-        return asked.answer(scores, gradients, site, compiled.operations, there)
+        return *compiled(arrays, score.operands(), (point, starts)), compiled.operations
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules

@@ -17,6 +17,7 @@ from backlight.model.net_model import NetModel, Question
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
@@ -48,6 +49,7 @@ class TensorFlowModel(NetModel):
     framework = "tensorflow"
     version: str = tf.__version__
     arrays: Arrays = cast(Arrays, array_functions)
+    keeps_forward = True
 
     def __init__(self, net: Any, options: Options) -> None:
         super().__init__(net, options)
@@ -82,14 +84,22 @@ class TensorFlowModel(NetModel):
             return explained.scores()
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
+        self._require_floating(asked)
+        with self._explained(asked, score, run=True) as explained:
+            return explained.gradient()
+
+    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
+        self._require_floating(asked)
+        with self._explained(asked, score, run=True) as explained:
+            return explained.gradients()
+
+    def _require_floating(self, asked: Question) -> None:
         attributed = leaves(asked.inputs.attributed)
         if asked.at is None and not any(map(self.is_floating, attributed)):
             raise InputTypeError(
                 "Inputs of integers have no gradient: convert pictures to floating point; for token "
                 "ids differentiate at the embedding, with at='the embedding's name'."
             )
-        with self._explained(asked, score, run=True) as explained:
-            return explained.gradient()
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules

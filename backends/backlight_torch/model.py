@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar, cast, final
 
 import array_api_compat.torch
@@ -18,6 +19,7 @@ from backlight.model.net_model import NetModel, Question
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
@@ -25,7 +27,7 @@ from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.graph import named_graph, named_run
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
-from backlight_torch.engine.passes import Passes
+from backlight_torch.engine.passes import Found, Passes
 from backlight_torch.engine.references import with_rows
 from backlight_torch.engine.ruled import ruled_gradient
 from backlight_torch.engine.runs import Task, recorded
@@ -47,6 +49,7 @@ class TorchModel(NetModel):
     framework = "torch"
     version = torch.__version__
     arrays = cast(Arrays, array_api_compat.torch)
+    keeps_forward = True
 
     @property
     def net(self) -> Net:
@@ -80,27 +83,41 @@ class TorchModel(NetModel):
         return cast(Array, self._joined(asked.inputs, found))
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
-        operations: list[tuple[Operation, ...]] = []
+        if asked.rules is None:
+            (only,) = self._unruled(asked, score)
+            return only
+        rules, operations = asked.rules, list[tuple[Operation, ...]]()
 
         def found(block: Block) -> tuple[Any, ...]:
-            one = self._block_gradient(block, asked, score)
+            one = self._block_gradient(block, asked, score, rules)
             operations.append(resized_operations(one.operations, block, asked.inputs.count))
             return one.score, leaves(one.gradient), one.value, one.reference_score
 
         scores, gradients, value, there = self._joined(asked.inputs, found)
         return asked.answer(scores, gradients, value, operations[0], there)
 
-    def _block_gradient(self, block: Block, asked: Question, score: Score) -> Gradient:
-        value = block.taken(asked.value)
-        if asked.rules is not None:
-            reference = asked.reference
-            if reference is not None and self.net.rows:
-                reference = with_rows(reference, asked.inputs.count)
-            task = Task(block, score, asked.at, value, asked.rules)
-            return ruled_gradient(self._passes, task, block.taken(reference))
-        if asked.at is None:
-            return self._passes.at_input(block, score)
-        return self._passes.at_site(block, score, asked.at, value)
+    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
+        return self._unruled(asked, score)
+
+    def _unruled(self, asked: Question, score: Score) -> tuple[Gradient, ...]:
+        """Of the score, or of each of several side by side, by autograd's own derivatives."""
+
+        def found(block: Block) -> Found:
+            if asked.at is None:
+                return self._passes.at_input(block, score)
+            return self._passes.at_site(block, score, asked.at, block.taken(asked.value))
+
+        scores, gradients, value = cast(Any, self._joined(asked.inputs, found))
+        return tuple(map(partial(asked.answer, activation=value), scores, gradients))
+
+    def _block_gradient(
+        self, block: Block, asked: Question, score: Score, rules: Rules
+    ) -> Gradient:
+        reference = asked.reference
+        if reference is not None and self.net.rows:
+            reference = with_rows(reference, asked.inputs.count)
+        task = Task(block, score, asked.at, block.taken(asked.value), rules)
+        return ruled_gradient(self._passes, task, block.taken(reference))
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules

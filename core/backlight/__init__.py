@@ -10,7 +10,7 @@ from backlight.evaluating.evaluation import Cell, Comparison, Evaluation
 from backlight.evaluating.metric import Cost, Metric, Outcome
 from backlight.evaluating.registry import metrics
 from backlight.evaluating.subject import Subject
-from backlight.explaining.method import Method
+from backlight.explaining.method import JointMethod, Method
 from backlight.explaining.objective import Objective
 from backlight.explaining.registry import explain, methods
 from backlight.explaining.result import Result
@@ -75,6 +75,7 @@ __all__ = [
     "Function",
     "Gradient",
     "Inputs",
+    "JointMethod",
     "Kind",
     "LogProbability",
     "Logit",

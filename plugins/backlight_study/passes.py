@@ -1,6 +1,6 @@
 """How many examples go through a model, forward and backward."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -56,6 +56,7 @@ class CountedModel(Model):
         self.passes = Passes()
         self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
         self.declared, self.declared_channels = model.declared, model.declared_channels
+        self.keeps_forward = model.keeps_forward
 
     @property
     def channels(self) -> Any:  # type: ignore[override]
@@ -105,6 +106,19 @@ class CountedModel(Model):
         return self.model.gradient(
             inputs, score, at=at, value=value, rules=rules, reference=reference
         )
+
+    def gradients(
+        self,
+        inputs: Inputs | Tree,
+        scores: Sequence[Score],
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> tuple[Gradient, ...]:
+        rows = rows_of(inputs)
+        self.passes.forward += rows if self.model.keeps_forward else rows * len(scores)
+        self.passes.backward += rows * len(scores)
+        return self.model.gradients(inputs, scores, at=at, value=value)
 
     def operations(
         self,

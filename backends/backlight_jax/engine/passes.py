@@ -96,8 +96,8 @@ def gradient_pass(
     rules: Rules | None,
     starts: Sequence[Any] | None,
 ) -> Pass:
-    """Of (arrays, operands, (value, reference)): scores, gradients, the value at the site, and the
-    scores of the reference.
+    """Of (arrays, operands, (value, reference)): scores, the gradients of each score, the value at the
+    site, and the scores of the reference.
 
     Args:
         trace: of the net.
@@ -137,7 +137,7 @@ def gradient_pass(
         score_there = None if after is None else read(after, target)
         return (
             read(values, target),
-            results_of(built, gradients_here, values, site),
+            [results_of(built, gradients_here, values, site)],
             site,
             score_there,
         )
@@ -160,11 +160,22 @@ def native_pass(built: Scored) -> Pass:
             return read(inner, target)
 
         here, pullback = jax.vjp(scores, [values[source] for source in built.sources])
-        (found,) = pullback(jnp.ones_like(here))
-        arriving = dict(zip(built.sources, found, strict=True))
-        return here, results_of(built, arriving, values, site), site, None
+
+        def results(seed: Any) -> list[Any]:
+            (found,) = pullback(seed)
+            return results_of(built, dict(zip(built.sources, found, strict=True)), values, site)
+
+        return here, list(map(results, seeds(here))), site, None
 
     return compiled(gradients, built)
+
+
+def seeds(scores: Any) -> list[Any]:
+    """The gradient of the sum of a score, or of each of several side by side, by all of them."""
+    if scores.ndim == 1:
+        return [jnp.ones_like(scores)]
+    zeros = jnp.zeros_like(scores)
+    return [zeros.at[:, column].set(1) for column in range(scores.shape[1])]
 
 
 def results_of(built: Scored, gradients: Values, values: Values, site: Any) -> list[Any]:

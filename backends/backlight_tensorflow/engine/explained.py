@@ -18,7 +18,7 @@ from backlight.rules.operations import UNARY, Operation
 from backlight.rules.rules import NoRules, Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, shape_of
-from backlight.values.tree import leaves
+from backlight.values.tree import Tree, leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.lengths import shape_for
@@ -101,16 +101,21 @@ class Asked:
         return replace(captured.graph, sites=sites)
 
     def scores(self) -> Array:
-        score, *_ = self._run(("score", False), partial(evaluated, False))
+        (score,), *_ = self._run(("score", False), partial(evaluated, False))
         return cast(Array, score)
+
+    def gradients(self) -> tuple[Gradient, ...]:
+        """Of the score, or of each of several side by side, without rules."""
+        scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
+        return tuple(
+            map(partial(self._asked.answer, activation=self._at(places)), scores, gradients)
+        )
 
     def gradient(self) -> Gradient:
         asked = self._asked
         if asked.rules is None:
-            scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
-            return asked.answer(
-                scores, gradients, places[0] if asked.value is None else asked.value
-            )
+            (only,) = self.gradients()
+            return only
         rules = asked.rules
         operations, rows = self._described(rules)
         captured, found = self._found(rules)
@@ -122,14 +127,13 @@ class Asked:
             starts = [tf.broadcast_to(each, (count, *each.shape[1:])) for each in starts]
         build = partial(evaluated_under, rules, captured, found, len(starts))
         key = ("ruled", rules, len(starts))
-        scores, gradients, places, starting = self._run(key, build, starts)
-        return asked.answer(
-            scores,
-            gradients,
-            places[0] if asked.value is None else asked.value,
-            operations,
-            starting[0] if starting else None,
-        )
+        (score,), (gradients,), places, starting = self._run(key, build, starts)
+        start = starting[0] if starting else None
+        return asked.answer(score, gradients, self._at(places), operations, start)
+
+    def _at(self, places: Sequence[Tensor]) -> Tree:
+        """The value that was differentiated at, where that is a site's."""
+        return cast(Tree, places[0]) if self._asked.value is None else self._asked.value
 
     def _run(
         self, what: Hashable, build: Callable[..., Evaluated], starts: Sequence[Tensor] = ()

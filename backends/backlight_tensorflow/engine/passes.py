@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from backlight_tensorflow.capture.graphs import Capture
     from backlight_tensorflow.capture.paths import Path
 
-Evaluated: TypeAlias = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]
-"""The scores, the gradients, what they were taken at, and the scores at the reference."""
+Evaluated: TypeAlias = tuple[list[Tensor], list[list[Tensor]], list[Tensor], list[Tensor]]
+"""Scores, the gradients of each, what they were taken at, and the scores at the reference."""
 
 
 def given_to(path: "Path", replaced: bool, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
@@ -37,8 +37,11 @@ def given_to(path: "Path", replaced: bool, tensors: Sequence[Tensor]) -> dict[Va
 def evaluated(differentiated: bool, path: "Path", replaced: bool, *tensors: Tensor) -> Evaluated:
     """Without rules."""
     copy = Copy(given_to(path, replaced, tensors))
-    places, (scores,) = copy.tensors(path.places), copy.tensors(path.sinks)
-    return scores, gradients_of(scores, places) if differentiated else [], places, []
+    places, (score,) = copy.tensors(path.places), copy.tensors(path.sinks)
+    if not differentiated:
+        return [score], [], places, []
+    scores = tf.unstack(score, axis=1) if score.shape.rank == 2 else [score]
+    return scores, [gradients_of(one, places) for one in scores], places, []
 
 
 def evaluated_under(
@@ -71,4 +74,4 @@ def evaluated_under(
         for value, place in zip(found.places, places, strict=True)
     ]
     starting = [] if after is None else [after[target]]
-    return cast(Evaluated, (values[target], arrived, places, starting))
+    return cast(Evaluated, ([values[target]], [arrived], places, starting))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
-from typing import cast, final
+from typing import TypeAlias, cast, final
 
 import torch
 
@@ -10,11 +10,11 @@ from backlight.errors import BacklightError, ModelError, UnknownNameError
 from backlight.graph.axes.atoms import Axes
 from backlight.interrupts import interruptible, unbroken_package
 from backlight.memory.recent import Recent
-from backlight.model.model import Gradient, Site
+from backlight.model.model import Site
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays
 from backlight.values.inputs import Inputs
-from backlight.values.tree import Tree, leaves, rebuild
+from backlight.values.tree import Tree, leaves
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
 from backlight_torch.engine.runs import Before
@@ -28,6 +28,9 @@ UNSEEN = (
     "parts or weights are used, it is not."
 )
 
+
+Found: TypeAlias = tuple[list[torch.Tensor], list[list[torch.Tensor]], torch.Tensor | None]
+"""Scores, the gradients of each, and the value at the site that they were taken at."""
 
 KEPT = 32
 """How many kinds of run are remembered."""
@@ -74,21 +77,15 @@ class Passes:
                 raise self.unknown(at, block)
             return self._evaluate(block, score, access, outputs)
 
-    def at_input(self, block: Block, score: Score) -> Gradient:
+    def at_input(self, block: Block, score: Score) -> Found:
         access = self.access(block, score)
         with running(self.net.roots(), graph=True, hooked=access is not None):
             arguments, starts = copied_inputs(block.inputs, differentiated=True)
             outputs = self.call(arguments, access)
             scores = self._evaluate(block, score, access, outputs)
-            gradients = self.backward(block, scores, starts)
-        attributed = block.inputs.attributed
-        return Gradient(
-            cast(Array, scores.detach()),
-            attributed,
-            rebuild(attributed, cast(list[Array], gradients)),
-        )
+            return *self.each(block, scores, starts), None
 
-    def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Gradient:
+    def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Found:
         with running(self.net.roots(), graph=False, hooked=True):
             # Before the site no graph is recorded: the access switches gradients on there.
             arguments, _ = copied_inputs(block.inputs, differentiated=False)
@@ -104,12 +101,7 @@ class Passes:
             if access is None or access.leaf is None:
                 raise self.unknown(at, block)
             scores = self._evaluate(block, score, access, outputs)
-            (gradient,) = self.backward(block, scores, [access.leaf])
-        return Gradient(
-            cast(Array, scores.detach()),
-            cast(Array, access.leaf.detach()),
-            cast(Array, gradient),
-        )
+            return *self.each(block, scores, [access.leaf]), access.leaf.detach()
 
     def activation(self, block: Block, at: str) -> torch.Tensor:
         access = SiteAccess(block.inputs.count, read=Point.parse(at, self.net.places()))
@@ -193,10 +185,30 @@ class Passes:
         kept = found.is_floating_point() or found.is_complex()
         return found if kept else found.to(torch.get_default_dtype())
 
-    def backward(
+    def each(
         self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], list[list[torch.Tensor]]]:
+        """A score, or each of several side by side; and the gradients of each at the starts."""
+        columns = list(scores.unbind(1)) if scores.ndim == 2 else [scores]
+        kept = [column is not columns[-1] for column in columns]
+        found = [
+            self.backward(block, column, starts, more)
+            for column, more in zip(columns, kept, strict=True)
+        ]
+        return [column.detach() for column in columns], found
+
+    def backward(
+        self,
+        block: Block,
+        scores: torch.Tensor,
+        starts: list[torch.Tensor],
+        again: bool = False,
     ) -> list[torch.Tensor]:
-        """The gradient at each start; zero where the scores do not depend on it."""
+        """The gradient at each start; zero where the scores do not depend on it.
+
+        Args:
+            again: whether gradients of other scores of the same pass are wanted after these.
+        """
         wanted = [start for start in starts if start.requires_grad]
         if not wanted:
             return [torch.zeros_like(start) for start in starts]
@@ -204,7 +216,11 @@ class Passes:
             return [torch.zeros_like(start) for start in starts]
         try:
             found = torch.autograd.grad(
-                scores, wanted, grad_outputs=torch.ones_like(scores), allow_unused=True
+                scores,
+                wanted,
+                grad_outputs=torch.ones_like(scores),
+                retain_graph=again,
+                allow_unused=True,
             )
         except (BacklightError, torch.OutOfMemoryError):
             raise

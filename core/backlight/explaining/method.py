@@ -72,8 +72,7 @@ class Method(ByValue, ABC):
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> Sequence[Result]:
         """Explain the same examples for several bound scores: a result for each, in their order.
 
-        By default one after the other. A technique that only asks for scores gets those of all targets
-        from one pass, by `objective.scores`.
+        By default one after the other; see `JointMethod`.
         """
         return [self.attribute(objective.with_target(target)) for target in targets]
 
@@ -233,3 +232,19 @@ class Method(ByValue, ABC):
         for note in dict.fromkeys(note for one in attributions for note in one.warnings):
             warnings.warn(note, BacklightWarning, stacklevel=3)
         return attributions if listed(target) else attributions[0]
+
+
+class JointMethod(Method):
+    """A technique that explains several scores of the same examples together, and so one alone."""
+
+    @final
+    def attribute(self, objective: Objective) -> Result:
+        (result,) = self.attribute_each(objective, (objective.target,))
+        return result
+
+    @abstractmethod
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> Sequence[Result]:
+        """Explain the same examples for several bound scores: a result for each, in their order.
+
+        What they have in common is computed once by `objective.scores` and `objective.gradients`.
+        """

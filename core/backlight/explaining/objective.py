@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import final
+from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from backlight.values.baselines import Baseline, Several
 from backlight.values.inputs import Inputs
 from backlight.values.layout import Layout, guessed, layout_by_places, site_layout
 from backlight.values.tree import Tree, leaves, map_leaves
+
+GRADIENTS_PER_PASS = 8
+"""For how many scores the gradients of one forward pass are taken, and held, at once."""
 
 VALUES_PER_PASS = 2**21
 """How many input numbers one pass takes by default: 2 million, 8 MB of float32."""
@@ -182,7 +185,26 @@ class Objective:
         if points is None:
             found = self.model.gradient(self.inputs, self.target, at=self.at, value=self.moved)
             return self._given(found)
-        found = self.at_points(points).gradient()
+        return self._folded(self.at_points(points).gradient(), points)
+
+    def gradients(self, targets: Sequence[Score], points: Tree | None = None) -> list[Gradient]:
+        """The same for several bound scores of these examples, in their order: scores of classes cost one
+        forward pass together, and a backward pass each."""
+        found: dict[int, Gradient] = {}
+        for group in stackable(targets, GRADIENTS_PER_PASS):
+            if len(group) == 1:
+                found[group[0]] = self.with_target(targets[group[0]]).gradient(points)
+                continue
+            asked = self.with_target(Stacked(tuple(targets[position] for position in group)))
+            there = asked if points is None else asked.at_points(points)
+            scores = cast(Stacked, there.target).scores
+            each = there.model.gradients(there.inputs, scores, at=there.at, value=there.moved)
+            for one, position in zip(map(there._given, each), group, strict=True):
+                found[position] = one if points is None else self._folded(one, points)
+        return [found[position] for position in range(len(targets))]
+
+    def _folded(self, found: Gradient, points: Tree) -> Gradient:
+        """What was found at points, with their leading axes."""
         samples = samples_of(points)
         return Gradient(
             self._fold(found.score, samples),

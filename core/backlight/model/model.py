@@ -1,7 +1,7 @@
 """A framework's model, seen through a few verbs. Backends implement them; techniques use them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast, final
@@ -82,6 +82,7 @@ VERBS = (
     "outputs",
     "score",
     "gradient",
+    "gradients",
     "operations",
     "connection",
     "graph",
@@ -123,6 +124,8 @@ class Model(ABC, Generic[ArrayT]):
     signals: bool = False
     """Whether the net is known to take signals with channels: its first layer that looks at neighbours
     looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
+    keeps_forward: bool = False
+    """Whether `gradients` runs the model forward once for all scores."""
     declared_channels: InputChannels | None = None
     """What the user said about the channels of the inputs, to `wrap`."""
 
@@ -175,6 +178,18 @@ class Model(ABC, Generic[ArrayT]):
             UnknownNameError: no such site.
             SiteError: the site's value is not a floating-point array with the examples on axis 0.
         """
+
+    def gradients(
+        self,
+        inputs: Inputs[ArrayT] | Tree[ArrayT],
+        scores: Sequence[Score],
+        *,
+        at: str | None = None,
+        value: Tree[ArrayT] | None = None,
+    ) -> tuple[Gradient[ArrayT], ...]:
+        """What `gradient` gives, without rules, for each of several scores of classes of one output: by
+        one forward pass and a backward pass for each, where the framework keeps what it computed."""
+        return tuple(self.gradient(inputs, score, at=at, value=value) for score in scores)
 
     @abstractmethod
     def operations(

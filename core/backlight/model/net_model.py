@@ -13,6 +13,7 @@ from backlight.model.model import Gradient, Model, Options
 from backlight.rules.operations import Operation
 from backlight.rules.rules import NoRules, Rules
 from backlight.scores.scores import Score
+from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, specified
@@ -126,6 +127,17 @@ class NetModel(Model):
         return self._gradient(self._question(inputs, at, value, obeyed, reference), score)
 
     @final
+    def gradients(
+        self,
+        inputs: Inputs | Tree,
+        scores: Sequence[Score],
+        *,
+        at: str | None = None,
+        value: Tree | None = None,
+    ) -> tuple[Gradient, ...]:
+        return self._gradients(self._question(inputs, at, value), Stacked(tuple(scores)))
+
+    @final
     def operations(
         self,
         inputs: Inputs | Tree,
@@ -211,6 +223,10 @@ class NetModel(Model):
     @abstractmethod
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         """See `gradient`."""
+
+    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
+        """See `gradients`."""
+        return tuple(self._gradient(asked, one) for one in score.scores)
 
     @abstractmethod
     def _operations(

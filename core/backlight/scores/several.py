@@ -41,7 +41,7 @@ class Top:
 class Stacked(Score):
     """Bound scores side by side, (N, scores) where another score gives (N,): one pass gives all.
 
-    `Model.score` takes it; what differentiates does not.
+    `Model.score` takes it; what differentiates takes them apart, see `Model.gradients`.
 
     Args:
         scores: that read the same outputs, or the same site, and are of one dtype.
@@ -74,13 +74,22 @@ class Stacked(Score):
         return arrays.concat(columns, axis=1)
 
 
-def stackable(scores: Sequence[Score]) -> list[list[int]]:
-    """Positions of scores that one pass can give together: those of classes of the same output."""
+def stackable(scores: Sequence[Score], most: int | None = None) -> list[list[int]]:
+    """Positions of scores that one pass can give together: those of classes of the same output.
+
+    Args:
+        scores: bound.
+        most: how many at a time; None for all.
+    """
     groups: dict[Hashable, list[int]] = {}
     for position, score in enumerate(scores):
         alike = (score.site, score.path) if isinstance(score, ClassScore) else position
         groups.setdefault(alike, []).append(position)
-    return list(groups.values())
+    return [
+        group[first : first + (most or len(group))]
+        for group in groups.values()
+        for first in range(0, len(group), most or len(group))
+    ]
 
 
 def differences(scores: Sequence[Score]) -> dict[int, tuple[int, int]]:

@@ -7,12 +7,12 @@ The techniques differ in the weights alone. Values are raw and signed; the paper
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from backlight import Method, Objective, Result
+from backlight import Gradient, JointMethod, Method, Objective, Result, Score
 from backlight.errors import SiteError, is_one_of, require
 from backlight.explaining.resize import place, resize
 from backlight.explaining.spatial import advice, grid_at
@@ -26,7 +26,7 @@ BACKWARD: Mapping[str, Method] = {"guided_backprop": GuidedBackprop(), "lrp": LR
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassActivationMap(Method):
+class ClassActivationMap(JointMethod):
     """What the techniques of the family share; each adds its weights.
 
     Args:
@@ -74,9 +74,15 @@ class ClassActivationMap(Method):
     def weights(self, activation: Array, gradient: Array, arrays: Arrays) -> Array:
         """Weights that broadcast against the activation: both are (N, places, channels)."""
 
-    def attribute(self, objective: Objective) -> Result:
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         rules = self.rules
-        found = objective.gradient() if rules is None else objective.ruled(rules)
+        if rules is None:
+            gradients = objective.gradients(targets)
+        else:
+            gradients = [objective.with_target(target).ruled(rules) for target in targets]
+        return [self._map(objective, found) for found in gradients]
+
+    def _map(self, objective: Objective, found: Gradient) -> Result:
         (value,), (slope,) = leaves(found.value), leaves(found.gradient)
         grid = grid_at(objective)
         if grid is None:
@@ -99,6 +105,7 @@ class ClassActivationMap(Method):
             maps = place(maps, grid.lines, sizes, objective.model)
         elif self.upsample != "none":
             maps = resize(maps, sizes, self.upsample, objective.model)
+        rules = self.rules
         notes = rules.notes(found.operations) if rules is not None else ()
         guess = objective.at_site(None).guess(leaves(objective.inputs.attributed)[0])
         return Result(maps, found.score, warnings=(*notes, *([guess] if guess else [])))

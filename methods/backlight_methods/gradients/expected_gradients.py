@@ -4,23 +4,24 @@ Erion, Janizek, Sturmfels, Lundberg, Lee, "Improving performance of deep learnin
 attribution priors and expected gradients" (2019), section 2; also known as GradientSHAP.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from backlight import Method, Objective, Result
+from backlight import JointMethod, Objective, Result, Score
 from backlight.errors import is_whole, require
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import choice, uniform
 from backlight.values.tree import Tree, map_leaves
-from backlight_methods.gradients.integrated_gradients import mean_score
+from backlight_methods.gradients.integrated_gradients import mean_scores
 from backlight_methods.gradients.samples import Samples
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ExpectedGradients(Method):
+class ExpectedGradients(JointMethod):
     """Integrated gradients averaged over a distribution of baselines, one random step each.
 
     Args:
@@ -46,31 +47,40 @@ class ExpectedGradients(Method):
     def linear(self) -> bool:
         return True
 
-    def attribute(self, objective: Objective) -> Result:
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         references = objective.references(self.baseline)
         drawn = [choice(self.seed, sample, len(references)) for sample in range(self.samples)]
-        found: Samples | None = None
+        found: list[Samples] = []
         for chunk in objective.chunks(self.samples):
             starts = objective.stacked([references[drawn[sample]] for sample in chunk])
-            more = Samples.of(objective, self._draws(objective, starts, chunk))
-            found = more if found is None else found.joined(more)
-        if found is None:
-            raise AssertionError("unreachable: samples is at least 1")
+            drawn_now = self._draws(objective, targets, starts, chunk)
+            more = [Samples.of(objective, values) for values in drawn_now]
+            found = [a.joined(b) for a, b in zip(found, more, strict=True)] if found else more
         used, times = np.unique(drawn, return_counts=True)
-        start = mean_score(objective, [references[one] for one in used], times / self.samples)
-        return Result(
-            found.mean,
-            baseline_score=start,
-            error=found.error(),
-            standard_error=found.standard_error(),
-            advice="Raise samples: the gap shrinks as 1 / sqrt(samples).",
-        )
+        references = [references[one] for one in used]
+        start = mean_scores(objective, targets, references, times / self.samples)
+        return [
+            Result(
+                samples.mean,
+                baseline_score=score,
+                error=samples.error(),
+                standard_error=samples.standard_error(),
+                advice="Raise samples: the gap shrinks as 1 / sqrt(samples).",
+            )
+            for samples, score in zip(found, start, strict=True)
+        ]
 
-    def _draws(self, objective: Objective, starts: Tree, chunk: range) -> Tree:
-        """(x - x') times the gradient for each sample of the chunk, shape (samples, N, ...)."""
+    def _draws(
+        self, objective: Objective, targets: Sequence[Score], starts: Tree, chunk: range
+    ) -> list[Tree]:
+        """(x - x') times the gradient for each sample of the chunk, shape (samples, N, ...), for each
+        target."""
         places = np.array([uniform(self.seed, sample) for sample in chunk])
         way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
         points = map_leaves(
             lambda b, w: b + objective.column(places, like=w[0, ...]) * w, starts, way
         )
-        return map_leaves(lambda w, g: w * g, way, objective.gradient(points).gradient)
+        return [
+            map_leaves(lambda w, g: w * g, way, found.gradient)
+            for found in objective.gradients(targets, points)
+        ]

@@ -4,15 +4,16 @@ Simonyan, Vedaldi, Zisserman, "Deep Inside Convolutional Networks" (2013), secti
 absolute value.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Method, Objective, Result
+from backlight import JointMethod, Objective, Result, Score
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Gradient(Method):
+class Gradient(JointMethod):
     """The gradient of the score.
 
     Law: of a model that is linear in x, it is the model's weight, whatever x is.
@@ -23,6 +24,5 @@ class Gradient(Method):
     def linear(self) -> bool:
         return True
 
-    def attribute(self, objective: Objective) -> Result:
-        found = objective.gradient()
-        return Result(found.gradient, found.score)
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
+        return [Result(found.gradient, found.score) for found in objective.gradients(targets)]

@@ -10,11 +10,11 @@ from typing import final
 
 import numpy as np
 
-from backlight import Method, Objective, Result
+from backlight import JointMethod, Objective, Result, Score
 from backlight.errors import is_one_of, is_real, is_whole, require
 from backlight.values.arrays import SINGLE, Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
-from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild, sum_per_example
 from backlight_methods.gradients.quadrature import (
     CLOSED,
     NODES,
@@ -42,7 +42,7 @@ COARSE = (
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class IntegratedGradients(Method):
+class IntegratedGradients(JointMethod):
     """The gradient averaged over the straight path from a baseline, times the way.
 
     Args:
@@ -98,12 +98,22 @@ class IntegratedGradients(Method):
     def linear(self) -> bool:
         return self.tolerance is None  # whose steps depend on the score
 
-    def attribute(self, objective: Objective) -> Result:
-        references = objective.references(self.baseline)
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
+        references, rule = objective.references(self.baseline), self.used_rule
         share = np.full(len(references), 1 / len(references))
-        score, start = objective.score(), mean_score(objective, references, share)
+        scores = objective.scores(targets)
+        starts = mean_scores(objective, targets, references, share)
+        sums = self._first(objective, targets, rule)
+        return [
+            self._result(objective.with_target(target), score, start, first)
+            for target, score, start, first in zip(targets, scores, starts, sums, strict=True)
+        ]
+
+    def _result(
+        self, objective: Objective, score: Array, start: Array, first: tuple[Tree, Numbers]
+    ) -> Result:
         change = objective.model.to_numpy(score - start).astype(np.float64)
-        found = self._integral(objective, change, self.used_rule)
+        found = self._integral(objective, change, self.used_rule, first)
         known = self.steps > 1 or self.tolerance is not None
         gap = absolute_gap(objective, found.values, change)
         with np.errstate(invalid="ignore"):  # an infinite error of values that are 0
@@ -119,10 +129,21 @@ class IntegratedGradients(Method):
             warnings=found.warnings,
         )
 
-    def _integral(self, objective: Objective, change: Numbers, rule: Rule) -> "Integral":
-        """The values by this rule, to the tolerance if there is one."""
-        intervals = self.steps - 1 if rule == "trapezoid" else self.steps
-        values, spread = self._sums(objective, rule, intervals, *NODES[rule](self.steps))
+    def _first(
+        self, objective: Objective, targets: Sequence[Score], rule: Rule
+    ) -> list[tuple[Tree, Numbers]]:
+        """What the steps asked for give, before any are added."""
+        return self._sums(objective, targets, rule, self._intervals(rule), *NODES[rule](self.steps))
+
+    def _intervals(self, rule: Rule) -> int:
+        return self.steps - 1 if rule == "trapezoid" else self.steps
+
+    def _integral(
+        self, objective: Objective, change: Numbers, rule: Rule, first: tuple[Tree, Numbers]
+    ) -> "Integral":
+        """The values by this rule, to the tolerance if there is one, from what its first steps gave."""
+        intervals = self._intervals(rule)
+        values, spread = first
         size = norms(objective, values)
         error, notes = relative(spread, size, objective), list[str]()
         ends = np.flatnonzero(~np.isfinite(size)) if rule in CLOSED else np.arange(0)
@@ -131,7 +152,9 @@ class IntegratedGradients(Method):
                 f"The gradient is not finite at an end of the path of {named(objective, ends)}, where "
                 f"the {rule} rule has a node: midpoints are used instead."
             )
-            inner = self._integral(objective.take(ends), change[ends], "midpoint")
+            part = objective.take(ends)
+            (inner_first,) = self._first(part, (part.target,), "midpoint")
+            inner = self._integral(part, change[ends], "midpoint", inner_first)
             values = replace_rows(objective, values, inner.values, ends)
             error[ends] = inner.error
             notes += inner.warnings
@@ -158,7 +181,7 @@ class IntegratedGradients(Method):
                 break
             part, chosen = objective.take(pending), chooser(objective, pending)
             even = np.full(len(nodes), 1 / len(nodes))
-            more, spread = self._sums(part, rule, finer, nodes, even)
+            ((more, spread),) = self._sums(part, (part.target,), rule, finer, nodes, even)
             better = map_leaves(
                 lambda old, new: kept * old + (1 - kept) * new,  # noqa: B023
                 map_leaves(chosen, values),
@@ -175,14 +198,25 @@ class IntegratedGradients(Method):
         return Integral(values, error, tuple(notes))
 
     def _sums(
-        self, objective: Objective, rule: Rule, intervals: int, nodes: Numbers, weights: Numbers
-    ) -> tuple[Tree, Numbers]:
-        """The values by these nodes, and the size (N,) of the error of a rule that has them."""
+        self,
+        objective: Objective,
+        targets: Sequence[Score],
+        rule: Rule,
+        intervals: int,
+        nodes: Numbers,
+        weights: Numbers,
+    ) -> list[tuple[Tree, Numbers]]:
+        """For each target the values by these nodes, and the size (N,) of the error of a rule that has
+        them."""
         rows = np.vstack([weights, error_weights(rule, nodes, intervals)])
-        sums = path_sums(objective, objective.references(self.baseline), nodes, rows)
-        parts = [map_leaves(lambda leaf: leaf[row, ...], sums) for row in range(len(rows))]  # noqa: B023
-        sizes = [norms(objective, part) for part in parts[1:]]
-        return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
+        references = objective.references(self.baseline)
+
+        def read(sums: Tree) -> tuple[Tree, Numbers]:
+            parts = [map_leaves(lambda leaf: leaf[row, ...], sums) for row in range(len(rows))]  # noqa: B023
+            sizes = [norms(objective, part) for part in parts[1:]]
+            return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
+
+        return list(map(read, path_sums(objective, targets, references, nodes, rows)))
 
 
 @final
@@ -196,10 +230,14 @@ class Integral:
 
 
 def path_sums(
-    objective: Objective, references: Sequence[Tree], nodes: Numbers, weights: Numbers
-) -> Tree:
-    """For each row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x - b)), the
-    mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
+    objective: Objective,
+    targets: Sequence[Score],
+    references: Sequence[Tree],
+    nodes: Numbers,
+    weights: Numbers,
+) -> list[Tree]:
+    """For each target and row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x -
+    b)), the mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
     arrays, steps = objective.arrays, len(nodes)
     shares = weights / len(references)
 
@@ -210,7 +248,6 @@ def path_sums(
         points = map_leaves(
             lambda b, w: b + objective.column(nodes[step], like=w[0, ...]) * w, starts, way
         )
-        gradient = objective.gradient(points).gradient
 
         def weighted(w: Array, g: Array) -> Array:
             term = w * g
@@ -222,13 +259,24 @@ def path_sums(
             more = arrays.reshape(sums, (len(shares) - 1, *shape_of(first)))
             return arrays.concat([first[None, ...], more], axis=0)
 
-        return map_leaves(weighted, way, gradient)
+        found = objective.gradients(targets, points)
+        pairs = (
+            (w, g) for one in found for w, g in zip(leaves(way), leaves(one.gradient), strict=True)
+        )
+        return tuple(weighted(w, g) for w, g in pairs)
 
-    return objective.summed(len(references) * steps, part)
+    sums, width = (
+        leaves(objective.summed(len(references) * steps, part)),
+        len(leaves(objective.value)),
+    )
+    parts = [sums[first : first + width] for first in range(0, len(sums), width)]
+    return [rebuild(objective.value, one) for one in parts]
 
 
-def mean_score(objective: Objective, references: Sequence[Tree], shares: Numbers) -> Array:
-    """The scores of the references, each times its share, summed: shape (N,)."""
+def mean_scores(
+    objective: Objective, targets: Sequence[Score], references: Sequence[Tree], shares: Numbers
+) -> list[Array]:
+    """The scores of the references, each times its share, summed: shape (N,), for each target."""
     arrays = objective.arrays
 
     def part(chunk: range) -> Tree:
@@ -236,12 +284,13 @@ def mean_score(objective: Objective, references: Sequence[Tree], shares: Numbers
         points = map_leaves(
             lambda b, x: arrays.broadcast_to(b, (len(chunk), *shape_of(x))), starts, objective.value
         )
-        scores = objective.score(points)
         share = shares[chunk.start : chunk.stop]
-        return arrays.sum(objective.column(share, like=scores[0, ...]) * scores, axis=0)
+        return tuple(
+            arrays.sum(objective.column(share, like=scores[0, ...]) * scores, axis=0)
+            for scores in objective.scores(targets, points)
+        )
 
-    (total,) = leaves(objective.summed(len(references), part))
-    return total
+    return leaves(objective.summed(len(references), part))
 
 
 def mean(arrays: Sequence[Array]) -> Array:

@@ -4,10 +4,11 @@ Simonyan, Vedaldi, Zisserman, "Deep Inside Convolutional Networks" (2013), secti
 the maximum over the colour channels, `channels="max"` here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Method, Objective, Result
+from backlight import Gradient, JointMethod, Objective, Result, Score
 from backlight.errors import InputError, is_one_of, require
 from backlight.values.arrays import Array
 from backlight.values.tree import leaves, map_leaves
@@ -15,7 +16,7 @@ from backlight.values.tree import leaves, map_leaves
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Saliency(Method):
+class Saliency(JointMethod):
     """The absolute gradient of the score.
 
     Args:
@@ -33,8 +34,10 @@ class Saliency(Method):
         known = is_one_of(self.channels, ("keep", "max", "mean"))
         require(known, self, "channels", "'keep', 'max' or 'mean'")
 
-    def attribute(self, objective: Objective) -> Result:
-        found = objective.gradient()
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
+        return [self._result(objective, found) for found in objective.gradients(targets)]
+
+    def _result(self, objective: Objective, found: Gradient) -> Result:
         values = map_leaves(objective.arrays.abs, found.gradient)
         if self.channels == "keep":
             return Result(values, found.score)

@@ -5,12 +5,13 @@ square:   SmoothGrad-Squared, Hooker et al., "A Benchmark for Interpretability M
 variance: VarGrad, Adebayo et al., "Local Explanation Methods for Deep Neural Networks" (2018).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, final
 
 import numpy as np
 
-from backlight import Method, Objective, Result
+from backlight import JointMethod, Method, Objective, Result, Score
 from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
 from backlight.rules.rules import Rules
 from backlight.values.arrays import Array, shape_of
@@ -22,7 +23,7 @@ from backlight_methods.gradients.samples import Samples
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Smooth(Method):
+class Smooth(JointMethod):
     """Another technique, smoothed over Gaussian noise.
 
     Args:
@@ -80,7 +81,7 @@ class Smooth(Method):
     def objection(self, objective: Objective) -> str | None:
         return self.inner.objection(objective)
 
-    def attribute(self, objective: Objective) -> Result:
+    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         noisy_input = self.where == "input" or objective.at is None
         value = objective.inputs.attributed if noisy_input else objective.value
         if not all(map(objective.model.is_floating, leaves(value))):
@@ -88,28 +89,29 @@ class Smooth(Method):
                 "Noise cannot be added to integers; use Smooth(where='site') to add it to the "
                 "value at the site instead."
             )
-        samples: Samples | None = None
-        warnings: tuple[str, ...] = ()
+        found: list[Samples] = []
+        warnings: list[tuple[str, ...]] = [()] * len(targets)
         for chunk in objective.chunks(self.samples):
             points = self._noisy(objective, value, chunk, noisy_input)
             moved = objective.with_inputs(points) if noisy_input else objective.at_points(points)
-            result = self.inner.attribute(moved)
-            warnings += result.warnings
-            folded = map_leaves(
-                lambda leaf: fold(leaf, len(chunk), objective),  # noqa: B023
-                result.values,
-            )
-            chunked = Samples.of(objective, folded)
-            samples = chunked if samples is None else samples.joined(chunked)
-        if samples is None:
-            raise AssertionError("unreachable: samples is at least 1")
+            rows = np.tile(np.arange(objective.count), len(chunk))
+            results = self.inner.attribute_each(moved, [target.take(rows) for target in targets])
+            more = [self._samples(objective, result.values, len(chunk)) for result in results]
+            found = [a.joined(b) for a, b in zip(found, more, strict=True)] if found else more
+            warnings = [a + b.warnings for a, b in zip(warnings, results, strict=True)]
         is_mean = self.statistic == "mean"
-        return Result(
-            self._statistic(samples),
-            error=samples.error() if is_mean else None,
-            standard_error=samples.standard_error() if is_mean else None,
-            warnings=tuple(dict.fromkeys(warnings)),
-        )
+        return [
+            Result(
+                self._statistic(samples),
+                error=samples.error() if is_mean else None,
+                standard_error=samples.standard_error() if is_mean else None,
+                warnings=tuple(dict.fromkeys(said)),
+            )
+            for samples, said in zip(found, warnings, strict=True)
+        ]
+
+    def _samples(self, objective: Objective, values: Tree, count: int) -> Samples:
+        return Samples.of(objective, map_leaves(lambda leaf: fold(leaf, count, objective), values))
 
     def _statistic(self, samples: Samples) -> Tree:
         if self.statistic == "mean":

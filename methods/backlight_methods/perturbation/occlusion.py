@@ -12,7 +12,7 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
+from backlight import JointMethod, Objective, Result, Score
 from backlight.errors import HyperParameterError, InputError, is_whole, require
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
@@ -24,7 +24,7 @@ Lengths: TypeAlias = int | tuple[int, ...]
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Occlusion(Method):
+class Occlusion(JointMethod):
     """score(x) - score(x with a window replaced by the baseline), averaged over the windows at a place.
 
     All channels of a place are covered together. The last window of a line is cut off at the edge.
@@ -71,10 +71,6 @@ class Occlusion(Method):
     @property
     def linear(self) -> bool:
         return True
-
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         value = leaves(objective.value)
