@@ -107,7 +107,7 @@ def counting(framework: str, runs: list[int]) -> backlight.Model:
 
     def in_tensorflow(x: tf.Tensor) -> tf.Tensor:
         seen = tf.numpy_function(lambda rows: (runs.append(1), rows)[1], [tf.shape(x)[0]], tf.int32)
-        return tf.tanh(x @ a) + 0 * tf.cast(seen, x.dtype)
+        return tf.tanh(x @ a) + 0 * tf.cast(tf.reshape(seen, []), x.dtype)
 
     return backlight.wrap(in_jax if framework == "jax" else in_tensorflow, framework)
 

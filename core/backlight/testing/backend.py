@@ -28,6 +28,7 @@ LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
     (backend_laws.host_arrays, (GATED,)),
     (backend_laws.outputs, EVERY),
     (backend_laws.gradient, SMOOTH),
+    (backend_laws.gradients, (PICTURE, TWO_TABLES)),
     (backend_laws.dtype, (PICTURE, TRANSFORMER)),
     (backend_laws.batch_mates, (CNN, TRANSFORMER, NORMALISED)),
     (backend_laws.alone, (PICTURE, NORMALISED)),

@@ -8,6 +8,7 @@ from backlight.explaining.objective import Objective
 from backlight.explaining.spatial import grid_at, last_feature_map
 from backlight.rules.operations import LINEAR
 from backlight.rules.rules import Rules
+from backlight.scores.class_scores import Class
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Trial
 from backlight.testing.checks import close, require, rounding, same, slope_error
@@ -40,6 +41,26 @@ def gradient(builder: Builder, net: Net) -> None:
     """`gradient` is the derivative of each example's score by its own inputs; the score is that of its
     class."""
     agrees(builder.trial(net), net)
+
+
+def gradients(builder: Builder, net: Net) -> None:
+    """`gradients` gives for each of several classes what `gradient` gives for it alone."""
+    trial = builder.trial(net)
+    with trial.precision():
+        outputs, count = trial.model.outputs(trial.inputs), len(CLASSES)
+        classes = (np.asarray(CLASSES), np.roll(CLASSES, 1))
+        scores = [Class(one).bind(outputs, count) for one in classes]
+        found = trial.model.gradients(trial.inputs, scores)
+        alone = [trial.model.gradient(trial.inputs, score) for score in scores]
+    require(len(found) == len(scores), f"{len(scores)} scores have {len(found)} gradients.")
+    for at, (one, other) in enumerate(zip(found, alone, strict=True)):
+        for what in ("score", "gradient"):
+            pairs = zip(leaves(getattr(one, what)), leaves(getattr(other, what)), strict=True)
+            for given, right in pairs:
+                expected = trial.numbers(right)
+                close(
+                    trial.numbers(given), expected, slope_error(trial.dtype), f"The {what} of {at}"
+                )
 
 
 def agrees(trial: Trial, net: Net, rules: Rules | None = None) -> None:
