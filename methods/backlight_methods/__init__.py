@@ -18,12 +18,15 @@ from backlight_methods.gradients.input_x_gradient import InputXGradient
 from backlight_methods.gradients.integrated_gradients import IntegratedGradients
 from backlight_methods.gradients.saliency import Saliency
 from backlight_methods.gradients.smooth import Smooth
+from backlight_methods.layers.conductance import Conductance
+from backlight_methods.layers.internal_influence import InternalInfluence
 from backlight_methods.lrp.composites import COMPOSITES, Composite
 from backlight_methods.lrp.excitation_backprop import ExcitationBackprop
 from backlight_methods.lrp.lrp import LRP
 from backlight_methods.perturbation.occlusion import Occlusion
 
 METHODS: Mapping[str, type[Method]] = {
+    "conductance": Conductance,
     "deconvnet": Deconvnet,
     "deep_lift": DeepLIFT,
     "excitation_backprop": ExcitationBackprop,
@@ -36,6 +39,7 @@ METHODS: Mapping[str, type[Method]] = {
     "hires_cam": HiResCAM,
     "input_x_gradient": InputXGradient,
     "integrated_gradients": IntegratedGradients,
+    "internal_influence": InternalInfluence,
     "layer_cam": LayerCAM,
     "lrp": LRP,
     "occlusion": Occlusion,
@@ -50,6 +54,7 @@ __all__ = [
     "LRP",
     "METHODS",
     "Composite",
+    "Conductance",
     "Deconvnet",
     "DeepLIFT",
     "ExcitationBackprop",
@@ -62,6 +67,7 @@ __all__ = [
     "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "InternalInfluence",
     "LayerCAM",
     "Occlusion",
     "Saliency",

@@ -45,6 +45,14 @@ READINGS: Mapping[str, Reading] = {
         "How the change of the score from typical baselines to the picture is shared among the pixels.",
         BASELINE,
     ),
+    "conductance": Reading(
+        "How the change of the score from the baseline flows through each value of a layer.",
+        BASELINE,
+    ),
+    "internal_influence": Reading(
+        "Which values of a layer change the score most, on average on the way from the baseline.",
+        SMALL_CHANGES,
+    ),
     "smooth": Reading(
         "What the technique inside says on average of pictures with a little noise.",
         "Say more than the technique inside: noise hides what is unstable.",

@@ -3,10 +3,11 @@
 import array_api_strict as strict
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backlight import Method
-from backlight.errors import SiteError
+from backlight.errors import HyperParameterError, SiteError
 from backlight_methods import (
     METHODS,
     GradCAM,
@@ -217,3 +218,56 @@ def test_smooth_grad_cam_reads_the_feature_map_of_the_noisy_picture() -> None:
         net.x = noisy(clean, technique, sample)
         maps.append(cam_by_hand("grad_cam", *net.by_hand(1)))
     np.testing.assert_allclose(found.values, np.mean(maps, axis=0), **CLOSE)
+
+
+@pytest.mark.parametrize("method", [GradCAM, HiResCAM, XGradCAM, LayerCAM, GradCAMPlusPlus])
+@pytest.mark.parametrize("form", ["first", "last"])
+def test_channels_that_are_kept_add_up_to_the_map(method: type[Method], form: str) -> None:
+    net = Convolutional(form)
+    whole = method(upsample="none")(net.model, net.x, 1, at="features")
+    kept = method(upsample="none", channels="keep")(net.model, net.x, 1, at="features")
+    assert kept.numpy().shape == (2, *GRID, CHANNELS)
+    np.testing.assert_allclose(kept.numpy().sum(-1), whole.numpy(), **CLOSE)
+
+
+def test_a_map_of_places_that_are_not_the_inputs() -> None:
+    """A net makes a picture of a row of numbers: the mean gradient of a channel times its values."""
+    rng = np.random.default_rng(7)
+    mixing, weights = rng.normal(size=(8, 12)), rng.normal(size=(12, 2))
+
+    def spectrogram(x: torch.Tensor) -> torch.Tensor:
+        return (x @ torch.from_numpy(mixing)).reshape(-1, 2, 3, 2)  # channels, two axes of places
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.picture = torch.nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.picture(spectrogram(x)).flatten(1) @ torch.from_numpy(weights)
+
+    x = rng.normal(size=(4, 8))
+    given = torch.from_numpy(x)
+    found = GradCAM(upsample="none", axes=(2, 3))(Net(), given, 1, at="picture")
+    values = (x @ mixing).reshape(4, 2, 3, 2)
+    means = weights[:, 1].reshape(2, 6).mean(1)
+    np.testing.assert_allclose(found.numpy(), np.einsum("c,nchw->nhw", means, values), rtol=1e-9)
+    with pytest.raises(SiteError, match=r"axes=\(2, 3\)"):
+        GradCAM(upsample="none")(Net(), given, 1, at="picture")
+
+
+@pytest.mark.parametrize("options", [{"channels": "keep"}, {"axes": (1, 2)}])
+def test_what_has_places_of_its_own_is_not_upsampled(options: dict[str, object]) -> None:
+    with pytest.raises(
+        HyperParameterError, match=r"GradCAM\.upsample must be 'none' where channels"
+    ):
+        GradCAM(**options)
+
+
+def test_axes_are_those_of_a_named_feature_map() -> None:
+    net = Convolutional("first")
+    for at in (None, "features"):
+        with pytest.raises(
+            HyperParameterError, match=r"GradCAM.axes must be axes of a feature map"
+        ):
+            GradCAM(upsample="none", axes=(1, 9))(net.model, net.x, 1, at=at)

@@ -116,7 +116,9 @@ PROBES: dict[str, list[object]] = {
     "axes": [0, 1, (), (0, 1), (1, 1), (1.5,), (True,), "12", [1, 2], np.array([1, 2])],
     "inner": [None, "gradient", METHODS["gradient"], 3],
     "composite": [None, "nonsense", 3, ["epsilon"], Epsilon(), Composite],
-    **dict.fromkeys(["rectify", "relative", "all_rectifiers", "allow_gradient"], SWITCH),
+    **dict.fromkeys(
+        ["rectify", "relative", "all_rectifiers", "allow_gradient", "multipliers"], SWITCH
+    ),
     **dict.fromkeys(["channels", "upsample", "backward", "statistic", "where"], NAMES),
 }
 """For each hyper-parameter, by its name: what it must refuse, whose ever it is."""

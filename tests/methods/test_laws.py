@@ -29,9 +29,11 @@ few = settings(max_examples=4, deadline=None, derandomize=True)
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 SMALL: dict[str, dict[str, object]] = {
+    "conductance": {"steps": 3, "baseline": 0.2},
     "deep_lift": {"baseline": 0.2},
     "expected_gradients": {"samples": 4, "baseline": 0.2, "seed": 3},
     "integrated_gradients": {"steps": 4, "baseline": 0.2},
+    "internal_influence": {"steps": 3, "baseline": 0.2},
     "occlusion": {"baseline": 0.2},
     "smooth": {"samples": 4, "seed": 3},
 }

@@ -13,6 +13,7 @@ from backlight_methods import (
     GradCAM,
     InputXGradient,
     IntegratedGradients,
+    InternalInfluence,
     Occlusion,
     Saliency,
     Smooth,
@@ -61,8 +62,7 @@ def test_input_x_gradient(net: torch.nn.Module, x: torch.Tensor) -> None:
     ],
 )
 def test_integrated_gradients(net: torch.nn.Module, x: torch.Tensor, rule, method: str) -> None:
-    # Not a flat baseline: over flat pixels max-pool has ties that only rounding breaks.
-    baseline = torch.from_numpy(np.random.default_rng(0).uniform(size=(1, 1, 28, 28))).to(x)
+    baseline = uneven(x)
     theirs = captum.attr.IntegratedGradients(net).attribute(
         x, baselines=baseline, target=LABELS, n_steps=20, method=method
     )
@@ -131,3 +131,23 @@ def test_noise_tunnel(
         seed=3,
     )
     assert_equal(method(net, x, LABELS).values, theirs)
+
+
+def uneven(x: torch.Tensor) -> torch.Tensor:
+    """Not flat: over flat pixels max-pool has ties that only rounding breaks."""
+    return torch.from_numpy(np.random.default_rng(0).uniform(size=(1, 1, 28, 28))).to(x)
+
+
+def test_internal_influence(net: torch.nn.Module, x: torch.Tensor) -> None:
+    theirs = captum.attr.InternalInfluence(net, net.get_submodule("features.conv2")).attribute(
+        x, baselines=uneven(x), target=LABELS, n_steps=10
+    )
+    ours = InternalInfluence(steps=10, baseline=uneven(x))(net, x, LABELS, at="features.conv2")
+    assert_equal(ours.values, theirs)
+
+
+def test_multipliers_of_integrated_gradients(net: torch.nn.Module, x: torch.Tensor) -> None:
+    peer = captum.attr.IntegratedGradients(net, multiply_by_inputs=False)
+    theirs = peer.attribute(x, baselines=uneven(x), target=LABELS, n_steps=10)
+    ours = IntegratedGradients(steps=10, baseline=uneven(x), multipliers=True)(net, x, LABELS)
+    assert_equal(ours.values, theirs)

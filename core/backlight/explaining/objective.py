@@ -203,6 +203,22 @@ class Objective:
                 found[position] = one if points is None else self._folded(one, points)
         return [found[position] for position in range(len(targets))]
 
+    def gradients_of_inputs(self, targets: Sequence[Score], points: Tree) -> list[Gradient]:
+        """The same at the site, for other inputs: points of shape (samples, N, ...), whatever `at` is.
+        Values and gradients have the points' leading axes."""
+        moved, samples = self.with_inputs(points), samples_of(points)
+        rows = np.tile(np.arange(self.count), samples)
+
+        def fold(leaf: Array) -> Array:
+            return self._fold(leaf, samples)
+
+        return [
+            Gradient(
+                fold(found.score), map_leaves(fold, found.value), map_leaves(fold, found.gradient)
+            )
+            for found in moved.gradients([target.take(rows) for target in targets])
+        ]
+
     def _folded(self, found: Gradient, points: Tree) -> Gradient:
         """What was found at points, with their leading axes."""
         samples = samples_of(points)

@@ -202,6 +202,8 @@ def _layout(objective: Objective, values: Array, like: Array, maps: bool) -> Lay
         return None
     if shape[1:] == shape_of(like)[1:]:
         return layout
+    if maps and len(shape) == len(layout.grid) + 2:  # with its channels
+        return Layout(len(shape) - 1, shape[1:-1])
     if maps or shape[1:] == layout.grid:
         return Layout(None, shape[1:])
     inner = objective.inner_layout(shape)

@@ -17,6 +17,8 @@ class HiResCAM(ClassActivationMap):
 
     Args:
         upsample: "bilinear" (default), "receptive_field", "nearest" or "none".
+        channels: "sum" (default), or "keep" what each adds.
+        axes: of the places, where the feature map is not laid out over the input.
         rectify: whether negative values are set to 0.
         backward: "gradient" (default), "guided_backprop" or "lrp": what stands for the gradient.
 

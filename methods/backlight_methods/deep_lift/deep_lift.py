@@ -121,6 +121,8 @@ class DeepLIFT(Method):
             "rescale".
         allow_gradient: use the plain gradient at operations that cannot be run again, instead of
             raising an error.
+        multipliers: leave out the factor x - x': what a change of each input would count for, also of
+            letters that a one-hot input does not have. Nothing is summed up to then.
 
     Law: the values of an example sum to score - baseline score, whatever the operations
         (proposition 2, "summation to delta").
@@ -131,11 +133,13 @@ class DeepLIFT(Method):
     baseline: Baseline = 0.0
     rule: Literal["rescale", "reveal_cancel"] = "rescale"
     allow_gradient: bool = False
+    multipliers: bool = False
 
     def __post_init__(self) -> None:
         known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
+        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
         require_baseline(self)
 
     @property
@@ -162,7 +166,9 @@ class DeepLIFT(Method):
                 return arrays.reshape(leaf, (len(chunk), objective.count, *shape_of(leaf)[1:]))
 
             shares = map_leaves(
-                lambda x, b, m: arrays.sum((fold(x) - b) * fold(m), axis=0),
+                lambda x, b, m: arrays.sum(
+                    fold(m) if self.multipliers else (fold(x) - b) * fold(m), axis=0
+                ),
                 found.value,
                 starts,
                 found.gradient,
@@ -177,7 +183,7 @@ class DeepLIFT(Method):
         return Result(
             values,
             found.score[: objective.count],
-            start / len(references),
+            None if self.multipliers else start / len(references),
             advice=rules.advice(found.operations, objective.precision),
             warnings=rules.notes(found.operations),
         )

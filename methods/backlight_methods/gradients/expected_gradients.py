@@ -16,6 +16,7 @@ from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import choice, uniform
 from backlight.values.tree import Tree, map_leaves
 from backlight_methods.gradients.integrated_gradients import mean_scores
+from backlight_methods.gradients.paths import Paths
 from backlight_methods.gradients.samples import Samples
 
 
@@ -28,6 +29,7 @@ class ExpectedGradients(JointMethod):
         samples: gradients per example, at least 1; each draws a baseline and a place on the path.
         baseline: the baselines to draw from, usually `Several(background)`.
         seed: of the draws, which are the same on every framework and for every example.
+        multipliers: leave out the factor x - x': the mean gradient. Nothing is summed up to then.
 
     Law: in expectation, the values of an example sum to its score minus the mean score of the
         baselines; the gap that is reported shrinks as 1 / sqrt(samples).
@@ -37,10 +39,12 @@ class ExpectedGradients(JointMethod):
     samples: int = 200
     baseline: Baseline = 0.0
     seed: int = 0
+    multipliers: bool = False
 
     def __post_init__(self) -> None:
         require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
         require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
+        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
         require_baseline(self)
 
     @property
@@ -51,10 +55,11 @@ class ExpectedGradients(JointMethod):
         references = objective.references(self.baseline)
         drawn = [choice(self.seed, sample, len(references)) for sample in range(self.samples)]
         found: list[Samples] = []
+        paths = Paths(objective, references)
         for chunk in objective.chunks(self.samples):
-            starts = objective.stacked([references[drawn[sample]] for sample in chunk])
-            drawn_now = self._draws(objective, targets, starts, chunk)
-            more = [Samples.of(objective, values) for values in drawn_now]
+            chosen = [drawn[sample] for sample in chunk]
+            draws = self._draws(paths, targets, chosen, chunk)
+            more = [Samples.of(objective, values) for values in draws]
             found = [a.joined(b) for a, b in zip(found, more, strict=True)] if found else more
         used, times = np.unique(drawn, return_counts=True)
         references = [references[one] for one in used]
@@ -62,7 +67,7 @@ class ExpectedGradients(JointMethod):
         return [
             Result(
                 samples.mean,
-                baseline_score=score,
+                baseline_score=None if self.multipliers else score,
                 error=samples.error(),
                 standard_error=samples.standard_error(),
                 advice="Raise samples: the gap shrinks as 1 / sqrt(samples).",
@@ -71,16 +76,15 @@ class ExpectedGradients(JointMethod):
         ]
 
     def _draws(
-        self, objective: Objective, targets: Sequence[Score], starts: Tree, chunk: range
+        self, paths: Paths, targets: Sequence[Score], chosen: Sequence[int], chunk: range
     ) -> list[Tree]:
         """(x - x') times the gradient for each sample of the chunk, shape (samples, N, ...), for each
         target."""
         places = np.array([uniform(self.seed, sample) for sample in chunk])
-        way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
-        points = map_leaves(
-            lambda b, w: b + objective.column(places, like=w[0, ...]) * w, starts, way
-        )
+        points, ways = paths.points(chosen, places)
         return [
-            map_leaves(lambda w, g: w * g, way, found.gradient)
-            for found in objective.gradients(targets, points)
+            found.gradient
+            if self.multipliers
+            else map_leaves(lambda w, g: w * g, ways, found.gradient)
+            for found in paths.objective.gradients(targets, points)
         ]

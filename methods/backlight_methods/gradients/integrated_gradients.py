@@ -15,6 +15,7 @@ from backlight.errors import is_one_of, is_real, is_whole, require
 from backlight.values.arrays import SINGLE, Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild, sum_per_example
+from backlight_methods.gradients.paths import Paths
 from backlight_methods.gradients.quadrature import (
     CLOSED,
     NODES,
@@ -57,6 +58,8 @@ class IntegratedGradients(JointMethod):
             the relative gap, |sum - (score - baseline score)| / |score - baseline score|, are both at
             most this.
         maximum_steps: where `tolerance` gives up, with a warning.
+        multipliers: leave out the factor x - x': the mean gradient on the way, as is wanted for letters
+            that a one-hot input does not have. Nothing is summed up to then.
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported
         (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
@@ -72,6 +75,7 @@ class IntegratedGradients(JointMethod):
     baseline: Baseline = 0.0
     tolerance: float | None = None
     maximum_steps: int = 3200
+    multipliers: bool = False
 
     def __post_init__(self) -> None:
         known = self.rule is None or is_one_of(self.rule, NODES)
@@ -82,7 +86,10 @@ class IntegratedGradients(JointMethod):
         limit = is_whole(self.maximum_steps) and self.maximum_steps >= 1
         require(limit, self, "maximum_steps", "at least 1")
         require_baseline(self)
+        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
         if self.tolerance is not None:
+            summing = not self.multipliers
+            require(summing, self, "multipliers", "False with a tolerance, which asks for sums")
             positive = is_real(self.tolerance) and self.tolerance > 0
             require(positive, self, "tolerance", "greater than 0")
             nested = self.rule != "gauss_legendre"
@@ -114,6 +121,9 @@ class IntegratedGradients(JointMethod):
     ) -> Result:
         change = objective.model.to_numpy(score - start).astype(np.float64)
         found = self._integral(objective, change, self.used_rule, first)
+        if self.multipliers:
+            error = found.error if self.steps > 1 else None
+            return Result(found.values, score, error=error, warnings=found.warnings)
         known = self.steps > 1 or self.tolerance is not None
         gap = absolute_gap(objective, found.values, change)
         with np.errstate(invalid="ignore"):  # an infinite error of values that are 0
@@ -216,7 +226,8 @@ class IntegratedGradients(JointMethod):
             sizes = [norms(objective, part) for part in parts[1:]]
             return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
 
-        return list(map(read, path_sums(objective, targets, references, nodes, rows)))
+        sums = path_sums(objective, targets, references, nodes, rows, self.multipliers)
+        return list(map(read, sums))
 
 
 @final
@@ -235,22 +246,20 @@ def path_sums(
     references: Sequence[Tree],
     nodes: Numbers,
     weights: Numbers,
+    multipliers: bool = False,
 ) -> list[Tree]:
-    """For each target and row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i (x -
-    b)), the mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
-    arrays, steps = objective.arrays, len(nodes)
+    """For each target and row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i
+    (x - b)), the mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision;
+    `multipliers` leaves the factor x - b out."""
+    arrays, steps, paths = objective.arrays, len(nodes), Paths(objective, references)
     shares = weights / len(references)
 
     def part(chunk: range) -> Tree:
-        starts = objective.stacked([references[sample // steps] for sample in chunk])
         step = np.array(chunk) % steps
-        way = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
-        points = map_leaves(
-            lambda b, w: b + objective.column(nodes[step], like=w[0, ...]) * w, starts, way
-        )
+        points, way = paths.points([sample // steps for sample in chunk], nodes[step])
 
         def weighted(w: Array, g: Array) -> Array:
-            term = w * g
+            term = g if multipliers else w * g
             column = objective.column(shares[0, step], like=term[0, ...])
             first = arrays.sum(column * term, axis=0)
             # The others in one product: where a device rounds its operands, it does not matter to them.

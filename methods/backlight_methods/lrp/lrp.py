@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from backlight import Method, Objective, Result
-from backlight.errors import is_one_of, require
+from backlight.errors import HyperParameterError, is_one_of, require
 from backlight.rules.operations import AFFINE, LINEAR, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, Treatment, places
 from backlight.values.tree import map_leaves
@@ -138,6 +138,7 @@ class LRP(Method):
             `epsilon_plus`, `epsilon_plus_flat`, `epsilon_plus_box`, `epsilon_gamma_box`,
             `epsilon_w_square`, `epsilon_alpha2_beta1`, `epsilon_alpha2_beta1_flat`), or a
             `Composite`. "epsilon_plus" has z-plus at convolutions and epsilon at dense layers.
+        multipliers: leave out the factor x, where there is one. Nothing is summed up to then.
 
     Law: without biases, the values of an example sum to its score (conservation), but for what epsilon
         takes and what neurons keep that have nothing of the sign that a rule shares by. What is kept,
@@ -150,8 +151,10 @@ class LRP(Method):
     """
 
     composite: CompositeName | Composite = "epsilon_plus"
+    multipliers: bool = False
 
     def __post_init__(self) -> None:
+        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
         known = isinstance(self.composite, Composite) or is_one_of(self.composite, COMPOSITES)
         listed = ", ".join(map(repr, COMPOSITES))
         require(known, self, "composite", f"a Composite or one of {listed}")
@@ -170,9 +173,16 @@ class LRP(Method):
         rules = self.rules
         found = objective.ruled(rules)
         values = found.gradient
-        if not any(rules.composite.reaches_input(one) for one in found.operations):
+        reached = any(rules.composite.reaches_input(one) for one in found.operations)
+        if reached and self.multipliers:
+            raise HyperParameterError(
+                "LRP has no multipliers where a rule deals relevance out to the inputs themselves, as "
+                "flat, w-squared and box rules at the first layer do; use another composite, such as "
+                "'epsilon' or 'epsilon_plus'."
+            )
+        if not reached and not self.multipliers:
             values = map_leaves(lambda x, m: x * m, found.value, found.gradient)
-        nothing = objective.arrays.zeros_like(found.score)
+        nothing = None if self.multipliers else objective.arrays.zeros_like(found.score)
         return Result(
             values,
             found.score,

@@ -17,6 +17,7 @@ from backlight.errors import HyperParameterError, InputError, is_whole, require
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, rebuild
+from backlight_methods.axes import AXES, are_axes
 from backlight_methods.gradients.integrated_gradients import mean
 
 Lengths: TypeAlias = int | tuple[int, ...]
@@ -58,10 +59,7 @@ class Occlusion(JointMethod):
             lengths = given if isinstance(given, tuple) else (1 if given is None else given,)
             whole = all(is_whole(length) and length >= 1 for length in lengths)
             require(whole, self, field, "at least 1 along each axis")
-        axes = (1,) if self.axes is None else self.axes
-        rule = "a tuple of different axes, each at least 1, such as (1, 2)"
-        numbers = isinstance(axes, tuple) and all(is_whole(axis) and axis >= 1 for axis in axes)
-        require(numbers and 0 < len(set(axes)) == len(axes), self, "axes", rule)
+        require(are_axes(self.axes), self, "axes", AXES)
         require_baseline(self)
 
     @property

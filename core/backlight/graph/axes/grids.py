@@ -63,8 +63,8 @@ class Grid:
 
 def grid_of(axes: Axes, wanted: Sequence[InputAxis]) -> Grid | None:
     """How places along these axes of an input lie in a value whose examples are on axis 0; None where
-    they do not form one whole grid there, or it has not all of them."""
-    if not axes or not _are_examples(axes[0]):
+    they do not form one whole grid there, or it has not all of them, or no axes are wanted."""
+    if not axes or not wanted or not _are_examples(axes[0]):
         return None
     starts, lengths, factors = list[int](), list[int](), list[Factor]()
     for axis in axes[1:]:

@@ -1,0 +1,1 @@
+"""What inner values do on the way from a baseline to the input."""
