@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution, checked_names
-from backlight.errors import HyperParameterError, InputTypeError
+from backlight.errors import HyperParameterError, InputTypeError, SiteError
+from backlight.explaining.layer_inputs import named_site
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
@@ -109,6 +110,10 @@ def prepare(
         check_differentiable(wrapped, inputs)
     if at is not None and not isinstance(at, str):
         raise InputTypeError(f"at must be the name of a site, got {at!r}.")
+    if at is not None:
+        said, at = at, named_site(wrapped, inputs, at)
+        if at is None and spatial:
+            raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)

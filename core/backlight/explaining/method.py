@@ -190,7 +190,8 @@ class Method(ByValue, ABC):
                 explains the output of a one-output model, or else the class that is predicted. A list of
                 scores and functions, or `Top(k)`, asks for several explanations at once, which come as a
                 tuple: what they have in common is computed once.
-            at: an inner site to attribute to (`model.sites(x)` lists them); None for the input.
+            at: an inner site to attribute to (`model.sites(x)` lists them), or what goes into one, as
+                `fc.input`, or `fc.input[1]` of several inputs; None for the model's input.
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
             class_names: of the net's outputs in their order, for captions; the attribution keeps them.
