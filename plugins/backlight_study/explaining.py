@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from backlight import BacklightWarning, Score
 from backlight.errors import InputError
 from backlight.explaining.explanation import prepare
+from backlight.progress import Progress
 from backlight_datasets import BlockStore, Source, Subset
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import Predictions, Progress
+from backlight_study.predictions import Predictions
 from backlight_study.questions import Question, rivals, targets
 
 CASES = 8
