@@ -168,9 +168,7 @@ def report(
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    progress("Judging", 0, 1)
-    judgement = judge(made, metrics, masks)
-    progress("Judging", 1, 1)
+    judgement = judge(made, metrics, masks, progress)
     return write(made, judgement, target, about, embed=embed, private=private)
 
 

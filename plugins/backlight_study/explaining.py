@@ -123,15 +123,17 @@ class Block:
 @final
 @dataclass(frozen=True)
 class Forecast:
-    """What explaining takes, as seen from the first block.
+    """What explaining takes, as seen from the first block; or what metrics take.
 
     Attributes:
-        passes: examples that go through the model.
+        passes: examples that go through the model. Those for metrics are known before any goes.
         seconds: at the speed of that block, compilation included.
+        unknown: metrics that take more than that, and do not say how much, by name.
     """
 
     passes: Passes = field(default_factory=Passes)
     seconds: float = 0.0
+    unknown: tuple[str, ...] = ()
 
 
 def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[Passes, Forecast]:

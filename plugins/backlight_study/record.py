@@ -106,6 +106,9 @@ def study_record(
             "backward": study.passes.backward,
             "predicted_forward": study.foreseen.passes.forward,
             "predicted_backward": study.foreseen.passes.backward,
+            "metrics_forward": judgement.passes.forward,
+            "metrics_predicted_forward": judgement.foreseen.passes.forward,
+            "metrics_not_predicted": list(judgement.foreseen.unknown),
         },
         **study.performance.to_dict(),
         "selection": {

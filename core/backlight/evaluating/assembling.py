@@ -10,16 +10,17 @@ from backlight.evaluating.block import Judging, Part
 from backlight.evaluating.evaluation import Cell, Comparison, Evaluation
 from backlight.evaluating.intervals import mean_interval
 from backlight.evaluating.metric import Direction
-from backlight.explaining.objective import Objective
+from backlight.model.model import Model
+from backlight.scores.scores import Score
 
 
 def assembled(
-    judging: Judging, parts: Sequence[Part], like: Objective, baseline: str
+    judging: Judging, parts: Sequence[Part], model: Model, target: Score, baseline: str
 ) -> Evaluation:
-    """The evaluation of some blocks, in their order. What failed in one of them has no cell.
+    """The evaluation of all blocks, in their order. What failed in one of them has no cell.
 
     Args:
-        like: the objective of the examples, or of some.
+        target: the score of all examples.
         baseline: as it was said.
     """
     controls = [name for name in judging.explainers if name in judging.controls]
@@ -64,11 +65,11 @@ def assembled(
         errors,
         warnings,
         score,
-        repr(like.target),
+        repr(target),
         baseline,
         judging.seed,
-        like.model.framework,
-        like.model.version,
+        model.framework,
+        model.version,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError, reason
 from backlight.evaluating.metric import Metric, Outcome
 from backlight.evaluating.perturbed import Perturbed, Removals, Told
-from backlight.evaluating.replacement import Replacement
+from backlight.evaluating.replacement import Given, Replacement
 from backlight.evaluating.subject import Explainer, Map, Subject
 from backlight.explaining.objective import Objective
 from backlight.interrupts import interruptible
@@ -31,6 +31,11 @@ class Foreseen:
 
     passes: int = 0
     unknown: frozenset[str] = frozenset()
+
+    @property
+    def what(self) -> str:
+        """What is being done, as progress says it: so many passes, or more."""
+        return "Judging, at least" if self.unknown else "Judging"
 
     def __add__(self, other: "Foreseen") -> "Foreseen":
         return Foreseen(self.passes + other.passes, self.unknown | other.unknown)
@@ -78,7 +83,7 @@ class Judging:
     def block(
         self,
         objective: Objective,
-        baseline: Replacement,
+        baseline: Replacement | Given,
         masks: NDArray[np.bool_] | None = None,
         failed: frozenset[str] = frozenset(),
     ) -> "Block":

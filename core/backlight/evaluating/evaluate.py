@@ -90,7 +90,7 @@ def evaluate(
         parts.append(
             judged_block(judging, objective.take(rows), baseline, found_here, parts, progress)
         )
-    return assembled(judging, parts, objective, shown(baseline))
+    return assembled(judging, parts, objective.model, objective.target, shown(baseline))
 
 
 def judged_block(
@@ -106,16 +106,17 @@ def judged_block(
     failed = frozenset(name for part in before for name in part.errors)
     refused = frozenset(key for part in before for key in part.refusals)
     block = judging.block(objective, baseline, masks, failed)
-    each = block.foreseen(refused).passes / objective.count
+    foreseen = block.foreseen(refused)
+    each = foreseen.passes / objective.count
     done = round(each * sum(len(part.score) for part in before))
     total = round(each * objective.total)
 
     def told(rows: int) -> None:
         nonlocal done
         done += rows
-        progress("Judging", min(done, total), total)
+        progress(foreseen.what, min(done, total), total)
 
-    progress("Judging", done, total)
+    progress(foreseen.what, done, total)
     return block.judged(told, refused)
 
 

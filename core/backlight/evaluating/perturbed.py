@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight.by_value import numbers_of
 from backlight.errors import TargetError
 from backlight.evaluating.places import places_of
-from backlight.evaluating.replacement import Replacement, replacements
+from backlight.evaluating.replacement import Given, Replacement, replacements
 from backlight.explaining.objective import Objective
 from backlight.memory.memory import one_call
 from backlight.scores.class_scores import ClassScore
@@ -80,7 +80,7 @@ class Perturbed:
         replacement: what stands for "nothing there", where nothing else is said.
     """
 
-    def __init__(self, objective: Objective, replacement: Replacement) -> None:
+    def __init__(self, objective: Objective, replacement: Replacement | Given) -> None:
         self.objective = objective.settled()
         self.replacement = replacement
         self.layout = places_of(self.objective)
