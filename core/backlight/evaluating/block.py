@@ -1,7 +1,6 @@
 """A block of examples: its maps, what judging them will take, and what metrics say of them."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import final
 
@@ -175,9 +174,7 @@ class Block:
             told: is told how many examples went through the model, now and then.
             refused: techniques and metrics that are left out.
         """
-        # A foreign net that fails is asked again by each metric alone.
-        with suppress(Exception, SystemExit):
-            self.perturbed.ask(self._removals(refused), told)
+        self.perturbed.ahead(self._removals(refused), told)
         outcomes: dict[tuple[str, str], Outcome] = {}
         refusals: dict[tuple[str, str], str] = {}
         for name, metric_name, subject in self._each(refused):

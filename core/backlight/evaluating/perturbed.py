@@ -120,18 +120,16 @@ class Perturbed:
         first = self.objective.count if self._score is None else 0
         return first + sum(self._filled(len(keys)) for _, keys in self._missing(several))
 
-    def ask(self, several: Iterable[Removals], told: Told = lambda rows: None) -> None:
-        """Ask the model what is not known of all these, together.
-
-        Raises:
-            TargetError: there is no decision.
-        """
+    def ahead(self, several: Iterable[Removals], told: Told) -> None:
+        """Ask the model what is not known of all these, together. Where it fails, it is asked again by
+        whoever wants to know."""
         for group, keys in self._missing(several):
-            self._ask(group, keys, told)
+            self._ask(group, keys, told, leaves_errors=True)
 
     def _answers(self, asked: Removals) -> list[NDArray[np.float64]]:
         """An answer for each sample and example, (samples, n), by replacement."""
-        self.ask([asked])
+        for group, keys in self._missing([asked]):
+            self._ask(group, keys)
         found = []
         for group in self._group(asked):
             rows = [
@@ -207,7 +205,13 @@ class Perturbed:
         return -(-units // batch) * batch * len(self.units[0]) if units else 0
 
     @one_call
-    def _ask(self, group: Group, keys: dict[tuple[int, bytes], None], told: Told) -> None:
+    def _ask(
+        self,
+        group: Group,
+        keys: dict[tuple[int, bytes], None],
+        told: Told = lambda rows: None,
+        leaves_errors: bool = False,
+    ) -> None:
         if group.ask == "score":
             for unit, rows in enumerate(self.units):
                 nothing = np.packbits(np.zeros_like(group.differs[rows]), axis=1).tobytes()
@@ -218,7 +222,12 @@ class Perturbed:
             part = asked[start : start + batch]
             part += part[-1:] * (batch - len(part))
             rows = np.concatenate([self.units[unit] for unit, _ in part])
-            found = self._asked(group, rows, b"".join(key for _, key in part))
+            try:
+                found = self._asked(group, rows, b"".join(key for _, key in part))
+            except (Exception, SystemExit):  # of a foreign net
+                if leaves_errors:
+                    return
+                raise
             pieces = np.split(found, len(part))
             for (unit, key), piece in zip(part, pieces, strict=True):
                 group.known[unit][key] = piece
