@@ -268,8 +268,9 @@ def test_metrics_maps_and_orders_share_the_points_that_they_ask_about() -> None:
     both = [srg, SRG(baseline=0.5, **steps)]
     assert rows_asked(maps, both, margin) == 2 * asked - as_it_is
     # Of a class, the decision is another question.
-    assert rows_asked(maps, [srg], 1) == asked
-    assert rows_asked(maps, [srg, DecisionFlip(**steps)], 1) > asked
+    of_class = rows_asked(maps, [srg], 1)
+    assert of_class - rows_asked(maps, [Complexity()], 1) == asked - as_it_is
+    assert rows_asked(maps, [srg, DecisionFlip(**steps)], 1) > of_class
 
 
 def test_places_that_hold_the_baseline_already_cost_nothing() -> None:
