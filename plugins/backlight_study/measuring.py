@@ -125,8 +125,10 @@ def begun(
 
 def measure(measuring: "Measuring", progress: Progress) -> tuple[Passes, Forecast]:
     """Compute what the store lacks; the passes that it took, and what was foreseen."""
-    missing = measuring.store.missing()
-    foreseen = sum((measuring.foreseen(block) for block in missing), Foreseen())
+    missing, foreseen = measuring.store.missing(), Foreseen()
+    for turn, block in enumerate(missing):
+        progress("Looking at maps", turn, len(missing))
+        foreseen += measuring.block(block).foreseen()
     model, seconds = measuring.study.cases.model, 0.0
     begun, started = model.passes.copy(), perf_counter()
 
@@ -182,10 +184,6 @@ class Measuring:
         }
         masks = None if self.masks is None else self.masks[start:stop]
         return replace(self.judging, explainers=explainers).block(objective, nothing, masks)
-
-    def foreseen(self, number: int) -> Foreseen:
-        """What a block will take."""
-        return self.block(number).foreseen()
 
     def columns(self, number: int, told: Told) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """A block's cases and what the metrics say of them, as arrays of the store."""

@@ -218,6 +218,7 @@ def test_progress_is_told(net: object, examples: Examples, tmp_path: Path) -> No
         ("Asking the model", done, 7) for done in (0, 3, 6, 7)
     ]
     judging = told[told.index(("Explaining", 6, 6)) + 1 :]
+    assert judging.pop(0) == ("Looking at maps", 0, 1)
     assert {what for what, _, _ in judging} == {"Judging"}
     (total,) = {total for _, _, total in judging}
     steps = [done for _, done, _ in judging]

@@ -14,10 +14,12 @@ from backlight_metrics import (
     Deletion,
     Infidelity,
     Insertion,
+    MassAccuracy,
     MaxSensitivity,
     Road,
 )
 from backlight_study import judge
+from backlight_study.baselines import PictureBaseline
 from backlight_study.judging import Judgement, smaller
 from backlight_study.result import Study
 from backlight_study.run import study
@@ -76,19 +78,33 @@ def same(one: Evaluation | None, other: Evaluation | None) -> None:
     np.testing.assert_array_equal(one.score, other.score)
 
 
-def test_numbers_are_those_of_evaluate_on_the_same_maps(made: Study, judgement: Judgement) -> None:
-    """Of the contrast, in its own sign, over the misclassified cases; draws do not depend on blocks."""
-    found, data = judgement.evaluation, dark_examples()
+@pytest.mark.parametrize(("baseline", "number"), [(None, 0.0), ("white", 1.0)])
+def test_numbers_are_those_of_evaluate_on_the_same_maps(
+    baseline: PictureBaseline | None, number: float
+) -> None:
+    """Of the contrast, in its own sign, over the misclassified cases, each with its own mask; what is
+    drawn and the range of the data do not depend on blocks."""
+    data = dark_examples()
+    made = study(
+        torch_net(), data, methods=TECHNIQUES, limit=19, right=3, baseline=baseline, seed=5
+    )
+    metrics = [*METRICS, Infidelity(samples=4, local=True), MassAccuracy()]
+    masks = np.random.default_rng(2).random((90, 8, 8)) < 0.4
+    found = judge(made, metrics, masks).evaluation
     assert found is not None
     rows = made.rows[:19]
     assert made.predictions.wrong[made.rows].tolist() == [True] * 19 + [False] * 3
     predicted, true = made.predictions.classes[rows], data.labels[rows]
     x = data.x[rows][:, None].astype(np.float32) / 255
     maps = {one.name: made.values(one.name)[:19] for one in made.cases.techniques}
-    metrics = {"srg": SRG(), "decision_flip": DecisionFlip(), "Infidelity": Infidelity(samples=5)}
-    alone = backlight.evaluate(torch_net(), x, maps, metrics, Margin(predicted, versus=true))
+    target = Margin(predicted, versus=true)
+    alone = backlight.evaluate(
+        torch_net(), x, maps, metrics, target, baseline=number, masks=masks[rows], seed=5
+    )
     assert found.target == alone.target
+    assert found.cells.keys() == alone.cells.keys()
     for (name, metric), cell in alone.cells.items():
+        assert cell.error is None
         np.testing.assert_allclose(
             found[name, metric].values,
             cell.values,
@@ -96,7 +112,8 @@ def test_numbers_are_those_of_evaluate_on_the_same_maps(made: Study, judgement: 
             atol=1e-4,
             err_msg=f"{name} {metric}",
         )
-        assert found[name, metric].comparison is None or cell.comparison is not None
+        assert (found[name, metric].comparison is None) == (cell.comparison is None)
+        assert found[name, metric].notes == cell.notes
     assert found["integrated_gradients", "srg"].mean > 0.1  # turned round, it would be below 0
 
 
@@ -125,7 +142,7 @@ def test_what_cannot_be_foreseen_is_named(made: Study) -> None:
     told: set[str] = set()
     found = judge(made, ["srg", MaxSensitivity()], progress=lambda what, *_: told.add(what))
     assert found.foreseen.unknown == ("MaxSensitivity",)
-    assert told == {"Judging, at least"}
+    assert told == {"Looking at maps", "Judging, at least"}
     assert found.evaluation is not None
     error = found.evaluation["saliency", "MaxSensitivity"].error
     assert error is not None
@@ -164,9 +181,10 @@ def test_metrics_that_were_stopped_go_on_to_the_same_numbers(
     for share in (0.0, 0.5, 0.9):
 
         def stopping(what: str, done: int, most: int, share: float = share) -> None:
-            counts.append(most)
-            if what == "Judging" and done >= share * most:
-                raise error
+            if what == "Judging":
+                counts.append(most)
+                if done >= share * most:
+                    raise error
 
         with pytest.raises(error):
             judge(again(), METRICS, progress=stopping)
@@ -188,7 +206,7 @@ def stores(folder: Path) -> Iterator[str]:
 def test_other_metrics_seeds_and_masks_have_a_store_of_their_own(tmp_path: Path) -> None:
     def made(seed: int | None = None) -> Study:
         return study(
-            torch_net(), examples(), methods=["saliency"], limit=4, store=tmp_path, seed=seed
+            torch_net(), examples(), methods=["gradient"], limit=4, store=tmp_path, seed=seed
         )
 
     masks = np.zeros((90, 8, 8), dtype=bool)
