@@ -1,13 +1,15 @@
 """Metrics of a study: as `backlight.evaluate` has them, foreseen, and gone on with after a kill."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import pytest
 
 import backlight
-from backlight import Evaluation, Examples, Margin
+from backlight import Cost, Evaluation, Examples, Margin, Metric, Outcome, Subject
 from backlight_metrics import (
     SRG,
     DecisionFlip,
@@ -26,8 +28,22 @@ from backlight_study.run import study
 from tests.study.nets import NETS, examples, torch_net
 from tests.study.test_study import Moody
 
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Largest(Metric):
+    """The largest number of a map; it has something to say, and truths to count."""
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
+
+    def evaluate(self, subject: Subject) -> Outcome:
+        value = subject.places.max(axis=1)
+        return Outcome(value, {"is_positive": value > 0}, ("Of all places.", "Channels summed."))
+
+
 TECHNIQUES = ["integrated_gradients:steps=8", "saliency"]
-METRICS = ["srg", "decision_flip", Infidelity(samples=5)]
+METRICS = ["srg", "decision_flip", Infidelity(samples=5), Largest()]
 PERTURBING = [
     SRG(steps=5),
     Deletion(steps=4, baseline="blur"),
@@ -114,14 +130,13 @@ def test_numbers_are_those_of_evaluate_on_the_same_maps(
         )
         assert (found[name, metric].comparison is None) == (cell.comparison is None)
         assert found[name, metric].notes == cell.notes
+        assert found[name, metric].counts() == cell.counts()
     assert found["integrated_gradients", "srg"].mean > 0.1  # turned round, it would be below 0
 
 
 @pytest.mark.parametrize("metric", PERTURBING, ids=repr)
 @pytest.mark.parametrize("batch_size", [None, 5])
-def test_as_many_passes_are_taken_as_were_foreseen(
-    metric: backlight.Metric, batch_size: int | None
-) -> None:
+def test_as_many_passes_are_taken_as_were_foreseen(metric: Metric, batch_size: int | None) -> None:
     made = study(torch_net(), dark_examples(), methods=["saliency"], limit=9, batch_size=batch_size)
     found = judge(made, [metric])
     assert found.evaluation is not None
