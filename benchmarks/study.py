@@ -37,8 +37,9 @@ def explained(framework: str) -> None:
     print(f"{len(made.rows)} cases x {len(TECHNIQUES)} techniques x 3 questions: {wall:.1f} s, "
           f"{processor:.1f} processor s; {made.passes}, foreseen {made.foreseen.passes}")  # fmt: skip
     started = time.process_time()
-    judge(made)
-    print(f"metrics and findings: {time.process_time() - started:.1f} processor s")
+    judgement = judge(made)
+    print(f"metrics and findings: {time.process_time() - started:.1f} processor s; {judgement.passes}, "
+          f"foreseen {judgement.foreseen.passes}")  # fmt: skip
 
 
 def judged(framework: str, count: int) -> None:

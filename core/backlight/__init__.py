@@ -8,6 +8,7 @@ from backlight.errors import BacklightError, BacklightWarning
 from backlight.evaluating.evaluate import evaluate
 from backlight.evaluating.evaluation import Cell, Comparison, Evaluation
 from backlight.evaluating.metric import Cost, Metric, Outcome
+from backlight.evaluating.perturbed import Removals
 from backlight.evaluating.registry import metrics
 from backlight.evaluating.subject import Subject
 from backlight.explaining.method import JointMethod, Method
@@ -91,6 +92,7 @@ __all__ = [
     "Output",
     "OutputGradientRule",
     "Probability",
+    "Removals",
     "Result",
     "Rule",
     "Rules",

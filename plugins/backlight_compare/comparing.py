@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import Attribution, BacklightWarning, Class, Examples, Method, Model, wrap
 from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
 from backlight.evaluating.evaluation import plain_number
+from backlight.progress import Progress
 from backlight.scores.class_scores import ClassScore
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
@@ -28,7 +29,7 @@ from backlight_loading.techniques import Technique, techniques
 from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
-from backlight_study.predictions import Predictions, Progress, predict
+from backlight_study.predictions import Predictions, predict
 from backlight_study.run import first_of
 
 LOOKED_INTO = 4

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self, final
@@ -217,7 +218,7 @@ class BlockStore:
             if match is None:
                 continue
             try:
-                header = read_header(path, self.plan, int(match[1]))
+                header = self._read_header(path, int(match[1]))
                 if not quick:
                     check_whole(path)
             except InputError as error:
@@ -225,12 +226,26 @@ class BlockStore:
             else:
                 yield int(match[1]), header
 
+    @cached_property
+    def _headers(self) -> dict[Path, tuple[tuple[int, int, int], Header]]:
+        """Headers that were read, and of which file: each column is looked for in all of them."""
+        return {}
+
+    def _read_header(self, path: Path, block: int) -> Header:
+        found = path.stat()
+        stamp = found.st_ino, found.st_mtime_ns, found.st_size
+        known, header = self._headers.get(path, (None, None))
+        if known != stamp or header is None:
+            header = read_header(path, self.plan, block)
+            self._headers[path] = stamp, header
+        return header
+
     def _header(self, block: int) -> Header:
         path = self.path(block)
         if not path.exists():
             raise StoreError(f"Block {block} is not done: there is no {path}.")
         try:
-            return read_header(path, self.plan, block)
+            return self._read_header(path, block)
         except InputError as error:
             raise again(error) from error
 

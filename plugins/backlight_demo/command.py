@@ -199,9 +199,9 @@ def title(framework: Framework) -> str:
 
 def write(model: object, examples: Examples, **arguments: Any) -> None:
     """Make the report, with a progress bar, and say where it is."""
+    from backlight_loading.progress_bar import progress_bar
     from backlight_report import report
     from backlight_report.command import show
-    from backlight_report.progress_bar import progress_bar
 
     with progress_bar() as progress:
         made = report(model, examples, progress=progress, **arguments)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight.errors import is_one_of, is_real, require
 from backlight_metrics.similarity import rank_correlation, top_overlap
 
@@ -47,6 +47,9 @@ class Agreement(Metric):
         return (
             "rank correlation" if self.measure == "rank" else f"share of the top {self.share:.0%}"
         )
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         own = subject.places

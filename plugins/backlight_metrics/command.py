@@ -124,6 +124,7 @@ def evaluate_command(
     from backlight.evaluating.explainers import numbered
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes
+    from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
     from backlight_metrics.asked import asked, baseline_of, load_masks
     from backlight_metrics.named import metric as metric_of
@@ -147,17 +148,19 @@ def evaluate_command(
         preprocessing=preprocessing_of(divide_by, mean, std, preprocess),
         batch_size=batch_size,
     )
-    evaluation = evaluate(
-        found.model,
-        found.x,
-        {one.name: found.function(one) for one in judged},
-        chosen,
-        found.target,
-        baseline=replacement,
-        masks=None if masks is None else load_masks(masks, found.count)[found.rows],
-        batch_size=batch_size,
-        seed=seed,
-    )
+    with progress_bar() as progress:
+        evaluation = evaluate(
+            found.model,
+            found.x,
+            {one.name: found.function(one) for one in judged},
+            chosen,
+            found.target,
+            baseline=replacement,
+            masks=None if masks is None else load_masks(masks, found.count)[found.rows],
+            batch_size=batch_size,
+            seed=seed,
+            progress=progress,
+        )
     if as_json:
         print(json.dumps({"rows": found.rows.tolist(), **evaluation.to_dict()}, indent=1))
     else:

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight.evaluating.metric import Direction
 
 
@@ -31,6 +31,9 @@ class CompletenessGap(Metric):
     @property
     def unit(self) -> str:
         return "share of the score's change"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         gap = subject.map.gap

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 
 
 @final
@@ -28,6 +28,9 @@ class Complexity(Metric):
     @property
     def unit(self) -> str:
         return "entropy / ln n"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         size = np.abs(subject.places)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backlight import Outcome, Subject
+from backlight import Outcome, Removals, Subject
 from backlight.evaluating.metric import Direction
-from backlight_metrics.removal import Removal, orders, removed_counts
+from backlight_metrics.removal import Removal, removed_counts
 
 
 @final
@@ -38,20 +37,19 @@ class DecisionFlip(Removal):
     def unit(self) -> str:
         return "share of places"
 
+    def removals(self, subject: Subject) -> list[Removals]:
+        return self.walks(subject, ask="decision")
+
     def evaluate(self, subject: Subject) -> Outcome:
-        removed = removed_counts(subject.layout.count, self.steps)[1:]
+        removed = removed_counts(subject.layout.count, self.steps)
         shares = removed / removed[-1]
-        before, values, turns = subject.decision, [], []
-        for ranked in orders(subject, self.orders):
-
-            def gone(chunk: range, ranked: NDArray[np.int64] = ranked) -> NDArray[np.bool_]:
-                return ranked[None] < removed[chunk.start : chunk.stop, None, None]
-
-            for found in subject.decided(len(removed), gone, self.baseline):
-                turned = found != before
+        values, turns = [], []
+        for walk in self.removals(subject):
+            for found in subject.perturbed.decided(walk):
+                turned = found != found[0]
                 turns.append(turned.any(axis=0))
                 values.append(np.where(turns[-1], shares[turned.argmax(axis=0)], 1.0))
         value = np.mean(values, axis=0)
         if subject.objective.target.rivals is not None:
-            value = np.where(before == 1, value, np.nan)
+            value = np.where(subject.score > 0, value, np.nan)
         return Outcome(value, {"turned": np.mean(turns, axis=0) > 0.5})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backlight import Outcome, Subject
+from backlight import Outcome, Removals, Subject
 from backlight.evaluating.metric import Direction
 from backlight_metrics.removal import Removal
 
@@ -27,6 +27,9 @@ class Deletion(Removal):
 
     direction: ClassVar[Direction | None] = "lower"
 
+    def removals(self, subject: Subject) -> list[Removals]:
+        return self.walks(subject)
+
     def evaluate(self, subject: Subject) -> Outcome:
-        found = self.curves(subject)
+        found = self.curves(subject, self.removals(subject))
         return Outcome(self.area(found, subject.layout.count), {"curve": found})

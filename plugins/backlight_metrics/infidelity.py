@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Cost, Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Removals, Subject
 from backlight.errors import InputError, is_real, is_whole, require
 from backlight.evaluating.metric import Direction
 from backlight.evaluating.places import LeafPlaces
@@ -78,25 +78,36 @@ class Infidelity(Metric):
     def cost(self, places: int) -> Cost:
         return Cost(forwards=self.samples + 1)
 
+    def passes(self, subject: Subject) -> int:
+        return self.samples * subject.count if self.local else 0
+
+    def removals(self, subject: Subject) -> list[Removals]:
+        if self.local:
+            return []
+        removed = self._subsets(subject)
+
+        def gone(chunk: range) -> NDArray[np.bool_]:
+            return removed[chunk.start : chunk.stop, None, :]
+
+        return [Removals(self.samples, gone, self.baseline)]
+
     def evaluate(self, subject: Subject) -> Outcome:
         foretold, changed = self._by_noise(subject) if self.local else self._by_subsets(subject)
         return Outcome(unforetold(foretold, subject.score - changed, self.raw))
 
     def _by_subsets(self, subject: Subject) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the map foretells and the score there, (samples, n) each."""
+        (asked,) = self.removals(subject)
+        scores = subject.perturbed.scores(asked)
+        return self._subsets(subject).astype(np.float64) @ subject.places.T, scores
+
+    def _subsets(self, subject: Subject) -> NDArray[np.bool_]:
+        """The places replaced, (samples, places), the same of all examples."""
         cells = np.concatenate(
             numbered([cells_of(part, self.cells) for part in subject.layout.parts])
         )
         count = int(cells.max()) + 1
-        removed = np.stack(
-            [self._subset(subject, count, one)[cells] for one in range(self.samples)]
-        )
-
-        def gone(chunk: range) -> NDArray[np.bool_]:
-            return removed[chunk.start : chunk.stop, None, :]
-
-        scores = subject.scores(self.samples, gone, self.baseline)
-        return removed.astype(np.float64) @ subject.places.T, scores
+        return np.stack([self._subset(subject, count, one)[cells] for one in range(self.samples)])
 
     def _subset(self, subject: Subject, cells: int, sample: int) -> NDArray[np.bool_]:
         chosen = subject.generator(SUBSETS, sample).permutation(cells)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backlight import Outcome, Subject
+from backlight import Outcome, Removals, Subject
 from backlight.evaluating.metric import Direction
 from backlight.evaluating.replacement import Replacement
 from backlight_metrics.removal import Removal
@@ -29,6 +29,9 @@ class Insertion(Removal):
     direction: ClassVar[Direction | None] = "higher"
     baseline: Replacement | None = "blur"
 
+    def removals(self, subject: Subject) -> list[Removals]:
+        return self.walks(subject, last=True)
+
     def evaluate(self, subject: Subject) -> Outcome:
-        found = self.curves(subject, last=True)
+        found = self.curves(subject, self.removals(subject))
         return Outcome(self.area(found, subject.layout.count), {"curve": found[:, ::-1]})

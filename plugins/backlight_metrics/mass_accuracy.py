@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight.evaluating.metric import Direction
 from backlight_metrics.localisation import masks_of, where_there_is_an_object
 
@@ -33,6 +33,9 @@ class MassAccuracy(Metric):
     @property
     def unit(self) -> str:
         return "share of the positive values"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         masks, positive = masks_of(subject), np.maximum(subject.places, 0)

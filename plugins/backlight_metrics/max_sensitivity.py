@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from backlight import Cost, Metric, Outcome, Subject
 from backlight.errors import InputError, TargetError, is_real, is_whole, require
 from backlight.evaluating.metric import Direction
-from backlight.evaluating.subject import decisions
+from backlight.evaluating.perturbed import decisions
 from backlight.values.arrays import shape_of
 from backlight.values.tree import Tree, leaves, rebuild
 from backlight_metrics.infidelity import range_of

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight.errors import InputError, is_real, require
 from backlight.evaluating.metric import Direction
 from backlight_metrics.localisation import masks_of, where_there_is_an_object
@@ -41,6 +41,9 @@ class PointingGame(Metric):
     @property
     def unit(self) -> str:
         return "share of hits"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         masks, places = masks_of(subject), subject.places

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight.evaluating.metric import Direction
 from backlight_metrics.localisation import masks_of, where_there_is_an_object
 
@@ -32,6 +32,9 @@ class RankAccuracy(Metric):
     @property
     def unit(self) -> str:
         return "share of the top places"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         masks, places = masks_of(subject), subject.places

@@ -66,6 +66,9 @@ class Road(Metric):
     def cost(self, places: int) -> Cost:
         return Cost(forwards=2 * len(self.shares))
 
+    def passes(self, subject: Subject) -> int:
+        return 2 * len(self.shares) * len(orders(subject, self.orders)) * subject.count
+
     def evaluate(self, subject: Subject) -> Outcome:
         parts, model = subject.layout.parts, subject.objective.model
         value = leaves(subject.objective.value)

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 
 
 @final
@@ -27,6 +27,9 @@ class Sparseness(Metric):
     @property
     def unit(self) -> str:
         return "Gini index"
+
+    def cost(self, places: int) -> Cost:
+        return Cost()
 
     def evaluate(self, subject: Subject) -> Outcome:
         size = np.sort(np.abs(subject.places), axis=1)

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backlight import Cost, Outcome, Subject
+from backlight import Cost, Outcome, Removals, Subject
 from backlight.evaluating.metric import Direction
 from backlight_metrics.removal import Removal, removed_counts
 
@@ -38,9 +38,14 @@ class SRG(Removal):
     def cost(self, places: int) -> Cost:
         return Cost(forwards=2 * len(removed_counts(places, self.steps)))
 
+    def removals(self, subject: Subject) -> list[Removals]:
+        return [*self.walks(subject), *self.walks(subject, last=True)]
+
     def evaluate(self, subject: Subject) -> Outcome:
         places = subject.layout.count
-        first, last = self.curves(subject), self.curves(subject, last=True)
+        first, last = (
+            self.curves(subject, self.walks(subject, last=last)) for last in (False, True)
+        )
         shares = np.broadcast_to(removed_counts(places, self.steps) / places, first.shape)
         return Outcome(
             self.area(last - first, places),

@@ -238,8 +238,8 @@ def report_command(
     from backlight_loading.examples import class_names_of, read_classes
     from backlight_loading.models import load_model, note_on, wanted_shape
     from backlight_loading.preparation import wanted_picture
+    from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
-    from backlight_report.progress_bar import progress_bar
     from backlight_report.replacing import claim
     from backlight_report.unfinished import unfinished
     from backlight_report.writing import report

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
 from backlight.evaluating.evaluate import DEFAULT_METRICS
+from backlight.progress import Progress
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
@@ -24,7 +25,6 @@ from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
-from backlight_study.predictions import Progress
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
@@ -168,9 +168,7 @@ def report(
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    progress("Judging", 0, 1)
-    judgement = judge(made, metrics, masks)
-    progress("Judging", 1, 1)
+    judgement = judge(made, metrics, masks, progress)
     return write(made, judgement, target, about, embed=embed, private=private)
 
 

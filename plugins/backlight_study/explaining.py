@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from backlight import BacklightWarning, Score
 from backlight.errors import InputError
 from backlight.explaining.explanation import prepare
+from backlight.progress import Progress
 from backlight_datasets import BlockStore, Source, Subset
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import Predictions, Progress
+from backlight_study.predictions import Predictions
 from backlight_study.questions import Question, rivals, targets
 
 CASES = 8
@@ -122,15 +123,17 @@ class Block:
 @final
 @dataclass(frozen=True)
 class Forecast:
-    """What explaining takes, as seen from the first block.
+    """What explaining takes, as seen from the first block; or what metrics take.
 
     Attributes:
-        passes: examples that go through the model.
+        passes: examples that go through the model. Those for metrics are known before any goes.
         seconds: at the speed of that block, compilation included.
+        unknown: metrics that take more than that, and do not say how much, by name.
     """
 
     passes: Passes = field(default_factory=Passes)
     seconds: float = 0.0
+    unknown: tuple[str, ...] = ()
 
 
 def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[Passes, Forecast]:

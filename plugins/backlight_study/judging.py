@@ -2,19 +2,20 @@
 finders."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evaluation, Metric, Score, evaluate
+from backlight import Evaluation, Metric
 from backlight.errors import HyperParameterError, UnknownNameError, reason
 from backlight.evaluating.evaluate import DEFAULT_METRICS
+from backlight.progress import Progress, silent
 from backlight_findings import Finding, Studied, find
-from backlight_study.baselines import picture_baseline
-from backlight_study.explaining import read_ids
-from backlight_study.questions import Question
+from backlight_study.explaining import Forecast, read_ids
+from backlight_study.measuring import asked, evaluation, explaining
+from backlight_study.passes import Passes
 from backlight_study.result import Study
 
 MOST_NUMBERS = 2**26
@@ -31,73 +32,43 @@ class Judgement:
             there are none, or no metrics were asked for.
         findings: what mistakes have in common, the most severe first.
         failed: finders that failed, and metrics as a whole, with the reason.
+        passes: examples that went through the model for metrics, in this run.
+        foreseen: what was forecast of that before.
     """
 
     evaluation: Evaluation | None
     findings: tuple[Finding, ...] = ()
     failed: tuple[str, ...] = ()
+    passes: Passes = field(default_factory=Passes)
+    foreseen: Forecast = field(default_factory=Forecast)
 
 
 def judge(
     study: Study,
     metrics: Sequence[str | Metric] = DEFAULT_METRICS,
     masks: NDArray[np.bool_] | None = None,
+    progress: Progress = silent,
 ) -> Judgement:
     """Judge the maps of a study, and look for what its mistakes share.
+
+    Metrics are computed block by block and written down beside the maps, so that the same call goes on
+    where one was killed.
 
     Args:
         metrics: by name or with their hyper-parameters; none leaves them out.
         masks: where the object is, (N, H, W) of truths, at the places of the model's input.
+        progress: called with what is being done, how many examples went through the model for it, and
+            how many will.
     """
     findings, failed = find(studied(study, contrast_maps(study), masks))
-    found = None
+    found, passes, foreseen = None, Passes(), Forecast()
     try:
-        found = evaluation(study, metrics, masks)
+        found, passes, foreseen = evaluation(study, metrics, masks, progress)
     except (HyperParameterError, UnknownNameError):
         raise  # of what the user said
     except (Exception, SystemExit) as error:  # of a foreign net or metric; the maps are there
         failed.append(f"metrics: {reason(error)}")
-    return Judgement(found, tuple(findings), tuple(failed))
-
-
-def asked(study: Study) -> Question:
-    """The question that a mistake asks: why this class rather than the right one."""
-    return "predicted" if study.predictions.single else "contrast"
-
-
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
-    failed, count = study.errors(), len(study.rows)
-    names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
-
-
-def evaluation(
-    study: Study, metrics: Sequence[str | Metric], masks: NDArray[np.bool_] | None = None
-) -> Evaluation | None:
-    """Metrics of the maps for the contrast, over the misclassified cases."""
-    wrong = np.flatnonzero(study.predictions.wrong[study.rows])
-    names = explaining(study) if metrics and len(wrong) else []
-    if not names:
-        return None
-    explained = {name: study.values(name, asked(study))[wrong] for name in names}
-    cases = study.cases
-    stored = cases.stored(wrong)
-    baseline: Any = 0.0
-    if cases.baseline is not None:
-        baseline = picture_baseline(cases.baseline, stored, cases.ends, cases.prepared)
-    target: Score = cases.questions(wrong)[asked(study)]
-    return evaluate(
-        cases.model,
-        cases.prepared(stored),
-        explained,
-        [*metrics],
-        target,
-        baseline=baseline,
-        masks=None if masks is None else masks[study.rows[wrong]],
-        batch_size=cases.batch_size,
-        seed=study.selection.choice.seed,
-    )
+    return Judgement(found, tuple(findings), tuple(failed), passes, foreseen)
 
 
 def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:

@@ -1,10 +1,10 @@
 """What the model says of every example: probabilities, classes, accuracy and confusions."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from backlight import Model
 from backlight.errors import BacklightError, InputError, TargetError
 from backlight.explaining.targets import kind_of_numbers
+from backlight.progress import Progress
 from backlight.values.outputs import OutputKind, Path, array_at, describe, located, paths, single
 from backlight_datasets import BlockStore, Source, read_blocks
 from backlight_loading.preparation import Prepared
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
 
 OUTPUTS = "outputs"
 """The column of a store that holds what the model says."""

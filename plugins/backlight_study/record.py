@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import __version__
+from backlight.attribution.attribution import relative_gap
 from backlight.errors import InputError
 from backlight.evaluating.evaluation import plain_number
 from backlight_loading.names import all_legible
@@ -106,6 +107,9 @@ def study_record(
             "backward": study.passes.backward,
             "predicted_forward": study.foreseen.passes.forward,
             "predicted_backward": study.foreseen.passes.backward,
+            "metrics_forward": judgement.passes.forward,
+            "metrics_predicted_forward": judgement.foreseen.passes.forward,
+            "metrics_not_predicted": list(judgement.foreseen.unknown),
         },
         **study.performance.to_dict(),
         "selection": {
@@ -265,15 +269,12 @@ def drawn(
 
 
 def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
-    numbers = {name: plain_number(float(column[0])) for name, column in answer.numbers.items()}
-    change, gap = None, numbers["gap"]
-    if numbers["score"] is not None and numbers["baseline_score"] is not None:
-        change = abs(numbers["score"] - numbers["baseline_score"])
-    relative = None if gap is None or not change else gap / change
+    numbers = answer.numbers
+    relative = relative_gap(numbers["gap"], numbers["score"], numbers["baseline_score"])
     return {
         "target": target,
-        **numbers,
-        "relative_gap": relative,
+        **{name: plain_number(float(column[0])) for name, column in numbers.items()},
+        "relative_gap": plain_number(float(relative[0])),
         "warnings": list(answer.warnings[0]),
         "file": file,
     }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backlight import Examples, Method, Model, wrap
 from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
+from backlight.progress import Progress
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import (
@@ -38,7 +39,7 @@ from backlight_study.evaluation import check, check_shape, class_names, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import Predictions, Progress, answered, class_scores, predict
+from backlight_study.predictions import Predictions, answered, class_scores, predict
 from backlight_study.result import Study, TemporaryFolder
 from backlight_study.selection import Choice, Only, Order, select
 

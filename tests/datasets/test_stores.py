@@ -239,3 +239,14 @@ def test_a_block_of_which_nothing_could_be_read(tmp_path: Path) -> None:
     assert store.skipped() == tuple(lost)
     assert store.read(0).arrays == {}
     assert json.loads(str(np.load(store.path(0))["about"]))["arrays"] == []
+
+
+def test_a_block_that_was_replaced_since_it_was_looked_at_is_read_anew(tmp_path: Path) -> None:
+    store = BlockStore.begin(tmp_path, Plan(count=2, block_length=2))
+    store.write(0, np.arange(2), {"a": np.zeros((2, 3))})
+    assert store.column("a")[1].shape == (2, 3)
+    store.write(0, np.arange(2), {"a": np.ones((2, 5)), "b": np.zeros(2)})
+    assert store.column("a")[1].tolist() == np.ones((2, 5)).tolist()
+    assert [*store.columns()] == ["a", "b"]
+    store.path(0).write_bytes(store.path(0).read_bytes()[:-20])
+    assert [*store.damaged()] == ["block-000000.npz"]

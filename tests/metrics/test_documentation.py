@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 import backlight
-from backlight import Metric, Outcome, Subject
+from backlight import Cost, Metric, Outcome, Subject
 from backlight_metrics import METRICS
 from tests.metrics.nets import SIDE, additive, judged, random
 
@@ -41,6 +41,7 @@ def test_the_metric_of_your_own_runs() -> None:
         "dataclass": dataclass,
         "final": final,
         "ClassVar": ClassVar,
+        "Cost": Cost,
         "Metric": Metric,
         "Outcome": Outcome,
         "Subject": Subject,

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from backlight import Margin, Several
+import backlight
+from backlight import Margin, Metric, Several
 from backlight.errors import HyperParameterError
-from backlight_metrics import SRG, DecisionFlip, Deletion, Insertion
+from backlight_metrics import SRG, Complexity, DecisionFlip, Deletion, Insertion
 from backlight_metrics.removal import removed_counts
 from tests.metrics.nets import SIDE, Counting, additive, bent, judged, random
+from tests.reference import linear
 
 PLACES = SIDE * SIDE
 EACH = {"steps": PLACES}
@@ -241,3 +243,81 @@ def test_counts_of_removed_places_are_even_and_complete() -> None:
 def test_hyper_parameters_out_of_range_are_refused(made) -> None:
     with pytest.raises(HyperParameterError):
         made()
+
+
+def rows_asked(maps: dict[str, np.ndarray], metrics: list[Metric], target: object, **said) -> int:
+    """How many examples go through the model for these metrics of these maps and the controls."""
+    model, _ = additive()
+    x = random(4, 3, SIDE, SIDE, seed=4)
+    backlight.evaluate(model, x, maps, metrics, target, batch_size=1, **said)
+    return model.rows
+
+
+def test_metrics_maps_and_orders_share_the_points_that_they_ask_about() -> None:
+    """One example in a pass, so that none is there to fill it up: points are counted."""
+    margin, maps = Margin(1, versus=0), {"one": random(4, SIDE, SIDE, seed=8)}
+    srg, steps = SRG(steps=8), {"steps": 8}
+    as_it_is = rows_asked(maps, [Complexity()], margin)
+    asked = rows_asked(maps, [srg], margin)
+    # Two walks along the map and along random numbers, without their ends, and the baseline.
+    assert asked - as_it_is > 4 * (2 * 7 * 2 + 1)
+    same = [srg, Deletion(**steps), Insertion(baseline=0.0, **steps), DecisionFlip(**steps)]
+    assert rows_asked(maps, same, margin) == asked
+    assert rows_asked(maps, [SRG(baseline=0.0, **steps), srg], margin, baseline=0.0) == asked
+    assert rows_asked({**maps, "other": 3 * maps["one"]}, [srg], margin) == asked
+    both = [srg, SRG(baseline=0.5, **steps)]
+    assert rows_asked(maps, both, margin) == 2 * asked - as_it_is
+    # Of a class, the decision is another question.
+    of_class = rows_asked(maps, [srg], 1)
+    assert of_class - rows_asked(maps, [Complexity()], 1) == asked - as_it_is
+    assert rows_asked(maps, [srg, DecisionFlip(**steps)], 1) > of_class
+
+
+def test_places_that_hold_the_baseline_already_cost_nothing() -> None:
+    x = random(4, 3, SIDE, SIDE, seed=4)
+    x[:, :, :, 2:] = 0.0  # all but a quarter
+    counts = []
+    for baseline in (0.0, 9.0):
+        model, weight = additive()
+        found = judged(model, x, x * weight[..., 1], SRG(steps=PLACES), 1, baseline=baseline)
+        if baseline == 0.0:
+            c = (x * weight[..., 1]).sum(axis=1).reshape(4, -1)
+            np.testing.assert_allclose(found.values, closed(c), rtol=1e-10)
+        counts.append(model.rows)
+    assert counts[0] < 0.5 * counts[1]
+
+
+class Failing(Counting):
+    """A net that fails where more than half of a picture is replaced by 9."""
+
+    def score(self, inputs, score, **where):
+        x = np.asarray(self.prepare(inputs).attributed)
+        if ((x == 9.0).mean(axis=(1, 2, 3)) > 0.5).any():
+            raise ArithmeticError("too much is gone")
+        return super().score(inputs, score, **where)
+
+
+def test_a_net_that_fails_costs_the_metrics_that_asked_and_no_others() -> None:
+    weight = additive()[1]
+    model = Failing(("head", linear(weight.reshape(-1, 3))))
+    x = random(4, 3, SIDE, SIDE, seed=4)
+    found = backlight.evaluate(
+        model, x, {"map": x * weight[..., 1]}, [SRG(baseline=9.0), Deletion(), Complexity()], 1
+    )
+    assert found["map", "SRG"].error == "ArithmeticError: too much is gone"
+    assert found["map", "Deletion"].n == found["map", "Complexity"].n == 4
+
+
+def test_progress_counts_passes_up_to_what_was_foreseen() -> None:
+    model, weight = additive()
+    x, told = random(5, 3, SIDE, SIDE, seed=4), []
+    maps = {"map": x * weight[..., 1]}
+    given = backlight.evaluate(
+        model, x, maps, [SRG()], 1, batch_size=3, progress=lambda *one: told.append(one)
+    )
+    assert given["map", "SRG"].n == 5
+    assert {what for what, _, _ in told} == {"Judging"}
+    done = [count for _, count, _ in told]
+    assert done[0] == 0
+    assert done == sorted(done)
+    assert 0.8 * model.rows < done[-1] <= told[-1][2] < 1.2 * model.rows

@@ -13,10 +13,10 @@ from PIL import Image
 
 from backlight import Examples
 from backlight.errors import InputError
-from backlight_loading import picture_folders
+from backlight_loading import picture_folders, progress_bar
 from backlight_loading.arguments import size_of
-from backlight_report import progress_bar, report
-from backlight_report.progress_bar import Lines, in_words
+from backlight_loading.progress_bar import Lines, in_words
+from backlight_report import report
 from tests.report.shared import picture, run
 
 NET = """

@@ -78,14 +78,10 @@ class Attribution(Generic[ValuesT]):
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:
-        """gap / |score - baseline_score| per example; 0 where both are 0."""
+        """See `relative_gap`, per example; None where there is no gap."""
         if self.gap is None or self.baseline_score is None:
             return None
-        change = np.abs(self.score - self.baseline_score)
-        with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
-            return np.divide(
-                self.gap, change, out=np.where(self.gap > 0, np.inf, 0.0), where=change > 0
-            )
+        return relative_gap(self.gap, self.score, self.baseline_score)
 
     def numpy(self) -> Tree[NDArray[np.generic]]:
         """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
@@ -119,6 +115,16 @@ class Attribution(Generic[ValuesT]):
         render = type(self).renderer
         drawn = None if render is None else render(self)
         return f"<pre>{escape(repr(self))}</pre>" if drawn is None else drawn
+
+
+def relative_gap(
+    gap: NDArray[np.float64], score: NDArray[np.float64], baseline_score: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """gap / |score - baseline_score|, (N,) each: 0 where both are 0, infinite where the change alone is,
+    NaN where one is missing."""
+    change = np.abs(score - baseline_score)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a score may be infinite at the baseline
+        return np.where((gap == 0) & (change == 0), 0.0, gap / change)
 
 
 def checked_names(

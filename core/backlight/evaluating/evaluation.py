@@ -1,14 +1,13 @@
 """The table of an evaluation: techniques and controls by metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.evaluating.intervals import mean_interval
-from backlight.evaluating.metric import Direction, Metric
+from backlight.evaluating.metric import Metric
 
 
 @final
@@ -192,35 +191,3 @@ def plain(array: NDArray[np.generic]) -> list[object]:
 
 def plain_number(number: float) -> float | None:
     return float(number) if np.isfinite(number) else None
-
-
-def compared(
-    values: NDArray[np.float64],
-    controls: Mapping[str, NDArray[np.float64]],
-    direction: Direction | None,
-    seed: int,
-) -> Comparison | None:
-    """A technique's values beside those of the best of the controls, example by example."""
-    sign = {"higher": 1.0, "lower": -1.0, None: 0.0}[direction]
-    means = {
-        name: sign * float(np.nanmean(found))
-        for name, found in controls.items()
-        if not np.isnan(found).all()
-    }
-    if not sign or not means:
-        return None
-    best = max(means, key=means.__getitem__)
-    differences = sign * (values - controls[best])
-    differences = differences[~np.isnan(differences)]
-    if not len(differences):
-        return None
-    low, high = mean_interval(differences, seed)
-    return Comparison(best, float(differences.mean()), low, high, len(differences))
-
-
-def joined(
-    parts: Sequence[Mapping[str, NDArray[np.generic]]],
-) -> Mapping[str, NDArray[np.generic]]:
-    """Details of blocks, one after the other; those that all of them have."""
-    names = [name for name in parts[0] if all(name in part for part in parts)] if parts else []
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias, final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.by_value import ByValue
+from backlight.evaluating.perturbed import Removals
 from backlight.evaluating.subject import Subject
 
 Direction: TypeAlias = Literal["higher", "lower"]
@@ -69,9 +70,28 @@ class Metric(ByValue, ABC):
         """What a value of 1 is: `score` for that of the score, `share`, `correlation` ..."""
         return "share"
 
-    def cost(self, places: int) -> Cost:
-        """What it costs for a map of so many places, if none of them are tied."""
-        return Cost()
+    def cost(self, places: int) -> Cost | None:
+        """What it costs for a map of so many places, if none of them are tied; None where it does not
+        say. A metric that reads the map alone says `Cost()`."""
+        return None
+
+    def removals(self, subject: Subject) -> Sequence[Removals]:
+        """The places that it takes away to judge these maps, where it does nothing else to the inputs:
+        what several maps and metrics want to know is then asked of the model once, and the passes are
+        foreseen exactly.
+
+        Raises:
+            BacklightError: as `evaluate` does.
+        """
+        return ()
+
+    def passes(self, subject: Subject) -> int | None:
+        """How many examples go through the model to judge these maps, beside `removals` and the score of
+        each example as it is; None where that is not foreseen, as where the technique is asked again."""
+        cost = self.cost(subject.layout.count)
+        if cost is None or cost.explanations:
+            return None
+        return cost.forwards * subject.count
 
     @abstractmethod
     def evaluate(self, subject: Subject) -> Outcome:

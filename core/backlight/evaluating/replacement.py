@@ -1,6 +1,8 @@
 """What a place is replaced by: a baseline as techniques have them, or one made of the example itself."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,19 @@ Made: TypeAlias = Literal["blur", "mean"]
 
 Replacement: TypeAlias = Baseline | Made
 
+
+@final
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What takes the places' values of some examples, made for these.
+
+    Attributes:
+        trees: see `replacements`.
+    """
+
+    trees: Sequence[Tree]
+
+
 BLUR = 40
 """The standard deviation of the blur is this part of the longest side, 5.6 pixels of 224, and at least
 one place."""
@@ -29,12 +44,14 @@ def require_replacement(owner: object, field: str = "baseline") -> None:
     require(fits, owner, field, f"{ACCEPTED}, Several of them, 'blur' or 'mean'")
 
 
-def replacements(given: Replacement, objective: Objective, places: Places) -> list[Tree]:
+def replacements(given: Replacement | Given, objective: Objective, places: Places) -> list[Tree]:
     """What takes the places' values: native trees, whose axis 0 has the examples or length 1.
 
     Raises:
         InputError: it does not fit the value.
     """
+    if isinstance(given, Given):
+        return list(given.trees)
     if not isinstance(given, str):
         return objective.references(given)
     if given not in ("blur", "mean"):

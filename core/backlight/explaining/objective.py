@@ -334,6 +334,10 @@ class Objective:
             else map_leaves(lambda leaf: self._rows(leaf, rows), self.moved),
         )
 
+    def settled(self) -> "Objective":
+        """The same, the site's value written down: explaining some of its rows runs nothing for it."""
+        return self if self.at is None else replace(self, moved=self._own_value)
+
     def at_site(self, at: str | None) -> "Objective":
         """The same examples and score, explained at another site."""
         return replace(self, at=at, moved=None)

@@ -9,7 +9,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backlight_study.predictions import Progress as Callback
+from backlight.progress import Progress as Callback
 
 FIRST, SLOWEST = 5.0, 60.0
 """Seconds until the first line, and the most between two; it takes ever longer until the next."""
