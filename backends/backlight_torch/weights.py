@@ -1,0 +1,57 @@
+"""Weights of PyTorch's modules, and of functions that read tensors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from backlight.memory.keras_layers import is_keras
+from backlight.model.keras_weights import keras_storage
+from backlight.model.weights import Storage, Weights, by_name, numbered, read_by
+from backlight_torch.nets.styles import Net
+
+
+def storage(net: Net, given: object) -> Storage | None:
+    """Parameters and buffers of modules, those that several layers share once; of a function without
+    modules, the tensors of floating-point numbers that it reads, None where there are none.
+
+    Args:
+        net: as it is called.
+        given: as the user gave it.
+    """
+    roots = net.roots()
+    if roots and is_keras(roots[0]):
+        return keras_storage(roots[0])
+    weights = of_modules(roots) if roots else of_function(given)
+    if not weights.parameters and not weights.buffers:
+        return None
+
+    def put(values: Mapping[str, Any]) -> None:
+        with torch.no_grad():
+            for name, value in values.items():
+                weights.parameters[name].data.copy_(torch.as_tensor(value))
+
+    return (
+        Storage(weights, put, lambda one: one.detach().clone())
+        if any(vars(weights).values())
+        else None
+    )
+
+
+def of_modules(roots: list[torch.nn.Module]) -> Weights[Any]:
+    parameters: dict[int, tuple[str, torch.Tensor]] = {}
+    buffers: dict[int, tuple[str, torch.Tensor]] = {}
+    for place, root in enumerate(roots):
+        prefix = str(place) if len(roots) > 1 else ""
+        for name, one in root.named_parameters(prefix):
+            kind = parameters if one.is_floating_point() else buffers
+            kind.setdefault(id(one), (name, one))
+        for name, one in root.named_buffers(prefix):
+            buffers.setdefault(id(one), (name, one))
+    return Weights(by_name([*parameters.values()]), by_name([*buffers.values()]))
+
+
+def of_function(given: object) -> Weights[Any]:
+    return Weights(
+        numbered([one for one in read_by(given, torch.Tensor) if one.is_floating_point()])
+    )
