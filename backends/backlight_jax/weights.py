@@ -108,13 +108,15 @@ def held_storage(net: object) -> Storage | None:
             holder, key = places[name]
             holder[key] = jnp.asarray(value, dtype=parameters[name].dtype)
 
-    buffers = {f"read.{place}": jnp.asarray(one) for place, one in enumerate(others)}
+    buffers: dict[str, Any] = {
+        f"read.{place}": jnp.asarray(one) for place, one in enumerate(others)
+    }
     return Storage(Weights(parameters, buffers), put, unchanged) if parameters or buffers else None
 
 
 def weights_of(leaves: Mapping[str, Any]) -> Weights:
     """Arrays of floating-point numbers are parameters; others, keys of random numbers aside, buffers."""
-    arrays = {
+    arrays: dict[str, Any] = {
         name: leaf
         for name, leaf in leaves.items()
         if isinstance(leaf, (jax.Array, np.ndarray))

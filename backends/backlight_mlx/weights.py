@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
+from mlx.nn.layers.base import Module
 from mlx.utils import tree_flatten, tree_unflatten
 
 from backlight.model.weights import Storage, Weights, numbered, owner_of, read_by
-from backlight_mlx.nets import Module
 
 STATISTICS = frozenset({"running_mean", "running_var"})
 """What MLX keeps among the parameters of a normalisation."""
@@ -19,7 +19,7 @@ def storage(given: object) -> Storage | None:
     owner = owner_of(given)
     if not isinstance(owner, Module):
         read = [one for one in read_by(given, mx.array) if mx.issubdtype(one.dtype, mx.floating)]
-        held = numbered(read)
+        held: dict[str, Any] = numbered(read)
 
         def write(values: Mapping[str, Any]) -> None:
             for name, value in values.items():
@@ -27,7 +27,7 @@ def storage(given: object) -> Storage | None:
 
         return Storage(Weights(held), write, lambda one: mx.array(one)) if held else None
     module: Any = owner
-    named: dict[str, Any] = dict(tree_flatten(module.parameters()))  # type: ignore[arg-type]
+    named: dict[str, Any] = dict(tree_flatten(module.parameters()))
     parameters = {name: one for name, one in named.items() if is_parameter(name, one)}
 
     def put(values: Mapping[str, Any]) -> None:

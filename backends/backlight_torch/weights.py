@@ -7,13 +7,14 @@ import torch
 
 from backlight.memory.keras_layers import is_keras
 from backlight.model.keras_weights import keras_storage
-from backlight.model.weights import Storage, Weights, by_name, numbered, read_by
+from backlight.model.weights import Storage, Weights, by_name, numbered, owner_of, read_by
 from backlight_torch.nets.styles import Net
 
 
 def storage(net: Net, given: object) -> Storage | None:
-    """Parameters and buffers of modules, those that several layers share once; of a function without
-    modules, the tensors of floating-point numbers that it reads, None where there are none.
+    """Parameters and buffers of modules, those that several layers share once; of a function, the tensors
+    of floating-point numbers that it reads: its parameters where it has no modules, else among the
+    buffers. None where there are none.
 
     Args:
         net: as it is called.
@@ -22,7 +23,15 @@ def storage(net: Net, given: object) -> Storage | None:
     roots = net.roots()
     if roots and is_keras(roots[0]):
         return keras_storage(roots[0])
-    weights = of_modules(roots) if roots else of_function(given)
+    weights = of_modules(roots)
+    ours = {id(one) for some in (weights.parameters, weights.buffers) for one in some.values()}
+    read = [] if isinstance(owner_of(given), torch.nn.Module) else read_by(given, torch.Tensor)
+    rest = [one for one in read if one.is_floating_point() and id(one) not in ours]
+    if not roots:
+        weights = Weights(numbered(rest))
+    elif rest:
+        found = {f"read.{name}": one for name, one in numbered(rest).items()}
+        weights = Weights(weights.parameters, {**weights.buffers, **found})
     if not weights.parameters and not weights.buffers:
         return None
 
@@ -31,11 +40,7 @@ def storage(net: Net, given: object) -> Storage | None:
             for name, value in values.items():
                 weights.parameters[name].data.copy_(torch.as_tensor(value))
 
-    return (
-        Storage(weights, put, lambda one: one.detach().clone())
-        if any(vars(weights).values())
-        else None
-    )
+    return Storage(weights, put, lambda one: one.detach().clone())
 
 
 def of_modules(roots: list[torch.nn.Module]) -> Weights[Any]:
@@ -43,15 +48,9 @@ def of_modules(roots: list[torch.nn.Module]) -> Weights[Any]:
     buffers: dict[int, tuple[str, torch.Tensor]] = {}
     for place, root in enumerate(roots):
         prefix = str(place) if len(roots) > 1 else ""
-        for name, one in root.named_parameters(prefix):
-            kind = parameters if one.is_floating_point() else buffers
-            kind.setdefault(id(one), (name, one))
-        for name, one in root.named_buffers(prefix):
-            buffers.setdefault(id(one), (name, one))
+        for name, parameter in root.named_parameters(prefix):
+            kind = parameters if parameter.is_floating_point() else buffers
+            kind.setdefault(id(parameter), (name, parameter))
+        for name, buffer in root.named_buffers(prefix):
+            buffers.setdefault(id(buffer), (name, buffer))
     return Weights(by_name([*parameters.values()]), by_name([*buffers.values()]))
-
-
-def of_function(given: object) -> Weights[Any]:
-    return Weights(
-        numbered([one for one in read_by(given, torch.Tensor) if one.is_floating_point()])
-    )

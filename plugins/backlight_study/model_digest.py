@@ -24,6 +24,7 @@ def model_digest(
 ) -> str:
     """A digest of all the weights of a model, and one of some of its answers, which tell nets of the same
     weights apart; of the answers alone where a model does not tell its weights."""
+    # First the answers: what a net keeps of its last call is that of the same examples then.
     answers = f"answers {answers_digest(model, source, prepared, sample, scores)}"
     weights = weights_digest(model)
     return answers if weights is None else f"weights {weights}, {answers}"

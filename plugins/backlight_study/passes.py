@@ -78,7 +78,7 @@ class CountedModel(Model):
         return self.model.weights()
 
     @contextmanager
-    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:  # type: ignore[override]
+    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:
         with self.model.with_weights(new) as model:
             other = CountedModel(model)
             other.passes = self.passes

@@ -35,6 +35,11 @@ def torch_function(w: Any) -> Any:
     return backlight.wrap(lambda x: x @ held + bias, "torch")
 
 
+def torch_mixed(w: Any) -> Any:
+    head, held = torch_module(W), torch.tensor(w)
+    return backlight.wrap(lambda x: head(x) + x @ held, "torch")
+
+
 def keras_model(w: Any) -> Any:
     import keras
 
@@ -121,7 +126,7 @@ def mlx_function(w: Any) -> Any:
 NETS: dict[str, Callable[[Any], Any]] = {
     one.__name__: one
     for one in (
-        torch_module, torch_function, keras_model, tensorflow_module, tensorflow_function,
+        torch_module, torch_function, torch_mixed, keras_model, tensorflow_module, tensorflow_function,
         jax_function, jax_partial, nnx_module,
         *((mlx_module, mlx_function) if find_spec("mlx") else ()),
     )
@@ -206,7 +211,7 @@ def test_wrong_names_and_shapes_are_refused(name: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [one for one in NETS if one != "torch_mixed"])
 def test_other_weights_are_computed_with_and_go_again(name: str) -> None:
     model = backlight.wrap(NETS[name](W))
     x = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)

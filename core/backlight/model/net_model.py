@@ -154,7 +154,7 @@ class NetModel(Model):
         return None if storage is None else storage.weights
 
     @contextmanager
-    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:  # type: ignore[override]
+    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:
         storage = self._storage()
         if storage is None:
             with super().with_weights(new) as model:  # which says so

@@ -135,8 +135,8 @@ def put_back(builder: Builder, net: Net) -> None:
 
 
 def weights(builder: Builder, net: Net) -> str | None:
-    """All parameters are told by name. With others in their places the net computes what it does with these;
-    afterwards it has its own, bit for bit, also where an error was raised."""
+    """All parameters are told by name. With others in their places the net computes what it does with
+    these; afterwards it has its own, bit for bit, also where an error was raised."""
     trial = builder.trial(net)
     with trial.precision():
         told = trial.model.weights()
