@@ -1,7 +1,7 @@
 """Weights of PyTorch's modules, and of functions that read tensors."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -20,12 +20,11 @@ def storage(net: Net, given: object) -> Storage | None:
         net: as it is called.
         given: as the user gave it.
     """
-    roots = net.roots()
-    if roots and is_keras(roots[0]):
-        return keras_storage(roots[0])
+    owner = owner_of(given)
+    roots = [cast(torch.nn.Module, owner)] if is_keras(owner) else net.roots()
     weights = of_modules(roots)
     ours = {id(one) for some in (weights.parameters, weights.buffers) for one in some.values()}
-    read = [] if isinstance(owner_of(given), torch.nn.Module) else read_by(given, torch.Tensor)
+    read = [] if isinstance(owner, torch.nn.Module) else read_by(given, torch.Tensor)
     rest = [one for one in read if one.is_floating_point() and id(one) not in ours]
     if not roots:
         weights = Weights(numbered(rest))
@@ -47,10 +46,16 @@ def of_modules(roots: list[torch.nn.Module]) -> Weights[Any]:
     parameters: dict[int, tuple[str, torch.Tensor]] = {}
     buffers: dict[int, tuple[str, torch.Tensor]] = {}
     for place, root in enumerate(roots):
-        prefix = str(place) if len(roots) > 1 else ""
-        for name, parameter in root.named_parameters(prefix):
-            kind = parameters if parameter.is_floating_point() else buffers
-            kind.setdefault(id(parameter), (name, parameter))
-        for name, buffer in root.named_buffers(prefix):
-            buffers.setdefault(id(buffer), (name, buffer))
+        prefix = f"{place}." if len(roots) > 1 else ""
+        told = keras_storage(root).weights if is_keras(root) else of_module(root)
+        for some, found in ((told.parameters, parameters), (told.buffers, buffers)):
+            for name, one in some.items():
+                found.setdefault(id(one), (f"{prefix}{name}", cast(torch.Tensor, one)))
     return Weights(by_name([*parameters.values()]), by_name([*buffers.values()]))
+
+
+def of_module(module: torch.nn.Module) -> Weights[Any]:
+    named = dict(module.named_parameters())
+    parameters = {name: one for name, one in named.items() if one.is_floating_point()}
+    others = {name: one for name, one in named.items() if name not in parameters}
+    return Weights(parameters, {**others, **dict(module.named_buffers())})

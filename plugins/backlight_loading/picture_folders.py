@@ -120,8 +120,10 @@ def is_hidden(entry: Path) -> bool:
 
 def leads_back(entry: Path) -> bool:
     """Whether it is a link to a folder that it is in."""
+    if not entry.is_symlink():
+        return False
     place = entry.parent.resolve()
-    return entry.is_symlink() and entry.resolve() in (place, *place.parents)
+    return entry.resolve() in (place, *place.parents)
 
 
 def beside(folder: Path) -> list[str]:

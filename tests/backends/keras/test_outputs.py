@@ -55,6 +55,12 @@ def check_weights() -> None:
     one, other = told("keras_model")["keras_model"]
     assert told("keras_model")["keras_model"] == [one, other]
     assert one not in (None, other)
+    nets = [two_headed(), two_headed()]
+    both = backlight.wrap(lambda x: nets[0](x)[0] + nets[1](x)[0], keras.backend.backend())
+    told_of_both = both.weights()
+    assert told_of_both is not None
+    sizes = [np.prod(tuple(array.shape)) for array in told_of_both.parameters.values()]
+    assert sum(sizes) == 2 * nets[0].count_params()
 
 
 def first_box(outputs: object, arrays: object) -> object:
