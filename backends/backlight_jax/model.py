@@ -15,6 +15,7 @@ from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.model.model import Gradient, Options, Site
 from backlight.model.net_model import NetModel, Question, model_errors
+from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -35,6 +36,7 @@ from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
 from backlight_jax.nets.styles import Net, as_net
 from backlight_jax.sites.places import Place
+from backlight_jax.weights import storage
 
 
 @final
@@ -71,6 +73,9 @@ class JaxModel(NetModel):
     @property
     def signals(self) -> bool:  # type: ignore[override]
         return len(self._convolution) == 3
+
+    def _storage(self) -> Storage | None:
+        return storage(self)
 
     def _channels(self) -> Channels:
         return "first" if self._convolution[1:2] == (1,) else "last"

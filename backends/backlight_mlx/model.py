@@ -20,6 +20,7 @@ from backlight.memory.identity import identity_of
 from backlight.model.model import Gradient, Options, Site
 from backlight.model.named_sites import NamedSites
 from backlight.model.net_model import NetModel, Question
+from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -32,6 +33,7 @@ from backlight_mlx.derivatives import ARRAYS
 from backlight_mlx.engine import RUNNER, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.sites import find_sites
+from backlight_mlx.weights import storage
 
 
 @final
@@ -54,6 +56,9 @@ class MLXModel(NetModel):
     def __init__(self, net: object, options: Options) -> None:
         super().__init__(net, options)
         self._net = Net(cast(Callable[..., Any], net))
+
+    def _storage(self) -> Storage | None:
+        return storage(self.given)
 
     def _channels(self) -> Channels:
         return "last"

@@ -14,6 +14,7 @@ from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.model.model import Gradient, Options, Site
 from backlight.model.net_model import NetModel, Question
+from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -32,6 +33,7 @@ from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
 from backlight_tensorflow.sites import inner_sites, named_site, require_examples
+from backlight_tensorflow.weights import storage
 
 
 class TensorFlowModel(NetModel):
@@ -62,6 +64,9 @@ class TensorFlowModel(NetModel):
     @property
     def signals(self) -> bool:  # type: ignore[override]
         return self._network.signals
+
+    def _storage(self) -> Storage | None:
+        return storage(self.given)
 
     def _channels(self) -> Channels:
         return self._network.channels

@@ -16,6 +16,7 @@ from backlight.graph.graph import Graph
 from backlight.graph.outputs import output_kind
 from backlight.model.model import Gradient, Site
 from backlight.model.net_model import NetModel, Question
+from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -33,6 +34,7 @@ from backlight_torch.engine.ruled import ruled_gradient
 from backlight_torch.engine.runs import Task, recorded
 from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
 from backlight_torch.nets.styles import Net, net_of
+from backlight_torch.weights import storage
 
 T = TypeVar("T")
 
@@ -64,6 +66,9 @@ class TorchModel(NetModel):
     @property
     def signals(self) -> bool:  # type: ignore[override]
         return self.net.signals
+
+    def _storage(self) -> Storage | None:
+        return storage(self.net, self.given)
 
     def _channels(self) -> Channels:
         return self.net.channels

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import final
 
 from backlight_datasets.digests import digest_of_texts
-from backlight_loading.picture_folders import class_folders, contents, folder_class, folder_names
+from backlight_loading.picture_folders import (
+    beside,
+    class_folders,
+    contents,
+    folder_class,
+    folder_names,
+)
 
 ENDS = 4096
 """How many bytes at the beginning and at the end of a file its fingerprint looks at."""
@@ -103,5 +109,5 @@ def listing(folder: Path, classes: Sequence[str]) -> Listing:
         tuple(entry.name for entry in folders),
         tuple(folder_class(entry, names) for entry in folders),
         tuple(tuple(files) for files, _ in found),
-        tuple(text for _, left_out in found for text in left_out),
+        (*beside(folder), *(text for _, left_out in found for text in left_out)),
     )

@@ -42,7 +42,7 @@ class Plan:
         techniques: each as its `repr`.
         targets: what is asked about each example, in words.
         data: the source's fingerprint.
-        model: the digest of the model's weights.
+        model: what tells the model from others: the digest of its weights.
         options: whatever else the numbers depend on: the preprocessing, a seed, the cases' rule.
         versions: of the packages that the numbers depend on.
     """

@@ -48,7 +48,7 @@ def read_folder(
     pictures: list[Image.Image] = []
     labels, titles = [], []
     files: list[tuple[Path, int]] = []
-    skipped: list[str] = []
+    skipped = beside(folder)
     for entry, number in zip(folders, numbers, strict=True):
         found, left_out = contents(entry)
         files += [(entry / name, number) for name in found]
@@ -111,20 +111,59 @@ def folder_class(folder: Path, classes: Sequence[str]) -> int:
 
 
 def is_class_folder(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+    return entry.is_dir() and not is_hidden(entry) and not leads_back(entry)
+
+
+def is_hidden(entry: Path) -> bool:
+    return entry.name.startswith(".")
+
+
+def leads_back(entry: Path) -> bool:
+    """Whether it is a link to a folder that it is in."""
+    if not entry.is_symlink():
+        return False
+    place = entry.parent.resolve()
+    return entry.resolve() in (place, *place.parents)
+
+
+def beside(folder: Path) -> list[str]:
+    """What is beside the class folders, hidden things aside, with the reason why it is left out."""
+    others = [one for one in folder.iterdir() if not is_class_folder(one) and not is_hidden(one)]
+    reason = "a file beside the class folders; pictures are read from these alone"
+    return [f"{one.name}: {no_file(one) or reason}" for one in sorted(others)]
+
+
+def no_file(entry: Path) -> str | None:
+    """Why this is no file to be read; None for one that is."""
+    if entry.is_file():
+        return None
+    if entry.is_dir():
+        if leads_back(entry):
+            return "a link to a folder that it is in"
+        return "a folder in a class folder; pictures are read from the class folder alone"
+    return "a link that leads nowhere" if entry.is_symlink() else "no file"
 
 
 def contents(folder: Path) -> tuple[list[str], list[str]]:
     """The names of the files in a class folder, and what is left out with the reason."""
+    files, left_out, hidden = [], [], []
     try:
         # Of many files names are kept, as paths take several times the memory.
-        visible = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
-        files = [name for name in visible if (folder / name).is_file()]
-        inner = [name for name in visible if (folder / name).is_dir()]
+        for name in sorted(one.name for one in folder.iterdir()):
+            if is_hidden(folder / name):
+                hidden.append(name)
+            elif reason := no_file(folder / name):
+                left_out.append(f"{folder.name}/{name}: {reason}")
+            else:
+                files.append(name)
     except OSError as error:
         return [], [f"{folder.name}: {error.strerror or error}"]
-    reason = "a folder in a class folder; pictures are read from the class folder alone"
-    return files, [f"{folder.name}/{name}: {reason}" for name in inner]
+    if hidden:
+        more = f", and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+        left_out.append(f"{folder.name}/{hidden[0]}: hidden{more}")
+    if not files:
+        left_out.append(f"{folder.name}: no file in this class folder")
+    return files, left_out
 
 
 def why(error: Exception, file: Path) -> str:

@@ -1,17 +1,18 @@
 """Model randomisation: does the map change when the net forgets what it has learned?"""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, TypeAlias, final
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Cost, Metric, Outcome, Subject
-from backlight.errors import is_whole, require
+from backlight import Cost, Metric, Model, Outcome, Subject
+from backlight.errors import InputError, is_whole, require
 from backlight.evaluating.metric import Direction
 from backlight_metrics.similarity import rank_correlation
-from backlight_metrics.weights.weights import Numbers, weights_of
+
+Numbers: TypeAlias = NDArray[np.float64]
 
 WEIGHTS = 19
 """Tells the stream of random weights from others of the seed."""
@@ -63,16 +64,16 @@ class ModelRandomisation(Metric):
         return Cost(explanations=self.stops)
 
     def evaluate(self, subject: Subject) -> Outcome:
-        weights = weights_of(subject.objective.model)
-        now = weights.read()
+        model = subject.objective.model
+        now = parameters_of(model)
         groups = groups_of([*now])
         ends = np.unique(np.rint(np.linspace(0, len(groups), self.stops + 1)).astype(int))[1:]
         alike, last = [], subject.places
         for stop, end in enumerate(ends, 1):
             names = [name for group in groups[len(groups) - end :] for name in group]
             new = {name: drawn(now[name], subject.seed) for name in names}
-            with weights.replaced(new) as model:
-                last = subject.again(replace(subject.objective, model=model), stop)
+            with model.with_weights(new) as other:
+                last = subject.again(replace(subject.objective, model=other), stop)
             alike.append(rank_correlation(subject.places, last))
         before = entropy(subject.places)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -84,6 +85,24 @@ class ModelRandomisation(Metric):
         )
         found = np.stack(alike, axis=1)
         return Outcome(found.mean(axis=1), {"similarity": found, "complexity_rise": rise}, (note,))
+
+
+def parameters_of(model: Model) -> dict[str, Numbers]:
+    """A net's parameters now, copied, in float64.
+
+    Raises:
+        InputError: none are told.
+    """
+    told = model.weights()
+    if told is None or not told.parameters:
+        raise InputError(
+            f"No weights were found in this {model.framework} model, so that none can be randomised. "
+            "Give the module, or the function that closes over the arrays."
+        )
+    return {
+        name: np.array(model.to_numpy(one), dtype=np.float64)
+        for name, one in told.parameters.items()
+    }
 
 
 def groups_of(names: list[str]) -> list[list[str]]:

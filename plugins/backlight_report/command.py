@@ -317,7 +317,7 @@ def show(made: "Report") -> None:
     for line in skipped[:5]:
         console.print(f"Skipped {escape(legible(line))}", style="yellow")
     if skipped:
-        console.print(f"{len(skipped)} unreadable in all, left out.", style="yellow")
+        console.print(f"{len(skipped)} left out in all.", style="yellow")
     for line in made.errors:
         console.print(f"No maps from {escape(line)}", style="yellow")
     for line in made.warnings[:MOST_WARNINGS]:

@@ -1,6 +1,7 @@
 """How many examples go through a model, forward and backward."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import Connection, Gradient, Model, Operation, Rules, Score, Site
 from backlight.graph.graph import Graph
 from backlight.memory.memory import Memory
+from backlight.model.weights import Weights
 from backlight.values.arrays import Array, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
@@ -72,6 +74,16 @@ class CountedModel(Model):
 
     def identity(self) -> Hashable:
         return self.model.identity()
+
+    def weights(self) -> Weights | None:
+        return self.model.weights()
+
+    @contextmanager
+    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:
+        with self.model.with_weights(new) as model:
+            other = CountedModel(model)
+            other.passes = self.passes
+            yield other
 
     def predict(self, inputs: Inputs | Tree) -> Any:
         self.passes.forward += rows_of(inputs)

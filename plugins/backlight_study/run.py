@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Examples, Method, Model, wrap
+from backlight import Examples, Method, wrap
 from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight.progress import Progress
 from backlight.values.outputs import Path as OutputPath
-from backlight.values.outputs import array_at
 from backlight_datasets import (
     BlockStore,
     Plan,
@@ -26,7 +24,6 @@ from backlight_datasets import (
 )
 from backlight_loading.preparation import (
     Colour,
-    Prepared,
     Size,
     preparation,
     told_of_pictures,
@@ -38,16 +35,14 @@ from backlight_study.cells import Said, cells, class_numbers
 from backlight_study.evaluation import check, check_shape, class_names, trial
 from backlight_study.explaining import Cases, Forecast, block_length, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
+from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import Predictions, answered, class_scores, predict
+from backlight_study.predictions import Predictions, predict
 from backlight_study.result import Study, TemporaryFolder
 from backlight_study.selection import Choice, Only, Order, select
 
 BLOCK = 64
 """How many examples the model is asked about at a time, where nothing is said."""
-
-ASKED, LARGEST = 4, 8
-"""How many examples, and how many of a model's answers to each, tell it from others."""
 
 
 def study(
@@ -142,7 +137,7 @@ def study(
         count=len(source),
         block_length=length,
         data=source.fingerprint(),
-        model=answers_digest(wrapped, source, prepared, sample, scores),
+        model=model_digest(wrapped, source, prepared, sample, scores),
         options={
             "preprocessing": (preprocessing or Preprocessing()).described(first),
             "scores": repr(scores),
@@ -269,25 +264,3 @@ def opened(folder: Path, name: str, plan: Plan) -> BlockStore:
 def arrays_digest(method: Method) -> str:
     """Of the arrays among a technique's hyper-parameters, which its repr tells in short."""
     return digest_of_arrays((str(place), one) for place, one in enumerate(arrays_of(method)))
-
-
-def answers_digest(
-    model: Model, source: Source, prepared: Prepared, sample: NDArray[Any], scores: OutputPath
-) -> str:
-    """What tells a model from others: its largest answers to the first examples, to four digits, so that
-    it is the same where a device sums in another order."""
-    path, _ = class_scores(model, sample, scores)
-    first = source.read(0, min(ASKED, len(source))).x
-    x = prepared(first) if len(first) else sample
-    try:
-        outputs = answered(model, x)
-    except InputError:  # of one of them: it is told with its number when all are asked about
-        x, outputs = sample, answered(model, sample)
-    rows = model.to_numpy(array_at(outputs, path)).astype(np.float64).reshape(len(x), -1)
-    order = np.argsort(-np.abs(rows), axis=1, kind="stable")[:, :LARGEST]
-    told = [
-        f"{k} {row[k]:.4g}"
-        for row, places in zip(rows, order, strict=True)
-        for k in places.tolist()
-    ]
-    return sha256("\n".join(told).encode()).hexdigest()

@@ -6,7 +6,15 @@ import pytest
 import backlight
 from backlight import Attribution, Class, Logit, Margin, Neuron, Output, Top
 from backlight.errors import ResultError, TargetError
-from backlight_methods import GradCAM, IntegratedGradients, LayerCAM, Occlusion, Saliency, Smooth
+from backlight_methods import (
+    ExpectedGradients,
+    GradCAM,
+    IntegratedGradients,
+    LayerCAM,
+    Occlusion,
+    Saliency,
+    Smooth,
+)
 from tests.methods.judges import any_numbers
 from tests.methods.test_laws import TECHNIQUES, picture_model, pictures
 from tests.reference import places_by_shapes
@@ -92,6 +100,19 @@ def test_the_error_of_a_difference_is_at_least_that_of_both_together() -> None:
     np.testing.assert_allclose(margin.error, bound, rtol=1e-12)
     alone = IntegratedGradients(steps=3)(model, x, THREE[2])
     assert (margin.error >= alone.error * (1 - 1e-9)).all()
+
+
+@pytest.mark.parametrize(
+    "method", [ExpectedGradients(samples=4, seed=0), Smooth(inner=IntegratedGradients(steps=2))]
+)
+def test_so_is_its_standard_error(method: backlight.Method) -> None:
+    assert method.linear
+    one, other, margin = method(picture_model(), pictures(3, seed=8), THREE)
+    assert (one.standard_error > 0).all()
+    assert (other.standard_error > 0).all()
+    np.testing.assert_allclose(
+        margin.standard_error, one.standard_error + other.standard_error, rtol=1e-12
+    )
 
 
 def test_occlusion_of_all_classes_costs_as_much_as_of_one() -> None:

@@ -15,8 +15,7 @@ from backlight.testing.nets import TRANSFORMER
 from backlight_conformance import builder
 from backlight_methods import Gradient, InputXGradient
 from backlight_metrics import ModelRandomisation
-from backlight_metrics.model_randomisation import drawn, entropy, groups_of
-from backlight_metrics.weights.weights import weights_of
+from backlight_metrics.model_randomisation import drawn, entropy, groups_of, parameters_of
 from tests.metrics.nets import additive, judged, random
 from tests.test_interrupts import moments
 
@@ -54,8 +53,7 @@ def bits(net: torch.nn.Module) -> dict[str, bytes]:
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_all_of_a_nets_parameters_change_and_come_back(framework: str) -> None:
     trial = builder(framework).trial(TRANSFORMER, "float32")
-    weights = weights_of(trial.model)
-    before = weights.read()
+    before = parameters_of(trial.model)
     outputs = trial.predict()
     assert sum(one.size for one in before.values()) == sum(
         one.size for one in TRANSFORMER.weights.values()
@@ -63,8 +61,8 @@ def test_all_of_a_nets_parameters_change_and_come_back(framework: str) -> None:
     for error in (None, ValueError, KeyboardInterrupt):
         new = {name: drawn(one, 0) for name, one in before.items()}
         try:
-            with weights.replaced(new) as other:
-                inside = weights_of(other).read()
+            with trial.model.with_weights(new) as other:
+                inside = parameters_of(other)
                 for name, one in before.items():
                     assert (inside[name] != one).all(), name
                 changed = trial.numbers(other.predict(trial.inputs))
@@ -73,7 +71,7 @@ def test_all_of_a_nets_parameters_change_and_come_back(framework: str) -> None:
                     raise error
         except (ValueError, KeyboardInterrupt):
             assert error is not None
-        after = weights.read()
+        after = parameters_of(trial.model)
         assert {name: one.tobytes() for name, one in after.items()} == {
             name: one.tobytes() for name, one in before.items()
         }
@@ -84,7 +82,7 @@ def test_all_of_a_vision_transformers_are_among_them(vit: ViT) -> None:
     before = bits(vit)
     names = {name for name, _ in vit.named_parameters()}
     assert {"token", "positions", "block.self_attn.in_proj_weight"} < names
-    assert set(weights_of(backlight.wrap(vit)).read()) == names
+    assert set(parameters_of(backlight.wrap(vit))) == names
     x = random(3, 3, 8, 8).astype("float32")
     found = judged(vit, x, InputXGradient(), ModelRandomisation(stops=3), 1)
     assert found.details["similarity"].shape == (3, 3)
@@ -130,22 +128,21 @@ def test_so_does_one_at_any_moment(vit: ViT) -> None:
 @pytest.mark.parametrize("moment", [0, 1, 2, 5, 9])
 def test_so_does_one_from_the_keyboard_while_they_are_written(vit: ViT, moment: int) -> None:
     """The signal comes as the given parameter is copied."""
-    before, weights = bits(vit), weights_of(backlight.wrap(vit))
+    before, model = bits(vit), backlight.wrap(vit)
+    new = {name: drawn(one, 0) for name, one in parameters_of(model).items()}
     written = []
 
     class Pressing(dict):
         def items(self):
             for one in super().items():
-                if len(written) == moment:
+                if len(written) == len(new) + moment:  # each is looked at before
                     signal.raise_signal(signal.SIGINT)
                 written.append(one)
                 yield one
 
     @backlight.interrupts.interruptible
     def replaced() -> None:
-        with weights.replaced(
-            Pressing({name: drawn(one, 0) for name, one in weights.read().items()})
-        ):
+        with model.with_weights(Pressing(new)):
             signal.pause()  # the interrupt comes again, once all is set up
 
     with pytest.raises(KeyboardInterrupt):
@@ -277,11 +274,11 @@ def test_styles_of_jax_nets(make: Callable[[], object]) -> None:
     net = make()
     x = random(3, 6).astype("float32")
     model = backlight.wrap(net, "jax")
-    before, outputs = weights_of(model).read(), np.asarray(model.predict(x))
+    before, outputs = parameters_of(model), np.asarray(model.predict(x))
     assert sorted(one.size for one in before.values()) == [3, 18]
     found = backlight.evaluate(model, x, InputXGradient(), ModelRandomisation(stops=1), 1)
     assert found["InputXGradient", "ModelRandomisation"].n == 3
-    after = weights_of(model).read()
+    after = parameters_of(model)
     for name, one in before.items():
         assert one.tobytes() == after[name].tobytes()
     assert (np.asarray(model.predict(x)) == outputs).all()

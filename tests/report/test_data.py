@@ -57,7 +57,7 @@ def test_folders_are_read_in_order_and_upright(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (6, 4), colour).save(tmp_path / name)
     (tmp_path / "b" / "notes.txt").write_text("no picture")
-    (tmp_path / "b" / ".hidden").write_text("left alone")
+    (tmp_path / "b" / ".hidden").write_text("")
     (tmp_path / ".git").mkdir()
     (tmp_path / "b" / "more").mkdir()
     turned = Image.new("RGB", (4, 6), (50, 60, 70))
@@ -73,7 +73,8 @@ def test_folders_are_read_in_order_and_upright(tmp_path: Path) -> None:
     assert found.x.shape == (5, 4, 6, 3)
     assert found.x[4, 0, 0].tolist() == [10, 20, 30]
     assert found.x[2].min() == 255  # transparent is white
-    inner, skipped = found.skipped
+    inner, hidden, skipped = found.skipped
+    assert hidden == "b/.hidden: hidden"
     assert inner.startswith("b/more: a folder in a class folder")
     assert skipped == "b/notes.txt: cannot identify image file 'notes.txt'"
     assert str(tmp_path) not in skipped
@@ -143,8 +144,8 @@ def test_unreadable_files_are_counted(
     )
     assert code == 0
     assert "Skipped left/torn.png" in err
-    assert "1 unreadable in all" in err
-    assert "1 file could not be read" in (tmp_path / "out/report.html").read_text()
+    assert "1 left out in all" in err
+    assert "1 file or folder is left out" in (tmp_path / "out/report.html").read_text()
 
 
 # Keras 3.15 saves and loads TensorFlow variables in a way that NumPy 2 frowns upon.

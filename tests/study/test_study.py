@@ -1,5 +1,6 @@
 """A study: streamed, batched over cases and questions, forecast, resumable; each case as if alone."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -125,12 +126,25 @@ def test_a_study_that_was_stopped_goes_on(tmp_path: Path) -> None:
 def test_another_model_or_other_data_find_nothing_of_what_was_stored(tmp_path: Path) -> None:
     study(torch_net(), examples(), methods=["saliency"], store=tmp_path)
     net = torch_net()
-    net.head.weight.data[1, 7] *= 1.1  # type: ignore[union-attr, operator]
+    net.head.weight.data[1, 7] += 1e-6  # type: ignore[union-attr, operator]
     other = study(net, examples(), methods=["saliency"], store=tmp_path)
     assert other.passes.backward > 0
     data = examples()
     data.x[3, 0, 0] += 1  # type: ignore[index]
     assert study(net, data, methods=["saliency"], store=tmp_path).passes.backward > 0
+
+
+def test_the_plan_says_what_tells_the_model(made: Study) -> None:
+    digest = "[0-9a-f]{64}"
+    assert re.fullmatch(f"weights {digest}, answers {digest}", made.store.plan.model)
+
+    def halves(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x[..., :3].mean((1, 2, 3)), x[..., 3:].mean((1, 2, 3))], 1)
+
+    data = examples()
+    two = Examples(data.x, np.minimum(data.labels, 1))
+    weightless = study(halves, two, methods=["saliency"], limit=1, framework="torch")
+    assert re.fullmatch(f"answers {digest}", weightless.store.plan.model)
 
 
 def test_a_baseline_that_looks_the_same_in_short_is_another_one(tmp_path: Path) -> None:

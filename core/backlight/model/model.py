@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast, final
@@ -15,6 +16,7 @@ from backlight.graph.graph import Graph
 from backlight.interrupts import interruptible
 from backlight.memory.memory import Memory, one_call
 from backlight.model.host_random import noting_draws
+from backlight.model.weights import Weights
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -230,6 +232,31 @@ class Model(ABC, Generic[ArrayT]):
         """What the net is made of at the moment, its weights aside: equal while the user has not edited
         it (see `backlight.memory.identity`). What is remembered about the net is remembered for this."""
         return None
+
+    def weights(self) -> Weights[ArrayT] | None:
+        """The arrays that the net keeps, by name, as they are now. None for a model that does not tell,
+        and for a function in which none can be found."""
+        return None
+
+    def with_weights(
+        self, new: Mapping[str, NDArray[np.generic]]
+    ) -> AbstractContextManager["Model"]:
+        """The model with other numbers in the place of these parameters, inside of the block.
+
+        Afterwards the net is what it was, to the last bit, also where the block raised or was
+        interrupted. What is given in the block may be this model, changed, or another one.
+
+        Args:
+            new: by the names of `weights().parameters`, in their shapes; they take their dtypes.
+
+        Raises:
+            InputError: the model does not tell its weights, or one has another shape.
+            UnknownNameError: no such parameter.
+        """
+        raise InputError(
+            f"This {self.framework} model does not tell its weights, so that none can be replaced. Give "
+            "the module, or the function that reads the arrays."
+        )
 
     @cached_property
     def memory(self) -> Memory:

@@ -6,10 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast, final
 
-from backlight.errors import BacklightError, InputError, ModelError, SiteError
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import BacklightError, InputError, ModelError, SiteError, UnknownNameError
 from backlight.graph.dependence.cuts import Connection
 from backlight.memory.identity import identity_of
 from backlight.model.model import Gradient, Model, Options
+from backlight.model.weights import Storage, Weights
 from backlight.rules.operations import Operation
 from backlight.rules.rules import NoRules, Rules
 from backlight.scores.scores import Score
@@ -156,6 +160,32 @@ class NetModel(Model):
         named = (replace(cut, name=cut.name or at or "") for cut in found.cuts)
         return replace(found, cuts=tuple(dict.fromkeys(named)))
 
+    @final
+    def weights(self) -> Weights | None:
+        storage = self._storage()
+        return None if storage is None else storage.weights
+
+    @contextmanager
+    def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:
+        storage = self._storage()
+        if storage is None:
+            with super().with_weights(new) as model:  # which says so
+                yield model
+            return
+        there = storage.weights.parameters
+        for name, array in new.items():
+            if name not in there:
+                raise UnknownNameError("parameter", name, there)
+            if array.shape != shape_of(there[name]):
+                raise InputError(
+                    f"The parameter {name} has the shape {shape_of(there[name])}; got {array.shape}."
+                )
+        kept = {name: storage.copied(there[name]) for name in new}
+        try:
+            yield storage.put(new) or self
+        finally:
+            storage.put(kept)
+
     def identity(self) -> Hashable:
         return identity_of(self.given)
 
@@ -207,6 +237,10 @@ class NetModel(Model):
                 f"{given}."
             )
         return starts
+
+    def _storage(self) -> Storage | None:
+        """Where the net keeps its weights; None where none can be found."""
+        return None
 
     @abstractmethod
     def _channels(self) -> Channels:

@@ -22,7 +22,7 @@ SMOOTH = (CNN, TRANSFORMER, GATED, NORMALISED, TWO_TABLES)
 EVERY = (*SMOOTH, FOLDED, PLATEAUS)
 """FOLDED is for rules that fold; PLATEAUS has more than one derivative where it is looked at."""
 
-Law = Callable[[Builder, Net], None]
+Law = Callable[[Builder, Net], str | None]
 
 LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
     (backend_laws.host_arrays, (GATED,)),
@@ -34,6 +34,7 @@ LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
     (backend_laws.alone, (PICTURE, NORMALISED)),
     (backend_laws.forward_pass, (PICTURE, TRANSFORMER)),
     (backend_laws.put_back, (PICTURE,)),
+    (backend_laws.weights, (TRANSFORMER,)),
     (backend_laws.edited, (FOLDED,)),
     (backend_laws.sites, (PICTURE, NORMALISED)),
     (backend_laws.channel_axis, (CNN,)),

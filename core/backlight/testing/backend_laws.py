@@ -1,6 +1,7 @@
 """The laws of a backend's verbs: each compares one verb with the reference, or with itself."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -152,6 +153,39 @@ def put_back(builder: Builder, net: Net) -> None:
         same(trial.predict(), output, f"The output after {what}")
         for after, before in zip(trial.slopes(), slopes, strict=True):
             close(after, before, rounding(trial.dtype), f"The gradient after {what}")
+
+
+def weights(builder: Builder, net: Net) -> str | None:
+    """All parameters are told by name. With others in their places the net computes what it does with
+    these; afterwards it has its own, bit for bit, also where an error was raised."""
+    trial = builder.trial(net)
+    with trial.precision():
+        told = trial.model.weights()
+        if told is None:
+            return "the model does not tell its weights"
+        arrays = {name: trial.numbers(one) for name, one in told.parameters.items()}
+        held, own = (
+            np.sort(np.concatenate([one.reshape(-1) for one in some.values()]))
+            for some in (arrays, net.weights)
+        )
+        same(held, own.astype(trial.dtype), "What the parameters hold, in order of size,")
+        before = {name: one.copy() for name, one in arrays.items()}
+        output = trial.predict()
+        new = {name: (1.5 * one + 0.1).astype(trial.dtype) for name, one in before.items()}
+        now = net.with_weights({name: 1.5 * one + 0.1 for name, one in net.weights.items()})
+        for error in (None, ZeroDivisionError()):
+            with suppress(ZeroDivisionError), trial.model.with_weights(new) as other:
+                found = trial.numbers(other.predict(trial.inputs))
+                expected = reference.outputs(now, net.inputs)
+                close(found, expected, rounding(trial.dtype), "The output with other weights")
+                if error is not None:
+                    raise error
+            after = trial.model.weights()
+            require(after is not None, "Weights that were told before are not told any more.")
+            for name, one in after.parameters.items():  # type: ignore[union-attr]
+                same(trial.numbers(one), before[name], f"The weight {name}")
+            same(trial.predict(), output, "The output after other weights")
+    return None
 
 
 def edited(builder: Builder, net: Net) -> None:

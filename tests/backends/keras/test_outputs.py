@@ -48,6 +48,21 @@ def check(net: keras.Model) -> None:
         np.testing.assert_allclose(values, np.tile(column, (2, 1)), rtol=1e-6)
 
 
+def check_weights() -> None:
+    """Two nets of the same weights are told alike, one with another weight apart."""
+    from tests.study.test_model_digest import told
+
+    one, other = told("keras_model")["keras_model"]
+    assert told("keras_model")["keras_model"] == [one, other]
+    assert one not in (None, other)
+    nets = [two_headed(), two_headed()]
+    both = backlight.wrap(lambda x: nets[0](x)[0] + nets[1](x)[0], keras.backend.backend())
+    told_of_both = both.weights()
+    assert told_of_both is not None
+    sizes = [np.prod(tuple(array.shape)) for array in told_of_both.parameters.values()]
+    assert sum(sizes) == 2 * nets[0].count_params()
+
+
 def first_box(outputs: object, arrays: object) -> object:
     """Of a user who takes what the net returns apart by position."""
     _, boxes = outputs  # type: ignore[misc]
@@ -61,7 +76,9 @@ def test_functional_models_name_their_outputs(structure: type) -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_so_they_do_on_other_backends(backend: str) -> None:
-    code = "import tests.backends.keras.test_outputs as t; t.check(t.two_headed())"
+    code = (
+        "import tests.backends.keras.test_outputs as t; t.check(t.two_headed()); t.check_weights()"
+    )
     environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
