@@ -56,6 +56,7 @@ class CountedModel(Model):
         self.passes = Passes()
         self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
         self.declared, self.declared_channels = model.declared, model.declared_channels
+        self.differentiable, self.class_names = model.differentiable, model.class_names
 
     @property
     def channels(self) -> Any:  # type: ignore[override]

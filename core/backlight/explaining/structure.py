@@ -197,7 +197,7 @@ class UnknownStructure:
         """What is not known of the net, as a sentence for the user."""
         return (
             f"The net could not be looked into, as {self.why}: whether rows look at each other and "
-            "whether it draws random numbers is unknown, and feature maps are guessed from shapes."
+            "whether it draws random numbers is unknown."
         )
 
 
@@ -241,7 +241,10 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
         graph = model.graph(inputs, score)  # what fails with all examples too is raised
         if inputs.count == 1:
             return UnknownStructure("it takes one example at a time")
-    return UnknownStructure("its backend does not tell its operations") if graph is None else graph
+    if graph is not None:
+        return graph
+    told = "its backend does not tell its operations"
+    return UnknownStructure(told if model.differentiable else "it can only be run")
 
 
 def compared(
