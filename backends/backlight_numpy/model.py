@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError, CoverageError, ModelError, SiteError
-from backlight.explaining.no_gradients import without_gradients
+from backlight.explaining.no_gradients import advice
 from backlight.graph.dependence.cuts import Connection
 from backlight.model.model import Gradient, Options, Site
 from backlight.model.net_model import NetModel, Question
@@ -121,7 +121,7 @@ def net_of(net: Any) -> Net:
 def refuse() -> NoReturn:
     raise CoverageError(
         "A model of NumPy arrays can only be run: it has no gradients, and shows no operations. "
-        f"Techniques that need none: {', '.join(without_gradients()) or 'none is installed'}."
+        f"{advice()}"
     )
 
 

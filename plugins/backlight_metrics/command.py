@@ -124,7 +124,7 @@ def evaluate_command(
     from backlight.evaluating.explainers import numbered
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes
-    from backlight_loading.techniques import techniques
+    from backlight_loading.techniques import techniques, usable
     from backlight_metrics.asked import asked, baseline_of, load_masks
     from backlight_metrics.named import metric as metric_of
 
@@ -147,6 +147,7 @@ def evaluate_command(
         preprocessing=preprocessing_of(divide_by, mean, std, preprocess),
         batch_size=batch_size,
     )
+    judged = judged if method else usable(judged, found.model)
     evaluation = evaluate(
         found.model,
         found.x,

@@ -15,8 +15,13 @@ def no_gradients(method: "Method", model: Model) -> str | None:
         return None
     return (
         f"{type(method).__name__} takes gradients, and this {model.framework} model has none: it can "
-        f"only be run. Techniques that need none: {', '.join(without_gradients()) or 'none is installed'}."
+        f"only be run. {advice()}"
     )
+
+
+def advice() -> str:
+    """Which techniques there are for such a model, as a sentence."""
+    return f"Techniques that need none: {', '.join(without_gradients()) or 'none is installed'}."
 
 
 def without_gradients() -> list[str]:
