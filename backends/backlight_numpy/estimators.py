@@ -40,8 +40,8 @@ class Estimator(Net):
         classes = getattr(self._estimator, "classes_", None)
         if self._verb == "predict" or not isinstance(classes, np.ndarray) or classes.ndim != 1:
             return None
-        called = classes.tolist()
-        return None if called == list(range(len(called))) else tuple(map(str, called))
+        by_position = classes.dtype.kind in "iu" and (classes == np.arange(len(classes))).all()
+        return None if by_position else tuple(map(str, classes.tolist()))
 
     def identity(self) -> Hashable:
         return identity_of(self._estimator)

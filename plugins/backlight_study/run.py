@@ -159,7 +159,7 @@ def study(
         scores,
         opened(folder, "answers", asked),
     )
-    names = tuple(class_names(source, predictions))
+    names = tuple(class_names(source, predictions, wrapped.class_names))
     classes_asked = choice_of(names, cell, true, predicted)
     rows = None if ids is None else rows_of(source, predictions, ids)
     if fits is not None:

@@ -50,7 +50,7 @@ def reference_of(
 
 def native(baseline: object, leaf: Array, model: Model) -> Array:
     """A baseline for one array of the value, in a dtype that goes with it."""
-    if model.owns(baseline):
+    if model.owns(baseline) and not isinstance(baseline, np.ndarray):
         array = widened(model.detached(baseline), model.arrays)  # type: ignore[arg-type]
     else:
         host = np.asarray(baseline)
