@@ -48,7 +48,9 @@ def test_onnx_runtime_runs_it_without_gradients(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed(monkeypatch, "onnxruntime", "torch")
-    with pytest.warns(BacklightWarning, match=r"runs in ONNX Runtime, which has no gradients;.*need"):
+    with pytest.warns(
+        BacklightWarning, match=r"runs in ONNX Runtime, which has no gradients;.*need"
+    ):
         net = load_model(str(path))
     assert backlight.wrap(net).framework == "numpy"
     assert np.allclose(Occlusion()(net, X, 1).values, WEIGHT[:, 1] * X, atol=1e-5)
@@ -82,7 +84,9 @@ def test_what_onnx2torch_converts_has_gradients(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converter(monkeypatch)
-    with pytest.warns(BacklightWarning, match="converted by onnx2torch: it runs in PyTorch, with gr"):
+    with pytest.warns(
+        BacklightWarning, match="converted by onnx2torch: it runs in PyTorch, with gr"
+    ):
         net: Any = load_model(str(path))
     assert not net.training
     assert np.allclose(Gradient()(net, X, 2).values, WEIGHT[:, 2], atol=1e-6)
@@ -92,7 +96,9 @@ def test_what_onnx2torch_cannot_convert_runs_in_onnx_runtime(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converter(monkeypatch, fails=True)
-    told = r"no gradients: onnx2torch could not convert it \(Converter is not registered \(MatMul\)\)"
+    told = (
+        r"no gradients: onnx2torch could not convert it \(Converter is not registered \(MatMul\)\)"
+    )
     with pytest.warns(BacklightWarning, match=told):
         net = load_model(str(path))
     assert backlight.wrap(net).framework == "numpy"
@@ -121,7 +127,7 @@ def test_numbers_outside_of_the_files_folder_are_not_read(
     weight.external_data.add(key="location", value="../secret.bin")
     folder = tmp_path / "models"
     folder.mkdir()
-    with pytest.raises(ModelError, match="could not load .*escapes model directory"):
+    with pytest.raises(ModelError, match=r"could not load .*escapes model directory"):
         load_model(str(written(folder, made.SerializeToString())))
 
 

@@ -90,8 +90,10 @@ def test_an_onnx_file_is_reported_as_the_net_that_it_holds(
     np.savez(tmp_path / "data.npz", x=found.x, y=found.labels, classes=np.array(found.classes))
     with pytest.raises(SystemExit) as ending:
         main(
-            ["report", str(tmp_path / "net.onnx"), str(tmp_path / "data.npz")]
-            + ["-o", str(tmp_path / "report"), "--limit", "2", "--metric", "none"]
+            [
+                *("report", str(tmp_path / "net.onnx"), str(tmp_path / "data.npz")),
+                *("-o", str(tmp_path / "report"), "--limit", "2", "--metric", "none"),
+            ]
         )
     out, err = capsys.readouterr()
     assert ending.value.code in (0, None), err

@@ -96,12 +96,12 @@ FIRST = ("outputs", "graph")
 
 
 class Model(ABC, Generic[ArrayT]):
-    """A function of a batch, differentiable unless it says otherwise: axis 0 of every input and output
-    is the examples'.
+    """A function of a batch, differentiable unless it says otherwise.
 
-    `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
-    are native arrays. No verb changes the user's model, also when it raises or is interrupted, and
-    threads may call verbs of one model at once. A verb runs the model in inference mode.
+    Axis 0 of every input and output is the examples'. `inputs` of each verb is what the model is called
+    with (see `Inputs`), NumPy or native; results are native arrays. No verb changes the user's model,
+    also when it raises or is interrupted, and threads may call verbs of one model at once. A verb runs
+    the model in inference mode.
     """
 
     def __init_subclass__(cls) -> None:

@@ -37,9 +37,7 @@ def model(
         [numpy_helper.from_array(values, name) for name, values in weights.items()],
     )
     versions = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    made: bytes = helper.make_model(
-        graph, opset_imports=versions, ir_version=9
-    ).SerializeToString()
+    made: bytes = helper.make_model(graph, opset_imports=versions, ir_version=9).SerializeToString()
     return made
 
 

@@ -85,10 +85,15 @@ def test_a_plain_function_is_never_told_by_numpy_arrays() -> None:
 def test_gradients_are_refused_with_the_techniques_that_need_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for technique in (Saliency(), IntegratedGradients(), Smooth(), backlight.methods()["grad_cam"]()):
+    for technique in (
+        Saliency(),
+        IntegratedGradients(),
+        Smooth(),
+        backlight.methods()["grad_cam"](),
+    ):
         with pytest.raises(CoverageError, match=rf"{type(technique).__name__} takes .*: occlusion"):
             technique(MODEL, X, 0)
-    with pytest.raises(CoverageError, match="shows no operations.*occlusion"):
+    with pytest.raises(CoverageError, match=r"shows no operations.*occlusion"):
         MODEL.operations(X)
     offered: dict[str, Callable[..., Method]] = {"covers": Occlusion, "saliency": Saliency}
     monkeypatch.setattr(registry, "methods", lambda: offered)
