@@ -80,9 +80,9 @@ COMPILED = ("batch_size", "dtype", "edited")
 
 
 def checks_of(name: str, framework: str) -> list[Check]:
-    """All on torch and MLX, and on NumPy of those that take no gradients. Where each question is compiled,
-    those that need one compilation; the others too for half of the techniques on TensorFlow and for the
-    other half on JAX, one each, in turn."""
+    """All on torch and MLX, and on NumPy of those that take no gradients. Where each question is
+    compiled, those that need one compilation; the others too for half of the techniques on TensorFlow
+    and for the other half on JAX, one each, in turn."""
     checks = method_checks(technique(name), BUILT[framework], **PROMISES.get(name, {}))
     if not BUILT[framework].differentiable and technique(name).differentiates:
         return []

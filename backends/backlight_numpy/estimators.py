@@ -67,7 +67,7 @@ class Estimator(Net):
         shape = shape_of(x)
         columns = getattr(self._estimator, "n_features_in_", None)
         rows = len(shape) > 2 and columns == prod(shape[1:]) != shape[1]
-        return np.reshape(x, (shape[0], -1)) if rows else x  # type: ignore[call-overload, no-any-return]
+        return np.reshape(x, (shape[0], -1)) if rows else x  # type: ignore[call-overload]
 
     def specified(self, outputs: object) -> Outputs:
         def specification(part: NDArray[Any]) -> OutputSpec:

@@ -1,13 +1,14 @@
 """What runs: a function of NumPy arrays, and what it tells of itself."""
 
 from collections.abc import Callable, Hashable
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import ModelError
 from backlight.memory.identity import identity_of
-from backlight.values.arrays import Channels, shape_of
+from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, specified
 from backlight.values.tree import map_nested
@@ -35,12 +36,16 @@ class Net:
 
     def outputs(self, inputs: Inputs) -> object:
         """What it gives for prepared inputs. Its arguments are copies, which it may write into."""
-        positional, keyword = inputs.map_rows(np.array).arguments()
+        positional, keyword = inputs.map_rows(copied).arguments()
         return self._function(*positional, **keyword)
 
     def specified(self, outputs: object) -> Outputs:
         """Shapes of outputs, and what is known of their meaning."""
         return specified(outputs)
+
+
+def copied(array: Array) -> Array:
+    return cast(Array, np.array(array))
 
 
 def hosted(outputs: object) -> object:
