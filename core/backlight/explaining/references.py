@@ -62,7 +62,7 @@ def native(baseline: object, leaf: Array, model: Model) -> Array:
     return array if model.is_floating(leaf) or holds_any(leaf) else whole(array, leaf, model)
 
 
-def holds_any(leaf: Array) -> bool:
+def holds_any(leaf: object) -> bool:
     """Whether the value is a table of columns of any kind, as an array of Python's objects."""
     return isinstance(leaf, np.ndarray) and leaf.dtype == np.object_
 

@@ -1,14 +1,13 @@
 """The laws of a backend without gradients, whose models can only be run."""
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from backlight.errors import BacklightError, CoverageError, ModelError, SiteError
 from backlight.testing import reference
 from backlight.testing.building import CLASSES, Builder, Numbers, Trial
 from backlight.testing.checks import close, require, rounding, same
 from backlight.testing.nets import Net
+from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves
 
 
@@ -50,7 +49,7 @@ def only_run(builder: Builder, net: Net) -> None:
     require(model.sites(inputs) == (), f"It has inner sites: {model.sites(inputs)}.")
     state, output = builder.state(trial.built), trial.predict()
     before = [trial.numbers(one).copy() for one in leaves(inputs)]
-    asked = {
+    asked: dict[str, tuple[Callable[[], object], type[BacklightError]]] = {
         "gradient": (lambda: model.gradient(inputs, trial.score()), CoverageError),
         "operations": (lambda: model.operations(inputs), CoverageError),
         "connection": (lambda: model.connection(inputs, trial.score()), CoverageError),
@@ -89,7 +88,7 @@ def model_error(builder: Builder, net: Net) -> None:
         trial.model.predict(wrong)
     except ModelError as error:
         said = str(error)
-    shapes = [str(np.shape(one)) for one in leaves(wrong)]  # type: ignore[arg-type]
+    shapes = [str(shape_of(one)) for one in leaves(wrong)]
     require(
         bool(said) and all(shape in said for shape in shapes),
         f"Inputs of shapes {shapes}, which the net cannot take, should raise a ModelError that tells "
