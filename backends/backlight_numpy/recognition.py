@@ -9,7 +9,7 @@ BOUND = (*VERBS, "predict_log_proba")
 
 def is_estimator(net: object) -> bool:
     """Whether it is an estimator as scikit-learn defines it, a pipeline or search of them included:
-    XGBoost's, LightGBM's and CatBoost's are too, whatever they derive from."""
+    XGBoost's and LightGBM's are too, whatever they derive from."""
     if isinstance(net, type):
         return False
     return all(callable(getattr(net, name, None)) for name in ("get_params", "fit", "predict"))

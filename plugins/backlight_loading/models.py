@@ -59,7 +59,7 @@ def wanted_shape(net: object) -> tuple[int | None, ...] | None:
         inputs = net.get_inputs()  # type: ignore[attr-defined]
         # Lengths that are known only as it runs have names; any number of examples can be run.
         lengths = [n if isinstance(n, int) else None for n in inputs[0].shape]
-        shape = (None, *lengths[1:]) if len(inputs) == 1 else None
+        shape = (None, *lengths[1:]) if len(inputs) == 1 and lengths else None
     if not isinstance(shape, tuple) or not all(n is None or isinstance(n, int) for n in shape):
         return None
     return shape

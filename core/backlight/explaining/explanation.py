@@ -66,9 +66,10 @@ class Explanation:
             NoGradientError: no gradient reaches anything of what is explained.
         """
         objective, structure = self.objective, self.objective.structure
+        looked = objective.structure_or_reason
         gaps = result.gap_notes()
         found = (
-            *(() if structure is None else structure.notes(objective.count)),
+            *looked.notes(objective.count),
             *draw_notes(objective.model),
             *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
             *result.warnings,
@@ -124,8 +125,7 @@ def prepare(
         names = checked_names(said_names, score.classes)
         every = np.arange(inputs.count)
         objective = Objective(wrapped, inputs, score, at, rows, every, inputs.count)
-        structure = objective.structure
-        objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
+        objective = replace(objective, whole=objective.structure_or_reason.needs_whole_batch)
         chosen = at is None and spatial
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import BacklightError
+from backlight.errors import BacklightError, ModelError
 from backlight.explaining.completeness import listed
 from backlight.explaining.rows import take_rows
 from backlight.graph.axes.axes import GraphAxes
@@ -20,10 +20,10 @@ from backlight.graph.graph import DType, Graph
 from backlight.model.host_random import drawn
 from backlight.model.model import Model
 from backlight.scores.scores import Score
-from backlight.values.arrays import shape_of
+from backlight.values.arrays import Array, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import paths, single
-from backlight.values.tree import leaves
+from backlight.values.tree import leaves, map_nested
 
 FINDING = frozenset({"argmax", "argmin", "top_k", "sort"})
 
@@ -189,15 +189,26 @@ class UnknownStructure:
 
     Attributes:
         why: as a clause for messages.
+        needs_whole_batch: whether an example was seen to have other outputs beside others than alone.
     """
 
     why: str
+    needs_whole_batch: bool = False
 
     def note(self) -> str:
         """What is not known of the net, as a sentence for the user."""
         return (
             f"The net could not be looked into, as {self.why}: whether rows look at each other and "
             "whether it draws random numbers is unknown."
+        )
+
+    def notes(self, count: int) -> tuple[str, ...]:
+        """What was seen of a net that can be run, for so many examples."""
+        if not self.needs_whole_batch or count == 1:
+            return ()
+        return (
+            "The net gives an example other outputs beside others than alone: values are those for these "
+            "batch-mates. The batch was run whole, whatever batch_size says.",
         )
 
 
@@ -210,7 +221,8 @@ def net_structure(
         Exception: the net can be run, but not be captured.
     """
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, score and (score.site, score.recipe))
+    told = model.differentiable or inputs.count > 1
+    key = (shapes, score and (score.site, score.recipe), told)
 
     def make() -> NetStructure | UnknownStructure:
         graph = captured(model, inputs, score)
@@ -225,7 +237,7 @@ def net_structure(
 def rows_mix(model: Model, inputs: Inputs) -> bool:
     """Whether rows of the outputs look at each other, so that a batch must not be cut."""
     found = net_structure(model, inputs, None)
-    return isinstance(found, NetStructure) and found.needs_whole_batch
+    return found.needs_whole_batch
 
 
 def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | UnknownStructure:
@@ -243,8 +255,12 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
             return UnknownStructure("it takes one example at a time")
     if graph is not None:
         return graph
-    told = "its backend does not tell its operations"
-    return UnknownStructure(told if model.differentiable else "it can only be run")
+    if model.differentiable:
+        return UnknownStructure("its backend does not tell its operations")
+    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
+    key = (shapes, inputs.count > 1)  # one example has no other to be run beside
+    mixing = model.recall("mates matter", key, lambda: mates_matter(model, inputs))
+    return UnknownStructure("it can only be run", mixing)
 
 
 def compared(
@@ -274,20 +290,53 @@ def order_matters(model: Model, inputs: Inputs) -> bool:
     in the same order. Costs two forward passes, or three."""
 
     def outputs(order: NDArray[np.int64]) -> list[NDArray[np.generic]]:
-        found = leaves(model.predict(take_rows(model, inputs, order)))
         back = np.argsort(order)
-        numbers = [model.to_numpy(leaf) for leaf in found if shape_of(leaf)[:1] == (len(order),)]
-        return [one[back] for one in numbers if one.dtype.kind in "fc"]
-
-    def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
-        pairs = zip(one, other, strict=True)
-        return not all(
-            np.allclose(a, b, 1e-3, 1e-4 * np.abs(a).max(initial=0.0), True) for a, b in pairs
-        )
+        return [one[back] for one in numbers_of_rows(model, inputs, order)]
 
     order, other = np.arange(4), np.array([2, 3, 1, 0])  # which no flip and no roll goes with
     first, second = outputs(order), outputs(other)
     return differ(first, second) and not differ(first, outputs(order))
+
+
+def mates_matter(model: Model, inputs: Inputs) -> bool:
+    """Whether the first example has other outputs beside others than alone and the same ones in the same
+    company, or only all examples can be run. Costs two forward passes, or three; none for one example,
+    which has no others.
+
+    Raises:
+        ModelError: they cannot be run together either.
+    """
+    rows = np.arange(min(4, inputs.count))
+    if len(rows) == 1:
+        return False
+
+    def outputs(rows: NDArray[np.int64]) -> list[NDArray[np.generic]]:
+        return [one[:1] for one in numbers_of_rows(model, inputs, rows)]
+
+    try:
+        alone, beside = outputs(rows[:1]), outputs(rows)
+    except ModelError:
+        outputs(np.arange(inputs.count))  # what fails with all examples too is raised
+        return True  # it takes no other number of them
+    return differ(alone, beside) and not differ(beside, outputs(rows))
+
+
+def numbers_of_rows(
+    model: Model, inputs: Inputs, rows: NDArray[np.int64]
+) -> list[NDArray[np.generic]]:
+    """The floating-point outputs that have a row for each of these examples."""
+    found: list[Array] = []
+    map_nested(found.append, model.predict(take_rows(model, inputs, rows)))
+    numbers = [model.to_numpy(leaf) for leaf in found if shape_of(leaf)[:1] == (len(rows),)]
+    return [one for one in numbers if one.dtype.kind in "fc"]
+
+
+def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
+    """Whether these outputs are not the same, by more than rounding."""
+    return len(one) != len(other) or not all(
+        np.allclose(a, b, 1e-3, 1e-4 * np.abs(a).max(initial=0.0), True)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def gives_rows(model: Model, inputs: Inputs) -> bool:

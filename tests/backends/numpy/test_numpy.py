@@ -11,6 +11,7 @@ import torch
 import backlight
 from backlight import Method
 from backlight.errors import (
+    BacklightWarning,
     CoverageError,
     InputTypeError,
     ModelError,
@@ -145,6 +146,27 @@ def test_no_call_has_more_rows_than_the_batch_size() -> None:
     found = Occlusion()(model, X, 0, extra=(mask,), batch_size=4)
     assert max(rows) <= 4
     assert np.allclose(found.values, WEIGHT[:, 0] * X * mask)
+
+
+def test_rows_that_look_at_each_other_run_whole() -> None:
+    def standardised(x: Any) -> Any:
+        return (x - x.mean(0)) @ WEIGHT
+
+    model = backlight.wrap(standardised, "numpy")
+    with pytest.warns(BacklightWarning, match="Every value is exactly 0"):
+        Occlusion()(model, X[:1], 1, batch_size=1)  # which has no batch-mates
+    with pytest.warns(BacklightWarning, match="other outputs beside others than alone"):
+        found = Occlusion(baseline=BASE)(model, X, 1, batch_size=2)
+    # All rows are covered at a time: a column becomes constant, and nothing is left of it.
+    assert np.allclose(found.values, WEIGHT[:, 1] * (X - X.mean(0)))
+
+    def together(x: Any) -> Any:
+        assert len(x) == 7
+        return x @ WEIGHT
+
+    with pytest.warns(BacklightWarning, match="run whole"):
+        found = Occlusion()(backlight.wrap(together, "numpy"), X, 1)
+    assert np.allclose(found.values, WEIGHT[:, 1] * X)
 
 
 def test_several_inputs_and_outputs() -> None:
