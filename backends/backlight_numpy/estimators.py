@@ -14,7 +14,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import OutputKind, Outputs, OutputSpec
 from backlight.values.tree import map_nested
-from backlight_numpy.nets import Net
+from backlight_numpy.nets import Net, copied
 from backlight_numpy.recognition import VERBS
 
 
@@ -53,7 +53,7 @@ class Estimator(Net):
                 f"{len(inputs.attributed)} arrays."
             )
         table = inputs.with_attributed(self._rows(inputs.attributed))
-        positional, keyword = table.arguments()
+        positional, keyword = table.map_rows(copied).arguments()  # a scaler may write into them
         found = getattr(self._estimator, self._verb)(*positional, **keyword)
         if self._verb == "predict" and np.asarray(found).dtype.kind != "f":
             raise ModelError(

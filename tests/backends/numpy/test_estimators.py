@@ -182,6 +182,15 @@ def test_an_estimator_that_is_fitted_anew_is_another() -> None:
     assert Occlusion()(model, X[:2]).class_names == ("False", "True")
 
 
+def test_an_estimator_that_writes_into_its_table_harms_nobody() -> None:
+    scaler = StandardScaler(copy=False)
+    pipeline = make_pipeline(scaler, Ridge()).fit(X.copy(), NUMBERS)
+    x = X.copy()
+    found = Occlusion()(pipeline, x, 0)
+    assert np.array_equal(x, X)
+    assert np.allclose(found.values, pipeline[1].coef_ / scaler.scale_ * X)
+
+
 def test_what_is_not_fitted_says_so() -> None:
     with pytest.raises(ModelError, match="NotFittedError"):
         backlight.wrap(forest()).outputs(X)
