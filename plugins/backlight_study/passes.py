@@ -54,9 +54,9 @@ class CountedModel(Model):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.passes = Passes()
+        self.differentiable, self.class_names = model.differentiable, model.class_names
         self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
         self.declared, self.declared_channels = model.declared, model.declared_channels
-        self.differentiable, self.class_names = model.differentiable, model.class_names
 
     @property
     def channels(self) -> Any:  # type: ignore[override]
