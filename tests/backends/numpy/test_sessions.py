@@ -53,6 +53,7 @@ def test_a_picture_net_is_explained_as_the_same_net_in_pytorch() -> None:
         (["N", 3, "H", "W"], "first"),
         (["N", "H", "W", 3], "last"),
         (["N", "C", "H", "W"], "first"),
+        (["N", 3, 32, 4], "first"),
         (["N", 4], "first"),
     ],
 )
