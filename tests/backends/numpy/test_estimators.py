@@ -79,6 +79,13 @@ def test_an_estimator_tells_what_its_outputs_hold(name: str) -> None:
     assert found.class_names == names
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_have_the_dtype_that_came_in(dtype: Any) -> None:
+    estimator = FITTED["pipeline"][0]
+    scores = backlight.wrap(lambda x: estimator.predict_proba(x.astype(np.float64)), "numpy")
+    assert Occlusion()(scores, X[:3].astype(dtype), 1).values.dtype == dtype
+
+
 def test_a_method_of_an_estimator_is_asked_itself() -> None:
     estimator = FITTED["pipeline"][0]
     logarithms = backlight.wrap(estimator.predict_log_proba)
