@@ -262,7 +262,7 @@ def test_the_default_is_every_technique_with_rules_of_its_own(
     found = ruled_techniques()
     assert {"guided_backprop", "deep_lift", "lrp"} <= set(found)
     assert not {"guided_grad_cam", "gradient", "smooth", "occlusion"} & set(found)
-    monkeypatch.setattr("backlight_check.checks.methods", lambda: {"demanding": Demanding})
+    monkeypatch.setattr("backlight.explaining.registry.methods", lambda: {"demanding": Demanding})
     with pytest.raises(InputError, match="--method NAME"):
         ruled_techniques()
 
@@ -292,7 +292,7 @@ def test_tables_notes_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert lines[8].startswith("note: Guided backprop has no rule for aten.sort at sorted")
     assert lines[9].startswith("ok: of 12 operations, 4 by a rule")
-    assert lines[11] == "lrp(composite='epsilon_plus')"
+    assert lines[11] == "lrp(composite='epsilon_plus', multipliers=False)"
     assert "\x1b" not in out
 
 
@@ -345,6 +345,26 @@ def test_json_holds_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_ruled_technique_where_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, err = run(capsys, f"{HERE}:resnet", f"{HERE}:array", "--json")
     assert [one["technique"] for one in json.loads(out)] == ruled_techniques(), err
+
+
+def summed(x: Any) -> Any:
+    return np.stack([x.sum((1, 2)), -x.sum((1, 2))], 1)
+
+
+def test_of_a_model_without_gradients_the_table_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    named = (f"{HERE}:summed", "shape:1x4x4", "--framework", "numpy")
+    code, out, err = run(capsys, *named)
+    assert (code, err) == (0, "")
+    assert "occlusion(" in out and "ok: it takes no gradient" in out
+    assert "could not be looked into, as it can only be run" in out
+    code, out, _ = run(capsys, *named, "-m", "lrp", "-m", "occlusion", "--json")
+    refused, covered = json.loads(out)
+    assert (code, refused["ok"], covered["ok"]) == (1, False, True)
+    assert "LRP takes gradients, and this numpy model has none" in refused["objection"]
+    assert "Techniques that need none: " in refused["objection"]
+    assert refused["takes_gradient"] and refused["has_rules"] and not refused["operations"]
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

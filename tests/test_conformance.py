@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from backlight import API_VERSION, Method, Objective, Result
 from backlight.errors import CoverageError, InputTypeError, UnknownNameError
 from backlight.testing import Check, Net, backend_checks, check_method, check_plugin, method_checks
-from backlight.testing.backend import LAWS
+from backlight.testing.backend import LAWS, RUN_LAWS
 from backlight.testing.checks import sentence
 from backlight.testing.technique import EVERYWHERE, ONCE
 from backlight_conformance import BUILDERS, builder
@@ -43,16 +43,36 @@ def technique(name: str) -> Method:
     return METHODS[name](**FEW.get(name, {}))
 
 
+def applying(framework: str) -> list[Check]:
+    """The checks of a framework's backend that apply to it."""
+    checks, run = backend_checks(BUILT[framework]), {law.__name__ for law, _ in RUN_LAWS}
+    differentiable = BUILT[framework].differentiable
+    return [check for check in checks if differentiable or check.law in run]
+
+
 @pytest.mark.parametrize(
     "check",
     [
         pytest.param(check, id=f"{framework}-{check}")
         for framework in BUILDERS
-        for check in backend_checks(BUILT[framework])
+        for check in applying(framework)
     ],
 )
 def test_each_backend_keeps_the_laws(check: Check) -> None:
     assert check() is None
+
+
+def test_of_a_backend_without_gradients_it_is_said_what_does_not_apply() -> None:
+    own = {str(check) for check in applying("numpy")}
+    others = [check for check in backend_checks(BUILT["numpy"]) if str(check) not in own]
+    gradients = {f"{law.__name__}[{net.name}]" for law, nets in LAWS for net in nets} - own
+    assert {str(check) for check in others} == gradients
+    assert {check() for check in others} == {"numpy has no gradients: its models can only be run"}
+    refused = [check() for check in method_checks(technique("saliency"), BUILT["numpy"])]
+    assert all("Saliency takes gradients" in str(why) for why in refused)
+    code, told = command("numpy")
+    assert code == 0
+    assert f"ok: all {len(own)} hold, {len(others)} do not apply." in told
 
 
 COMPILED = ("batch_size", "dtype", "edited")
@@ -60,10 +80,13 @@ COMPILED = ("batch_size", "dtype", "edited")
 
 
 def checks_of(name: str, framework: str) -> list[Check]:
-    """All on torch and MLX. Where each question is compiled, those that need one compilation; the others
-    too for half of the techniques on TensorFlow and for the other half on JAX, one each, in turn."""
+    """All on torch and MLX, and on NumPy of those that take no gradients. Where each question is
+    compiled, those that need one compilation; the others too for half of the techniques on TensorFlow
+    and for the other half on JAX, one each, in turn."""
     checks = method_checks(technique(name), BUILT[framework], **PROMISES.get(name, {}))
-    if framework in ("torch", "mlx"):
+    if not BUILT[framework].differentiable and technique(name).differentiates:
+        return []
+    if framework in ("torch", "mlx", "numpy"):
         return checks
     laws = ("batch_mates", "score", "put_back", "conservation")
     nets = (checks[0].net, "picture_without_biases")
@@ -184,13 +207,13 @@ def test_the_command_refuses_what_is_no_builder() -> None:
 
 
 def test_the_command_checks_every_framework_that_is_installed() -> None:
-    assert [one.framework for one in builders([])] == ["torch", "tensorflow", "jax", "mlx"]
+    assert [one.framework for one in builders([])] == [*BUILDERS]
     assert builder("mlx").dtypes == ("float32",)
 
 
 def test_every_law_is_a_sentence_and_is_listed() -> None:
     code, told = command("--laws")
     assert code == 0
-    for law in (*(law for law, _ in LAWS), *EVERYWHERE, *ONCE):
+    for law in (*(law for law, _ in (*LAWS, *RUN_LAWS)), *EVERYWHERE, *ONCE):
         assert law.__name__ in told
         assert sentence(law).endswith(".")

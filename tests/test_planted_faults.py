@@ -1,5 +1,6 @@
 """Ten faults that backends and techniques have had, each planted in sound ones: the kit names each, in
-float64 on PyTorch, and those that any backend can have in float32 on MLX."""
+float64 on PyTorch, and those that any backend can have in float32 on MLX; and those of backends without
+gradients on NumPy."""
 
 import torch  # isort: skip  (before TensorFlow: the other order does not load)
 
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from backlight import Method, Model, Objective, Result
+from backlight.model.model import Gradient as MadeUp
 from backlight.rules.operations import LINEAR, Kind, Operation
 from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing import Builder, Check, backend_checks, method_checks
@@ -26,6 +28,7 @@ class Wrapped(Model):
         self.whole = model
         self.framework, self.version = model.framework, model.version
         self.arrays, self.channels = model.arrays, model.channels
+        self.differentiable = model.differentiable
 
     @staticmethod
     def seen(net: Any) -> Any:
@@ -46,6 +49,9 @@ class Wrapped(Model):
 
     def operations(self, inputs, **what):
         return self.whole.operations(inputs, **what)
+
+    def connection(self, inputs, score, **where):
+        return self.whole.connection(inputs, score, **where)
 
     def graph(self, inputs, score=None):
         return self.whole.graph(inputs, score)
@@ -277,7 +283,59 @@ class AgainstTheMean(Method):
         )
 
 
-BUILT = {framework: builder(framework) for framework in ("torch", "mlx")}
+class NextClass(Wrapped):
+    """The score of another class than the one asked about."""
+
+    def score(self, inputs, score, **where):
+        others = replace(score, k=(score.classes + 1) % 3)
+        return self.whole.score(inputs, others, **where)
+
+
+class MixedScores(Wrapped):
+    """Scores that know the batch-mates'."""
+
+    def score(self, inputs, score, **where):
+        found = self.whole.score(inputs, score, **where)
+        return found - 0.1 * found.mean()
+
+
+class WideScores(Wrapped):
+    """float64 whatever came in."""
+
+    def score(self, inputs, score, **where):
+        return self.whole.score(inputs, score, **where).astype("float64")
+
+
+class StaleScores(Wrapped):
+    """The scores of the net as it was at first."""
+
+    def score(self, inputs, score, **where):
+        self.first = getattr(self, "first", self.whole.score(inputs, score, **where))
+        return self.first
+
+
+class GradientOfZeros(Wrapped):
+    """A gradient where there is none."""
+
+    def gradient(self, inputs, score, **where):
+        return MadeUp(self.whole.score(inputs, score), inputs, map_leaves(lambda x: 0 * x, inputs))
+
+
+class NoSiteSilently(Wrapped):
+    """A site that is not there is left out of the question."""
+
+    def score(self, inputs, score, at=None, value=None):
+        return self.whole.score(inputs, score)
+
+
+class RawErrors(Wrapped):
+    """What the net raises, as it is."""
+
+    def predict(self, inputs):
+        return self.net(*inputs) if isinstance(inputs, tuple) else self.net(inputs)
+
+
+BUILT = {framework: builder(framework) for framework in ("torch", "mlx", "numpy")}
 
 
 def faulty(framework: str, fault: type[Wrapped]) -> Builder:
@@ -320,6 +378,17 @@ FAULTS: dict[str, tuple[type[Wrapped], str]] = {
 }
 
 
+RUN_FAULTS: dict[str, tuple[type[Wrapped], str]] = {
+    "another class": (NextClass, "score"),
+    "a batch mixed": (MixedScores, "score_rows"),
+    "a float64 leak": (WideScores, "score_dtype"),
+    "a stale net": (StaleScores, "score_edited"),
+    "a gradient made up": (GradientOfZeros, "only_run"),
+    "a site passed over": (NoSiteSilently, "only_run"),
+    "an error without its inputs": (RawErrors, "model_error"),
+}
+"""Faults of backends without gradients."""
+
 ONLY_TORCH = ("an un-reset hook", "a wrong tie", "a float64 leak")
 """Said in PyTorch's own functions."""
 
@@ -333,7 +402,7 @@ def test_a_model_that_only_passes_on_is_sound(framework: str) -> None:
     ("framework", "fault"),
     [
         (framework, fault)
-        for framework in BUILT
+        for framework in ("torch", "mlx")
         for fault in FAULTS
         if framework == "torch" or fault not in ONLY_TORCH
     ],
@@ -344,7 +413,13 @@ def test_a_fault_of_a_backend_is_named(framework: str, fault: str) -> None:
     assert broken([check for check in found if check.law == law]) == {law}
 
 
-@pytest.mark.parametrize("framework", BUILT)
+@pytest.mark.parametrize("fault", RUN_FAULTS)
+def test_a_fault_of_a_backend_without_gradients_is_named(fault: str) -> None:
+    planted, law = RUN_FAULTS[fault]
+    assert law in broken(backend_checks(faulty("numpy", planted)))
+
+
+@pytest.mark.parametrize("framework", ("torch", "mlx"))
 def test_a_technique_that_depends_on_batch_mates_is_named(framework: str) -> None:
     assert broken(method_checks(Gradient(), BUILT[framework])) == set()
     assert "batch_mates" in broken(method_checks(AgainstTheMean(), BUILT[framework]))

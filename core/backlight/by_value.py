@@ -97,7 +97,8 @@ def numbers_of(value: object) -> Hashable:
         return type(value), tuple(numbers_of(getattr(value, name)) for name in names)
     if is_array(value):
         host = np.ascontiguousarray(on_host(value))
-        return dtype_of(value), host.shape, host.tobytes()
+        told = repr(host.tolist()) if host.dtype == np.object_ else host.tobytes()  # not addresses
+        return dtype_of(value), host.shape, told
     if isinstance(value, dict):
         return frozenset((key, numbers_of(one)) for key, one in value.items())
     if isinstance(value, (tuple, list)):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import final
 
-from backlight import Connection, Method, Objective, methods
+from backlight import Connection, Method, Model, Objective
 from backlight.errors import InputError
 from backlight.explaining.connection import (
     connection_of,
@@ -13,6 +13,8 @@ from backlight.explaining.connection import (
     unreached_notes,
     unreached_objection,
 )
+from backlight.explaining.no_gradients import no_gradients, without_gradients
+from backlight.explaining.registry import ready
 from backlight.explaining.spatial import grid_at, notes_at
 from backlight.explaining.structure import UnknownStructure
 from backlight.explaining.targets import check_differentiable
@@ -89,7 +91,7 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
     Raises:
         BacklightError: the model cannot be looked into, has no such site, or takes no gradient here.
     """
-    method = technique.method
+    method, model = technique.method, example.model
     title = called(technique.name.partition(" ")[0], method, defaults=True)
     place = technique.at if technique.at is not None else at
     if not method.differentiates:
@@ -104,14 +106,18 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
             notes=graph_notes(objective),
             objection=method.objection(objective),
         )
+    impossible = no_gradients(method, model)
+    if impossible is not None:
+        ruled = not isinstance(method.rules or NoRules(), NoRules)
+        return Check(
+            technique.name, title, place, gradient=True, ruled=ruled, rows=(), objection=impossible
+        )
     chosen = method.spatial and place is None
     place = site(example, method, place)
     if place is None:
-        check_differentiable(example.model, example.inputs)
+        check_differentiable(model, example.inputs)
     rules = method.rules or NoRules()
-    operations = example.model.operations(
-        example.inputs, score=example.score, at=place, rules=rules
-    )
+    operations = model.operations(example.inputs, score=example.score, at=place, rules=rules)
     objective = example.objective(place)
     connection = connection_of(objective)
     grid = grid_at(objective) if method.spatial else None
@@ -190,6 +196,18 @@ def called(name: str, made: object, defaults: bool) -> str:
     return f"{name}({', '.join(told)})" if told else name
 
 
+def telling_techniques(model: Model) -> list[str]:
+    """What is checked where nothing is said: the installed techniques that bring rules; where the model
+    has no gradients for them, those that take none.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not model.differentiable and without_gradients():
+        return without_gradients()
+    return ruled_techniques()
+
+
 def ruled_techniques() -> list[str]:
     """The installed techniques that bring rules; of those with equal ones, the first.
 
@@ -197,13 +215,9 @@ def ruled_techniques() -> list[str]:
         InputError: there is none.
     """
     found: dict[Rules, str] = {}
-    for name, make in methods().items():
-        try:
-            rules = make().rules
-        except Exception:  # it needs hyper-parameters: only who asks for it by name has them
-            continue
-        if rules is not None:
-            found.setdefault(rules, name)
+    for name, method in ready().items():
+        if method.rules is not None:
+            found.setdefault(method.rules, name)
     if not found:
         raise InputError(
             "No installed technique brings rules for the backward pass. Say which technique to check: "

@@ -36,7 +36,8 @@ def check_command(
             metavar="NAME[:KEY=VALUE,...]",
             help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
             "lists them. The key `at` names an inner layer. Where nothing is said: each technique "
-            "that brings rules of its own for the backward pass.",
+            "that brings rules of its own for the backward pass; of a model without gradients, each "
+            "that takes none.",
         ),
     ] = None,
     framework: Framework = None,
@@ -94,7 +95,7 @@ def check_command(
 
     from rich.text import Text
 
-    from backlight_check.checks import check, ruled_techniques
+    from backlight_check.checks import check, telling_techniques
     from backlight_check.scored_example import load_scored_example, target_of
     from backlight_check.table import plain, show, wide_console
     from backlight_loading.arguments import preprocessing_of, size_of
@@ -102,10 +103,11 @@ def check_command(
     from backlight_loading.techniques import techniques
 
     score = target_of(target)
-    chosen = techniques(method or ruled_techniques())  # a mistyped name is said before all else
+    said = techniques(method) if method else []  # a mistyped name is said before all else
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     reading = Reading(size_of(size), colour.value if colour else None, preprocessing)
     example = load_scored_example(model, data, reading, framework, score)
+    chosen = said or techniques(telling_techniques(example.model))
     checks = [check(example, one, at) for one in chosen]
     if as_json:
         print(json.dumps([plain(one, example) for one in checks], indent=2))

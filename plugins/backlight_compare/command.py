@@ -46,7 +46,7 @@ def compare_command(
             "-m",
             metavar="NAME[:KEY=VALUE,...]",
             help="A technique whose maps are compared; say it again for more. Where nothing is said: "
-            f"{', '.join(DEFAULT)}.",
+            f"{', '.join(DEFAULT)}; occlusion where a model has no gradients.",
         ),
     ] = None,
     limit: Annotated[
@@ -102,7 +102,7 @@ def compare_command(
     found = compare(
         *nets,
         data,
-        methods=method or DEFAULT,
+        methods=method or (),
         limit=limit,
         tolerance=tolerance,
         sites=named(site or ()),

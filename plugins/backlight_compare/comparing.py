@@ -25,7 +25,7 @@ from backlight_loading.preparation import (
     told_of_pictures,
 )
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import Technique, techniques
+from backlight_loading.techniques import Technique, techniques, usable
 from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
@@ -120,7 +120,7 @@ def compare(
     second: object,
     data: str | os.PathLike[str] | Examples | Source,
     *,
-    methods: Sequence[str | Method] = DEFAULT,
+    methods: Sequence[str | Method] = (),
     limit: int = 16,
     tolerance: float = TOLERANCE,
     sites: Mapping[str, str] | None = None,
@@ -139,7 +139,8 @@ def compare(
     Args:
         first, second: classifiers of any framework with the same classes.
         data: as of `backlight.study`.
-        methods: techniques whose maps of the first one's classes are compared.
+        methods: techniques whose maps of the first one's classes are compared; by default gradient and
+            integrated gradients, or, where a model has no gradients, occlusion.
         limit: for so many examples, drawn at random.
         tolerance: what counts as the same, relative to the largest number.
         sites: inner values of the first net by those of the second, where the nearest are not meant.
@@ -157,13 +158,16 @@ def compare(
         raise HyperParameterError(
             f"limit must be at least 1 and tolerance greater than 0, got {limit} and {tolerance}."
         )
-    chosen = techniques(methods, seed)
+    chosen = techniques(methods or DEFAULT, seed)
     source = open_source(data, size, colour, classes)
     example = first_of(source)
     sides = [
         Side.of(net, framework, how or Preprocessing(), example)
         for net, framework, how in zip((first, second), frameworks, preprocessing, strict=True)
     ]
+    for side in sides:
+        if not methods and not side.model.differentiable:
+            chosen = usable(techniques((), seed), side.model)
     one, other = (side.predictions(source, batch_size, progress) for side in sides)
     if one.probabilities.shape != other.probabilities.shape:
         raise TargetError(

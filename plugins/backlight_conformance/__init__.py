@@ -10,6 +10,7 @@ BUILDERS = {
     "tensorflow": ("backlight_conformance.keras_nets", "KerasBuilder"),
     "jax": ("backlight_conformance.jax_nets", "JaxBuilder"),
     "mlx": ("backlight_conformance.mlx_nets", "MLXBuilder"),
+    "numpy": ("backlight_conformance.numpy_nets", "NumPyBuilder"),
 }
 """By framework: the module and the class that make its golden nets."""
 

@@ -12,9 +12,9 @@ def conformance_command(
         list[str] | None,
         typer.Argument(
             metavar="[BACKEND]...",
-            help="torch, tensorflow, jax or mlx; or file.py:Name or package.module:Name of a "
+            help="torch, tensorflow, jax, mlx or numpy; or file.py:Name or package.module:Name of a "
             "backlight.testing.Builder, which makes the golden nets in another framework. Where nothing "
-            "is said: each of the four that is installed.",
+            "is said: each of the five that is installed.",
         ),
     ] = None,
     method: Annotated[
@@ -55,8 +55,11 @@ def conformance_command(
     batch-mates nor on how many rows go into a pass, has the net's dtype, tells
     the right score and gap, leaves the net alone and sees what is edited in it.
 
+    Of numpy, whose models have no gradients, outputs and scores are checked;
+    laws about gradients do not apply, and techniques that take some are refused.
+
     A row for each law says which nets it holds on, which it is broken on, and
-    which the technique refuses. Below is what is wrong, a line for each:
+    which it does not apply to, or the technique refuses. Below is what is wrong, a line for each:
 
         folding[folded]: What a rule makes of weight and bias is 0.02 at
         [0, 0, 0, 0], where 0.05 is right

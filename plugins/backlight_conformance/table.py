@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backlight.testing import Check
-from backlight.testing.backend import LAWS
+from backlight.testing.backend import LAWS, RUN_LAWS
 from backlight.testing.checks import sentence
 from backlight.testing.technique import EVERYWHERE, ONCE
 
@@ -54,10 +54,12 @@ def show(found: Sequence[Outcome], console: Console) -> bool:
         if one.failure:
             console.print(Text(one.failure, "red"))
     for refusal in dict.fromkeys(one.refusal for one in found if one.refusal):
-        console.print(Text(f"refused: {refusal}", "yellow"))
+        console.print(Text(f"not for: {refusal}", "yellow"))
     failures = sum(one.failure is not None for one in found)
-    refused = all(one.refusal for one in found)
-    told = f"{failures} of {len(found)} checks failed." if failures else f"all {len(found)} hold."
+    apply = [one for one in found if not one.refusal]
+    refused = not apply
+    told = f"{failures} of {len(apply)} checks failed" if failures else f"all {len(apply)} hold"
+    told += f", {len(found) - len(apply)} do not apply." if len(apply) < len(found) else "."
     verdict = "no golden net is explained." if refused else told
     bad = bool(failures) or refused
     console.print(Text(f"{'not ok' if bad else 'ok'}: {verdict}", "bold red" if bad else "green"))
@@ -72,6 +74,7 @@ def show_laws(console: Console) -> None:
     """The laws of backends, and those of techniques."""
     for title, laws in (
         ("Laws of a backend", [law for law, _ in LAWS]),
+        ("Laws of a backend without gradients", [law for law, _ in RUN_LAWS]),
         ("Laws of a technique", [*EVERYWHERE, *ONCE]),
     ):
         console.print(Text(title, "bold"))

@@ -52,8 +52,14 @@ def note_on(text: str) -> str | None:
 
 
 def wanted_shape(net: object) -> tuple[int | None, ...] | None:
-    """The input shape that a net declares, the examples' axis first, as Keras models do; else None."""
+    """The input shape that a net declares, the examples' axis first, as Keras models and sessions of
+    ONNX Runtime with one input do; else None."""
     shape = getattr(net, "input_shape", None)
+    if callable(getattr(net, "get_inputs", None)):
+        inputs = net.get_inputs()  # type: ignore[attr-defined]
+        # Lengths that are known only as it runs have names; any number of examples can be run.
+        lengths = [n if isinstance(n, int) else None for n in inputs[0].shape]
+        shape = (None, *lengths[1:]) if len(inputs) == 1 and lengths else None
     if not isinstance(shape, tuple) or not all(n is None or isinstance(n, int) for n in shape):
         return None
     return shape

@@ -8,7 +8,9 @@ import typer
 
 Framework: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="torch, tensorflow or jax: needed where the model is a plain function."),
+    typer.Option(
+        help="torch, tensorflow, jax, mlx or numpy: needed where the model is a plain function."
+    ),
 ]
 DivideBy: TypeAlias = Annotated[
     float | None,

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final, get_args
 
-from backlight import BacklightError, Method, methods
+from backlight import BacklightError, Method, Model, methods
 from backlight.errors import HyperParameterError, InputError
+from backlight.explaining.no_gradients import no_gradients
 from backlight.explaining.registry import make_method
 
 DEFAULT = ("integrated_gradients", "grad_cam", "occlusion")
@@ -94,6 +95,11 @@ def techniques(said: Sequence[str | Method], seed: int | None = None) -> list[Te
         same = sum(other.name.partition(" ")[0] == new.name for other in found)
         found.append(Technique(f"{new.name} {same + 1}", new.method, new.at) if same else new)
     return found
+
+
+def usable(chosen: Sequence[Technique], model: Model) -> list[Technique]:
+    """Those of the techniques that can explain this model: all, unless it has no gradients."""
+    return [one for one in chosen if no_gradients(one.method, model) is None]
 
 
 def split(text: str) -> list[str]:

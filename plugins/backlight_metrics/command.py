@@ -125,7 +125,7 @@ def evaluate_command(
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes
     from backlight_loading.progress_bar import progress_bar
-    from backlight_loading.techniques import techniques
+    from backlight_loading.techniques import techniques, usable
     from backlight_metrics.asked import asked, baseline_of, load_masks
     from backlight_metrics.named import metric as metric_of
 
@@ -148,6 +148,7 @@ def evaluate_command(
         preprocessing=preprocessing_of(divide_by, mean, std, preprocess),
         batch_size=batch_size,
     )
+    judged = judged if method else usable(judged, found.model)
     with progress_bar() as progress:
         evaluation = evaluate(
             found.model,

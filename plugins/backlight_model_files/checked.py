@@ -5,6 +5,11 @@ from pathlib import Path
 
 from backlight.errors import ModelError
 
+UNPICKLED = (
+    "which is not loaded: unpickling needs the object's own code, and would run any code that the file "
+    "names."
+)
+
 
 def load_checked(
     path: Path,

@@ -18,13 +18,11 @@ from typing import Any, TypeAlias
 
 import torch
 
+from backlight_model_files.checked import UNPICKLED
+
 Members: TypeAlias = Mapping[str, Callable[[], bytes]]
 """How to read each member of an archive."""
 
-UNPICKLED = (
-    "which is not loaded: unpickling needs the object's own code, and would run any code that the file "
-    "names."
-)
 UNEVALUATED = "which is not loaded: it would be run as code, and no program of tensors needs it."
 
 COMPILED = "data/aotinductor/"

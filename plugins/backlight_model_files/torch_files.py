@@ -9,8 +9,8 @@ from typing import cast
 import torch
 
 from backlight.errors import ModelError
-from backlight_model_files.checked import load_checked
-from backlight_model_files.torch_danger import UNPICKLED, danger_in_exported, danger_in_script
+from backlight_model_files.checked import UNPICKLED, load_checked
+from backlight_model_files.torch_danger import danger_in_exported, danger_in_script
 
 ADVICE = (
     "Write a function that builds the model and loads these weights, and pass it as file.py:name."

@@ -19,6 +19,7 @@ from backlight_study.predictions import (
     called,
     check_classifier,
     class_scores,
+    listed,
 )
 
 
@@ -82,16 +83,42 @@ def check_labels(labels: NDArray[Any], count: int | None, called: Callable[[int]
         raise InputError(f"Labels must be {known}; {called(row)} has {labels[row]}.")
 
 
-def class_names(source: Source, predictions: Predictions) -> list[str]:
-    """The names of all classes of the model: the examples' own, or their numbers. One name is enough
-    for one output, which is for it or against it."""
+def class_names(
+    source: Source, predictions: Predictions, told: Sequence[str] | None = None
+) -> list[str]:
+    """The names of all classes of the model: the examples' own, or what the model calls them, or their
+    numbers. One name is enough for one output, which is for it or against it.
+
+    Args:
+        told: what the model itself calls them, in their order.
+
+    Raises:
+        InputError: labels are not the classes' positions, as far as names tell.
+    """
+    check_order([str(name) for name in source.classes], told or ())
     count = predictions.probabilities.shape[1]
     ids = predictions.ids
     check_labels(predictions.labels, count, lambda row: called(source, int(ids[row])))
     names = [str(name) for name in source.classes]
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
-    return names or [f"class {k}" for k in range(count)]
+    return names or list(told or ()) or [f"class {k}" for k in range(count)]
+
+
+def check_order(names: Sequence[str], told: Sequence[str]) -> None:
+    """Raise InputError where the data names the model's classes in another order, or where the model
+    calls them by numbers that are not their positions, and the data may mean either."""
+    order = f"The model calls its classes {listed(told)}, in this order"
+    if names and tuple(names) != tuple(told) and sorted(names) == sorted(told):
+        raise InputError(
+            f"{order}; the data has {listed(names)}. Name them in the model's order: --classes FILE "
+            "(classes= in Python)."
+        )
+    if not names and told and all(name.lstrip("-").isdecimal() for name in told):
+        raise InputError(
+            f"{order}: labels must be positions in it, 0 to {len(told) - 1}, not these numbers. Give "
+            f"labels of positions, and name the classes in the data: classes={tuple(told)}."
+        )
 
 
 def trial(

@@ -56,6 +56,7 @@ class CountedModel(Model):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.passes = Passes()
+        self.differentiable, self.class_names = model.differentiable, model.class_names
         self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
         self.declared, self.declared_channels = model.declared, model.declared_channels
         self.keeps_forward = model.keeps_forward

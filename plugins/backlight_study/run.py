@@ -29,7 +29,7 @@ from backlight_loading.preparation import (
     told_of_pictures,
 )
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import techniques
+from backlight_loading.techniques import techniques, usable
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers
 from backlight_study.evaluation import check, check_shape, class_names, trial
@@ -83,7 +83,7 @@ def study(
         data: `backlight.Examples`, a folder of class folders of pictures, an `.npz` file with x and y, or
             a `backlight_datasets.Source`.
         methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
-            Grad-CAM and occlusion.
+            Grad-CAM and occlusion; of a model without gradients, those of these that need none.
         cell: cells of the confusion matrix, `TRUE:PREDICTED` with classes by name or number, `*` for any
             other class; several are joined.
         only: "misclassified" (where nothing else is asked for), "correct" or "all".
@@ -124,6 +124,7 @@ def study(
     columns = columns_of(metadata, source.names(0, len(source)) if metadata is not None else ())
     fits = fitting(columns, where)
     wrapped = wrap(model, framework)
+    chosen = chosen if methods else usable(chosen, wrapped)
     prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     first = first_of(source)
     check_shape((len(source), *first.shape[1:]))
@@ -154,7 +155,7 @@ def study(
         scores,
         opened(folder, "answers", asked),
     )
-    names = tuple(class_names(source, predictions))
+    names = tuple(class_names(source, predictions, wrapped.class_names))
     classes_asked = choice_of(names, cell, true, predicted)
     rows = None if ids is None else rows_of(source, predictions, ids)
     if fits is not None:

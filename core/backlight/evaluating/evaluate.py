@@ -168,6 +168,8 @@ def ranges_of(objective: Objective) -> tuple[float, ...]:
     arrays, model = objective.arrays, objective.model
     found = []
     for leaf in leaves(objective.inputs.attributed):
+        if model.to_numpy(leaf[:1, ...]).dtype.kind not in "fiub":
+            raise InputError("Metrics replace numbers by others; the inputs hold words or objects.")
         ends = (
             model.to_numpy(end).astype(np.float64) for end in (arrays.min(leaf), arrays.max(leaf))
         )

@@ -44,7 +44,7 @@ class Explanation:
         spatial: whether a feature map is read.
         differentiates: whether gradients are taken with respect to the objective's value.
         is_site_chosen: whether the feature map was chosen here, as the user named none.
-        class_names: of the net's outputs in their order, if the user gave them.
+        class_names: of the net's outputs in their order, if the user gave them, or the model tells them.
     """
 
     objective: Objective
@@ -67,9 +67,10 @@ class Explanation:
             NoGradientError: no gradient reaches anything of what is explained.
         """
         objective, structure = self.objective, self.objective.structure
+        looked = objective.structure_or_reason
         gaps = result.gap_notes()
         found = (
-            *(() if structure is None else structure.notes(objective.count)),
+            *looked.notes(objective.count),
             *draw_notes(objective.model),
             *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
             *result.warnings,
@@ -122,13 +123,14 @@ def prepare(
     blocks = blocks_of(inputs.count, rows)
     targets = each(wrapped, inputs, blocks, target) if listed(target) else (cast(Target, target),)
 
+    said_names = wrapped.class_names if class_names is None else class_names
+
     def explanation(target: Target) -> Explanation:
         score, predicted = resolve(wrapped, inputs, blocks, target)
-        names = checked_names(class_names, score.classes)
+        names = checked_names(said_names, score.classes)
         every = np.arange(inputs.count)
         objective = Objective(wrapped, inputs, score, at, rows, every, inputs.count)
-        structure = objective.structure
-        objective = replace(objective, whole=structure is not None and structure.needs_whole_batch)
+        objective = replace(objective, whole=objective.structure_or_reason.needs_whole_batch)
         chosen = at is None and spatial
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
@@ -197,7 +199,7 @@ def returned_like(x: object, values: Tree, model: Model) -> object:
     they are."""
     given = x.attributed if isinstance(x, Inputs) else x
     first: object = leaves(cast(Tree, given))[0]
-    if model.owns(first):
+    if model.owns(first) and not isinstance(first, np.ndarray):
         return values
     floating = isinstance(first, np.ndarray) and first.dtype.kind == "f" and first.itemsize >= 4
     dtype = cast(NDArray[Any], first).dtype if floating else None

@@ -16,12 +16,14 @@ from backlight.errors import (
     CoverageError,
 )
 from backlight.explaining.explanation import finish, prepare
+from backlight.explaining.no_gradients import no_gradients
 from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
 from backlight.explaining.targets import Target, Targets, listed
 from backlight.explaining.together import explained, taken
 from backlight.interrupts import interruptible
 from backlight.memory.memory import one_call
+from backlight.model.wrapping import wrap
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.inputs import Extra, Inputs
@@ -200,8 +202,12 @@ class Method(ByValue, ABC):
             BacklightError: a subclass that says what was wrong and what is accepted.
         """
         started = time.perf_counter()
+        wrapped = wrap(model, inputs=x)
+        impossible = no_gradients(self, wrapped)
+        if impossible is not None:
+            raise CoverageError(impossible)
         explanations = prepare(
-            model,
+            wrapped,
             x,
             target,
             at=at,

@@ -50,16 +50,21 @@ def reference_of(
 
 def native(baseline: object, leaf: Array, model: Model) -> Array:
     """A baseline for one array of the value, in a dtype that goes with it."""
-    if model.owns(baseline):
+    if model.owns(baseline) and not isinstance(baseline, np.ndarray):
         array = widened(model.detached(baseline), model.arrays)  # type: ignore[arg-type]
     else:
         host = np.asarray(baseline)
-        if host.dtype.kind not in "fiub":
+        if host.dtype.kind not in "fiub" and not holds_any(leaf):
             raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
         # Whole numbers are as good as any where the value is not of integers itself.
         host = host.astype(np.float64) if model.is_floating(leaf) else host
         array = model.asarray(host, like=leaf)
-    return array if model.is_floating(leaf) else whole(array, leaf, model)
+    return array if model.is_floating(leaf) or holds_any(leaf) else whole(array, leaf, model)
+
+
+def holds_any(leaf: object) -> bool:
+    """Whether the value is a table of columns of any kind, as an array of Python's objects."""
+    return isinstance(leaf, np.ndarray) and leaf.dtype == np.object_
 
 
 def whole(baseline: Array, leaf: Array, model: Model) -> Array:

@@ -29,6 +29,17 @@ def methods() -> Mapping[str, Maker]:
     return METHODS.all()
 
 
+def ready() -> Mapping[str, Method]:
+    """Every installed technique that can be made without hyper-parameters, by name."""
+    found = {}
+    for name, make in methods().items():
+        try:
+            found[name] = make()
+        except Exception:  # it needs hyper-parameters: only who asks for it by name has them
+            continue
+    return found
+
+
 def make_method(method: str | Method, hyper_parameters: Mapping[str, object]) -> Method:
     """A technique from its name and hyper-parameters; see `Catalogue.make`."""
     return METHODS.make(method, hyper_parameters)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
+from backlight.explaining.batch_mates import mates_matter, order_matters
 from backlight.explaining.completeness import listed
 from backlight.explaining.rows import take_rows
 from backlight.graph.axes.axes import GraphAxes
@@ -189,15 +189,26 @@ class UnknownStructure:
 
     Attributes:
         why: as a clause for messages.
+        needs_whole_batch: whether an example was seen to have other outputs beside others than alone.
     """
 
     why: str
+    needs_whole_batch: bool = False
 
     def note(self) -> str:
         """What is not known of the net, as a sentence for the user."""
         return (
             f"The net could not be looked into, as {self.why}: whether rows look at each other and "
-            "whether it draws random numbers is unknown, and feature maps are guessed from shapes."
+            "whether it draws random numbers is unknown."
+        )
+
+    def notes(self, count: int) -> tuple[str, ...]:
+        """What was seen of a net that can be run, for so many examples."""
+        if not self.needs_whole_batch or count == 1:
+            return ()
+        return (
+            "The net gives an example other outputs beside others than alone: values are those for these "
+            "batch-mates. The batch was run whole, whatever batch_size says.",
         )
 
 
@@ -210,7 +221,8 @@ def net_structure(
         Exception: the net can be run, but not be captured.
     """
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, score and (score.site, score.recipe))
+    told = model.differentiable or inputs.count > 1
+    key = (shapes, score and (score.site, score.recipe), told)
 
     def make() -> NetStructure | UnknownStructure:
         graph = captured(model, inputs, score)
@@ -225,7 +237,7 @@ def net_structure(
 def rows_mix(model: Model, inputs: Inputs) -> bool:
     """Whether rows of the outputs look at each other, so that a batch must not be cut."""
     found = net_structure(model, inputs, None)
-    return isinstance(found, NetStructure) and found.needs_whole_batch
+    return found.needs_whole_batch
 
 
 def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | UnknownStructure:
@@ -241,7 +253,14 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
         graph = model.graph(inputs, score)  # what fails with all examples too is raised
         if inputs.count == 1:
             return UnknownStructure("it takes one example at a time")
-    return UnknownStructure("its backend does not tell its operations") if graph is None else graph
+    if graph is not None:
+        return graph
+    if model.differentiable:
+        return UnknownStructure("its backend does not tell its operations")
+    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
+    key = (shapes, inputs.count > 1)  # one example has no other to be run beside
+    mixing = model.recall("mates matter", key, lambda: mates_matter(model, inputs))
+    return UnknownStructure("it can only be run", mixing)
 
 
 def compared(
@@ -264,27 +283,6 @@ def compared(
     if not mixing and not numbers and found.doubtful:
         mixing = found.doubtful if order_matters(model, more) else ()
     return NetStructure(found.graph, numbers, mixing)
-
-
-def order_matters(model: Model, inputs: Inputs) -> bool:
-    """Whether these four examples have other outputs where they come in another order, and the same ones
-    in the same order. Costs two forward passes, or three."""
-
-    def outputs(order: NDArray[np.int64]) -> list[NDArray[np.generic]]:
-        found = leaves(model.predict(take_rows(model, inputs, order)))
-        back = np.argsort(order)
-        numbers = [model.to_numpy(leaf) for leaf in found if shape_of(leaf)[:1] == (len(order),)]
-        return [one[back] for one in numbers if one.dtype.kind in "fc"]
-
-    def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:
-        pairs = zip(one, other, strict=True)
-        return not all(
-            np.allclose(a, b, 1e-3, 1e-4 * np.abs(a).max(initial=0.0), True) for a, b in pairs
-        )
-
-    order, other = np.arange(4), np.array([2, 3, 1, 0])  # which no flip and no roll goes with
-    first, second = outputs(order), outputs(other)
-    return differ(first, second) and not differ(first, outputs(order))
 
 
 def gives_rows(model: Model, inputs: Inputs) -> bool:

@@ -99,11 +99,12 @@ FIRST = ("outputs", "graph")
 
 
 class Model(ABC, Generic[ArrayT]):
-    """A differentiable function of a batch: axis 0 of every input and output is the examples'.
+    """A function of a batch, differentiable unless it says otherwise.
 
-    `inputs` of each verb is what the model is called with (see `Inputs`), NumPy or native; results
-    are native arrays. No verb changes the user's model, also when it raises or is interrupted, and
-    threads may call verbs of one model at once. A verb runs the model in inference mode.
+    Axis 0 of every input and output is the examples'. `inputs` of each verb is what the model is called
+    with (see `Inputs`), NumPy or native; results are native arrays. No verb changes the user's model,
+    also when it raises or is interrupted, and threads may call verbs of one model at once. A verb runs
+    the model in inference mode.
     """
 
     def __init_subclass__(cls) -> None:
@@ -119,6 +120,12 @@ class Model(ABC, Generic[ArrayT]):
     """The framework's version."""
     arrays: Arrays
     """Array functions on this framework's arrays."""
+    differentiable: bool = True
+    """Whether it has gradients. Where not, it can only be run: `gradient`, `operations` and `connection`
+    raise CoverageError, and there are no inner sites."""
+    class_names: tuple[str, ...] | None = None
+    """What the model itself calls the classes of its one output, in their order; None where it tells
+    none."""
     declared: OutputKind | None = None
     """What the user said the outputs hold, to `wrap`."""
     channels: Channels
@@ -349,9 +356,10 @@ class Model(ABC, Generic[ArrayT]):
             return self.detached(cast(ArrayT, array))
         if isinstance(array, (np.ndarray, np.generic)):
             return self.asarray(np.asarray(array))
+        own = "" if self.framework == "numpy" else f"{self.framework} or "
         raise InputTypeError(
             f"This {self.framework} model was given a {type(array).__module__}.{type(array).__name__}; "
-            f"pass {self.framework} or NumPy arrays, or a tuple or dict of them."
+            f"pass {own}NumPy arrays, or a tuple or dict of them."
         )
 
     def _native_extra(self, value: object, count: int) -> object:

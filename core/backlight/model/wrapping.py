@@ -40,10 +40,11 @@ def wrap(
 
     Args:
         net: a torch module, a Keras model, a tf.Module or tf.function, a JAX function or module, a
-            module of mlx.nn, a plain function of one framework's arrays, or a Model, which is returned
-            as it is.
+            module of mlx.nn, a plain function of one framework's arrays; a scikit-learn estimator or an
+            ONNX Runtime session, which have no gradients; or a Model, which is returned as it is.
         framework: `torch`, `tensorflow`, `jax`, `mlx` ...; needed for a plain function only, and
-            there too only where `inputs` are not the framework's own arrays.
+            there too only where `inputs` are not the framework's own arrays. `numpy` is never told by
+            inputs: say it for a function of NumPy arrays, of which nothing but its outputs is known.
         inputs: what the net will be called with, to tell a plain function's framework by.
         outputs: what the net's outputs hold, where its last operation does not show it.
         channels: where inputs have their channels, and feature maps where neither framework nor shapes
@@ -135,5 +136,6 @@ def no_backend(net: object, inputs: object, framework: str | None) -> str:
         f"{said} Plugins installed: {loaded}. "
         "For a plain function say framework='torch', 'tensorflow', 'jax' or 'mlx', or feed "
         "it that framework's own arrays; check that the framework is installed "
-        "(pip install 'backlight[torch]')."
+        "(pip install 'backlight[torch]'). For a function of NumPy arrays, which has no gradients, say "
+        "framework='numpy'."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from backlight.testing import backend_laws, rule_laws
+from backlight.testing import backend_laws, rule_laws, score_laws
 from backlight.testing.building import Builder
 from backlight.testing.checks import Check, require_all, sentence
 from backlight.testing.nets import (
@@ -48,21 +48,40 @@ LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
     (rule_laws.folding, (FOLDED,)),
     (rule_laws.weight_channels, (FOLDED,)),
 )
-"""Each law, and the golden nets that it is checked on."""
+"""Each law of a backend with gradients, and the golden nets that it is checked on."""
+
+RUN_LAWS: tuple[tuple[Law, Iterable[Net]], ...] = (
+    (backend_laws.host_arrays, (GATED,)),
+    (backend_laws.outputs, EVERY),
+    (score_laws.score, SMOOTH),
+    (score_laws.score_rows, SMOOTH),
+    (score_laws.score_dtype, (PICTURE, TRANSFORMER)),
+    (score_laws.score_edited, (FOLDED,)),
+    (score_laws.only_run, (PICTURE, TWO_TABLES)),
+    (score_laws.model_error, (GATED, TWO_TABLES)),
+)
+"""The same for a backend without: all that can be asked of it."""
 
 
 def backend_checks(builder: Builder) -> list[Check]:
-    """The checks of a backend, one for each law and net, for pytest's parameters:
+    """The checks of a backend, one for each law and net, for pytest's parameters. Those about gradients,
+    of a backend without, return that they do not apply.
 
     >>> @pytest.mark.parametrize("check", backend_checks(MyBuilder()), ids=str)
     ... def test_my_backend(check):
     ...     check()
     """
-    return [
+    laws = LAWS if builder.differentiable else RUN_LAWS
+    checks = [
         Check(law.__name__, net.name, sentence(law), partial(law, builder, net))
-        for law, nets in LAWS
+        for law, nets in laws
         for net in nets
     ]
+    why = f"{builder.framework} has no gradients: its models can only be run"
+    for law, nets in LAWS:
+        if (law, nets) not in laws:
+            checks += [Check(law.__name__, net.name, sentence(law), lambda: why) for net in nets]
+    return checks
 
 
 def check_backend(builder: Builder) -> None:

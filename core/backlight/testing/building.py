@@ -31,6 +31,8 @@ class Builder(ABC):
     Attributes:
         framework: its name, as `Model.framework` and `backlight.wrap` have it.
         channels: where pictures have their channels.
+        differentiable: whether the framework has gradients. Of one that has none, outputs and scores are
+            checked.
         dtypes: those in which the framework computes every layer to its last digits, the most precise
             first: that is what nets are built in, where a law does not say which. What is right is
             computed in float64, and compared to as many digits as the dtype has.
@@ -38,6 +40,7 @@ class Builder(ABC):
 
     framework: ClassVar[str]
     channels: ClassVar[Channels]
+    differentiable: ClassVar[bool] = True
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
 
     def __init__(self) -> None:

@@ -48,16 +48,20 @@ class Several(ByValue):
 Baseline: TypeAlias = OneBaseline | Several
 
 ACCEPTED = "a finite number, an array of such, or a tuple or dict of these for several inputs"
+"""An array of Python's objects is accepted too, for tables with columns of words: a value that is not
+one refuses it."""
 
 
 def is_one_baseline(baseline: object) -> bool:
-    """Whether it may be a baseline: finite numbers, whatever their shape."""
+    """Whether it may be a baseline: finite numbers, whatever their shape, or a table's cells."""
     if isinstance(baseline, dict):
         return bool(baseline) and all(map(is_one_baseline, baseline.values()))
     if isinstance(baseline, tuple):
         return bool(baseline) and all(map(is_one_baseline, baseline))
     if is_array(baseline) or isinstance(baseline, np.generic):
         host = on_host(baseline)
+        if host.dtype == np.object_:
+            return host.ndim > 0
         return host.dtype.kind not in "OSUMmcb" and bool(np.isfinite(host).all())
     return is_real(baseline)
 
