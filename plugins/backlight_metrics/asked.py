@@ -16,6 +16,7 @@ from backlight.explaining.explanation import blocks_of
 from backlight.explaining.objective import default_batch_size
 from backlight.explaining.targets import ranked_classes
 from backlight.scores.class_scores import ClassScore
+from backlight.values.examples import is_of_classes
 from backlight_loading.examples import is_folder, load_examples
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.preparation import (
@@ -88,6 +89,12 @@ def asked(
     )
     if not len(examples.x):
         raise InputError(f"There are no examples in {data}.")
+    if not is_of_classes(np.asarray(examples.labels)):
+        raise InputError(
+            f"The command judges classifiers by a class per example, and {data} has labels of shape "
+            f"{np.shape(examples.labels)}. `backlight report` studies nets with several labels and "
+            "regression; backlight.evaluate takes any score."
+        )
     x = preparation(net, wrapped, preprocessing)(np.asarray(examples.x))
     wrapped = told_of_pictures(wrapped, net, framework, x.ndim)
     labels, count = np.asarray(examples.labels), len(x)

@@ -1,4 +1,4 @@
-"""A report in one call: a study of a classifier, written down as a page, its numbers and its pictures."""
+"""A report in one call: a study of a model, written down as a page, its numbers and its pictures."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
-from backlight.evaluating.evaluate import DEFAULT_METRICS
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
@@ -28,6 +27,7 @@ from backlight_study.predictions import Progress
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
+from backlight_study.tasks.task import TaskName
 
 
 @final
@@ -60,11 +60,11 @@ class Report:
     @property
     def count(self) -> int:
         """How many examples the model was judged on."""
-        return len(self.study.predictions.labels)
+        return len(self.study.task.ids)
 
     @property
     def correct(self) -> int:
-        """How many of them it got right."""
+        """How many of them a classifier got right."""
         return self.study.predictions.correct
 
     @property
@@ -78,13 +78,14 @@ def report(
     data: str | os.PathLike[str] | Examples | Source,
     *,
     directory: str | os.PathLike[str],
+    task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
     only: Only | None = None,
     true: Said = None,
     predicted: Said = None,
     ids: Sequence[str | int] | None = None,
-    order: Order = "confidence",
+    order: Order | None = None,
     limit: int = 24,
     right: int = 0,
     metadata: MetadataGiven | None = None,
@@ -107,10 +108,10 @@ def report(
     reading: str = "",
     call: str = "",
     notes: Sequence[str] = (),
-    metrics: Sequence[str | Metric] = DEFAULT_METRICS,
+    metrics: Sequence[str | Metric] | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Study a classifier, and write a folder with a page to open, pictures, and all the numbers.
+    """Study a model, and write a folder with a page to open, pictures, and all the numbers.
 
     Args:
         directory: where to; a report that is there already is replaced when the new one is complete.
@@ -121,7 +122,7 @@ def report(
         notes: what the page says first.
         masks: where the object is, (N, H, W) of truths at the places of the model's input, for metrics
             and findings that ask for it.
-        metrics: what techniques are judged by, beside controls; none leaves that out.
+        metrics: what techniques are judged by, beside controls; an empty list leaves that out.
 
     All others are those of `backlight_study.study`.
 
@@ -136,6 +137,7 @@ def report(
     made = study(
         model,
         data,
+        task=task,
         methods=methods,
         cell=cell,
         only=only,
@@ -178,7 +180,7 @@ def reading_in_words(made: Study, size: Size | None) -> str:
     """How the examples were read."""
     cases = made.cases
     folder = isinstance(cases.source, FolderSource)
-    count = len(made.predictions.labels)
+    count = len(made.task.ids)
     if isinstance(cases.source, SequenceSource):
         return f"{count:,} examples as they were given"
     return reading_of(count, cases.shape, cases.dtype, folder, size)

@@ -8,9 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evaluation, Metric, Score, evaluate
+from backlight import Evaluation, Metric, evaluate
 from backlight.errors import HyperParameterError, UnknownNameError, reason
-from backlight.evaluating.evaluate import DEFAULT_METRICS
 from backlight_findings import Finding, Studied, find
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import read_ids
@@ -40,19 +39,22 @@ class Judgement:
 
 def judge(
     study: Study,
-    metrics: Sequence[str | Metric] = DEFAULT_METRICS,
+    metrics: Sequence[str | Metric] | None = None,
     masks: NDArray[np.bool_] | None = None,
 ) -> Judgement:
     """Judge the maps of a study, and look for what its mistakes share.
 
     Args:
-        metrics: by name or with their hyper-parameters; none leaves them out.
+        metrics: by name or with their hyper-parameters; an empty list leaves them out. Where nothing is
+            said, SRG, and for classifiers decision flip.
         masks: where the object is, (N, H, W) of truths, at the places of the model's input.
     """
-    findings, failed = find(studied(study, contrast_maps(study), masks))
+    findings, failed = [], []
+    if study.task.name == "classification":  # finders look at classes
+        findings, failed = find(studied(study, contrast_maps(study), masks))
     found = None
     try:
-        found = evaluation(study, metrics, masks)
+        found = evaluation(study, study.task.metrics if metrics is None else metrics, masks)
     except (HyperParameterError, UnknownNameError):
         raise  # of what the user said
     except (Exception, SystemExit) as error:  # of a foreign net or metric; the maps are there
@@ -62,7 +64,7 @@ def judge(
 
 def asked(study: Study) -> Question:
     """The question that a mistake asks: why this class rather than the right one."""
-    return "predicted" if study.predictions.single else "contrast"
+    return study.task.question
 
 
 def explaining(study: Study) -> list[str]:
@@ -75,8 +77,8 @@ def explaining(study: Study) -> list[str]:
 def evaluation(
     study: Study, metrics: Sequence[str | Metric], masks: NDArray[np.bool_] | None = None
 ) -> Evaluation | None:
-    """Metrics of the maps for the contrast, over the misclassified cases."""
-    wrong = np.flatnonzero(study.predictions.wrong[study.rows])
+    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes."""
+    wrong = np.flatnonzero(study.wrong)
     names = explaining(study) if metrics and len(wrong) else []
     if not names:
         return None
@@ -86,7 +88,7 @@ def evaluation(
     baseline: Any = 0.0
     if cases.baseline is not None:
         baseline = picture_baseline(cases.baseline, stored, cases.ends, cases.prepared)
-    target: Score = cases.questions(wrong)[asked(study)]
+    target = study.task.judged(study.rows[wrong], cases.parts[wrong])
     return evaluate(
         cases.model,
         cases.prepared(stored),
