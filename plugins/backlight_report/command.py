@@ -16,6 +16,7 @@ from backlight_loading.options import (
     Classes,
     DivideBy,
     Framework,
+    Masks,
     Mean,
     Preprocess,
     ReadAs,
@@ -181,6 +182,7 @@ def report_command(
             help="Explain N more that the model gets right, of the classes concerned, for comparison.",
         ),
     ] = 0,
+    masks: Masks = None,
     baseline: Annotated[
         Baseline | None,
         typer.Option(
@@ -292,6 +294,7 @@ def report_command(
             ids=name,
             metadata=metadata,
             where=where or (),
+            masks=masks,
             order=order.value if order else None,
             limit=limit,
             right=right,

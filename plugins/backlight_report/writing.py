@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
@@ -21,6 +18,7 @@ from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
+from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
@@ -90,7 +88,7 @@ def report(
     right: int = 0,
     metadata: MetadataGiven | None = None,
     where: Sequence[str] = (),
-    masks: NDArray[np.bool_] | None = None,
+    masks: MasksGiven | None = None,
     baseline: PictureBaseline | None = None,
     store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
@@ -120,8 +118,9 @@ def report(
         model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
             and what made the report.
         notes: what the page says first.
-        masks: where the object is, (N, H, W) of truths at the places of the model's input, for metrics
-            and findings that ask for it.
+        masks: where the object is in each of the data's examples, (N, H, W) at the places of the stored
+            pictures or of the model's input, or the path of such an array (.npy, .npz) or of a folder
+            of pictures named as the data's; for metrics and findings that ask for it.
         metrics: what techniques are judged by, beside controls; an empty list leaves that out.
 
     All others are those of `backlight_study.study`.
@@ -134,6 +133,7 @@ def report(
 
     target = Path(directory)
     claim(target)
+    inside = None if masks is None else opened(masks, data)
     made = study(
         model,
         data,
@@ -171,7 +171,7 @@ def report(
         "notes": list(notes),
     }
     progress("Judging", 0, 1)
-    judgement = judge(made, metrics, masks)
+    judgement = judge(made, metrics, inside)
     progress("Judging", 1, 1)
     return write(made, judgement, target, about, embed=embed, private=private)
 
@@ -231,7 +231,7 @@ def write(
         if record["order"] and record["order"]["file"]:
             lines = record["order"]["names"]
             (folder / CLASSES).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    given = tuple(record["notes"][: len(about.get("notes", ()))])
+    given = (*about.get("notes", ()), *judgement.notes)
     return Report(
         target,
         made,

@@ -13,6 +13,7 @@ from backlight.errors import HyperParameterError, UnknownNameError, reason
 from backlight_findings import Finding, Studied, find
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import read_ids
+from backlight_study.masks import MasksGiven, case_masks
 from backlight_study.questions import Question
 from backlight_study.result import Study
 
@@ -30,36 +31,45 @@ class Judgement:
             there are none, or no metrics were asked for.
         findings: what mistakes have in common, the most severe first.
         failed: finders that failed, and metrics as a whole, with the reason.
+        notes: what should be known of the masks.
     """
 
     evaluation: Evaluation | None
     findings: tuple[Finding, ...] = ()
     failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def judge(
     study: Study,
     metrics: Sequence[str | Metric] | None = None,
-    masks: NDArray[np.bool_] | None = None,
+    masks: MasksGiven | None = None,
 ) -> Judgement:
     """Judge the maps of a study, and look for what its mistakes share.
 
     Args:
         metrics: by name or with their hyper-parameters; an empty list leaves them out. Where nothing is
             said, SRG, and for classifiers decision flip.
-        masks: where the object is, (N, H, W) of truths, at the places of the model's input.
+        masks: where the object is in each of the data's examples, (N, H, W), at the places of the stored
+            pictures or of the model's input; or the path of such an array, or of a folder of pictures.
+
+    Raises:
+        InputError: masks that do not fit.
     """
+    inside, notes = None, ()
+    if masks is not None and len(study.rows):
+        inside, notes = case_masks(study, masks)
     findings, failed = [], []
     if study.task.name == "classification":  # finders look at classes
-        findings, failed = find(studied(study, contrast_maps(study), masks))
+        findings, failed = find(studied(study, contrast_maps(study), inside))
     found = None
     try:
-        found = evaluation(study, study.task.metrics if metrics is None else metrics, masks)
+        found = evaluation(study, study.task.metrics if metrics is None else metrics, inside)
     except (HyperParameterError, UnknownNameError):
         raise  # of what the user said
     except (Exception, SystemExit) as error:  # of a foreign net or metric; the maps are there
         failed.append(f"metrics: {reason(error)}")
-    return Judgement(found, tuple(findings), tuple(failed))
+    return Judgement(found, tuple(findings), tuple(failed), notes)
 
 
 def asked(study: Study) -> Question:
@@ -96,7 +106,7 @@ def evaluation(
         [*metrics],
         target,
         baseline=baseline,
-        masks=None if masks is None else masks[study.rows[wrong]],
+        masks=None if masks is None else masks[wrong],
         batch_size=cases.batch_size,
         seed=study.selection.choice.seed,
     )
@@ -106,13 +116,17 @@ def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
     """The maps of each technique that has any, (cases, H, W)."""
     if not len(study.rows):
         return {}
-    height, width = study.grid
-    numbers = len(study.rows) * height * width * len(study.cases.techniques)
-    stride = max(1, int(np.ceil(np.sqrt(numbers / MOST_NUMBERS))))
-    question = asked(study)
+    stride, question = stride_of(study), asked(study)
     return {
         (name, question): smaller(study.maps(name, question), stride) for name in explaining(study)
     }
+
+
+def stride_of(study: Study) -> int:
+    """How many places along each side finders see as one."""
+    height, width = study.grid
+    numbers = len(study.rows) * height * width * len(study.cases.techniques)
+    return max(1, int(np.ceil(np.sqrt(numbers / MOST_NUMBERS))))
 
 
 def smaller(maps: NDArray[np.float64], stride: int) -> NDArray[np.float64]:
@@ -128,8 +142,18 @@ def studied(
     maps: Mapping[tuple[str, str], NDArray[np.float64]],
     masks: NDArray[np.bool_] | None,
 ) -> Studied:
-    """The study as finders see it."""
+    """The study as finders see it.
+
+    Args:
+        masks: of the cases, (cases, H, W).
+    """
     found, source = study.predictions, study.cases.source
+    every = None
+    if masks is not None and maps:
+        height, width = next(iter(maps.values())).shape[1:]
+        # It takes room only where it is written.
+        every = np.zeros((len(found.ids), height, width), dtype=np.bool_)
+        every[study.rows] = smaller(masks.astype(np.float64), stride_of(study)) >= 0.5
     names = source.names(0, len(source))
     return Studied(
         found.labels,
@@ -141,6 +165,6 @@ def studied(
         lambda rows: read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)]),
         study.rows.tolist(),
         maps,
-        masks,
+        every,
         study.selection.choice.seed,
     )

@@ -138,7 +138,7 @@ def study_record(
     record["findings"], by_case = findings_record(judgement, ids, pictures.finding)
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
-    record["notes"] += order_sentences(record)
+    record["notes"] += [*judgement.notes, *order_sentences(record)]
     return all_legible(record)
 
 
