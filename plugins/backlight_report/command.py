@@ -191,6 +191,14 @@ def report_command(
             "mid-grey after standardising."
         ),
     ] = None,
+    near: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SITE",
+            help="The inner layer that says which right pictures are nearest to each case; its outputs "
+            "where none is said.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -299,6 +307,7 @@ def report_command(
             limit=limit,
             right=right,
             baseline=baseline.value if baseline else None,
+            near=near,
             store=kept,
             framework=framework,
             scores=output_path(scores),

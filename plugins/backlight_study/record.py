@@ -93,6 +93,7 @@ def study_record(
         "preprocessing": study.store.plan.options["preprocessing"],
         "input": {"shape": list(first.shape[1:]), "dtype": str(first.dtype)},
         "baseline": study.cases.baseline,
+        "near": None if study.space is None else study.space.site,
         **task.record(),
         "quantity": task.quantity(),
         "classes": classes,

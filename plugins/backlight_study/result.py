@@ -24,6 +24,7 @@ from backlight_study.performance import Performance
 from backlight_study.predictions import Predictions
 from backlight_study.questions import Question
 from backlight_study.selection import Selection
+from backlight_study.site_space import SiteSpace
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.task import Task
 
@@ -56,6 +57,7 @@ class Study:
         foreseen: what was forecast for all cases.
         seconds: how long the study took.
         metadata: columns of all examples, (N,) each, by name.
+        space: in which right examples are near or far from a case; the outputs where there is none.
     """
 
     cases: Cases
@@ -66,6 +68,7 @@ class Study:
     foreseen: Forecast
     seconds: float
     metadata: Columns = field(default_factory=dict)
+    space: SiteSpace | None = None
     kept: TemporaryFolder | None = field(default=None, repr=False)
 
     @property
@@ -116,11 +119,15 @@ class Study:
 
     @cached_property
     def neighbours(self) -> list[tuple[Neighbour, ...]]:
-        """For each case the right examples whose outputs are nearest."""
+        """For each case the right examples that are nearest, by the outputs or by a site."""
         found: list[tuple[Neighbour, ...]] = [()] * len(self.rows)
         for part in np.unique(self.cases.parts).tolist():
             places = np.flatnonzero(self.cases.parts == part)
-            near = nearest(self.task.space, self.rows[places], self.task.right(part))
+            rows, right = self.rows[places], self.task.right(part)
+            if self.space is None:
+                near = nearest(self.task.space, rows, right)
+            else:
+                near = self.space.nearest(rows, right)
             for place, one in zip(places.tolist(), near, strict=True):
                 found[place] = one
         return found

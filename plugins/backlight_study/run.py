@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -41,6 +42,7 @@ from backlight_study.passes import CountedModel, Passes
 from backlight_study.predictions import Progress, answered, ask_all, class_scores
 from backlight_study.result import Study, TemporaryFolder
 from backlight_study.selection import Choice, Only, Order
+from backlight_study.site_space import SiteSpace, pooling, write_features
 from backlight_study.tasks.deciding import CHECKS, TYPES, check_task, made, task_of
 from backlight_study.tasks.multi_label import KINDS as MISTAKES
 from backlight_study.tasks.regression import KINDS as SIDES
@@ -70,6 +72,7 @@ def study(
     metadata: MetadataGiven | None = None,
     where: Sequence[str] = (),
     baseline: PictureBaseline | None = None,
+    near: str | None = None,
     store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
     scores: OutputPath = None,
@@ -113,6 +116,8 @@ def study(
         where: only examples with these, `COLUMN=VALUE` of the metadata.
         baseline: "black", "white", "grey", "mean" or "blur": of techniques that have a baseline and were
             not told another, in the picture's own terms.
+        near: the site of the model whose activation, averaged over its places, says which right examples
+            are nearest to a case; the outputs where none is said.
         store: a folder that keeps predictions and answers, where a killed study is gone on with; a
             temporary one where none is named.
         framework: of a model that is a plain function.
@@ -150,6 +155,7 @@ def study(
     if source.classes:  # a mistyped class is said before all are read
         choice_of(asked_of, source.classes, cell, true, predicted)
     trial(wrapped, sample, source.classes, chosen, scores, CHECKS[asked_of])
+    pooled = None if near is None else pooling(wrapped, sample, near)
     kept = TemporaryFolder() if store is None else None
     folder = kept.path if kept is not None else Path(os.fspath(store or ""))
     length = batch_size or BLOCK
@@ -228,12 +234,19 @@ def study(
         versions=asked.versions,
     )
     answers = opened(folder, "maps", plan)
+    space = None
+    if near is not None and pooled is not None:
+        wanted = replace(asked, targets=(near,))
+        space = SiteSpace(near, opened(folder, "near", wanted), replies.ids)
+        write_features(wrapped, source, prepared, near, pooled, space.store, progress)
     foreseen, passes = Forecast(), Passes()
     if len(explained):
         passes, foreseen = explain_cases(cases, answers, progress)
     seconds = perf_counter() - started
     known = {name: column[replies.ids] for name, column in columns.items()}
-    return Study(cases, selection, found.classes, answers, passes, foreseen, seconds, known, kept)
+    return Study(
+        cases, selection, found.classes, answers, passes, foreseen, seconds, known, space, kept
+    )
 
 
 def decided(
