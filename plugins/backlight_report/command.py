@@ -50,6 +50,16 @@ class Task(StrEnum):
     regression = "regression"
 
 
+class Panels(StrEnum):
+    """What is asked of the cases of a panel."""
+
+    predicted = "predicted"
+    true = "true"
+    contrast = "contrast"
+    label = "label"
+    value = "value"
+
+
 class Baseline(StrEnum):
     """What stands for nothing there."""
 
@@ -244,6 +254,13 @@ def report_command(
     private: Annotated[
         bool, typer.Option("--private", help="Leave out pictures, names of files, and paths.")
     ] = False,
+    panels: Annotated[
+        list[Panels] | None,
+        typer.Option(
+            help="Draw pictures for a slide too, cases by techniques, six cases each, for this question; "
+            "say it again for more. They are pictures/panel-....png."
+        ),
+    ] = None,
 ) -> None:
     """Explain what a model gets wrong, in a page to open, send and read.
 
@@ -318,6 +335,7 @@ def report_command(
             metrics=None if metric is None else [one for one in metric if one != "none"],
             embed=embed,
             private=private,
+            panels=[one.value for one in panels or ()],
             model_name=model,
             data_name=data,
             call=shlex.join(["backlight", *sys.argv[1:]]),

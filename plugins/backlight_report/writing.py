@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 from backlight import Examples, Method, Metric
-from backlight.errors import InputError
+from backlight.errors import InputError, UnknownNameError
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
@@ -22,6 +22,7 @@ from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.predictions import Progress
+from backlight_study.questions import Question
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
@@ -102,6 +103,7 @@ def report(
     batch_size: int | None = None,
     embed: bool = True,
     private: bool = False,
+    panels: Sequence[Question] = (),
     model_name: str = "",
     data_name: str = "the examples",
     reading: str = "",
@@ -116,6 +118,8 @@ def report(
         directory: where to; a report that is there already is replaced when the new one is complete.
         embed: whether the page holds its pictures; else it refers to the files beside it.
         private: leave out pictures, names of files, and paths.
+        panels: questions for which pictures for a slide are drawn, cases by techniques: "contrast",
+            "predicted", "true"; "label" of several labels, "value" of numbers.
         model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
             and what made the report.
         notes: what the page says first.
@@ -134,6 +138,7 @@ def report(
 
     target = Path(directory)
     claim(target)
+    check_panels(panels, private)
     inside = None if masks is None else opened(masks, data)
     made = study(
         model,
@@ -175,7 +180,18 @@ def report(
     progress("Judging", 0, 1)
     judgement = judge(made, metrics, inside)
     progress("Judging", 1, 1)
-    return write(made, judgement, target, about, embed=embed, private=private)
+    return write(made, judgement, target, about, embed=embed, private=private, panels=panels)
+
+
+def check_panels(panels: Sequence[str], private: bool) -> None:
+    """Raise an error for panels of no question, or of a report without pictures."""
+    for question in panels:
+        if question not in get_args(Question):
+            raise UnknownNameError("question for panels", question, get_args(Question))
+    if panels and private:
+        raise InputError(
+            "Panels are pictures, which a private report leaves out: leave out one of both."
+        )
 
 
 def reading_in_words(made: Study, size: Size | None) -> str:
@@ -196,6 +212,7 @@ def write(
     *,
     embed: bool = True,
     private: bool = False,
+    panels: Sequence[Question] = (),
 ) -> Report:
     """Write the folder of a study: all of it, or nothing.
 
@@ -204,12 +221,13 @@ def write(
         judgement: what was made of its cases.
         directory: where to.
         about: what the study does not know, see `study_record`.
-        embed, private: see `report`.
+        embed, private, panels: see `report`.
 
     Raises:
         InputError: the folder holds something else, or cannot be written; or no technique could explain
             any case.
     """
+    from backlight_report.panels import panels as drawn
     from backlight_report.pictures import PictureFiles
     from backlight_report.replacing import replacing
     from backlight_report.study_page.page import study_page
@@ -223,6 +241,12 @@ def write(
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
             raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
+        if panels and rows:
+            record["panels"] = [
+                files.panel(f"panel-{question}-{place:02}", content)
+                for question in panels
+                for place, content in enumerate(drawn(record, files.files, question), start=1)
+            ]
         if private:
             files.remove()
         page = study_page(record, files.files, embed=embed, private=private)
