@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +203,7 @@ class Fitting:
             return mask  # of no pictures
         several = len(self.shape) == 3
         axis = channel_axis(np.empty((1, *self.shape), self.dtype), self.channels) - 1
-        size = tuple(n for k, n in enumerate(self.shape) if not several or k != axis)
+        size = cast(Size, tuple(n for k, n in enumerate(self.shape) if not several or k != axis))
         own = self.own_size(number) if self.own_size is not None else size
         if mask.ndim == 2 and mask.shape in (size, own):
             stretched = Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST)

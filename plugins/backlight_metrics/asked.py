@@ -118,7 +118,7 @@ def asked(
     x = prepared(stored)
     names = examples.names or [str(row) for row in range(len(stored))]
     wrapped = told_of_pictures(wrapped, net, framework, x.ndim)
-    labels, count = np.asarray(examples.labels), len(x)
+    labels, count = np.asarray(examples.labels, dtype=np.int64), len(x)
     inputs = wrapped.prepare(x)
     shape: tuple[int, ...] = getattr(wrapped.outputs(x[:1]), "shape", ())
     if len(shape) != 2 or shape[1] < 2:

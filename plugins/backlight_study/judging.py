@@ -56,10 +56,12 @@ def judge(
     Raises:
         InputError: masks that do not fit.
     """
-    inside, notes = None, ()
+    inside: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
     if masks is not None and len(study.rows):
         inside, notes = case_masks(study, masks)
-    findings, failed = [], []
+    findings: list[Finding] = []
+    failed: list[str] = []
     if study.task.name == "classification":  # finders look at classes
         findings, failed = find(studied(study, contrast_maps(study), inside))
     found = None

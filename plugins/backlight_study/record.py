@@ -110,7 +110,10 @@ def study_record(
         **figures(task),
         "selection": {
             "rule": study.rule,
-            "cells": [one.named(classes) for one in (*choice.cells, *choice.parts)],
+            "cells": [
+                *(cell.named(classes) for cell in choice.cells),
+                *(part.named(classes) for part in choice.parts),
+            ],
             "order": choice.order,
             "limit": choice.limit,
             "found": study.selection.found,

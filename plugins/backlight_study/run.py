@@ -191,7 +191,7 @@ def study(
         only=only,
         rows=rows,
         where=tuple(where),
-        order=order or next(iter(found.orders)),
+        order=next(iter(found.orders)) if order is None else order,
         limit=limit,
         right=right,
         seed=seed or 0,
@@ -257,6 +257,7 @@ def decided(
     scores: OutputPath,
 ) -> TaskName:
     """Which task it is; see `task_of`."""
+    answered(model, sample)  # whatever a net of the user's raises is told as such
     outputs = model.outputs(model.prepare(sample))  # type: ignore[arg-type]
     path, _ = class_scores(model, sample, scores)
     labels = source.read(0, min(len(source), BLOCK)).labels

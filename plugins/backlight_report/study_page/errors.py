@@ -31,7 +31,7 @@ def number_view(place: int, one: StudyRecord, study: StudyRecord) -> StudyRecord
     tiles = [tile(name, one[key], about, share=False) for key, (name, about) in FIGURES.items()]
 
     def at(value: float) -> float:
-        return round(100 * (value - low) / (high - low), 2)
+        return float(round(100 * (value - low) / (high - low), 2))
 
     return {
         "name": short(one["name"]),

@@ -74,7 +74,7 @@ class MultiLabel(Task):
     @property
     def mistaken(self) -> NDArray[np.bool_]:
         """Where it is wrong, (N, L)."""
-        return self.said != self.has
+        return np.asarray(self.said != self.has)
 
     @cached_property
     def performance(self) -> MultiLabelPerformance:
@@ -127,7 +127,7 @@ class MultiLabel(Task):
         found = self.mistaken if part.kind is None else kinds[part.kind]
         if part.place is None:
             return found
-        return found & (np.arange(found.shape[1]) == part.place)
+        return np.asarray(found & (np.arange(found.shape[1]) == part.place))
 
     def ranks(self, rows: Rows, parts: Rows, choice: Choice) -> list[NDArray[np.float64]]:
         p, wrong = self.probabilities[rows, parts], self.mistaken[rows, parts]

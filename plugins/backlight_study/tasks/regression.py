@@ -115,10 +115,12 @@ class Regression(Task):
         kinds = {
             "over": self.errors > 0,
             "under": self.errors < 0,
-            None: self.errors == self.errors,
+            None: np.ones_like(self.errors, dtype=bool),
         }
         found = kinds[part.kind]
-        return found if part.place is None else found & (np.arange(found.shape[1]) == part.place)
+        if part.place is None:
+            return np.asarray(found)
+        return np.asarray(found & (np.arange(found.shape[1]) == part.place))
 
     def ranks(self, rows: Rows, parts: Rows, choice: Choice) -> list[NDArray[np.float64]]:
         errors = self.scaled[rows, parts]
