@@ -25,9 +25,9 @@ from backlight_study.tasks.task import (
     TaskName,
     check_order,
     counted,
-    in_order,
     names_of,
     rows_fit,
+    selected,
 )
 
 THRESHOLD = 0.5
@@ -108,17 +108,7 @@ class MultiLabel(Task):
         if choice.parts:
             fits &= np.logical_or.reduce([self.holds(part) for part in choice.parts])
         fits &= rows_fit(choice, len(wrong))[:, None]
-        rows, parts = (one.astype(np.int64) for one in np.nonzero(fits))
-        places = in_order(rows, parts, self.ranks(rows, parts, choice))[: choice.limit]
-        chosen = rows[places], parts[places]
-        right = self.right_ones(*chosen, choice)
-        return Selection(
-            choice,
-            tuple(chosen[0].tolist()),
-            tuple(row for row, _ in right),
-            len(rows),
-            (*chosen[1].tolist(), *(part for _, part in right)),
-        )
+        return selected(fits, choice, self.ranks, self.right_ones)
 
     def holds(self, part: Part) -> NDArray[np.bool_]:
         """Which examples and labels, (N, L), a part means."""

@@ -23,9 +23,9 @@ from backlight_study.tasks.task import (
     TaskName,
     check_order,
     counted,
-    in_order,
     names_of,
     rows_fit,
+    selected,
 )
 
 KINDS: Final = {"over": "too high", "under": "too low"}
@@ -98,17 +98,7 @@ class Regression(Task):
             fits &= np.logical_or.reduce([self.holds(part) for part in choice.parts])
         if choice.order in ("over", "under"):
             fits &= self.holds(Part(None, choice.order))
-        rows, parts = (one.astype(np.int64) for one in np.nonzero(fits))
-        places = in_order(rows, parts, self.ranks(rows, parts, choice))[: choice.limit]
-        chosen = rows[places], parts[places]
-        right = self.right_ones(*chosen, choice.right)
-        return Selection(
-            choice,
-            tuple(chosen[0].tolist()),
-            tuple(row for row, _ in right),
-            len(rows),
-            (*chosen[1].tolist(), *(part for _, part in right)),
-        )
+        return selected(fits, choice, self.ranks, self.right_ones)
 
     def holds(self, part: Part) -> NDArray[np.bool_]:
         """Which examples and numbers, (N, k), a part means."""
@@ -135,9 +125,9 @@ class Regression(Task):
             case _:
                 return [-np.abs(errors)]
 
-    def right_ones(self, rows: Rows, parts: Rows, most: int) -> list[tuple[int, int]]:
+    def right_ones(self, rows: Rows, parts: Rows, choice: Choice) -> list[tuple[int, int]]:
         """The cases of the numbers concerned with the smallest errors, as many of each as can be."""
-        turns: list[tuple[int, int, int]] = []
+        most, turns = choice.right, list[tuple[int, int, int]]()
         for part in np.unique(parts).tolist() if most else ():
             order = np.argsort(np.abs(self.errors[:, part]), kind="stable")
             free = order[~np.isin(order, rows[parts == part])][:most]

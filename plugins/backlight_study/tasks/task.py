@@ -1,7 +1,7 @@
 """What all tasks have in common: what a study asks of any."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -156,9 +156,32 @@ def rows_fit(choice: Choice, count: int) -> NDArray[np.bool_]:
     return np.isin(np.arange(count), choice.rows)
 
 
-def in_order(rows: Rows, parts: Rows, keys: Sequence[NDArray[np.float64]]) -> NDArray[np.intp]:
-    """The places of cases sorted by keys, the first key first, the lowest first; equals by number."""
-    return np.lexsort((parts, rows, *reversed(keys)))
+def selected(
+    fits: NDArray[np.bool_],
+    choice: Choice,
+    ranks: Callable[[Rows, Rows, Choice], Sequence[NDArray[np.float64]]],
+    right_ones: Callable[[Rows, Rows, Choice], Sequence[tuple[int, int]]],
+) -> Selection:
+    """The cases that are asked for, in their order, and right ones beside them.
+
+    Args:
+        fits: which rows and parts are asked for, (N, parts).
+        ranks: of rows and parts (n,): what they are sorted by, the first key first, the lowest first;
+            equals by number.
+        right_ones: rows and parts beside those that are chosen.
+    """
+    rows, parts = (one.astype(np.int64) for one in np.nonzero(fits))
+    order = np.lexsort((parts, rows, *reversed(ranks(rows, parts, choice))))
+    places = order[: choice.limit]
+    chosen = rows[places], parts[places]
+    right = right_ones(*chosen, choice)
+    return Selection(
+        choice,
+        tuple(chosen[0].tolist()),
+        tuple(row for row, _ in right),
+        len(rows),
+        (*chosen[1].tolist(), *(part for _, part in right)),
+    )
 
 
 def counted(selection: Selection) -> str:
