@@ -131,6 +131,19 @@ def test_mass_inside_is_that_of_the_masks(made: Study) -> None:
     np.testing.assert_allclose(cell.mean, inside.mean(), rtol=1e-5)
 
 
+def test_mistakes_that_look_outside_of_their_masks_are_found(tmp_path: Path) -> None:
+    """Masks are drawn where maps of right ones are strong, and those of mistakes are weak."""
+    made = study(torch_net(), examples(), methods=["saliency"], only="all", limit=90)
+    maps, masks = made.maps("saliency"), np.zeros((90, 8, 8), dtype=bool)
+    strong = maps > np.median(maps, axis=(1, 2), keepdims=True)
+    masks[made.rows] = np.where(made.wrong[:, None, None], ~strong, strong)
+    folder = saved(tmp_path, examples().names, masks)
+    found = {finding.kind for finding in judge(made, [], folder).findings}
+    assert "outside_masks" in found
+    masks[made.rows] = strong
+    assert "outside_masks" not in {one.kind for one in judge(made, [], masks).findings}
+
+
 def test_an_example_that_cannot_be_read_moves_no_mask() -> None:
     from backlight_datasets import SequenceSource
     from tests.study.test_study import Breaks
