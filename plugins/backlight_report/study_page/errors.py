@@ -91,12 +91,11 @@ def errors_view(study: StudyRecord) -> StudyRecord:
             held = sum(
                 case["number"]["class"] == place and case["kind"] == kind for case in study["cases"]
             )
-            prefix = f"{short(names[place])}, " if len(names) > 1 else ""
-            title = f"{prefix}{words}"
+            title = f"{short(names[place])}, {words}" if len(names) > 1 else words.capitalize()
             lists.append(
                 {
                     "id": cell_id(place, KINDS["regression"].index(kind)),
-                    "title": title[0].upper() + title[1:],
+                    "title": title,
                     "shown": views[:LISTED],
                     "more": views[LISTED:],
                     "held": held,
