@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import Examples
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError, reason
+from backlight.values.examples import labels_of
 from backlight_datasets.digests import digest_of_texts
 from backlight_datasets.members import Member, members_of, read_whole, stored_rows
 from backlight_datasets.sequence import check_counts
@@ -45,7 +46,8 @@ class NpzSource(Source):
         arrays = read_whole(self._path, small)
         stored = class_names(arrays.get("classes", np.array((), dtype=str)), self._path)
         # Labels can be renamed without the examples.
-        alone = Examples(np.empty((len(arrays[y]), 0)), arrays[y].astype(np.int64), stored)
+        labels = labels_of(arrays[y], f" in {path}")
+        alone = Examples(np.empty((len(labels), 0)), labels, stored)
         known = renamed(alone, tuple(classes), str(path))
         self._labels, self._classes = known.labels, tuple(known.classes)
         self._names = (x, y)

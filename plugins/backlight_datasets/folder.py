@@ -18,6 +18,7 @@ from backlight_loading.picture_folders import (
     open_picture,
     read,
     several_sizes,
+    upright_size,
     why,
 )
 from backlight_loading.preparation import Colour, Size
@@ -103,6 +104,10 @@ class FolderSource(Source):
             ids.append(number)
         labels = np.array([files.label(number) for number in ids], dtype=np.int64)
         return Batch(x[: len(ids)], labels, np.array(ids, dtype=np.int64), tuple(skipped))
+
+    def own_size(self, number: int) -> Size:
+        """Height and width of a picture in its file, before it is stretched."""
+        return upright_size(self._listed.path(number))
 
     @property
     def _listed(self) -> Listing:

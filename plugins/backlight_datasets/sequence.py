@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason
+from backlight.values.examples import labels_of
 from backlight_datasets.digests import digest_of_arrays
 from backlight_datasets.source import Batch, Skipped, Source, check_range, ids_between, numbered
 
@@ -25,7 +26,7 @@ class SequenceSource(Source):
     def __init__(
         self,
         x: Examples,
-        labels: Sequence[int] | NDArray[np.integer[Any]],
+        labels: Sequence[int] | NDArray[Any],
         classes: Sequence[str] = (),
         names: Sequence[str] = (),
         left_out: Sequence[str] = (),
@@ -33,21 +34,16 @@ class SequenceSource(Source):
         """
         Args:
             x: examples by their number, all of one shape and dtype.
-            labels: the true class of each.
-            classes: class names in the order of the labels.
+            labels: the true class of each; or, see `Labels`, 0 or 1 for each of several labels, or
+                numbers.
+            classes: names of the classes, or of the labels or numbers of each example.
             names: one per example; their numbers where there are none.
             left_out: what is known not to be among them, with the reason.
 
         Raises:
-            InputError: there are not as many labels, or names, as examples; or labels are no integers.
+            InputError: there are not as many labels, or names, as examples; or labels are no numbers.
         """
-        self._labels = np.asarray(labels, dtype=None if len(labels) else np.int64)
-        if self._labels.ndim != 1 or self._labels.dtype.kind not in "iu":
-            raise InputError(
-                "Labels must be whole numbers, one per example, got "
-                f"{self._labels.dtype} {self._labels.shape}."
-            )
-        self._labels = self._labels.astype(np.int64)
+        self._labels = labels_of(labels)
         check_counts(len(x), len(self._labels), len(names))
         self._x, self._names = x, tuple(names)
         self._classes, self._left_out = tuple(classes), tuple(left_out)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.values.examples import Labels
 
 
 @final
@@ -36,13 +37,13 @@ class Batch:
 
     Attributes:
         x: one example per row, any numeric dtype; pictures are uint8, (n, H, W, channels).
-        labels: the true class of each, int64, (n,).
+        labels: what is true of each: mostly its class, int64, (n,); else see `Labels`.
         ids: the number of each among all candidates, rising, int64, (n,).
         skipped: those of the range that could not be read, by rising id.
     """
 
     x: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: Labels
     ids: NDArray[np.int64]
     skipped: tuple[Skipped, ...] = ()
 
@@ -64,7 +65,8 @@ class Source(ABC):
     @property
     @abstractmethod
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the labels; none where they have none."""
+        """Names of the classes, or of the labels or numbers of each example, in their order; none where
+        they have none."""
 
     @property
     @abstractmethod

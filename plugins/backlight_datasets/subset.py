@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.values.examples import Labels
 from backlight_datasets.digests import digest_of_texts
 from backlight_datasets.source import Batch, Skipped, Source, check_range
 
@@ -64,7 +65,7 @@ class Subset(Source):
         breaks = np.flatnonzero(np.diff(rows) != 1) + 1
         edges = [0, *breaks.tolist(), len(rows)] if len(rows) else [0, 0]
         x: list[NDArray[Any]] = []
-        labels: list[NDArray[np.int64]] = []
+        labels: list[Labels] = []
         ids: list[NDArray[np.int64]] = []
         skipped: list[Skipped] = []
         for begin, end in pairwise(edges):

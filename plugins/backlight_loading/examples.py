@@ -12,6 +12,7 @@ from backlight import Examples
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError
 from backlight.plugins.entry_points import plugins
+from backlight.values.examples import Labels, is_of_classes, labels_of
 from backlight_loading.names import legible, named
 from backlight_loading.preparation import Colour, Size, Tick
 from backlight_loading.references import is_reference, is_there, load_reference, made
@@ -108,6 +109,9 @@ def renamed(examples: Examples, classes: tuple[str, ...], text: str) -> Examples
     """
     if not classes or not len(examples.classes):
         return replace(examples, classes=classes or examples.classes)
+    if not is_of_classes(examples.labels):
+        labels = in_order(examples.labels, tuple(map(str, examples.classes)), classes, text)
+        return replace(examples, labels=labels, classes=classes)
     places = [named(legible(str(name)), classes) for name in examples.classes]
     used = [k for k in np.unique(examples.labels).tolist() if 0 <= k < len(places)]
     if not any(places):
@@ -125,12 +129,32 @@ def renamed(examples: Examples, classes: tuple[str, ...], text: str) -> Examples
     return replace(examples, labels=labels.astype(np.int64), classes=classes)
 
 
+def in_order(
+    labels: Labels, stored: tuple[str, ...], classes: tuple[str, ...], text: str
+) -> Labels:
+    """Labels (N, L) whose columns are called `stored`, in the order of `classes`, where these are the
+    same names; as they are where none is.
+
+    Raises:
+        InputError: some are the same, and some are not.
+    """
+    same = set(stored) & set(classes)
+    if not same or labels.ndim == 1:
+        return labels
+    if sorted(stored) != sorted(classes) or len(set(stored)) != len(stored):
+        raise InputError(
+            f"The labels of {text} are called {', '.join(stored[:6])}, and --classes names some of these "
+            "and others: give all names as the data has them, or other names for all."
+        )
+    return labels[:, [stored.index(name) for name in classes]]
+
+
 def read_npz(path: Path) -> Examples:
     """Arrays `x` (or `images`) and `y` (or `labels`), and `classes` if it has names for them."""
     arrays = arrays_in(path)
     x, y = x_and_y(arrays, path)
     classes = class_names(arrays.get("classes", np.array((), dtype=str)), path)
-    return Examples(arrays[x], arrays[y].astype(np.int64), classes)
+    return Examples(arrays[x], labels_of(arrays[y], f" in {path}"), classes)
 
 
 class Described(Protocol):
@@ -150,12 +174,6 @@ def x_and_y(arrays: Mapping[str, Described], path: Path) -> tuple[str, str]:
     if x is None or y is None:
         raise InputError(
             f"{path} must hold x (or images) and y (or labels); it holds {', '.join(arrays) or 'none'}."
-        )
-    labels = arrays[y]
-    if len(labels.shape) != 1 or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"The labels in {path} must be whole numbers, one per example, got {labels.dtype} "
-            f"{labels.shape}."
         )
     if not arrays[x].shape:
         raise InputError(

@@ -39,6 +39,16 @@ Preprocess: TypeAlias = Annotated[
     ),
 ]
 
+Masks: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="Where the object is, for metrics and findings that ask for it: an .npy or .npz file with a "
+        "mask for each example, or a folder of pictures (PNG, say) named as the data's. What is not 0 is "
+        "inside; masks are stretched and prepared as the pictures are.",
+    ),
+]
+
 
 class Colour(StrEnum):
     """How pictures are read."""

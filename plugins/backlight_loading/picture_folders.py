@@ -186,6 +186,14 @@ def open_picture(file: Path) -> Image.Image:
         return Image.open(file, formats=formats)
 
 
+def upright_size(file: Path) -> Size:
+    """Height and width of a picture in its file, upright."""
+    with open_picture(file) as opened:
+        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        width, height = opened.size
+    return (width, height) if turned else (height, width)
+
+
 def read(file: Path, size: Size | None) -> Image.Image:
     """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
     with open_picture(file) as opened:

@@ -1,6 +1,7 @@
 """What the command `backlight evaluate` is asked: a model, some of its examples, and a score of each."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,12 @@ from backlight.explaining.explanation import blocks_of
 from backlight.explaining.objective import default_batch_size
 from backlight.explaining.targets import ranked_classes
 from backlight.scores.class_scores import ClassScore
+from backlight.values.examples import is_of_classes
+from backlight.values.layout import input_layout
 from backlight_loading.examples import is_folder, load_examples
+from backlight_loading.masks import Fitting, Masks, check_count, read_masks, without_mask
 from backlight_loading.models import load_model, wanted_shape
+from backlight_loading.picture_folders import upright_size
 from backlight_loading.preparation import (
     Colour,
     Size,
@@ -39,7 +44,8 @@ class Asked:
         x: the model's inputs, those examples that are judged.
         target: the score of each.
         rows: which of the data's examples these are.
-        count: how many examples the data has.
+        names: of all the data's examples.
+        fitting: how masks become truths at the model's places.
         told: the choice in words.
     """
 
@@ -47,8 +53,22 @@ class Asked:
     x: NDArray[Any]
     target: ClassScore
     rows: NDArray[np.int64]
-    count: int
+    names: Sequence[str]
+    fitting: Fitting
     told: str
+
+    def masks(self, masks: Masks) -> NDArray[np.bool_]:
+        """Those of the examples that are judged.
+
+        Raises:
+            InputError: there are not as many as examples, or one does not fit.
+        """
+        check_count(masks, len(self.names))
+        names = [self.names[row] for row in self.rows.tolist()]
+        found, lacking = read_masks(masks, self.rows.tolist(), names, self.fitting)
+        if lacking:
+            print(without_mask(lacking, len(names)), file=sys.stderr)
+        return found
 
     def function(self, technique: Technique) -> Callable[..., Attribution[Any]]:
         """The technique as a function, at the inner site that was said for it."""
@@ -88,9 +108,17 @@ def asked(
     )
     if not len(examples.x):
         raise InputError(f"There are no examples in {data}.")
-    x = preparation(net, wrapped, preprocessing)(np.asarray(examples.x))
+    if not is_of_classes(np.asarray(examples.labels)):
+        raise InputError(
+            f"The command judges classifiers by a class per example, and {data} has labels of shape "
+            f"{np.shape(examples.labels)}. `backlight report` studies nets with several labels and "
+            "regression; backlight.evaluate takes any score."
+        )
+    stored, prepared = np.asarray(examples.x), preparation(net, wrapped, preprocessing)
+    x = prepared(stored)
+    names = examples.names or [str(row) for row in range(len(stored))]
     wrapped = told_of_pictures(wrapped, net, framework, x.ndim)
-    labels, count = np.asarray(examples.labels), len(x)
+    labels, count = np.asarray(examples.labels, dtype=np.int64), len(x)
     inputs = wrapped.prepare(x)
     shape: tuple[int, ...] = getattr(wrapped.outputs(x[:1]), "shape", ())
     if len(shape) != 2 or shape[1] < 2:
@@ -118,7 +146,22 @@ def asked(
         "true": lambda: Class(labels[some]),
         "contrast": lambda: Margin(predicted[some], labels[some]),
     }[question]()
-    return Asked(wrapped, x[some], target, some.astype(np.int64), count, told)
+    fitting = Fitting(
+        stored.shape[1:],
+        str(stored.dtype),
+        (0.0, 255.0) if stored.dtype == np.uint8 else (float(stored.min()), float(stored.max())),
+        prepared,
+        grid_of(x, wrapped),
+        wrapped.channels,
+        (lambda row: upright_size(Path(data) / names[row])) if is_folder(data) else None,
+    )
+    return Asked(wrapped, x[some], target, some.astype(np.int64), names, fitting, told)
+
+
+def grid_of(x: NDArray[Any], model: Model) -> tuple[int, ...]:
+    """The places of the model's inputs: all axes but those of examples and channels."""
+    layout = input_layout(x.shape, model.channels, model.declared_channels)
+    return tuple(x.shape[1:]) if layout is None else tuple(layout.grid)
 
 
 def baseline_of(text: str) -> Replacement:
@@ -135,21 +178,3 @@ def baseline_of(text: str) -> Replacement:
         raise HyperParameterError(
             f"--baseline takes a number, blur or mean; got {text!r}."
         ) from None
-
-
-def load_masks(path: Path, count: int) -> NDArray[Any]:
-    """The masks of all examples of the data.
-
-    Raises:
-        InputError: there is no such file, it holds no array, or not one for each example.
-    """
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"The masks in {path} could not be read: {error}.") from error
-    if not isinstance(found, np.ndarray) or found.shape[:1] != (count,):
-        seen = getattr(found, "shape", "an archive")
-        raise InputError(
-            f"{path} must hold one array with a mask for each of the {count} examples; got {seen}."
-        )
-    return found

@@ -1,7 +1,6 @@
 """The command `backlight evaluate`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from backlight_loading.options import (
     Classes,
     DivideBy,
     Framework,
+    Masks,
     Mean,
     Preprocess,
     ReadAs,
@@ -80,13 +80,7 @@ def evaluate_command(
             "say it themselves.",
         ),
     ] = "0",
-    masks: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.npy",
-            help="Where the object is in each example: truths (N, H, W), for metrics that ask for it.",
-        ),
-    ] = None,
+    masks: Masks = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print all numbers, of each example too, as JSON instead."),
@@ -124,9 +118,10 @@ def evaluate_command(
     from backlight.evaluating.explainers import numbered
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes
+    from backlight_loading.masks import open_masks
     from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques, usable
-    from backlight_metrics.asked import asked, baseline_of, load_masks
+    from backlight_metrics.asked import asked, baseline_of
     from backlight_metrics.named import metric as metric_of
 
     said = metric or list(DEFAULT_METRICS)  # a mistyped name is said before anything is loaded
@@ -135,6 +130,7 @@ def evaluate_command(
     )
     judged = techniques(method or (), seed)
     replacement = baseline_of(baseline)
+    inside = None if masks is None else open_masks(masks)
     found = asked(
         model,
         data,
@@ -157,7 +153,7 @@ def evaluate_command(
             chosen,
             found.target,
             baseline=replacement,
-            masks=None if masks is None else load_masks(masks, found.count)[found.rows],
+            masks=None if inside is None else found.masks(inside),
             batch_size=batch_size,
             seed=seed,
             progress=progress,

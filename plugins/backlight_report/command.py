@@ -16,6 +16,7 @@ from backlight_loading.options import (
     Classes,
     DivideBy,
     Framework,
+    Masks,
     Mean,
     Preprocess,
     ReadAs,
@@ -36,6 +37,27 @@ class TakenFirst(StrEnum):
     margin = "margin"
     borderline = "borderline"
     random = "random"
+    error = "error"
+    over = "over"
+    under = "under"
+
+
+class Task(StrEnum):
+    """What the model is asked to do."""
+
+    classification = "classification"
+    multi_label = "multi-label"
+    regression = "regression"
+
+
+class Panels(StrEnum):
+    """What is asked of the cases of a panel."""
+
+    predicted = "predicted"
+    true = "true"
+    contrast = "contrast"
+    label = "label"
+    value = "value"
 
 
 class Baseline(StrEnum):
@@ -76,6 +98,13 @@ def report_command(
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to write the report into."),
     ] = Path("backlight-report"),
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="A class for each picture; 0 or 1 for each of several labels; or numbers. Where nothing "
+            "is said, labels and outputs say it, or an error asks."
+        ),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,7 +142,9 @@ def report_command(
         typer.Option(
             metavar="TRUE:PREDICTED",
             help="Only pictures of this cell of the confusion matrix, classes by name or number, * for "
-            "any other class: --cell battery:metal --cell 'plastic:*'; say it again for more cells.",
+            "any other class: --cell battery:metal --cell 'plastic:*'; say it again for more cells. Of "
+            "several labels LABEL:fp, LABEL:fn or 'LABEL:*' (false positives, false negatives, both); of "
+            "numbers NUMBER:over or NUMBER:under.",
         ),
     ] = None,
     name: Annotated[
@@ -140,12 +171,13 @@ def report_command(
         ),
     ] = None,
     order: Annotated[
-        TakenFirst,
+        TakenFirst | None,
         typer.Option(
-            help="Which come first: confidence (wrong before right, the most confident first), loss, "
-            "margin (furthest from right), borderline, or random."
+            help="Which come first: confidence (wrong before right, the most confident first; where "
+            "nothing is said), loss, margin (furthest from right), borderline, or random. Of numbers: "
+            "error (where nothing is said), over (too high), under, or random."
         ),
-    ] = TakenFirst.confidence,
+    ] = None,
     limit: Annotated[
         int,
         typer.Option(
@@ -160,12 +192,21 @@ def report_command(
             help="Explain N more that the model gets right, of the classes concerned, for comparison.",
         ),
     ] = 0,
+    masks: Masks = None,
     baseline: Annotated[
         Baseline | None,
         typer.Option(
             help="What stands for nothing, for techniques that compare with a baseline: a picture that "
             "is prepared as all are. Where nothing is said it is 0 in the model's input, which is "
             "mid-grey after standardising."
+        ),
+    ] = None,
+    near: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SITE",
+            help="The inner layer that says which right pictures are nearest to each case; its outputs "
+            "where none is said.",
         ),
     ] = None,
     metric: Annotated[
@@ -213,8 +254,15 @@ def report_command(
     private: Annotated[
         bool, typer.Option("--private", help="Leave out pictures, names of files, and paths.")
     ] = False,
+    panels: Annotated[
+        list[Panels] | None,
+        typer.Option(
+            help="Draw pictures for a slide too, cases by techniques, six cases each, for this question; "
+            "say it again for more. They are pictures/panel-....png."
+        ),
+    ] = None,
 ) -> None:
-    """Explain what a classifier gets wrong, in a page to open, send and read.
+    """Explain what a model gets wrong, in a page to open, send and read.
 
     The model is asked about every picture. For those it gets wrong, each technique shows what speaks
     for the predicted class, for the true class, and for the one rather than the other. The folder
@@ -232,7 +280,6 @@ def report_command(
     """
     # Here and not above: the other commands need none of it.
     from backlight import wrap
-    from backlight.evaluating.evaluate import DEFAULT_METRICS
     from backlight_datasets import open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
     from backlight_loading.examples import class_names_of, read_classes
@@ -249,9 +296,9 @@ def report_command(
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
-    if cell or true or predicted:
-        known = names or class_names_of(data)
-        check_classes(cell or (), [*(true or ()), *(predicted or ())], known)
+    folders = class_names_of(data)
+    if folders and (cell or true or predicted):
+        check_classes(cell or (), [*(true or ()), *(predicted or ())], names or folders)
     net = load_model(model)
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
@@ -263,6 +310,7 @@ def report_command(
             net,
             source,
             directory=directory,
+            task=task.value if task else None,
             methods=method or (),
             cell=cell or (),
             only=only.value if only else None,
@@ -271,10 +319,12 @@ def report_command(
             ids=name,
             metadata=metadata,
             where=where or (),
-            order=order.value,
+            masks=masks,
+            order=order.value if order else None,
             limit=limit,
             right=right,
             baseline=baseline.value if baseline else None,
+            near=near,
             store=kept,
             framework=framework,
             scores=output_path(scores),
@@ -282,9 +332,10 @@ def report_command(
             size=read_size,
             seed=seed,
             batch_size=batch_size,
-            metrics=DEFAULT_METRICS if metric is None else [one for one in metric if one != "none"],
+            metrics=None if metric is None else [one for one in metric if one != "none"],
             embed=embed,
             private=private,
+            panels=[one.value for one in panels or ()],
             model_name=model,
             data_name=data,
             call=shlex.join(["backlight", *sys.argv[1:]]),
@@ -311,7 +362,7 @@ MOST_WARNINGS = 5
 def show(made: "Report") -> None:
     """Say what was found, what went wrong, and where the page is."""
     console = Console(stderr=True, soft_wrap=True)
-    skipped = (*made.study.cases.source.left_out, *made.study.predictions.skipped)
+    skipped = (*made.study.cases.source.left_out, *made.study.task.replies.skipped)
     for line in made.notes:
         console.print(f"Note: {escape(line)}", style="bold red")
     for line in skipped[:5]:
@@ -327,10 +378,11 @@ def show(made: "Report") -> None:
         console.print(f"{left} more warnings are on the page.", style="yellow")
     for line in made.estimates:
         console.print(escape(line))
-    wrong, page = made.count - made.correct, legible(str(made.page))
-    print(
-        f"{made.correct:,} of {made.count:,} right ({made.correct / made.count:.1%}), {wrong:,} wrong."
-    )
+    page, wrong = legible(str(made.page)), ""
+    if made.study.task.name == "classification":
+        wrong = f", {made.count - made.correct:,} wrong"
+    told = made.study.task.summary()
+    print(f"{told[0].upper()}{told[1:]}{wrong}.")
     if made.explained:
         print(f"{made.explained} explained in {page}")
     else:

@@ -64,8 +64,8 @@ def first_foreign(directory: Path) -> str | None:
 
 
 def texts_of_report(file: Path) -> set[str] | None:
-    """All texts of a report's cases, findings and order of classes, the paths of its files among them;
-    None if it is none."""
+    """All texts of a report's cases, findings, panels and order of classes, the paths of its files among
+    them; None if it is none."""
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -73,7 +73,7 @@ def texts_of_report(file: Path) -> set[str] | None:
     versions = results.get("versions") if isinstance(results, dict) else None
     if not isinstance(versions, dict) or "backlight" not in versions or "cases" not in results:
         return None
-    parts = ("cases", "order", "findings")
+    parts = ("cases", "order", "findings", "panels")
     return set(texts_in([results.get(part) for part in parts]))
 
 

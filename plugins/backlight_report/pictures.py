@@ -78,6 +78,10 @@ class PictureFiles:
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         return self._write(f"{stem}-{plain(technique)}-scale.png", png(colour_bar(scale)))
 
+    def panel(self, stem: str, content: bytes) -> str:
+        """A panel for a slide."""
+        return self._write(f"{stem}.png", content)
+
     def finding(self, stem: str, map: NDArray[np.float64]) -> str:
         """A map that belongs to a finding, on a scale of its own."""
         return self._write(f"{stem}.png", map_file(map, scale_of([map])))

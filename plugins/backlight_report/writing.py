@@ -1,17 +1,13 @@
-"""A report in one call: a study of a classifier, written down as a page, its numbers and its pictures."""
+"""A report in one call: a study of a model, written down as a page, its numbers and its pictures."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, final, get_args
 
 from backlight import Examples, Method, Metric
-from backlight.errors import InputError
-from backlight.evaluating.evaluate import DEFAULT_METRICS
+from backlight.errors import InputError, UnknownNameError
 from backlight.progress import Progress
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
@@ -23,11 +19,14 @@ from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
+from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
+from backlight_study.questions import Question
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
+from backlight_study.tasks.task import TaskName
 
 
 @final
@@ -60,11 +59,11 @@ class Report:
     @property
     def count(self) -> int:
         """How many examples the model was judged on."""
-        return len(self.study.predictions.labels)
+        return len(self.study.task.ids)
 
     @property
     def correct(self) -> int:
-        """How many of them it got right."""
+        """How many of them a classifier got right."""
         return self.study.predictions.correct
 
     @property
@@ -78,19 +77,21 @@ def report(
     data: str | os.PathLike[str] | Examples | Source,
     *,
     directory: str | os.PathLike[str],
+    task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
     only: Only | None = None,
     true: Said = None,
     predicted: Said = None,
     ids: Sequence[str | int] | None = None,
-    order: Order = "confidence",
+    order: Order | None = None,
     limit: int = 24,
     right: int = 0,
     metadata: MetadataGiven | None = None,
     where: Sequence[str] = (),
-    masks: NDArray[np.bool_] | None = None,
+    masks: MasksGiven | None = None,
     baseline: PictureBaseline | None = None,
+    near: str | None = None,
     store: str | os.PathLike[str] | None = None,
     framework: str | None = None,
     scores: OutputPath = None,
@@ -102,26 +103,30 @@ def report(
     batch_size: int | None = None,
     embed: bool = True,
     private: bool = False,
+    panels: Sequence[Question] = (),
     model_name: str = "",
     data_name: str = "the examples",
     reading: str = "",
     call: str = "",
     notes: Sequence[str] = (),
-    metrics: Sequence[str | Metric] = DEFAULT_METRICS,
+    metrics: Sequence[str | Metric] | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Study a classifier, and write a folder with a page to open, pictures, and all the numbers.
+    """Study a model, and write a folder with a page to open, pictures, and all the numbers.
 
     Args:
         directory: where to; a report that is there already is replaced when the new one is complete.
         embed: whether the page holds its pictures; else it refers to the files beside it.
         private: leave out pictures, names of files, and paths.
+        panels: questions for which pictures for a slide are drawn, cases by techniques: "contrast",
+            "predicted", "true"; "label" of several labels, "value" of numbers.
         model_name, data_name, reading, call: what the page calls the model and the data, how it was read,
             and what made the report.
         notes: what the page says first.
-        masks: where the object is, (N, H, W) of truths at the places of the model's input, for metrics
-            and findings that ask for it.
-        metrics: what techniques are judged by, beside controls; none leaves that out.
+        masks: where the object is in each of the data's examples, (N, H, W) at the places of the stored
+            pictures or of the model's input, or the path of such an array (.npy, .npz) or of a folder
+            of pictures named as the data's; for metrics and findings that ask for it.
+        metrics: what techniques are judged by, beside controls; an empty list leaves that out.
 
     All others are those of `backlight_study.study`.
 
@@ -133,9 +138,12 @@ def report(
 
     target = Path(directory)
     claim(target)
+    check_panels(panels, private)
+    inside = None if masks is None else opened(masks, data)
     made = study(
         model,
         data,
+        task=task,
         methods=methods,
         cell=cell,
         only=only,
@@ -148,6 +156,7 @@ def report(
         metadata=metadata,
         where=where,
         baseline=baseline,
+        near=near,
         store=store,
         framework=framework,
         scores=scores,
@@ -168,15 +177,26 @@ def report(
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    judgement = judge(made, metrics, masks, progress)
-    return write(made, judgement, target, about, embed=embed, private=private)
+    judgement = judge(made, metrics, inside, progress)
+    return write(made, judgement, target, about, embed=embed, private=private, panels=panels)
+
+
+def check_panels(panels: Sequence[str], private: bool) -> None:
+    """Raise an error for panels of no question, or of a report without pictures."""
+    for question in panels:
+        if question not in get_args(Question):
+            raise UnknownNameError("question for panels", question, get_args(Question))
+    if panels and private:
+        raise InputError(
+            "Panels are pictures, which a private report leaves out: leave out one of both."
+        )
 
 
 def reading_in_words(made: Study, size: Size | None) -> str:
     """How the examples were read."""
     cases = made.cases
     folder = isinstance(cases.source, FolderSource)
-    count = len(made.predictions.labels)
+    count = len(made.task.ids)
     if isinstance(cases.source, SequenceSource):
         return f"{count:,} examples as they were given"
     return reading_of(count, cases.shape, cases.dtype, folder, size)
@@ -190,6 +210,7 @@ def write(
     *,
     embed: bool = True,
     private: bool = False,
+    panels: Sequence[Question] = (),
 ) -> Report:
     """Write the folder of a study: all of it, or nothing.
 
@@ -198,12 +219,13 @@ def write(
         judgement: what was made of its cases.
         directory: where to.
         about: what the study does not know, see `study_record`.
-        embed, private: see `report`.
+        embed, private, panels: see `report`.
 
     Raises:
         InputError: the folder holds something else, or cannot be written; or no technique could explain
             any case.
     """
+    from backlight_report.panels import panels as drawn
     from backlight_report.pictures import PictureFiles
     from backlight_report.replacing import replacing
     from backlight_report.study_page.page import study_page
@@ -217,6 +239,12 @@ def write(
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
             raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
+        if panels and rows:
+            record["panels"] = [
+                files.panel(f"panel-{question}-{place:02}", content)
+                for question in panels
+                for place, content in enumerate(drawn(record, files.files, question), start=1)
+            ]
         if private:
             files.remove()
         page = study_page(record, files.files, embed=embed, private=private)
@@ -227,7 +255,7 @@ def write(
         if record["order"] and record["order"]["file"]:
             lines = record["order"]["names"]
             (folder / CLASSES).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    given = tuple(record["notes"][: len(about.get("notes", ()))])
+    given = (*about.get("notes", ()), *judgement.notes)
     return Report(
         target,
         made,

@@ -1,6 +1,6 @@
 """Cells of the confusion matrix, and classes, as users name them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -78,6 +78,52 @@ def cell(said: str, classes: Sequence[str]) -> Cell:
 
 def side(text: str, classes: Sequence[str]) -> int | None:
     return None if text.strip() == ANY else class_number(text, classes)
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """A part of an answer, as a label or one of several numbers, and in which way it is right or wrong.
+
+    Attributes:
+        place: its number; None for any.
+        kind: "fp", say; None for any mistake.
+    """
+
+    place: int | None
+    kind: str | None
+
+    def named(self, names: Sequence[str]) -> str:
+        """As users write it."""
+        return f"{ANY if self.place is None else names[self.place]}:{self.kind or ANY}"
+
+
+def parts(
+    said: str | Sequence[str], names: Sequence[str], kinds: Mapping[str, str]
+) -> tuple[Part, ...]:
+    """Parts of answers that users write as `NAME:KIND`, each once; `*` is any.
+
+    Args:
+        names: of the parts.
+        kinds: in which way they may be right or wrong, with what that is in words.
+
+    Raises:
+        InputError: it is no such pair.
+        UnknownNameError: no such name, or no such kind.
+    """
+    found = []
+    for one in (said,) if isinstance(said, str) else said:
+        name, sign, kind = one.rpartition(":")
+        if not sign:
+            known = ", ".join(f"{key} ({words})" for key, words in kinds.items())
+            raise InputError(
+                f"Here a cell is NAME:KIND, with a kind of {known} or {ANY}; got {one!r}."
+            )
+        if kind.strip() not in (*kinds, ANY):
+            raise UnknownNameError("kind", kind.strip(), [*kinds, ANY])
+        asked = None if kind.strip() == ANY else kind.strip()
+        found.append(Part(side(name, names), asked))
+    return tuple(dict.fromkeys(found))
 
 
 def cells(said: str | Sequence[str], classes: Sequence[str]) -> tuple[Cell, ...]:

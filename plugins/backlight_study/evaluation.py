@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from backlight import Examples, Model
 from backlight.errors import InputError
+from backlight.values.examples import is_of_classes, labels_of
 from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import (
+    CheckOutputs,
     Predictions,
     answered,
     called,
@@ -25,17 +27,19 @@ from backlight_study.predictions import (
 
 def check(examples: Examples) -> None:
     """Raise InputError unless these are pictures with labels that can be theirs."""
-    x, labels = np.asarray(examples.x), np.asarray(examples.labels)
+    x, labels = np.asarray(examples.x), labels_of(examples.labels)
     if not len(x):
         raise InputError("There are no examples.")
     check_shape(x.shape)
-    if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
+    if len(labels) != len(x):
         raise InputError(
-            f"There must be one label, a whole number, for each of the {len(x)} examples; got an "
+            f"There must be one label, or one row of labels, for each of the {len(x)} examples; got an "
             f"array of {labels.dtype} of shape {labels.shape}."
         )
     if len(examples.names) not in (0, len(x)):
         raise InputError(f"There are {len(x)} examples, but {len(examples.names)} names for them.")
+    if not is_of_classes(labels):
+        return
     count, names = len(examples.classes), examples.names
 
     def called(row: int) -> str:
@@ -127,19 +131,21 @@ def trial(
     classes: Sequence[str],
     chosen: Sequence[Technique],
     scores: OutputPath = None,
+    checked: CheckOutputs = check_classifier,
 ) -> None:
     """Run the model on one example, and look for the inner sites that techniques are told.
 
     Args:
         x: the example as the model takes it, (1, ...).
         classes: the data's names of them.
+        checked: raises an error for outputs that are not of the task.
 
     Raises:
         BacklightError: the model cannot take it, or has no such site.
     """
     outputs = answered(model, x)
     path, _ = class_scores(model, x, scores)
-    check_classifier(array_at(outputs, path), 1, classes)
+    checked(array_at(outputs, path), 1, classes)
     for technique in chosen:
         if technique.at is not None:
             model.activation(model.prepare(x), technique.at)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, final
+from typing import Any, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from backlight_loading.techniques import Technique
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import Predictions
-from backlight_study.questions import Question, rivals, targets
+from backlight_study.questions import Question
+from backlight_study.tasks.task import Task
 
 CASES = 8
 """How many cases are explained together, at most: what a kill may cost."""
@@ -40,8 +40,9 @@ class Cases:
         model: whose passes are counted.
         source: that the examples come from.
         prepared: brings stored examples into the model's form.
-        predictions: of all examples.
-        rows: the examples explained, by their place among the predictions.
+        task: what the model is asked to do, and what it says of all examples.
+        rows: the examples explained, by their place among those that could be read.
+        parts: which part of its answer each is about, (cases,); 0 for a classifier.
         techniques: that explain them.
         ends: the stored numbers that are black and white.
         shape, dtype: of one example as it is stored.
@@ -52,8 +53,9 @@ class Cases:
     model: CountedModel
     source: Source
     prepared: Prepared
-    predictions: Predictions
+    task: Task
     rows: NDArray[np.int64]
+    parts: NDArray[np.int64]
     techniques: Sequence[Technique]
     ends: tuple[float, float]
     shape: tuple[int, ...]
@@ -63,14 +65,11 @@ class Cases:
 
     def stored(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The examples at these places among the cases, as they are stored."""
-        return read_ids(self.source, self.predictions.ids[self.rows[places]])
+        return read_ids(self.source, self.task.ids[self.rows[places]])
 
     def questions(self, places: NDArray[np.int64]) -> dict[Question, Score]:
         """What is asked about the cases at these places."""
-        rows, found = self.rows[places], self.predictions
-        return targets(
-            found.classes[rows], rivals(found, rows), found.kind, found.single, found.path
-        )
+        return self.task.questions(self.rows[places], self.parts[places])
 
     def look(self) -> None:
         """Find out once what there is to know of the net, for which it may have to run."""
@@ -210,7 +209,7 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
     return Answers(questions, (error,), seconds)
 
 
-ASKED: tuple[Question, ...] = ("predicted", "true", "contrast")
+ASKED: tuple[Question, ...] = get_args(Question)
 
 
 def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:

@@ -42,7 +42,7 @@ def metrics_record(evaluation: Evaluation | None) -> Record | None:
             }
             for name in names
         ],
-        "note": f"Over {evaluation.n} misclassified cases; what is taken away is replaced by "
+        "note": f"Over {evaluation.n} cases that are mistakes; what is taken away is replaced by "
         f"{evaluation.baseline}. Seed {evaluation.seed}.",
     }
 

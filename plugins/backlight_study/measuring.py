@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evaluation, Metric, Objective
+from backlight import Evaluation, Metric, Objective, Score
 from backlight.by_value import arrays_of
 from backlight.errors import InputError
 from backlight.evaluating.assembling import assembled
@@ -41,7 +41,7 @@ NOTHING = 0.0
 
 def asked(study: Study) -> Question:
     """The question that a mistake asks: why this class rather than the right one."""
-    return "predicted" if study.predictions.single else "contrast"
+    return study.task.question
 
 
 def explaining(study: Study) -> list[str]:
@@ -57,21 +57,24 @@ def evaluation(
     masks: NDArray[np.bool_] | None = None,
     progress: Progress = silent,
 ) -> tuple[Evaluation | None, Passes, Forecast]:
-    """Metrics of the maps for the contrast, over the misclassified cases; and of what the store lacked of
-    them, the passes that it took and what was foreseen.
+    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of what
+    the store lacked of them, the passes that it took and what was foreseen.
+
+    Args:
+        masks: of the cases, (cases, H, W).
 
     Raises:
         BacklightError: of metrics or masks.
         StoreError: a block could not be written.
     """
-    wrong = np.flatnonzero(study.predictions.wrong[study.rows])
+    wrong = np.flatnonzero(study.wrong)
     names = explaining(study) if metrics and len(wrong) else []
     if not names:
         return None, Passes(), Forecast()
     measuring = begun(study, wrong, names, metrics_of([*metrics]), masks)
     passes, forecast = measure(measuring, progress)
     parts = [measuring.part(block) for block in range(measuring.store.plan.blocks)]
-    target = study.cases.questions(wrong)[asked(study)]
+    target = target_of(study, wrong)
     told = study.cases.baseline or str(NOTHING)
     return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
 
@@ -89,9 +92,7 @@ def begun(
     cases, seed = study.cases, study.selection.choice.seed
     objective = objective_of(study, wrong[: block_length(len(wrong))])
     places = places_of(objective)
-    found = masks_of(
-        None if masks is None else masks[study.rows[wrong]], metrics, places, len(wrong)
-    )
+    found = masks_of(None if masks is None else masks[wrong], metrics, places, len(wrong))
     beside = controls(objective, seed)
     plan = Plan(
         count=len(wrong),
@@ -268,9 +269,14 @@ class Measuring:
 def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
     """What is asked about some cases, by their place among the study's."""
     cases = study.cases
-    x, target = cases.prepared(cases.stored(places)), cases.questions(places)[asked(study)]
+    x, target = cases.prepared(cases.stored(places)), target_of(study, places)
     (explanation,) = prepare(cases.model, x, target, batch_size=cases.batch_size)
     return explanation.objective
+
+
+def target_of(study: Study, places: NDArray[np.int64]) -> Score:
+    """The score that some cases' mistakes ask about."""
+    return study.task.judged(study.rows[places], study.cases.parts[places])
 
 
 def ranges_of(study: Study, wrong: NDArray[np.int64], plan: Plan) -> tuple[float, ...]:

@@ -1,7 +1,8 @@
 """The right examples that are nearest to a case, as the model sees them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from scipy.spatial.distance import cdist
 
 AT_ONCE = 2**24
 """How many distances are in memory at a time."""
+
+Features: TypeAlias = tuple[NDArray[np.int64], NDArray[np.floating]]
+"""Rows of examples, (n,), and what the model makes of each, (n, features)."""
 
 
 @final
@@ -37,18 +41,40 @@ def nearest(
         right: which examples the model gets right, (N,).
         most: how many, at least 1.
     """
-    others = np.flatnonzero(right)
-    found: list[tuple[Neighbour, ...]] = []
-    step = max(1, AT_ONCE // max(1, len(others)))
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        distances = cdist(space[part].astype(np.float64), space[others].astype(np.float64))
-        distances[part[:, None] == others[None, :]] = np.inf
-        order = np.argsort(distances, axis=1, kind="stable")[:, :most]
-        for place, chosen in enumerate(order):
-            pairs = ((int(others[one]), float(distances[place, one])) for one in chosen)
-            found.append(tuple(Neighbour(*pair) for pair in pairs if np.isfinite(pair[1])))
-    return found
+    step = max(1, AT_ONCE // max(1, len(rows)))
+    blocks = (
+        (np.arange(start, min(start + step, len(space))), space[start : start + step])
+        for start in range(0, len(space), step)
+    )
+    return nearest_of(blocks, (rows, space[rows]), right, most)
+
+
+def nearest_of(
+    blocks: Iterable[Features], cases: Features, right: NDArray[np.bool_], most: int = 3
+) -> list[tuple[Neighbour, ...]]:
+    """The same of examples that come block by block: memory does not grow with their number.
+
+    Args:
+        blocks: all examples.
+        cases: those whose neighbours are looked for.
+        right: which rows the model gets right.
+        most: how many, at least 1.
+    """
+    rows, features = cases[0], cases[1].astype(np.float64)
+    distances = np.full((len(rows), 0), np.inf)
+    found = np.empty((len(rows), 0), dtype=np.int64)
+    for others, theirs in blocks:
+        some = others[right[others]]
+        far = cdist(features, theirs[right[others]].astype(np.float64))
+        far[rows[:, None] == some[None, :]] = np.inf
+        distances = np.concatenate([distances, far], axis=1)
+        found = np.concatenate([found, np.broadcast_to(some, far.shape)], axis=1)
+        order = np.lexsort((found, distances), axis=1)[:, :most]
+        distances, found = (np.take_along_axis(one, order, 1) for one in (distances, found))
+    return [
+        tuple(Neighbour(int(k), float(d)) for k, d in zip(*both, strict=True) if np.isfinite(d))
+        for both in zip(found, distances, strict=True)
+    ]
 
 
 def log_odds_space(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
 """What the model says of every example: probabilities, classes, accuracy and confusions."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast, final
+from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,39 @@ from backlight import Model
 from backlight.errors import BacklightError, InputError, TargetError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.progress import Progress
+from backlight.values.examples import Labels, is_of_classes
 from backlight.values.outputs import OutputKind, Path, array_at, describe, located, paths, single
 from backlight_datasets import BlockStore, Source, read_blocks
 from backlight_loading.preparation import Prepared
 
 OUTPUTS = "outputs"
 """The column of a store that holds what the model says."""
+
+
+CheckOutputs: TypeAlias = Callable[[object, int, Sequence[str]], None]
+"""Raises TargetError unless outputs for so many examples are of a task; with the names of its classes."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Replies:
+    """What a model says of all examples that could be read, and what is true of them.
+
+    Attributes:
+        outputs: as the model gives them, (N, k), float64.
+        labels: of the data, see `Labels`.
+        ids: their numbers in the source, rising, (N,).
+        kind: what the outputs hold.
+        path: where they are among several outputs.
+        skipped: those that could not be read, with the reason.
+    """
+
+    outputs: NDArray[np.float64]
+    labels: Labels
+    ids: NDArray[np.int64]
+    kind: OutputKind
+    path: Path = None
+    skipped: tuple[str, ...] = ()
 
 
 @final
@@ -75,20 +102,69 @@ def predict(
     path: Path = None,
     store: BlockStore | None = None,
 ) -> Predictions:
+    """Ask a classifier about every example; see `ask_all`.
+
+    Raises:
+        InputError: the labels are not one class for each example.
+    """
+    asked = ask_all(
+        model, source, prepared, sample, block_length, progress, check_classifier, path, store
+    )
+    return classified(model, asked)
+
+
+def classified(model: Model, replies: Replies) -> Predictions:
+    """What a classifier says.
+
+    Raises:
+        InputError: the labels are not one class for each example.
+        TargetError: its one output is always 1.
+    """
+    if not is_of_classes(replies.labels):
+        raise InputError(
+            f"A classifier's examples have a class each, whole numbers (N,); got {replies.labels.dtype} "
+            f"{replies.labels.shape}."
+        )
+    together, kind = replies.outputs, replies.kind
+    alone = together.shape[1] == 1
+    if kind == "logits" and model.declared is None:
+        kind = kind_of_one(together) if alone else kind_of_numbers(together)
+    if alone and kind == "probabilities" and (together == 1).all():
+        raise TargetError(
+            "The model's one output is 1 for every example, as of a softmax over one number. A net with "
+            "one output needs a sigmoid there, or nothing."
+        )
+    odds = odds_of_one(together, kind) if alone else probabilities(together, kind)
+    labels = np.asarray(replies.labels, dtype=np.int64)
+    return Predictions(odds, labels, replies.ids, kind, alone, replies.path, replies.skipped)
+
+
+def ask_all(
+    model: Model,
+    source: Source,
+    prepared: Prepared,
+    sample: NDArray[Any],
+    block_length: int,
+    progress: Progress,
+    check: CheckOutputs,
+    path: Path = None,
+    store: BlockStore | None = None,
+) -> Replies:
     """Ask the model about every example, block by block; of several outputs, about the one at `path`.
 
     Args:
         sample: one example as the model takes it.
         block_length: how many examples go through the model together; that of the store's plan.
+        check: of the outputs.
         store: where answers are kept as they come, and those of a run before are taken from.
 
     Raises:
         InputError: the model cannot take such inputs, or no example can be read.
-        TargetError: its outputs are not a classifier's, or not of the examples' classes.
+        TargetError: its outputs are not those of the task, or not of the examples' classes.
     """
     path, kind = class_scores(model, sample, path)
     count, done = len(source), 0
-    found: dict[int, tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]] = {}
+    found: dict[int, tuple[NDArray[np.int64], NDArray[Any], Labels]] = {}
     skipped = {} if store is None else {one.id: one for one in store.skipped()}
     missing = None if store is None else store.missing()
     for block, batch in read_blocks(source, block_length, missing, before=skipped.values()):
@@ -97,7 +173,7 @@ def predict(
         skipped |= {one.id: one for one in batch.skipped}
         values = np.empty((0, 1))
         if len(batch.ids):
-            values = asked(model, source, prepared(batch.x), batch.ids, path, kind)
+            values = asked(model, source, prepared(batch.x), batch.ids, path, kind, check)
         if store is None:
             found[block] = batch.ids, values, batch.labels
         else:
@@ -112,18 +188,8 @@ def predict(
     else:
         ids, outputs = store.column(OUTPUTS)
         _, labels = store.column("labels")
-    together = outputs.astype(np.float64)
-    alone = together.shape[1] == 1
-    if kind == "logits" and model.declared is None:
-        kind = kind_of_one(together) if alone else kind_of_numbers(together)
-    if alone and kind == "probabilities" and (together == 1).all():
-        raise TargetError(
-            "The model's one output is 1 for every example, as of a softmax over one number. A net with "
-            "one output needs a sigmoid there, or nothing."
-        )
-    odds = odds_of_one(together, kind) if alone else probabilities(together, kind)
     reasons = tuple(str(skipped[id]) for id in sorted(skipped))
-    return Predictions(odds, labels, ids, kind, alone, path, reasons)
+    return Replies(outputs.astype(np.float64), labels, ids, kind, path, reasons)
 
 
 def asked(
@@ -133,10 +199,11 @@ def asked(
     ids: NDArray[np.int64],
     path: Path,
     kind: OutputKind,
+    check: CheckOutputs,
 ) -> NDArray[Any]:
     """What the model says of these examples, (n, classes) or (n, 1), in the dtype that it has."""
     outputs = array_at(answered(model, x, ids), path)
-    check_classifier(outputs, len(x), source.classes)
+    check(outputs, len(x), source.classes)
     values = model.to_numpy(outputs).reshape(len(x), -1)
     check_finite(values, kind, x, source, ids)
     return values

@@ -13,7 +13,8 @@ from backlight.values.arrays import Array, Arrays
 from backlight.values.outputs import OutputKind, Path, array_at
 from backlight_study.predictions import Predictions
 
-Question: TypeAlias = Literal["predicted", "true", "contrast"]
+Question: TypeAlias = Literal["predicted", "true", "contrast", "label", "value"]
+"""Three of a class; why this label; why this number."""
 
 CENTRED = (
     "minus their mean over all classes: what the softmax was given, but for what classes share"

@@ -4,7 +4,6 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from math import log
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -21,11 +20,11 @@ from backlight_pictures.scale import Scale, scale_of
 from backlight_study.answers import Answer, Answers
 from backlight_study.judgement_record import findings_record, metrics_record
 from backlight_study.judging import Judgement
-from backlight_study.order import better_order
-from backlight_study.order_record import order_record, order_sentences
-from backlight_study.questions import Question, case_of, quantity
+from backlight_study.order_record import order_sentences
+from backlight_study.questions import Question
 from backlight_study.reading import reading
 from backlight_study.result import Study
+from backlight_study.tasks.task import Task
 
 FORMAT = 3
 """Of `study.json`."""
@@ -67,8 +66,8 @@ def study_record(
         about: what the study does not know: `model`, `data` (name and reading), `call` and `notes`, by
             the names that they have in the record.
     """
-    model, found = study.cases.model, study.predictions
-    classes = list(study.classes)
+    model, task = study.cases.model, study.task
+    found, classes = task.replies, list(study.classes)
     choice = study.selection.choice
     first = study.cases.prepared(
         study.cases.source.read(int(found.ids[0]), int(found.ids[0]) + 1).x
@@ -83,20 +82,21 @@ def study_record(
             model.framework: model.version,
         },
         "framework": model.framework,
+        "task": task.name,
         "model": about["model"],
         "notes": list(about.get("notes", ())),
         "data": {
             **about["data"],
-            "count": len(found.labels),
+            "count": len(found.ids),
             "skipped": [*study.cases.source.left_out, *found.skipped],
             "fingerprint": study.store.plan.data,
         },
         "preprocessing": study.store.plan.options["preprocessing"],
         "input": {"shape": list(first.shape[1:]), "dtype": str(first.dtype)},
         "baseline": study.cases.baseline,
-        "outputs": found.kind,
-        "one_output": found.single,
-        "quantity": quantity(found, classes),
+        "near": None if study.space is None else study.space.site,
+        **task.record(),
+        "quantity": task.quantity(),
         "classes": classes,
         "fingerprints": {"model": study.store.plan.model, "data": study.store.plan.data},
         "seed": choice.seed,
@@ -111,10 +111,13 @@ def study_record(
             "metrics_predicted_forward": judgement.foreseen.passes.forward,
             "metrics_not_predicted": list(judgement.foreseen.unknown),
         },
-        **study.performance.to_dict(),
+        **figures(task),
         "selection": {
             "rule": study.rule,
-            "cells": [cell.named(classes) for cell in choice.cells],
+            "cells": [
+                *(cell.named(classes) for cell in choice.cells),
+                *(part.named(classes) for part in choice.parts),
+            ],
             "order": choice.order,
             "limit": choice.limit,
             "found": study.selection.found,
@@ -134,7 +137,6 @@ def study_record(
             }
             for one in study.cases.techniques
         ],
-        "order": order_of(study),
         "metrics": metrics_record(judgement.evaluation),
         "findings": [],
         "findings_failed": list(judgement.failed),
@@ -144,19 +146,20 @@ def study_record(
     record["findings"], by_case = findings_record(judgement, ids, pictures.finding)
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
-    record["notes"] += order_sentences(record)
+    record["notes"] += [*judgement.notes, *order_sentences(record)]
     return all_legible(record)
 
 
-def order_of(study: Study) -> StudyRecord | None:
-    """Whether the classes seem to be in another order than the model's."""
-    order = better_order(study.predictions)
-    named = len(study.cases.source.classes) > 1
-    return order and order_record(order, study.predictions, list(study.classes), named)
+def figures(task: Task) -> StudyRecord:
+    """How well the model does: `performance`, and of a classifier `confusion`."""
+    found = dict(task.performance.to_dict())
+    return found if task.name == "classification" else {"performance": found, "confusion": []}
 
 
-def case_id(row: int) -> str:
-    return f"case-{row:06}"
+def case_id(task: Task, row: int, part: int) -> str:
+    """By an example's row; and by the part of the answer, where there are several."""
+    several = task.name != "classification" and len(task.classes) > 1
+    return f"case-{row:06}" + (f"-{part}" if several else "")
 
 
 def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
@@ -171,35 +174,25 @@ def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
 
 
 def case_record(study: Study, place: int, pictures: Pictures) -> StudyRecord:
-    predictions, classes = study.predictions, study.classes
-    row = int(study.rows[place])
-    case, odds = case_of(predictions, row), predictions.probabilities[row]
-
-    def named(k: int) -> StudyRecord:
-        return {"class": k, "name": classes[k], "probability": float(odds[k])}
+    task, row, part = study.task, int(study.rows[place]), int(study.cases.parts[place])
+    id = case_id(task, row, part)
 
     def neighbour(row: int, distance: float) -> StudyRecord:
-        id, k = int(predictions.ids[row]), int(predictions.labels[row])
+        id = int(task.ids[row])
         (name,) = study.cases.source.names(id, id + 1)
         stored = study.cases.source.read(id, id + 1).x[0]
         file = pictures.input(f"example-{row:06}", stored)
-        return {"row": row, "name": name, "class": k, "distance": distance, "file": file}
+        about = task.beside(row, part)
+        return {"row": row, "name": name, **about, "distance": distance, "file": file}
 
-    best = np.sort(odds)[-2:]
     return {
-        "id": case_id(row),
+        "id": id,
         "row": row,
         "name": study.names[place],
-        "wrong": bool(predictions.wrong[row]),
-        "true": named(case.true),
-        "predicted": named(case.predicted),
-        "rival": named(case.rival),
-        "probabilities": [named(int(k)) for k in np.argsort(-odds, kind="stable")[:5]],
-        "confidence": float(odds[case.predicted]),
-        "margin": float(best[1] - best[0]),
-        "loss": -log(max(float(odds[case.true]), np.finfo(np.float64).tiny)),
+        "wrong": bool(study.wrong[place]),
+        **task.case(row, part),
         "findings": [],
-        "input": pictures.input(case_id(row), study.cases.stored(np.array([place]))[0]),
+        "input": pictures.input(id, study.cases.stored(np.array([place]))[0]),
         "neighbours": [neighbour(one.row, one.distance) for one in study.neighbours[place]],
         "explanations": [],
     }

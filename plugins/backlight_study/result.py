@@ -1,4 +1,4 @@
-"""What a study found: what a classifier gets wrong, and what it looked at."""
+"""What a study found: what a model gets wrong, and what it looked at."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,12 +18,15 @@ from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
 from backlight_study.explaining import Cases, Forecast, stored_answers
 from backlight_study.metadata import Columns
-from backlight_study.neighbours import Neighbour, log_odds_space, nearest
+from backlight_study.neighbours import Neighbour, nearest
 from backlight_study.passes import Passes
-from backlight_study.performance import Performance, performance
+from backlight_study.performance import Performance
 from backlight_study.predictions import Predictions
 from backlight_study.questions import Question
-from backlight_study.selection import Selection, rule_of
+from backlight_study.selection import Selection
+from backlight_study.site_space import SiteSpace
+from backlight_study.tasks.classification import Classification
+from backlight_study.tasks.task import Task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,15 +47,17 @@ class Study:
     """What was found.
 
     Attributes:
-        cases: the examples explained and all that explaining took: model, source, predictions, rows and
+        cases: the examples explained and all that explaining took: model, source, task, rows and
             techniques.
         selection: which examples these are, and by which rule.
-        classes: the names of the model's classes, in their order.
+        classes: the names of the model's classes, or of the labels or numbers that it gives, in their
+            order.
         store: the answers of the techniques, on disk.
         passes: examples that went through the model to explain, forward and backward, in this run.
         foreseen: what was forecast for all cases.
         seconds: how long the study took.
         metadata: columns of all examples, (N,) each, by name.
+        space: in which right examples are near or far from a case; the outputs where there is none.
     """
 
     cases: Cases
@@ -63,56 +68,89 @@ class Study:
     foreseen: Forecast
     seconds: float
     metadata: Columns = field(default_factory=dict)
+    space: SiteSpace | None = None
     kept: TemporaryFolder | None = field(default=None, repr=False)
 
     @property
+    def task(self) -> Task:
+        """What the model is asked to do, what it says of all examples, and how well it does."""
+        return self.cases.task
+
+    @property
+    def classification(self) -> Classification:
+        """The task of a classifier.
+
+        Raises:
+            InputError: the model is none.
+        """
+        if not isinstance(self.task, Classification):
+            raise InputError(
+                f"This is a study of {self.task.name}, not of a classifier: what the model says is in "
+                "study.task, and how well it does in study.task.performance."
+            )
+        return self.task
+
+    @property
     def predictions(self) -> Predictions:
-        """What the model says of all examples."""
-        return self.cases.predictions
+        """What a classifier says of all examples; of other tasks see `task`."""
+        return self.classification.predictions
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """The examples explained, by their place among the predictions: those chosen, then the right
-        ones beside them."""
+        """The examples explained, by their place among those that could be read: those chosen, then the
+        right ones beside them."""
         return self.cases.rows
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which cases are mistakes, (cases,)."""
+        return self.task.wrong(self.rows, self.cases.parts)
 
     @property
     def rule(self) -> str:
         """How the examples were chosen, as a sentence."""
-        return rule_of(self.selection, self.classes)
+        return self.task.rule(self.selection)
 
-    @cached_property
+    @property
     def performance(self) -> Performance:
-        """How well the model does on all examples, with intervals."""
-        found = self.predictions
-        independent = found.kind == "sigmoid" and not found.single
-        return performance(
-            found.labels,
-            found.probabilities,
-            independent=independent,
-            seed=self.selection.choice.seed,
-        )
+        """How well a classifier does on all examples, with intervals; of other tasks see
+        `task.performance`."""
+        return self.classification.performance
 
     @cached_property
     def neighbours(self) -> list[tuple[Neighbour, ...]]:
-        """For each case the right examples whose outputs are nearest."""
-        space = log_odds_space(self.predictions.probabilities)
-        return nearest(space, self.rows, ~self.predictions.wrong)
+        """For each case the right examples that are nearest, by the outputs or by a site."""
+        found: list[tuple[Neighbour, ...]] = [()] * len(self.rows)
+        for part in np.unique(self.cases.parts).tolist():
+            places = np.flatnonzero(self.cases.parts == part)
+            rows, right = self.rows[places], self.task.right(part)
+            if self.space is None:
+                near = nearest(self.task.space, rows, right)
+            else:
+                near = self.space.nearest(rows, right)
+            for place, one in zip(places.tolist(), near, strict=True):
+                found[place] = one
+        return found
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What the examples explained are called."""
-        ids = self.predictions.ids[self.rows].tolist()
+        ids = self.task.ids[self.rows].tolist()
         return tuple(self.cases.source.names(id, id + 1)[0] for id in ids)
 
-    def values(self, technique: str, question: Question = "contrast") -> NDArray[Any]:
+    def values(self, technique: str, question: Question | None = None) -> NDArray[Any]:
         """What a technique says, (cases, ...) as the model's inputs are; NaN where it failed.
+
+        Args:
+            question: of a classifier "contrast", where nothing is said, "predicted" or "true"; of other
+                tasks there is one.
 
         Raises:
             UnknownNameError: no such technique.
             InputError: it explained no case, or no such question was asked.
         """
         number = self.number(technique)
+        question = question or self.question
         try:
             places, found = self.store.column(f"{number}/{question}/values")
         except UnknownNameError as error:
@@ -121,7 +159,12 @@ class Study:
         values[places] = found
         return values
 
-    def maps(self, technique: str, question: Question = "contrast") -> NDArray[np.float64]:
+    @property
+    def question(self) -> Question:
+        """The one that is meant where nothing is said."""
+        return "contrast" if self.task.name == "classification" else self.task.question
+
+    def maps(self, technique: str, question: Question | None = None) -> NDArray[np.float64]:
         """The same as maps over the pictures, (cases, H, W): channels are summed, or, where each
         holds the same map, taken once."""
         channels = self.cases.model.channels
@@ -152,23 +195,16 @@ class Study:
         return stored_answers(self.store, len(self.cases.techniques))
 
     def to_pandas(self) -> "DataFrame":
-        """A row for each case: classes, probabilities, metadata, each technique's score, gap and error
-        for the contrast. pandas must be installed."""
+        """A row for each case: what is true and what the model says, metadata, each technique's score,
+        gap and error for the question that a mistake asks. pandas must be installed."""
         from pandas import DataFrame
 
-        found, rows = self.predictions, self.rows
-        odds = found.probabilities[rows]
-        true, predicted = found.labels[rows], found.classes[rows]
+        rows, asked = self.rows, self.task.question
         columns: dict[str, Any] = {
             "name": self.names,
-            "true": [self.classes[k] for k in true],
-            "predicted": [self.classes[k] for k in predicted],
-            "wrong": found.wrong[rows],
-            "p_true": odds[np.arange(len(rows)), true],
-            "p_predicted": odds[np.arange(len(rows)), predicted],
+            **self.task.columns(rows, self.cases.parts),
             **{name: column[rows] for name, column in self.metadata.items()},
         }
-        asked: Question = "predicted" if found.single else "contrast"
         for place, number, answers in self.each_answer():
             if asked in answers.questions:
                 numbers = answers.questions[asked].numbers
@@ -184,10 +220,5 @@ class Study:
         return names.index(technique)
 
     def __repr__(self) -> str:
-        found = self.predictions
-        share = found.correct / len(found.labels)
         listed = ", ".join(one.name for one in self.cases.techniques)
-        return (
-            f"Study({found.correct:,} of {len(found.labels):,} right ({share:.1%}); "
-            f"{len(self.rows)} cases by {listed})"
-        )
+        return f"Study({self.task.summary()}; {len(self.rows)} cases by {listed})"

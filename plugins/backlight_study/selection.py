@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError, is_whole
-from backlight_study.cells import Cell
+from backlight_study.cells import Cell, Part
 from backlight_study.predictions import Predictions
 
 Only: TypeAlias = Literal["misclassified", "correct", "all"]
-Order: TypeAlias = Literal["confidence", "loss", "margin", "borderline", "random"]
+Order: TypeAlias = Literal[
+    "confidence", "loss", "margin", "borderline", "random", "error", "over", "under"
+]
 Rows: TypeAlias = NDArray[np.int64]
 
 ORDERS: Mapping[Order, str] = {
@@ -22,7 +24,7 @@ ORDERS: Mapping[Order, str] = {
     "borderline": "those first whose two most probable classes are closest",
     "random": "in an order drawn at random",
 }
-"""In which order examples are taken, in words."""
+"""In which order a classifier's examples are taken, in words."""
 
 
 @final
@@ -34,6 +36,7 @@ class Choice:
         only: which examples; misclassified ones, unless cells are asked for that lie on the diagonal, or
             true and predicted classes, or rows.
         cells: of one of these cells of the confusion matrix.
+        parts: one of these parts of answers: labels that are missed, numbers that are too high.
         true, predicted: of one of these true and of one of these predicted classes, by number.
         rows: these alone, by number.
         where: how these were chosen, in words, where it was not by number or name.
@@ -46,6 +49,7 @@ class Choice:
 
     only: Only | None = None
     cells: tuple[Cell, ...] = ()
+    parts: tuple[Part, ...] = ()
     true: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     rows: tuple[int, ...] | None = None
@@ -64,9 +68,9 @@ class Choice:
             raise HyperParameterError(
                 f"only must be misclassified, correct or all, got {self.only!r}."
             )
-        if self.order not in ORDERS:
+        if self.order not in get_args(Order):
             raise HyperParameterError(
-                f"order must be one of {', '.join(ORDERS)}; got {self.order!r}."
+                f"order must be one of {', '.join(get_args(Order))}; got {self.order!r}."
             )
         if self.cells and (self.true or self.predicted):
             raise InputError(
@@ -77,8 +81,13 @@ class Choice:
     @property
     def asked(self) -> Only:
         """Which examples, where the user may not have said it."""
-        exact = (self.true and self.predicted) or self.cells or (self.rows and not self.where)
+        exact = (self.true and self.predicted) or self.cells or self.exact
         return self.only or ("all" if exact else "misclassified")
+
+    @property
+    def exact(self) -> bool:
+        """Whether examples were named."""
+        return bool(self.rows and not self.where)
 
 
 @final
@@ -91,12 +100,15 @@ class Selection:
         rows: the examples' numbers, in the order asked for.
         right: those beside them that the model gets right.
         found: how many fit, before the limit.
+        parts: which part of its answer each of `rows`, then each of `right`, is about; none for a
+            classifier.
     """
 
     choice: Choice
     rows: tuple[int, ...]
     right: tuple[int, ...]
     found: int
+    parts: tuple[int, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -152,6 +164,8 @@ def ranks(predictions: Predictions, rows: Rows, choice: Choice) -> list[NDArray[
         case "random":
             drawn = np.random.default_rng(choice.seed).permutation(len(predictions.labels))
             return [drawn[rows].astype(np.float64)]
+        case _:
+            raise HyperParameterError(f"A classifier has no order {choice.order!r}.")
 
 
 def right_ones(predictions: Predictions, chosen: Rows, choice: Choice) -> tuple[int, ...]:

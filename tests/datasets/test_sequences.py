@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, overload
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="7 labels and 2 names"):
         SequenceSource(X, Y, names=("a", "b"))
     with pytest.raises(InputError, match="whole numbers"):
-        SequenceSource(X, cast(Any, np.linspace(0, 1, 7)))
+        SequenceSource(X, np.array(list("abcdefg")))
     ragged = SequenceSource([X[0], X[1, :1]], [0, 1])
     with pytest.raises(InputError, match=r"number 0 has \(2, 3\) .* number 1 \(1, 3\)"):
         ragged.read(0, 2)

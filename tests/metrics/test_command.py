@@ -92,7 +92,7 @@ def test_masks_come_from_a_file(net: str, tmp_path: Path) -> None:
     np.save(masks, np.ones((3, 8, 8)))
     with pytest.raises(backlight.errors.InputError, match="30 examples"):
         ran(*asked, "--masks", str(masks))
-    with pytest.raises(backlight.errors.InputError, match="could not be read"):
+    with pytest.raises(backlight.errors.InputError, match="is neither"):
         ran(*asked, "--masks", net)
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backlight.errors import InputError
@@ -144,3 +145,46 @@ def test_an_error_takes_nothing_away_that_was_there_before(tmp_path: Path) -> No
     with pytest.raises(InputError), unfinished(tmp_path / "out", None):
         raise InputError("bad")
     assert (tmp_path / "out.unfinished" / "block-000000.npz").exists()
+
+
+def test_several_labels_numbers_masks_and_panels(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command with all that nets without classes need: what is said reaches the study."""
+    data, rng = np.load(place / "data.npz"), np.random.default_rng(0)
+    count = len(data["x"])
+    has = rng.integers(0, 2, (count, 2))
+    np.savez(tmp_path / "labels.npz", x=data["x"], y=has)
+    np.savez(tmp_path / "numbers.npz", x=data["x"], y=rng.normal(size=(count, 2)))
+    np.save(tmp_path / "masks.npy", rng.random((count, 8, 8)) < 0.5)
+    (tmp_path / "names.txt").write_text("left\nright\n")
+    shared = ["-m", "saliency", "--classes", tmp_path / "names.txt"]
+    net, out = f"{place}/net.py:net", tmp_path / "report"
+    code, _, err = run(capsys, "report", net, tmp_path / "labels.npz", *shared, "-o", out)
+    assert code == 2
+    assert "--task multi-label or --task regression" in err
+    code, told, _ = run(
+        capsys, "report", net, tmp_path / "labels.npz", *shared, "-o", out, "--task", "multi-label",
+        "--cell", "right:*", "--masks", tmp_path / "masks.npy", "--metric", "mass_accuracy",
+        "--panels", "label", "--near", "conv",
+    )  # fmt: skip
+    assert code == 0
+    record = json.loads((out / "study.json").read_text())
+    assert record["task"] == "multi-label"
+    assert record["selection"]["cells"] == ["right:*"]
+    assert {case["label"]["name"] for case in record["cases"]} == {"right"}
+    assert record["near"] == "conv"
+    assert [row["name"] for row in record["metrics"]["columns"]] == ["mass_accuracy"]
+    assert all((out / path).is_file() for path in record["panels"])
+    mistakes = sum(one["missed"] + one["invented"] for one in record["performance"]["labels"])
+    assert f"{mistakes} mistakes in {2 * count} labels" in told
+    code, told, _ = run(
+        capsys, "report", net, tmp_path / "numbers.npz", *shared, "-o", out, "--order", "under",
+        "--metric", "none",
+    )  # fmt: skip
+    assert code == 0
+    record = json.loads((out / "study.json").read_text())
+    assert record["task"] == "regression"
+    assert all(case["kind"] == "under" for case in record["cases"])
+    assert "Mean absolute errors: left" in told
+    assert not list((out / "pictures").glob("panel*"))

@@ -72,6 +72,18 @@ def jax_net() -> Any:
     return backlight.wrap(net, "jax")
 
 
+def mlx_net() -> Any:
+    import mlx.core as mx
+
+    kernel = mx.array(KERNEL.transpose(0, 2, 3, 1))
+
+    def net(x: Any) -> Any:
+        z = mx.maximum(mx.conv2d(x, kernel, padding=1), 0)
+        return z.transpose(0, 3, 1, 2).reshape(x.shape[0], -1) @ mx.array(HEAD)
+
+    return backlight.wrap(net, "mlx")
+
+
 NETS = {"torch": torch_net, "tensorflow": keras_net, "jax": jax_net}
 
 

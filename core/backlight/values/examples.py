@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from backlight.errors import InputError
+
+Labels: TypeAlias = NDArray[np.int64 | np.bool_ | np.float64]
+"""What is true of N examples: a class each, int64 (N,); 0 or 1, or truth values, for each of L labels,
+(N, L); or numbers that a model is to give, float64 (N,) or (N, k)."""
 
 
 @final
@@ -15,14 +21,43 @@ class Examples:
 
     Attributes:
         x: model inputs, one per row, any numeric dtype: uint8 pictures 0 to 255, or ready floats.
-        labels: true class of each, int64, shape (N,).
-        classes: class names, in the order of the labels.
+        labels: what is true of each: mostly a class, int64, shape (N,); else see `Labels`.
+        classes: names of the classes, or of the labels or numbers of each example, in their order.
         names: one name per example: a file's name, or its number.
         skipped: what could not be read, with the reason.
     """
 
     x: NDArray[np.generic]
-    labels: NDArray[np.int64]
+    labels: Labels
     classes: Sequence[str] = ()
     names: Sequence[str] = ()
     skipped: Sequence[str] = field(default=())
+
+
+def labels_of(given: NDArray[Any] | Sequence[Any], where: str = "") -> Labels:
+    """Labels as int64, truth values or float64.
+
+    Args:
+        where: they are, for the message.
+
+    Raises:
+        InputError: they are neither numbers nor truth values, or of another shape.
+    """
+    found = np.asarray(given, dtype=None if len(given) else np.int64)
+    if found.ndim == 2 and found.dtype == np.bool_ and found.shape[1]:
+        return found
+    if found.ndim == 1 or (found.ndim == 2 and found.shape[1]):
+        if found.dtype.kind in "iu":
+            return found.astype(np.int64)
+        if found.dtype.kind == "f":
+            return found.astype(np.float64)
+    raise InputError(
+        f"The labels{where} must be whole numbers (N,), one class per example; or 0 and 1, or truth "
+        f"values, (N, labels); or numbers (N,) or (N, k) that a model is to give; got {found.dtype} "
+        f"{found.shape}."
+    )
+
+
+def is_of_classes(labels: Labels) -> bool:
+    """Whether these are labels of one class for each example."""
+    return labels.ndim == 1 and labels.dtype.kind in "iu"

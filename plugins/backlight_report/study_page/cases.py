@@ -2,10 +2,10 @@
 
 from backlight_pictures.colour_bar import ticks
 from backlight_pictures.scale import Scale
-from backlight_report.study_page.confusion import cell_id
+from backlight_report.study_page.about import ABOUT, BESIDE
 from backlight_report.study_page.images import Images, Shown
-from backlight_report.study_page.record import QUESTIONS, StudyRecord
-from backlight_report.study_page.words import known, percent, short
+from backlight_report.study_page.record import QUESTIONS, StudyRecord, task_of
+from backlight_report.study_page.words import known, percent
 
 WORRYING = 0.1
 """The relative gap, and the error, from which on it is marked."""
@@ -29,27 +29,23 @@ def questions_asked(study: StudyRecord) -> list[str]:
 def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRecord:
     """What the template shows of a case."""
     places = {method["name"]: place for place, method in enumerate(study["methods"])}
-    true, predicted = case["true"], case["predicted"]
     findings = study.get("findings", [])
     picture = images.picture(case["input"])
+    about = ABOUT[task_of(study)](case, study)
     return {
         "id": case["id"],
         "name": case["name"],
         "wrong": case["wrong"],
-        "true": named(true),
-        "predicted": named(predicted),
-        "cell": cell_id(true["class"], predicted["class"]),
-        "confidence": percent(case["confidence"]),
+        **about,
         "facts": [
             {"name": key, "value": known(case[key])}
             for key in ("margin", "loss")
             if case.get(key) is not None
         ],
         "sorting": {
-            key: "" if case.get(key) is None else case[key]
-            for key in ("confidence", "margin", "loss")
+            key: "" if case.get(key) is None else abs(case[key])
+            for key in ("confidence", "margin", "loss", "error")
         },
-        "odds": [odds(one, case) for one in case["probabilities"]],
         "findings": [
             {"place": one, "title": findings[one]["title"]}
             for one in case.get("findings", [])
@@ -58,58 +54,32 @@ def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRec
         "picture": picture,
         "neighbours": [neighbour(one, study, images) for one in case.get("neighbours") or []],
         "techniques": [
-            technique_view(row, case, places.get(row["name"], place), study, images)
+            technique_view(
+                row, case, places.get(row["name"], place), about["titles"], study, images
+            )
             for place, row in enumerate(case["explanations"])
         ],
     }
 
 
-def named(one: StudyRecord) -> StudyRecord:
-    return {
-        "class": one["class"],
-        "name": one["name"],
-        "short": short(one["name"]),
-        "probability": percent(one.get("probability")),
-    }
-
-
-def odds(one: StudyRecord, case: StudyRecord) -> StudyRecord:
-    right = one["class"] == case["true"]["class"]
-    said = one["class"] == case["predicted"]["class"]
-    return {
-        **named(one),
-        "width": round(100 * (one["probability"] or 0), 1),
-        "mark": "right" if right else "wrong" if said else "other",
-        "sign": " \N{CHECK MARK}" if right else " \N{MULTIPLICATION X}" if said else "",
-    }
-
-
 def neighbour(one: StudyRecord, study: StudyRecord, images: Images) -> StudyRecord:
-    label = one["class"]
-    name = study["classes"][label] if isinstance(label, int) else str(label)
     return {
         "name": one["name"] or f"row {one['row']}",
-        "class": short(name),
+        "class": BESIDE[task_of(study)](one, study),
         "distance": known(one.get("distance")),
         "shown": images.picture(one.get("file")),
     }
 
 
-def question_titles(case: StudyRecord, one_output: bool) -> dict[str, str]:
-    """What stands below the map of each question."""
-    predicted, true, rival = (short(case[key]["name"]) for key in ("predicted", "true", "rival"))
-    difference = f"why {predicted} rather than {rival}"
-    if one_output:
-        asked = f"why {true} rather than {predicted}"
-        return {"predicted": difference, "true": asked, "contrast": difference}
-    return {"predicted": f"why {predicted}", "true": f"why {true}", "contrast": difference}
-
-
 def technique_view(
-    row: StudyRecord, case: StudyRecord, place: int, study: StudyRecord, images: Images
+    row: StudyRecord,
+    case: StudyRecord,
+    place: int,
+    titles: dict[str, str],
+    study: StudyRecord,
+    images: Images,
 ) -> StudyRecord:
     """A row of maps, all on one scale."""
-    titles = question_titles(case, study["one_output"])
     asked = [one for one in QUESTIONS if one in row["targets"]]
     asked += [one for one in row["targets"] if one not in QUESTIONS]
     shown = images.maps([row["targets"][one].get("file") for one in asked])
@@ -132,7 +102,7 @@ def technique_view(
         "warnings": list(dict.fromkeys(warnings)),
         "maps": [
             {
-                **map_view(row["targets"][question], one),
+                **map_view(row["targets"][question], question, one),
                 "question": question,
                 "title": titles.get(question, question),
                 "call": call(case, row, question, study),
@@ -149,6 +119,9 @@ def call(case: StudyRecord, row: StudyRecord, question: str, study: StudyRecord)
     """
     if study["one_output"] or question not in QUESTIONS:
         return None
+    if question in ("label", "value"):
+        said = row["targets"][question]["target"]
+        return None if said.startswith("Function") else explained_by(said, row)
     first, rival = case["predicted"]["class"], case["rival"]["class"]
     score = "Class" if study["outputs"] == "logits" else "Logit"
     target = {
@@ -156,6 +129,10 @@ def call(case: StudyRecord, row: StudyRecord, question: str, study: StudyRecord)
         "true": f"{score}({case['true']['class']})",
         "contrast": f"Margin({first}, versus={rival})",
     }[question]
+    return explained_by(target, row)
+
+
+def explained_by(target: str, row: StudyRecord) -> str:
     at = f", at={row['at']!r}" if row.get("at") else ""
     return f"backlight.explain(model, x, target={target}, method={row['method']}{at})"
 
@@ -165,25 +142,33 @@ def adds_up(row: StudyRecord) -> bool:
     return any(one.get("relative_gap") is not None for one in row["targets"].values())
 
 
-def map_view(one: StudyRecord, shown: Shown | None) -> StudyRecord:
+def map_view(one: StudyRecord, question: str, shown: Shown | None) -> StudyRecord:
     gap, error = one.get("relative_gap"), one.get("error")
+    score, base = one.get("score"), one.get("baseline_score")
+    number = question == "value"
+    difference = None if score is None or base is None else score - base
     numbers = [
-        ("score", known(one.get("score")), False),
-        ("baseline score", known(one.get("baseline_score")), False),
-        ("gap", percent(gap), gap is not None and gap > WORRYING),
-        ("error", percent(error), error is not None and error > WORRYING),
-        ("standard error", known(one.get("standard_error")), False),
+        ("score", score, known(score), True, False),
+        ("baseline score", base, known(base), number, False),
+        ("difference", difference if number else None, known(difference), number, False),
+        ("gap", gap, percent(gap), True, gap is not None and gap > WORRYING),
+        ("error", error, percent(error), True, error is not None and error > WORRYING),
+        (
+            "standard error",
+            one.get("standard_error"),
+            known(one.get("standard_error")),
+            False,
+            False,
+        ),
     ]
-    keys = ("score", "baseline_score", "relative_gap", "error", "standard_error")
-    present = [one.get(key) is not None for key in keys]
     return {
         "target": one.get("target", ""),
         "seed": one.get("seed"),
         "seconds": known(one.get("seconds")),
         "shown": shown,
         "numbers": [
-            {"name": name, "value": value, "bad": bad}
-            for (name, value, bad), there in zip(numbers, present, strict=True)
-            if there
+            {"name": name, "value": told, "short": short or bad, "bad": bad}
+            for name, value, told, short, bad in numbers
+            if value is not None
         ],
     }

@@ -1,10 +1,11 @@
 """`study.html`: one file made of a study and its pictures alone."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import TypeAlias
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
@@ -12,14 +13,33 @@ from backlight_pictures.scale import PERCENTILE
 from backlight_report.study_page.cases import WORRYING, case_view, questions_asked
 from backlight_report.study_page.colouring import filters, ramps
 from backlight_report.study_page.confusion import confusion_view
+from backlight_report.study_page.errors import errors_view, numbers_view
 from backlight_report.study_page.findings import findings_view
 from backlight_report.study_page.images import Images
+from backlight_report.study_page.labels import labels_view, mistakes_view
 from backlight_report.study_page.performance import performance_view
 from backlight_report.study_page.private import private_study
 from backlight_report.study_page.provenance import method_view, provenance_view, selection_view
-from backlight_report.study_page.record import QUESTIONS, StudyRecord, checked
+from backlight_report.study_page.record import QUESTIONS, StudyRecord, checked, task_of
+from backlight_report.study_page.task_words import WORDS
 from backlight_report.study_page.techniques import techniques_view
 from backlight_report.study_page.words import percent, short
+
+View: TypeAlias = Callable[[StudyRecord], StudyRecord]
+
+PERFORMANCE: Mapping[str, View] = {
+    "classification": performance_view,
+    "multi-label": labels_view,
+    "regression": numbers_view,
+}
+"""How well it does, by the model's task."""
+
+CONFUSIONS: Mapping[str, View] = {
+    "classification": confusion_view,
+    "multi-label": mistakes_view,
+    "regression": errors_view,
+}
+"""Where it is wrong."""
 
 
 def study_page(
@@ -44,13 +64,16 @@ def study_page(
         InputError: a study of another format.
     """
     study = private_study(checked(study)) if private else checked(study)
+    task = task_of(study)
     images = Images(pictures, map_count(study), embed=embed, private=private)
     script = asset("script.js") + asset("pointer.js")
     return template().render(
         study=study,
         private=private,
-        performance=performance_view(study),
-        confusion=confusion_view(study),
+        task=task,
+        words=WORDS[task],
+        performance=PERFORMANCE[task](study),
+        confusion=CONFUSIONS[task](study),
         findings=findings_view(study, images),
         techniques=techniques_view(study),
         selection=selection_view(study),

@@ -18,6 +18,7 @@ def provenance_view(study: StudyRecord) -> list[StudyRecord]:
         ("Data's fingerprint", prints.get("data") or data.get("fingerprint"), True),
         ("Preprocessing", study["preprocessing"], True),
         ("Baseline", study.get("baseline"), False),
+        ("Nearest ones by", study.get("near") or "the outputs", bool(study.get("near"))),
         ("Input", f"{study['input']['dtype']} of shape {reading}", False),
         ("Explained quantity", study["quantity"], False),
         ("Seed", str(study.get("seed", "")), False),

@@ -11,6 +11,7 @@
   const questions = [...document.querySelectorAll("#question input")].map((one) => one.value);
   const views = { question: "all", technique: "all", layout: "over", signs: "both", opacity: "100" };
   if (questions.length) views.question = questions.includes("contrast") ? "contrast" : questions[1];
+  else views.question = "only";
   const filters = {
     find: "", true: "", predicted: "", answer: "", finding: "", from: "0", to: "100", sort: "",
   };
@@ -26,7 +27,7 @@
     }
     const sorted = [...counts].sort((a, b) => Number(a[0]) - Number(b[0]));
     for (const [key, { name, count }] of sorted) {
-      $(side).append(new Option(`${name} (${count})`, key));
+      $(side)?.append(new Option(`${name} (${count})`, key));
     }
   }
 

@@ -34,6 +34,11 @@ def known(value: float | None) -> str:
     return "\N{EN DASH}" if value is None or not isfinite(value) else number(value)
 
 
+def signed(value: float | None) -> str:
+    """With its sign, above 0 too."""
+    return f"+{known(value)}" if value is not None and value > 0 else known(value)
+
+
 def counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 

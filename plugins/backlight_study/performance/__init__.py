@@ -11,12 +11,16 @@ from backlight_study.performance.comparison import McNemar, mcnemar
 from backlight_study.performance.confusion import Confusion
 from backlight_study.performance.estimate import Average, Estimate, Json
 from backlight_study.performance.multi_label import (
+    Confused,
     LabelPerformance,
+    Micro,
     MultiLabelPerformance,
     multi_label_performance,
 )
 from backlight_study.performance.regression import (
+    NumbersPerformance,
     RegressionPerformance,
+    numbers_performance,
     regression_performance,
 )
 
@@ -25,17 +29,21 @@ __all__ = [
     "Bin",
     "Calibration",
     "ClassPerformance",
+    "Confused",
     "Confusion",
     "Estimate",
     "Json",
     "LabelPerformance",
     "Macro",
     "McNemar",
+    "Micro",
     "MultiLabelPerformance",
+    "NumbersPerformance",
     "Performance",
     "RegressionPerformance",
     "mcnemar",
     "multi_label_performance",
+    "numbers_performance",
     "performance",
     "regression_performance",
 ]

@@ -17,11 +17,14 @@ from backlight_study.performance.classes import (
     undefined_figures,
 )
 from backlight_study.performance.counts import Counts, ratio
-from backlight_study.performance.estimate import Estimate, Floats, Json
-from backlight_study.performance.intervals import METHODS, resamples, wilson
+from backlight_study.performance.estimate import Estimate, Floats, Json, estimate
+from backlight_study.performance.intervals import METHODS, percentile, resamples, wilson
 
 BLOCK = 1 << 22
 """How many weights of bootstrap samples are held at a time."""
+
+PAIRS = 100
+"""How many pairs of labels that are taken for each other are told, at most."""
 
 
 @final
@@ -46,6 +49,35 @@ class LabelPerformance:
 
 @final
 @dataclass(frozen=True)
+class Micro:
+    """Figures of all pairs of an example and a label together; the intervals are the bootstrap's over
+    examples, as the labels of one example depend on each other."""
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+    def to_dict(self) -> dict[str, Json]:
+        return {name: getattr(self, name).to_dict() for name in ("precision", "recall", "f1")}
+
+
+@final
+@dataclass(frozen=True)
+class Confused:
+    """Two labels of which the one is missed where the other is invented.
+
+    Attributes:
+        missed, invented: the labels.
+        count: in how many examples.
+    """
+
+    missed: int
+    invented: int
+    count: int
+
+
+@final
+@dataclass(frozen=True)
 class MultiLabelPerformance:
     """How well a net does that says of each label whether an example has it.
 
@@ -55,6 +87,8 @@ class MultiLabelPerformance:
         exact: the share of examples all of whose labels are right.
         labels: each label's figures and mistakes, in the labels' order.
         macro: the figures' means over labels; each says which labels are in it.
+        micro: the figures of all labels together.
+        confused: labels of which one is missed where the other is invented, the most frequent first.
         samples, seed: of the bootstrap.
     """
 
@@ -63,6 +97,8 @@ class MultiLabelPerformance:
     exact: Estimate
     labels: tuple[LabelPerformance, ...]
     macro: Macro
+    micro: Micro
+    confused: tuple[Confused, ...]
     samples: int
     seed: int
 
@@ -72,6 +108,7 @@ class MultiLabelPerformance:
             "threshold": self.threshold,
             "exact": self.exact.to_dict(),
             "macro": self.macro.to_dict(),
+            "micro": self.micro.to_dict(),
             "labels": [
                 {
                     "label": k,
@@ -81,6 +118,10 @@ class MultiLabelPerformance:
                 }
                 for k, one in enumerate(self.labels)
             ],
+            "confused": [
+                {"missed": one.missed, "invented": one.invented, "count": one.count}
+                for one in self.confused
+            ],
             "undefined": undefined_figures([one.figures for one in self.labels]),
             "intervals": {
                 "level": 0.95,
@@ -89,6 +130,19 @@ class MultiLabelPerformance:
                 "methods": METHODS,
             },
         }
+
+    def __str__(self) -> str:
+        lines = [f"{'all labels right':<18}{self.exact}"]
+        for name, one in (("micro", self.micro), ("macro", self.macro)):
+            figures = (getattr(one, key) for key in ("precision", "recall", "f1"))
+            said = (getattr(each, "estimate", each) for each in figures)
+            lines.append(f"{name:<18}" + ", ".join(map(str, said)) + " (precision, recall, F1)")
+        worst = sorted(range(len(self.labels)), key=lambda k: -self.labels[k].mistakes)[:10]
+        lines += [
+            f"label {k:<12}{self.labels[k].missed} missed, {self.labels[k].invented} invented"
+            for k in worst
+        ]
+        return "\n".join(lines)
 
 
 def multi_label_performance(
@@ -127,6 +181,10 @@ def multi_label_performance(
     exact = float((has == said).all(axis=1).mean())
     low, high = wilson(exact, len(has))
     figures = each_class(counts, found)
+    draws = bootstrap(has, said, samples, seed)
+    together = Counts(
+        *(np.asarray(part.sum()) for part in (counts.true, counts.predicted, counts.both))
+    )
     missed, invented = counts.true - counts.both, counts.predicted - counts.both
     return MultiLabelPerformance(
         len(has),
@@ -135,14 +193,26 @@ def multi_label_performance(
         tuple(
             LabelPerformance(one, int(missed[k]), int(invented[k])) for k, one in enumerate(figures)
         ),
-        macro(counts, found, bootstrap(has, said, samples, seed)),
+        macro(counts, found, draws[:, :3]),
+        Micro(
+            *(
+                estimate(float(value), percentile(column), reason)
+                for value, column, reason in zip(
+                    (together.precision, together.recall, together.f1),
+                    draws[:, 3:].T,
+                    ("no label is ever predicted", "no example has a label", "no label anywhere"),
+                    strict=True,
+                )
+            )
+        ),
+        confused_labels(has, said),
         samples,
         seed,
     )
 
 
 def bootstrap(has: NDArray[np.bool_], said: NDArray[np.bool_], samples: int, seed: int) -> Floats:
-    """Macro precision, recall and F1 of each bootstrap sample: (samples, 3).
+    """Macro precision, recall and F1 of each bootstrap sample, then the micro ones: (samples, 6).
 
     Sums of whole numbers below 2^24 are exact in float32, and a sample's are N at most; above, float64.
     """
@@ -154,9 +224,9 @@ def bootstrap(has: NDArray[np.bool_], said: NDArray[np.bool_], samples: int, see
     for start in range(0, samples, together):
         weights = np.array([next(drawn) for _ in range(min(together, samples - start))], dtype=kind)
         counts = Counts(*(summed(weights, part) for part in (has, said, has & said)))
-        draws.append(
-            np.stack([mean_of_rows(one) for one in (counts.precision, counts.recall, counts.f1)], 1)
-        )
+        alike = Counts(*(one.sum(axis=1) for one in (counts.true, counts.predicted, counts.both)))
+        means = [mean_of_rows(one) for one in (counts.precision, counts.recall, counts.f1)]
+        draws.append(np.stack([*means, alike.precision, alike.recall, alike.f1], 1))
     return np.concatenate(draws)
 
 
@@ -176,3 +246,12 @@ def mean_of_rows(values: Floats) -> Floats:
     total = np.where(defined, values, 0).sum(axis=-1)
     number = defined.sum(axis=-1, dtype=np.float64)
     return ratio(total, number)
+
+
+def confused_labels(has: NDArray[np.bool_], said: NDArray[np.bool_]) -> tuple[Confused, ...]:
+    """Pairs of labels of which the one is missed and the other invented in the same example."""
+    missed, invented = has & ~said, said & ~has
+    both = missed.any(axis=1) & invented.any(axis=1)
+    counts = missed[both].astype(np.float32).T @ invented[both].astype(np.float32)
+    found = [Confused(int(a), int(b), int(counts[a, b])) for a, b in np.argwhere(counts > 0)]
+    return tuple(sorted(found, key=lambda one: (-one.count, one.missed, one.invented))[:PAIRS])

@@ -115,6 +115,89 @@ def regression_performance(
     )
 
 
+BINS = 40
+"""Along each side of a plot of numbers against true ones."""
+
+
+@final
+@dataclass(frozen=True)
+class Plot:
+    """How many examples have which true number and which one of the model's, on one scale for both.
+
+    Attributes:
+        low, high: the ends of both sides, of `BINS` bins each.
+        cells: (true number's bin, model's number's bin, how many), where there are any.
+    """
+
+    low: float
+    high: float
+    cells: tuple[tuple[int, int, int], ...]
+
+    def to_dict(self) -> dict[str, Json]:
+        return {"low": self.low, "high": self.high, "bins": BINS, "cells": self.cells}
+
+
+@final
+@dataclass(frozen=True)
+class NumbersPerformance:
+    """How well a model does that gives one or several numbers for each example.
+
+    Attributes:
+        numbers: each one's figures, in their order.
+        names: of the numbers.
+        plots: of each.
+    """
+
+    numbers: tuple[RegressionPerformance, ...]
+    names: tuple[str, ...]
+    plots: tuple[Plot, ...]
+
+    def to_dict(self) -> dict[str, Json]:
+        each = zip(self.names, self.numbers, self.plots, strict=True)
+        return {
+            "count": self.numbers[0].count,
+            "numbers": [
+                {"name": name, **one.to_dict(), "plot": plot.to_dict()} for name, one, plot in each
+            ],
+        }
+
+    def __str__(self) -> str:
+        each = zip(self.names, self.numbers, strict=True)
+        return "\n\n".join(f"{name}\n{one}" for name, one in each)
+
+
+def numbers_performance(
+    targets: Floats, values: Floats, names: tuple[str, ...], *, seed: int = 0
+) -> NumbersPerformance:
+    """See `regression_performance`.
+
+    Args:
+        targets, values: what is true and what the model says, finite, (N, k).
+        names: of the k numbers.
+        seed: of the bootstrap.
+    """
+    columns = list(zip(targets.T, values.T, strict=True))
+    return NumbersPerformance(
+        tuple(regression_performance(true, said, seed=seed) for true, said in columns),
+        names,
+        tuple(plot(true, said) for true, said in columns),
+    )
+
+
+def plot(targets: Floats, values: Floats) -> Plot:
+    both = np.concatenate([targets, values])
+    low, high = float(both.min()), float(both.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    step = (high - low) / BINS
+    places = [
+        np.minimum(((one - low) / step).astype(np.int64), BINS - 1) for one in (targets, values)
+    ]
+    counts = np.bincount(places[0] * BINS + places[1], minlength=BINS**2)
+    cells = ((int(k) // BINS, int(k) % BINS, int(counts[k])) for k in np.flatnonzero(counts))
+    return Plot(low, high, tuple(cells))
+
+
 def figures(means: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """RMSE, MAE, R2 and bias, each (...), from the means (..., 5) of squared errors, absolute errors,
     errors, targets (less their mean in all data) and the squares of those; R2 is NaN of equal targets."""

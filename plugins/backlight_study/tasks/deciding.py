@@ -1,0 +1,110 @@
+"""Which task a model and its data are of: known from what they say of themselves, or said."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+import numpy as np
+
+from backlight import Model
+from backlight.errors import HyperParameterError, InputError
+from backlight.values.examples import Labels, is_of_classes
+from backlight.values.outputs import OutputSpec
+from backlight_datasets import Source
+from backlight_study.evaluation import class_names
+from backlight_study.predictions import CheckOutputs, Replies, check_classifier, classified
+from backlight_study.tasks import multi_label, regression
+from backlight_study.tasks.classification import Classification
+from backlight_study.tasks.multi_label import MultiLabel
+from backlight_study.tasks.regression import Regression
+from backlight_study.tasks.task import Task, TaskName
+
+TYPES: Mapping[TaskName, type[Task]] = {
+    "classification": Classification,
+    "multi-label": MultiLabel,
+    "regression": Regression,
+}
+
+CHECKS: Mapping[TaskName, CheckOutputs] = {
+    "classification": check_classifier,
+    "multi-label": multi_label.check_outputs,
+    "regression": regression.check_outputs,
+}
+
+OPTIONS = {
+    1: ("--task regression (task= in Python)", "give classes as whole numbers"),
+    2: ("--task multi-label", "--task regression (task= in Python)"),
+}
+
+
+def check_task(said: str | None) -> None:
+    if said is not None and said not in get_args(TaskName):
+        raise HyperParameterError(f"A task is {', '.join(get_args(TaskName))}; got {said!r}.")
+
+
+def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskName:
+    """Which task it is; what is said must go with the labels.
+
+    Labels that are one whole number for each example are classes. Truth values are labels, and so are
+    rows of 0 and 1 beside outputs that are sigmoids. Numbers that are not all 0 and 1, beside outputs
+    that are no probabilities, are to be predicted. All else is doubtful.
+
+    Args:
+        said: by the user, if anything.
+        labels: of some examples.
+        outputs: their shape and kind.
+
+    Raises:
+        InputError: it is doubtful and not said, or labels are not of the task that is said.
+    """
+    classes, truths = is_of_classes(labels), labels.dtype == np.bool_
+    seen = f"labels of {labels.dtype} with shape (N{''.join(f', {n}' for n in labels.shape[1:])})"
+    if said == "classification" and not classes:
+        raise InputError(
+            f"A classification needs a class for each example, whole numbers (N,); the data has {seen}."
+        )
+    if said == "multi-label" and labels.ndim != 2:
+        raise InputError(
+            f"A multi-label task needs 0 or 1 for each label, (N, labels); the data has {seen}."
+        )
+    if said == "regression" and truths:
+        raise InputError(f"A regression needs true numbers; the data has {seen}.")
+    if said is not None:
+        return said
+    if classes:
+        return "classification"
+    if truths:
+        return "multi-label"
+    binary = bool(np.isin(labels, (0, 1)).all())
+    if outputs.kind == "sigmoid" and binary and labels.ndim == 2:
+        return "multi-label"
+    if outputs.kind == "logits" and not binary:
+        return "regression"
+    only = " that are 0 and 1" if binary else ""
+    raise InputError(
+        f"It is not clear what the model is to do: the data has {seen}{only}, and the model's outputs "
+        f"are {WORDS[outputs.kind]}. Say which it is: {' or '.join(OPTIONS[labels.ndim])}."
+    )
+
+
+WORDS = {
+    "logits": "numbers that may be logits or values",
+    "probabilities": "probabilities that add up to 1",
+    "log_probabilities": "logarithms of probabilities",
+    "sigmoid": "probabilities of sigmoids",
+}
+
+
+def made(task: TaskName, model: Model, source: Source, replies: Replies, seed: int) -> Task:
+    """The task with what the model says.
+
+    Raises:
+        InputError: labels that are not of the task.
+        TargetError: outputs likewise.
+    """
+    if task == "multi-label":
+        return multi_label.multi_label(source, replies, seed)
+    if task == "regression":
+        return regression.regression(source, replies, seed)
+    found = classified(model, replies)
+    names = tuple(class_names(source, found, model.class_names))
+    return Classification(replies, names, found, len(source.classes) > 1, seed=seed)

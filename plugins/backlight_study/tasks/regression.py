@@ -1,0 +1,249 @@
+"""Models that give numbers: a case is an example and one of its numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Class, Function, Output, Score
+from backlight.errors import InputError, TargetError
+from backlight_datasets import Source
+from backlight_study.cells import Part
+from backlight_study.performance.regression import NumbersPerformance, numbers_performance
+from backlight_study.predictions import Replies
+from backlight_study.questions import Question
+from backlight_study.selection import Choice, Order, Selection
+from backlight_study.tasks.outputs import PartOfOutput
+from backlight_study.tasks.task import (
+    Rows,
+    Task,
+    TaskName,
+    check_order,
+    counted,
+    names_of,
+    rows_fit,
+    selected,
+)
+
+KINDS: Final = {"over": "too high", "under": "too low"}
+"""Which way a number is off, as users write it and in words."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Regression(Task):
+    """See the module. An error is the model's number minus the true one.
+
+    Attributes:
+        values: what the model gives, (N, k).
+        targets: what is true, (N, k).
+    """
+
+    name: ClassVar[TaskName] = "regression"
+    orders: ClassVar[Mapping[Order, str]] = {
+        "error": "the largest errors first",
+        "over": "those first that are most too high",
+        "under": "those first that are most too low",
+        "random": "in an order drawn at random",
+    }
+    values: NDArray[np.float64]
+    targets: NDArray[np.float64]
+
+    @property
+    def question(self) -> Question:
+        return "value"
+
+    @cached_property
+    def errors(self) -> NDArray[np.float64]:
+        """(N, k)."""
+        return self.values - self.targets
+
+    @cached_property
+    def scaled(self) -> NDArray[np.float64]:
+        """Errors that can be compared between numbers of several units: divided by the targets'
+        standard deviation where there are several; (N, k)."""
+        if self.errors.shape[1] == 1:
+            return self.errors
+        spread = self.targets.std(axis=0)
+        return self.errors / np.where(spread > 0, spread, 1.0)
+
+    @cached_property
+    def performance(self) -> NumbersPerformance:
+        return numbers_performance(self.targets, self.values, self.classes, seed=self.seed)
+
+    @cached_property
+    def space(self) -> NDArray[np.float64]:
+        spread = self.values.std(axis=0)
+        return self.values / np.where(spread > 0, spread, 1.0)
+
+    def select(self, choice: Choice) -> Selection:
+        """See `Task.select`.
+
+        Raises:
+            InputError: classes, or right and wrong examples, are asked for; or no such rows are there.
+        """
+        check_order(self, choice.order)
+        if choice.cells or choice.true or choice.predicted or choice.only not in (None, "all"):
+            raise InputError(
+                "A regression has no classes, and no right and wrong examples: say order error, over or "
+                "under, and cells as NUMBER:over, NUMBER:under or NUMBER:*."
+            )
+        fits = np.broadcast_to(
+            rows_fit(choice, len(self.errors))[:, None], self.errors.shape
+        ).copy()
+        if choice.parts:
+            fits &= np.logical_or.reduce([self.holds(part) for part in choice.parts])
+        if choice.order in ("over", "under"):
+            fits &= self.holds(Part(None, choice.order))
+        return selected(fits, choice, self.ranks, self.right_ones)
+
+    def holds(self, part: Part) -> NDArray[np.bool_]:
+        """Which examples and numbers, (N, k), a part means."""
+        kinds = {
+            "over": self.errors > 0,
+            "under": self.errors < 0,
+            None: np.ones_like(self.errors, dtype=bool),
+        }
+        found = kinds[part.kind]
+        if part.place is None:
+            return np.asarray(found)
+        return np.asarray(found & (np.arange(found.shape[1]) == part.place))
+
+    def ranks(self, rows: Rows, parts: Rows, choice: Choice) -> list[NDArray[np.float64]]:
+        errors = self.scaled[rows, parts]
+        match choice.order:
+            case "over":
+                return [-errors]
+            case "under":
+                return [errors]
+            case "random":
+                drawn = np.random.default_rng(choice.seed).permutation(self.errors.size)
+                return [drawn[rows * self.errors.shape[1] + parts].astype(np.float64)]
+            case _:
+                return [-np.abs(errors)]
+
+    def right_ones(self, rows: Rows, parts: Rows, choice: Choice) -> list[tuple[int, int]]:
+        """The cases of the numbers concerned with the smallest errors, as many of each as can be."""
+        most, turns = choice.right, list[tuple[int, int, int]]()
+        for part in np.unique(parts).tolist() if most else ():
+            order = np.argsort(np.abs(self.errors[:, part]), kind="stable")
+            free = order[~np.isin(order, rows[parts == part])][:most]
+            turns += [(turn, part, row) for turn, row in enumerate(free.tolist())]
+        return [(row, part) for _, part, row in sorted(turns)[:most]]
+
+    @cached_property
+    def small(self) -> NDArray[np.bool_]:
+        """Whose error is at most the median size, (N, k)."""
+        sizes = np.abs(self.errors)
+        return np.asarray(sizes <= np.median(sizes, axis=0))
+
+    def wrong(self, rows: Rows, parts: Rows) -> NDArray[np.bool_]:
+        """Those whose error is larger than the median."""
+        return np.asarray(~self.small[rows, parts])
+
+    def right(self, part: int) -> NDArray[np.bool_]:
+        """Those whose error is at most the median."""
+        return np.asarray(self.small[:, part])
+
+    def questions(self, rows: Rows, parts: Rows) -> dict[Question, Score]:
+        path = self.replies.path
+        if self.values.shape[1] == 1:
+            return {"value": Output(path)}
+        return {"value": Class(parts, path)}
+
+    def judged(self, rows: Rows, parts: Rows) -> Score:
+        return Function(PartOfOutput(self.values.shape[1], False, self.replies.path), parts)
+
+    def quantity(self) -> str:
+        return "the number as the model gives it"
+
+    def rule(self, selection: Selection) -> str:
+        choice = selection.choice
+        text = "Examples" if len(self.classes) == 1 else "Numbers of examples"
+        if choice.parts:
+            text += " " + " or ".join(self.described(part) for part in choice.parts)
+        if choice.where:
+            text += f" with {', '.join(choice.where)}"
+        elif choice.rows is not None:
+            text += " that were named"
+        order = self.orders[choice.order]
+        order += f" (seed {choice.seed})" if choice.order == "random" else ""
+        said = counted(selection).replace("that are right", "with the smallest errors")
+        return f"{text}, {order}: {said}."
+
+    def described(self, part: Part) -> str:
+        which = "any number" if part.place is None else self.classes[part.place]
+        return f"of {which}" if part.kind is None else f"whose {which} is {KINDS[part.kind]}"
+
+    def summary(self) -> str:
+        found = self.performance.numbers
+        told = ", ".join(
+            f"{name} {one.mae.value:.4g}" for name, one in zip(self.classes, found, strict=True)
+        )
+        single = f"mean absolute error {found[0].mae.value:.4g}"
+        return single if len(found) == 1 else f"mean absolute errors: {told}"
+
+    def record(self) -> dict[str, Any]:
+        return {"outputs": self.replies.kind, "one_output": False, "order": None}
+
+    def case(self, row: int, part: int) -> dict[str, Any]:
+        error = float(self.errors[row, part])
+        sizes = np.abs(self.errors[:, part])
+        return {
+            "number": {"class": part, "name": self.classes[part]},
+            "kind": "over" if error > 0 else "under" if error < 0 else "exact",
+            "value": float(self.values[row, part]),
+            "target": float(self.targets[row, part]),
+            "error": error,
+            "larger": float((sizes > abs(error)).mean()),
+        }
+
+    def beside(self, row: int, part: int) -> dict[str, Any]:
+        return {
+            "target": float(self.targets[row, part]),
+            "value": float(self.values[row, part]),
+        }
+
+    def columns(self, rows: Rows, parts: Rows) -> dict[str, Any]:
+        return {
+            "number": [self.classes[k] for k in parts],
+            "true": self.targets[rows, parts],
+            "predicted": self.values[rows, parts],
+            "error": self.errors[rows, parts],
+        }
+
+
+def check_outputs(outputs: object, rows: int, classes: Sequence[str]) -> None:
+    """Raise TargetError unless these are a number, or a few, for each example."""
+    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    if shape[:1] != (rows,) or len(shape) > 2:
+        raise TargetError(
+            f"A regression gives numbers, (N,) or (N, k); for {rows} examples this model gives {shape}."
+        )
+
+
+def regression(source: Source, replies: Replies, seed: int) -> Regression:
+    """The task of a model that gives numbers.
+
+    Raises:
+        InputError: targets or values are not finite, or not as many.
+    """
+    targets = replies.labels.astype(np.float64).reshape(len(replies.labels), -1)
+    values = replies.outputs
+    if targets.shape != values.shape:
+        raise InputError(
+            f"There are {targets.shape[1]} true numbers for each example, but the model gives "
+            f"{values.shape[1]}: they must be as many."
+        )
+    for name, array in (("true numbers", targets), ("model's numbers", values)):
+        lacking = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if len(lacking):
+            raise InputError(
+                f"The {name} must be finite; those of example {int(replies.ids[lacking[0]])} are not. "
+                "Leave such examples out."
+            )
+    names = names_of(source, values.shape[1], "number")
+    return Regression(replies, names, values, targets, seed=seed)
