@@ -57,8 +57,8 @@ def evaluation(
     masks: NDArray[np.bool_] | None = None,
     progress: Progress = silent,
 ) -> tuple[Evaluation | None, Passes, Forecast]:
-    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of what
-    the store lacked of them, the passes that it took and what was foreseen.
+    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of
+    what the store lacked of them, the passes that it took and what was foreseen.
 
     Args:
         masks: of the cases, (cases, H, W).
