@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from backlight_findings.clustering import NEIGHBOURS, neighbours_of, structure
 from backlight_findings.finding import Finding, Json, Severity, Studied
-from backlight_findings.maps import Usable, downsized, mean_map, usable
+from backlight_findings.maps import Usable, downsized, mean_map, place_in_words, usable
 from backlight_findings.statistics import SIGNIFICANT, corrected, interval, more_often, percent
 
 SIDE = 16
@@ -213,8 +213,10 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
     else:
         true, said = (studied.classes[k] for k in cluster.cell)
         mistakes, same = f"{true} taken for {said}", f"right {true}"
+    pictures = {"mean map": mean_map(maps.maps, maps.places[cluster.members])}
     start = (
         f"{cluster.with_reason} of {cluster.looked_at} {mistakes} were decided at the same place"
+        f"{place_in_words(pictures['mean map'])}"
     )
     share = cluster.with_reason / cluster.looked_at
     beside = cluster.right_with_reason / max(cluster.right, 1)
@@ -225,6 +227,11 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
     elif cluster.chance < SIGNIFICANT:
         title = f"{start} ({percent(share)}), as were only {common}."
         severity = "high" if share >= 0.2 else "medium"
+    elif beside < share / 2:
+        title = (
+            f"{start} ({percent(share)}), as were {percent(beside)} of {cluster.right} {same}: too few "
+            "of these to say whether it tells mistakes apart."
+        )
     else:
         title = (
             f"{start} ({percent(share)}), but so were {common}: that does not tell mistakes apart."
@@ -251,7 +258,6 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
         "least_typical": [int(row) for row in rows[:-4:-1]],
         "left_out": maps.left_out,
     }
-    pictures = {"mean map": mean_map(maps.maps, maps.places[cluster.members])}
     beside_them = np.flatnonzero(right & np.isin(studied.labels[maps.rows], studied.labels[rows]))
     if len(beside_them):
         pictures[f"mean map of {same}"] = mean_map(maps.maps, maps.places[beside_them])

@@ -25,6 +25,7 @@ from backlight_study.order_record import order_record, order_sentences
 from backlight_study.questions import Question, case_of, quantity
 from backlight_study.reading import reading
 from backlight_study.result import Study
+from backlight_study.summary import summary_record
 
 FORMAT = 3
 """Of `study.json`."""
@@ -141,6 +142,7 @@ def study_record(
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
     record["notes"] += order_sentences(record)
+    record["summary"] = summary_record(record)
     return all_legible(record)
 
 

@@ -6,7 +6,10 @@ from typing import Any
 from backlight_pictures.colour_bar import ticks
 from backlight_report.study_page.images import Images
 from backlight_report.study_page.record import StudyRecord
-from backlight_report.study_page.words import evidence
+from backlight_report.study_page.words import evidence, short
+
+DRAWN = 6
+"""How many of a finding's cases are drawn beside its maps."""
 
 LINKED = 12
 """How many of a finding's cases are linked at once."""
@@ -54,6 +57,11 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "count": len(finding["rows"]),
                 "explained": len(cases),
                 "pictures": pictures,
+                "examples": [
+                    {"id": one, "true": short(names[one]["true"]["name"]), "shown": shown}
+                    for one in cases[:DRAWN]
+                    if (shown := images.picture(names[one]["input"])) is not None
+                ],
             }
         )
     return views

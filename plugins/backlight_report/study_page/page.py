@@ -18,6 +18,7 @@ from backlight_report.study_page.performance import performance_view
 from backlight_report.study_page.private import private_study
 from backlight_report.study_page.provenance import method_view, provenance_view, selection_view
 from backlight_report.study_page.record import QUESTIONS, StudyRecord, checked
+from backlight_report.study_page.summary import summary_view
 from backlight_report.study_page.techniques import techniques_view
 from backlight_report.study_page.words import percent, short
 
@@ -49,6 +50,7 @@ def study_page(
     return template().render(
         study=study,
         private=private,
+        summary=summary_view(study),
         performance=performance_view(study),
         confusion=confusion_view(study),
         findings=findings_view(study, images),
