@@ -109,9 +109,9 @@ def mean_map(maps: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np
 
 
 def place_in_words(map: NDArray[np.float64]) -> str:
-    """Which ninth of the picture holds a third or more of the sizes of a map's values (H, W), three times
-    its share, as the end of a sentence; nothing where none does."""
-    sizes = downsized(map[None], 3, size=True).reshape(-1)
-    if len(sizes) < len(PLACES) or sizes.max() < sizes.sum() / 3:
+    """Which ninth of the picture holds at least half of the sum of a map's squared values (H, W), as the
+    end of a sentence; nothing where none does. Squares, as much that is faint is no place."""
+    squares = downsized(map[None] ** 2, 3, size=True).reshape(-1)
+    if len(squares) < len(PLACES) or squares.max() < squares.sum() / 2:
         return ""
-    return f", {PLACES[int(sizes.argmax())]}"
+    return f", {PLACES[int(squares.argmax())]}"

@@ -28,8 +28,12 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     names = {case["id"]: case for case in study["cases"]}
     rows = {case["row"]: case["id"] for case in study["cases"]}
     views = []
+    drawn: set[str] = set()
     for place, finding in enumerate(study.get("findings", [])):
         cases = [one for one in finding["cases"] if one in names]
+        # Those first that no finding above has drawn.
+        examples = sorted(cases, key=lambda one: one in drawn)[:DRAWN]
+        drawn.update(examples)
         pictures = []
         for one in finding.get("pictures", []):
             shown = images.maps([one["file"]])[0]
@@ -59,7 +63,7 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "pictures": pictures,
                 "examples": [
                     {"id": one, "true": short(names[one]["true"]["name"]), "shown": shown}
-                    for one in cases[:DRAWN]
+                    for one in examples
                     if (shown := images.picture(names[one]["input"])) is not None
                 ],
             }
