@@ -64,6 +64,14 @@ def test_without_right_examples_nothing_is_compared() -> None:
     assert "no right class 0 to compare them with" in finding.title
 
 
+def test_a_few_right_examples_are_too_few() -> None:
+    random = np.random.default_rng(0)
+    (finding,) = Clusters()(cell(marked(random, 100, 20), noisy(random, 6)))
+    assert finding.severity == "low"
+    assert finding.evidence["right_with_reason"] == 0
+    assert "and 0 % of 6 right class 0: too few of these to say whether" in finding.title
+
+
 def shuffled_places(random: np.random.Generator, count: int) -> Maps:
     maps = marked(random, count, count // 5).reshape(count, -1)
     return random.permuted(maps, axis=1).reshape(count, 32, 32)
