@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from math import log
 from typing import Any, Protocol, TypeAlias
 
@@ -34,8 +35,8 @@ StudyRecord: TypeAlias = dict[str, Any]
 """What `study.json` holds, or a part of it: see `docs/study.md`. Its texts may come from strangers."""
 
 
-class Pictures(Protocol):
-    """Where a record's pictures go; each call gives the path that the record tells."""
+class CasePictures(Protocol):
+    """Where the pictures of cases go; each call gives the path that the record tells."""
 
     def input(self, stem: str, stored: NDArray[Any]) -> str:
         """A stored example."""
@@ -51,11 +52,15 @@ class Pictures(Protocol):
     ) -> str:
         """A map (H, W) on a scale; notes go into the file."""
 
-    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
-        """A map (H, W) that belongs to a finding, on a scale of its own."""
-
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         """The colour bar of a scale."""
+
+
+class Pictures(CasePictures, Protocol):
+    """Where all of a record's pictures go."""
+
+    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
+        """A map (H, W) that belongs to a finding, on a scale of its own."""
 
 
 def study_record(
@@ -157,10 +162,11 @@ def case_id(row: int) -> str:
     return f"case-{row:06}"
 
 
-def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
-    """One record for each case, its techniques' answers among them."""
+def cases(study: Study, pictures: CasePictures, most: int | None = None) -> list[StudyRecord]:
+    """One record for each case, or for the first ones, its techniques' answers among them."""
     found: list[StudyRecord] = []
-    for place, number, answers in study.each_answer():
+    stop = None if most is None else most * len(study.cases.techniques)
+    for place, number, answers in islice(study.each_answer(), stop):
         if number == 0:
             found.append(case_record(study, place, pictures))
         explanation = explained(study, found[-1], place, number, answers, pictures)
@@ -168,7 +174,7 @@ def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
     return found
 
 
-def case_record(study: Study, place: int, pictures: Pictures) -> StudyRecord:
+def case_record(study: Study, place: int, pictures: CasePictures) -> StudyRecord:
     predictions, classes = study.predictions, study.classes
     row = int(study.rows[place])
     case, odds = case_of(predictions, row), predictions.probabilities[row]
@@ -209,7 +215,7 @@ def explained(
     place: int,
     number: int,
     answers: Answers,
-    pictures: Pictures,
+    pictures: CasePictures,
 ) -> StudyRecord:
     """What a technique says of a case."""
     technique = study.cases.techniques[number]

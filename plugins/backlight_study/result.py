@@ -183,6 +183,13 @@ class Study:
             raise UnknownNameError("technique of the study", technique, names)
         return names.index(technique)
 
+    def _repr_html_(self) -> str:
+        """The first cases, as a notebook shows them."""
+        # Here and not above: colour maps and Pillow are for those who look.
+        from backlight_study.notebook import snippet
+
+        return snippet(self)
+
     def __repr__(self) -> str:
         found = self.predictions
         share = found.correct / len(found.labels)
