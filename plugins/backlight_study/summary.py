@@ -11,6 +11,9 @@ Record: TypeAlias = dict[str, Any]
 MOST = 3
 """So many classes, findings or techniques are named."""
 
+FEW = 10
+"""From fewer mistakes nothing is said of techniques."""
+
 
 def summary_record(record: Record) -> list[Record]:
     """The sentences, each with the key of the record that it is `about`; where that is "findings", with
@@ -105,6 +108,16 @@ def shared(record: Record) -> Iterator[Record]:
 def believed(metrics: Record | None) -> Iterator[str]:
     """Which techniques are better than maps that know nothing of the model, and which are not."""
     if metrics is None:
+        return
+    judged = [
+        one.get("n") or 0
+        for row in metrics["rows"]
+        for one in row["values"].values()
+        if not row["control"]
+    ]
+    if max(judged, default=0) < FEW:
+        count = max(judged, default=0)
+        yield f"Only {count} mistakes were explained: too few to say which maps to believe."
         return
     groups: dict[str, list[str]] = {"all": [], "some": [], "none": []}
     for row in metrics["rows"]:

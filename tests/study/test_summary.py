@@ -17,8 +17,8 @@ def finding(kind: str, severity: str, rows: list[int]) -> Record:
     return {"kind": kind, "severity": severity, "rows": rows, "title": f"{kind} of {rows}."}
 
 
-def row(name: str, *beats: bool | None, control: bool = False) -> Record:
-    values = {f"metric {k}": {"beats_controls": one} for k, one in enumerate(beats)}
+def row(name: str, *beats: bool | None, control: bool = False, n: int = 10) -> Record:
+    values = {f"metric {k}": {"beats_controls": one, "n": n} for k, one in enumerate(beats)}
     return {"name": name, "control": control, "values": values}
 
 
@@ -108,6 +108,13 @@ def test_techniques_are_judged_beside_the_controls(
     rows: list[Record], expected: str | None
 ) -> None:
     assert said("metrics", metrics={"rows": rows}) == ([expected] if expected else [])
+
+
+def test_from_few_mistakes_nothing_is_said_of_techniques() -> None:
+    rows = [row("lrp", True, n=9), row("random", None, control=True, n=90)]
+    assert said("metrics", metrics={"rows": rows}) == [
+        "Only 9 mistakes were explained: too few to say which maps to believe."
+    ]
 
 
 def test_classes_in_another_order_make_all_else_void() -> None:

@@ -28,12 +28,12 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     names = {case["id"]: case for case in study["cases"]}
     rows = {case["row"]: case["id"] for case in study["cases"]}
     views = []
-    drawn: set[str] = set()
+    told: set[str] = set()
     for place, finding in enumerate(study.get("findings", [])):
         cases = [one for one in finding["cases"] if one in names]
-        # Those first that no finding above has drawn.
-        examples = sorted(cases, key=lambda one: one in drawn)[:DRAWN]
-        drawn.update(examples)
+        # Those first that are of no finding above.
+        examples = sorted(cases, key=lambda one: one in told)[:DRAWN]
+        told.update(cases)
         pictures = []
         for one in finding.get("pictures", []):
             shown = images.maps([one["file"]])[0]
