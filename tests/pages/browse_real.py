@@ -1,19 +1,17 @@
 """Studies that nets made, opened and used as a reader does; what is shown is held against `study.json`
 and the map files beside it."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 
 from backlight_demo import fashion, planted
 from backlight_loading.names import short
 from backlight_pictures.layers import read_map
 from tests.pages import real_studies
+from tests.pages.browse_views import STACK, pixels
 from tests.pages.browser import Browser, Keys, Scheme
 from tests.pages.real_studies import Record, record_of
 
@@ -22,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 STUDIES = [
     pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("clothes", "photos")
 ]
-STACK = ".case:not([hidden]) .technique[data-technique='0'] [data-question=contrast] .stack"
 
 
 @pytest.fixture(scope="session")
@@ -122,19 +119,13 @@ def test_techniques_and_questions_are_switched(browser: Browser, real: tuple[Pat
     assert browser.maps() == {("1", "contrast")}
 
 
-def drawn(browser: Browser) -> NDArray[np.float64]:
-    """The first map as it is on the screen, from 0 to 1, without its round corners."""
-    image = Image.open(io.BytesIO(browser.one(STACK).screenshot_as_png)).convert("RGB")
-    return np.asarray(image)[8:-8, 8:-8] / 255
-
-
 def test_the_slider_fades_the_map(browser: Browser, real: tuple[Path, Record]) -> None:
     browser.open(real[0])
-    full = drawn(browser)
+    full = pixels(browser)
     slider = browser.one("#opacity")
     browser.run("arguments[0].focus()", slider)
     slider.send_keys(Keys.HOME)
-    none = drawn(browser)
+    none = pixels(browser)
     assert slider.get_attribute("value") == "0"
     assert np.ptp(none, axis=-1).max() < 0.02  # grey alone
     assert np.ptp(full, axis=-1).max() > 0.3
