@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from backlight_findings.clustering import FEWEST
 from backlight_loading.names import short
 
 Record: TypeAlias = dict[str, Any]
@@ -87,13 +88,7 @@ def shared(record: Record) -> Iterator[Record]:
             "text": f"A pattern: {findings[place]['title']}",
         }
     if not patterns:
-        wrong = record["performance"]["accuracy"]
-        text = (
-            "No pattern was found that the mistakes share beyond what chance explains."
-            if wrong["correct"] < wrong["count"]
-            else "There is no mistake to look for patterns in."
-        )
-        yield {"about": "findings", "place": None, "text": text}
+        yield {"about": "findings", "place": None, "text": no_pattern(record)}
     for place, one in enumerate(findings):
         if one["kind"] == "suspect_labels":
             both = len(told & set(one["rows"]))
@@ -103,6 +98,17 @@ def shared(record: Record) -> Iterator[Record]:
             )
             text = f"Look at the labels: {one['title']}{also if both else ''}"
             yield {"about": "findings", "place": place, "text": text}
+
+
+def no_pattern(record: Record) -> str:
+    accuracy = record["performance"]["accuracy"]
+    wrong = accuracy["count"] - accuracy["correct"]
+    if not wrong:
+        return "There is no mistake to look for patterns in."
+    few = f" Of {wrong} there is little to see." if wrong < FEWEST else ""
+    failed = len(record["findings_failed"])
+    left = f" {failed} of the searches failed." if failed else ""
+    return f"No pattern was found that the mistakes share beyond what chance explains.{few}{left}"
 
 
 def believed(metrics: Record | None) -> Iterator[str]:
@@ -115,8 +121,8 @@ def believed(metrics: Record | None) -> Iterator[str]:
         for one in row["values"].values()
         if not row["control"]
     ]
-    if max(judged, default=0) < FEW:
-        count = max(judged, default=0)
+    count = max(judged, default=0)
+    if count < FEW:
         yield f"Only {count} mistakes were explained: too few to say which maps to believe."
         return
     groups: dict[str, list[str]] = {"all": [], "some": [], "none": []}

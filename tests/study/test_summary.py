@@ -30,6 +30,7 @@ def record(**changes: Any) -> Record:
         "classes": ["Shirt", "Coat, a long one", "Bag", "Hat", "Shoe"],
         "confusion": cells((0, 0, 300), (0, 1, 90), (0, 2, 5), (0, 3, 4), (0, 4, 1), (1, 0, 80)),
         "findings": [],
+        "findings_failed": [],
         "metrics": None,
         **changes,
     }
@@ -79,6 +80,10 @@ def test_no_pattern_is_an_answer() -> None:
         assert said("findings", findings=findings) == [
             "No pattern was found that the mistakes share beyond what chance explains."
         ]
+    (text,) = said("findings", findings_failed=["clusters: no memory"])
+    assert text.endswith("beyond what chance explains. 1 of the searches failed.")
+    few = {"accuracy": {"value": 0.5, "low": 0.3, "high": 0.7, "correct": 7, "count": 14}}
+    assert said("findings", performance=few)[0].endswith(" Of 7 there is little to see.")
     perfect = {"accuracy": {"value": 1.0, "low": None, "high": None, "correct": 7, "count": 7}}
     assert said("findings", performance=perfect, confusion=cells((0, 0, 7))) == [
         "There is no mistake to look for patterns in."
