@@ -12,6 +12,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -67,18 +68,19 @@ def main() -> None:
         "batch_size": 8,
     }
     given = examples()
-    started = time.process_time()
-    asked = study(net, given, methods=["gradient"], limit=1, **common)
-    print(f"{asked!r}; {time.process_time() - started:.1f} processor s")
-    cells = [f"{one.true}:{one.predicted}" for one in asked.performance.top_confusions(2)]
-    begun, spent = time.perf_counter(), time.process_time()
-    made = study(net, given, methods=TECHNIQUES, cell=cells, limit=limit, **common)
-    print(f"{made.rule} {len(made.rows)} cases x {len(TECHNIQUES)} techniques x 3 questions on "
-          f"{framework}: {time.perf_counter() - begun:.1f} s, {time.process_time() - spent:.1f} "
-          f"processor s, asking {len(given.x)} pictures included; {made.passes}, foreseen "
-          f"{made.foreseen.passes}; peak {peak():.0f} MiB")  # fmt: skip
-    if rest[1:]:
-        held_against(made, Path(rest[1]))
+    with TemporaryDirectory() as store:  # the second study does not ask about the pictures again
+        started = time.process_time()
+        asked = study(net, given, methods=["gradient"], limit=1, store=store, **common)
+        print(f"{asked!r}; {time.process_time() - started:.1f} processor s")
+        cells = [f"{one.true}:{one.predicted}" for one in asked.performance.top_confusions(2)]
+        begun, spent = time.perf_counter(), time.process_time()
+        made = study(net, given, methods=TECHNIQUES, cell=cells, limit=limit, store=store, **common)
+        wall, processor = time.perf_counter() - begun, time.process_time() - spent
+        print(f"{made.rule}\n{len(made.rows)} cases x {len(TECHNIQUES)} techniques x 3 questions on "
+              f"{framework}: {wall:.1f} s, {processor:.1f} processor s; {made.passes}, foreseen "
+              f"{made.foreseen.passes}; peak {peak():.0f} MiB", flush=True)  # fmt: skip
+        if rest[1:]:
+            held_against(made, Path(rest[1]))
 
 
 def held_against(made: Study, file: Path) -> None:
