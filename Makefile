@@ -52,7 +52,7 @@ tests/pages/node_modules: tests/pages/package-lock.json
 	@touch $@
 
 pages: $(INSTALLED) tests/pages/node_modules  ## Open the page of a study in Chromium: needs chromium, chromedriver and npm
-	$(BIN)/python -m pytest tests/pages --override-ini python_files="browse_*.py test_*.py" --numprocesses auto --maxprocesses 4
+	$(BIN)/python -m pytest tests/pages --override-ini python_files="browse_*.py test_*.py" --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
 	$(BIN)/python -m benchmarks

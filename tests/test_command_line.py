@@ -206,7 +206,7 @@ def test_clashes_are_shown_in_the_lists(stranger: Callable) -> None:
         assert clash not in result.stdout
     listed = started("methods", env=environment).stdout
     first, second = listed.split("From the plugin one (one 1.0):")
-    assert first.startswith("From the plugin methods (backlight 0.1.0):\n\ndeconvnet  all_rect")
+    assert first.startswith("From the plugin methods (backlight 0.1.0):\n\nconductance  steps=50")
     assert "\nsaliency  channels='keep'\n" in first
     assert second.startswith("\n\nsaliency  \n    The gradient of the score.\nstrange  \n")
 

@@ -58,9 +58,10 @@ def run(framework: Framework, net: Net, images: Values) -> Values:
     return np.asarray(jax.jit(net)(jnp.asarray(images)))
 
 
-def by_hand(images: Values) -> Values:
+def by_hand(images: Values, trained: fashion.Trained) -> Values:
     """The Fashion-MNIST net in NumPy, straight from the stored layout; images (N, 1, 28, 28)."""
-    weights = {name: values.astype(np.float64) for name, values in fashion.weights().items()}
+    stored = fashion.weights(trained)
+    weights = {name: values.astype(np.float64) for name, values in stored.items()}
     x = images
     for name in ("conv1", "conv2", "conv3"):
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -73,16 +74,20 @@ def by_hand(images: Values) -> Values:
     return np.asarray(np.maximum(x, 0) @ weights["dense2.kernel"].T + weights["dense2.bias"])
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    ("dtype", "trained"), [("float64", "plain"), ("float32", "plain"), ("float32", "marked")]
+)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_fashion_logits_are_those_of_the_stored_weights(framework: Framework, dtype: str) -> None:
+def test_fashion_logits_are_those_of_the_stored_weights(
+    framework: Framework, dtype: str, trained: fashion.Trained
+) -> None:
     images = fashion.examples()[0][:16]
     build = {"torch": fashion_torch.net, "keras": fashion_keras.net, "jax": fashion_jax.net}
     with jax.enable_x64(dtype == "float64"):
-        net = build[framework](dtype)
+        net = build[framework](dtype, trained)
         logits = run(framework, net, fashion.pictures(images, "last", dtype))
     assert logits.dtype == dtype
-    expected = by_hand(fashion.pictures(images, "first", "float64"))
+    expected = by_hand(fashion.pictures(images, "first", "float64"), trained)
     exact = framework != "keras" or KERAS_IS_EXACT
     tolerance = TOLERANCE[dtype if exact else "float32"]
     np.testing.assert_allclose(logits, expected, rtol=tolerance, atol=tolerance)

@@ -106,7 +106,7 @@ def compare_command(
         limit=limit,
         tolerance=tolerance,
         sites=named(site or ()),
-        frameworks=(framework, framework),
+        frameworks=(of_function(nets[0], framework), of_function(nets[1], framework)),
         preprocessing=(how, how),
         size=size_of(size) or wanted[0],
         colour=colour.value if colour else wanted[1],
@@ -118,6 +118,18 @@ def compare_command(
     else:
         show(found)
     raise typer.Exit(0 if found.same else DIFFERENT)
+
+
+def of_function(net: object, framework: str | None) -> str | None:
+    """The framework that was said, for a net that does not show its own."""
+    from backlight import wrap
+    from backlight.errors import NoBackendError
+
+    try:
+        wrap(net)
+    except NoBackendError:
+        return framework
+    return None
 
 
 def named(said: Sequence[str]) -> dict[str, str]:

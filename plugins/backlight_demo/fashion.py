@@ -4,7 +4,7 @@
 """
 
 from importlib.resources import as_file, files
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ CHANNELS = {"conv1": 16, "conv2": 32, "conv3": 64}
 LAYERS = (*CHANNELS, "dense1", "dense2")
 """The layers with parameters, in order."""
 
+Trained: TypeAlias = Literal["plain", "marked"]
+"""On what the net was trained: on the data set as it is, or with the mark of `backlight_demo.planted`."""
+
 FLAT = (64, 3, 3)
 """Shape (channel, row, column) of what the dense layers see, in the order it is stored flat."""
 
@@ -43,18 +46,18 @@ def examples() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return stored["images"], stored["labels"].astype(np.int64)
 
 
-def weights() -> dict[str, npt.NDArray[np.float32]]:
+def weights(trained: Trained = "plain") -> dict[str, npt.NDArray[np.float32]]:
     """The trained parameters, float32, in the layout that `backlight_demo.train` documents."""
-    return _read("fashion_cnn.npz")
+    return _read("fashion_cnn.npz" if trained == "plain" else "fashion_cnn_marked.npz")
 
 
-def channels_last() -> dict[str, npt.NDArray[np.float32]]:
+def channels_last(trained: Trained = "plain") -> dict[str, npt.NDArray[np.float32]]:
     """The same parameters for nets whose channels come last (Keras, JAX).
 
     Convolution kernels (row, column, in, out), dense kernels (in, out), and the inputs of `dense1`
     in the order (row, column, channel).
     """
-    stored = weights()
+    stored = weights(trained)
     for name in CHANNELS:
         stored[f"{name}.kernel"] = stored[f"{name}.kernel"].transpose(2, 3, 1, 0)
     flat = stored["dense1.kernel"].reshape(-1, *FLAT)

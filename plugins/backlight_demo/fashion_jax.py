@@ -9,19 +9,23 @@ from jax import lax
 from backlight_demo import fashion
 
 
-def net(dtype: str = "float32") -> Callable[[jax.Array], jax.Array]:
+def net(
+    dtype: str = "float32", trained: fashion.Trained = "plain"
+) -> Callable[[jax.Array], jax.Array]:
     """The trained net.
 
     Args:
         dtype: "float32" or "float64", of parameters and input. The latter needs x64 turned on
             by the caller, here and whenever the function is called.
+        trained: on the data set as it is, or with the mark of `backlight_demo.planted`.
 
     Returns:
         A function from pixels (N, 28, 28, 1) between 0 and 1 to logits (N, 10), its parts named
         `conv1`, `pool1` ... by scopes.
     """
     parameters = {
-        name: jnp.asarray(values, dtype=dtype) for name, values in fashion.channels_last().items()
+        name: jnp.asarray(values, dtype=dtype)
+        for name, values in fashion.channels_last(trained).items()
     }
 
     def logits(pixels: jax.Array) -> jax.Array:

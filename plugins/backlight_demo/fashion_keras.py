@@ -5,13 +5,14 @@ import keras
 from backlight_demo import fashion
 
 
-def net(dtype: str = "float32") -> keras.Model:
+def net(dtype: str = "float32", trained: fashion.Trained = "plain") -> keras.Model:
     """The trained net.
 
     Args:
         dtype: "float32" or "float64", of parameters and input. The latter is exact on
             TensorFlow; on JAX it needs x64 turned on, and on JAX and torch some layers of Keras
             round to float32 inside.
+        trained: on the data set as it is, or with the mark of `backlight_demo.planted`.
 
     Returns:
         A functional model from pixels (N, 28, 28, 1) between 0 and 1 to logits (N, 10).
@@ -28,7 +29,7 @@ def net(dtype: str = "float32") -> keras.Model:
     logits = keras.layers.Dense(len(fashion.CLASSES), name="dense2", **common)(x)
     model = keras.Model(pixels, logits, name="fashion")
 
-    weights = fashion.channels_last()
+    weights = fashion.channels_last(trained)
     for name in fashion.LAYERS:
         model.get_layer(name).set_weights([weights[f"{name}.kernel"], weights[f"{name}.bias"]])
     return model

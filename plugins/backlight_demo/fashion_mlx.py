@@ -32,18 +32,19 @@ class FashionNet(Module):
         return logits
 
 
-def net(dtype: str = "float32") -> Module:
+def net(dtype: str = "float32", trained: fashion.Trained = "plain") -> Module:
     """The trained net.
 
     Args:
         dtype: "float32" or "float64", of parameters and input. MLX convolves the latter on the CPU
             only, with the accuracy of the former.
+        trained: on the data set as it is, or with the mark of `backlight_demo.planted`.
 
     Returns:
         A module from pixels (N, 28, 28, 1) between 0 and 1 to logits (N, 10).
     """
     model = FashionNet()
-    for name, values in fashion.channels_last().items():
+    for name, values in fashion.channels_last(trained).items():
         layer, part = name.split(".")
         # Kernels are (height, width, in, out), MLX has the output's channels first.
         order = (values.ndim - 1, *range(values.ndim - 1)) if part == "kernel" else (0,)

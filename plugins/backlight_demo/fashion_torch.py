@@ -36,11 +36,12 @@ class FashionNet(nn.Module):
         return logits
 
 
-def net(dtype: str = "float32") -> nn.Module:
+def net(dtype: str = "float32", trained: fashion.Trained = "plain") -> nn.Module:
     """The trained net, in evaluation mode.
 
     Args:
         dtype: "float32" or "float64", of parameters and input.
+        trained: on the data set as it is, or with the mark of `backlight_demo.planted`.
 
     Returns:
         A module from pixels (N, 1, 28, 28) between 0 and 1 to logits (N, 10).
@@ -50,7 +51,7 @@ def net(dtype: str = "float32") -> nn.Module:
         model = FashionNet()
     precision = getattr(torch, dtype)
     state = {}
-    for name, values in fashion.weights().items():
+    for name, values in fashion.weights(trained).items():
         layer, part = name.split(".")
         group = "features" if layer in fashion.CHANNELS else "classifier"
         kind = "weight" if part == "kernel" else "bias"

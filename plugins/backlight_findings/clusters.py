@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from backlight_findings.clustering import NEIGHBOURS, neighbours_of, structure
 from backlight_findings.finding import Finding, Json, Severity, Studied
-from backlight_findings.maps import Usable, downsized, mean_map, usable
+from backlight_findings.maps import Usable, downsized, mean_map, place_in_words, usable
 from backlight_findings.statistics import SIGNIFICANT, corrected, interval, more_often, percent
 
 SIDE = 16
@@ -209,25 +209,31 @@ def apart(found: Sequence[Cluster]) -> list[Cluster]:
 def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
     """A cluster as a finding."""
     if cluster.cell is None:
-        mistakes, same = "mistakes", "right examples of the same classes"
+        mistakes, same = "explained mistakes", "right examples of the same classes"
     else:
         true, said = (studied.classes[k] for k in cluster.cell)
         mistakes, same = f"{true} taken for {said}", f"right {true}"
-    start = (
-        f"{cluster.with_reason} of {cluster.looked_at} {mistakes} were decided at the same place"
-    )
+    pictures = {"mean map": mean_map(maps.maps, maps.places[cluster.members])}
     share = cluster.with_reason / cluster.looked_at
+    start = (
+        f"{cluster.with_reason} of {cluster.looked_at} {mistakes} ({percent(share)}) were decided at the "
+        f"same place{place_in_words(pictures['mean map'])}"
+    )
     beside = cluster.right_with_reason / max(cluster.right, 1)
-    common = f"{percent(beside)} of {same}"
     severity: Severity = "low"
     if cluster.chance is None:
         title = f"{start}; there are no {same} to compare them with."
     elif cluster.chance < SIGNIFICANT:
-        title = f"{start} ({percent(share)}), as were only {common}."
+        title = f"{start}, but only {percent(beside)} of {same}."
         severity = "high" if share >= 0.2 else "medium"
+    elif beside < share / 2:
+        title = (
+            f"{start}, and {percent(beside)} of {cluster.right} {same}: too few of these to say whether "
+            "it tells mistakes apart."
+        )
     else:
         title = (
-            f"{start} ({percent(share)}), but so were {common}: that does not tell mistakes apart."
+            f"{start}, but so were {percent(beside)} of {same}: that does not tell mistakes apart."
         )
     rows = maps.rows[cluster.members]
     right = (studied.labels == studied.predicted)[maps.rows]
@@ -251,7 +257,6 @@ def told(cluster: Cluster, studied: Studied, maps: Usable) -> Finding:
         "least_typical": [int(row) for row in rows[:-4:-1]],
         "left_out": maps.left_out,
     }
-    pictures = {"mean map": mean_map(maps.maps, maps.places[cluster.members])}
     beside_them = np.flatnonzero(right & np.isin(studied.labels[maps.rows], studied.labels[rows]))
     if len(beside_them):
         pictures[f"mean map of {same}"] = mean_map(maps.maps, maps.places[beside_them])

@@ -12,6 +12,19 @@ from backlight_findings.finding import Studied
 BLOCK = 64
 """So many maps are worked on at once, so that no second copy of all is held."""
 
+PLACES = (
+    "at the upper left",
+    "at the top",
+    "at the upper right",
+    "at the left",
+    "in the middle",
+    "at the right",
+    "at the lower left",
+    "at the bottom",
+    "at the lower right",
+)
+"""The ninths of a picture, row by row."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -93,3 +106,12 @@ def mean_map(maps: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np
     for place in places:
         total += maps[place] / np.abs(maps[place]).sum()
     return total / max(len(places), 1)
+
+
+def place_in_words(map: NDArray[np.float64]) -> str:
+    """Which ninth of the picture holds at least half of the sum of a map's squared values (H, W), as the
+    end of a sentence; nothing where none does. Squares, as much that is faint is no place."""
+    squares = downsized(map[None] ** 2, 3, size=True).reshape(-1)
+    if len(squares) < len(PLACES) or squares.max() < squares.sum() / 2:
+        return ""
+    return f", {PLACES[int(squares.argmax())]}"

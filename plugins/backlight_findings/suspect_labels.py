@@ -84,10 +84,11 @@ class SuspectLabels:
         severity: Severity = "high" if share >= 0.3 else "medium" if share >= 0.1 else "low"
         pairs = Counter((int(studied.labels[row]), int(scores.suggested[row])) for row in rows)
         (label, suggested), most = pairs.most_common(1)[0]
-        labels = "1 label" if len(rows) == 1 else f"{len(rows)} labels"
+        labels = "1 label" if len(rows) == 1 else f"{len(rows):,} labels"
         title = (
-            f"{labels} of {known} may be wrong, {percent(share)} of the mistakes: most often (in {most}) "
-            f"{studied.classes[label]} where the model is sure of {studied.classes[suggested]}."
+            f"{labels} of {known:,} may be wrong, {percent(share)} of the mistakes: most often "
+            f"(in {most}) {studied.classes[label]} where the model is sure of "
+            f"{studied.classes[suggested]}."
         )
         evidence: dict[str, Json] = {
             "examples": known,

@@ -6,6 +6,9 @@ from typing import TypeVar, cast
 
 Value = TypeVar("Value")
 
+LONGEST = 48
+"""How many characters of a name stand in a table, a list or a sentence."""
+
 
 def legible(text: str) -> str:
     """The text, with bytes that are no UTF-8 written as `\\xe9`."""
@@ -30,6 +33,12 @@ def all_legible(value: Value) -> Value:
     if isinstance(value, list | tuple):
         return cast(Value, type(value)(all_legible(one) for one in value))
     return value
+
+
+def short(name: str) -> str:
+    """The first of a class's synonyms, cut where it is too long to stand in a row of others."""
+    first = name.partition(",")[0].strip() or name.strip() or "(no name)"
+    return first if len(first) <= LONGEST else f"{first[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def named(text: str, classes: Sequence[str]) -> list[int]:

@@ -296,8 +296,7 @@ def report_command(
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     asked_size = size_of(size)
     names = read_classes(classes) if classes else ()
-    folders = class_names_of(data)
-    if folders and (cell or true or predicted):
+    if (cell or true or predicted) and (folders := class_names_of(data)):
         check_classes(cell or (), [*(true or ()), *(predicted or ())], names or folders)
     net = load_model(model)
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)

@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from backlight_study.order_record import order_sentences
 from backlight_study.questions import Question
 from backlight_study.reading import reading
 from backlight_study.result import Study
+from backlight_study.summary import summary_record
 from backlight_study.tasks.task import Task
 
 FORMAT = 3
@@ -33,8 +35,8 @@ StudyRecord: TypeAlias = dict[str, Any]
 """What `study.json` holds, or a part of it: see `docs/study.md`. Its texts may come from strangers."""
 
 
-class Pictures(Protocol):
-    """Where a record's pictures go; each call gives the path that the record tells."""
+class CasePictures(Protocol):
+    """Where the pictures of cases go; each call gives the path that the record tells."""
 
     def input(self, stem: str, stored: NDArray[Any]) -> str:
         """A stored example."""
@@ -50,11 +52,15 @@ class Pictures(Protocol):
     ) -> str:
         """A map (H, W) on a scale; notes go into the file."""
 
-    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
-        """A map (H, W) that belongs to a finding, on a scale of its own."""
-
     def scale(self, stem: str, technique: str, scale: Scale) -> str:
         """The colour bar of a scale."""
+
+
+class Pictures(CasePictures, Protocol):
+    """Where all of a record's pictures go."""
+
+    def finding(self, stem: str, map: NDArray[np.float64]) -> str:
+        """A map (H, W) that belongs to a finding, on a scale of its own."""
 
 
 def study_record(
@@ -147,6 +153,8 @@ def study_record(
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
     record["notes"] += [*judgement.notes, *order_sentences(record)]
+    classifies = study.task.name == "classification"
+    record["summary"] = summary_record(record) if classifies else []
     return all_legible(record)
 
 
@@ -162,10 +170,11 @@ def case_id(task: Task, row: int, part: int) -> str:
     return f"case-{row:06}" + (f"-{part}" if several else "")
 
 
-def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
-    """One record for each case, its techniques' answers among them."""
+def cases(study: Study, pictures: CasePictures, most: int | None = None) -> list[StudyRecord]:
+    """One record for each case, or for the first ones, its techniques' answers among them."""
     found: list[StudyRecord] = []
-    for place, number, answers in study.each_answer():
+    stop = None if most is None else most * len(study.cases.techniques)
+    for place, number, answers in islice(study.each_answer(), stop):
         if number == 0:
             found.append(case_record(study, place, pictures))
         explanation = explained(study, found[-1], place, number, answers, pictures)
@@ -173,7 +182,7 @@ def cases(study: Study, pictures: Pictures) -> list[StudyRecord]:
     return found
 
 
-def case_record(study: Study, place: int, pictures: Pictures) -> StudyRecord:
+def case_record(study: Study, place: int, pictures: CasePictures) -> StudyRecord:
     task, row, part = study.task, int(study.rows[place]), int(study.cases.parts[place])
     id = case_id(task, row, part)
 
@@ -204,7 +213,7 @@ def explained(
     place: int,
     number: int,
     answers: Answers,
-    pictures: Pictures,
+    pictures: CasePictures,
 ) -> StudyRecord:
     """What a technique says of a case."""
     technique = study.cases.techniques[number]

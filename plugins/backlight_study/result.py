@@ -219,6 +219,13 @@ class Study:
             raise UnknownNameError("technique of the study", technique, names)
         return names.index(technique)
 
+    def _repr_html_(self) -> str:
+        """The first cases, as a notebook shows them."""
+        # Here and not above: colour maps and Pillow are for those who look.
+        from backlight_study.notebook import snippet
+
+        return snippet(self)
+
     def __repr__(self) -> str:
         listed = ", ".join(one.name for one in self.cases.techniques)
         return f"Study({self.task.summary()}; {len(self.rows)} cases by {listed})"

@@ -200,7 +200,10 @@ def rule_of(selection: Selection, classes: Sequence[str], named: str = "examples
     elif choice.rows is not None:
         parts.append("that were named")
     text = " ".join(parts)
-    said = f"{text[0].upper()}{text[1:]}, {ORDERS[choice.order]}"
+    order = ORDERS[choice.order]
+    if choice.order == "confidence" and choice.asked != "all":
+        order = "the most confident first"
+    said = f"{text[0].upper()}{text[1:]}, {order}"
     if choice.order == "random":
         said += f" (seed {choice.seed})"
     left = selection.left_out

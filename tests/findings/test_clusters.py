@@ -32,8 +32,8 @@ def test_a_watermark_is_found(count: int, seed: int) -> None:
     assert finding.evidence["right_with_reason"] == 0
     assert finding.evidence["p"] < 0.01
     assert finding.title == (
-        f"{count // 5} of {count} class 0 taken for class 1 were decided at the same place (20 %), "
-        "as were only 0 % of right class 0."
+        f"{count // 5} of {count} class 0 taken for class 1 (20 %) were decided at the same place, "
+        "at the upper left, but only 0 % of right class 0."
     )
     mean = finding.pictures["mean map"]
     assert mean[2:8, 2:8].min() > mean[10:, 10:].max()
@@ -62,6 +62,14 @@ def test_without_right_examples_nothing_is_compared() -> None:
     assert finding.severity == "low"
     assert finding.evidence["p"] is None
     assert "no right class 0 to compare them with" in finding.title
+
+
+def test_a_few_right_examples_are_too_few() -> None:
+    random = np.random.default_rng(0)
+    (finding,) = Clusters()(cell(marked(random, 100, 20), noisy(random, 6)))
+    assert finding.severity == "low"
+    assert finding.evidence["right_with_reason"] == 0
+    assert "and 0 % of 6 right class 0: too few of these to say whether" in finding.title
 
 
 def shuffled_places(random: np.random.Generator, count: int) -> Maps:
@@ -125,7 +133,7 @@ def test_a_cluster_over_cells_is_found_over_all() -> None:
     assert finding.evidence["true"] is None
     assert sorted(finding.rows) == list(range(20))
     assert finding.title.startswith(
-        "20 of 80 mistakes were decided at the same place (25 %), as were"
+        "20 of 80 explained mistakes (25 %) were decided at the same place, at the upper left, but only"
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from backlight_findings import Disagreement, MeanMaps, OutsideMasks, agreement
+from backlight_findings.maps import PLACES, place_in_words
 from backlight_findings.mean_maps import area_of_half
 from tests.findings.planted import noisy, spots, studied
 
@@ -153,3 +154,16 @@ def test_one_technique_or_agreement_is_no_finding() -> None:
     assert Disagreement()(studied(labels, labels, maps={("a", "contrast"): maps})) == []
     both = {("a", "contrast"): maps, ("b", "contrast"): 2 * maps}
     assert Disagreement()(studied(labels, labels, maps=both)) == []
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_a_place_is_told_where_one_ninth_stands_out(place: int) -> None:
+    map = noisy(np.random.default_rng(0), 1, 27)[0] / 9
+    row, column = divmod(place, 3)
+    map[9 * row + 4, 9 * column + 2 : 9 * column + 7] = -3
+    assert place_in_words(map) == f", {PLACES[place]}"
+
+
+def test_no_place_is_told_of_a_map_that_is_even_or_tiny() -> None:
+    assert place_in_words(np.ones((27, 27))) == ""
+    assert place_in_words(np.eye(2)) == ""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from backlight_pictures.png import png
+from backlight_study.summary import summary_record
 from tests.pages.made_up_cases import TECHNIQUES, case_record, row_record
 from tests.pages.made_up_findings import found, metrics
 from tests.pages.made_up_performance import confusions, performance
@@ -63,6 +64,7 @@ def hostile() -> tuple[Record, dict[str, bytes]]:
         finding["evidence"] = {HOSTILE[1]: HOSTILE[0], "file": "/data/secret/file.jpg"}
         finding["caveat"] = HOSTILE[3]
     study["cases"][0]["explanations"][0]["error"] = HOSTILE[1]
+    study["summary"] = summary_record(study)
     return study, pictures
 
 
@@ -149,5 +151,7 @@ def made_up(shape: Shape, seed: int = 0) -> tuple[Record, dict[str, bytes]]:
         "findings": findings,
         "findings_failed": [],
         "cases": cases,
+        "order": None,
     }  # fmt: skip
+    study["summary"] = summary_record(study)
     return study, pictures

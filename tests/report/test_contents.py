@@ -133,7 +133,7 @@ def test_the_page_says_what_matters(made: Report) -> None:
     text = text.replace("\N{NO-BREAK SPACE}", " ")
     for wanted in (
         "57.1 % right",
-        "Misclassified examples, wrong before right, and the most confident first: 3.",
+        "Misclassified examples, the most confident first: 3.",
         "called right",
         "but it is left",
         "right rather than left",

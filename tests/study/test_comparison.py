@@ -10,6 +10,7 @@ import torch
 from backlight.errors import HyperParameterError, TargetError, UnknownNameError
 from backlight_compare import ModelComparison, compare
 from backlight_compare.sites import SitePair, parting
+from backlight_demo import fashion
 from tests.report.shared import run
 from tests.study.nets import NETS, Net, examples, torch_net
 
@@ -138,3 +139,18 @@ def test_the_command(
     ended, out, _ = run(capsys, *asked, "--json")
     assert ended == code
     assert json.loads(out)["same"] == (code == 0)
+
+
+def test_the_framework_that_is_said_is_that_of_a_plain_function_alone(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = fashion.examples()
+    np.savez(tmp_path / "clothes.npz", x=images[:20], y=labels[:20], classes=fashion.CLASSES)
+    asked = ("compare", "backlight_demo.fashion_torch:net", "backlight_demo.fashion_jax:net",
+             f"{tmp_path}/clothes.npz", "-m", "gradient", "--limit", "2", "--json")  # fmt: skip
+    ended, out, _ = run(capsys, *asked, "--framework", "jax")
+    assert ended == 0
+    assert json.loads(out)["frameworks"] == ["torch", "jax"]
+    ended, _, said = run(capsys, *asked)
+    assert ended == 2
+    assert "For a plain function say framework='torch'" in said

@@ -73,5 +73,5 @@ def test_a_study_of_a_slice() -> None:
     )  # fmt: skip
     assert (made.rows % 2 == 0).all()
     assert made.predictions.wrong[made.rows].all()
-    assert made.rule.startswith("Misclassified examples with light=dark, wrong before right")
+    assert made.rule.startswith("Misclassified examples with light=dark, the most confident first")
     assert len(made.metadata["light"]) == 90

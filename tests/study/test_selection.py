@@ -163,7 +163,7 @@ def test_right_ones_beside_are_of_the_classes_concerned() -> None:
     [
         (
             Choice(limit=2),
-            "Misclassified pictures, wrong before right, and the most confident first: 2",
+            "Misclassified pictures, the most confident first: 2",
         ),
         (
             Choice(cells=(Cell(0, 1), Cell(2, None)), limit=99, order="loss"),

@@ -91,7 +91,7 @@ def technique_view(
         "name": row["name"].replace("_", " "),
         "method": row["method"],
         "at": row.get("at"),
-        "reduction": row.get("reduction"),
+        "reduction": None if one_channel(study) else row.get("reduction"),
         "failed": row.get("error"),
         "limit": scale.limit,
         "kind": "signed" if scale.signed else "unsigned",
@@ -110,6 +110,12 @@ def technique_view(
             for question, one in zip(asked, shown, strict=True)
         ],
     }
+
+
+def one_channel(study: StudyRecord) -> bool:
+    """Whether pictures are grey: there is nothing to bring together then."""
+    shape = study["input"]["shape"]
+    return len(shape) == 2 or 1 in (shape[0], shape[-1])
 
 
 def call(case: StudyRecord, row: StudyRecord, question: str, study: StudyRecord) -> str | None:

@@ -6,7 +6,10 @@ from typing import Any
 from backlight_pictures.colour_bar import ticks
 from backlight_report.study_page.images import Images
 from backlight_report.study_page.record import StudyRecord
-from backlight_report.study_page.words import evidence
+from backlight_report.study_page.words import evidence, short
+
+DRAWN = 6
+"""How many of a finding's cases are drawn beside its maps."""
 
 LINKED = 12
 """How many of a finding's cases are linked at once."""
@@ -25,8 +28,12 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
     names = {case["id"]: case for case in study["cases"]}
     rows = {case["row"]: case["id"] for case in study["cases"]}
     views = []
+    told: set[str] = set()
     for place, finding in enumerate(study.get("findings", [])):
         cases = [one for one in finding["cases"] if one in names]
+        # Those first that are of no finding above.
+        examples = sorted(cases, key=lambda one: one in told)[:DRAWN]
+        told.update(cases)
         pictures = []
         for one in finding.get("pictures", []):
             shown = images.maps([one["file"]])[0]
@@ -54,6 +61,11 @@ def findings_view(study: StudyRecord, images: Images) -> list[StudyRecord]:
                 "count": len(finding["rows"]),
                 "explained": len(cases),
                 "pictures": pictures,
+                "examples": [
+                    {"id": one, "true": short(names[one]["true"]["name"]), "shown": shown}
+                    for one in examples
+                    if (shown := images.picture(names[one]["input"])) is not None
+                ],
             }
         )
     return views

@@ -21,6 +21,7 @@ from backlight_report.study_page.performance import performance_view
 from backlight_report.study_page.private import private_study
 from backlight_report.study_page.provenance import method_view, provenance_view, selection_view
 from backlight_report.study_page.record import QUESTIONS, StudyRecord, checked, task_of
+from backlight_report.study_page.summary import summary_view
 from backlight_report.study_page.task_words import WORDS
 from backlight_report.study_page.techniques import techniques_view
 from backlight_report.study_page.words import percent, short
@@ -72,6 +73,7 @@ def study_page(
         private=private,
         task=task,
         words=WORDS[task],
+        summary=summary_view(study),
         performance=PERFORMANCE[task](study),
         confusion=CONFUSIONS[task](study),
         findings=findings_view(study, images),

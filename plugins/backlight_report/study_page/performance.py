@@ -23,13 +23,15 @@ MEANINGS: Final = {
 
 def performance_view(study: StudyRecord) -> StudyRecord:
     found = study["performance"]
-    classes = [class_view(one, study["classes"]) for one in found.get("classes", [])]
+    given = found.get("classes", [])
+    classes = [class_view(one, study["classes"]) for one in given if known_of(one)]
     classes.sort(key=lambda one: (one["order"], one["class"]))
     calibration = found.get("calibration") or {}
     return {
         "tiles": tiles(found),
         "shown": classes[:WORST],
         "more": classes[WORST:],
+        "absent": f"{absent:,}" if (absent := len(given) - len(classes)) else "",
         "titles": [{"name": TITLES[key], "meaning": MEANINGS[key]} for key in SCORES],
         "undefined": [undefined(one, study["classes"]) for one in found.get("undefined") or []],
         "diagram": diagram(calibration.get("bins", [])),
@@ -64,6 +66,12 @@ def tile(
         "interval": between(estimate, share),
         "about": about,
     }
+
+
+def known_of(one: Mapping[str, Any]) -> bool:
+    """Whether the class occurs, or any picture is called so."""
+    scores = (one.get(key) for key in SCORES)
+    return bool(one["support"]) or any(score and score["value"] is not None for score in scores)
 
 
 def class_view(one: StudyRecord, names: list[str]) -> StudyRecord:

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from backlight_loading.names import short as short
 from backlight_pictures.scale import number
-
-LONGEST = 48
-"""How many characters of a name stand in a table or a list."""
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -21,12 +19,6 @@ def percent(share: float | None) -> str:
     if 0.999 < share < 1:
         return f"> 99.9{SPACE}%"
     return f"{100 * share:.{0 if share in (0, 1) or share > 1 else 1}f}{SPACE}%"
-
-
-def short(name: str) -> str:
-    """The first of a class's synonyms, cut where it is too long to stand in a row of others."""
-    first = name.partition(",")[0].strip() or name.strip() or "(no name)"
-    return first if len(first) <= LONGEST else f"{first[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def known(value: float | None) -> str:
