@@ -19,6 +19,8 @@ from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
 from backlight_torch.nets.calls import is_call
 from backlight_torch.sites import SiteAccess, Visitor, results, usable
+from backlight_torch.table import primitive_of
+from backlight_torch.table.moves import BLOCKS
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -147,7 +149,9 @@ def named_run(
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
-        recorder = Recorder(places, passes.net.numbers(), draws=True, turn=turn)
+        recorder = Recorder(
+            primitive_of, places, passes.net.numbers(), draws=True, simpler=BLOCKS, turn=turn
+        )
         names = Names(recorder, block.inputs.count, passes.access(block, score))
         begin(recorder, arguments, starts, inside=False)
         with recorder:

@@ -15,9 +15,9 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays
 from backlight.values.inputs import Inputs
 from backlight.values.tree import Tree, leaves
+from backlight_torch.capture.steps import Before
 from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
 from backlight_torch.engine.running import running
-from backlight_torch.engine.runs import Before
 from backlight_torch.nets.styles import Net
 from backlight_torch.sites import Point, SiteAccess, Visitor
 
