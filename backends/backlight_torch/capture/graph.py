@@ -63,6 +63,9 @@ class Names(Visitor):
                     self.values[name + result] = number
         return value if self.access is None else self.access(name, kind, value)
 
+    def read_from(self, outputs: object) -> object:
+        return outputs if self.access is None else self.access.read_from(outputs)
+
     def read_out(self, word: str, array: torch.Tensor) -> None:
         self.recorder.read_out(word, array)
 
@@ -156,8 +159,6 @@ def named_run(
         begin(recorder, arguments, starts, inside=False)
         with recorder:
             outputs = passes.call(arguments, names)
-            if names.access is not None:
-                outputs = names.access.read_from(outputs)
             scores = None if score is None else passes.evaluate(block, score, outputs)
         read = arrays_in(outputs)
         recorder.finish(read if scores is None else [scores])

@@ -168,8 +168,6 @@ def recorded(
                 access.begun = recorder.source
             with recorder:
                 outputs = passes.call(arguments, access)
-                if access is not None:
-                    outputs = access.read_from(outputs)
                 if like is not None:
                     outputs = broadcast(outputs, like)
                 scores = None
