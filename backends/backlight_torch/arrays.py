@@ -27,9 +27,7 @@ def where(condition: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Te
         return torch.where(condition, x, y)
     bits = BITS[x.element_size()]
     chosen, there = condition.view(torch.int8).neg().to(bits), y.view(bits)
-    found = x.view(bits) ^ there
-    found = found.bitwise_and_(chosen) if found.shape == chosen.shape else found & chosen
-    return found.bitwise_xor_(there).view(x.dtype)
+    return ((x.view(bits) ^ there) & chosen).bitwise_xor_(there).view(x.dtype)
 
 
 def isfinite(x: torch.Tensor) -> torch.Tensor:
