@@ -2,6 +2,8 @@
 
 Side by side in one run, per framework: `python -m benchmarks.rules torch`. Captum is timed with torch,
 and Zennit where it is installed (it is under the LGPL, so no part of the development environment).
+`python -m benchmarks.rules torch 128` is the same, without peers, on a vision transformer for pictures
+of 128 x 128: the smaller they are, the more counts what is done for each operation in Python.
 """
 
 import sys
@@ -17,17 +19,20 @@ import backlight
 from backlight_methods import LRP, DeepLIFT, Gradient, GuidedBackprop
 from benchmarks.bare import LOOPS
 from benchmarks.resnet import NETS
+from benchmarks.vit import torch_net
 
 BATCH, ROUNDS = 8, 7
 LAYERS = {"torch": "", "tensorflow": "pooled", "jax": ""}
 
 
-def ours(framework: str, net: object, x: np.ndarray, labels: np.ndarray) -> dict[str, Callable]:
+def ours(
+    framework: str, net: object, x: np.ndarray, labels: np.ndarray, transformer: bool
+) -> dict[str, Callable]:
     model = backlight.wrap(net, framework)
     native = model.prepare(x).attributed
     methods = {
         "gradient": Gradient(),
-        "guided backprop": GuidedBackprop(),
+        **({} if transformer else {"guided backprop": GuidedBackprop()}),
         "DeepLIFT, one shared baseline": DeepLIFT(),
         "LRP-epsilon": LRP(composite="epsilon"),
         "LRP epsilon-plus": LRP(),
@@ -72,16 +77,17 @@ def peers(net: object, x: np.ndarray, labels: np.ndarray) -> dict[str, Callable]
 def main() -> None:
     import warnings
 
-    framework = sys.argv[1]
+    framework, *sizes = sys.argv[1:]
     one_thread(framework)
     warnings.simplefilter("ignore")
-    net = NETS[framework]()
-    shape = (BATCH, 3, 224, 224) if framework == "torch" else (BATCH, 224, 224, 3)
+    size = int(sizes[0]) if sizes else 224
+    net = torch_net(size) if sizes else NETS[framework]()
+    shape = (BATCH, 3, size, size) if framework == "torch" else (BATCH, 224, 224, 3)
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=shape).astype("float32"), rng.integers(0, 1000, BATCH)
     bare = LOOPS[framework](net, x, labels, BATCH, LAYERS[framework]).gradient
-    runs = {"bare": bare, **ours(framework, net, x, labels)}
-    if framework == "torch":
+    runs = {"bare": bare, **ours(framework, net, x, labels, bool(sizes))}
+    if framework == "torch" and not sizes:
         runs |= peers(net, x, labels)
     for run in runs.values():
         run()

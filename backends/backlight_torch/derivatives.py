@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 
 from backlight.engine.application import Applied
+from backlight.engine.conventions import of_extremum
 from backlight.graph.graph import Node
 from backlight.graph.unit import Unit
 from backlight.rules.operations import Kind
@@ -47,8 +48,9 @@ def in_closed_form(
         return None
     if record.func is None:
         return by_its_own(record, unit.output, grad)
-    if unit.kind in (Kind.MAX, Kind.MIN) and unit.axes:
-        return [to_first(unit, inputs[0], grad)]
+    found = of_extremum(unit, op.nodes[0], *cast(Any, (inputs[0], grad, op.arrays)))
+    if found is not None:
+        return [cast(torch.Tensor, found)]
     if record.name == WITH_PLACES:
         places = op.known.get(record.results[1]) if id(inputs[0]) == id(op.inputs[0]) else None
         return [pooled(record, inputs[0], grad, cast("torch.Tensor | None", places))]
@@ -90,17 +92,6 @@ def by_its_own(record: Record, output: int, grad: torch.Tensor) -> list[torch.Te
     listed = found if isinstance(found, tuple) else (found,)
     pairs = zip(listed, node.next_functions, strict=True)
     return [one for one, edge in pairs if edge in record.edges]
-
-
-def to_first(unit: Unit, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
-    """Of a maximum (or minimum) over axes: all to the first of several equal ones."""
-    order = [axis for axis in range(x.ndim) if axis not in unit.axes] + list(unit.axes)
-    moved = x.permute(order)
-    rows = moved.shape[: x.ndim - len(unit.axes)]
-    flat = moved.reshape(*rows, -1)
-    best = (flat.argmin if unit.kind is Kind.MIN else flat.argmax)(-1, keepdim=True)
-    found = torch.zeros_like(flat).scatter_(-1, best, grad.reshape(*rows, 1))
-    return found.reshape(moved.shape).permute([order.index(n) for n in range(x.ndim)])
 
 
 def pooled(

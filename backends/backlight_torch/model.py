@@ -29,11 +29,10 @@ from backlight_torch.capture.graph import named_graph, named_run
 from backlight_torch.engine.blocks import Block, blocks, joined, signature
 from backlight_torch.engine.connection import connection
 from backlight_torch.engine.passes import Found, Passes
-from backlight_torch.engine.references import with_rows
-from backlight_torch.engine.ruled import ruled_gradient
+from backlight_torch.engine.ruled import ruled_gradient, with_rows
 from backlight_torch.engine.runs import Task, recorded
-from backlight_torch.nets import identity  # noqa: F401  (how to read modules)
-from backlight_torch.nets.styles import Net, net_of
+from backlight_torch.nets import identity, net_of  # noqa: F401  (how to read modules)
+from backlight_torch.nets.styles import Net
 from backlight_torch.weights import storage
 
 T = TypeVar("T")

@@ -31,6 +31,10 @@ class Visitor(ABC):
             kind: its class.
         """
 
+    def read_from(self, outputs: object) -> object:
+        """What the score is computed from: the net's outputs, or what was read."""
+        return outputs
+
     def read_out(self, word: str, array: torch.Tensor) -> None:  # noqa: B027
         """Told of numbers that leave PyTorch without an operation."""
 
@@ -117,7 +121,6 @@ class SiteAccess(Visitor):
         return {point.place for point in (self.cut, self.read) if point is not None}
 
     def read_from(self, outputs: object) -> object:
-        """What the score is computed from: the net's outputs, or what was read."""
         return outputs if self.read is None else self.seen
 
     def __call__(self, name: str, kind: str, value: object) -> object:

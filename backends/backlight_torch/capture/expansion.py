@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 import torch
 
 from backlight.graph.graph import Graph, Node
-from backlight_torch.capture.records import Expanded, Parts, Record
-from backlight_torch.capture.steps import record_of
-from backlight_torch.capture.values import Values
+from backlight_torch.capture.records import Expanded, Parts, Record, record_of
+
+if TYPE_CHECKING:
+    from backlight_torch.capture.values import Values
 
 
 @final
@@ -42,7 +43,7 @@ class Expander:
         run: runs an operation in others.
     """
 
-    def __init__(self, graph: Graph, values: Values, run: Run) -> None:
+    def __init__(self, graph: Graph, values: "Values", run: Run) -> None:
         self._graph = graph
         self._values = values
         self._tensors = values.tensors

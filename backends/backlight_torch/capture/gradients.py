@@ -8,8 +8,7 @@ import torch
 from torch.utils._mode_utils import no_dispatch
 
 from backlight.graph.graph import Graph
-from backlight_torch.capture.records import Edge, Node, Operand, Record, View
-from backlight_torch.table.reading import dtype_of
+from backlight_torch.capture.records import Edge, Node, Operand, Record, View, dtype_of
 
 MADE_BY_AUTOGRAD = (
     "CloneBackward0 AliasBackward0 AsStridedBackward0 ViewBackward0 TransposeBackward0 TBackward0 "

@@ -19,6 +19,8 @@ from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runs import arrays_in, begin, step_by_step
 from backlight_torch.nets.calls import is_call
 from backlight_torch.sites import SiteAccess, Visitor, results, usable
+from backlight_torch.table import primitive_of
+from backlight_torch.table.moves import BLOCKS
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -60,6 +62,9 @@ class Names(Visitor):
                 if number is not None and torch._C._is_fwd_grad_enabled():
                     self.values[name + result] = number
         return value if self.access is None else self.access(name, kind, value)
+
+    def read_from(self, outputs: object) -> object:
+        return outputs if self.access is None else self.access.read_from(outputs)
 
     def read_out(self, word: str, array: torch.Tensor) -> None:
         self.recorder.read_out(word, array)
@@ -147,13 +152,13 @@ def named_run(
     passes = passes.unoptimised()
     with step_by_step(passes, graph=False) as places:
         arguments, starts = copied_inputs(block.inputs, differentiated=False)
-        recorder = Recorder(places, passes.net.numbers(), draws=True, turn=turn)
+        recorder = Recorder(
+            primitive_of, places, passes.net.numbers(), draws=True, simpler=BLOCKS, turn=turn
+        )
         names = Names(recorder, block.inputs.count, passes.access(block, score))
         begin(recorder, arguments, starts, inside=False)
         with recorder:
             outputs = passes.call(arguments, names)
-            if names.access is not None:
-                outputs = names.access.read_from(outputs)
             scores = None if score is None else passes.evaluate(block, score, outputs)
         read = arrays_in(outputs)
         recorder.finish(read if scores is None else [scores])

@@ -9,6 +9,7 @@ is missing that derivatives would pass, the gradient is stopped.
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
 import torch
@@ -19,12 +20,21 @@ from backlight.graph.graph import Node as GraphNode
 from backlight.graph.primitives import PRIMITIVES, Family
 from backlight_torch.capture.expansion import Expander, Expansion
 from backlight_torch.capture.gradients import Gradients
-from backlight_torch.capture.records import Node, Operand, Parts, Record, tensors_in
-from backlight_torch.capture.steps import Step, record_of, signature
+from backlight_torch.capture.records import (
+    Node,
+    Operand,
+    Parts,
+    Record,
+    record_of,
+    signature,
+    tensors_in,
+)
+from backlight_torch.capture.steps import Step
 from backlight_torch.capture.values import Values
-from backlight_torch.table import primitive_of
-from backlight_torch.table.moves import BLOCKS
 from backlight_torch.table.reading import Found
+
+Table: TypeAlias = Callable[[Record], Found]
+"""Which primitive an operation is."""
 
 Expand: TypeAlias = Callable[[Record, Found], Parts | None]
 """How to compute an operation from the arithmetic that it consists of, if rules are to see that."""
@@ -39,12 +49,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operations that depend on a start. It changes nothing of what is computed.
 
     Args:
+        table: which primitive each operation is.
         place: where in the net what runs now is.
         stored: the net's weights and buffers.
         keep: the values whose tensors are kept.
         expand: which operations are run once more as what they consist of.
-        draws: whether random numbers are recorded that depend on no start, and moves of blocks as the
-            simpler ones that they consist of.
+        draws: whether random numbers are recorded that depend on no start.
+        simpler: what operations consist of that are run as that.
         before: the steps of a run that this one may be again.
         turn: tells by its number whether a truth that Python reads is turned round.
 
@@ -60,11 +71,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(
         self,
+        table: Table,
         place: Callable[[], str],
         stored: Iterable[torch.Tensor] = (),
         keep: Collection[int] = (),
         expand: Expand | None = None,
         draws: bool = False,
+        simpler: Mapping[Any, Callable[..., Any]] = MappingProxyType({}),
         before: Sequence[Step] = (),
         turn: Callable[[int], bool] = lambda number: False,
     ) -> None:
@@ -77,8 +90,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.seeds: list[object] = []
         self.steps: list[Step] = []
         self._before = before
+        self._table = table
         self._expand = expand
         self._draws = draws
+        self._simpler = simpler
         self._expander: Expander | None = None
         self._place = place
         self._gradients = Gradients(self.graph, lambda: self._place())
@@ -138,9 +153,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         own, kwargs = signature(func), kwargs or {}
-        decomposition = (
-            func.decompose if own.composite else BLOCKS.get(func) if self._draws else None
-        )
+        decomposition = func.decompose if own.composite else self._simpler.get(func)
         if decomposition is not None:
             with self:
                 return decomposition(*args, **kwargs)
@@ -228,7 +241,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ):
             found = step
         else:
-            found, record.parts = primitive_of(record), None
+            found, record.parts = self._table(record), None
             if self._expand is not None and torch.is_grad_enabled() and record.active:
                 record.parts = self._expand(record, found)
         if record.parts is not None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeAlias, final
 
 import torch
 
 from backlight.graph.dependence.connection import FLAT
+from backlight.graph.graph import DType, Value
 from backlight.graph.graph import Node as GraphNode
-from backlight.graph.graph import Value
 
 Node: TypeAlias = Any
 """A node of autograd's graph."""
@@ -17,9 +17,61 @@ Node: TypeAlias = Any
 Edge: TypeAlias = tuple[Node, int]
 """One of the results of a node of autograd's."""
 
+Located: TypeAlias = tuple[int, Edge | None]
+"""The value of an array, and where derivatives lead back from it."""
+
 Parts: TypeAlias = Callable[[dict[str, Any], bool], list[torch.Tensor | None]]
 """The results of an operation from its arguments by name, computed in others: with what a
 normalisation divides by held constant, where that is asked for."""
+
+
+BACKENDS = ("CPU", "CUDA", "MPS", "XPU", "CompositeExplicitAutograd")
+"""Where an operation may be computed by a kernel of its own."""
+
+
+@final
+class Signature:
+    """An ATen operation, whatever it is called with. PyTorch makes its schema anew when it is asked.
+
+    Attributes:
+        name: of it, with the underscore of those that write in place.
+        defaults: its arguments by name.
+        writes: the names of those that it writes into.
+        in_place: whether what it gives is what it has written into.
+        shaped: whether no more than the shape of what it is given counts.
+        random: whether it draws random numbers.
+        composite: whether PyTorch itself computes it by others. It does so before a mode sees it, but
+            for arrays that were made in inference mode.
+    """
+
+    def __init__(self, func: Any) -> None:
+        schema = func._schema
+        own = func.namespace == "aten"
+        name = func.overloadpacket.__name__
+        self.name = name
+        self.defaults = {one.name: one.default_value for one in schema.arguments}
+        self.writes = [
+            one.name for one in schema.arguments if one.alias_info and one.alias_info.is_write
+        ]
+        returned = schema.returns
+        in_place = not returned or returned[0].alias_info is not None
+        self.in_place = bool(self.writes) and in_place
+        self.shaped = own and (name.startswith("new_") or name.endswith("_like"))
+        self.random = torch.Tag.nondeterministic_seeded in func.tags
+        has = torch._C._dispatch_has_kernel_for_dispatch_key
+        kernels = (has(func.name(), key) for key in BACKENDS)
+        self.composite = has(func.name(), "CompositeImplicitAutograd") and not any(kernels)
+
+    def bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments by name."""
+        return {**self.defaults, **dict(zip(self.defaults, args, strict=False)), **kwargs}
+
+    def written(self, arguments: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The arrays that it writes into."""
+        return tensors_in([arguments[name] for name in self.writes])
+
+
+signature = cache(Signature)
 
 
 @final
@@ -195,6 +247,28 @@ class Record:
         return {name: replaced(Operand, read, value) for name, value in self.arguments.items()}
 
 
+def record_of(
+    func: Any,
+    arguments: Mapping[str, Any],
+    given: Sequence[torch.Tensor],
+    located: Sequence[Located],
+) -> Record:
+    """What an operation is called with."""
+    operands = tuple(
+        Operand(value, tuple(one.shape), one.dtype, edge is not None)
+        for one, (value, edge) in zip(given, located, strict=True)
+    )
+    stands = iter(operands)
+    own = signature(func)
+    return Record(
+        func,
+        own.name.removesuffix("_") if own.writes else own.name,
+        {name: replaced(torch.Tensor, lambda _: next(stands), x) for name, x in arguments.items()},
+        operands,
+        tuple(edge for _, edge in located),
+    )
+
+
 def replaced(kind: type, replacement: Callable[[Any], Any], argument: Any) -> Any:
     """An argument with others in the place of things of this kind, in lists or not."""
     if isinstance(argument, kind):
@@ -215,3 +289,11 @@ def tensors_in(given: Any) -> list[torch.Tensor]:
         elif isinstance(one, (list, tuple)):
             found += tensors_in(one)
     return found
+
+
+def dtype_of(dtype: torch.dtype) -> DType:
+    if dtype.is_complex:
+        return DType.COMPLEX
+    if dtype.is_floating_point:
+        return DType.FLOAT
+    return DType.BOOLEAN if dtype is torch.bool else DType.INTEGER

@@ -1,69 +1,17 @@
-"""What one operation was called with, and whether it is what was called at this place in the run before.
+"""What was understood of an operation, for the run that follows.
 
 A net that is run again mostly does what it did. What was understood of an operation is then taken over,
 if the operation, its other arguments and its operands' values, shapes and dtypes are the same.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeAlias, final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import torch
 
 from backlight.graph.graph import Node, Value
-from backlight_torch.capture.records import Edge, Operand, Record, replaced, tensors_in
-
-Located: TypeAlias = tuple[int, Edge | None]
-"""The value of an array, and where derivatives lead back from it."""
-
-BACKENDS = ("CPU", "CUDA", "MPS", "XPU", "CompositeExplicitAutograd")
-"""Where an operation may be computed by a kernel of its own."""
-
-
-@final
-class Signature:
-    """An ATen operation, whatever it is called with. PyTorch makes its schema anew when it is asked.
-
-    Attributes:
-        name: of it, with the underscore of those that write in place.
-        defaults: its arguments by name.
-        writes: the names of those that it writes into.
-        in_place: whether what it gives is what it has written into.
-        shaped: whether no more than the shape of what it is given counts.
-        random: whether it draws random numbers.
-        composite: whether PyTorch itself computes it by others. It does so before a mode sees it, but
-            for arrays that were made in inference mode.
-    """
-
-    def __init__(self, func: Any) -> None:
-        schema = func._schema
-        own = func.namespace == "aten"
-        name = func.overloadpacket.__name__
-        self.name = name
-        self.defaults = {one.name: one.default_value for one in schema.arguments}
-        self.writes = [
-            one.name for one in schema.arguments if one.alias_info and one.alias_info.is_write
-        ]
-        returned = schema.returns
-        in_place = not returned or returned[0].alias_info is not None
-        self.in_place = bool(self.writes) and in_place
-        self.shaped = own and (name.startswith("new_") or name.endswith("_like"))
-        self.random = torch.Tag.nondeterministic_seeded in func.tags
-        has = torch._C._dispatch_has_kernel_for_dispatch_key
-        kernels = (has(func.name(), key) for key in BACKENDS)
-        self.composite = has(func.name(), "CompositeImplicitAutograd") and not any(kernels)
-
-    def bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """All arguments by name."""
-        return {**self.defaults, **dict(zip(self.defaults, args, strict=False)), **kwargs}
-
-    def written(self, arguments: Mapping[str, Any]) -> list[torch.Tensor]:
-        """The arrays that it writes into."""
-        return tensors_in([arguments[name] for name in self.writes])
-
-
-signature = cache(Signature)
+from backlight_torch.capture.records import Edge, Located, Operand, Record
 
 
 @final
@@ -121,26 +69,18 @@ class Step:
         )
 
 
-def record_of(
-    func: Any,
-    arguments: Mapping[str, Any],
-    given: Sequence[torch.Tensor],
-    located: Sequence[Located],
-) -> Record:
-    """What an operation is called with."""
-    operands = tuple(
-        Operand(value, tuple(one.shape), one.dtype, edge is not None)
-        for one, (value, edge) in zip(given, located, strict=True)
-    )
-    stands = iter(operands)
-    own = signature(func)
-    return Record(
-        func,
-        own.name.removesuffix("_") if own.writes else own.name,
-        {name: replaced(torch.Tensor, lambda _: next(stands), x) for name, x in arguments.items()},
-        operands,
-        tuple(edge for _, edge in located),
-    )
+@final
+@dataclass(eq=False)
+class Before:
+    """What is known of a run by the one before.
+
+    Attributes:
+        wanted: the values that rules look at.
+        steps: its operations.
+    """
+
+    wanted: frozenset[int] = frozenset()
+    steps: list[Step] = field(default_factory=list)
 
 
 def same(stand: Any, given: Any) -> bool:

@@ -2,12 +2,11 @@
 
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from backlight.graph.graph import UNIFORM, Graph, Value
-from backlight_torch.capture.gradients import Gradients
 from backlight_torch.capture.memory import (
     Geometry,
     Known,
@@ -20,8 +19,10 @@ from backlight_torch.capture.memory import (
     start_of,
     version,
 )
-from backlight_torch.capture.steps import Located
-from backlight_torch.table.reading import dtype_of
+from backlight_torch.capture.records import Located, dtype_of
+
+if TYPE_CHECKING:
+    from backlight_torch.capture.gradients import Gradients
 
 FILLINGS = {
     **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), 0.0),
@@ -53,7 +54,7 @@ class Values:
     def __init__(
         self,
         graph: Graph,
-        gradients: Gradients,
+        gradients: "Gradients",
         stored: Iterable[torch.Tensor],
         wanted: Collection[int],
         place: Callable[[], str],

@@ -144,11 +144,3 @@ def in_words(value: object) -> str:
         dtype = str(value.dtype).removeprefix("torch.")
         return f"{dtype} {tuple(value.shape)} on {value.device}"
     return repr(value) if isinstance(value, PLAIN) else type(value).__name__
-
-
-def first_array(outputs: object) -> torch.Tensor | None:
-    """Any array of the outputs, to tell their device by."""
-    if isinstance(outputs, torch.Tensor):
-        return outputs
-    found = pytree.tree_leaves(outputs)
-    return next((value for value in found if isinstance(value, torch.Tensor)), None)

@@ -1,7 +1,6 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import nullcontext
 from typing import TypeAlias, cast, final
 
 import torch
@@ -15,11 +14,11 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays
 from backlight.values.inputs import Inputs
 from backlight.values.tree import Tree, leaves
-from backlight_torch.engine.blocks import Block, copied_inputs, described, first_array
+from backlight_torch.capture.steps import Before
+from backlight_torch.engine.blocks import Block, copied_inputs, described
 from backlight_torch.engine.running import running
-from backlight_torch.engine.runs import Before
 from backlight_torch.nets.styles import Net
-from backlight_torch.sites import Point, SiteAccess, Visitor
+from backlight_torch.sites import Point, SiteAccess, Visitor, results
 
 unbroken_package("keras")  # it puts back in `finally` blocks what it has altered before them
 
@@ -75,14 +74,14 @@ class Passes:
             outputs = self.call(arguments, access)
             if at is not None and access is not None and access.leaf is None:
                 raise self.unknown(at, block)
-            return self._evaluate(block, score, access, outputs)
+            return self.evaluate(block, score, outputs)
 
     def at_input(self, block: Block, score: Score) -> Found:
         access = self.access(block, score)
         with running(self.net.roots(), graph=True, hooked=access is not None):
             arguments, starts = copied_inputs(block.inputs, differentiated=True)
             outputs = self.call(arguments, access)
-            scores = self._evaluate(block, score, access, outputs)
+            scores = self.evaluate(block, score, outputs)
             return *self.each(block, scores, starts), None
 
     def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Found:
@@ -100,7 +99,7 @@ class Passes:
                 outputs = self.call(arguments, access)
             if access is None or access.leaf is None:
                 raise self.unknown(at, block)
-            scores = self._evaluate(block, score, access, outputs)
+            scores = self.evaluate(block, score, outputs)
             return *self.each(block, scores, [access.leaf]), access.leaf.detach()
 
     def activation(self, block: Block, at: str) -> torch.Tensor:
@@ -135,10 +134,12 @@ class Passes:
 
     @interruptible
     def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
-        """The outputs. A visitor sees what is computed inside."""
+        """The outputs, or what a visitor reads in their stead, who sees what is computed inside."""
         try:
-            with nullcontext() if visitor is None else self.net.seen(visitor):
+            if visitor is None:
                 return self.net.call(arguments)
+            with self.net.seen(visitor):
+                return visitor.read_from(self.net.call(arguments))
         except (BacklightError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -163,11 +164,6 @@ class Passes:
                 wants += " A net on several devices moves its values from one to the next itself."
         return f"{wants.strip()} " if wants else ""
 
-    def _evaluate(
-        self, block: Block, score: Score, access: SiteAccess | None, outputs: object
-    ) -> torch.Tensor:
-        return self.evaluate(block, score, outputs if access is None else access.read_from(outputs))
-
     @interruptible
     def evaluate(self, block: Block, score: Score, outputs: object) -> torch.Tensor:
         """The score from the outputs, or from the value at the site that it reads; None if the net
@@ -176,7 +172,7 @@ class Passes:
             score = score.take(block.rows)
         if score.site is not None and outputs is None:
             raise self.unknown(score.site, block)
-        example = first_array(outputs)
+        example = next(iter(results(outputs).values()), None)
         device = None if example is None else example.device
         operands = [torch.as_tensor(operand, device=device) for operand in score.operands()]
         given = cast(list[Array], operands)
@@ -210,9 +206,7 @@ class Passes:
             again: whether gradients of other scores of the same pass are wanted after these.
         """
         wanted = [start for start in starts if start.requires_grad]
-        if not wanted:
-            return [torch.zeros_like(start) for start in starts]
-        if not scores.requires_grad:
+        if not wanted or not scores.requires_grad:
             return [torch.zeros_like(start) for start in starts]
         try:
             found = torch.autograd.grad(

@@ -1,26 +1,24 @@
-"""Backward passes that obey rules: the net runs as it is, recorded; hooks act at the nodes of autograd's
-graph."""
+"""Backward passes that obey rules: over a run, and beside it one at a reference, which is once for all
+examples where that can be, else with a row for each."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from functools import partial
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, cast, final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from backlight.engine.application import Applied
-from backlight.engine.runner import Values
+from backlight.errors import CoverageError, ModelError, SiteError
+from backlight.graph.axes.atoms import Axes
+from backlight.graph.axes.axes import GraphAxes
+from backlight.graph.pairing import folded_axis, mismatch
 from backlight.model.model import Gradient
-from backlight.rules.rules import OutputGradientRule
 from backlight.values.arrays import Array
-from backlight.values.tree import Tree, rebuild
-from backlight_torch.capture.records import Record
-from backlight_torch.engine.entries import part_of, put_back
-from backlight_torch.engine.references import reference_run
-from backlight_torch.engine.runs import Run, Task, run_with_values
-from backlight_torch.engine.sections import Section
+from backlight.values.inputs import Inputs, PerExample
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+from backlight_torch.engine.hooks import Hooks
+from backlight_torch.engine.runs import MismatchError, Run, Task, asked, run_with_values
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -28,13 +26,17 @@ if TYPE_CHECKING:
 
 def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Gradient:
     attributed, other = task.block.inputs.attributed, None
+    references: dict[int, Applied] = {}
     passes = passes.unoptimised()
     with ExitStack() as stack:
         run = stack.enter_context(run_with_values(passes, task))
         if reference is not None:
             other = stack.enter_context(reference_run(passes, task, run, reference))
-        for handle in install(run, other):
-            stack.callback(handle.remove)  # one by one: an error may come in between
+            pairs = zip(run.recognised.units, other.recognised.units, strict=True)
+            references = {one.output: other.applied(two) for one, two in pairs}
+        for section in run.sections:
+            for handle in Hooks(section, references).install():
+                stack.callback(handle.remove)  # one by one: an error may come in between
         assert run.scores is not None
         gradients = cast(list[Array], passes.backward(task.block, run.scores, run.starts))
         score, operations = cast(Array, run.scores.detach()), run.recognised.operations
@@ -46,157 +48,97 @@ def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Grad
         return Gradient(score, value, gradient, operations, cast("Array | None", there))
 
 
-def install(run: Run, reference: Run | None) -> Iterator[Any]:
-    """Hooks on the nodes; gives the handle of each as soon as it is there."""
-    references: dict[int, Applied] = {}
-    if reference is not None:
-        pairs = zip(run.recognised.units, reference.recognised.units, strict=True)
-        references = {one.output: reference.applied(other) for one, other in pairs}
-    for section in run.sections:
-        yield from Hooks(section, references).install()
+@contextmanager
+def reference_run(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[Run]:
+    """The run at the reference, its operations paired with the run's.
 
-
-BACKWARD = {
-    "convolution": ("convolution_backward", 1),
-    "max_pool2d_with_indices": ("max_pool2d_with_indices_backward", 1),
-    "relu": ("threshold_backward", 1),
-    "gelu": ("gelu_backward", 1),
-    "native_batch_norm": ("native_batch_norm_backward", 1),
-    "native_layer_norm": ("native_layer_norm_backward", 1),
-    "_scaled_dot_product_flash_attention_for_cpu": (
-        "_scaled_dot_product_flash_attention_for_cpu_backward",
-        3,
-    ),
-}
-"""By an operation: its derivative, and for how many of its first operands it can be left out. The
-derivative has the gradient before these."""
-
-
-@final
-class Unneeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """From `begin` to `remove`: the derivative gives arrays of the right shapes, of any numbers."""
-
-    def __init__(self, name: str, operands: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.name = name
-        self.operands = operands
-        self.thread: int | None = None
-
-    def begin(self) -> None:
-        self.__enter__()  # type: ignore[no-untyped-call]
-        self.thread = get_ident()
-
-    def remove(self) -> None:
-        if self.thread == get_ident():  # those of autograd end with what they ran
-            self.thread = None
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if func.overloadpacket.__name__ != self.name:
-            return func(*args, **(kwargs or {}))
-        found = [torch.empty_like(one) for one in args[1 : 1 + self.operands]]
-        count = len(func._schema.returns)
-        return found[0] if count == 1 else (*found, *[None] * (count - len(found)))
-
-
-def is_unneeded(record: Record) -> bool:
-    """Whether the derivative of an operation, all of whose gradients are replaced, can be left out."""
-    if record.name not in BACKWARD or record.view is not None:
-        return False
-    _, count = BACKWARD[record.name]
-    return all(one in record.first(count) for one in record.operands if one.active)
-
-
-@final
-class Hooks:
-    """The hooks of one section.
-
-    Attributes:
-        section: it.
-        references: its operations in the pass over the reference, by the numbers of their results.
-        arrived: the gradients of what it gives, by value.
-        results: those of what it reads.
+    Where all examples share one reference it runs alone, if the net allows that: one may fold the
+    examples into another axis, so that what it computes for one does not broadcast.
     """
-
-    def __init__(self, section: Section, references: Mapping[int, Applied]) -> None:
-        self.section = section
-        self.references = references
-        self.arrived: Values = {}
-        self.results: Values | None = None
-
-    def install(self) -> Iterator[Any]:
-        section = self.section
-        if section.incoming is not None:
-            (record, number, _) = section.arrivals[-1]
-            node, number = arriving_at(record, number)
-            act = partial(self._incoming, section.incoming, record, number)
-            yield node.register_prehook(act)
-            return
-        for record, number, value in section.arrivals:
-            node, number = arriving_at(record, number)
-            yield node.register_prehook(partial(self._arriving, record, number, value))
-        for record in filter(is_unneeded, section.replaced):
-            derivative = Unneeded(*BACKWARD[record.name])
-            yield derivative
-            yield record.node.register_prehook(partial(self._skip, derivative))
-            yield record.node.register_hook(lambda *grads, one=derivative: one.remove())
-        found = (entry.node for entries in section.entries.values() for entry in entries)
-        for node in dict.fromkeys(found):
-            yield node.register_hook(partial(self._leaving, node))
-
-    def _incoming(
-        self, rule: OutputGradientRule, record: Record, number: int, grads: tuple[Any, ...]
-    ) -> tuple[Any, ...] | None:
-        if grads[number] is None:
-            return None
-        op = self.section.operation(self.references)
-        changed = list(grads)
-        if record.view is None:
-            changed[number] = rule.output_gradient(op, cast(Array, grads[number]))
-        else:
-            changed[number], part = record.view.part(grads[number])
-            part.copy_(cast(torch.Tensor, rule.output_gradient(op, cast(Array, part.clone()))))
-        return tuple(changed)
-
-    def _arriving(self, record: Record, number: int, value: int, grads: tuple[Any, ...]) -> None:
-        grad = grads[number] if number < len(grads) else None  # of what autograd keeps for itself
-        if grad is not None:
-            own = grad if record.view is None else part_of(record.view, grad)
-            self.arrived[value] = cast(Array, own)
-
-    def _skip(self, derivative: Unneeded, grads: tuple[Any, ...]) -> None:
-        if self.arrived:
-            derivative.begin()
-
-    def _leaving(self, node: Any, grads: tuple[Any, ...], incoming: tuple[Any, ...]) -> Any:
-        """What the node hands on in place of its own gradients."""
-        if not self.arrived:
-            return None
-        if self.results is None:
-            self.results = self.section.gradients(self.arrived, self.references)
-        changed = list(grads)
-        for value, entries in self.section.entries.items():
-            result = cast("torch.Tensor | None", self.results.get(value))
-            for entry in entries:
-                like = changed[entry.number] if entry.node is node else None
-                if like is not None:
-                    own = result if entry is entries[-1] else None
-                    own = like.new_zeros(entry.shape) if own is None else own.reshape(entry.shape)
-                    changed[entry.number] = put_back(own, like, entry.view)
-        return tuple(changed)
+    whole = with_rows(reference, task.block.inputs.count)
+    shared = all(
+        array.shape[0] != task.block.inputs.count
+        for array in cast(list[torch.Tensor], leaves(reference))
+    )
+    # Whether it can run alone hangs on operations and shapes, and is found out once.
+    alone = shared and task.at is None and not per_example(task.block.inputs)
+    with ExitStack() as runs:
+        found: Run | None = None
+        if alone and asked(task) not in passes.unshared:
+            try:
+                found = runs.enter_context(run_at(passes, task, run, reference))
+            except (ModelError, SiteError, MismatchError):
+                passes.unshared.add(asked(task))
+        if found is None:
+            try:
+                found = runs.enter_context(run_at(passes, task, run, whole))
+            except MismatchError as mismatch:
+                raise CoverageError(
+                    "The pass over the baseline took another way than the pass over the inputs: "
+                    f"{mismatch} What the model computes depends on the values that it gets, so that "
+                    "the two cannot be compared operation by operation. Use a technique without a "
+                    "baseline pass, or another baseline."
+                ) from None
+        yield found
 
 
-def arriving_at(record: Record, number: int) -> tuple[Any, int]:
-    """The node at which the gradient of a result arrives, and the place there.
+@contextmanager
+def run_at(passes: "Passes", task: Task, run: Run, reference: Tree) -> Iterator[Run]:
+    if task.at is None:
+        changed, attributed = task, reference
+    else:
+        changed = Task(task.block, task.score, task.at, reference, task.rules)
+        attributed = task.block.inputs.attributed
+    with run_with_values(passes, changed, attributed, run.outputs) as other:
+        shape, rows = run.recorder.graph.shape, other.recorder.graph.shape
+        axes = cache(partial(axes_of, passes, task, run))
+        folded: dict[int, int] = {}
+        """By the reference's values: in which axis examples are one with something else."""
 
-    What was written with gradients off has no node: the gradient goes straight to what was there.
-    """
-    if record.node is None and (before := record.edges[0]) is not None:
-        return before
-    return record.node, number
+        def fits(one: int, value: int) -> bool:
+            axis = folded_axis(axes()[one], shape(one), rows(value))
+            if axis is not None:
+                folded[value] = axis
+            return axis is not None
+
+        parting = mismatch(run.recognised, other.recognised, fits)
+        if parting is not None:
+            raise MismatchError(parting)
+        tensors = other.recorder.tensors
+        with torch.no_grad():
+            for section in other.sections:
+                section.run()
+        for value, axis in folded.items():
+            if value in tensors:
+                tensors[value] = repeated(tensors[value], axis, task.block.inputs.count)
+        yield other
+
+
+def axes_of(passes: "Passes", task: Task, run: Run) -> Mapping[int, Axes]:
+    """The axes of a run's values, which are looked for once for runs of the same operations."""
+    graph = run.recorder.graph
+    steps = tuple((node.primitive, node.operands) for node in graph.nodes)
+    count = task.block.inputs.count
+    return passes.axes.recall((asked(task), steps), lambda: GraphAxes.of(graph, count).axes)
+
+
+def repeated(array: torch.Tensor, axis: int, count: int) -> torch.Tensor:
+    """An array as often as there are examples, one after the other along an axis."""
+    before, after = array.shape[:axis], array.shape[axis:]
+    whole = array.reshape(*before, 1, *after).expand(*before, count, *after)
+    return whole.reshape(*before, count * after[0], *after[1:])
+
+
+def with_rows(reference: Tree, rows: int) -> Tree:
+    def one(array: Array) -> Array:
+        tensor = cast(torch.Tensor, array)
+        if tensor.shape[0] == rows:
+            return array
+        return cast(Array, tensor.expand(rows, *tensor.shape[1:]).contiguous())
+
+    return map_leaves(cast(Callable[[Array], Array], one), reference)
+
+
+def per_example(inputs: Inputs) -> bool:
+    extras = [*inputs.positional, *inputs.keyword.values()]
+    return any(isinstance(value, PerExample) for value in extras)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast, final
 
@@ -20,12 +20,13 @@ from backlight.values.arrays import shape_of
 from backlight.values.inputs import Inputs, PerExample
 from backlight.values.tree import Tree, leaves, map_nested
 from backlight_torch.capture.recorder import EVERYTHING, Recorder
-from backlight_torch.capture.steps import Step
+from backlight_torch.capture.steps import Before
 from backlight_torch.engine.blocks import Block, copied_inputs
 from backlight_torch.engine.runner import RUNNER
 from backlight_torch.engine.running import running, without_compilation
 from backlight_torch.engine.sections import Section, sections_of
 from backlight_torch.expansions import expander
+from backlight_torch.table import primitive_of
 
 if TYPE_CHECKING:
     from backlight_torch.engine.passes import Passes
@@ -67,7 +68,13 @@ class Run:
     @cached_property
     def sections(self) -> list[Section]:
         """The parts that rules act in."""
-        return sections_of(self.recorder, self.recognised, self.rules)
+        return sections_of(
+            RUNNER,
+            self.recognised,
+            self.rules,
+            cast(Values, self.recorder.tensors),
+            self.recorder.expansions,
+        )
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -77,20 +84,6 @@ class Run:
     def applied(self, unit: Unit) -> Applied:
         known = cast(Values, self.recorder.tensors)
         return Applied(RUNNER, self.recorder.graph, unit, known)
-
-
-@final
-@dataclass(eq=False)
-class Before:
-    """What is known of a run by the one before.
-
-    Attributes:
-        wanted: the values that rules look at.
-        steps: its operations.
-    """
-
-    wanted: frozenset[int] = frozenset()
-    steps: list[Step] = field(default_factory=list)
 
 
 @contextmanager
@@ -162,6 +155,7 @@ def recorded(
         arguments, starts = copied_inputs(given, differentiated=task.at is None)
         before = before or Before()
         recorder = Recorder(
+            primitive_of,
             places,
             passes.net.numbers(),
             EVERYTHING if whole else before.wanted,
@@ -174,8 +168,6 @@ def recorded(
                 access.begun = recorder.source
             with recorder:
                 outputs = passes.call(arguments, access)
-                if access is not None:
-                    outputs = access.read_from(outputs)
                 if like is not None:
                     outputs = broadcast(outputs, like)
                 scores = None

@@ -7,17 +7,16 @@ from typing import cast, final
 from backlight.engine.application import Applied
 from backlight.engine.explained import Part, Ruled, Step, operands, parts_among
 from backlight.engine.passes import backward, forward
-from backlight.engine.runner import Pullback, Values
+from backlight.engine.runner import Pullback, Runner, Values
 from backlight.errors import CoverageError
+from backlight.graph.graph import Graph
 from backlight.graph.recognition.recognition import Recognised
 from backlight.graph.unit import Unit
 from backlight.rules.rules import OutputGradientRule, Rules
 from backlight_torch.capture.expansion import Expansion
-from backlight_torch.capture.recorder import Recorder
 from backlight_torch.capture.records import Record
 from backlight_torch.derivatives import WITH_PLACES, is_autograds
 from backlight_torch.engine.entries import Entry, entries_of
-from backlight_torch.engine.runner import RUNNER
 
 SAME = frozenset({"identity", "reshape"})
 """Moves after which all numbers are there, in their order."""
@@ -39,13 +38,16 @@ class Section:
 
     def __init__(
         self,
-        recorder: Recorder,
+        runner: Runner,
+        graph: Graph,
+        known: Values,
         parts: Sequence[Part],
         positions: Sequence[int],
         expansions: Sequence[Expansion],
     ) -> None:
-        self.graph = recorder.graph
-        self.known = cast(Values, recorder.tensors)
+        self.runner = runner
+        self.graph = graph
+        self.known = known
         self.parts = parts
         self.expanded = bool(expansions)
         self.units = [part.unit for part in parts if isinstance(part, Ruled)]
@@ -140,29 +142,35 @@ class Section:
     def operation(self, references: Mapping[int, Applied]) -> Applied:
         """The only one that there is."""
         (unit,) = self.units
-        return Applied(RUNNER, self.graph, unit, self.known, references.get(unit.output))
+        return Applied(self.runner, self.graph, unit, self.known, references.get(unit.output))
 
     def run(self) -> None:
         """Compute what is inside of it."""
         if self.expanded:
-            RUNNER.run((node for part in self.parts for node in part.nodes), self.known)
+            self.runner.run((node for part in self.parts for node in part.nodes), self.known)
 
     def gradients(self, arrived: Values, references: Mapping[int, Applied]) -> Values:
         """The gradients of what it reads from those of what it gives."""
         values, pullbacks = self.known, [cast("Pullback | None", None)]
         if self.expanded:
             values = {value: values[value] for value in self.read if value in values}
-            pullbacks = forward(RUNNER, self.parts, values)
+            pullbacks = forward(self.runner, self.parts, values)
         gradients = dict(arrived)
-        backward(RUNNER, self.graph, self.parts, pullbacks, values, references, gradients)
+        backward(self.runner, self.graph, self.parts, pullbacks, values, references, gradients)
         return gradients
 
 
-def sections_of(recorder: Recorder, recognised: Recognised, rules: Rules) -> list[Section]:
+def sections_of(
+    runner: Runner,
+    recognised: Recognised,
+    rules: Rules,
+    known: Values,
+    expansions: Sequence[Expansion],
+) -> list[Section]:
     """Those of the operations with rules. Where nothing acts inside of what was expanded, autograd's own
     derivative knows its conventions."""
-    nodes = recorder.graph.nodes
-    expanded = {at: one for one in recorder.expansions for at in range(one.first, one.last)}
+    nodes = recognised.graph.nodes
+    expanded = {at: one for one in expansions for at in range(one.first, one.last)}
     chosen = {unit for unit in recognised.units if rules.choose(unit.described) is not None}
     owner: dict[int, set[int]] = {}
     """By position: those of the section that it is in."""
@@ -184,8 +192,10 @@ def sections_of(recorder: Recorder, recognised: Recognised, rules: Rules) -> lis
     reads = Counter(operands(nodes))
     return [
         Section(
-            recorder,
-            parts_among(RUNNER, steps[number], recognised.flow, reads, rules),
+            runner,
+            recognised.graph,
+            known,
+            parts_among(runner, steps[number], recognised.flow, reads, rules),
             sorted(own),
             list({expanded[at]: None for at in sorted(own) if at in expanded}),
         )

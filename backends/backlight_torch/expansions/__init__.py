@@ -16,8 +16,7 @@ from backlight_torch.capture.records import Operand, Parts, Record
 from backlight_torch.expansions import normalizations, products
 from backlight_torch.expansions.normalizations import norm, squared_magnitude
 from backlight_torch.expansions.products import shifted, times
-from backlight_torch.table import ATTENTIONS, BATCH_NORMS
-from backlight_torch.table.reading import Found
+from backlight_torch.table.reading import ATTENTIONS, BATCH_NORMS, Found
 
 
 def logarithm_of_sum(self: torch.Tensor, other: torch.Tensor, **_: Any) -> torch.Tensor:

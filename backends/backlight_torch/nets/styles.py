@@ -195,24 +195,6 @@ class FunctionNet(Net):
             return self.function(*positional, **keyword)
 
 
-def net_of(net: object) -> Net:
-    """The net behind what the user gave."""
-    if isinstance(net, torch.export.ExportedProgram):
-        net = net.module()
-    while isinstance(net, nn.Module) and "_orig_mod" in net._modules:
-        net = net._modules["_orig_mod"]  # torch.compile's wrapper
-    if isinstance(net, torch.fx.GraphModule):
-        from backlight_torch.nets.exported import ExportedNet, is_exported
-
-        if is_exported(net):
-            return ExportedNet(net)
-    if isinstance(net, torch.jit.ScriptModule):
-        return ScriptNet(net)
-    if isinstance(net, nn.Module):
-        return KerasNet(net) if is_keras(net) else ModuleNet(net)
-    return FunctionNet(cast(Callable[..., object], net))
-
-
 def modules_by_name(roots: dict[str, nn.Module]) -> dict[str, nn.Module]:
     """Inner modules by path; a root with a name counts as inner, as it is called by a function."""
     found: dict[str, nn.Module] = {}

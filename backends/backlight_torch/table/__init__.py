@@ -8,6 +8,8 @@ import torch
 from backlight_torch.capture.records import Record
 from backlight_torch.table import moves, normalizations, windows
 from backlight_torch.table.reading import (
+    ATTENTIONS,
+    BATCH_NORMS,
     Found,
     Row,
     all_of,
@@ -64,16 +66,6 @@ def linear_map(c: Record) -> Found:
         return "other", c.operands, {}
     return "linear_map", [*active, *(one for one in c.operands if one is not active[0])], {}
 
-
-BATCH_NORMS = (
-    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-    "cudnn_batch_norm miopen_batch_norm _batch_norm_with_update _batch_norm_no_update"
-)
-ATTENTIONS = (
-    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention "
-    "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
-    "_scaled_dot_product_fused_attention_overrideable"
-)
 
 ROWS: dict[str, Row] = {
     **each(

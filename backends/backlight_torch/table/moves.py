@@ -7,8 +7,8 @@ import torch
 from torch._decomp import get_decompositions
 
 from backlight.graph.graph import DType
-from backlight_torch.capture.records import Operand, Record
-from backlight_torch.table.reading import Found, Row, dtype_of
+from backlight_torch.capture.records import Operand, Record, dtype_of
+from backlight_torch.table.reading import Found, Row
 
 BLOCKS: Mapping[Any, Callable[..., Any]] = get_decompositions(
     [torch.ops.aten.pixel_shuffle, torch.ops.aten.pixel_unshuffle, torch.ops.aten.channel_shuffle]

@@ -1,24 +1,24 @@
 """What the table makes of an operation, and rows that say most of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-
-from backlight.graph.graph import DType
-from backlight_torch.capture.records import Record
+if TYPE_CHECKING:
+    from backlight_torch.capture.records import Record
 
 Found: TypeAlias = tuple[str, Sequence[Any], Mapping[str, Any]]
 """The primitive, its operands (`Operand`s and numbers) and attributes."""
-Row: TypeAlias = Callable[[Record], Found]
+Row: TypeAlias = Callable[["Record"], Found]
 
-
-def dtype_of(dtype: torch.dtype) -> DType:
-    if dtype.is_complex:
-        return DType.COMPLEX
-    if dtype.is_floating_point:
-        return DType.FLOAT
-    return DType.BOOLEAN if dtype is torch.bool else DType.INTEGER
+BATCH_NORMS = (
+    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
+    "cudnn_batch_norm miopen_batch_norm _batch_norm_with_update _batch_norm_no_update"
+)
+ATTENTIONS = (
+    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention "
+    "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+    "_scaled_dot_product_fused_attention_overrideable"
+)
 
 
 def row(primitive: str, *operands: str | float, **attributes: Any) -> Row:
@@ -31,7 +31,7 @@ def row(primitive: str, *operands: str | float, **attributes: Any) -> Row:
         attributes: by name, those that are functions of the operation are asked.
     """
 
-    def found(c: Record) -> Found:
+    def found(c: "Record") -> Found:
         given = [c[one] if isinstance(one, str) else one for one in operands] or [c.x]
         said = {name: one(c) if callable(one) else one for name, one in attributes.items()}
         return primitive, [one for one in given if one is not None], said
@@ -51,14 +51,14 @@ def whole(primitive: str) -> Row:
 
 def reduced(primitive: str, **attributes: Any) -> Row:
     """Over the axes that are named."""
-    return row(primitive, axes=Record.axes, keepdims=flag("keepdim"), **attributes)
+    return row(primitive, axes=lambda c: c.axes(), keepdims=flag("keepdim"), **attributes)
 
 
-def flag(argument: str) -> Callable[[Record], bool]:
+def flag(argument: str) -> Callable[["Record"], bool]:
     return lambda c: bool(c[argument])
 
 
-def number(argument: str, default: float = 0.0) -> Callable[[Record], float]:
+def number(argument: str, default: float = 0.0) -> Callable[["Record"], float]:
     return lambda c: default if c[argument] is None else float(c[argument])
 
 

@@ -20,7 +20,7 @@ from backlight.testing.rules import by_kind
 from backlight.values.arrays import Array
 from backlight.values.baselines import Several
 from backlight_methods import LRP, Deconvnet, DeepLIFT, Gradient
-from backlight_torch.engine.ruled import Hooks
+from backlight_torch.engine.hooks import Hooks
 from tests.methods.test_deep_lift import revealed
 
 Function = Callable[[torch.Tensor], torch.Tensor]
