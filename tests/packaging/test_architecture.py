@@ -15,6 +15,7 @@ BACKENDS = sorted(path.name for path in (ROOT / "backends").glob("backlight_*"))
 FLOORS = {
     "backlight_jax": 6,
     "backlight_mlx": 6,
+    "backlight_numpy": 3,
     "backlight_tensorflow": 8,
     "backlight_torch": 6,
 }
