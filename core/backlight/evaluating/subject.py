@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import TargetError
 from backlight.evaluating.places import Places, places_of
-from backlight.evaluating.replacement import Replacement, replacements
+from backlight.evaluating.replacement import Replacement
 from backlight.explaining.objective import Objective
 from backlight.memory.memory import one_call
 from backlight.scores.class_scores import ClassScore
@@ -139,7 +139,7 @@ class Subject:
         objective = self.objective
         chosen = self.replacement if replacement is None else replacement
         found = []
-        for one in replacements(chosen, objective, self.layout):
+        for one in objective.references(chosen):
             parts = [
                 ask(objective.at_points(self._points(removed(chunk), one)))
                 for chunk in objective.chunks(samples)
