@@ -137,7 +137,7 @@ def test_the_result_does_not_depend_on_the_batch_size(
         np.testing.assert_allclose(cut.baseline_score, whole.baseline_score, **EXACT)
     for ours, theirs in (
         (cut.error, whole.error),
-        (cut.standard_error, whole.standard_error),
+        (cut.standard_error_of_sum, whole.standard_error_of_sum),
     ):
         assert (ours is None) == (theirs is None)
         if ours is not None:

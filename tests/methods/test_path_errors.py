@@ -238,7 +238,7 @@ def test_the_standard_error_is_that_of_the_sum_over_many_seeds() -> None:
     ):
         found = [make(seed)(net, x[:8], 0) for seed in range(60)]
         sums = np.stack([one.numpy().sum(1) for one in found])
-        said = np.mean([one.standard_error for one in found], axis=0)
+        said = np.mean([one.standard_error_of_sum for one in found], axis=0)
         ratio = said / sums.std(axis=0, ddof=1)
         assert ((ratio > 0.7) & (ratio < 1.4)).all()
         truth = np.mean([one.numpy() for one in found], axis=0)
@@ -251,13 +251,13 @@ def test_a_single_sample_has_no_error() -> None:
     for technique in (ExpectedGradients(samples=1), Smooth(samples=1)):
         found = technique(*smooth_net(torch.float64), 0)
         assert found.error is None
-        assert found.standard_error is None
+        assert found.standard_error_of_sum is None
 
 
 def test_squares_and_variances_say_no_error_of_a_mean() -> None:
     found = Smooth(samples=3, statistic="square")(*smooth_net(torch.float64), 0)
     assert found.error is None
-    assert found.standard_error is None
+    assert found.standard_error_of_sum is None
 
 
 # What to do about a gap

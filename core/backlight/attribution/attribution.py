@@ -30,8 +30,12 @@ class Attribution(Generic[ValuesT]):
         gap: |sum of values - (score - baseline_score)| per example, where completeness is a law.
         error: estimated relative L1 error of each example's values, float64, shape (N,), where the
             technique approximates a limit and can tell how far it is; else None.
-        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
-            draws samples; else None.
+        standard_error: of each value, structured and shaped like the values, where the technique draws
+            samples; else None.
+        standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
+            drawn too; else None.
+        r_squared: how much of the score's variation a surrogate explains that the technique fits, float64,
+            shape (N,); None where it fits none.
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
@@ -70,7 +74,9 @@ class Attribution(Generic[ValuesT]):
     seconds: float = 0.0
     version: str = __version__
     error: NDArray[np.float64] | None = None
-    standard_error: NDArray[np.float64] | None = None
+    standard_error: ValuesT | None = None
+    standard_error_of_sum: NDArray[np.float64] | None = None
+    r_squared: NDArray[np.float64] | None = None
     layouts: tuple[Layout | None, ...] = ()
     class_names: tuple[str, ...] | None = None
     rivals: NDArray[np.int64] | None = None
@@ -93,7 +99,9 @@ class Attribution(Generic[ValuesT]):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        write(path, self.numpy(), vars(self))
+        spread = self.standard_error
+        host = None if spread is None else map_leaves(host_array, cast(Tree, spread))
+        write(path, self.numpy(), host, vars(self))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Attribution[Any]":

@@ -335,12 +335,12 @@ class Stopping:
         fits = None if found.r_squared is None else found.r_squared.copy()
         allowed = self.tolerance * np.maximum(np.abs(game.change), self.floor)
         far = ~(errors.max(axis=2) <= allowed)
+        part, rows = game, np.arange(game.objective.count)
         while far.any() and samples < self.maximum:
             samples = min(2 * samples, self.maximum)
-            rows = np.flatnonzero(far.any(axis=0))
-            if game.objective.whole:
-                rows = np.arange(game.objective.count)
-            part = game if game.objective.whole else game.take(rows)
+            still = far[:, rows].any(axis=0)
+            if not (still.all() or game.objective.whole):
+                part, rows = part.take(np.flatnonzero(still)), rows[still]
             more = estimate(part, samples)
             assert more.standard_error is not None
             pending = far[:, rows]

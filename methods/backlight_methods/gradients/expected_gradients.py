@@ -63,6 +63,7 @@ class ExpectedGradients(Method):
             baseline_score=start,
             error=found.error(),
             standard_error=found.standard_error(),
+            standard_error_of_sum=found.standard_error_of_sum(),
             advice="Raise samples: the gap shrinks as 1 / sqrt(samples).",
         )
 

@@ -56,7 +56,14 @@ class Samples:
         )
         return type(self)(self.objective, mean, spread, np.concatenate([self.sums, more.sums]))
 
-    def standard_error(self) -> NDArray[np.float64] | None:
+    def standard_error(self) -> Tree | None:
+        """Of each mean value, shape (N, ...); None of a single sample."""
+        count, sqrt_of = len(self.sums), self.objective.arrays.sqrt
+        if count < 2:
+            return None
+        return map_leaves(lambda one: sqrt_of(one) / sqrt(count * (count - 1)), self.spread)
+
+    def standard_error_of_sum(self) -> NDArray[np.float64] | None:
         """Of the sum of each example's mean values, shape (N,); None of a single sample."""
         count = len(self.sums)
         return self.sums.std(axis=0, ddof=1) / sqrt(count) if count > 1 else None

@@ -172,9 +172,9 @@ def map_view(one: StudyRecord, shown: Shown | None) -> StudyRecord:
         ("baseline score", known(one.get("baseline_score")), False),
         ("gap", percent(gap), gap is not None and gap > WORRYING),
         ("error", percent(error), error is not None and error > WORRYING),
-        ("standard error", known(one.get("standard_error")), False),
+        ("standard error", known(one.get("standard_error_of_sum")), False),
     ]
-    keys = ("score", "baseline_score", "relative_gap", "error", "standard_error")
+    keys = ("score", "baseline_score", "relative_gap", "error", "standard_error_of_sum")
     present = [one.get(key) is not None for key in keys]
     return {
         "target": one.get("target", ""),
