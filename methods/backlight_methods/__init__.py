@@ -21,13 +21,20 @@ from backlight_methods.gradients.smooth import Smooth
 from backlight_methods.lrp.composites import COMPOSITES, Composite
 from backlight_methods.lrp.excitation_backprop import ExcitationBackprop
 from backlight_methods.lrp.lrp import LRP
+from backlight_methods.perturbation.feature_ablation import FeatureAblation
+from backlight_methods.perturbation.kernel_shap import KernelSHAP
+from backlight_methods.perturbation.lime import LIME
 from backlight_methods.perturbation.occlusion import Occlusion
+from backlight_methods.perturbation.rise import RISE
+from backlight_methods.perturbation.shapley_values import ShapleyValues
+from backlight_methods.perturbation.sobol_indices import SobolIndices
 
 METHODS: Mapping[str, type[Method]] = {
     "deconvnet": Deconvnet,
     "deep_lift": DeepLIFT,
     "excitation_backprop": ExcitationBackprop,
     "expected_gradients": ExpectedGradients,
+    "feature_ablation": FeatureAblation,
     "grad_cam": GradCAM,
     "grad_cam_plus_plus": GradCAMPlusPlus,
     "gradient": Gradient,
@@ -36,24 +43,32 @@ METHODS: Mapping[str, type[Method]] = {
     "hires_cam": HiResCAM,
     "input_x_gradient": InputXGradient,
     "integrated_gradients": IntegratedGradients,
+    "kernel_shap": KernelSHAP,
     "layer_cam": LayerCAM,
+    "lime": LIME,
     "lrp": LRP,
     "occlusion": Occlusion,
+    "rise": RISE,
     "saliency": Saliency,
+    "shapley_values": ShapleyValues,
     "smooth": Smooth,
+    "sobol_indices": SobolIndices,
     "x_grad_cam": XGradCAM,
 }
 """Name to technique, as `backlight.explain(method=...)` and the command line know them."""
 
 __all__ = [
     "COMPOSITES",
+    "LIME",
     "LRP",
     "METHODS",
+    "RISE",
     "Composite",
     "Deconvnet",
     "DeepLIFT",
     "ExcitationBackprop",
     "ExpectedGradients",
+    "FeatureAblation",
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
@@ -62,9 +77,12 @@ __all__ = [
     "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelSHAP",
     "LayerCAM",
     "Occlusion",
     "Saliency",
+    "ShapleyValues",
     "Smooth",
+    "SobolIndices",
     "XGradCAM",
 ]

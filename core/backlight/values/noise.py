@@ -37,9 +37,9 @@ def choice(seed: int, sample: int, count: int) -> int:
     return int(np.random.default_rng([seed, sample, 0, CHOICE]).integers(count))
 
 
-def shares(seed: int, sample: int, count: int) -> NDArray[np.float64]:
-    """`count` numbers in [0, 1) for one sample."""
-    return np.random.default_rng([seed, sample, 0, SHARES]).random(count)
+def shares(seed: int, sample: int, count: int, leaf: int = 0) -> NDArray[np.float64]:
+    """`count` numbers in [0, 1) for one sample of one leaf."""
+    return np.random.default_rng([seed, sample, leaf, SHARES]).random(count)
 
 
 def order(seed: int, sample: int, count: int) -> NDArray[np.int64]:
