@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Generic, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.attribution.by_feature import ByFeature, by_feature
 from backlight.attribution.saving import read, write
 from backlight.errors import InputError
+from backlight.features.labelling import FeaturesOf, Pooling
 from backlight.values.arrays import shape_of
 from backlight.values.layout import Layout
 from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
@@ -96,6 +98,24 @@ class Attribution(Generic[ValuesT]):
     def numpy(self) -> Tree[NDArray[np.generic]]:
         """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
         return map_leaves(host_array, cast(Tree, self.values))
+
+    def by(self, features: FeaturesOf, how: Pooling = "sum") -> ByFeature:
+        """The values pooled to features, of whatever technique they are.
+
+        Sums keep completeness: those of an example sum to what its values sum to, where each number is in a
+        feature.
+
+        Args:
+            features: such as `Grid(16, 16)`, `Segments(labels)` or "grid:16x16"; for several inputs one for
+                all, or a tuple or dict.
+            how: "sum", or "mean" over the numbers of a feature.
+
+        Raises:
+            BacklightError: the values have no such features.
+        """
+        spread = cast(Tree | None, self.standard_error)
+        host = None if spread is None else map_leaves(host_array, spread)
+        return by_feature(self.numpy(), host, self.layouts, features, how)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
