@@ -41,7 +41,7 @@ class KernelSHAP(Method):
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default about
             64 cells of places, the tokens of a sequence, the columns of a table.
         baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over `Several`.
-        samples: coalitions, at least 2 for each feature and 4 more; None for 2 each and 1024 more.
+        samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more.
         tolerance: draws more coalitions until the largest standard error of an example is at most this share
             of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.
@@ -154,7 +154,9 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
 
 
 def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Numbers]:
-    """Values that sum to the change, shape (features, K), and their standard errors.
+    """Values that sum to the change, shape (features, K), and their standard errors: by the residuals of the
+    pairs that were drawn, as they would be had the fit not seen them (MacKinnon, White, "Some
+    heteroskedasticity-consistent covariance matrix estimators", 1985).
 
     Args:
         half: half of v(coalition) - v(complement), shape (pairs, K).
@@ -175,7 +177,7 @@ def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, 
     drawn, each = slice(-pairs.drawn, None), pairs.weights[-1]
     pulls = inside[drawn] @ inverse
     leverage = each * (pulls * inside[drawn]).sum(axis=1, keepdims=True)
-    residual = (rest - inside @ found)[drawn] / np.sqrt(np.maximum(1 - leverage, 1e-3))
+    residual = (rest - inside @ found)[drawn] / np.maximum(1 - leverage, 1e-3)
     influence = pulls @ basis.T * (each * pairs.drawn)  # of a residual of 1, on the values
     mean = influence.T @ residual / pairs.drawn
     square = (influence**2).T @ residual**2 / pairs.drawn

@@ -42,8 +42,8 @@ class LIME(Method):
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default about
             64 cells of places, the tokens of a sequence, the columns of a table.
         baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over `Several`.
-        samples: coalitions, at least 2 for each feature and 4 more; None for 2 each and 1024 more. The first
-            is the example itself; each feature is in half of the others.
+        samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more. The first is the example
+            itself; each feature is in half of the others.
         width: of the kernel, greater than 0; the authors' code has 0.25 for pictures and text.
         regression: "ridge", as in the authors' code, or "lasso", which leaves most weights 0.
         penalty: at least 0: alpha |weights|^2 of the ridge beside a sum of weighted squares, or alpha |weights|
@@ -146,7 +146,7 @@ def lasso(
 
     def fitted(kept: NDArray[np.bool_]) -> Numbers:
         x, y, w = z[kept], scores[kept], weights[kept]
-        model = Lasso(alpha=penalty, max_iter=10_000)
+        model = Lasso(alpha=penalty, tol=1e-12, max_iter=100_000)
         return np.stack(
             [model.fit(x, one, sample_weight=w).coef_.copy() for one in y.T], axis=1
         ).astype(np.float64)

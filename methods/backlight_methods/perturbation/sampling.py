@@ -20,16 +20,16 @@ def require_sampling(method: Method, least: int) -> None:
 
 
 def regression_samples(method: Method, samples: int | None, game: Game) -> int:
-    """How many coalitions a technique draws that fits a number for each feature to them: 1024 and 2 for each
+    """How many coalitions a technique draws that fits a number for each feature to them: 1024 and 4 for each
     feature, where nothing is said.
 
     Raises:
         HyperParameterError: too few for so many features.
     """
-    least = 2 * game.count + 4
+    least = 4 * game.count if game.count > 3 else 6
     if samples is not None and samples < least:
         raise HyperParameterError(
             f"{type(method).__name__}.samples must be at least {least} for {game.count} features, got "
             f"{samples}; or use fewer features."
         )
-    return samples or 2 * game.count + 1024
+    return samples or 4 * game.count + 1024
