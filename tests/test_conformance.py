@@ -27,6 +27,11 @@ BUILT = {framework: builder(framework) for framework in BUILDERS}
 FEW: dict[str, dict[str, object]] = {
     "expected_gradients": {"samples": 3},
     "integrated_gradients": {"steps": 64},
+    "kernel_shap": {"samples": 40},
+    "lime": {"samples": 40},
+    "rise": {"samples": 3},
+    "shapley_values": {"samples": 4, "exact": 0},
+    "sobol_indices": {"samples": 2},
     "lrp": {"composite": "epsilon"},
     "smooth": {"samples": 3},
     "occlusion": {"window": 1, "stride": 1},
@@ -35,7 +40,9 @@ FEW: dict[str, dict[str, object]] = {
 PROMISES: dict[str, dict[str, float]] = {
     "deep_lift": {"complete": 1e-10},
     "integrated_gradients": {"complete": 0.01},
+    "kernel_shap": {"complete": 1e-10},
     "lrp": {"conserves": 1e-5},
+    "shapley_values": {"complete": 1e-10},
 }
 
 

@@ -66,7 +66,7 @@ class KernelSHAP(Method):
     def __post_init__(self) -> None:
         require_features(self)
         require_baseline(self)
-        require_sampling(self, least=6)
+        require_sampling(self, least=6, optional=True)
 
     @property
     def differentiates(self) -> bool:

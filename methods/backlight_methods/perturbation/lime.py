@@ -73,7 +73,7 @@ class LIME(Method):
     def __post_init__(self) -> None:
         require_features(self)
         require_baseline(self)
-        require_sampling(self, least=6)
+        require_sampling(self, least=6, optional=True)
         require(is_real(self.width) and self.width > 0, self, "width", "greater than 0")
         known = is_one_of(self.regression, ("ridge", "lasso"))
         require(known, self, "regression", "'ridge' or 'lasso'")

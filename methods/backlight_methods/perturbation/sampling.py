@@ -5,12 +5,12 @@ from backlight.errors import HyperParameterError, is_real, is_whole, require
 from backlight.explaining.game import Game
 
 
-def require_sampling(method: Method, least: int) -> None:
+def require_sampling(method: Method, least: int, optional: bool = False) -> None:
     """Raise `HyperParameterError` unless samples, maximum_samples, tolerance, floor and seed of a technique
-    are in their ranges; samples may be None."""
+    are in their ranges; samples may be None where they are optional."""
     samples, most = getattr(method, "samples"), getattr(method, "maximum_samples")  # noqa: B009
     tolerance, floor, seed = (getattr(method, name) for name in ("tolerance", "floor", "seed"))
-    drawn = samples is None or (is_whole(samples) and samples >= least)
+    drawn = is_whole(samples) and samples >= least if samples is not None else optional
     require(drawn, method, "samples", f"at least {least}")
     require(is_whole(most) and most >= least, method, "maximum_samples", f"at least {least}")
     positive = tolerance is None or (is_real(tolerance) and tolerance > 0)
