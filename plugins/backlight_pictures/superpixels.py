@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class Superpixels(Features):
-    """Parts of each picture that look alike. Pictures have superpixels of their own, and not equally many."""
+    """Parts of each picture that look alike. Pictures have superpixels of their own, and not equally
+    many."""
 
     @abstractmethod
     def segmented(self, picture: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -31,8 +32,8 @@ class Superpixels(Features):
             )
         if part.numbers is None:
             raise InputError(
-                f"{self!r} looks at pictures, and here there are only values for them. Make the labels of the "
-                "pictures first: Segments(labels)."
+                f"{self!r} looks at pictures, and here there are only values for them. Make the labels "
+                "of the pictures first: Segments(labels)."
             )
         labels = np.stack(
             [self.segmented(one) for one in pictures(part.numbers().astype(np.float64), layout)]
@@ -44,8 +45,8 @@ class Superpixels(Features):
 @final
 @dataclass(frozen=True)
 class SLIC(Superpixels):
-    """Clusters of neighbouring pixels of like colour. Achanta, Shaji, Smith, Lucchi, Fua, Suesstrunk, "SLIC
-    Superpixels Compared to State-of-the-art Superpixel Methods" (2012).
+    """Clusters of neighbouring pixels of like colour. Achanta, Shaji, Smith, Lucchi, Fua, Suesstrunk,
+    "SLIC Superpixels Compared to State-of-the-art Superpixel Methods" (2012).
 
     Args:
         segments: how many there are, about.
@@ -75,8 +76,8 @@ class SLIC(Superpixels):
 @final
 @dataclass(frozen=True)
 class Felzenszwalb(Superpixels):
-    """Parts between which the picture changes more than within. Felzenszwalb, Huttenlocher, "Efficient Graph-
-    Based Image Segmentation" (2004).
+    """Parts between which the picture changes more than within. Felzenszwalb, Huttenlocher, "Efficient
+    Graph- Based Image Segmentation" (2004).
 
     Args:
         scale: a larger one makes larger parts, greater than 0.
@@ -102,7 +103,11 @@ class Felzenszwalb(Superpixels):
 
 def pictures(value: NDArray[np.float64], layout: Layout) -> NDArray[np.float64]:
     """Pictures (N, height, width, channels), each brought to 0 to 1."""
-    last = value[..., None] if layout.channel_axis is None else np.moveaxis(value, layout.channel_axis, -1)
+    last = (
+        value[..., None]
+        if layout.channel_axis is None
+        else np.moveaxis(value, layout.channel_axis, -1)
+    )
     low = last.min(axis=(1, 2, 3), keepdims=True)
     size = last.max(axis=(1, 2, 3), keepdims=True) - low
     return np.asarray((last - low) / np.where(size > 0, size, 1.0))
@@ -114,7 +119,7 @@ def segmentation() -> "ModuleType | Any":
         import skimage.segmentation
     except ImportError as error:
         raise PluginError(
-            f"Superpixels need scikit-image ({error}): pip install 'backlight[superpixels]', or bring labels "
-            "of your own, Segments(labels)."
+            f"Superpixels need scikit-image ({error}): pip install 'backlight[superpixels]', or bring "
+            "labels of your own, Segments(labels)."
         ) from error
     return skimage.segmentation

@@ -258,7 +258,9 @@ def estimates(cases: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     for name, known in worst.items():
         parts = [f"estimated error of a map up to {known['error']:.1%}"] if "error" in known else []
         if "standard_error_of_sum" in known:
-            parts.append(f"standard error of a map's sum up to {known['standard_error_of_sum']:.3g}")
+            parts.append(
+                f"standard error of a map's sum up to {known['standard_error_of_sum']:.3g}"
+            )
         said.append(f"{name}: {', '.join(parts)}")
     return tuple(said)
 

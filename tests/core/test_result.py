@@ -48,7 +48,10 @@ class Wrong(Method):
             lambda o: Result(o.value, standard_error=o.score()),
             r"standard_error for each value, shapes \[\(4, 3\)\]; got \[\(4,\)\]",
         ),
-        (lambda o: Result(o.value, standard_error=np.ones(4)), "standard_error as reference arrays"),
+        (
+            lambda o: Result(o.value, standard_error=np.ones(4)),
+            "standard_error as reference arrays",
+        ),
         (lambda o: Result(o.value, warnings="so"), "tuple of sentences, got 'so'"),
     ],
 )

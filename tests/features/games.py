@@ -17,8 +17,8 @@ def coalitions(count: int) -> Numbers:
 
 
 def game_model(table: Numbers) -> ReferenceModel:
-    """A model of inputs (N, M), of 1 where a feature is there and 0 where it is not, that looks its scores up
-    in a table (2 ** M, classes)."""
+    """A model of inputs (N, M), of 1 where a feature is there and 0 where it is not, that looks its
+    scores up in a table (2 ** M, classes)."""
     rows, count = strict.asarray(table), int(np.log2(len(table)))
     powers = strict.asarray(2 ** np.arange(count))
 

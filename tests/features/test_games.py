@@ -69,8 +69,8 @@ def test_of_a_product_each_feature_gets_as_much(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY_COALITION)
 def test_the_costs_of_a_runway_are_shared_by_those_who_need_each_piece(name: str) -> None:
-    # Littlechild, Owen, "A Simple Expression for the Shapley Value in a Special Case" (1973): of the maximum
-    # of sizes, each piece between two sizes is shared by all who are at least as large.
+    # Littlechild, Owen, "A Simple Expression for the Shapley Value in a Special Case" (1973): of the
+    # maximum of sizes, each piece between two sizes is shared by all who are at least as large.
     sizes = np.array([5.0, 1.0, 3.0, 3.0, 8.0, 2.0])
     game = (coalitions(6) * sizes).max(axis=1)[:, None]
     ranks = np.argsort(sizes)
@@ -228,9 +228,7 @@ def test_with_a_tolerance_examples_and_targets_do_not_depend_on_each_other() -> 
         for row in range(4):
             alone = method(squared, x[row : row + 1], target)
             np.testing.assert_allclose(found.values[row], alone.values[0], **EXACT)
-            np.testing.assert_allclose(
-                found.standard_error[row], alone.standard_error[0], **EXACT
-            )
+            np.testing.assert_allclose(found.standard_error[row], alone.standard_error[0], **EXACT)
 
 
 # KernelSHAP's pairs
@@ -352,17 +350,12 @@ def test_sobol_indices_of_a_linear_model_are_shares_of_the_variance() -> None:
 
 
 def test_each_coalition_is_asked_once_and_in_few_passes() -> None:
-    game = game_model(table(6, seed=13))
     for method in (ShapleyValues(), ShapleyValues(exact=0, samples=200), KernelSHAP()):
-        game.passes, game.largest = 0, 0
-        asked: list[int] = []
-        run = game.run
-        game.run = lambda inputs, *a, run=run, **k: (asked.append(inputs.count), run(inputs, *a, **k))[1]  # type: ignore[method-assign]
-        method(game, np.ones((1, 6)), 0, batch_size=4)
-        game.run = run  # type: ignore[method-assign]
-        assert game.largest <= 4
-        # 64 coalitions in all; a look at the outputs, and at the whole example; passes are filled up.
-        assert sum(asked) <= 64 + 4 + 3
+        model = game_model(table(6, seed=13))
+        method(model, np.ones((1, 6)), 0, batch_size=4)
+        assert model.largest <= 4
+        # 64 coalitions, by 4; a look at the outputs, and at the whole example. A pass may not be full.
+        assert model.passes <= 64 / 4 + 2 + 3
 
 
 def test_several_baselines_are_averaged() -> None:

@@ -236,7 +236,10 @@ class Estimated(Method):
     def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         return Result(
-            found.gradient, found.score, error=np.array([0.25]), standard_error_of_sum=np.array([0.5])
+            found.gradient,
+            found.score,
+            error=np.array([0.25]),
+            standard_error_of_sum=np.array([0.5]),
         )
 
 

@@ -36,8 +36,8 @@ class Attribution(Generic[ValuesT]):
             samples; else None.
         standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
             drawn too; else None.
-        r_squared: how much of the score's variation a surrogate explains that the technique fits, float64,
-            shape (N,); None where it fits none.
+        r_squared: how much of the score's variation a surrogate explains that the technique fits,
+            float64, shape (N,); None where it fits none.
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
@@ -102,12 +102,12 @@ class Attribution(Generic[ValuesT]):
     def by(self, features: FeaturesOf, how: Pooling = "sum") -> ByFeature:
         """The values pooled to features, of whatever technique they are.
 
-        Sums keep completeness: those of an example sum to what its values sum to, where each number is in a
-        feature.
+        Sums keep completeness: those of an example sum to what its values sum to, where each number is
+        in a feature.
 
         Args:
-            features: such as `Grid(16, 16)`, `Segments(labels)` or "grid:16x16"; for several inputs one for
-                all, or a tuple or dict.
+            features: such as `Grid(16, 16)`, `Segments(labels)` or "grid:16x16"; for several inputs
+                one for all, or a tuple or dict.
             how: "sum", or "mean" over the numbers of a feature.
 
         Raises:

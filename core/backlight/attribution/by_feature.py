@@ -22,8 +22,9 @@ class ByFeature:
     Attributes:
         names: of the features, M of them.
         values: float64, shape (N, M); 0 where an example lacks a feature that others have.
-        standard_error: the most that it can be of each, reached where all numbers of a feature go up and down
-            together, as where a technique asked about these features; None where no samples were drawn.
+        standard_error: the most that it can be of each, reached where all numbers of a feature go up
+            and down together, as where a technique asked about these features; None where no samples
+            were drawn.
     """
 
     names: tuple[str, ...]

@@ -23,7 +23,8 @@ from backlight.values.tree import Tree, leaves, names
 from backlight.version import __version__
 
 FORMAT = 2
-"""In format 1 the standard error of the sum was called `standard_error`, and there was none of each value."""
+"""In format 1 the standard error of the sum was called `standard_error`, and there was none of each
+value."""
 
 OF_SUM = "standard_error_of_sum"
 

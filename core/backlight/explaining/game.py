@@ -1,7 +1,7 @@
 """The score as a function of which features are there: a game, whose players are the features.
 
-Techniques that hide features are estimates of a game, in NumPy; what they cost are the coalitions that they
-ask for.
+Techniques that hide features are estimates of a game, in NumPy; what they cost are the coalitions that
+they ask for.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,8 +36,9 @@ SIZES = 8
 class Game:
     """What n examples score, for several targets, with some of their features only.
 
-    What is absent is the baseline; of several baselines the mean score counts. Each coalition is asked once,
-    in passes of `batch_size` rows at most; what is kept of it is a number for each target and example.
+    What is absent is the baseline; of several baselines the mean score counts. Each coalition is asked
+    once, in passes of `batch_size` rows at most; what is kept of it is a number for each target and
+    example.
 
     Attributes:
         count: how many features there are, M.
@@ -137,7 +138,9 @@ class Game:
 
     def _chunks(self, count: int) -> list[tuple[range, int]]:
         """Ranges that cover `count` coalitions, each with the number that goes into its pass."""
-        most = 1 if self.objective.whole else max(1, self.objective.batch_size // self.objective.count)
+        most = (
+            1 if self.objective.whole else max(1, self.objective.batch_size // self.objective.count)
+        )
         step = max(1, most // SIZES)
         parts = [range(start, min(start + most, count)) for start in range(0, count, most)]
         return [(part, min(most, -(-len(part) // step) * step)) for part in parts]
@@ -149,13 +152,17 @@ class Game:
         whole = shares.dtype == np.bool_
         points = []
         parts = zip(
-            leaves(objective.value), leaves(reference), self.labelling.labels, self._places, strict=True
+            leaves(objective.value),
+            leaves(reference),
+            self.labelling.labels,
+            self._places,
+            strict=True,
         )
         for leaf, nothing, labels, places in parts:
             if not whole and not model.is_floating(leaf):
                 raise InputError(
-                    "A share of a whole number, such as a token's id, means nothing: use a technique that "
-                    "hides features entirely, or explain an inner value, at=..."
+                    "A share of a whole number, such as a token's id, means nothing: use a technique "
+                    "that hides features entirely, or explain an inner value, at=..."
                 )
             native = model.asarray(shares) if whole else model.asarray(shares, like=leaf)
             mask = model.arrays.take(native, places, axis=1)
@@ -251,7 +258,9 @@ def results_of(game: Game, found: Estimate) -> list[Result]:
 
     def native(of_features: Numbers, like: Array) -> Tree:
         spread = game.labelling.spread(of_features)
-        return rebuild(value, [model.asarray(np.ascontiguousarray(one), like=like) for one in spread])
+        return rebuild(
+            value, [model.asarray(np.ascontiguousarray(one), like=like) for one in spread]
+        )
 
     results = []
     for number, score in enumerate(game.scores):
@@ -326,8 +335,8 @@ class Stopping:
     maximum: int
 
     def run(self, game: Game, estimate: Callable[[Game, int], Estimate]) -> Estimate:
-        """An estimate with as many samples as it takes, which is another number for each target and example:
-        what an example has depends neither on the others nor on other targets."""
+        """An estimate with as many samples as it takes, which is another number for each target and
+        example: what an example has depends neither on the others nor on other targets."""
         found, samples = estimate(game, self.samples), self.samples
         if self.tolerance is None or found.standard_error is None:
             return found
@@ -344,7 +353,11 @@ class Stopping:
             more = estimate(part, samples)
             assert more.standard_error is not None
             pending = far[:, rows]
-            for old, new in ((values, more.values), (errors, more.standard_error), (fits, more.r_squared)):
+            for old, new in (
+                (values, more.values),
+                (errors, more.standard_error),
+                (fits, more.r_squared),
+            ):
                 if old is not None and new is not None:
                     some = old[:, rows]
                     some[pending] = new[pending]
@@ -362,7 +375,9 @@ class Stopping:
         rows = np.flatnonzero(far)
         if not len(rows):
             return ()
-        told = [f"{one:.2g} ({most:.2g})" for one, most in zip(errors[rows], allowed[rows], strict=True)]
+        told = [
+            f"{one:.2g} ({most:.2g})" for one, most in zip(errors[rows], allowed[rows], strict=True)
+        ]
         which = listed([str(row) for row in game.objective.rows[rows].tolist()])
         return (
             f"{self.maximum} samples did not bring the standard error of example"

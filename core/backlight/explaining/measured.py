@@ -117,9 +117,7 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         gap=column([one.gap for one in found]),
         size=column([one.size for one in found]),
         error=column([one.error for one in found]),
-        standard_error=None
-        if len(spreads) < len(found)
-        else concat(spreads, model.arrays),
+        standard_error=None if len(spreads) < len(found) else concat(spreads, model.arrays),
         standard_error_of_sum=column([one.standard_error_of_sum for one in found]),
         r_squared=column([one.r_squared for one in found]),
         advice=found[0].advice,

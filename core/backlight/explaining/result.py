@@ -31,8 +31,8 @@ class Result:
             samples.
         standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
             drawn too.
-        r_squared: how much of the score's variation a surrogate explains that the technique fits, float64,
-            shape (N,), where it fits one.
+        r_squared: how much of the score's variation a surrogate explains that the technique fits,
+            float64, shape (N,), where it fits one.
         advice: what to do about a large gap, as a sentence for the user; None where a gap is no
             fault, as where biases may keep a share.
         warnings: sentences for the user.

@@ -44,8 +44,8 @@ class Labels:
     """Which feature each number of an array belongs to.
 
     Attributes:
-        labels: of the features from 0, `NOWHERE` for what belongs to none; int64, shape (1, ...) where all
-            examples share them or (N, ...), of length 1 along axes that do not matter.
+        labels: of the features from 0, `NOWHERE` for what belongs to none; int64, shape (1, ...) where
+            all examples share them or (N, ...), of length 1 along axes that do not matter.
         names: of the features.
         notes: sentences for the user.
     """

@@ -19,8 +19,8 @@ class Segments(Features):
     """Whatever the labels say: superpixels, organs, regions.
 
     Args:
-        labels: whole numbers, the features from 0, negative for what belongs to none: an array shaped like
-            one example or like its places, for all examples or, with an axis before, one for each.
+        labels: whole numbers, the features from 0, negative for what belongs to none: an array shaped
+            like one example or like its places, for all examples or, with an axis before, one for each.
         names: of the features in their order; by default `segment 0` ...
     """
 
@@ -32,7 +32,9 @@ class Segments(Features):
         require(whole and self.host.size > 0, self, "labels", "an array of whole numbers")
         require(bool((self.host >= 0).any()), self, "labels", "from 0 somewhere")
         count = int(self.host.max()) + 1
-        enough = self.names is None or (not isinstance(self.names, str) and len(self.names) >= count)
+        enough = self.names is None or (
+            not isinstance(self.names, str) and len(self.names) >= count
+        )
         require(enough, self, "names", f"a text for each of the {count} features")
 
     @property
@@ -75,7 +77,9 @@ class Columns(Features):
     groups: Mapping[str, int | Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
-        rule = "a dict of names with their columns, each column once: {'age': 0, 'colour': (1, 2, 3)}"
+        rule = (
+            "a dict of names with their columns, each column once: {'age': 0, 'colour': (1, 2, 3)}"
+        )
         require(self.groups is None or isinstance(self.groups, dict), self, "groups", rule)
         columns = [column for one in self.members.values() for column in one]
         sound = all(is_whole(one) and one >= 0 for one in columns)
@@ -139,8 +143,8 @@ class Words(Features):
     """Tokens that make up words: all tokens of a word are one feature.
 
     Args:
-        ids: the number of each token's word, from 0, as tokenizers give it; None or negative for tokens of
-            no word, which are never absent. A list of them, or one for each example.
+        ids: the number of each token's word, from 0, as tokenizers give it; None or negative for
+            tokens of no word, which are never absent. A list of them, or one for each example.
         texts: of the words, as names.
         axis: of the tokens, counted from the examples' axis 0.
     """
@@ -150,7 +154,9 @@ class Words(Features):
     axis: int = 1
 
     def __post_init__(self) -> None:
-        rule = "whole numbers from 0, or None, one for each token; or a list of these for each example"
+        rule = (
+            "whole numbers from 0, or None, one for each token; or a list of these for each example"
+        )
         rows = self.rows
         one_length = len({len(row) for row in rows}) == 1
         sound = all(one is None or is_whole(one) for row in rows for one in row)
@@ -167,7 +173,9 @@ class Words(Features):
 
     @property
     def host(self) -> NDArray[np.int64]:
-        return np.array([[NOWHERE if one is None else max(one, NOWHERE) for one in row] for row in self.rows])
+        return np.array(
+            [[NOWHERE if one is None else max(one, NOWHERE) for one in row] for row in self.rows]
+        )
 
     def label(self, part: Part) -> Labels:
         ids, tokens = self.host, token_count(self, part, self.axis)

@@ -73,7 +73,9 @@ class Labelling:
         total = np.zeros((self.shapes[0][0], self.count))
         for labels, array, shape in zip(self.labels, values, self.shapes, strict=True):
             if array.shape != shape:
-                raise InputError(f"Values of shape {array.shape} are not those of features of {shape}.")
+                raise InputError(
+                    f"Values of shape {array.shape} are not those of features of {shape}."
+                )
             spread = tuple(axis for axis in range(1, labels.ndim) if labels.shape[axis] == 1)
             sums = array.astype(np.float64).sum(axis=spread, keepdims=True) if spread else array
             total += summed(sums.astype(np.float64), labels, self.count)

@@ -13,8 +13,8 @@ from backlight.features.features import NOWHERE, Features, Labels, Part, layout_
 @final
 @dataclass(frozen=True, init=False, repr=False)
 class Grid(Features):
-    """Cells of a grid over the places, all channels of a place together: `Grid(16, 16)` for 16 rows and 16
-    columns, `Grid(32)` for 32 stretches of a signal, `Grid(8)` for 8 along each axis of a picture.
+    """Cells of a grid over the places, all channels of a place together: `Grid(16, 16)` for 16 rows
+    and 16 columns, `Grid(32)` for 32 stretches of a signal, `Grid(8)` for 8 along each axis of a picture.
 
     Cells are as equal as whole numbers of places allow. Class tokens belong to no cell.
 
@@ -46,8 +46,8 @@ class Windows(Features):
     """Windows of one size beside each other, all channels of a place together: `Windows(16, 16)` for 16
     rows and 16 columns each, `Windows(50)` for stretches of 50 samples of a signal.
 
-    The last of a line is cut off at the edge. Windows that overlap are no features, as each number belongs
-    to at most one: they are those of the technique Occlusion.
+    The last of a line is cut off at the edge. Windows that overlap are no features, as each number
+    belongs to at most one: they are those of the technique Occlusion.
 
     Args:
         size: the sides of a window in places, or one number for all axes.
@@ -67,11 +67,13 @@ class Windows(Features):
         steps = self.size if stride is None else stride if isinstance(stride, tuple) else (stride,)
         steps = checked(self, "stride", steps)
         steps = steps * len(self.size) if len(steps) == 1 else steps
-        if len(steps) != len(self.size) or any(a < b for a, b in zip(steps, self.size, strict=True)):
+        if len(steps) != len(self.size) or any(
+            a < b for a, b in zip(steps, self.size, strict=True)
+        ):
             raise HyperParameterError(
-                f"Windows.stride must be one number or one for each side, at least the sides {self.size}, "
-                f"as windows that overlap are no features; got {stride!r}. Occlusion covers windows that "
-                "overlap."
+                f"Windows.stride must be one number or one for each side, at least the sides "
+                f"{self.size}, as windows that overlap are no features; got {stride!r}. Occlusion "
+                "covers windows that overlap."
             )
         object.__setattr__(self, "stride", steps)
 
@@ -122,8 +124,8 @@ def per_axis(
     found = given * len(grid) if len(given) == 1 else given
     if len(found) != len(grid) or any(a > b for a, b in zip(found, grid, strict=True)):
         raise HyperParameterError(
-            f"{who!r} does not fit: the value has {' x '.join(map(str, grid))} places, and {what} must be "
-            "said as one number or one for each of their axes, at most so many."
+            f"{who!r} does not fit: the value has {' x '.join(map(str, grid))} places, and {what} must "
+            "be said as one number or one for each of their axes, at most so many."
         )
     return found
 

@@ -11,7 +11,9 @@ from backlight.plugins.choices import normalised
 
 FeaturesOrName: TypeAlias = Features | str
 
-FEATURES: Catalogue[Features] = Catalogue("backlight_features", "kind of features", Features, "Grid(8, 8)")  # type: ignore[type-abstract]
+FEATURES: Catalogue[Features] = Catalogue(
+    "backlight_features", "kind of features", Features, "Grid(8, 8)"
+)  # type: ignore[type-abstract]
 
 
 def features() -> Mapping[str, Callable[..., Features]]:
@@ -44,8 +46,8 @@ def named_features(said: FeaturesOrName) -> Features:
 
 
 def require_features(owner: object) -> None:
-    """Raise `HyperParameterError` unless `owner.features` is None, features or a name, or a tuple or dict of
-    these for several inputs."""
+    """Raise `HyperParameterError` unless `owner.features` is None, features or a name, or a tuple or
+    dict of these for several inputs."""
     given: object = getattr(owner, "features")  # noqa: B009
     parts = [*given.values()] if isinstance(given, dict) else given
     several = list(parts) if isinstance(parts, (tuple, list)) else [parts]

@@ -15,8 +15,9 @@ from backlight.values.made_baselines import MADE, MadeBaseline
 OneBaseline: TypeAlias = (
     float | NDArray[np.generic] | AnyArray | MadeBaseline | tuple[object, ...] | dict[str, object]
 )
-"""A number; an array shaped like one example, like (1, ...), or like the batch (one each); what is made of
-the example itself, "blur" or "mean"; or, for several inputs, a tuple or dict with one of these each."""
+"""A number; an array shaped like one example, like (1, ...), or like the batch (one each); what is
+made of the example itself, "blur" or "mean"; or, for several inputs, a tuple or dict with one of these
+each."""
 
 
 @final
@@ -49,7 +50,8 @@ class Several(ByValue):
 Baseline: TypeAlias = OneBaseline | Several
 
 ACCEPTED = (
-    "a finite number, an array of such, 'blur' or 'mean', or a tuple or dict of these for several inputs"
+    "a finite number, an array of such, 'blur' or 'mean', or a tuple or dict of these for several "
+    "inputs"
 )
 
 

@@ -37,8 +37,8 @@ def made_baseline(
         return np.broadcast_to(value.mean(axis=sides, keepdims=True), value.shape)
     if layout is None or layout.tokens:
         raise InputError(
-            f"'blur' needs places with neighbours, which a value of shape {value.shape} has not, as far as "
-            "is known; say a number, an array, or 'mean'."
+            f"'blur' needs places with neighbours, which a value of shape {value.shape} has not, as far "
+            "as is known; say a number, an array, or 'mean'."
         )
     from scipy.ndimage import gaussian_filter  # here: who blurs nothing need not wait for it
 

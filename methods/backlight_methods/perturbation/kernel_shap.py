@@ -1,11 +1,11 @@
 """KernelSHAP: Shapley values as weighted least squares.
 
-    minimise  sum over coalitions S of  (M - 1) / (C(M, |S|) |S| (M - |S|)) * (v(S) - v() - sum_{i in S} value_i)^2
-    where     sum of values = v(all) - v()
+    minimise  sum over coalitions S of  weight(S) * (v(S) - v() - sum_{i in S} value_i)^2
+    where     weight(S) = (M - 1) / (C(M, |S|) |S| (M - |S|)),   sum of values = v(all) - v()
 
-Lundberg, Lee, "A Unified Approach to Interpreting Model Predictions" (2017), theorem 2. Each coalition comes
-with its complement: Covert, Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via Linear
-Regression" (2021), section 4.
+Lundberg, Lee, "A Unified Approach to Interpreting Model Predictions" (2017), theorem 2. Each coalition
+comes with its complement: Covert, Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via
+Linear Regression" (2021), section 4.
 """
 
 from collections.abc import Sequence
@@ -31,28 +31,30 @@ Numbers = NDArray[np.float64]
 @final
 @dataclass(frozen=True, kw_only=True)
 class KernelSHAP(Method):
-    """Shapley values, fitted to the scores of coalitions that are drawn in pairs, each with its complement.
+    """Shapley values, fitted to the scores of coalitions that are drawn in pairs, each with its
+    complement.
 
-    The smallest and largest coalitions, which weigh most, are asked one and all as far as `samples` goes: for
-    few features those are all coalitions, and the values are exact. The numbers of a feature share its value
-    equally.
+    The smallest and largest coalitions, which weigh most, are asked one and all as far as `samples`
+    goes: for few features those are all coalitions, and the values are exact. The numbers of a feature
+    share its value equally.
 
     Args:
-        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default about
-            64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over `Several`.
+        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
+            about 64 cells of places, the tokens of a sequence, the columns of a table.
+        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
+            `Several`.
         samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more.
-        tolerance: draws more coalitions until the largest standard error of an example is at most this share
-            of the score's change; None for no more.
+        tolerance: draws more coalitions until the largest standard error of an example is at most this
+            share of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
 
-    Law: the values of an example sum to score - baseline score, exactly (efficiency); they are Shapley values
-        where `samples` is 2 ** M - 2 for M features, and of any number of samples where the score is a sum of
-        functions of one feature each.
-    Cost: `samples` + 1 forward passes, fewer where a coalition is drawn twice, whatever the number of targets;
-        as many for each of several baselines.
+    Law: the values of an example sum to score - baseline score, exactly (efficiency); they are Shapley
+        values where `samples` is 2 ** M - 2 for M features, and of any number of samples where the
+        score is a sum of functions of one feature each.
+    Cost: `samples` + 1 forward passes, fewer where a coalition is drawn twice, whatever the number of
+        targets; as many for each of several baselines.
     """
 
     features: FeaturesOf | None = None
@@ -110,7 +112,8 @@ class Pairs:
     Attributes:
         coalitions: shape (pairs, features).
         weights: of each pair, shape (pairs,), 1 in all.
-        drawn: how many of them, the last ones, are drawn; the others are all that there are of their sizes.
+        drawn: how many of them, the last ones, are drawn; the others are all that there are of their
+            sizes.
     """
 
     coalitions: NDArray[np.bool_]
@@ -119,11 +122,11 @@ class Pairs:
 
 
 def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
-    """Pairs of coalitions of `count` features, at least 2, weighted so that sums over them are estimates of
-    sums over all coalitions with the kernel's weights.
+    """Pairs of coalitions of `count` features, at least 2, weighted so that sums over them are
+    estimates of sums over all coalitions with the kernel's weights.
 
-    Sizes are gone through from the smallest: where as many pairs would be drawn of a size as there are, and of
-    size 1 in any case, all are taken.
+    Sizes are gone through from the smallest: where as many pairs would be drawn of a size as there
+    are, and of size 1 in any case, all are taken.
     """
     sizes = np.arange(1, count // 2 + 1)
     mass = np.array([(1 if 2 * size == count else 2) / (size * (count - size)) for size in sizes])
@@ -154,8 +157,8 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
 
 
 def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Numbers]:
-    """Values that sum to the change, shape (features, K), and their standard errors: by the residuals of the
-    pairs that were drawn, as they would be had the fit not seen them (MacKinnon, White, "Some
+    """Values that sum to the change, shape (features, K), and their standard errors: by the residuals
+    of the pairs that were drawn, as they would be had the fit not seen them (MacKinnon, White, "Some
     heteroskedasticity-consistent covariance matrix estimators", 1985).
 
     Args:

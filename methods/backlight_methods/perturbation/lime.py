@@ -1,10 +1,10 @@
 """LIME: a linear surrogate of the score around the example.
 
-    minimise  sum over coalitions z of  exp(-d(z)^2 / width^2) * (v(z) - b - sum_i z_i value_i)^2 + penalty
-    where     d(z) = 1 - sqrt(share of features in z), the cosine distance from the whole example
+    minimise  sum over coalitions z of  weight(z) * (v(z) - b - sum_i z_i value_i)^2 + penalty
+    where     weight(z) = exp(-d(z)^2 / width^2),   d(z) = 1 - sqrt(share of features in z)
 
-Ribeiro, Singh, Guestrin, "Why Should I Trust You? Explaining the Predictions of Any Classifier" (2016),
-equations 1 and 2.
+d is the cosine distance from the whole example. Ribeiro, Singh, Guestrin, "Why Should I Trust You?
+Explaining the Predictions of Any Classifier" (2016), equations 1 and 2.
 """
 
 from collections.abc import Sequence
@@ -32,30 +32,32 @@ GROUPS = 20
 @final
 @dataclass(frozen=True, kw_only=True)
 class LIME(Method):
-    """The weights of a linear model that is fitted to the scores of the example with some features only, those
-    that lack little weighing most.
+    """The weights of a linear model that is fitted to the scores of the example with some features
+    only, those that lack little weighing most.
 
-    `r_squared` says how much of the scores' variation, so weighted, the linear model explains: where that is
-    little, its weights mean little. The numbers of a feature share its weight equally.
+    `r_squared` says how much of the scores' variation, so weighted, the linear model explains: where
+    that is little, its weights mean little. The numbers of a feature share its weight equally.
 
     Args:
-        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default about
-            64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over `Several`.
-        samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more. The first is the example
-            itself; each feature is in half of the others.
+        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
+            about 64 cells of places, the tokens of a sequence, the columns of a table.
+        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
+            `Several`.
+        samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more. The first is
+            the example itself; each feature is in half of the others.
         width: of the kernel, greater than 0; the authors' code has 0.25 for pictures and text.
         regression: "ridge", as in the authors' code, or "lasso", which leaves most weights 0.
-        penalty: at least 0: alpha |weights|^2 of the ridge beside a sum of weighted squares, or alpha |weights|
-            of the lasso beside half of a weighted mean of squares; the intercept is not penalised.
-        tolerance: draws more coalitions until the largest standard error of an example is at most this share
-            of the score's change; None for no more.
+        penalty: at least 0: alpha |weights|^2 of the ridge beside a sum of weighted squares, or alpha
+            |weights| of the lasso beside half of a weighted mean of squares; the intercept is not
+            penalised.
+        tolerance: draws more coalitions until the largest standard error of an example is at most this
+            share of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
 
-    Law: without penalty, where the score is a sum of functions of one feature each, a feature's value is what
-        it adds, and r_squared is 1. The values need not sum to anything.
+    Law: without penalty, where the score is a sum of functions of one feature each, a feature's value
+        is what it adds, and r_squared is 1. The values need not sum to anything.
     Cost: `samples` forward passes, whatever the number of targets; as many for each of several baselines.
     """
 
@@ -122,12 +124,10 @@ def centred(values: Numbers, weights: Numbers) -> Numbers:
     return np.asarray(values - np.average(values, axis=0, weights=weights))
 
 
-def ridge(
-    z: Numbers, scores: Numbers, weights: Numbers, penalty: float
-) -> tuple[Numbers, Numbers]:
+def ridge(z: Numbers, scores: Numbers, weights: Numbers, penalty: float) -> tuple[Numbers, Numbers]:
     """Weights (features, K) of the surrogates of K scores, and their standard errors: those of White, "A
-    Heteroskedasticity-Consistent Covariance Matrix Estimator" (1980), with MacKinnon and White's factor for
-    small samples."""
+    Heteroskedasticity-Consistent Covariance Matrix Estimator" (1980), with MacKinnon and White's
+    factor for small samples."""
     x, y = centred(z, weights), centred(scores, weights)
     weighted = x * weights[:, None]
     inverse = np.linalg.pinv(weighted.T @ x + penalty * np.eye(x.shape[1]), hermitian=True)
@@ -137,9 +137,7 @@ def ridge(
     return values, np.sqrt(factor * (influence**2).T @ (y - x @ values) ** 2)
 
 
-def lasso(
-    z: Numbers, scores: Numbers, weights: Numbers, penalty: float
-) -> tuple[Numbers, Numbers]:
+def lasso(z: Numbers, scores: Numbers, weights: Numbers, penalty: float) -> tuple[Numbers, Numbers]:
     """The same with a penalty on absolute weights. Standard errors are the jackknife's, over groups of
     samples: Shao, Wu, "A General Theory for Jackknife Variance Estimation" (1989)."""
     from sklearn.linear_model import Lasso  # here: who fits no lasso need not wait for it
@@ -158,8 +156,8 @@ def lasso(
 
 
 def r_squared(z: Numbers, scores: Numbers, weights: Numbers, values: Numbers) -> Numbers:
-    """How much of the weighted variation of K scores their surrogates explain, shape (K,); 1 where there is
-    none."""
+    """How much of the weighted variation of K scores their surrogates explain, shape (K,); 1 where
+    there is none."""
     y = centred(scores, weights)
     left = weights @ (y - centred(z, weights) @ values) ** 2
     total = weights @ y**2

@@ -1,9 +1,10 @@
 """RISE: the mean score under random masks that let a place through.
 
-    value of a place = sum over masks m of  score(baseline + m (x - baseline)) * m at the place / (samples * p)
+    value of a place = sum over masks m of  score(baseline + m (x - baseline)) * m at the place /
+    (samples * p)
 
-Petsiuk, Das, Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models" (2018), equations 6
-and 7, and the masks of its section 3.2.
+Petsiuk, Das, Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models" (2018),
+equations 6 and 7, and the masks of its section 3.2.
 """
 
 from collections.abc import Sequence
@@ -29,20 +30,20 @@ Numbers = NDArray[np.float64]
 class RISE(Method):
     """The mean score over random masks, those counting that let the place through.
 
-    A mask is a coarse grid of cells that are open or shut, brought to the places' size with soft edges and
-    moved by a random part of a cell. Values have no zero that means anything: compare the places of one map.
-    Each channel of a place has its value.
+    A mask is a coarse grid of cells that are open or shut, brought to the places' size with soft edges
+    and moved by a random part of a cell. Values have no zero that means anything: compare the places
+    of one map. Each channel of a place has its value.
 
     Args:
         samples: masks, at least 2; the paper draws 4000 to 8000.
-        cells: of a mask along each axis of the places; where the value has no places, each of its numbers (of
-            (N, tokens, features), each token) is open or shut.
+        cells: of a mask along each axis of the places; where the value has no places, each of its
+            numbers (of (N, tokens, features), each token) is open or shut.
         probability: that a cell is open, between 0 and 1.
         baseline: what is behind a mask: a number, an array, "blur", "mean" ...; the mean over `Several`.
         seed: of the masks, which are the same on every framework and for every example.
 
-    Law: of a score that does not depend on x, each value is the score, in expectation; for a model linear in
-        x without places, value_i = score of probability * x + (1 - probability) * baseline,
+    Law: of a score that does not depend on x, each value is the score, in expectation; for a model
+        linear in x without places, value_i = score of probability * x + (1 - probability) * baseline,
         + (1 - probability) * weight_i * (x_i - baseline_i), in expectation.
     Cost: `samples` forward passes for each baseline, whatever the number of targets.
     """
@@ -77,8 +78,8 @@ class RISE(Method):
         value = leaves(objective.value)
         if not all(map(objective.model.is_floating, value)):
             raise InputError(
-                "RISE fades values, which whole numbers such as token ids cannot be: explain an inner value, "
-                "at=..., or hide features entirely, as KernelSHAP does."
+                "RISE fades values, which whole numbers such as token ids cannot be: explain an inner "
+                "value, at=..., or hide features entirely, as KernelSHAP does."
             )
         covers = [cover(leaf, objective) for leaf in value]
         references = objective.references(self.baseline)
@@ -127,7 +128,8 @@ class RISE(Method):
     def _mask(
         self, sample: int, leaf: int, shape: tuple[int, ...], grid: tuple[int, ...]
     ) -> Numbers:
-        """One mask of this shape, (1, ...): its places are laid out as the grid, or have no neighbours."""
+        """One mask of this shape, (1, ...): its places are laid out as the grid, or have no
+        neighbours."""
         if not grid:
             drawn = shares(self.seed, sample, prod(shape), leaf)
             return (drawn < self.probability).astype(np.float64).reshape(shape)
@@ -160,11 +162,14 @@ class RISE(Method):
 
 
 def cover(leaf: Array, objective: Objective) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shape (1, ...) in which a mask broadcasts against an array of the value, and the grid of its places;
-    no grid where they have no neighbours."""
+    """The shape (1, ...) in which a mask broadcasts against an array of the value, and the grid of its
+    places; no grid where they have no neighbours."""
     shape, layout = shape_of(leaf), objective.layout_of(leaf)
     if layout is None:
-        return (1, *shape[1:2], *(1,) * (len(shape) - 2)) if len(shape) == 3 else (1, *shape[1:]), ()
+        return (1, *shape[1:2], *(1,) * (len(shape) - 2)) if len(shape) == 3 else (
+            1,
+            *shape[1:],
+        ), ()
     if layout.tokens:
         return (1, shape[1], 1), ()
     lengths = [1 if axis == layout.channel_axis else side for axis, side in enumerate(shape)]
@@ -172,8 +177,8 @@ def cover(leaf: Array, objective: Objective) -> tuple[tuple[int, ...], tuple[int
 
 
 def line(at: Numbers, cells: int) -> Numbers:
-    """The matrix (places, cells) that reads a line of cells, whose middles are whole numbers from 0, between
-    them; beyond the ends it is as there."""
+    """The matrix (places, cells) that reads a line of cells, whose middles are whole numbers from 0,
+    between them; beyond the ends it is as there."""
     inside = np.clip(at, 0, cells - 1)
     return np.maximum(1 - np.abs(inside[:, None] - np.arange(cells)), 0)
 

@@ -1,4 +1,5 @@
-"""What techniques share that draw coalitions: the bounds of their hyper-parameters, and how many they draw."""
+"""What techniques share that draw coalitions: the bounds of their hyper-parameters, and how many they
+draw."""
 
 from backlight import Method
 from backlight.errors import HyperParameterError, is_real, is_whole, require
@@ -6,8 +7,8 @@ from backlight.explaining.game import Game
 
 
 def require_sampling(method: Method, least: int, optional: bool = False) -> None:
-    """Raise `HyperParameterError` unless samples, maximum_samples, tolerance, floor and seed of a technique
-    are in their ranges; samples may be None where they are optional."""
+    """Raise `HyperParameterError` unless samples, maximum_samples, tolerance, floor and seed of a
+    technique are in their ranges; samples may be None where they are optional."""
     samples, most = getattr(method, "samples"), getattr(method, "maximum_samples")  # noqa: B009
     tolerance, floor, seed = (getattr(method, name) for name in ("tolerance", "floor", "seed"))
     drawn = is_whole(samples) and samples >= least if samples is not None else optional
@@ -20,8 +21,8 @@ def require_sampling(method: Method, least: int, optional: bool = False) -> None
 
 
 def regression_samples(method: Method, samples: int | None, game: Game) -> int:
-    """How many coalitions a technique draws that fits a number for each feature to them: 1024 and 4 for each
-    feature, where nothing is said.
+    """How many coalitions a technique draws that fits a number for each feature to them: 1024 and 4
+    for each feature, where nothing is said.
 
     Raises:
         HyperParameterError: too few for so many features.

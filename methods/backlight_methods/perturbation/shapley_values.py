@@ -2,9 +2,9 @@
 
     value of i = sum over coalitions S without i of |S|! (M - |S| - 1)! / M! * (v(S and i) - v(S))
 
-Shapley, "A Value for n-Person Games" (1953). Sampled orders: Castro, Gomez, Tejada, "Polynomial calculation of
-the Shapley value based on sampling" (2009); pairs of an order and its reverse: Mitchell, Cooper, Frank,
-Holmes, "Sampling Permutations for Shapley Value Estimation" (2022), section 3.2.
+Shapley, "A Value for n-Person Games" (1953). Sampled orders: Castro, Gomez, Tejada, "Polynomial
+calculation of the Shapley value based on sampling" (2009); pairs of an order and its reverse:
+Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for Shapley Value Estimation" (2022), section 3.2.
 """
 
 from collections.abc import Sequence
@@ -34,20 +34,21 @@ FLAGS = 2**22
 @final
 @dataclass(frozen=True, kw_only=True)
 class ShapleyValues(Method):
-    """The mean change of the score where a feature appears, over orders of appearance: over all of them where
-    there are few features, else over orders that are drawn.
+    """The mean change of the score where a feature appears, over orders of appearance: over all of
+    them where there are few features, else over orders that are drawn.
 
     The numbers of a feature share its value equally.
 
     Args:
-        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default about
-            64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over `Several`.
-        samples: orders that are drawn, an even number of at least 4: each second one is the one before it,
-            reversed. Tutorials draw 5 to 25; `standard_error` tells how far that goes.
+        features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
+            about 64 cells of places, the tokens of a sequence, the columns of a table.
+        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
+            `Several`.
+        samples: orders that are drawn, an even number of at least 4: each second one is the one before
+            it, reversed. Tutorials draw 5 to 25; `standard_error` tells how far that goes.
         exact: up to how many features all coalitions are asked, 0 to 20.
-        tolerance: draws more orders until the largest standard error of an example is at most this share of
-            the score's change; None for no more.
+        tolerance: draws more orders until the largest standard error of an example is at most this
+            share of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the orders, which are the same on every framework and for every example.
@@ -55,8 +56,8 @@ class ShapleyValues(Method):
     Law: the values of an example sum to score - baseline score, exactly, also where orders are drawn
         (efficiency); features that add the same everywhere have the same value (symmetry), where all
         coalitions are asked; a feature that adds nothing has 0 (dummy); values are linear in the score.
-    Cost: 2 ** M forward passes of M features, or (M - 1) samples + 1, whatever the number of targets; as many
-        for each of several baselines.
+    Cost: 2 ** M forward passes of M features, or (M - 1) samples + 1, whatever the number of targets;
+        as many for each of several baselines.
     """
 
     features: FeaturesOf | None = None
@@ -109,7 +110,9 @@ class ShapleyValues(Method):
             orders = np.stack([order(self.seed, number, game.count) for number in numbers])
             both = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, game.count)
             added = appearances(game, both)
-            for seen, pair in enumerate(added.reshape(len(numbers), 2, *added.shape[1:]).mean(axis=1)):
+            for seen, pair in enumerate(
+                added.reshape(len(numbers), 2, *added.shape[1:]).mean(axis=1)
+            ):
                 step = pair - mean
                 mean = mean + step / (start + seen + 1)
                 spread = spread + step * (pair - mean)

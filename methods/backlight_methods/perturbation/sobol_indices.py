@@ -1,10 +1,11 @@
 """Total Sobol indices: the share of the score's variance that a feature has a part in.
 
-    index of i = E[(v(a) - v(a with b_i in place of a_i))^2] / (2 Var v),  a and b drawn evenly from [0, 1]^M
+    index of i = E[(v(a) - v(a with b_i in place of a_i))^2] / (2 Var v)
 
-where v(a) is the score of baseline + a (x - baseline), feature by feature. Jansen, "Analysis of variance
-designs for model output" (1999); for pictures: Fel, Cadene, Chalvidal, Cord, Vigouroux, Serre, "Look at the
-Variance! Efficient Black-box Explanations with Sobol-based Sensitivity Analysis" (2021), section 3.
+where a and b are drawn evenly from [0, 1]^M, and v(a) is the score of baseline + a (x - baseline),
+feature by feature. Jansen, "Analysis of variance designs for model output" (1999); for pictures: Fel,
+Cadene, Chalvidal, Cord, Vigouroux, Serre, "Look at the Variance! Efficient Black-box Explanations with
+Sobol-based Sensitivity Analysis" (2021), section 3.
 """
 
 from collections.abc import Sequence
@@ -34,27 +35,28 @@ class SobolIndices(Method):
     """The share of the score's variance that would be left if all features but one were known, where each
     feature is faded towards the baseline by a random share of its own.
 
-    It has no sign: a feature that speaks against the score has as large an index. Draws are independent, not
-    of a low-discrepancy sequence as the paper's, so that the standard error is known. The numbers of a feature
-    share its index equally.
+    It has no sign: a feature that speaks against the score has as large an index. Draws are
+    independent, not of a low-discrepancy sequence as the paper's, so that the standard error is known.
+    The numbers of a feature share its index equally.
 
     Args:
-        features: what is faded together, such as `Grid(16, 16)`; see `backlight.features`. By default about
-            64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what a feature is faded to: a number, an array, "blur", "mean" ...; the mean over `Several`.
+        features: what is faded together, such as `Grid(16, 16)`; see `backlight.features`. By default
+            about 64 cells of places, the tokens of a sequence, the columns of a table.
+        baseline: what a feature is faded to: a number, an array, "blur", "mean" ...; the mean over
+            `Several`.
         samples: pairs a, b that are drawn, at least 2; the paper draws 32.
-        tolerance: draws more until the largest standard error of an example's indices is at most this share
-            of the change of the score, or of `floor`; None for no more. As indices are shares, with a floor of
-            1 and a score of probabilities it is the error itself.
+        tolerance: draws more until the largest standard error of an example's indices is at most this
+            share of the change of the score, or of `floor`; None for no more. As indices are shares,
+            with a floor of 1 and a score of probabilities it is the error itself.
         floor: what the tolerance is a share of at least.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the draws, which are the same on every framework and for every example.
 
     Law: for a model linear in x, the index of a feature is (weight * (x - baseline))^2, summed over the
-        feature before it is squared, divided by the sum of these over features; a feature that the score does
-        not depend on has 0. Indices sum to 1 or more.
-    Cost: `samples` * (M + 2) forward passes of M features, whatever the number of targets; as many for each of
-        several baselines.
+        feature before it is squared, divided by the sum of these over features; a feature that the
+        score does not depend on has 0. Indices sum to 1 or more.
+    Cost: `samples` * (M + 2) forward passes of M features, whatever the number of targets; as many for
+        each of several baselines.
     """
 
     features: FeaturesOf | None = None
