@@ -28,7 +28,7 @@ class Segments(Features):
     names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        whole = is_array(self.labels) and self.host.dtype.kind in "iu"
+        whole = is_array(self.labels) and on_host(self.labels).dtype.kind in "iu"
         require(whole and self.host.size > 0, self, "labels", "an array of whole numbers")
         require(bool((self.host >= 0).any()), self, "labels", "from 0 somewhere")
         count = int(self.host.max()) + 1
