@@ -70,7 +70,7 @@ class Game:
     @property
     def empty(self) -> Numbers:
         """The score without any feature, shape (targets, n)."""
-        return self(np.zeros((1, self.count), dtype=np.bool_))[0]
+        return np.asarray(self(np.zeros((1, self.count), dtype=np.bool_))[0])
 
     @property
     def change(self) -> Numbers:
@@ -202,7 +202,8 @@ class Estimate:
             return None
         off = sqrt(2 / pi) * self.standard_error.sum(axis=2)
         size = np.abs(self.values).sum(axis=2)
-        return np.divide(off, size, out=np.where(off > 0, np.inf, 0.0), where=size > 0)
+        relative = np.where(off > 0, np.inf, 0.0)
+        return np.asarray(np.divide(off, size, out=relative, where=size > 0))
 
 
 def explained_by_features(

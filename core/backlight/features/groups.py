@@ -89,7 +89,7 @@ class Columns(Features):
     def members(self) -> dict[str, tuple[int, ...]]:
         """The columns of each group."""
         return {
-            name: (columns,) if is_whole(columns) else tuple(columns)  # type: ignore[dict-item,arg-type]
+            name: tuple(columns) if isinstance(columns, Sequence) else (columns,)
             for name, columns in (self.groups or {}).items()
         }
 

@@ -77,8 +77,8 @@ class Labelling:
                     f"Values of shape {array.shape} are not those of features of {shape}."
                 )
             spread = tuple(axis for axis in range(1, labels.ndim) if labels.shape[axis] == 1)
-            sums = array.astype(np.float64).sum(axis=spread, keepdims=True) if spread else array
-            total += summed(sums.astype(np.float64), labels, self.count)
+            sums = array.astype(np.float64).sum(axis=spread, keepdims=True)
+            total += summed(sums, labels, self.count)
         return total
 
     def of(self, rows: NDArray[np.int64]) -> "Labelling":
@@ -91,10 +91,9 @@ class Labelling:
 def summed(values: Numbers, labels: NDArray[np.int64], count: int) -> Numbers:
     """Sums (N, count) of values whose labels, (1 or N, ...), are these."""
     rows = np.broadcast_to(labels, values.shape).reshape(len(values), -1)
-    bins = rows + (count + 1) * np.arange(len(values))[:, None]
-    bins = np.where(rows == NOWHERE, (count + 1) * np.arange(len(values))[:, None] + count, bins)
+    bins = np.where(rows == NOWHERE, count, rows) + (count + 1) * np.arange(len(values))[:, None]
     flat = np.bincount(bins.ravel(), values.ravel(), minlength=len(values) * (count + 1))
-    return flat.reshape(len(values), count + 1)[:, :count]
+    return flat.astype(np.float64).reshape(len(values), count + 1)[:, :count]
 
 
 def label(

@@ -12,8 +12,11 @@ from backlight.plugins.choices import normalised
 FeaturesOrName: TypeAlias = Features | str
 
 FEATURES: Catalogue[Features] = Catalogue(
-    "backlight_features", "kind of features", Features, "Grid(8, 8)"
-)  # type: ignore[type-abstract]
+    "backlight_features",
+    "kind of features",
+    Features,  # type: ignore[type-abstract]
+    "Grid(8, 8)",
+)
 
 
 def features() -> Mapping[str, Callable[..., Features]]:

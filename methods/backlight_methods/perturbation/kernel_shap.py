@@ -149,9 +149,9 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
     if drawn:
         among = np.cumsum(mass[whole:])
         numbers = np.stack([shares(seed, sample, count + 1) for sample in range(drawn)])
-        size = sizes[whole:][np.searchsorted(among / among[-1], numbers[:, 0], side="right")]
+        drawn_sizes = sizes[whole:][np.searchsorted(among / among[-1], numbers[:, 0], side="right")]
         ranks = np.argsort(np.argsort(numbers[:, 1:], axis=1), axis=1)
-        coalitions.append(ranks < size[:, None])
+        coalitions.append(ranks < drawn_sizes[:, None])
         weights.append(np.full(drawn, among[-1] / drawn))
     return Pairs(np.concatenate(coalitions), np.concatenate(weights), drawn)
 

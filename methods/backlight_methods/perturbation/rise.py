@@ -180,7 +180,7 @@ def line(at: Numbers, cells: int) -> Numbers:
     """The matrix (places, cells) that reads a line of cells, whose middles are whole numbers from 0,
     between them; beyond the ends it is as there."""
     inside = np.clip(at, 0, cells - 1)
-    return np.maximum(1 - np.abs(inside[:, None] - np.arange(cells)), 0)
+    return np.asarray(np.maximum(1 - np.abs(inside[:, None] - np.arange(cells)), 0))
 
 
 def weighed(score: Array, masks: Sequence[Numbers], objective: Objective) -> list[Array]:
