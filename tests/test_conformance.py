@@ -27,8 +27,8 @@ BUILT = {framework: builder(framework) for framework in BUILDERS}
 FEW: dict[str, dict[str, object]] = {
     "expected_gradients": {"samples": 3},
     "integrated_gradients": {"steps": 64},
-    "kernel_shap": {"samples": 40},
-    "lime": {"samples": 40},
+    "kernel_shap": {"samples": 256},
+    "lime": {"samples": 256},
     "rise": {"samples": 3},
     "shapley_values": {"samples": 4, "exact": 0},
     "sobol_indices": {"samples": 2},
