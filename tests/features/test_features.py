@@ -1,6 +1,7 @@
 """Which numbers belong together, and what becomes of them."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -166,7 +167,7 @@ def test_what_is_spread_is_pooled_again(seed: int, each: bool) -> None:
     labels[..., 0, :4] = np.arange(4)  # each feature is somewhere
     places = part((3, 2, 5, 7), Layout(1, (5, 7)))
     table = part((3, 6))
-    ((rows, labelling),) = label((Segments(labels), Columns()), [places, table], ["a", "b"])
+    ((_, labelling),) = label((Segments(labels), Columns()), [places, table], ["a", "b"])
     assert labelling.count == 10 and labelling.names[0] == "a: segment 0"
     values = rng.normal(size=(3, 10))
     spread = labelling.spread(values)
@@ -228,12 +229,12 @@ def test_examples_with_features_of_their_own_do_not_depend_on_each_other() -> No
     def score(out: torch.Tensor, arrays: object) -> torch.Tensor:
         return torch.sin(3 * out[:, 0]) * out[:, 1]
 
-    for make in (lambda s: KernelSHAP(features=s, samples=48), lambda s: ShapleyValues(features=s, exact=0, samples=4)):  # fmt: skip
-        together = make(Segments(labels))(NET, x, score)
+    for make in (partial(KernelSHAP, samples=48), partial(ShapleyValues, exact=0, samples=4)):
+        together = make(features=Segments(labels))(NET, x, score)
         assert together.warnings == ()
         np.testing.assert_allclose(together.gap, 0, atol=1e-12)
         for row in range(4):
-            alone = make(Segments(labels[row : row + 1]))(NET, x[row : row + 1], score)
+            alone = make(features=Segments(labels[row : row + 1]))(NET, x[row : row + 1], score)
             np.testing.assert_allclose(together.values[row], alone.values[0], atol=1e-12)
             np.testing.assert_allclose(
                 together.standard_error[row], alone.standard_error[0], atol=1e-12

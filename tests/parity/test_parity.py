@@ -33,7 +33,7 @@ SMALLER: dict[str, dict[str, dict[str, object]]] = {
         "expected_gradients": {"samples": 2},
         "occlusion": {"window": 80, "stride": 72},
         "feature_ablation": {"features": "grid:2x2"},
-        "kernel_shap": {"features": "grid:2x2", "samples": 14},
+        "kernel_shap": {"features": "grid:1x2", "samples": 6},
         "lime": {"features": "grid:1x2", "samples": 6},
         "rise": {"samples": 2},
         "shapley_values": {"features": "grid:1x2"},

@@ -111,7 +111,7 @@ class Pairs:
 
     Attributes:
         coalitions: shape (pairs, features).
-        weights: of each pair, shape (pairs,), 1 in all.
+        weights: of each pair, shape (pairs,), 1 in all as far as all are there, and in expectation.
         drawn: how many of them, the last ones, are drawn; the others are all that there are of their
             sizes.
     """
@@ -126,18 +126,21 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
     estimates of sums over all coalitions with the kernel's weights.
 
     Sizes are gone through from the smallest: where as many pairs would be drawn of a size as there
-    are, and of size 1 in any case, all are taken.
+    are, and of size 1 in any case, all are taken. The others are drawn in proportion to the kernel's
+    weight * sqrt(size (count - size)), which makes the errors of the values least where the fit is as
+    far off at each size.
     """
     sizes = np.arange(1, count // 2 + 1)
     mass = np.array([(1 if 2 * size == count else 2) / (size * (count - size)) for size in sizes])
     mass /= mass.sum()
+    often = mass * np.sqrt(sizes * (count - sizes))
     there = [comb(count, size) // (2 if 2 * size == count else 1) for size in sizes.tolist()]
     coalitions: list[NDArray[np.bool_]] = []
     weights: list[Numbers] = []
     left, whole = budget, 0
     for size, share, number in zip(sizes.tolist(), mass, there, strict=True):
-        rest = mass[size - 1 :].sum()
-        if size > 1 and left * share / rest < number * (1 - 1e-12):
+        expected = left * often[size - 1] / often[size - 1 :].sum()
+        if size > 1 and expected < number * (1 - 1e-12):
             break
         members = np.array(list(combinations(range(count), size))[:number])
         chosen = np.zeros((number, count), dtype=np.bool_)
@@ -147,12 +150,13 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
         left, whole = left - number, size
     drawn = left if whole < len(sizes) else 0
     if drawn:
-        among = np.cumsum(mass[whole:])
+        chances = often[whole:] / often[whole:].sum()
         numbers = np.stack([shares(seed, sample, count + 1) for sample in range(drawn)])
-        drawn_sizes = sizes[whole:][np.searchsorted(among / among[-1], numbers[:, 0], side="right")]
+        ends = np.cumsum(chances)
+        at = np.searchsorted(ends / ends[-1], numbers[:, 0], side="right")
         ranks = np.argsort(np.argsort(numbers[:, 1:], axis=1), axis=1)
-        coalitions.append(ranks < drawn_sizes[:, None])
-        weights.append(np.full(drawn, among[-1] / drawn))
+        coalitions.append(ranks < sizes[whole:][at, None])
+        weights.append(mass[whole:][at] / chances[at] / drawn)
     return Pairs(np.concatenate(coalitions), np.concatenate(weights), drawn)
 
 
@@ -177,11 +181,11 @@ def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, 
     values = even + basis @ found
     if not pairs.drawn:
         return values, np.zeros_like(values)
-    drawn, each = slice(-pairs.drawn, None), pairs.weights[-1]
-    pulls = inside[drawn] @ inverse
-    leverage = each * (pulls * inside[drawn]).sum(axis=1, keepdims=True)
+    drawn = slice(-pairs.drawn, None)
+    pulls = (pairs.weights[:, None] * inside)[drawn] @ inverse
+    leverage = (pulls * inside[drawn]).sum(axis=1, keepdims=True)
     residual = (rest - inside @ found)[drawn] / np.maximum(1 - leverage, 1e-3)
-    influence = pulls @ basis.T * (each * pairs.drawn)  # of a residual of 1, on the values
+    influence = pulls @ basis.T * pairs.drawn  # of a residual of 1, on the values
     mean = influence.T @ residual / pairs.drawn
     square = (influence**2).T @ residual**2 / pairs.drawn
     return values, np.sqrt(np.maximum(square - mean**2, 0) / (pairs.drawn - 1))
