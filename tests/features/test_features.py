@@ -117,7 +117,7 @@ REFUSED = {
     "no places": (lambda: Grid(2).label(part((2, 5))), InputError, "backlight.wrap(net, channels="),
     "a grid of nothing": (lambda: Grid(), HyperParameterError, "Grid.sides"),
     "windows that overlap": (lambda: Windows(4, stride=2), HyperParameterError, "Occlusion"),
-    "labels of another shape": (lambda: Segments(np.zeros((4, 4), int)).label(PICTURES), InputError, "(5, 7)"),
+    "another shape": (lambda: Segments(np.zeros((4, 4), int)).label(PICTURES), InputError, "(5, 7)"),
     "labels that are none": (lambda: Segments(np.zeros((5, 7))), HyperParameterError, "whole numbers"),
     "nothing but nowhere": (lambda: Segments(np.full((5, 7), -1)), HyperParameterError, "from 0"),
     "a column twice": (lambda: Columns({"a": 0, "b": (0, 1)}), HyperParameterError, "once"),
