@@ -21,7 +21,7 @@ from backlight.features.labelling import FeaturesOf
 from backlight.features.registry import require_features
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import shares
-from backlight_methods.perturbation.sampling import regression_samples, require_sampling
+from backlight_methods.sampling import regression_samples, require_sampling
 
 Numbers = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from backlight.features.labelling import FeaturesOf
 from backlight.features.registry import require_features
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import order
-from backlight_methods.perturbation.sampling import require_sampling
+from backlight_methods.sampling import require_sampling
 
 Numbers = NDArray[np.float64]
 
