@@ -77,7 +77,7 @@ class SLIC(Superpixels):
 @dataclass(frozen=True)
 class Felzenszwalb(Superpixels):
     """Parts between which the picture changes more than within. Felzenszwalb, Huttenlocher, "Efficient
-    Graph- Based Image Segmentation" (2004).
+    Graph-Based Image Segmentation" (2004).
 
     Args:
         scale: a larger one makes larger parts, greater than 0.

@@ -183,6 +183,7 @@ def test_what_is_spread_is_pooled_again(seed: int, each: bool) -> None:
         np.testing.assert_allclose(sizes, 2 * (wide == feature).sum(axis=(1, 2, 3)))
 
 
+torch.manual_seed(0)
 NET = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 2)).double()
 
 
@@ -265,6 +266,7 @@ def test_inner_values_and_several_inputs_have_features() -> None:
         def forward(self, picture: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
             return self.head(table) + self.conv(picture).relu().mean((2, 3))[:, :2]
 
+    torch.manual_seed(0)
     net, x = Two().double(), (drawn(2, 3), torch.ones(2, 5).double())
     features = (Grid(2, 2), Columns({"both": (0, 1)}))
     found = ShapleyValues(features=features)(net, x, 1)

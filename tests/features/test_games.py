@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from backlight import Class, Method, Several
 from backlight.errors import HyperParameterError, InputError
+from backlight.values.noise import order
 from backlight_methods import (
     LIME,
     RISE,
@@ -169,6 +170,24 @@ def test_the_intervals_cover_what_is_true_as_often_as_they_say(name: str) -> Non
     assert 0.90 <= covered <= 0.98
     told, seen = np.sqrt((errors**2).mean(axis=0)), np.sqrt(((means - expected) ** 2).mean(axis=0))
     np.testing.assert_allclose(told, seen, rtol=0.25)
+
+
+def test_the_error_of_orders_is_that_of_the_mean_of_their_pairs() -> None:
+    game = table(6, seed=16)
+    method = ShapleyValues(exact=0, samples=6, seed=5)
+    pairs = []
+    for number in range(3):
+        drawn = order(5, number, 6).tolist()
+        added = np.zeros((2, 6))
+        for row, one in enumerate((drawn, drawn[::-1])):
+            for place, feature in enumerate(one):
+                code = sum(2**other for other in one[:place])
+                added[row, feature] = game[code + 2**feature, 0] - game[code, 0]
+        pairs.append(added.mean(axis=0))
+    found = method(game_model(game), np.ones((1, 6)), 0)
+    np.testing.assert_allclose(np.asarray(found.values)[0], np.mean(pairs, axis=0), **EXACT)
+    errors = np.std(pairs, axis=0, ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(np.asarray(found.standard_error)[0], errors, **EXACT)
 
 
 @pytest.mark.parametrize("name", SAMPLED)

@@ -98,7 +98,7 @@ def largest_error(objective: Objective, result: Result) -> NDArray[np.float64]:
     for leaf in leaves(result.standard_error):
         flat = arrays.reshape(leaf, (objective.count, -1))
         found.append(numbers(objective.model, arrays.max(flat, axis=1)))
-    return np.max(found, axis=0)
+    return np.asarray(np.max(found, axis=0))
 
 
 def replaced(objective: Objective, old: Result, new: Result, rows: NDArray[np.int64]) -> Result:

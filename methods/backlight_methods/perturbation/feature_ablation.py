@@ -2,25 +2,21 @@
 
 Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks" (2013), section 4.1, for
 windows; for features of any kind, "leave one covariate out": Lei, G'Sell, Rinaldo, Tibshirani,
-Wasserman, "Distribution- Free Predictive Inference For Regression" (2018), section 6.2.
+Wasserman, "Distribution-Free Predictive Inference For Regression" (2018), section 6.2.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from backlight import Method, Objective, Result, Score
-from backlight.explaining.game import Estimate, Game, explained_by_features
-from backlight.features.labelling import FeaturesOf
-from backlight.features.registry import require_features
-from backlight.values.baselines import Baseline, require_baseline
+from backlight.explaining.game import Estimate, Game
+from backlight_methods.perturbation.feature_method import FeatureMethod
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class FeatureAblation(Method):
+class FeatureAblation(FeatureMethod):
     """score(x) - score(x without the feature), for each feature alone.
 
     The numbers of a feature share its fall equally. With `Several` examples of the data as baseline,
@@ -38,30 +34,10 @@ class FeatureAblation(Method):
     Cost: a forward pass for each feature and baseline, whatever the number of targets.
     """
 
-    features: FeaturesOf | None = None
-    baseline: Baseline = 0.0
-
-    def __post_init__(self) -> None:
-        require_features(self)
-        require_baseline(self)
-
-    @property
-    def differentiates(self) -> bool:
-        return False
-
     @property
     def linear(self) -> bool:
         return True
 
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return explained_by_features(objective, targets, self.features, self.baseline, falls)
-
-
-def falls(game: Game) -> Estimate:
-    """The fall of the score without each feature."""
-    left = game(~np.eye(game.count, dtype=np.bool_))
-    return Estimate(game.full[..., None] - np.moveaxis(left, 0, -1))
+    def estimate(self, game: Game) -> Estimate:
+        left = game(~np.eye(game.count, dtype=np.bool_))
+        return Estimate(game.full[..., None] - np.moveaxis(left, 0, -1))

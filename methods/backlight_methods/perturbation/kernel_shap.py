@@ -8,7 +8,6 @@ comes with its complement: Covert, Lee, "Improving KernelSHAP: Practical Shapley
 Linear Regression" (2021), section 4.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -17,12 +16,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
-from backlight.explaining.game import Estimate, Game, Stopping, explained_by_features
-from backlight.features.labelling import FeaturesOf
-from backlight.features.registry import require_features
-from backlight.values.baselines import Baseline, require_baseline
+from backlight.explaining.game import Estimate, Game, Stopping
 from backlight.values.noise import shares
+from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import regression_samples, require_sampling
 
 Numbers = NDArray[np.float64]
@@ -30,7 +26,7 @@ Numbers = NDArray[np.float64]
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class KernelSHAP(Method):
+class KernelSHAP(FeatureMethod):
     """Shapley values, fitted to the scores of coalitions that are drawn in pairs, each with its
     complement.
 
@@ -57,37 +53,20 @@ class KernelSHAP(Method):
         targets; as many for each of several baselines.
     """
 
-    features: FeaturesOf | None = None
-    baseline: Baseline = 0.0
     samples: int | None = None
     tolerance: float | None = None
     floor: float = 1e-3
     maximum_samples: int = 100_000
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        require_features(self)
-        require_baseline(self)
+    def require_ranges(self) -> None:
         require_sampling(self, least=6, optional=True)
-
-    @property
-    def differentiates(self) -> bool:
-        return False
 
     @property
     def linear(self) -> bool:
         return self.tolerance is None  # which draws as many as the score needs
 
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return explained_by_features(
-            objective, targets, self.features, self.baseline, self._estimate
-        )
-
-    def _estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game) -> Estimate:
         if game.count == 1:
             return Estimate(game.change[..., None], np.zeros((*game.full.shape, 1)), complete=True)
         samples = regression_samples(self, self.samples, game)

@@ -7,20 +7,16 @@ d is the cosine distance from the whole example. Ribeiro, Singh, Guestrin, "Why 
 Explaining the Predictions of Any Classifier" (2016), equations 1 and 2.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
 from backlight.errors import is_one_of, is_real, require
-from backlight.explaining.game import Estimate, Game, Stopping, explained_by_features
-from backlight.features.labelling import FeaturesOf
-from backlight.features.registry import require_features
-from backlight.values.baselines import Baseline, require_baseline
+from backlight.explaining.game import Estimate, Game, Stopping
 from backlight.values.noise import shares
+from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import regression_samples, require_sampling
 
 Numbers = NDArray[np.float64]
@@ -31,7 +27,7 @@ GROUPS = 20
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LIME(Method):
+class LIME(FeatureMethod):
     """The weights of a linear model that is fitted to the scores of the example with some features
     only, those that lack little weighing most.
 
@@ -61,8 +57,6 @@ class LIME(Method):
     Cost: `samples` forward passes, whatever the number of targets; as many for each of several baselines.
     """
 
-    features: FeaturesOf | None = None
-    baseline: Baseline = 0.0
     samples: int | None = None
     width: float = 0.25
     regression: Literal["ridge", "lasso"] = "ridge"
@@ -72,9 +66,7 @@ class LIME(Method):
     maximum_samples: int = 100_000
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        require_features(self)
-        require_baseline(self)
+    def require_ranges(self) -> None:
         require_sampling(self, least=6, optional=True)
         require(is_real(self.width) and self.width > 0, self, "width", "greater than 0")
         known = is_one_of(self.regression, ("ridge", "lasso"))
@@ -82,23 +74,10 @@ class LIME(Method):
         require(is_real(self.penalty) and self.penalty >= 0, self, "penalty", "at least 0")
 
     @property
-    def differentiates(self) -> bool:
-        return False
-
-    @property
     def linear(self) -> bool:
         return self.tolerance is None and self.regression == "ridge"
 
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return explained_by_features(
-            objective, targets, self.features, self.baseline, self._estimate
-        )
-
-    def _estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game) -> Estimate:
         samples = regression_samples(self, self.samples, game)
         stopping = Stopping(samples, self.tolerance, self.floor, self.maximum_samples)
         return stopping.run(game, self._fitted)

@@ -7,7 +7,6 @@ calculation of the Shapley value based on sampling" (2009); pairs of an order an
 Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for Shapley Value Estimation" (2022), section 3.2.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import final
@@ -15,13 +14,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
 from backlight.errors import is_whole, require
-from backlight.explaining.game import Estimate, Game, Stopping, explained_by_features
-from backlight.features.labelling import FeaturesOf
-from backlight.features.registry import require_features
-from backlight.values.baselines import Baseline, require_baseline
+from backlight.explaining.game import Estimate, Game, Stopping
 from backlight.values.noise import order
+from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import require_sampling
 
 Numbers = NDArray[np.float64]
@@ -33,7 +29,7 @@ FLAGS = 2**22
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ShapleyValues(Method):
+class ShapleyValues(FeatureMethod):
     """The mean change of the score where a feature appears, over orders of appearance: over all of
     them where there are few features, else over orders that are drawn.
 
@@ -60,8 +56,6 @@ class ShapleyValues(Method):
         as many for each of several baselines.
     """
 
-    features: FeaturesOf | None = None
-    baseline: Baseline = 0.0
     samples: int = 20
     exact: int = 12
     tolerance: float | None = None
@@ -69,9 +63,7 @@ class ShapleyValues(Method):
     maximum_samples: int = 2000
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        require_features(self)
-        require_baseline(self)
+    def require_ranges(self) -> None:
         require_sampling(self, least=4)
         for field in ("samples", "maximum_samples"):
             require(getattr(self, field) % 2 == 0, self, field, "an even number")
@@ -79,23 +71,10 @@ class ShapleyValues(Method):
         require(known, self, "exact", f"from 0 to {MOST_EXACT}")
 
     @property
-    def differentiates(self) -> bool:
-        return False
-
-    @property
     def linear(self) -> bool:
         return self.tolerance is None  # which draws as many as the score needs
 
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return explained_by_features(
-            objective, targets, self.features, self.baseline, self._estimate
-        )
-
-    def _estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game) -> Estimate:
         if game.count <= max(self.exact, 1):
             return exact_values(game)
         stopping = Stopping(self.samples, self.tolerance, self.floor, self.maximum_samples)

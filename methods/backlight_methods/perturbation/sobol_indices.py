@@ -8,19 +8,15 @@ Cadene, Chalvidal, Cord, Vigouroux, Serre, "Look at the Variance! Efficient Blac
 Sobol-based Sensitivity Analysis" (2021), section 3.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
-from backlight.explaining.game import Estimate, Game, Stopping, explained_by_features
-from backlight.features.labelling import FeaturesOf
-from backlight.features.registry import require_features
-from backlight.values.baselines import Baseline, require_baseline
+from backlight.explaining.game import Estimate, Game, Stopping
 from backlight.values.noise import shares
+from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import require_sampling
 
 Numbers = NDArray[np.float64]
@@ -31,7 +27,7 @@ SHARES = 2**21
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SobolIndices(Method):
+class SobolIndices(FeatureMethod):
     """The share of the score's variance that would be left if all features but one were known, where each
     feature is faded towards the baseline by a random share of its own.
 
@@ -59,33 +55,16 @@ class SobolIndices(Method):
         each of several baselines.
     """
 
-    features: FeaturesOf | None = None
-    baseline: Baseline = 0.0
     samples: int = 32
     tolerance: float | None = None
     floor: float = 1.0
     maximum_samples: int = 2000
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        require_features(self)
-        require_baseline(self)
+    def require_ranges(self) -> None:
         require_sampling(self, least=2)
 
-    @property
-    def differentiates(self) -> bool:
-        return False
-
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return explained_by_features(
-            objective, targets, self.features, self.baseline, self._estimate
-        )
-
-    def _estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game) -> Estimate:
         stopping = Stopping(self.samples, self.tolerance, self.floor, self.maximum_samples)
         return stopping.run(game, self._indices)
 
