@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backlight import Class, Method, Several
 from backlight.errors import HyperParameterError, InputError
-from backlight.values.noise import order
+from backlight.values.noise import order, shares
 from backlight_methods import (
     LIME,
     RISE,
@@ -321,6 +321,29 @@ def test_the_ridge_is_that_of_scikit_learn() -> None:
         np.testing.assert_allclose(r_squared(z, y, weight, found)[column], fit, **EXACT)
 
 
+def test_the_errors_of_a_lasso_are_the_jackknifes() -> None:
+    from sklearn.linear_model import Lasso
+
+    from backlight_methods.perturbation.lime import GROUPS, lasso
+
+    rng = np.random.default_rng(17)
+    z, y, weight = (
+        (rng.random((80, 3)) < 0.5).astype(float),
+        rng.normal(size=(80, 1)),
+        rng.random(80),
+    )
+    values, errors = lasso(z, y, weight, 0.01)
+    without = []
+    for left_out in range(GROUPS):
+        kept = [row for row in range(80) if row % GROUPS != left_out]
+        model = Lasso(alpha=0.01, tol=1e-12).fit(z[kept], y[kept, 0], sample_weight=weight[kept])
+        without.append(model.coef_)
+    pseudo = GROUPS * values[:, 0] - (GROUPS - 1) * np.array(without)
+    np.testing.assert_allclose(errors[:, 0], pseudo.std(axis=0, ddof=1) / np.sqrt(GROUPS), **EXACT)
+    whole = Lasso(alpha=0.01, tol=1e-12).fit(z, y[:, 0], sample_weight=weight)
+    np.testing.assert_allclose(values[:, 0], whole.coef_, **EXACT)
+
+
 @pytest.mark.parametrize("regression", ["ridge", "lasso"])
 def test_the_surrogate_of_a_sum_explains_all_of_it(regression: str) -> None:
     weight = np.array([1.0, -2.0, 0.5, 3.0])
@@ -371,6 +394,26 @@ def test_sobol_indices_of_a_linear_model_are_shares_of_the_variance() -> None:
     off = np.abs(np.asarray(found.values)[0] - size / size.sum())
     assert (off <= 4 * np.asarray(found.standard_error)[0] + 1e-12).all()
     assert np.asarray(found.standard_error).max() < 0.03
+
+
+def test_the_error_of_an_index_is_the_jackknifes() -> None:
+    weight, samples = np.array([3.0, 0.3, 0.3]), 300
+    method = SobolIndices(samples=samples, seed=2)
+    found = method(ReferenceModel(("head", polynomial(weight[:, None]))), np.ones((1, 3)), 0)
+    first, second = np.moveaxis(
+        np.stack([shares(2, sample, 6).reshape(2, 3) for sample in range(samples)]), 1, 0
+    )
+    falls = (weight * (first - second)) ** 2 / 2
+    scores = np.stack([first @ weight, second @ weight])
+
+    def indices(kept: np.ndarray) -> np.ndarray:
+        return falls[kept].mean(axis=0) / scores[:, kept].var()
+
+    every = np.arange(samples)
+    np.testing.assert_allclose(np.asarray(found.values)[0], indices(every), **EXACT)
+    without = np.array([indices(np.delete(every, one)) for one in every])
+    errors = np.sqrt((samples - 1) * without.var(axis=0))
+    np.testing.assert_allclose(np.asarray(found.standard_error)[0], errors, rtol=0.03)
 
 
 # What is asked, and what is refused
