@@ -127,6 +127,10 @@ def test_a_plugin_says_its_api_and_has_known_hooks() -> None:
         check_plugin(plugin(hook="backlight_metods"))
     with pytest.raises(AssertionError, match="some_plugin: it gave something of type int"):
         check_plugin(plugin(answer=3))
+    with pytest.raises(AssertionError, match="not a mapping of feature kinds"):
+        check_plugin(plugin(hook="backlight_features", answer=3))
+    with pytest.raises(AssertionError, match="its feature kind a is of type int"):
+        check_plugin(plugin(hook="backlight_features", answer={"a": 3}))
     with pytest.raises(AssertionError, match="does not say which API"):
         check_plugin(ModuleType("some_plugin"))
     silent = ModuleType("some_plugin")

@@ -383,7 +383,8 @@ def test_the_masks_of_rise_let_through_as_much_everywhere() -> None:
     masks = np.stack([method._mask(one, 0, (1, 1, 8, 11), (8, 11)) for one in range(3000)])
     assert masks.min() >= 0 and masks.max() <= 1
     np.testing.assert_allclose(masks.mean(axis=0), 0.3, atol=0.04)
-    assert ((masks > 0.01) & (masks < 0.99)).mean() > 0.1  # soft edges
+    # Edges are soft, and as they move, everywhere at times.
+    assert ((masks > 0.01) & (masks < 0.99)).mean(axis=0).min() > 0.1
 
 
 def test_sobol_indices_of_a_linear_model_are_shares_of_the_variance() -> None:

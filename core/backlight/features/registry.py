@@ -13,7 +13,7 @@ FeaturesOrName: TypeAlias = Features | str
 
 FEATURES: Catalogue[Features] = Catalogue(
     "backlight_features",
-    "kind of features",
+    "feature kind",
     Features,  # type: ignore[type-abstract]
     "Grid(8, 8)",
 )
