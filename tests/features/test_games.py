@@ -240,12 +240,18 @@ def test_the_floor_is_for_scores_that_hardly_change() -> None:
 def test_with_a_tolerance_examples_and_targets_do_not_depend_on_each_other() -> None:
     model = ReferenceModel(("head", polynomial(*np.random.default_rng(8).normal(size=(3, 9, 2)))))
     x = np.random.default_rng(9).normal(size=(4, 9)) * np.array([[0.1], [1.0], [2.0], [0.5]])
-    squared = ReferenceModel(("head", lambda v: model.stages[0][1](v) ** 2))
+    bent, straight = strict.asarray([[1.0, 0.005]]), strict.asarray([[0.0, 1.0]])
+
+    def scores(v):
+        out = model.stages[0][1](v)
+        return out**3 * bent + out * straight  # the second takes far fewer samples
+
+    cubed = ReferenceModel(("head", scores))
     method = ShapleyValues(exact=0, samples=4, tolerance=0.05)
-    together = method(squared, x, [Class(0), Class(1)])
+    together = method(cubed, x, [Class(0), Class(1)])
     for found, target in zip(together, (0, 1), strict=True):
         for row in range(4):
-            alone = method(squared, x[row : row + 1], target)
+            alone = method(cubed, x[row : row + 1], target)
             np.testing.assert_allclose(found.values[row], alone.values[0], **EXACT)
             np.testing.assert_allclose(found.standard_error[row], alone.standard_error[0], **EXACT)
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import is_one_of, is_real, require
-from backlight.explaining.game import Estimate, Game, Stopping
+from backlight.explaining.game import Estimate, Game
+from backlight.explaining.stopping import Stopping
 from backlight.values.noise import shares
 from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import regression_samples, require_sampling

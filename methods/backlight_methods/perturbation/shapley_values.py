@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import is_whole, require
-from backlight.explaining.game import Estimate, Game, Stopping
+from backlight.explaining.game import Estimate, Game
+from backlight.explaining.stopping import Stopping
 from backlight.values.noise import order
 from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import require_sampling

@@ -14,7 +14,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.explaining.game import Estimate, Game, Stopping
+from backlight.explaining.game import Estimate, Game
+from backlight.explaining.stopping import Stopping
 from backlight.values.noise import shares
 from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import require_sampling
