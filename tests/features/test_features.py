@@ -110,6 +110,8 @@ def test_segments_are_of_places_or_of_numbers_for_all_or_each() -> None:
     np.testing.assert_array_equal(wide(Segments(each), some)[:, 0], each[[3, 1]])
     whole = np.random.default_rng(2).integers(0, 3, size=(3, 5, 7))
     np.testing.assert_array_equal(wide(Segments(torch.tensor(whole)), PICTURES)[0], whole)
+    own = np.random.default_rng(3).integers(0, 3, size=(4, 3, 5, 7))
+    np.testing.assert_array_equal(wide(Segments(own), some), own[[3, 1]])
 
 
 REFUSED = {
@@ -173,6 +175,9 @@ def test_what_is_spread_is_pooled_again(seed: int, each: bool) -> None:
     spread = labelling.spread(values)
     assert [one.shape for one in spread] == [(3, 2, 5, 7), (3, 6)]
     np.testing.assert_allclose(labelling.pooled(spread), values, atol=1e-12)
+    ((_, turned),) = label((Columns(), Segments(labels)), [table, places], ["b", "a"])
+    for mask, other in zip(labelling.labels, turned.labels[::-1], strict=True):
+        np.testing.assert_array_equal(mask == NOWHERE, other == NOWHERE)
     wide = np.broadcast_to(labels if each else labels[None], (3, 5, 7))[:, None]
     anything = rng.normal(size=(3, 2, 5, 7))
     pooled = labelling.pooled([anything, np.zeros((3, 6))])

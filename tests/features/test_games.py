@@ -435,6 +435,14 @@ def test_each_coalition_is_asked_once_and_in_few_passes() -> None:
         assert model.passes <= 64 / 4 + 2 + 3
 
 
+def test_what_is_known_is_not_asked_again_for_more_samples() -> None:
+    model = game_model(table(5, seed=18))
+    method = ShapleyValues(exact=0, samples=4, tolerance=1e-9, maximum_samples=64)
+    with pytest.warns(match="64 samples did not bring"):
+        method(model, np.ones((1, 5)), 0, batch_size=1)
+    assert model.passes <= 32 + 3  # coalitions, and looks at the outputs
+
+
 def test_several_baselines_are_averaged() -> None:
     rng = np.random.default_rng(14)
     model = ReferenceModel(("head", polynomial(*rng.normal(size=(3, 5, 2)))))
