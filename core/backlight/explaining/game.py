@@ -64,7 +64,7 @@ class Game:
         ]
         self._index: dict[bytes, int] = {}
         self._known: Numbers = np.empty((0, *self.full.shape))
-        self._remember([self._key(np.ones(self.count, dtype=np.bool_))], self.full[None])
+        self._remember(self._keys(np.ones((1, self.count), dtype=np.bool_)), self.full[None])
 
     @property
     def empty(self) -> Numbers:
@@ -83,7 +83,7 @@ class Game:
 
     def __call__(self, coalitions: Coalitions) -> Numbers:
         """The scores of coalitions (S, M), shape (S, targets, n)."""
-        keys = [self._key(one) for one in coalitions]
+        keys = self._keys(coalitions)
         new = {key: row for row, key in enumerate(keys) if key not in self._index}
         if new:
             self._remember(list(new), self._asked(coalitions[list(new.values())]))
@@ -111,11 +111,14 @@ class Game:
         return game
 
     @staticmethod
-    def _key(coalition: NDArray[np.generic]) -> bytes:
-        """Its name: one for the same features, whether they are told by truth values or by shares."""
-        if coalition.dtype != np.bool_ and not np.isin(coalition, (0, 1)).all():
-            return coalition.tobytes()
-        return np.packbits(coalition.astype(np.bool_)).tobytes()
+    def _keys(coalitions: Coalitions) -> list[bytes]:
+        """Their names: one for the same features, whether told by truth values or by shares."""
+        packed = np.packbits(coalitions.astype(np.bool_), axis=1)
+        if coalitions.dtype == np.bool_:
+            return [bits.tobytes() for bits in packed]
+        whole = np.isin(coalitions, (0, 1)).all(axis=1)
+        rows = zip(packed, coalitions, whole, strict=True)
+        return [(bits if is_whole else shares).tobytes() for bits, shares, is_whole in rows]
 
     def _remember(self, keys: Sequence[bytes], scores: Numbers) -> None:
         start = len(self._index)
