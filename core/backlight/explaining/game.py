@@ -116,7 +116,7 @@ class Game:
         packed = np.packbits(coalitions.astype(np.bool_), axis=1)
         if coalitions.dtype == np.bool_:
             return [bits.tobytes() for bits in packed]
-        whole = np.isin(coalitions, (0, 1)).all(axis=1)
+        whole: NDArray[np.bool_] = np.all(np.isin(coalitions, (0, 1)), axis=1)
         rows = zip(packed, coalitions, whole, strict=True)
         return [(bits if is_whole else shares).tobytes() for bits, shares, is_whole in rows]
 
