@@ -27,6 +27,11 @@ BUILT = {framework: builder(framework) for framework in BUILDERS}
 FEW: dict[str, dict[str, object]] = {
     "expected_gradients": {"samples": 3},
     "integrated_gradients": {"steps": 64},
+    "kernel_shap": {"samples": 256},
+    "lime": {"samples": 256},
+    "rise": {"samples": 3},
+    "shapley_values": {"samples": 4, "exact": 0},
+    "sobol_indices": {"samples": 2},
     "lrp": {"composite": "epsilon"},
     "smooth": {"samples": 3},
     "occlusion": {"window": 1, "stride": 1},
@@ -35,7 +40,9 @@ FEW: dict[str, dict[str, object]] = {
 PROMISES: dict[str, dict[str, float]] = {
     "deep_lift": {"complete": 1e-10},
     "integrated_gradients": {"complete": 0.01},
+    "kernel_shap": {"complete": 1e-10},
     "lrp": {"conserves": 1e-5},
+    "shapley_values": {"complete": 1e-10},
 }
 
 
@@ -143,6 +150,10 @@ def test_a_plugin_says_its_api_and_has_known_hooks() -> None:
         check_plugin(plugin(hook="backlight_metods"))
     with pytest.raises(AssertionError, match="some_plugin: it gave something of type int"):
         check_plugin(plugin(answer=3))
+    with pytest.raises(AssertionError, match="not a mapping of feature kinds"):
+        check_plugin(plugin(hook="backlight_features", answer=3))
+    with pytest.raises(AssertionError, match="its feature kind a is of type int"):
+        check_plugin(plugin(hook="backlight_features", answer={"a": 3}))
     with pytest.raises(AssertionError, match="does not say which API"):
         check_plugin(ModuleType("some_plugin"))
     silent = ModuleType("some_plugin")

@@ -311,7 +311,7 @@ def test_a_caption_names_both_classes_of_a_contrast_and_estimated_errors() -> No
         np.ones((2, 3, 4, 4)),
         rivals=np.array([5, 6]),
         error=np.array([0.125, 0.5]),
-        standard_error=np.array([0.25, 1.0]),
+        standard_error_of_sum=np.array([0.25, 1.0]),
     )
     html = snippet(made)
     assert html is not None

@@ -15,6 +15,9 @@ from backlight.explaining.method import JointMethod, Method
 from backlight.explaining.objective import Objective
 from backlight.explaining.registry import explain, methods
 from backlight.explaining.result import Result
+from backlight.features.features import Features
+from backlight.features.groups import Columns, Elements, Segments, Tokens, Words
+from backlight.features.places import Channels, Grid, Windows
 from backlight.graph.dependence.cuts import Connection, Cut
 from backlight.model.model import Gradient, Model, Options, Site
 from backlight.model.wrapping import forget, wrap
@@ -66,15 +69,20 @@ __all__ = [
     "BacklightError",
     "BacklightWarning",
     "Cell",
+    "Channels",
     "Class",
+    "Columns",
     "Comparison",
     "Connection",
     "Cost",
     "Cut",
+    "Elements",
     "Evaluation",
     "Examples",
+    "Features",
     "Function",
     "Gradient",
+    "Grid",
     "Inputs",
     "JointMethod",
     "Kind",
@@ -97,11 +105,15 @@ __all__ = [
     "Rule",
     "Rules",
     "Score",
+    "Segments",
     "Several",
     "Shared",
     "Site",
     "Subject",
+    "Tokens",
     "Top",
+    "Windows",
+    "Words",
     "__version__",
     "evaluate",
     "explain",

@@ -23,7 +23,13 @@ from backlight_methods.layers.internal_influence import InternalInfluence
 from backlight_methods.lrp.composites import COMPOSITES, Composite
 from backlight_methods.lrp.excitation_backprop import ExcitationBackprop
 from backlight_methods.lrp.lrp import LRP
+from backlight_methods.perturbation.feature_ablation import FeatureAblation
+from backlight_methods.perturbation.kernel_shap import KernelSHAP
+from backlight_methods.perturbation.lime import LIME
 from backlight_methods.perturbation.occlusion import Occlusion
+from backlight_methods.perturbation.rise import RISE
+from backlight_methods.perturbation.shapley_values import ShapleyValues
+from backlight_methods.perturbation.sobol_indices import SobolIndices
 
 METHODS: Mapping[str, type[Method]] = {
     "conductance": Conductance,
@@ -31,6 +37,7 @@ METHODS: Mapping[str, type[Method]] = {
     "deep_lift": DeepLIFT,
     "excitation_backprop": ExcitationBackprop,
     "expected_gradients": ExpectedGradients,
+    "feature_ablation": FeatureAblation,
     "grad_cam": GradCAM,
     "grad_cam_plus_plus": GradCAMPlusPlus,
     "gradient": Gradient,
@@ -40,25 +47,33 @@ METHODS: Mapping[str, type[Method]] = {
     "input_x_gradient": InputXGradient,
     "integrated_gradients": IntegratedGradients,
     "internal_influence": InternalInfluence,
+    "kernel_shap": KernelSHAP,
     "layer_cam": LayerCAM,
+    "lime": LIME,
     "lrp": LRP,
     "occlusion": Occlusion,
+    "rise": RISE,
     "saliency": Saliency,
+    "shapley_values": ShapleyValues,
     "smooth": Smooth,
+    "sobol_indices": SobolIndices,
     "x_grad_cam": XGradCAM,
 }
 """Name to technique, as `backlight.explain(method=...)` and the command line know them."""
 
 __all__ = [
     "COMPOSITES",
+    "LIME",
     "LRP",
     "METHODS",
+    "RISE",
     "Composite",
     "Conductance",
     "Deconvnet",
     "DeepLIFT",
     "ExcitationBackprop",
     "ExpectedGradients",
+    "FeatureAblation",
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
@@ -68,9 +83,12 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "InternalInfluence",
+    "KernelSHAP",
     "LayerCAM",
     "Occlusion",
     "Saliency",
+    "ShapleyValues",
     "Smooth",
+    "SobolIndices",
     "XGradCAM",
 ]

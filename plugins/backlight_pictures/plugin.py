@@ -1,6 +1,9 @@
-"""What this plugin offers: how an attribution is drawn in a notebook."""
+"""What this plugin offers: how an attribution is drawn in a notebook, and superpixels."""
+
+from collections.abc import Callable, Mapping
 
 from backlight import Attribution, hookimpl
+from backlight.features.features import Features
 
 backlight_api = 1
 
@@ -11,3 +14,10 @@ def backlight_render(attribution: Attribution) -> str | None:
     from backlight_pictures.snippet import snippet
 
     return snippet(attribution)
+
+
+@hookimpl
+def backlight_features() -> Mapping[str, Callable[..., Features]]:
+    from backlight_pictures.superpixels import SLIC, Felzenszwalb
+
+    return {"felzenszwalb": Felzenszwalb, "slic": SLIC}

@@ -75,8 +75,8 @@ def caption(attribution: Attribution, row: int) -> str:
         parts.append(f"gap {number(float(attribution.gap[row]))} ({relative[row]:.1%})")
     if attribution.error is not None:
         parts.append(f"estimated error {attribution.error[row]:.1%}")
-    if attribution.standard_error is not None:
-        parts.append(f"standard error {number(float(attribution.standard_error[row]))}")
+    if attribution.standard_error_of_sum is not None:
+        parts.append(f"standard error {number(float(attribution.standard_error_of_sum[row]))}")
     return escape(f"{row}: {', '.join(parts)}")
 
 

@@ -276,15 +276,17 @@ def estimates(cases: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     worst: dict[str, dict[str, float]] = {}
     for row in (row for case in cases for row in case["explanations"]):
         for one in row["targets"].values():
-            for kind in ("error", "standard_error"):
+            for kind in ("error", "standard_error_of_sum"):
                 if one[kind] is not None:
                     known = worst.setdefault(row["name"], {})
                     known[kind] = max(known.get(kind, 0.0), one[kind])
     said = []
     for name, known in worst.items():
         parts = [f"estimated error of a map up to {known['error']:.1%}"] if "error" in known else []
-        if "standard_error" in known:
-            parts.append(f"standard error of a map's sum up to {known['standard_error']:.3g}")
+        if "standard_error_of_sum" in known:
+            parts.append(
+                f"standard error of a map's sum up to {known['standard_error_of_sum']:.3g}"
+            )
         said.append(f"{name}: {', '.join(parts)}")
     return tuple(said)
 

@@ -16,7 +16,7 @@ from backlight_study.questions import Question
 
 Numbers = NDArray[np.float64]
 
-COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error")
+COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error_of_sum")
 """What an attribution says of each example beside its values."""
 
 OF_ALL = (CoverageError, HyperParameterError, SiteError)

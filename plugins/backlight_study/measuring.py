@@ -174,7 +174,7 @@ class Measuring:
         start, stop = self.store.plan.rows(number)
         places = self.cases[start:stop]
         alone = objective_of(self.study, places)
-        nothing = Given(replacements(self._baseline(places), alone, places_of(alone)))
+        nothing = Given(replacements(self._baseline(places), alone))
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
         (x,) = leaves(alone.value)

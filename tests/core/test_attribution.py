@@ -115,7 +115,9 @@ def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
         at="mix",
         seed=3,
         error=np.array([0.0, 0.5, np.inf]),
-        standard_error=np.array([0.0, 0.25, 1e300]),
+        standard_error=None if name == "one" else VALUES[name],
+        standard_error_of_sum=np.array([0.0, 0.25, 1e300]),
+        r_squared=np.array([-0.5, 0.25, 1.0]),
     )
     saved.save(tmp_path / "it.npz")
     loaded = Attribution.load(tmp_path / "it.npz")
@@ -128,6 +130,12 @@ def check_equal(loaded: Attribution, saved: Attribution) -> None:
     for one, other in zip(leaves(loaded.values), leaves(saved.values), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
+    assert (loaded.standard_error is None) == (saved.standard_error is None)
+    if saved.standard_error is not None:
+        assert names(loaded.standard_error) == names(saved.standard_error)
+        pairs = zip(leaves(loaded.standard_error), leaves(saved.standard_error), strict=True)
+        for one, other in pairs:
+            np.testing.assert_array_equal(one, other)
     for name in COLUMNS:
         one, other = getattr(loaded, name), getattr(saved, name)
         np.testing.assert_array_equal(one, other)
@@ -179,7 +187,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_every_field_is_saved() -> None:
     found = {field.name for field in fields(Attribution)}
-    assert found == {*NOTES, *COLUMNS, "values"}
+    assert found == {*NOTES, *COLUMNS, "values", "standard_error"}
 
 
 ABOUT = {
@@ -361,8 +369,15 @@ def test_a_corrupt_file_is_named_in_the_error(name: str, tmp_path: Path) -> None
 def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
     (tmp_path / "old.npz").write_bytes(content())
     loaded = Attribution.load(tmp_path / "old.npz")
-    assert (loaded.error, loaded.standard_error, loaded.gap) == (None, None, None)
+    assert (loaded.error, loaded.standard_error_of_sum, loaded.gap) == (None, None, None)
     np.testing.assert_array_equal(loaded.values, X)
+
+
+def test_what_the_first_files_called_the_standard_error_is_that_of_the_sum(tmp_path: Path) -> None:
+    (tmp_path / "old.npz").write_bytes(content({"standard_error": np.array([0.5, 0.0, 2.0])}))
+    loaded = Attribution.load(tmp_path / "old.npz")
+    np.testing.assert_array_equal(loaded.standard_error_of_sum, [0.5, 0.0, 2.0])
+    assert loaded.standard_error is None
 
 
 @pytest.mark.parametrize("lost", ["gap", "values/x", "classes"])
@@ -410,7 +425,7 @@ def test_a_file_of_a_later_format_says_so(tmp_path: Path) -> None:
     (tmp_path / "new.npz").write_bytes(content(format=99, version="9.0"))
     with pytest.raises(InputError) as caught:
         Attribution.load(tmp_path / "new.npz")
-    for fragment in ("new.npz", "Backlight '9.0' in format 99", __version__, "format 1"):
+    for fragment in ("new.npz", "Backlight '9.0' in format 99", __version__, "format 2"):
         assert fragment in str(caught.value)
 
 

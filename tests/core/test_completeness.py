@@ -127,6 +127,8 @@ def measured(**changes: object) -> Measured:
         "size": one,
         "error": None,
         "standard_error": None,
+        "standard_error_of_sum": None,
+        "r_squared": None,
         "advice": "Do this.",
         "warnings": (),
         "operations": 1,

@@ -40,8 +40,17 @@ class Wrong(Method):
         ),
         (lambda o: Result(o.value, error=np.ones(3)), "error as a NumPy array.*\\(3,\\)"),
         (
-            lambda o: Result(o.value, standard_error=np.ones(4, dtype=np.float32)),
-            "standard_error as a NumPy array.*float32",
+            lambda o: Result(o.value, standard_error_of_sum=np.ones(4, dtype=np.float32)),
+            "standard_error_of_sum as a NumPy array.*float32",
+        ),
+        (lambda o: Result(o.value, r_squared=np.ones(3)), "r_squared as a NumPy array"),
+        (
+            lambda o: Result(o.value, standard_error=o.score()),
+            r"standard_error for each value, shapes \[\(4, 3\)\]; got \[\(4,\)\]",
+        ),
+        (
+            lambda o: Result(o.value, standard_error=np.ones(4)),
+            "standard_error as reference arrays",
         ),
         (lambda o: Result(o.value, warnings="so"), "tuple of sentences, got 'so'"),
     ],

@@ -154,7 +154,7 @@ def test_samples_tell_how_far_off_their_mean_is() -> None:
     found = parts[0].joined(parts[1])
     sums = draws.sum(axis=2)
     np.testing.assert_allclose(found.mean, draws.mean(axis=0))
-    np.testing.assert_allclose(found.standard_error(), sums.std(axis=0, ddof=1) / np.sqrt(7))
+    np.testing.assert_allclose(found.standard_error_of_sum(), sums.std(axis=0, ddof=1) / np.sqrt(7))
     of_each = draws.std(axis=0, ddof=1) / np.sqrt(7)  # the standard error of each value's mean
     expected = np.sqrt(2 / np.pi) * of_each.sum(axis=1) / np.abs(draws.mean(axis=0)).sum(axis=1)
     np.testing.assert_allclose(found.error(), expected)

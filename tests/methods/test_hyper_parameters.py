@@ -103,6 +103,15 @@ PROBES: dict[str, list[object]] = {
     "steps": WHOLE,
     "samples": WHOLE,
     "maximum_steps": WHOLE,
+    "maximum_samples": WHOLE,
+    "exact": [-1, 21, 1.5, NAN, "3", True, None, np.ones(2)],
+    "cells": WHOLE,
+    "features": [0, 8, True, (8, 8), [], (), {}, {"a": 8}, np.ones(2), print],
+    "floor": [-1, NAN, INF, "a", True, None, np.ones(2)],
+    "penalty": [-0.1, NAN, INF, "a", True, None, np.ones(2)],
+    "probability": [0, 1, -0.1, 1.5, NAN, "a", True, None, np.ones(2)],
+    "regression": ["nonsense", 1, None, True, ["ridge"], np.zeros(2)],
+    "width": [0, -1, NAN, INF, "a", True, None, np.ones(2)],
     "seed": [-1, 1.5, NAN, "3", True, None, np.ones(2)],
     "noise": [-0.1, NAN, INF, "a", True, None, np.ones(2)],
     "tolerance": [0, -1, NAN, INF, "a", True, np.ones(2)],
@@ -129,6 +138,7 @@ CASES = [
     for name, make in METHODS.items()
     for field in dataclasses.fields(make)
     for value in (RULES if field.name == "rule" else PROBES[field.name])
+    if value is not None or field.default is not None
 ]
 
 

@@ -6,8 +6,7 @@ from tests.methods.judges import JUDGED
 
 
 def test_every_technique_has_a_closed_form() -> None:
-    for path in Path(__file__).parent.glob(
-        "test_*.py"
-    ):  # techniques are marked as they are imported
-        import_module(f"tests.methods.{path.stem}")
+    for folder in ("methods", "features"):
+        for path in (Path(__file__).parents[1] / folder).glob("test_*.py"):
+            import_module(f"tests.{folder}.{path.stem}")  # which marks them
     assert set(METHODS) == JUDGED

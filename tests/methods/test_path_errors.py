@@ -238,26 +238,45 @@ def test_the_standard_error_is_that_of_the_sum_over_many_seeds() -> None:
     ):
         found = [make(seed)(net, x[:8], 0) for seed in range(60)]
         sums = np.stack([one.numpy().sum(1) for one in found])
-        said = np.mean([one.standard_error for one in found], axis=0)
+        said = np.mean([one.standard_error_of_sum for one in found], axis=0)
         ratio = said / sums.std(axis=0, ddof=1)
         assert ((ratio > 0.7) & (ratio < 1.4)).all()
+        each = np.mean([one.standard_error.numpy() ** 2 for one in found], axis=0)
+        seen = np.var([one.numpy() for one in found], axis=0, ddof=1)
+        assert ((each / seen > 0.4) & (each / seen < 2.2)).all()
+        assert 0.9 < (each / seen).mean() < 1.15
         truth = np.mean([one.numpy() for one in found], axis=0)
         wrong = np.mean([off(one, truth) for one in found], axis=0)
         ratio = np.mean([one.error for one in found], axis=0) / wrong
         assert ((ratio > 0.8) & (ratio < 1.25)).all()
 
 
+def test_expected_gradients_draw_until_their_errors_are_small() -> None:
+    net, x = smooth_net(torch.float64)
+    method = ExpectedGradients(samples=1, tolerance=0.2, floor=0.1, baseline=Several([0.0, 0.5]))
+    found = method(net, x[:4], 0)
+    allowed = 0.2 * np.maximum(np.abs(found.score - found.baseline_score), 0.1)
+    assert (found.standard_error.numpy().max(axis=1) <= allowed).all()
+    for row in range(4):  # whatever the others need
+        alone = method(net, x[row : row + 1], 0)
+        np.testing.assert_allclose(found.numpy()[row], alone.numpy()[0], rtol=1e-10)
+        np.testing.assert_allclose(found.baseline_score[row], alone.baseline_score[0], rtol=1e-10)
+    with pytest.warns(match="8 samples did not bring the standard errors of examples 0, 1"):
+        replace(method, maximum_samples=8)(net, x[:2], 0)
+
+
 def test_a_single_sample_has_no_error() -> None:
     for technique in (ExpectedGradients(samples=1), Smooth(samples=1)):
         found = technique(*smooth_net(torch.float64), 0)
         assert found.error is None
+        assert found.standard_error_of_sum is None
         assert found.standard_error is None
 
 
 def test_squares_and_variances_say_no_error_of_a_mean() -> None:
     found = Smooth(samples=3, statistic="square")(*smooth_net(torch.float64), 0)
     assert found.error is None
-    assert found.standard_error is None
+    assert found.standard_error_of_sum is None
 
 
 # What to do about a gap

@@ -33,7 +33,9 @@ NOT_LINEAR = {
     "integrated_gradients_to_a_tolerance",
     "layer_cam",
     "saliency",
+    "shapley_values_to_a_tolerance",
     "smooth_integrated_gradients",
+    "sobol_indices",
 }
 
 

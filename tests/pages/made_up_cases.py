@@ -120,7 +120,7 @@ def row_record(
             if name == "integrated_gradients"
             else None,
             "error": 0.02 if name == "integrated_gradients" else None,
-            "standard_error": None,
+            "standard_error_of_sum": None,
             "warnings": ["The map's sum is 24 % from the score."] if rng.random() < 0.05 else [],
             "seed": None,
             "seconds": 0.213,

@@ -236,7 +236,10 @@ class Estimated(Method):
     def attribute(self, objective: Objective) -> Result:
         found = objective.gradient()
         return Result(
-            found.gradient, found.score, error=np.array([0.25]), standard_error=np.array([0.5])
+            found.gradient,
+            found.score,
+            error=np.array([0.25]),
+            standard_error_of_sum=np.array([0.5]),
         )
 
 
@@ -247,7 +250,7 @@ def test_estimated_errors_are_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Estimated: estimated error of a map up to 25.0%" in capsys.readouterr().err
     found, text = made("torch", tmp_path, None, methods=[Estimated()], limit=1)
     (row,) = found["cases"][0]["explanations"]
-    assert {(one["error"], one["standard_error"]) for one in row["targets"].values()} == {
+    assert {(one["error"], one["standard_error_of_sum"]) for one in row["targets"].values()} == {
         (0.25, 0.5)
     }
     assert '<span class="bad">error 25' in text

@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Generic, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.attribution.by_feature import ByFeature, by_feature
 from backlight.attribution.saving import read, write
 from backlight.errors import InputError
+from backlight.features.labelling import FeaturesOf, Pooling
 from backlight.values.arrays import shape_of
 from backlight.values.layout import Layout
 from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
@@ -30,8 +32,12 @@ class Attribution(Generic[ValuesT]):
         gap: |sum of values - (score - baseline_score)| per example, where completeness is a law.
         error: estimated relative L1 error of each example's values, float64, shape (N,), where the
             technique approximates a limit and can tell how far it is; else None.
-        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
-            draws samples; else None.
+        standard_error: of each value, structured and shaped like the values, where the technique draws
+            samples; else None.
+        standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
+            drawn too; else None.
+        r_squared: how much of the score's variation a surrogate explains that the technique fits,
+            float64, shape (N,); None where it fits none.
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
@@ -70,7 +76,9 @@ class Attribution(Generic[ValuesT]):
     seconds: float = 0.0
     version: str = __version__
     error: NDArray[np.float64] | None = None
-    standard_error: NDArray[np.float64] | None = None
+    standard_error: ValuesT | None = None
+    standard_error_of_sum: NDArray[np.float64] | None = None
+    r_squared: NDArray[np.float64] | None = None
     layouts: tuple[Layout | None, ...] = ()
     class_names: tuple[str, ...] | None = None
     rivals: NDArray[np.int64] | None = None
@@ -87,9 +95,29 @@ class Attribution(Generic[ValuesT]):
         """The values as NumPy arrays (bfloat16 as float32), in the structure of the inputs."""
         return map_leaves(host_array, cast(Tree, self.values))
 
+    def by(self, features: FeaturesOf, how: Pooling = "sum") -> ByFeature:
+        """The values pooled to features, of whatever technique they are.
+
+        Sums keep completeness: those of an example sum to what its values sum to, where each number is
+        in a feature.
+
+        Args:
+            features: such as `Grid(16, 16)`, `Segments(labels)` or "grid:16x16"; for several inputs
+                one for all, or a tuple or dict.
+            how: "sum", or "mean" over the numbers of a feature.
+
+        Raises:
+            BacklightError: the values have no such features.
+        """
+        spread = cast(Tree | None, self.standard_error)
+        host = None if spread is None else map_leaves(host_array, spread)
+        return by_feature(self.numpy(), host, self.layouts, features, how)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        write(path, self.numpy(), vars(self))
+        spread = self.standard_error
+        host = None if spread is None else map_leaves(host_array, cast(Tree, spread))
+        write(path, self.numpy(), host, vars(self))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Attribution[Any]":

@@ -22,7 +22,11 @@ from backlight.values.layout import Layout
 from backlight.values.tree import Tree, leaves, names
 from backlight.version import __version__
 
-FORMAT = 1
+FORMAT = 2
+"""In format 1 the standard error of the sum was called `standard_error`, and there was none of each
+value."""
+
+OF_SUM = "standard_error_of_sum"
 
 NOT_OURS = (
     AttributeError,
@@ -117,7 +121,8 @@ COLUMNS = {
     "baseline_score": Column(np.float64),
     "gap": Column(np.float64, least=0),
     "error": Column(np.float64, least=0),
-    "standard_error": Column(np.float64, least=0),
+    OF_SUM: Column(np.float64, least=0),
+    "r_squared": Column(np.float64),
     "classes": Column(np.int64, least=0),
     "rivals": Column(np.int64, least=0),
 }
@@ -157,13 +162,15 @@ def plain(value: Any) -> object:
 
 
 def write(
-    path: str | os.PathLike[str], values: Tree[NDArray[np.generic]], known: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    values: Tree[NDArray[np.generic]],
+    standard_error: Tree[NDArray[np.generic]] | None,
+    known: Mapping[str, Any],
 ) -> None:
-    """Write the file whole or not at all; `values` are NumPy arrays."""
-    arrays: dict[str, NDArray[np.generic]] = {
-        f"values/{name}": np.asarray(leaf)
-        for name, leaf in zip(names(values), leaves(values), strict=True)
-    }
+    """Write the file whole or not at all; `values` and `standard_error` are NumPy arrays."""
+    arrays = members("values", values)
+    if standard_error is not None:
+        arrays |= members("standard_error", standard_error)
     arrays |= {name: known[name] for name in COLUMNS if known[name] is not None}
     structure = "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
     about = {"format": FORMAT, "structure": structure, "arrays": list(arrays)}
@@ -194,9 +201,12 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         arrays = arrays_in(Path(path))
         about = about_in(arrays)
         if about["format"] <= FORMAT:
+            if about["format"] == 1 and "standard_error" in arrays:
+                arrays[OF_SUM] = arrays.pop("standard_error")
             columns = {name: column(name, arrays) for name in COLUMNS}
             notes = {name: note(name, about) for name in NOTES}
-            return {**columns, **notes, "values": values_in(arrays, about)}
+            values, spread = (tree(name, arrays, about) for name in ("values", "standard_error"))
+            return {**columns, **notes, "values": values, "standard_error": spread}
     except FileNotFoundError:
         raise
     except (InputError, *NOT_OURS) as error:
@@ -256,21 +266,34 @@ def column(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.g
     return numbers
 
 
-def values_in(arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any]) -> object:
-    parts = {
-        name.removeprefix("values/"): array
-        for name, array in arrays.items()
-        if name.startswith("values/")
+def members(prefix: str, tree: Tree[NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a tree by the names that they have in a file."""
+    return {
+        f"{prefix}/{name}": np.asarray(leaf)
+        for name, leaf in zip(names(tree), leaves(tree), strict=True)
     }
+
+
+def tree(
+    what: str, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any]
+) -> object | None:
+    """The values, or their standard errors, which there need not be."""
+    parts = {
+        name.removeprefix(f"{what}/"): array
+        for name, array in arrays.items()
+        if name.startswith(f"{what}/")
+    }
+    if not parts and what != "values":
+        return None
     count = len(arrays["score"])
     for name, part in parts.items():
         if part.dtype.kind not in "fciu" or part.shape[:1] != (count,):
             raise InputError(
-                f"its values {name} must be numbers for {count} examples, got shape {part.shape} and "
+                f"its {what} {name} must be numbers for {count} examples, got shape {part.shape} and "
                 f"dtype {part.dtype}"
             )
         if not np.isfinite(part).all():
-            raise InputError(f"its values {name} must be finite")
+            raise InputError(f"its {what} {name} must be finite")
     structure = about.get("structure")
     if structure == "dict" and parts:
         return parts
@@ -278,7 +301,7 @@ def values_in(arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any
         return tuple(parts.values())
     if structure == "" and len(parts) == 1:
         return next(iter(parts.values()))
-    raise InputError(f"its {len(parts)} values are not of a structure {shown(structure)}")
+    raise InputError(f"its {len(parts)} {what} are not of a structure {shown(structure)}")
 
 
 def note(name: str, about: Mapping[str, Any]) -> object:

@@ -15,7 +15,7 @@ from backlight.evaluating.explainers import Judged, explainers, numbered
 from backlight.evaluating.metric import Metric
 from backlight.evaluating.places import Places, places_of
 from backlight.evaluating.registry import METRICS
-from backlight.evaluating.replacement import Replacement, replacements
+from backlight.evaluating.replacement import Replacement
 from backlight.explaining.explanation import prepare
 from backlight.explaining.objective import Objective
 from backlight.explaining.targets import Target
@@ -56,7 +56,7 @@ def evaluate(
             mapping from the names that the table gives them.
         metrics: by name or with their hyper-parameters; likewise.
         baseline: what stands for "nothing there", where a metric does not say it itself: as for
-            techniques, or "blur" or "mean".
+            techniques.
         masks: true where the object is, one truth for each place of the input, (N, *places), for
             metrics that ask for them. An example whose mask is empty has no value.
         seed: for all that is drawn; a draw belongs to an example's row, not to its block.
@@ -76,7 +76,7 @@ def evaluate(
     (explanation,) = prepare(model, x, target, at=at, batch_size=batch_size, extra=extra)
     objective, first = explanation.objective, explanation.first
     places = places_of(first)
-    replacements(baseline, first, places)  # what does not fit is said before anything is explained
+    first.references(baseline)  # what does not fit is said before anything is explained
     found = masks_of(masks, chosen, places, objective.count)
     judged = explainers(methods, objective.count)
     beside = controls(first, seed)

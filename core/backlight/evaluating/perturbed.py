@@ -158,7 +158,7 @@ class Perturbed:
         if key not in self._groups:
             self._groups[key] = [
                 Group(ask, one, self._differs(one), [{} for _ in self.units])
-                for one in replacements(given, self.objective, self.layout)
+                for one in replacements(given, self.objective)
             ]
         return self._groups[key]
 

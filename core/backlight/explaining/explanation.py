@@ -170,7 +170,11 @@ def finish(
         baseline_score=result.baseline_score,
         gap=result.gap,
         error=result.error,
-        standard_error=result.standard_error,
+        standard_error=None
+        if result.standard_error is None
+        else returned_like(x, result.standard_error, model),
+        standard_error_of_sum=result.standard_error_of_sum,
+        r_squared=result.r_squared,
         method=method,
         target=repr(score),
         classes=score.classes,

@@ -21,7 +21,8 @@ class Measured:
     """A result with what was measured on it: float64, shape (N,), on the host.
 
     Attributes:
-        values, score, baseline_score, error, standard_error, advice, warnings: as of `Result`.
+        values, score, baseline_score, error, standard_error, standard_error_of_sum, r_squared, advice,
+            warnings: as of `Result`.
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
@@ -37,7 +38,9 @@ class Measured:
     gap: Numbers | None
     size: Numbers | None
     error: Numbers | None
-    standard_error: Numbers | None
+    standard_error: Tree | None
+    standard_error_of_sum: Numbers | None
+    r_squared: Numbers | None
     advice: str | None
     warnings: tuple[str, ...]
     operations: int
@@ -56,7 +59,7 @@ class Measured:
             scores,
             self.size,
             self.precision,
-            self.standard_error,
+            self.standard_error_of_sum,
             self.operations,
         )
 
@@ -74,6 +77,9 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
     """The result for one block with its numbers on the host and its completeness measured."""
     model = objective.model
     values = map_leaves(lambda leaf: widened(leaf, model.arrays), result.values)
+    spread = result.standard_error
+    if spread is not None:
+        spread = map_leaves(lambda leaf: widened(leaf, model.arrays), spread)
     host = numbers(model, score)
     baseline = gap = size = None
     if result.baseline_score is not None:
@@ -90,7 +96,9 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         gap=gap,
         size=size,
         error=result.error,
-        standard_error=result.standard_error,
+        standard_error=spread,
+        standard_error_of_sum=result.standard_error_of_sum,
+        r_squared=result.r_squared,
         advice=result.advice,
         warnings=result.warnings,
         operations=1 if objective.structure is None else objective.structure.operations,
@@ -100,6 +108,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
 
 def joined(found: Sequence[Measured], model: Model) -> Measured:
     """The results for the blocks of a batch as one."""
+    spreads = [one.standard_error for one in found if one.standard_error is not None]
     return Measured(
         values=concat([one.values for one in found], model.arrays),
         score=np.concatenate([one.score for one in found]),
@@ -108,7 +117,9 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         gap=column([one.gap for one in found]),
         size=column([one.size for one in found]),
         error=column([one.error for one in found]),
-        standard_error=column([one.standard_error for one in found]),
+        standard_error=None if len(spreads) < len(found) else concat(spreads, model.arrays),
+        standard_error_of_sum=column([one.standard_error_of_sum for one in found]),
+        r_squared=column([one.r_squared for one in found]),
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
         operations=found[0].operations,

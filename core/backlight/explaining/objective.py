@@ -379,7 +379,7 @@ class Objective:
         one row, not N."""
         given = baseline.values if isinstance(baseline, Several) else (baseline,)
         rows = self.rows, self.total
-        found = [reference_of(one, self.value, self.model, *rows) for one in given]
+        found = [reference_of(one, self.value, self.model, *rows, self.layout_of) for one in given]
         return [self._as_wide(one) for one in found] if self.whole else found
 
     def _as_wide(self, reference: Tree) -> Tree:

@@ -1,32 +1,45 @@
 """From what the user said for a baseline to native arrays that stand for "nothing there"."""
 
+from collections.abc import Callable
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError
+from backlight.errors import HyperParameterError, InputError
 from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of, widened
+from backlight.values.layout import Layout
+from backlight.values.made_baselines import MADE, MadeBaseline, made_baseline
 from backlight.values.tree import Tree, leaves, rebuild
 
 
 def reference_of(
-    baseline: object, value: Tree, model: Model, rows: NDArray[np.int64], total: int
+    baseline: object,
+    value: Tree,
+    model: Model,
+    rows: NDArray[np.int64],
+    total: int,
+    layout_of: Callable[[Array], Layout | None],
 ) -> Tree:
     """One baseline for a value, with axis 0 of length 1 where all examples share it.
 
     Args:
-        baseline: a number, an array or one for each example; one for all arrays of the value, or as they
-            are nested.
+        baseline: a number, an array or one for each example, or the name of what is made of the example
+            itself; one for all arrays of the value, or as they are nested.
         value: what is explained, shape (N, ...).
         model: whose arrays these are.
         rows: where these examples are in the user's batch.
         total: how many examples that has.
+        layout_of: where an array of the value has its places.
 
     Raises:
         InputError: it is no number and no array, or of another shape or structure.
     """
 
     def leaf_of(part: object, leaf: Array) -> Array:
+        if isinstance(part, str):
+            return made(part, leaf, model, layout_of(leaf))
         array = native(part, leaf, model)
         shape, wanted = shape_of(array), shape_of(leaf)
         shared = (1, *wanted[1:])
@@ -46,6 +59,16 @@ def reference_of(
 
     parts = baseline_parts(baseline, value)
     return rebuild(value, list(map(leaf_of, parts, leaves(value))))
+
+
+def made(name: str, leaf: Array, model: Model, layout: Layout | None) -> Array:
+    """The baseline of this name, a row for each example."""
+    if name not in MADE:
+        raise HyperParameterError(f"A baseline by name is 'blur' or 'mean', got {name!r}.")
+    if not model.is_floating(leaf):
+        raise InputError(f"{name!r} needs floating-point numbers; say a number, or an array.")
+    host = model.to_numpy(leaf).astype(np.float64)
+    return model.asarray(made_baseline(cast(MadeBaseline, name), host, layout), like=leaf)
 
 
 def native(baseline: object, leaf: Array, model: Model) -> Array:

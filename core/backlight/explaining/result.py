@@ -27,8 +27,12 @@ class Result:
             the values of an example then sum to score - baseline score, and the gap is measured.
         error: estimated relative L1 error of each example's values, float64, shape (N,), where the
             technique approximates a limit and can tell how far it is.
-        standard_error: of the sum of each example's values, float64, shape (N,), where the technique
-            draws samples.
+        standard_error: of each value, structured and shaped like the values, where the technique draws
+            samples.
+        standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
+            drawn too.
+        r_squared: how much of the score's variation a surrogate explains that the technique fits,
+            float64, shape (N,), where it fits one.
         advice: what to do about a large gap, as a sentence for the user; None where a gap is no
             fault, as where biases may keep a share.
         warnings: sentences for the user.
@@ -38,7 +42,9 @@ class Result:
     score: Array | None = None
     baseline_score: Array | None = None
     error: NDArray[np.float64] | None = None
-    standard_error: NDArray[np.float64] | None = None
+    standard_error: Tree | None = None
+    standard_error_of_sum: NDArray[np.float64] | None = None
+    r_squared: NDArray[np.float64] | None = None
     advice: str | None = FAULT
     warnings: tuple[str, ...] = ()
 
@@ -48,10 +54,20 @@ def check_result(method: object, objective: Objective, result: object) -> None:
     who = type(method).__name__
     if not isinstance(result, Result):
         raise ResultError(f"{who}.attribute must return Result, got a {type(result).__name__}.")
-    check_values(who, objective, result.values)
+    check_values(who, objective, "values", result.values)
+    if result.standard_error is not None:
+        check_values(who, objective, "standard_error", result.standard_error)
+        shapes = [
+            [shape_of(leaf) for leaf in leaves(tree)]
+            for tree in (result.standard_error, result.values)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ResultError(
+                f"{who} must give a standard_error for each value, shapes {shapes[1]}; got {shapes[0]}."
+            )
     for name in ("score", "baseline_score"):
         check_column(who, objective, name, getattr(result, name))
-    for name in ("error", "standard_error"):
+    for name in ("error", "standard_error_of_sum", "r_squared"):
         column = getattr(result, name)
         if column is not None and (
             not isinstance(column, np.ndarray)
@@ -67,27 +83,27 @@ def check_result(method: object, objective: Objective, result: object) -> None:
         raise ResultError(f"{who} must give warnings as a tuple of sentences, got {sentences!r}.")
 
 
-def check_values(who: str, objective: Objective, values: Tree) -> None:
+def check_values(who: str, objective: Objective, name: str, values: Tree) -> None:
     model = objective.model
     found = leaves(values)
     for leaf in found:
         if not model.owns(leaf):
             raise ResultError(
-                f"{who} must give values as {model.framework} arrays, one or a tuple or dict of them "
+                f"{who} must give {name} as {model.framework} arrays, one or a tuple or dict of them "
                 f"as the inputs are; got {described(leaf)}."
             )
         if shape_of(leaf)[:1] != (objective.count,):
             raise ResultError(
-                f"{who} was given {objective.count} examples, and must give values with as many rows; "
+                f"{who} was given {objective.count} examples, and must give {name} with as many rows; "
                 f"got an array of shape {shape_of(leaf)}."
             )
         if not model.is_floating(leaf):
-            raise ResultError(f"{who} must give floating-point values, got {described(leaf)}.")
+            raise ResultError(f"{who} must give floating-point {name}, got {described(leaf)}.")
     # Not by `objective.value`: a site's would take a pass to know, and is one array in any case.
     inputs = nesting(objective.inputs.attributed)
     if nesting(values) not in (None, inputs):
         raise ResultError(
-            f"{who} must give one array of values, or one for each input in the inputs' own structure, "
+            f"{who} must give one array of {name}, or one for each input in the inputs' own structure, "
             f"{inputs}; got {nesting(values)}."
         )
 

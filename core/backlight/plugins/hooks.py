@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from backlight.attribution.attribution import Attribution
     from backlight.evaluating.metric import Metric
     from backlight.explaining.method import Method
+    from backlight.features.features import Features
     from backlight.model.model import Model, Options
     from backlight.values.examples import Examples
 
@@ -30,6 +31,11 @@ def backlight_wrap(
 @hookspec
 def backlight_methods() -> "Mapping[str, Callable[..., Method]]":  # type: ignore[empty-body]
     """Techniques by name: classes, or functions that make one from hyper-parameters."""
+
+
+@hookspec
+def backlight_features() -> "Mapping[str, Callable[..., Features]]":  # type: ignore[empty-body]
+    """Kinds of features by name: classes, or functions that make one; numbers come by position."""
 
 
 # Core knows no plugin, so the types are said in words: a finder is a `backlight_findings.Finder`.

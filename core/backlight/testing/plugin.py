@@ -7,6 +7,7 @@ import pluggy
 from backlight.errors import PluginError, reason
 from backlight.evaluating.registry import METRICS
 from backlight.explaining.registry import METHODS
+from backlight.features.registry import FEATURES
 from backlight.plugins import hooks
 from backlight.plugins.entry_points import GROUP, check_api
 from backlight.testing.checks import require
@@ -15,8 +16,8 @@ from backlight.version import API_VERSION
 
 def check_plugin(module: ModuleType) -> None:
     """Check the module that an entry point of the group `backlight` names: which version of the API it
-    says it was written for, whether its hooks are Backlight's, and whether its techniques and metrics
-    are some.
+    says it was written for, whether its hooks are Backlight's, and whether its techniques, metrics and
+    features are some.
 
     Raises:
         AssertionError: it breaks one of these; the message says which.
@@ -36,6 +37,8 @@ def check_plugin(module: ModuleType) -> None:
             METHODS.of(module.backlight_methods)
         if hasattr(module, "backlight_metrics"):
             METRICS.of(module.backlight_metrics)
+        if hasattr(module, "backlight_features"):
+            FEATURES.of(module.backlight_features)
     except PluginError as error:
         raise AssertionError(f"{name}: {reason(error)}.") from error
     except pluggy.PluginValidationError as error:

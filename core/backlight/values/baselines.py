@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.by_value import ByValue, is_array, on_host, short_repr
-from backlight.errors import HyperParameterError, is_real, require
+from backlight.errors import HyperParameterError, is_one_of, is_real, require
 from backlight.values.arrays import AnyArray
+from backlight.values.made_baselines import MADE, MadeBaseline
 
 OneBaseline: TypeAlias = (
-    float | NDArray[np.generic] | AnyArray | tuple[object, ...] | dict[str, object]
+    float | NDArray[np.generic] | AnyArray | MadeBaseline | tuple[object, ...] | dict[str, object]
 )
-"""A number; or an array shaped like one example, like (1, ...), or like the batch (one each); or,
-for several inputs, a tuple or dict with one of these for each input."""
+"""A number; an array shaped like one example, like (1, ...), or like the batch (one each); what is
+made of the example itself, "blur" or "mean"; or, for several inputs, a tuple or dict with one of these
+each."""
 
 
 @final
@@ -47,13 +49,16 @@ class Several(ByValue):
 
 Baseline: TypeAlias = OneBaseline | Several
 
-ACCEPTED = "a finite number, an array of such, or a tuple or dict of these for several inputs"
+ACCEPTED = (
+    "a finite number, an array of such, 'blur' or 'mean', or a tuple or dict of these for several "
+    "inputs"
+)
 """An array of Python's objects is accepted too, for tables with columns of words: a value that is not
 one refuses it."""
 
 
 def is_one_baseline(baseline: object) -> bool:
-    """Whether it may be a baseline: finite numbers, whatever their shape, or a table's cells."""
+    """Whether it may be a baseline: finite numbers, whatever their shape, a table's cells, or a name."""
     if isinstance(baseline, dict):
         return bool(baseline) and all(map(is_one_baseline, baseline.values()))
     if isinstance(baseline, tuple):
@@ -63,11 +68,15 @@ def is_one_baseline(baseline: object) -> bool:
         if host.dtype == np.object_:
             return host.ndim > 0
         return host.dtype.kind not in "OSUMmcb" and bool(np.isfinite(host).all())
-    return is_real(baseline)
+    return is_real(baseline) or is_one_of(baseline, MADE)
+
+
+def is_baseline(baseline: object) -> bool:
+    """Whether it may be one baseline or several."""
+    return isinstance(baseline, Several) or is_one_baseline(baseline)
 
 
 def require_baseline(owner: object) -> None:
     """Raise `HyperParameterError` unless `owner.baseline` is a baseline."""
     baseline = getattr(owner, "baseline")  # noqa: B009
-    fits = isinstance(baseline, Several) or is_one_baseline(baseline)
-    require(fits, owner, "baseline", f"{ACCEPTED}, or Several of them")
+    require(is_baseline(baseline), owner, "baseline", f"{ACCEPTED}, or Several of them")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight.values.arrays import Channels
 
 # Keys that differ only in zeros at the end are one stream to NumPy: each purpose ends its own.
-NORMAL, UNIFORM, CHOICE = 1, 2, 3
+NORMAL, UNIFORM, CHOICE, SHARES, ORDER = 1, 2, 3, 4, 5
 
 
 def normal(
@@ -35,3 +35,13 @@ def uniform(seed: int, sample: int) -> float:
 def choice(seed: int, sample: int, count: int) -> int:
     """One of `count` things, all equally likely, for one sample."""
     return int(np.random.default_rng([seed, sample, 0, CHOICE]).integers(count))
+
+
+def shares(seed: int, sample: int, count: int, leaf: int = 0) -> NDArray[np.float64]:
+    """`count` numbers in [0, 1) for one sample of one leaf."""
+    return np.random.default_rng([seed, sample, leaf, SHARES]).random(count)
+
+
+def order(seed: int, sample: int, count: int) -> NDArray[np.int64]:
+    """`count` things in a random order, all orders equally likely, for one sample."""
+    return np.random.default_rng([seed, sample, 0, ORDER]).permutation(count)

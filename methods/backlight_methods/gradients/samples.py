@@ -1,16 +1,17 @@
 """Mean and spread of samples that come in chunks, and how far off the mean is likely to be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Objective
+from backlight import Objective, Result
+from backlight.explaining.zeros import numbers
 from backlight.values.arrays import shape_of
-from backlight.values.tree import Tree, map_leaves, sum_per_example
-from backlight_methods.per_example import norms, relative
+from backlight.values.tree import Tree, leaves, map_leaves, sum_per_example
+from backlight_methods.per_example import chooser, norms, relative, replace_rows
 
 
 @final
@@ -56,7 +57,24 @@ class Samples:
         )
         return type(self)(self.objective, mean, spread, np.concatenate([self.sums, more.sums]))
 
-    def standard_error(self) -> NDArray[np.float64] | None:
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Of some of the examples."""
+        chosen = chooser(self.objective, rows)
+        return type(self)(
+            self.objective.take(rows),
+            map_leaves(chosen, self.mean),
+            map_leaves(chosen, self.spread),
+            self.sums[:, rows],
+        )
+
+    def standard_error(self) -> Tree | None:
+        """Of each mean value, shape (N, ...); None of a single sample."""
+        count, sqrt_of = len(self.sums), self.objective.arrays.sqrt
+        if count < 2:
+            return None
+        return map_leaves(lambda one: sqrt_of(one) / sqrt(count * (count - 1)), self.spread)
+
+    def standard_error_of_sum(self) -> NDArray[np.float64] | None:
         """Of the sum of each example's mean values, shape (N,); None of a single sample."""
         count = len(self.sums)
         return self.sums.std(axis=0, ddof=1) / sqrt(count) if count > 1 else None
@@ -70,3 +88,44 @@ class Samples:
         deviation = norms(self.objective, map_leaves(self.objective.arrays.sqrt, self.spread))
         off = deviation * sqrt(2 / pi / count / (count - 1))
         return relative(off, norms(self.objective, self.mean), self.objective)
+
+
+def largest_error(objective: Objective, result: Result) -> NDArray[np.float64]:
+    """The largest standard error of each example's values, shape (N,); infinite where none is known."""
+    if result.standard_error is None:
+        return np.full(objective.count, np.inf)
+    arrays, found = objective.arrays, []
+    for leaf in leaves(result.standard_error):
+        flat = arrays.reshape(leaf, (objective.count, -1))
+        found.append(numbers(objective.model, arrays.max(flat, axis=1)))
+    return np.asarray(np.max(found, axis=0))
+
+
+def replaced(objective: Objective, old: Result, new: Result, rows: NDArray[np.int64]) -> Result:
+    """A result with what was found anew for some of its examples."""
+
+    def tree(one: Tree | None, other: Tree | None) -> Tree | None:
+        if one is None or other is None:
+            return other if len(rows) == objective.count else None
+        return replace_rows(objective, one, other, rows)
+
+    def column(
+        one: NDArray[np.float64] | None, other: NDArray[np.float64] | None
+    ) -> NDArray[np.float64] | None:
+        if one is None or other is None:
+            return other if len(rows) == objective.count else None
+        found = one.copy()
+        found[rows] = other
+        return found
+
+    start = tree(old.baseline_score, new.baseline_score)
+    values = tree(old.values, new.values)
+    assert values is not None
+    return replace(
+        old,
+        values=values,
+        baseline_score=None if start is None else leaves(start)[0],
+        error=column(old.error, new.error),
+        standard_error=tree(old.standard_error, new.standard_error),
+        standard_error_of_sum=column(old.standard_error_of_sum, new.standard_error_of_sum),
+    )

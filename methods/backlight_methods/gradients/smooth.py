@@ -105,6 +105,7 @@ class Smooth(JointMethod):
                 self._statistic(samples),
                 error=samples.error() if is_mean else None,
                 standard_error=samples.standard_error() if is_mean else None,
+                standard_error_of_sum=samples.standard_error_of_sum() if is_mean else None,
                 warnings=tuple(dict.fromkeys(said)),
             )
             for samples, said in zip(found, warnings, strict=True)

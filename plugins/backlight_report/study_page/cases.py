@@ -161,8 +161,8 @@ def map_view(one: StudyRecord, question: str, shown: Shown | None) -> StudyRecor
         ("error", error, percent(error), True, error is not None and error > WORRYING),
         (
             "standard error",
-            one.get("standard_error"),
-            known(one.get("standard_error")),
+            one.get("standard_error_of_sum"),
+            known(one.get("standard_error_of_sum")),
             False,
             False,
         ),
