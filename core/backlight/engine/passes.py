@@ -101,16 +101,16 @@ def backward(
         arriving = [gradients.pop(value, None) for value in part.outputs]
         if all(one is None for one in arriving):
             continue
-        with runner.after([one for one in arriving if one is not None]):
-            given = [
-                runner.arrays.zeros_like(values[value]) if one is None else one
-                for value, one in zip(part.outputs, arriving, strict=True)
-            ]
-            if isinstance(part, Ruled):
-                unit = part.unit
+        given = [
+            runner.arrays.zeros_like(values[value]) if one is None else one
+            for value, one in zip(part.outputs, arriving, strict=True)
+        ]
+        if isinstance(part, Ruled):
+            unit = part.unit
+            with runner.after(given):
                 op = Applied(runner, graph, unit, values, references.get(unit.output))
                 add(part.inputs, part.rule(op, given[0]))
                 if any(one is not None for one in arriving[1:]):
                     add(part.inputs, op.from_others(given[1:]))
-            elif pullback is not None:
-                add(part.inputs, pullback(given))
+        elif pullback is not None:
+            add(part.inputs, pullback(given))

@@ -103,7 +103,7 @@ class Runner(ABC):
 
     def after(self, arrays: Sequence[Array]) -> AbstractContextManager[object]:
         """Within it, whatever is computed is computed after some arrays: for a framework that computes
-        what it can as soon as it can, and would keep the factors of all gradients till they arrive."""
+        what it can as soon as it can, and would keep what rules make of values till gradients arrive."""
         return nullcontext()
 
     def added(self, one: Array, other: Array) -> Array:
