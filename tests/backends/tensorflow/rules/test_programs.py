@@ -10,6 +10,7 @@ import torch  # isort: skip  # noqa: F401
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.rules.operations import Kind, Operation
 from backlight.rules.rules import AppliedOperation, Rule, Rules
@@ -22,6 +23,7 @@ from backlight.testing.rules import (
     by_kind,
 )
 from backlight.values.arrays import Array
+from backlight_tensorflow.engine.gradients import pulled_back
 from tests.backends.tensorflow.rules.nets import (
     SUMMING,
     bound,
@@ -164,3 +166,15 @@ def test_factors_of_gradients_are_computed_when_the_gradients_arrive() -> None:
     np.testing.assert_allclose(host(found.gradient), expected, rtol=1e-12)
     pairs = list(zip(noted[::2], noted[1::2], strict=True))
     assert [set(pair) for pair in pairs] == [{"gradient", "factor"}] * depth, noted
+
+
+def test_values_are_not_kept_for_their_shapes() -> None:
+    with FuncGraph("program").as_default() as graph:
+        place, factor, arriving = (
+            tf.compat.v1.placeholder(tf.float64, shape) for shape in ((None, 4), (1, 4), (None, 4))
+        )
+        result = place * factor
+        with tf.control_dependencies([arriving]):
+            pulled_back([result], [arriving], [place])
+    waiting = [bool(op.control_inputs) for op in graph.get_operations() if "Shape" in op.type]
+    assert waiting and not any(waiting)
