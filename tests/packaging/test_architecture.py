@@ -16,7 +16,7 @@ FLOORS = {
     "backlight_jax": 6,
     "backlight_mlx": 6,
     "backlight_numpy": 3,
-    "backlight_tensorflow": 8,
+    "backlight_tensorflow": 6,
     "backlight_torch": 6,
 }
 """How deep files stand on each other: to be lowered, never raised."""

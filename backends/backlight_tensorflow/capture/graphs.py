@@ -4,9 +4,9 @@ Lengths and constants are read off a copy for a few examples, in which TensorFlo
 run. A node's `native` is the group of operations that run it; None for all steps of one but the last.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -15,9 +15,14 @@ from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Valu
 from backlight_tensorflow.capture.gradients import derivatives_of
 from backlight_tensorflow.capture.grouping import Group, Surroundings, convolution, grouped
 from backlight_tensorflow.capture.known import LIKES, Known, known_of
+from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.expansions import kept_whole
-from backlight_tensorflow.table import dtype_of
-from backlight_tensorflow.table.reading import BEFORE
+from backlight_tensorflow.nets.calls import Request
+from backlight_tensorflow.table import dtype_of, primitives_of
+from backlight_tensorflow.table.reading import BEFORE, Shape
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.paths import Path
 
 
 class Capture:
@@ -61,7 +66,7 @@ class Capture:
         fixed = frozenset({*targets, *kept})
         nodes = needed(nodes, targets, SHAPE_ONLY)
         given = frozenset(sources)
-        around = Surroundings(nodes, given, fixed, known.read, known.primitives)
+        around = Surroundings(nodes, given, fixed, known.read, primitives_of)
         enters = lambda group: opens(self._body(group))  # noqa: E731
         find = lambda node: kept_whole(around, node, enters) or convolution(around, node)  # noqa: E731
         self._fill(grouped(around, find), targets)
@@ -182,11 +187,77 @@ class Capture:
         return Capture(body.nodes, body.inputs, body.outputs, self._known, self._place).graph
 
 
+def captured(
+    path: "Path",
+    request: Request,
+    specs: Sequence[tf.TensorSpec],
+    measure: Callable[[Sequence[Value]], Mapping[Value, Shape]],
+    opens: Callable[[Graph], bool],
+) -> Capture:
+    """The graph for a few examples; where lengths cannot be inferred for these, for as many as there
+    are.
+
+    Args:
+        specs: what the path is called with.
+        measure: runs the path to find out the shapes of values.
+        opens: see `Capture`.
+    """
+    traced = path.traced
+    for exactly in (False, True):
+        lengths = traced.inferred(request, exactly)
+        last, graph = lengths.count == request.count, lengths.graph
+        try:
+            with LOCK, graph.as_default():
+                Copy(lengths.made).tensors(traced.output_values)  # the same for all paths
+                operands = map(lengths.argument, specs[len(traced.arguments) :])
+                scored = dict(zip(path.operands, operands, strict=True))
+                copy = Copy({**lengths.made, **path.captured, **scored})
+                values = dict.fromkeys(
+                    value for node in path.needed for value in (*node.inputs, *node.outputs)
+                )
+                unknown = [value for value in values if is_unknown(copy.tensor(value))]
+        except ValueError:
+            if last:
+                raise
+            continue  # it may need to know the number of examples
+        if unknown and not last:
+            continue
+        shapes = measure(unknown) if unknown else {}
+        with graph.as_default():
+            return Capture(
+                path.nodes,
+                path.places,
+                path.sinks,
+                known_of(primitives_of, copy.tensor, path.varying, shapes),
+                traced.place,
+                kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
+                rows=[
+                    value
+                    for value, one in zip(traced.arguments, request.arguments, strict=True)
+                    if one.rows
+                ],
+                opens=opens,
+                count=lengths.count,
+            )
+    raise AssertionError("The last number of examples is that of the request.")
+
+
+def unmeasured(
+    nodes: Sequence[Node],
+    sources: Sequence[Value],
+    targets: Sequence[Value],
+    place: Callable[[Node], str],
+    opens: Callable[[Graph], bool] = lambda body: False,
+) -> Capture:
+    """The graph with the lengths that the trace itself knows."""
+    varying = reached(nodes, sources, SHAPE_ONLY)
+    known = known_of(primitives_of, lambda value: value.tensor, varying)
+    return Capture(nodes, sources, targets, known, place, opens=opens)
+
+
 def function_graph(flat: Flat) -> Graph:
     """The body of a loop, or a branch."""
-    varying = reached(flat.nodes, flat.inputs, SHAPE_ONLY)
-    known = known_of(lambda value: value.tensor, varying)
-    return Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "").graph
+    return unmeasured(flat.nodes, flat.inputs, flat.outputs, lambda node: "").graph
 
 
 def word(group: Group) -> str:
@@ -205,3 +276,8 @@ def is_weight(value: Value) -> bool:
     return value.tensor.dtype == tf.resource or (
         node is not None and node.op.type == "ReadVariableOp"
     )
+
+
+def is_unknown(tensor: tf.Tensor) -> bool:
+    numbers = tensor.dtype not in (tf.resource, tf.variant, tf.string)
+    return numbers and not tensor.shape.is_fully_defined()

@@ -66,14 +66,14 @@ class Surroundings:
         sources: what is explained.
         fixed: the values that are looked at from outside: no group hides them.
         read: an operation with lengths and constants.
-        primitives: what an operation is by itself.
+        table: what an operation is by itself.
     """
 
     nodes: Sequence[Node]
     sources: frozenset[Value]
     fixed: frozenset[Value]
     read: Callable[[Node], Reading]
-    primitives: Callable[[Node], Steps]
+    table: Callable[[Reading], Steps]
     users: dict[Value, list[Node]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,6 +81,9 @@ class Surroundings:
             if node.op.type not in SHAPE_ONLY:
                 for value in dict.fromkeys(node.inputs):
                     self.users.setdefault(value, []).append(node)
+
+    def primitives(self, node: Node) -> Steps:
+        return self.table(self.read(node))
 
     @cached_property
     def touched(self) -> set[Value]:

@@ -14,7 +14,6 @@ from backlight.graph.graph import FEW
 from backlight.graph.graph import Node as CoreNode
 from backlight.graph.primitives import evaluated
 from backlight_tensorflow.capture.flattening import Node, Value
-from backlight_tensorflow.table import primitives_of
 from backlight_tensorflow.table.reading import Reading, Shape, Steps
 
 LIKES = {"ZerosLike": 0.0, "OnesLike": 1.0}
@@ -40,11 +39,9 @@ class Known:
         shapes, results = (list(map(self.shape, each)) for each in (node.inputs, node.outputs))
         return Reading(node.op, shapes, results, lambda place: self.static(node.inputs[place]))
 
-    def primitives(self, node: Node) -> Steps:
-        return primitives_of(self.read(node))
-
 
 def known_of(
+    table: Callable[[Reading], Steps],
     tensor: Callable[[Value], tf.Tensor],
     varying: Collection[Value],
     shapes: Mapping[Value, Shape] | None = None,
@@ -52,6 +49,7 @@ def known_of(
     """What a graph says of its tensors.
 
     Args:
+        table: what an operation is by itself.
         varying: those that hang on arguments otherwise than by their lengths.
         shapes: those that are known otherwise.
     """
@@ -79,7 +77,7 @@ def known_of(
             return None
         if node.op.type == "Range":
             return np.arange(*(each.item() for each in numbers))
-        *more, last = Known(shape, static).primitives(node)
+        *more, last = table(Known(shape, static).read(node))
         if more:
             return None
         made = CoreNode(last.primitive, (), (), last.attributes)

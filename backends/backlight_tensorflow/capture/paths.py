@@ -1,6 +1,6 @@
 """The way from the differentiated values to the score: the network's flat graph and the score's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -9,7 +9,6 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from backlight.engine.explained import Explained
-from backlight.graph.graph import Graph
 from backlight.graph.recognition.recognition import recognise
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
@@ -25,14 +24,10 @@ from backlight_tensorflow.capture.flattening import (
     needed,
     reached,
 )
-from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.grouping import Group
-from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.engine.copying import LOCK, Copy
-from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.table.reading import Shape
 
 if TYPE_CHECKING:
+    from backlight_tensorflow.capture.graphs import Capture
     from backlight_tensorflow.capture.tracing import Trace
 
 SCORE = "score_of_the_target"
@@ -143,62 +138,7 @@ def scores_of(score: Score, outputs: object, operands: Sequence[Tensor]) -> Tens
     return found if kept else tf.cast(found, tf.float32)
 
 
-def captured(
-    path: Path,
-    request: Request,
-    specs: Sequence[tf.TensorSpec],
-    measure: Callable[[Sequence[Value]], Mapping[Value, Shape]],
-    opens: Callable[[Graph], bool],
-) -> Capture:
-    """The graph for a few examples; where lengths cannot be inferred for these, for as many as there
-    are.
-
-    Args:
-        specs: what the path is called with.
-        measure: runs the path to find out the shapes of values.
-        opens: see `Capture`.
-    """
-    traced = path.traced
-    for exactly in (False, True):
-        lengths = traced.inferred(request, exactly)
-        last, graph = lengths.count == request.count, lengths.graph
-        try:
-            with LOCK, graph.as_default():
-                Copy(lengths.made).tensors(traced.output_values)  # the same for all paths
-                operands = map(lengths.argument, specs[len(traced.arguments) :])
-                scored = dict(zip(path.operands, operands, strict=True))
-                copy = Copy({**lengths.made, **path.captured, **scored})
-                values = dict.fromkeys(
-                    value for node in path.needed for value in (*node.inputs, *node.outputs)
-                )
-                unknown = [value for value in values if is_unknown(copy.tensor(value))]
-        except ValueError:
-            if last:
-                raise
-            continue  # it may need to know the number of examples
-        if unknown and not last:
-            continue
-        shapes = measure(unknown) if unknown else {}
-        with graph.as_default():
-            return Capture(
-                path.nodes,
-                path.places,
-                path.sinks,
-                known_of(copy.tensor, path.varying, shapes),
-                traced.place,
-                kept=[value for wall in path.walls for value in (*wall.inputs, *wall.outputs)],
-                rows=[
-                    value
-                    for value, one in zip(traced.arguments, request.arguments, strict=True)
-                    if one.rows
-                ],
-                opens=opens,
-                count=lengths.count,
-            )
-    raise AssertionError("The last number of examples is that of the request.")
-
-
-def explained(path: Path, found: Capture, rules: Rules) -> Explained:
+def explained(path: Path, found: "Capture", rules: Rules) -> Explained:
     """The operations, as rules see them."""
     numbers, graph = found.numbers, found.graph
     read = tuple(numbers[wall.inputs[0]] for wall in path.walls if wall.inputs[0] in path.touched)
@@ -207,8 +147,3 @@ def explained(path: Path, found: Capture, rules: Rules) -> Explained:
     score = (at for at, group in enumerate(groups) if group is not None and group.core in of_score)
     places = tuple(numbers[place] for place in path.places)
     return Explained(recognise(graph, rules), places, read, next(score, len(graph.nodes)))
-
-
-def is_unknown(tensor: Tensor) -> bool:
-    numbers = tensor.dtype not in (tf.resource, tf.variant, tf.string)
-    return numbers and not tensor.shape.is_fully_defined()

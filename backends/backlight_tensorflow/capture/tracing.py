@@ -16,7 +16,6 @@ from backlight.memory.recent import Recent
 from backlight.values.outputs import OutputKind, Outputs, OutputSpec
 from backlight.values.tree import map_nested
 from backlight_tensorflow.capture.flattening import (
-    SHAPE_ONLY,
     Flat,
     Node,
     Tensor,
@@ -24,8 +23,7 @@ from backlight_tensorflow.capture.flattening import (
     flatten,
     reached,
 )
-from backlight_tensorflow.capture.graphs import Capture
-from backlight_tensorflow.capture.known import known_of
+from backlight_tensorflow.capture.graphs import unmeasured
 from backlight_tensorflow.capture.lengths import Inferred
 from backlight_tensorflow.engine.copying import LOCK, Copy
 from backlight_tensorflow.nets.calls import Request
@@ -179,12 +177,10 @@ class Trace:
     @cached_property
     def _kinds(self) -> dict[Value, OutputKind]:
         """What each of the outputs holds."""
-        varying = reached(self.flat.nodes, self.arguments, SHAPE_ONLY)
-        found = Capture(
+        found = unmeasured(
             self.flat.nodes,
             self.arguments,
             self.output_values,
-            known_of(lambda value: value.tensor, varying),
             self.place,
             opens=lambda body: True,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import tensorflow as tf
 
@@ -20,17 +20,15 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, shape_of
 from backlight.values.tree import Tree, leaves
 from backlight_tensorflow.capture.flattening import Tensor, Value
-from backlight_tensorflow.capture.graphs import Capture
+from backlight_tensorflow.capture.graphs import Capture, captured
 from backlight_tensorflow.capture.lengths import shape_for
 from backlight_tensorflow.capture.paths import (
     Path,
-    captured,
     explained,
     path_to_outputs,
     path_to_score,
     score_arguments,
 )
-from backlight_tensorflow.capture.tracing import Trace
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.passes import (
     Evaluated,
@@ -41,6 +39,9 @@ from backlight_tensorflow.engine.passes import (
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.sites import may_be_site, named_site, require_examples
 from backlight_tensorflow.table.reading import Shape
+
+if TYPE_CHECKING:
+    from backlight_tensorflow.capture.tracing import Trace
 
 
 class Asked:
@@ -53,7 +54,7 @@ class Asked:
     """
 
     def __init__(
-        self, traced: Trace, request: Request, asked: Question, score: Score | None = None
+        self, traced: "Trace", request: Request, asked: Question, score: Score | None = None
     ) -> None:
         self._traced, self._request, self._asked, self._score = traced, request, asked, score
         self._site = None if asked.at is None else named_site(traced, request, asked.at)

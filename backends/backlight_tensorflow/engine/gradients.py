@@ -72,11 +72,13 @@ def derivative(op: tf.Operation, upstream: Sequence[Tensor | None]) -> Sequence[
         function = None  # as where operations are recognised: nothing goes back through it
     if function is None:
         return [None] * len(op.inputs)
-    filled = [
-        tf.zeros_like(result) if each is None and carries_numbers(result) else each
-        for each, result in zip(upstream, op.outputs, strict=True)
-    ]
-    gradients = function(op, *filled)
+    # What they depend on otherwise is shapes: nothing need be kept until those are asked for.
+    with tf.control_dependencies(None):
+        filled = [
+            tf.zeros_like(result) if each is None and carries_numbers(result) else each
+            for each, result in zip(upstream, op.outputs, strict=True)
+        ]
+        gradients = function(op, *filled)
     return gradients if isinstance(gradients, (list, tuple)) else [gradients]
 
 

@@ -1,6 +1,7 @@
 """Operations of a traced graph, run and differentiated in the graph that is being built."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast, final
 
@@ -133,6 +134,9 @@ class TensorFlowRunner(Runner):
 
     def stopped(self, array: Array) -> Array:
         return cast(Array, tf.stop_gradient(array))
+
+    def after(self, arrays: Sequence[Array]) -> AbstractContextManager[object]:
+        return cast(AbstractContextManager[object], tf.control_dependencies(arrays))
 
     def added(self, one: Array, other: Array) -> Array:
         return cast(Array, tf.add_n([one, other]))  # lists of arrays too

@@ -107,9 +107,10 @@ def backward(
         ]
         if isinstance(part, Ruled):
             unit = part.unit
-            op = Applied(runner, graph, unit, values, references.get(unit.output))
-            add(part.inputs, part.rule(op, given[0]))
-            if any(one is not None for one in arriving[1:]):
-                add(part.inputs, op.from_others(given[1:]))
+            with runner.after(given):
+                op = Applied(runner, graph, unit, values, references.get(unit.output))
+                add(part.inputs, part.rule(op, given[0]))
+                if any(one is not None for one in arriving[1:]):
+                    add(part.inputs, op.from_others(given[1:]))
         elif pullback is not None:
             add(part.inputs, pullback(given))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -99,6 +100,11 @@ class Runner(ABC):
         """The pullback of what has been run already, from its results to its operands, where that is
         recorded."""
         raise NotImplementedError
+
+    def after(self, arrays: Sequence[Array]) -> AbstractContextManager[object]:
+        """Within it, whatever is computed is computed after some arrays: for a framework that computes
+        what it can as soon as it can, and would keep what rules make of values till gradients arrive."""
+        return nullcontext()
 
     def added(self, one: Array, other: Array) -> Array:
         """The sum of two gradients."""

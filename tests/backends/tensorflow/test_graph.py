@@ -18,7 +18,7 @@ from backlight.graph.primitives import body_values
 from backlight_tensorflow.capture.flattening import flatten, reached
 from backlight_tensorflow.capture.graphs import Capture
 from backlight_tensorflow.capture.known import known_of
-from backlight_tensorflow.table import ROWS, SAME
+from backlight_tensorflow.table import ROWS, SAME, primitives_of
 
 Numbers = NDArray[Any]
 
@@ -38,7 +38,7 @@ def captured(call: Callable[..., Any], given: Sequence[Any]) -> tuple[Graph, lis
     specs = [tf.TensorSpec(np.shape(one), np.asarray(one).dtype) for one in given]
     function = tf.function(call, autograph=False).get_concrete_function(*specs)
     flat = flatten(function.graph)
-    known = known_of(lambda value: value.tensor, reached(flat.nodes, flat.inputs))
+    known = known_of(primitives_of, lambda value: value.tensor, reached(flat.nodes, flat.inputs))
     sources = flat.inputs[: len(given)]
     graph = Capture(flat.nodes, sources, flat.outputs, known, lambda node: node.op.name).graph
     results = tf.nest.flatten(function(*map(tf.constant, given)))
@@ -181,7 +181,9 @@ def test_a_place_along_an_axis_of_unknown_length() -> None:
     def last_node(call: Callable[[Any], Any]) -> Any:
         spec = tf.TensorSpec((2, None, 4), tf.float64)
         flat = flatten(tf.function(call, autograph=False).get_concrete_function(spec).graph)
-        known = known_of(lambda value: value.tensor, reached(flat.nodes, flat.inputs))
+        known = known_of(
+            primitives_of, lambda value: value.tensor, reached(flat.nodes, flat.inputs)
+        )
         found = Capture(flat.nodes, flat.inputs, flat.outputs, known, lambda node: "")
         return next(each for each in found.graph.nodes if each.type == "StridedSlice")
 

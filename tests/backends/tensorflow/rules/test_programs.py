@@ -1,15 +1,19 @@
 """Rules on TensorFlow and Keras nets: programs."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 # First, because torch and TensorFlow bring clashing libraries and only this order loads.
 import torch  # isort: skip  # noqa: F401
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
-from backlight.rules.operations import Kind
+from backlight.rules.operations import Kind, Operation
+from backlight.rules.rules import AppliedOperation, Rule, Rules
 from backlight.testing.rules import (
     EPSILON,
     EPSILON_FOLDED,
@@ -18,6 +22,8 @@ from backlight.testing.rules import (
     Native,
     by_kind,
 )
+from backlight.values.arrays import Array
+from backlight_tensorflow.engine.gradients import pulled_back
 from tests.backends.tensorflow.rules.nets import (
     SUMMING,
     bound,
@@ -112,3 +118,63 @@ def test_saved_models_obey_rules(tmp_path: Path) -> None:
         saved = ruled(loaded, x, rules, reference=reference)
         np.testing.assert_allclose(host(saved.gradient), host(live.gradient), rtol=1e-10)
         assert [one.kind for one in saved.operations] == [one.kind for one in live.operations]
+
+
+@dataclass(frozen=True, eq=False)
+class Noting(Rules, Rule):
+    """Gradients times factors of the values, noting when each of the two is computed."""
+
+    noted: list[str]
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset({Kind.RELU})
+
+    def choose(self, operation: Operation) -> Rule | None:
+        return self if operation.kind is Kind.RELU else None
+
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
+        def seen(what: str, array: Array) -> Any:
+            def note(numbers: Any) -> Any:
+                self.noted.append(what)
+                return numbers
+
+            # Without a state, so that nothing else keeps the two in order.
+            found = tf.numpy_function(note, [array], tf.float64, stateful=False)
+            found.set_shape(cast(Any, array).shape)
+            return found
+
+        return (seen("gradient", grad) * seen("factor", op.inputs[0] * 2.0),)
+
+
+def test_factors_of_gradients_are_computed_when_the_gradients_arrive() -> None:
+    """Else those of all layers are kept from the forward pass on."""
+    w, x, depth = numbers(4, 4), numbers(3, 4), 5
+
+    def net(x: Any) -> Any:
+        for _ in range(depth):
+            x = tf.nn.relu(x @ w)
+        return x
+
+    noted: list[str] = []
+    found = ruled(net, tf.constant(x), Noting(noted))
+    expected, values = np.eye(4)[[1, 1, 1]], [x]
+    for _ in range(depth):
+        values.append(np.maximum(values[-1] @ w, 0))
+    for before in reversed(values[:-1]):
+        expected = (expected * 2 * (before @ w)) @ w.T
+    np.testing.assert_allclose(host(found.gradient), expected, rtol=1e-12)
+    pairs = list(zip(noted[::2], noted[1::2], strict=True))
+    assert [set(pair) for pair in pairs] == [{"gradient", "factor"}] * depth, noted
+
+
+def test_values_are_not_kept_for_their_shapes() -> None:
+    with FuncGraph("program").as_default() as graph:
+        place, factor, arriving = (
+            tf.compat.v1.placeholder(tf.float64, shape) for shape in ((None, 4), (1, 4), (None, 4))
+        )
+        result = place * factor
+        with tf.control_dependencies([arriving]):
+            pulled_back([result], [arriving], [place])
+    waiting = [bool(op.control_inputs) for op in graph.get_operations() if "Shape" in op.type]
+    assert waiting and not any(waiting)
