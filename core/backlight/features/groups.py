@@ -112,8 +112,9 @@ class Columns(Features):
 @final
 @dataclass(frozen=True)
 class Tokens(Features):
-    """Each token of a sequence: of ids (N, tokens), or of vectors (N, tokens, features), all of a token's
-    numbers together.
+    """Each token of a sequence, all of its numbers together.
+
+    The sequence is of ids (N, tokens), or of vectors (N, tokens, features).
 
     Args:
         texts: of the tokens, as names.
@@ -193,8 +194,10 @@ class Words(Features):
 @final
 @dataclass(frozen=True)
 class Elements(Features):
-    """Each number of an example by itself. They are numbered with the channels last, so that a picture's
-    are the same on each framework."""
+    """Each number of an example by itself.
+
+    They are numbered with the channels last, so that a picture's are the same on each framework.
+    """
 
     def label(self, part: Part) -> Labels:
         shape = part.shape[1:]

@@ -13,10 +13,10 @@ from backlight.features.features import NOWHERE, Features, Labels, Part, layout_
 @final
 @dataclass(frozen=True, init=False, repr=False)
 class Grid(Features):
-    """Cells of a grid over the places, all channels of a place together: `Grid(16, 16)` for 16 rows
-    and 16 columns, `Grid(32)` for 32 stretches of a signal, `Grid(8)` for 8 along each axis of a picture.
+    """Cells of a grid over the places, all channels of a place together.
 
-    Cells are as equal as whole numbers of places allow. Class tokens belong to no cell.
+    `Grid(16, 16)` has 16 rows and 16 columns, `Grid(32)` 32 stretches of a signal, `Grid(8)` 8 along each
+    axis of a picture. Cells are as equal as whole numbers of places allow. Class tokens belong to none.
 
     Args:
         sides: how many cells there are along each axis of the places, or one number for all.
@@ -43,9 +43,9 @@ class Grid(Features):
 @final
 @dataclass(frozen=True, init=False, repr=False)
 class Windows(Features):
-    """Windows of one size beside each other, all channels of a place together: `Windows(16, 16)` for 16
-    rows and 16 columns each, `Windows(50)` for stretches of 50 samples of a signal.
+    """Windows of one size beside each other, all channels of a place together.
 
+    `Windows(16, 16)` has 16 rows and 16 columns each, `Windows(50)` stretches of 50 samples of a signal.
     The last of a line is cut off at the edge. Windows that overlap are no features, as each number
     belongs to at most one: they are those of the technique Occlusion.
 
