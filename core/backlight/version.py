@@ -7,7 +7,8 @@ API_VERSION = 1
 `Model` with what its verbs take and give (`Site`, `Gradient`, `Operation`, `Kind` ...); `Method` with
 `Objective` and `Result`; `Game` and `Estimate` of `backlight.explaining.game`; `Rules`, `Rule` and
 `AppliedOperation`; the conformance kit, `backlight.testing`; and what techniques compute with:
-`backlight.values.arrays`, `backlight.values.tree` and `backlight.values.noise`. All else that is not in `backlight.__all__` may change with any release.
+`backlight.values.arrays`, `backlight.values.tree` and `backlight.values.noise`. All else that is not
+in `backlight.__all__` may change with any release.
 
 A plugin's module says the version that it was written for, `backlight_api = 1`; where Backlight has
 another, that plugin is refused by name and all else works on. Something new, a hook, a kind or an
