@@ -48,6 +48,22 @@ def check(examples: Examples) -> None:
     check_labels(labels, (2 if count == 1 else count) or None, called)
 
 
+def first_of(source: Source) -> NDArray[Any]:
+    """The first example that can be read, (1, ...).
+
+    Raises:
+        InputError: there is none.
+    """
+    reasons: list[str] = []
+    for number in range(len(source)):
+        batch = source.read(number, number + 1)
+        if len(batch.x):
+            return batch.x
+        reasons += map(str, batch.skipped)
+    seen = f" The first reason: {reasons[0]}" if reasons else ""
+    raise InputError(f"There are no examples that can be read.{seen}")
+
+
 def check_shape(shape: tuple[int, ...]) -> None:
     """Raise InputError unless examples of this shape are pictures."""
     if len(shape) not in (3, 4) or min(shape) == 0:

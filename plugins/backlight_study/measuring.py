@@ -32,16 +32,11 @@ from backlight_datasets import BlockStore, Plan, digest_of_arrays
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import Forecast, block_length
 from backlight_study.passes import Passes
-from backlight_study.questions import Question
 from backlight_study.result import Study
+from backlight_study.stores import begin_store
 
 NOTHING = 0.0
 """What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
-
-
-def asked(study: Study) -> Question:
-    """The question that a mistake asks: why this class rather than the right one."""
-    return study.task.question
 
 
 def explaining(study: Study) -> list[str]:
@@ -87,8 +82,6 @@ def begun(
     masks: NDArray[np.bool_] | None,
 ) -> "Measuring":
     """What is to be measured, and what was measured before."""
-    from backlight_study.run import opened
-
     cases, seed = study.cases, study.selection.choice.seed
     objective = objective_of(study, wrong[: block_length(len(wrong))])
     places = places_of(objective)
@@ -103,7 +96,7 @@ def begun(
         model=study.store.plan.model,
         options={
             "cases": wrong.tolist(),
-            "question": asked(study),
+            "question": study.task.question,
             "baseline": cases.baseline or NOTHING,
             "batch_size": cases.batch_size,
             "seed": seed,
@@ -116,7 +109,7 @@ def begun(
         },
         versions=study.store.plan.versions,
     )
-    store = opened(study.store.folder.parent, "metrics", plan)
+    store = begin_store(study.store.folder.parent, "metrics", plan)
     explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
     judging = Judging(
         metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong, plan), seed
@@ -248,7 +241,7 @@ class Measuring:
         Args:
             shape: of what one fails to say.
         """
-        store, asks = self.study.store, asked(self.study)
+        store, asks = self.study.store, self.study.task.question
         length = store.plan.block_length
         blocks = {one: store.read(one).arrays for one in np.unique(places // length).tolist()}
         found = {}

@@ -14,7 +14,6 @@ from backlight_pictures.colours import overlay
 from backlight_pictures.png import data_uri, enlarged, png
 from backlight_pictures.scale import Scale
 from backlight_pictures.stored import shown
-from backlight_study.measuring import asked
 from backlight_study.questions import Question
 from backlight_study.record import StudyRecord, cases
 from backlight_study.result import Study
@@ -33,7 +32,7 @@ class Drawn:
     """Pictures as addresses that need no file; maps of one question alone."""
 
     def __init__(self, study: Study) -> None:
-        self.cases, self.asked = study.cases, asked(study)
+        self.cases, self.asked = study.cases, study.task.question
         self.inputs: dict[str, NDArray[np.uint8]] = {}
 
     def input(self, stem: str, stored: NDArray[Any]) -> str:

@@ -21,6 +21,8 @@ from backlight_loading.preparation import Prepared
 OUTPUTS = "outputs"
 """The column of a store that holds what the model says."""
 
+BLOCK = 64
+"""How many examples the model is asked about at a time, where nothing is said."""
 
 CheckOutputs: TypeAlias = Callable[[object, int, Sequence[str]], None]
 """Raises TargetError unless outputs for so many examples are of a task; with the names of its classes."""
