@@ -14,15 +14,8 @@ from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.techniques import Technique
-from backlight_study.predictions import (
-    CheckOutputs,
-    Predictions,
-    answered,
-    called,
-    check_classifier,
-    class_scores,
-    listed,
-)
+from backlight_study.predictions import Predictions, check_classifier, listed
+from backlight_study.replies import CheckOutputs, answered, called, chosen_output
 
 
 def check(examples: Examples) -> None:
@@ -160,7 +153,7 @@ def trial(
         BacklightError: the model cannot take it, or has no such site.
     """
     outputs = answered(model, x)
-    path, _ = class_scores(model, x, scores)
+    path, _ = chosen_output(model, x, scores)
     checked(array_at(outputs, path), 1, classes)
     for technique in chosen:
         if technique.at is not None:

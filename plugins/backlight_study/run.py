@@ -34,7 +34,7 @@ from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import BLOCK, ask_all
+from backlight_study.replies import BLOCK, ask_all
 from backlight_study.result import Study
 from backlight_study.selection import Choice, Only, Order
 from backlight_study.site_space import SiteSpace, pooling, write_features

@@ -9,19 +9,12 @@ from numpy.typing import NDArray
 from backlight import Model
 from backlight.errors import HyperParameterError, InputError
 from backlight.values.examples import Labels, is_of_classes
-from backlight.values.outputs import OutputSpec, single
+from backlight.values.outputs import OutputSpec
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
 from backlight_study.evaluation import class_names
-from backlight_study.predictions import (
-    BLOCK,
-    CheckOutputs,
-    Replies,
-    answered,
-    check_classifier,
-    class_scores,
-    classified,
-)
+from backlight_study.predictions import check_classifier, classified
+from backlight_study.replies import BLOCK, CheckOutputs, Replies, answered, chosen_output
 from backlight_study.tasks import multi_label, regression
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.multi_label import MultiLabel
@@ -70,10 +63,9 @@ def decided_task(
         TargetError: there are several outputs, and none is said.
     """
     answered(model, sample)  # whatever a net of the user's raises is told as such
-    outputs = model.outputs(model.prepare(sample))  # type: ignore[arg-type]
-    path, _ = class_scores(model, sample, scores)
+    _, output = chosen_output(model, sample, scores)
     labels = source.read(0, min(len(source), BLOCK)).labels
-    return task_of(task, labels, single(outputs, path))
+    return task_of(task, labels, output)
 
 
 def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskName:

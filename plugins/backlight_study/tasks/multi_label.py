@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from backlight import Class, Function, Logit, Score
 from backlight.errors import InputError, TargetError
+from backlight.values.arrays import Array, shape_of
 from backlight.values.examples import Labels
 from backlight_datasets import Source
 from backlight_study.cells import Part
 from backlight_study.performance import MultiLabelPerformance, multi_label_performance
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
+from backlight_study.replies import Replies
 from backlight_study.selection import Choice, Order, Selection
 from backlight_study.tasks.outputs import PartOfOutput
 from backlight_study.tasks.task import (
@@ -252,9 +253,9 @@ def described(part: Part, names: Sequence[str]) -> str:
     return f"{what} of {'any label' if part.place is None else names[part.place]}"
 
 
-def check_outputs(outputs: object, rows: int, classes: Sequence[str]) -> None:
+def check_outputs(outputs: Array, rows: int, classes: Sequence[str]) -> None:
     """Raise TargetError unless these are one number for each label."""
-    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    shape = shape_of(outputs)
     if shape[:1] != (rows,) or len(shape) != 2:
         raise TargetError(
             "A net of several labels gives one number for each, (N, labels); for "

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from backlight import Class, Function, Output, Score
 from backlight.errors import InputError, TargetError
+from backlight.values.arrays import Array, shape_of
 from backlight_datasets import Source
 from backlight_study.cells import Part
 from backlight_study.performance.regression import NumbersPerformance, numbers_performance
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
+from backlight_study.replies import Replies
 from backlight_study.selection import Choice, Order, Selection
 from backlight_study.tasks.outputs import PartOfOutput
 from backlight_study.tasks.task import (
@@ -216,9 +217,9 @@ class Regression(Task):
         }
 
 
-def check_outputs(outputs: object, rows: int, classes: Sequence[str]) -> None:
+def check_outputs(outputs: Array, rows: int, classes: Sequence[str]) -> None:
     """Raise TargetError unless these are a number, or a few, for each example."""
-    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    shape = shape_of(outputs)
     if shape[:1] != (rows,) or len(shape) > 2:
         raise TargetError(
             f"A regression gives numbers, (N,) or (N, k); for {rows} examples this model gives {shape}."

@@ -12,8 +12,8 @@ from backlight import Score
 from backlight.errors import HyperParameterError, InputError
 from backlight_datasets import Source
 from backlight_study.performance import Json
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
+from backlight_study.replies import Replies
 from backlight_study.selection import Choice, Order, Selection
 
 TaskName: TypeAlias = Literal["classification", "multi-label", "regression"]
