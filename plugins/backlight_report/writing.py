@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final, get_args
+from typing import Any, final
 
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError, UnknownNameError
@@ -22,7 +22,7 @@ from backlight_study.judging import Judgement, judge
 from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
-from backlight_study.questions import Question
+from backlight_study.questions import QUESTIONS, Question
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
@@ -184,8 +184,8 @@ def report(
 def check_panels(panels: Sequence[str], private: bool) -> None:
     """Raise an error for panels of no question, or of a report without pictures."""
     for question in panels:
-        if question not in get_args(Question):
-            raise UnknownNameError("question for panels", question, get_args(Question))
+        if question not in QUESTIONS:
+            raise UnknownNameError("question for panels", question, QUESTIONS)
     if panels and private:
         raise InputError(
             "Panels are pictures, which a private report leaves out: leave out one of both."

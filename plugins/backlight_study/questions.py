@@ -2,7 +2,7 @@
 the other. All in one quantity, so that the answers share a scale."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from backlight_study.predictions import Predictions
 
 Question: TypeAlias = Literal["predicted", "true", "contrast", "label", "value"]
 """Three of a class; why this label; why this number."""
+
+QUESTIONS: tuple[Question, ...] = get_args(Question)
 
 CENTRED = (
     "minus their mean over all classes: what the softmax was given, but for what classes share"

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from backlight_findings.clustering import FEWEST
 from backlight_loading.names import short
-
-Record: TypeAlias = dict[str, Any]
+from backlight_study.format import StudyRecord
 
 MOST = 3
 """So many classes, findings or techniques are named."""
@@ -16,7 +15,7 @@ FEW = 10
 """From fewer mistakes nothing is said of techniques."""
 
 
-def summary_record(record: Record) -> list[Record]:
+def summary_record(record: StudyRecord) -> list[StudyRecord]:
     """The sentences, each with the key of the record that it is `about`; where that is "findings", with
     the `place` of the finding, null where there is none.
 
@@ -37,7 +36,7 @@ def summary_record(record: Record) -> list[Record]:
     ]
 
 
-def how_good(record: Record) -> str:
+def how_good(record: StudyRecord) -> str:
     accuracy = record["performance"]["accuracy"]
     right, count = accuracy["correct"], accuracy["count"]
     share = f"{100 * accuracy['value']:.1f} %"
@@ -47,7 +46,7 @@ def how_good(record: Record) -> str:
     return f"The model is right on {right:,} of {count:,} pictures, {share}."
 
 
-def confused(record: Record) -> Iterator[str]:
+def confused(record: StudyRecord) -> Iterator[str]:
     """What is mistaken most, and for what; nothing where no class stands out by its number."""
     names = record["classes"]
     mistakes = [one for one in record["confusion"] if one["true"] != one["predicted"]]
@@ -71,7 +70,7 @@ def confused(record: Record) -> Iterator[str]:
     )
 
 
-def shared(record: Record) -> Iterator[Record]:
+def shared(record: StudyRecord) -> Iterator[StudyRecord]:
     """What mistakes have in common, and labels that may be wrong."""
     findings: Sequence[Mapping[str, Any]] = record["findings"]
     patterns = [
@@ -100,7 +99,7 @@ def shared(record: Record) -> Iterator[Record]:
             yield {"about": "findings", "place": place, "text": text}
 
 
-def no_pattern(record: Record) -> str:
+def no_pattern(record: StudyRecord) -> str:
     accuracy = record["performance"]["accuracy"]
     wrong = accuracy["count"] - accuracy["correct"]
     if not wrong:
@@ -111,7 +110,7 @@ def no_pattern(record: Record) -> str:
     return f"No pattern was found that the mistakes share beyond what chance explains.{few}{left}"
 
 
-def believed(metrics: Record | None) -> Iterator[str]:
+def believed(metrics: StudyRecord | None) -> Iterator[str]:
     """Which techniques are better than maps that know nothing of the model, and which are not."""
     if metrics is None:
         return

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight import Score
 from backlight.evaluating.evaluate import DEFAULT_METRICS
+from backlight_study.format import StudyRecord
 from backlight_study.neighbours import log_odds_space
 from backlight_study.order import better_order
 from backlight_study.order_record import order_record
@@ -83,7 +84,7 @@ class Classification(Task):
         share = found.correct / len(found.labels)
         return f"{found.correct:,} of {len(found.labels):,} right ({share:.1%})"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         found = self.predictions
         order = better_order(found)
         return {
@@ -92,10 +93,10 @@ class Classification(Task):
             "order": order and order_record(order, found, list(self.classes), self.named),
         }
 
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         case, odds = case_of(self.predictions, row), self.predictions.probabilities[row]
 
-        def named(k: int) -> dict[str, Any]:
+        def named(k: int) -> StudyRecord:
             return {"class": k, "name": self.classes[k], "probability": float(odds[k])}
 
         best = np.sort(odds)[-2:]
@@ -109,7 +110,7 @@ class Classification(Task):
             "loss": -log(max(float(odds[case.true]), np.finfo(np.float64).tiny)),
         }
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {"class": int(self.predictions.labels[row])}
 
     def columns(self, rows: Rows, parts: Rows) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.examples import Labels
 from backlight_datasets import Source
 from backlight_study.cells import Part
+from backlight_study.format import StudyRecord
 from backlight_study.performance import MultiLabelPerformance, multi_label_performance
 from backlight_study.questions import Question
 from backlight_study.replies import Replies
@@ -202,14 +203,14 @@ class MultiLabel(Task):
             f"{len(self.has):,} examples ({whole / len(self.has):.1%})"
         )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         return {"outputs": self.replies.kind, "one_output": False, "order": None}
 
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         odds, has = self.probabilities[row], self.has[row]
         kind = next(name for name in KINDS if self.holds_one(name, row, part))
 
-        def named(k: int) -> dict[str, Any]:
+        def named(k: int) -> StudyRecord:
             return {
                 "class": k,
                 "name": self.classes[k],
@@ -235,7 +236,7 @@ class MultiLabel(Task):
         said, has = bool(self.said[row, part]), bool(self.has[row, part])
         return kind == f"{'t' if said == has else 'f'}{'p' if said else 'n'}"
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {"has": bool(self.has[row, part])}
 
     def columns(self, rows: Rows, parts: Rows) -> dict[str, Any]:

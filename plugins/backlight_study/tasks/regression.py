@@ -13,6 +13,7 @@ from backlight.errors import InputError, TargetError
 from backlight.values.arrays import Array, shape_of
 from backlight_datasets import Source
 from backlight_study.cells import Part
+from backlight_study.format import StudyRecord
 from backlight_study.performance.regression import NumbersPerformance, numbers_performance
 from backlight_study.questions import Question
 from backlight_study.replies import Replies
@@ -187,10 +188,10 @@ class Regression(Task):
         single = f"mean absolute error {found[0].mae.value:.4g}"
         return single if len(found) == 1 else f"mean absolute errors: {told}"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         return {"outputs": self.replies.kind, "one_output": False, "order": None}
 
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         error = float(self.errors[row, part])
         sizes = np.abs(self.errors[:, part])
         return {
@@ -202,7 +203,7 @@ class Regression(Task):
             "larger": float((sizes > abs(error)).mean()),
         }
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {
             "target": float(self.targets[row, part]),
             "value": float(self.values[row, part]),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backlight import Score
 from backlight.errors import HyperParameterError, InputError
 from backlight_datasets import Source
+from backlight_study.format import StudyRecord
 from backlight_study.performance import Json
 from backlight_study.questions import Question
 from backlight_study.replies import Replies
@@ -103,15 +104,15 @@ class Task(ABC):
         """How well it does, in half a line."""
 
     @abstractmethod
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         """What `study.json` holds of all examples beside the figures."""
 
     @abstractmethod
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         """What `study.json` holds of a case beside its pictures and maps."""
 
     @abstractmethod
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         """What it holds of an example that is near a case."""
 
     @abstractmethod
