@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from backlight.errors import UnknownNameError
 from backlight_datasets import Source
-from backlight_study.cells import Said, cells, class_numbers, parts
-from backlight_study.tasks.multi_label import KINDS as MISTAKES
-from backlight_study.tasks.regression import KINDS as SIDES
+from backlight_study.cells import Said, cells, class_numbers, part_cells
+from backlight_study.tasks.deciding import TYPES
 from backlight_study.tasks.task import TaskName
 
 
@@ -26,10 +25,10 @@ def named_by(
     Raises:
         InputError, UnknownNameError: no such class, label or number, or no such cell.
     """
-    kinds = {"multi-label": MISTAKES, "regression": SIDES}.get(task)
+    kinds = TYPES[task].kinds
     return {
         "cells": () if kinds else cells(cell, classes),
-        "parts": parts(cell, classes, kinds) if kinds else (),
+        "part_cells": part_cells(cell, classes, kinds) if kinds else (),
         "true": class_numbers(true, classes),
         "predicted": class_numbers(predicted, classes),
     }

@@ -89,7 +89,7 @@ def study_record(
             "rule": study.rule,
             "cells": [
                 *(cell.named(classes) for cell in choice.cells),
-                *(part.named(classes) for part in choice.parts),
+                *(cell.named(classes) for cell in choice.part_cells),
             ],
             "order": choice.order,
             "limit": choice.limit,

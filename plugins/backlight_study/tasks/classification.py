@@ -18,8 +18,8 @@ from backlight_study.order_record import order_record
 from backlight_study.performance import Performance, performance
 from backlight_study.predictions import Predictions
 from backlight_study.questions import Question, case_of, quantity, rivals, targets
-from backlight_study.selection import ORDERS, Choice, Order, Selection, rule_of, select
-from backlight_study.tasks.task import Rows, Task, TaskName, check_order
+from backlight_study.selection import ORDERS, Choice, Order, Rows, Selection, rule_of, select
+from backlight_study.tasks.task import Task, TaskName, check_order
 
 
 @final
