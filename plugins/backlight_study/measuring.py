@@ -16,11 +16,11 @@ from backlight import Evaluation, Metric, Objective, Score
 from backlight.by_value import arrays_of
 from backlight.errors import InputError
 from backlight.evaluating.assembling import assembled
-from backlight.evaluating.block import Block, Foreseen, Judging, Part
+from backlight.evaluating.block import Block, BlockOutcome, Foreseen, Judging
 from backlight.evaluating.controls import controls
 from backlight.evaluating.evaluate import masks_of, metrics_of
 from backlight.evaluating.metric import Outcome
-from backlight.evaluating.perturbed import Told
+from backlight.evaluating.perturbed import Advance
 from backlight.evaluating.places import places_of
 from backlight.evaluating.replacement import Given, replacements
 from backlight.evaluating.subject import Explainer, Map
@@ -68,7 +68,7 @@ def evaluation(
         return None, Passes(), Forecast()
     measuring = begun(study, wrong, names, metrics_of([*metrics]), masks)
     passes, forecast = measure(measuring, progress)
-    parts = [measuring.part(block) for block in range(measuring.store.plan.blocks)]
+    parts = [measuring.outcome(block) for block in range(measuring.store.plan.blocks)]
     target = target_of(study, wrong)
     told = study.cases.baseline or str(NOTHING)
     return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
@@ -126,13 +126,13 @@ def measure(measuring: "Measuring", progress: Progress) -> tuple[Passes, Forecas
     model, seconds = measuring.study.cases.model, 0.0
     begun, started = model.passes.copy(), perf_counter()
 
-    def told(rows: int) -> None:
+    def advance(rows: int) -> None:
         done = (model.passes - begun).forward
         progress(foreseen.what, min(done, foreseen.passes), foreseen.passes)
 
     for block in missing:
-        told(0)
-        measuring.store.write(block, *measuring.columns(block, told))
+        advance(0)
+        measuring.store.write(block, *measuring.columns(block, advance))
         if not seconds and (done := (model.passes - begun).forward):
             seconds = (perf_counter() - started) * foreseen.passes / done
     if missing:
@@ -179,10 +179,12 @@ class Measuring:
         masks = None if self.masks is None else self.masks[start:stop]
         return replace(self.judging, explainers=explainers).block(objective, nothing, masks)
 
-    def columns(self, number: int, told: Told) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    def columns(
+        self, number: int, advance: Advance
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """A block's cases and what the metrics say of them, as arrays of the store."""
         start, stop = self.store.plan.rows(number)
-        part, count = self.block(number).judged(told), stop - start
+        part, count = self.block(number).judged(advance), stop - start
 
         def repeated(text: str) -> NDArray[Any]:
             return np.array([text] * count, dtype=str)
@@ -200,7 +202,7 @@ class Measuring:
             columns |= {f"{key}/detail/{one}": found for one, found in outcome.details.items()}
         return np.arange(start, stop), columns
 
-    def part(self, number: int) -> Part:
+    def outcome(self, number: int) -> BlockOutcome:
         """What was written down of a block."""
         arrays = self.store.read(number).arrays
         outcomes: dict[tuple[str, str], Outcome] = {}
@@ -217,7 +219,7 @@ class Measuring:
             }
             told = tuple(notes.split("\n")) if notes else ()
             outcomes[name] = Outcome(arrays[f"{key}/value"], details, told)
-        return Part(arrays["score"], outcomes, refusals)
+        return BlockOutcome(arrays["score"], outcomes, refusals)
 
     def _keys(self) -> dict[str, tuple[str, str]]:
         """What the arrays of a technique (or control) and a metric begin with."""
