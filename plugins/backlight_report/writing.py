@@ -13,13 +13,13 @@ from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
 from backlight_loading.examples import reading_of
+from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
-from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
 from backlight_study.questions import QUESTIONS, Question
@@ -139,7 +139,8 @@ def report(
     target = Path(directory)
     claim(target)
     check_panels(panels, private)
-    inside = None if masks is None else opened(masks, data)
+    count = len(data) if isinstance(data, Source) else None
+    inside = None if masks is None else open_masks(masks, count)
     made = study(
         model,
         data,

@@ -12,8 +12,9 @@ from backlight import Evaluation, Metric
 from backlight.errors import HyperParameterError, UnknownNameError, reason
 from backlight.progress import Progress, silent
 from backlight_findings import Finding, Studied, find
+from backlight_loading.masks import MasksGiven
 from backlight_study.explaining import Forecast, read_ids
-from backlight_study.masks import MasksGiven, case_masks
+from backlight_study.masks import case_masks
 from backlight_study.measuring import evaluation, explaining
 from backlight_study.passes import Passes
 from backlight_study.result import Study
