@@ -27,6 +27,7 @@ from backlight_loading.picture_folders import upright_size
 from backlight_loading.preparation import (
     Colour,
     Size,
+    ends_of,
     preparation,
     told_of_pictures,
     wanted_picture,
@@ -150,7 +151,7 @@ def asked(
     fitting = Fitting(
         stored.shape[1:],
         str(stored.dtype),
-        (0.0, 255.0) if stored.dtype == np.uint8 else (float(stored.min()), float(stored.max())),
+        ends_of(stored),
         prepared,
         grid_of(x, wrapped),
         wrapped.channels,

@@ -21,12 +21,13 @@ from backlight_datasets import (
 from backlight_loading.preparation import (
     Colour,
     Size,
+    ends_of,
     preparation,
     told_of_pictures,
 )
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
-from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
+from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.cells import Said
 from backlight_study.choosing import named_by, rows_of
 from backlight_study.evaluation import check, check_shape, first_of, trial
