@@ -14,7 +14,7 @@ from backlight_pictures.colours import overlay, ramp
 from backlight_pictures.layers import SMALL, read_map
 from backlight_pictures.scale import PERCENTILE, Scale, number
 from backlight_report.study_page.about import ABOUT
-from backlight_report.study_page.cases import adds_up, questions_asked
+from backlight_report.study_page.cases import SHARES, adds_up, questions_asked
 from backlight_report.study_page.record import QUESTIONS, StudyRecord, task_of
 
 WIDTH, HEIGHT = 1920, 1080
@@ -107,7 +107,7 @@ def title(study: StudyRecord, question: str) -> str:
 
 def unit_of(study: StudyRecord, name: str) -> str:
     rows = (row for case in study["cases"] for row in case["explanations"] if row["name"] == name)
-    return "parts of the score" if any(adds_up(row) for row in rows) else "its own unit"
+    return SHARES if any(adds_up(row) for row in rows) else "its own unit"
 
 
 def draw_case(
