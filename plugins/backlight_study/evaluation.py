@@ -14,7 +14,7 @@ from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.techniques import Technique
-from backlight_study.predictions import Predictions, check_classifier, listed
+from backlight_study.predictions import Predictions, check_classifier, some_of
 from backlight_study.replies import CheckOutputs, answered, called, chosen_output
 
 
@@ -97,40 +97,40 @@ def check_labels(labels: NDArray[Any], count: int | None, called: Callable[[int]
 
 
 def class_names(
-    source: Source, predictions: Predictions, told: Sequence[str] | None = None
+    source: Source, predictions: Predictions, declared: Sequence[str] | None = None
 ) -> list[str]:
     """The names of all classes of the model: the examples' own, or what the model calls them, or their
     numbers. One name is enough for one output, which is for it or against it.
 
     Args:
-        told: what the model itself calls them, in their order.
+        declared: what the model itself calls them, in their order.
 
     Raises:
         InputError: labels are not the classes' positions, as far as names tell.
     """
-    check_order([str(name) for name in source.classes], told or ())
+    check_names([str(name) for name in source.classes], declared or ())
     count = predictions.probabilities.shape[1]
     ids = predictions.ids
     check_labels(predictions.labels, count, lambda row: called(source, int(ids[row])))
     names = [str(name) for name in source.classes]
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
-    return names or list(told or ()) or [f"class {k}" for k in range(count)]
+    return names or list(declared or ()) or [f"class {k}" for k in range(count)]
 
 
-def check_order(names: Sequence[str], told: Sequence[str]) -> None:
+def check_names(names: Sequence[str], declared: Sequence[str]) -> None:
     """Raise InputError where the data names the model's classes in another order, or where the model
     calls them by numbers that are not their positions, and the data may mean either."""
-    order = f"The model calls its classes {listed(told)}, in this order"
-    if names and tuple(names) != tuple(told) and sorted(names) == sorted(told):
+    order = f"The model calls its classes {some_of(declared)}, in this order"
+    if names and tuple(names) != tuple(declared) and sorted(names) == sorted(declared):
         raise InputError(
-            f"{order}; the data has {listed(names)}. Name them in the model's order: --classes FILE "
+            f"{order}; the data has {some_of(names)}. Name them in the model's order: --classes FILE "
             "(classes= in Python)."
         )
-    if not names and told and all(name.lstrip("-").isdecimal() for name in told):
+    if not names and declared and all(name.lstrip("-").isdecimal() for name in declared):
         raise InputError(
-            f"{order}: labels must be positions in it, 0 to {len(told) - 1}, not these numbers. Give "
-            f"labels of positions, and name the classes in the data: classes={tuple(told)}."
+            f"{order}: labels must be positions in it, 0 to {len(declared) - 1}, not these numbers. Give "
+            f"labels of positions, and name the classes in the data: classes={tuple(declared)}."
         )
 
 

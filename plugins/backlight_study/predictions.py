@@ -124,8 +124,8 @@ def check_classifier(outputs: Array, rows: int, classes: Sequence[str]) -> None:
     if shape in ((rows,), (rows, 1)):
         if len(classes) > 2:
             raise TargetError(
-                f"The data has {len(classes)} classes ({listed(classes)}), the model one output: that is "
-                "enough for two, of which the output is for the second."
+                f"The data has {len(classes)} classes ({some_of(classes)}), the model one output: that "
+                "is enough for two, of which the output is for the second."
             )
         return
     if len(shape) != 2 or shape[0] != rows or shape[1] < 2:
@@ -135,13 +135,14 @@ def check_classifier(outputs: Array, rows: int, classes: Sequence[str]) -> None:
         )
     if classes and len(classes) != shape[1]:
         raise TargetError(
-            f"The data has {len(classes)} classes ({listed(classes)}), the model {shape[1]} outputs: "
+            f"The data has {len(classes)} classes ({some_of(classes)}), the model {shape[1]} outputs: "
             "they must be as many. If the data shows only some of the model's classes, name all of them "
             "with --classes FILE (one a line, in the model's order)."
         )
 
 
-def listed(classes: Sequence[str]) -> str:
+def some_of(classes: Sequence[str]) -> str:
+    """The first six of these names in a row."""
     return ", ".join(classes[:6]) + (" ..." if len(classes) > 6 else "")
 
 

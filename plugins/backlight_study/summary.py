@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backlight_findings.clustering import FEWEST
-from backlight_loading.names import short
+from backlight_loading.names import listed, short
 from backlight_study.format import StudyRecord
 
 MOST = 3
@@ -61,12 +61,12 @@ def confused(record: StudyRecord) -> Iterator[str]:
     support = count + sum(
         one["count"] for one in record["confusion"] if one["true"] == one["predicted"] == most
     )
-    listed = [f"{short(names[one['predicted']])} ({one['count']:,})" for one in called[:MOST]]
+    classes = [f"{short(names[one['predicted']])} ({one['count']:,})" for one in called[:MOST]]
     mostly = "" if len(called) <= MOST else "mostly "
     yield (
         f"{short(names[most])} is what it gets wrong most: {count:,} of {support:,}, "
         f"{100 * count / sum(wrong.values()):.0f} % of all its mistakes. It takes them {mostly}for "
-        f"{listing(listed)}."
+        f"{listed(classes)}."
     )
 
 
@@ -133,7 +133,7 @@ def believed(metrics: StudyRecord | None) -> Iterator[str]:
             groups[kind].append(row["name"].replace("_", " "))
     if groups["all"]:
         yield (
-            f"Believe the maps of {listing(groups['all'])} here: they tell what the model uses better "
+            f"Believe the maps of {listed(groups['all'])} here: they tell what the model uses better "
             f"than maps that know nothing of it.{others(groups)}"
         )
     elif groups["some"] or groups["none"]:
@@ -147,11 +147,5 @@ def believed(metrics: StudyRecord | None) -> Iterator[str]:
 def others(groups: Mapping[str, Sequence[str]]) -> str:
     """Those that do so by some measures, and by none."""
     some, none = groups["some"], groups["none"]
-    said = f" Those of {listing(some)} do so by some measures only." if some else ""
-    return f"{said} Those of {listing(none)} do not." if none else said
-
-
-def listing(texts: Sequence[str]) -> str:
-    """Texts in a row: a, b and c."""
-    first, last = texts[:-1], texts[-1]
-    return f"{', '.join(first)} and {last}" if first else last
+    said = f" Those of {listed(some)} do so by some measures only." if some else ""
+    return f"{said} Those of {listed(none)} do not." if none else said

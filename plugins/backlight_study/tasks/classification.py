@@ -17,7 +17,7 @@ from backlight_study.order import better_order
 from backlight_study.order_record import order_record
 from backlight_study.performance import Performance, performance
 from backlight_study.predictions import Predictions
-from backlight_study.questions import Question, case_of, quantity, rivals, targets
+from backlight_study.questions import Question, quantity, rivals, targets
 from backlight_study.selection import ORDERS, Choice, Order, Rows, Selection, rule_of, select
 from backlight_study.tasks.task import Task, TaskName, check_order
 
@@ -94,20 +94,22 @@ class Classification(Task):
         }
 
     def case(self, row: int, part: int) -> StudyRecord:
-        case, odds = case_of(self.predictions, row), self.predictions.probabilities[row]
+        found = self.predictions
+        odds, true, predicted = found.probabilities[row], found.labels[row], found.classes[row]
+        (rival,) = rivals(found, np.array([row]))
 
         def named(k: int) -> StudyRecord:
             return {"class": k, "name": self.classes[k], "probability": float(odds[k])}
 
         best = np.sort(odds)[-2:]
         return {
-            "true": named(case.true),
-            "predicted": named(case.predicted),
-            "rival": named(case.rival),
+            "true": named(int(true)),
+            "predicted": named(int(predicted)),
+            "rival": named(int(rival)),
             "probabilities": [named(int(k)) for k in np.argsort(-odds, kind="stable")[:5]],
-            "confidence": float(odds[case.predicted]),
+            "confidence": float(odds[predicted]),
             "margin": float(best[1] - best[0]),
-            "loss": -log(max(float(odds[case.true]), np.finfo(np.float64).tiny)),
+            "loss": -log(max(float(odds[true]), np.finfo(np.float64).tiny)),
         }
 
     def beside(self, row: int, part: int) -> StudyRecord:
