@@ -22,7 +22,7 @@ from backlight.evaluating.evaluate import masks_of, metrics_of
 from backlight.evaluating.metric import Outcome
 from backlight.evaluating.perturbed import Advance
 from backlight.evaluating.places import places_of
-from backlight.evaluating.replacement import Given, replacements
+from backlight.evaluating.replacement import NativeReplacement, replacements
 from backlight.evaluating.subject import Explainer, Map
 from backlight.explaining.explanation import prepare
 from backlight.progress import Progress, silent
@@ -167,7 +167,7 @@ class Measuring:
         start, stop = self.store.plan.rows(number)
         places = self.cases[start:stop]
         alone = objective_of(self.study, places)
-        nothing = Given(replacements(self._baseline(places), alone, places_of(alone)))
+        nothing = NativeReplacement(replacements(self._baseline(places), alone, places_of(alone)))
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
         (x,) = leaves(alone.value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError, reason
 from backlight.evaluating.metric import Metric, Outcome
 from backlight.evaluating.perturbed import Advance, Perturbed, Removals
-from backlight.evaluating.replacement import Given, Replacement
+from backlight.evaluating.replacement import NativeReplacement, Replacement
 from backlight.evaluating.subject import Explainer, Map, Subject
 from backlight.explaining.objective import Objective
 from backlight.interrupts import interruptible
@@ -82,7 +82,7 @@ class Judging:
     def block(
         self,
         objective: Objective,
-        baseline: Replacement | Given,
+        baseline: Replacement | NativeReplacement,
         masks: NDArray[np.bool_] | None = None,
         failed: frozenset[str] = frozenset(),
     ) -> "Block":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight.by_value import numbers_of
 from backlight.evaluating.decisions import check_decision, decisions, scores
 from backlight.evaluating.places import places_of
-from backlight.evaluating.replacement import Given, Replacement, replacements
+from backlight.evaluating.replacement import NativeReplacement, Replacement, replacements
 from backlight.explaining.objective import Objective
 from backlight.memory.memory import one_call
 from backlight.values.arrays import Array, shape_of
@@ -78,7 +78,7 @@ class Perturbed:
         replacement: what stands for "nothing there", where nothing else is said.
     """
 
-    def __init__(self, objective: Objective, replacement: Replacement | Given) -> None:
+    def __init__(self, objective: Objective, replacement: Replacement | NativeReplacement) -> None:
         self.objective = objective.settled()
         self.replacement = replacement
         self.layout = places_of(self.objective)

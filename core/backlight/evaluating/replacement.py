@@ -21,8 +21,8 @@ Replacement: TypeAlias = Baseline | Made
 
 @final
 @dataclass(frozen=True, eq=False)
-class Given:
-    """What takes the places' values of some examples, made for these.
+class NativeReplacement:
+    """What takes the places' values of some examples, in the model's own arrays already.
 
     Attributes:
         trees: see `replacements`.
@@ -44,13 +44,15 @@ def require_replacement(owner: object, field: str = "baseline") -> None:
     require(fits, owner, field, f"{ACCEPTED}, Several of them, 'blur' or 'mean'")
 
 
-def replacements(given: Replacement | Given, objective: Objective, places: Places) -> list[Tree]:
+def replacements(
+    given: Replacement | NativeReplacement, objective: Objective, places: Places
+) -> list[Tree]:
     """What takes the places' values: native trees, whose axis 0 has the examples or length 1.
 
     Raises:
         InputError: it does not fit the value.
     """
-    if isinstance(given, Given):
+    if isinstance(given, NativeReplacement):
         return list(given.trees)
     if not isinstance(given, str):
         return objective.references(given)
