@@ -141,7 +141,7 @@ def report(
     check_panels(panels, private)
     count = len(data) if isinstance(data, Source) else None
     inside = None if masks is None else open_masks(masks, count)
-    made = study(
+    studied = study(
         model,
         data,
         task=task,
@@ -173,13 +173,13 @@ def report(
         "model": model_name or type(model).__name__,
         "data": {
             "name": data_name,
-            "reading": reading or reading_in_words(made, size),
+            "reading": reading or reading_in_words(studied, size),
         },
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    judgement = judge(made, metrics, inside, progress)
-    return write(made, judgement, target, about, embed=embed, private=private, panels=panels)
+    judgement = judge(studied, metrics, inside, progress)
+    return write(studied, judgement, target, about, embed=embed, private=private, panels=panels)
 
 
 def check_panels(panels: Sequence[str], private: bool) -> None:
@@ -193,18 +193,18 @@ def check_panels(panels: Sequence[str], private: bool) -> None:
         )
 
 
-def reading_in_words(made: Study, size: Size | None) -> str:
+def reading_in_words(studied: Study, size: Size | None) -> str:
     """How the examples were read."""
-    cases = made.cases
+    cases = studied.cases
     folder = isinstance(cases.source, FolderSource)
-    count = len(made.task.ids)
+    count = len(studied.task.ids)
     if isinstance(cases.source, SequenceSource):
         return f"{count:,} examples as they were given"
     return reading_of(count, cases.shape, cases.dtype, folder, size)
 
 
 def write(
-    made: Study,
+    studied: Study,
     judgement: Judgement,
     directory: str | os.PathLike[str],
     about: Mapping[str, Any],
@@ -216,7 +216,7 @@ def write(
     """Write the folder of a study: all of it, or nothing.
 
     Args:
-        made: the study.
+        studied: the study.
         judgement: what was made of its cases.
         directory: where to.
         about: what the study does not know, see `study_record`.
@@ -235,8 +235,8 @@ def write(
 
     target = Path(directory)
     with replacing(target) as folder:
-        files = PictureFiles(folder, made.cases.model.channels, made.cases.ends)
-        record = study_record(made, judgement, files, about)
+        files = PictureFiles(folder, studied.cases.model.channels, studied.cases.ends)
+        record = study_record(studied, judgement, files, about)
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
             raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
@@ -259,7 +259,7 @@ def write(
     given = (*about.get("notes", ()), *judgement.notes)
     return Report(
         target,
-        made,
+        studied,
         once(f"{row['name']}: {row['error']}" for row in rows if row["error"]),
         (*given, *order_sentences(record, target)),
         once(
