@@ -39,108 +39,6 @@ NOTHING = 0.0
 """What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
 
 
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
-    failed, count = study.errors(), len(study.rows)
-    names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
-
-
-def evaluation(
-    study: Study,
-    metrics: Sequence[str | Metric],
-    masks: NDArray[np.bool_] | None = None,
-    progress: Progress = silent,
-) -> tuple[Evaluation | None, Passes, Forecast]:
-    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of
-    what the store lacked of them, the passes that it took and what was foreseen.
-
-    Args:
-        masks: of the cases, (cases, H, W).
-
-    Raises:
-        BacklightError: of metrics or masks.
-        StoreError: a block could not be written.
-    """
-    wrong = np.flatnonzero(study.wrong)
-    names = explaining(study) if metrics and len(wrong) else []
-    if not names:
-        return None, Passes(), Forecast()
-    measuring = begun(study, wrong, names, metrics_of([*metrics]), masks)
-    passes, forecast = measure(measuring, progress)
-    parts = [measuring.outcome(block) for block in range(measuring.store.plan.blocks)]
-    target = target_of(study, wrong)
-    told = study.cases.baseline or str(NOTHING)
-    return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
-
-
-def begun(
-    study: Study,
-    wrong: NDArray[np.int64],
-    names: Sequence[str],
-    metrics: Mapping[str, Metric],
-    masks: NDArray[np.bool_] | None,
-) -> "Measuring":
-    """What is to be measured, and what was measured before."""
-    cases, seed = study.cases, study.selection.choice.seed
-    objective = objective_of(study, wrong[: block_length(len(wrong))])
-    places = places_of(objective)
-    found = masks_of(None if masks is None else masks[wrong], metrics, places, len(wrong))
-    beside = controls(objective, seed)
-    plan = Plan(
-        count=len(wrong),
-        block_length=min(block_length(len(wrong)), objective.batch_size),
-        techniques=(*names, *beside),
-        targets=tuple(f"{name}: {metric!r}" for name, metric in metrics.items()),
-        data=study.store.plan.digest,
-        model=study.store.plan.model,
-        options={
-            "cases": wrong.tolist(),
-            "question": study.task.question,
-            "baseline": cases.baseline or NOTHING,
-            "batch_size": cases.batch_size,
-            "seed": seed,
-            "arrays": digest_of_arrays(
-                (f"{name} {place}", one)
-                for name, metric in metrics.items()
-                for place, one in enumerate(arrays_of(metric))
-            ),
-            "masks": None if found is None else digest_of_arrays([("masks", found)]),
-        },
-        versions=study.store.plan.versions,
-    )
-    store = begin_store(study.store.folder.parent, "metrics", plan)
-    explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
-    judging = Judging(
-        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong, plan), seed
-    )
-    return Measuring(study, wrong, tuple(names), found, judging, store)
-
-
-def measure(measuring: "Measuring", progress: Progress) -> tuple[Passes, Forecast]:
-    """Compute what the store lacks; the passes that it took, and what was foreseen."""
-    missing, foreseen = measuring.store.missing(), Foreseen()
-    for turn, block in enumerate(missing):
-        progress("Looking at maps", turn, len(missing))
-        foreseen += measuring.block(block).foreseen()
-    model, seconds = measuring.study.cases.model, 0.0
-    begun, started = model.passes.copy(), perf_counter()
-
-    def advance(rows: int) -> None:
-        done = (model.passes - begun).forward
-        progress(foreseen.what, min(done, foreseen.passes), foreseen.passes)
-
-    for block in missing:
-        advance(0)
-        measuring.store.write(block, *measuring.columns(block, advance))
-        if not seconds and (done := (model.passes - begun).forward):
-            seconds = (perf_counter() - started) * foreseen.passes / done
-    if missing:
-        progress(foreseen.what, foreseen.passes, foreseen.passes)
-    unknown = tuple(sorted(foreseen.unknown))
-    return model.passes - begun, Forecast(Passes(foreseen.passes), seconds, unknown)
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class Measuring:
@@ -259,6 +157,114 @@ class Measuring:
                 ]
             ).astype(np.float64)
         return found
+
+
+def explaining(study: Study) -> list[str]:
+    """The names of the techniques that explain any case."""
+    failed, count = study.errors(), len(study.rows)
+    names = (one.name for one in study.cases.techniques)
+    return [name for name in names if len(failed.get(name, {})) < count]
+
+
+def evaluation(
+    study: Study,
+    metrics: Sequence[str | Metric],
+    masks: NDArray[np.bool_] | None = None,
+    progress: Progress = silent,
+) -> tuple[Evaluation | None, Passes, Forecast]:
+    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of
+    what the store lacked of them, the passes that it took and what was foreseen.
+
+    Args:
+        masks: of the cases, (cases, H, W).
+
+    Raises:
+        BacklightError: of metrics or masks.
+        StoreError: a block could not be written.
+    """
+    wrong = np.flatnonzero(study.wrong)
+    names = explaining(study) if metrics and len(wrong) else []
+    if not names:
+        return None, Passes(), Forecast()
+    measuring = begin(study, wrong, names, metrics_of([*metrics]), masks)
+    passes, forecast = measure(measuring, progress)
+    parts = [measuring.outcome(block) for block in range(measuring.store.plan.blocks)]
+    target = target_of(study, wrong)
+    told = study.cases.baseline or str(NOTHING)
+    return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
+
+
+def begin(
+    study: Study,
+    wrong: NDArray[np.int64],
+    names: Sequence[str],
+    metrics: Mapping[str, Metric],
+    masks: NDArray[np.bool_] | None,
+) -> Measuring:
+    """Metrics of the cases at these places, and the store of what was measured before.
+
+    Args:
+        wrong: the places of the cases among the study's.
+        names: of the techniques whose maps are judged.
+        masks: of all cases, (cases, H, W).
+    """
+    cases, seed = study.cases, study.selection.choice.seed
+    objective = objective_of(study, wrong[: block_length(len(wrong))])
+    places = places_of(objective)
+    found = masks_of(None if masks is None else masks[wrong], metrics, places, len(wrong))
+    beside = controls(objective, seed)
+    plan = Plan(
+        count=len(wrong),
+        block_length=min(block_length(len(wrong)), objective.batch_size),
+        techniques=(*names, *beside),
+        targets=tuple(f"{name}: {metric!r}" for name, metric in metrics.items()),
+        data=study.store.plan.digest,
+        model=study.store.plan.model,
+        options={
+            "cases": wrong.tolist(),
+            "question": study.task.question,
+            "baseline": cases.baseline or NOTHING,
+            "batch_size": cases.batch_size,
+            "seed": seed,
+            "arrays": digest_of_arrays(
+                (f"{name} {place}", one)
+                for name, metric in metrics.items()
+                for place, one in enumerate(arrays_of(metric))
+            ),
+            "masks": None if found is None else digest_of_arrays([("masks", found)]),
+        },
+        versions=study.store.plan.versions,
+    )
+    store = begin_store(study.store.folder.parent, "metrics", plan)
+    explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
+    judging = Judging(
+        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong, plan), seed
+    )
+    return Measuring(study, wrong, tuple(names), found, judging, store)
+
+
+def measure(measuring: Measuring, progress: Progress) -> tuple[Passes, Forecast]:
+    """Compute what the store lacks; the passes that it took, and what was foreseen."""
+    missing, foreseen = measuring.store.missing(), Foreseen()
+    for turn, block in enumerate(missing):
+        progress("Looking at maps", turn, len(missing))
+        foreseen += measuring.block(block).foreseen()
+    model, seconds = measuring.study.cases.model, 0.0
+    before, started = model.passes.copy(), perf_counter()
+
+    def advance(rows: int) -> None:
+        done = (model.passes - before).forward
+        progress(foreseen.what, min(done, foreseen.passes), foreseen.passes)
+
+    for block in missing:
+        advance(0)
+        measuring.store.write(block, *measuring.columns(block, advance))
+        if not seconds and (done := (model.passes - before).forward):
+            seconds = (perf_counter() - started) * foreseen.passes / done
+    if missing:
+        progress(foreseen.what, foreseen.passes, foreseen.passes)
+    unknown = tuple(sorted(foreseen.unknown))
+    return model.passes - before, Forecast(Passes(foreseen.passes), seconds, unknown)
 
 
 def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:

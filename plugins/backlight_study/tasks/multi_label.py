@@ -144,13 +144,11 @@ class MultiLabel(Task):
         it not, if there are, drawn at random."""
         rng = np.random.default_rng(choice.seed)
         turns: list[tuple[int, int, bool, int]] = []
-        for part in np.unique(parts).tolist():
+        for part in np.unique(parts).tolist() if choice.right else ():
             free = ~self.mistaken[:, part]
             free[rows[parts == part]] = False
             for has in (True, False):
-                own = np.flatnonzero(free & (self.has[:, part] == has))[
-                    : None if choice.right else 0
-                ]
+                own = np.flatnonzero(free & (self.has[:, part] == has))
                 drawn = rng.permutation(own)[: choice.right].tolist()
                 turns += [(turn, part, has, row) for turn, row in enumerate(drawn)]
         return [(row, part) for _, part, _, row in sorted(turns)[: choice.right]]
