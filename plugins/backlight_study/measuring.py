@@ -12,9 +12,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evaluation, Metric, Objective, Score
+from backlight import Evaluation, Metric
 from backlight.by_value import arrays_of
-from backlight.errors import InputError
 from backlight.evaluating.assembling import assembled
 from backlight.evaluating.block import Block, BlockOutcome, Foreseen, Judging
 from backlight.evaluating.controls import controls
@@ -23,20 +22,26 @@ from backlight.evaluating.metric import Outcome
 from backlight.evaluating.perturbed import Advance
 from backlight.evaluating.places import places_of
 from backlight.evaluating.replacement import NativeReplacement, replacements
-from backlight.evaluating.subject import Explainer, Map
-from backlight.explaining.explanation import prepare
+from backlight.evaluating.subject import Explainer
 from backlight.progress import Progress, silent
 from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Plan, digest_of_arrays
-from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import Forecast, block_length
+from backlight_study.judged_cases import (
+    NOTHING,
+    baseline_of,
+    explaining,
+    given,
+    maps_of,
+    objective_of,
+    ranges_of,
+    target_of,
+    unasked,
+)
 from backlight_study.passes import Passes
 from backlight_study.result import Study
 from backlight_study.stores import begin_store
-
-NOTHING = 0.0
-"""What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
 
 
 @final
@@ -65,11 +70,13 @@ class Measuring:
         start, stop = self.store.plan.rows(number)
         places = self.cases[start:stop]
         alone = objective_of(self.study, places)
-        nothing = NativeReplacement(replacements(self._baseline(places), alone, places_of(alone)))
+        nothing = NativeReplacement(
+            replacements(baseline_of(self.study, places), alone, places_of(alone))
+        )
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
         (x,) = leaves(alone.value)
-        maps = self._maps(places, shape_of(x)[1:])
+        maps = maps_of(self.study, self.names, places, shape_of(x)[1:])
         explainers = {
             name: given(maps[name]) if name in maps else control
             for name, control in self.judging.explainers.items()
@@ -126,44 +133,6 @@ class Measuring:
             for row, name in enumerate(self.judging.explainers)
             for column, metric in enumerate(self.judging.metrics)
         }
-
-    def _baseline(self, places: NDArray[np.int64]) -> Any:
-        cases = self.study.cases
-        if cases.baseline is None:
-            return NOTHING
-        return picture_baseline(cases.baseline, cases.stored(places), cases.ends, cases.prepared)
-
-    def _maps(
-        self, places: NDArray[np.int64], shape: tuple[int, ...]
-    ) -> dict[str, NDArray[np.float64]]:
-        """What the techniques say of some cases, by name; NaN where one failed.
-
-        Args:
-            shape: of what one fails to say.
-        """
-        store, asks = self.study.store, self.study.task.question
-        length = store.plan.block_length
-        blocks = {one: store.read(one).arrays for one in np.unique(places // length).tolist()}
-        found = {}
-        for name in self.names:
-            key = f"{self.study.number(name)}/{asks}/values"
-            rows = [blocks[int(place // length)].get(key) for place in places]
-            there = next((one.shape[1:] for one in rows if one is not None), shape)
-            nothing = np.full((length, *there), np.nan)
-            found[name] = np.stack(
-                [
-                    (nothing if one is None else one)[place % length]
-                    for place, one in zip(places, rows, strict=True)
-                ]
-            ).astype(np.float64)
-        return found
-
-
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
-    failed, count = study.errors(), len(study.rows)
-    names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
 
 
 def evaluation(
@@ -238,7 +207,7 @@ def begin(
     store = begin_store(study.store.folder.parent, "metrics", plan)
     explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
     judging = Judging(
-        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong, plan), seed
+        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong), seed
     )
     return Measuring(study, wrong, tuple(names), found, judging, store)
 
@@ -265,41 +234,3 @@ def measure(measuring: Measuring, progress: Progress) -> tuple[Passes, Forecast]
         progress(foreseen.what, foreseen.passes, foreseen.passes)
     unknown = tuple(sorted(foreseen.unknown))
     return model.passes - before, Forecast(Passes(foreseen.passes), seconds, unknown)
-
-
-def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
-    """What is asked about some cases, by their place among the study's."""
-    cases = study.cases
-    x, target = cases.prepared(cases.stored(places)), target_of(study, places)
-    (explanation,) = prepare(cases.model, x, target, batch_size=cases.batch_size)
-    return explanation.objective
-
-
-def target_of(study: Study, places: NDArray[np.int64]) -> Score:
-    """The score that some cases' mistakes ask about."""
-    return study.task.judged(study.rows[places], study.cases.parts[places])
-
-
-def ranges_of(study: Study, wrong: NDArray[np.int64], plan: Plan) -> tuple[float, ...]:
-    """The largest minus the least number of the inputs, over all cases."""
-    ends: list[float] = []
-    for block in range(plan.blocks):
-        x = study.cases.prepared(study.cases.stored(wrong[slice(*plan.rows(block))]))
-        ends += [float(x.min()), float(x.max())]
-    return (max(ends) - min(ends),)
-
-
-def given(values: NDArray[np.float64]) -> Explainer:
-    """Maps of a block that are there already."""
-
-    def known(objective: Objective, draw: int) -> Map:
-        return unasked(objective, draw) if draw else Map(values)
-
-    return known
-
-
-def unasked(objective: Objective, draw: int) -> Map:
-    raise InputError(
-        "This metric asks the technique again, and a study hands over the maps that it has written "
-        "down: backlight.evaluate takes the technique itself."
-    )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from backlight_findings import Studied
 from backlight_study.explaining import read_ids
-from backlight_study.measuring import explaining
+from backlight_study.judged_cases import explaining
 from backlight_study.result import Study
 
 MOST_NUMBERS = 2**26
