@@ -27,7 +27,7 @@ from backlight_loading.preparation import (
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique, techniques, usable
 from backlight_pictures.maps import reduction_of, resized, to_maps
-from backlight_study.evaluation import first_of
+from backlight_study.checks import first_of
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, predict

@@ -29,8 +29,8 @@ from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.cells import Said
+from backlight_study.checks import check, check_shape, first_of, trial
 from backlight_study.choosing import named_by, rows_of
-from backlight_study.evaluation import check, check_shape, first_of, trial
 from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest

@@ -12,7 +12,7 @@ from backlight.values.examples import Labels, is_of_classes
 from backlight.values.outputs import OutputSpec
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
-from backlight_study.evaluation import class_names
+from backlight_study.checks import class_names
 from backlight_study.predictions import check_classifier, classified
 from backlight_study.replies import BLOCK, CheckOutputs, Replies, answered, chosen_output
 from backlight_study.tasks import multi_label, regression
