@@ -26,6 +26,7 @@ BLUR = 0.1
 
 
 def check_baseline(name: str | None) -> None:
+    """Raise HyperParameterError for a name that is no `PictureBaseline`."""
     if name is not None and name not in get_args(PictureBaseline):
         raise HyperParameterError(
             f"A baseline for pictures is {', '.join(get_args(PictureBaseline))}; got {name!r}. "

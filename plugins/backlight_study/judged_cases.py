@@ -92,6 +92,7 @@ def given(values: NDArray[np.float64]) -> Explainer:
 
 
 def unasked(objective: Objective, draw: int) -> Map:
+    """A technique that is not asked again: raises InputError."""
     raise InputError(
         "This metric asks the technique again, and a study hands over the maps that it has written "
         "down: backlight.evaluate takes the technique itself."

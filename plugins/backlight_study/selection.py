@@ -222,6 +222,7 @@ def rule_of(selection: Selection, classes: Sequence[str], named: str = "examples
 
 
 def order_in_words(choice: Choice, orders: Mapping[Order, str]) -> str:
+    """In which order cases are taken, with the seed where it is drawn."""
     seed = f" (seed {choice.seed})" if choice.order == "random" else ""
     return orders[choice.order] + seed
 

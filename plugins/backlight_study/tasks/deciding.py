@@ -40,6 +40,7 @@ OPTIONS = {
 
 
 def check_task(said: str | None) -> None:
+    """Raise HyperParameterError for a name that is no `TaskName`."""
     if said is not None and said not in get_args(TaskName):
         raise HyperParameterError(f"A task is {', '.join(get_args(TaskName))}; got {said!r}.")
 
