@@ -15,7 +15,7 @@ from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import Predictions, check_classifier, some_of
-from backlight_study.replies import CheckOutputs, answered, called, chosen_output
+from backlight_study.replies import CheckOutputs, chosen_output, example_in_words, outputs_of
 
 
 def check(examples: Examples) -> None:
@@ -111,7 +111,7 @@ def class_names(
     check_names([str(name) for name in source.classes], declared or ())
     count = predictions.probabilities.shape[1]
     ids = predictions.ids
-    check_labels(predictions.labels, count, lambda row: called(source, int(ids[row])))
+    check_labels(predictions.labels, count, lambda row: example_in_words(source, int(ids[row])))
     names = [str(name) for name in source.classes]
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
@@ -152,7 +152,7 @@ def trial(
     Raises:
         BacklightError: the model cannot take it, or has no such site.
     """
-    outputs = answered(model, x)
+    outputs = outputs_of(model, x)
     path, _ = chosen_output(model, x, scores)
     checked(array_at(outputs, path), 1, classes)
     for technique in chosen:

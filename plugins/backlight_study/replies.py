@@ -91,7 +91,9 @@ def ask_all(
         skipped |= {one.id: one for one in batch.skipped}
         values = np.empty((0, 1))
         if len(batch.ids):
-            values = asked(model, source, prepared(batch.x), batch.ids, path, output.kind, check)
+            values = checked_outputs(
+                model, source, prepared(batch.x), batch.ids, path, output.kind, check
+            )
         if store is None:
             found[block] = batch.ids, values, batch.labels
         else:
@@ -110,7 +112,7 @@ def ask_all(
     return Replies(outputs.astype(np.float64), labels, ids, output.kind, path, reasons)
 
 
-def asked(
+def checked_outputs(
     model: Model,
     source: Source,
     x: NDArray[Any],
@@ -119,15 +121,20 @@ def asked(
     kind: OutputKind,
     check: CheckOutputs,
 ) -> NDArray[Any]:
-    """What the model says of these examples, (n, classes) or (n, 1), in the dtype that it has."""
-    outputs = array_at(answered(model, x, ids), path)
+    """The output at `path` for these examples, (n, k), in the dtype that it has.
+
+    Raises:
+        InputError: the model fails, or not all numbers are finite.
+        TargetError: as of `check`.
+    """
+    outputs = array_at(outputs_of(model, x, ids), path)
     check(outputs, len(x), source.classes)
     values = model.to_numpy(outputs).reshape(len(x), -1)
     check_finite(values, kind, x, source, ids)
     return values
 
 
-def answered(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
+def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
     """The outputs for these examples; whatever the user's network raises, calls to end the program
     included, is an InputError."""
     try:
@@ -176,12 +183,11 @@ def check_finite(
     row = int(np.flatnonzero(~usable.all(axis=1))[0])
     fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
     cause = "" if fine else " Its input, as prepared for the model, is not finite already."
-    raise InputError(
-        f"The model's outputs for {called(source, int(ids[row]))} are not all finite numbers.{cause}"
-    )
+    which = example_in_words(source, int(ids[row]))
+    raise InputError(f"The model's outputs for {which} are not all finite numbers.{cause}")
 
 
-def called(source: Source, id: int) -> str:
+def example_in_words(source: Source, id: int) -> str:
     """An example in words: its number, and its name if it has one."""
     (name,) = source.names(id, id + 1)
     return f"example {id}" if name == str(id) else f"example {id} ({name})"

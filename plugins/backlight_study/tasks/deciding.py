@@ -14,7 +14,7 @@ from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
 from backlight_study.checks import class_names
 from backlight_study.predictions import check_classifier, classified
-from backlight_study.replies import BLOCK, CheckOutputs, Replies, answered, chosen_output
+from backlight_study.replies import BLOCK, CheckOutputs, Replies, chosen_output, outputs_of
 from backlight_study.tasks import multi_label, regression
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.multi_label import MultiLabel
@@ -63,7 +63,7 @@ def decided_task(
         InputError: the model cannot take the sample; or as `task_of`.
         TargetError: there are several outputs, and none is said.
     """
-    answered(model, sample)  # whatever a net of the user's raises is told as such
+    outputs_of(model, sample)  # whatever a net of the user's raises is told as such
     _, output = chosen_output(model, sample, scores)
     labels = source.read(0, min(len(source), BLOCK)).labels
     return task_of(task, labels, output)
