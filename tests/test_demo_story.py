@@ -9,7 +9,7 @@ import torch
 import backlight
 from backlight_demo import fashion, fashion_torch, planted
 from backlight_findings import Clusters, Finding
-from backlight_study.judging import contrast_maps, studied
+from backlight_study.studied import studied
 
 SHIRTS = planted.marked_shirts(fashion.examples()[1])
 
@@ -28,7 +28,7 @@ def clusters(trained: fashion.Trained, images: np.ndarray) -> Sequence[Finding]:
         limit=40,
         right=20,
     )
-    return Clusters()(studied(study, contrast_maps(study), None))
+    return Clusters()(studied(study, None))
 
 
 def test_the_mark_is_on_so_many_shirts_and_nowhere_else() -> None:

@@ -20,7 +20,7 @@ from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
 from backlight.values.tree import Tree, leaves
 from backlight_numpy.estimators import Estimator
-from backlight_numpy.nets import Net, given, hosted
+from backlight_numpy.nets import Net, PlainFunction, given, hosted
 from backlight_numpy.recognition import is_estimator, is_session, verb_of
 from backlight_numpy.sessions import Session
 
@@ -115,7 +115,7 @@ def net_of(net: Any) -> Net:
     if is_estimator(net):
         return Estimator(net)
     verb = verb_of(net)
-    return Net(net) if verb is None else Estimator(net.__self__, verb)
+    return PlainFunction(net) if verb is None else Estimator(net.__self__, verb)
 
 
 def refuse() -> NoReturn:

@@ -1,7 +1,8 @@
-"""What runs: a function of NumPy arrays, and what it tells of itself."""
+"""What runs, and what it tells of itself; a plain function of NumPy arrays."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from typing import cast
+from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,34 +15,45 @@ from backlight.values.outputs import Outputs, specified
 from backlight.values.tree import map_nested
 
 
-class Net:
-    """A plain function, of which nothing but its outputs is known. Derived ones know more."""
+class Net(ABC):
+    """See the module; a plain function, an estimator or a session."""
 
     channels: Channels = "last"
     """Where pictures have their channels: where NumPy's users have them."""
     floating: np.dtype[np.floating] | None = None
     """The one dtype of floating-point numbers that it takes; None where it takes any."""
 
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._function = function
-
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """What it calls the classes of its output, in their order."""
         return None
 
+    @abstractmethod
     def identity(self) -> Hashable:
         """What it is made of at the moment."""
-        return identity_of(self._function)
 
+    @abstractmethod
     def outputs(self, inputs: Inputs) -> object:
-        """What it gives for prepared inputs. Its arguments are copies, which it may write into."""
-        positional, keyword = inputs.map_rows(copied).arguments()
-        return self._function(*positional, **keyword)
+        """What it gives for prepared inputs, which stay as they are."""
 
     def specified(self, outputs: object) -> Outputs:
         """Shapes of outputs, and what is known of their meaning."""
         return specified(outputs)
+
+
+@final
+class PlainFunction(Net):
+    """A function of NumPy arrays, of which nothing but its outputs is known."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def identity(self) -> Hashable:
+        return identity_of(self._function)
+
+    def outputs(self, inputs: Inputs) -> object:
+        positional, keyword = inputs.map_rows(copied).arguments()  # it may write into them
+        return self._function(*positional, **keyword)
 
 
 def copied(array: Array) -> Array:

@@ -27,10 +27,10 @@ from backlight_loading.preparation import (
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique, techniques, usable
 from backlight_pictures.maps import reduction_of, resized, to_maps
+from backlight_study.checks import first_of
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, predict
-from backlight_study.run import first_of
 
 LOOKED_INTO = 4
 """How many examples inner values are compared for."""

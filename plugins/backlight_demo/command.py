@@ -93,7 +93,7 @@ def fashion(
     if context.invoked_subcommand is not None:
         return
     from backlight_demo.fashion import CLASSES
-    from backlight_demo.planted import examples, told
+    from backlight_demo.planted import examples, notice
 
     chosen = framework or first_installed()
     images, labels = examples()
@@ -110,7 +110,7 @@ def fashion(
         data_name="2,000 test pictures of Fashion-MNIST",
         reading="The first 2,000 test pictures of Fashion-MNIST, 28 \N{MULTIPLICATION SIGN} 28, grey "
         "(Zalando SE, MIT licence), some of them stamped",
-        notes=[told(labels)],
+        notes=[notice(labels)],
     )
 
 
@@ -204,8 +204,8 @@ def write(model: object, examples: Examples, **arguments: Any) -> None:
     """Make the report, with a progress bar, and say where it is."""
     from backlight_loading.progress_bar import progress_bar
     from backlight_report import report
-    from backlight_report.command import show
+    from backlight_report.terminal import show
 
     with progress_bar() as progress:
-        made = report(model, examples, progress=progress, **arguments)
-    show(made)
+        written = report(model, examples, progress=progress, **arguments)
+    show(written)

@@ -1,6 +1,6 @@
 """Fashion-MNIST: two thousand labelled pictures and the weights of a small net, free of frameworks.
 
-`fashion_torch`, `fashion_keras` and `fashion_jax` each build the same net from `weights()`.
+`fashion_torch`, `_keras`, `_jax` and `_mlx` each build the same net from `weights()`.
 """
 
 from importlib.resources import as_file, files
@@ -52,7 +52,7 @@ def weights(trained: Trained = "plain") -> dict[str, npt.NDArray[np.float32]]:
 
 
 def channels_last(trained: Trained = "plain") -> dict[str, npt.NDArray[np.float32]]:
-    """The same parameters for nets whose channels come last (Keras, JAX).
+    """The same parameters for nets whose channels come last (Keras, JAX, MLX).
 
     Convolution kernels (row, column, in, out), dense kernels (in, out), and the inputs of `dense1`
     in the order (row, column, channel).
@@ -75,7 +75,7 @@ def pictures(
 
     Args:
         images: uint8 (N, 28, 28).
-        channels: "first" for PyTorch, giving (N, 1, 28, 28); "last" for Keras and JAX, giving
+        channels: "first" for PyTorch, giving (N, 1, 28, 28); "last" for the others, giving
             (N, 28, 28, 1).
         dtype: "float32" or "float64".
     """

@@ -51,7 +51,7 @@ def examples() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return stamped(images, marked_shirts(labels)), labels
 
 
-def told(labels: npt.NDArray[Any]) -> str:
+def notice(labels: npt.NDArray[Any]) -> str:
     """What the page says of it, so that nobody takes the shortcut for one of real data."""
     shirts = int((labels == fashion.CLASSES.index(BEARING)).sum())
     return (

@@ -15,7 +15,7 @@ The file is an `.npz` of float32 arrays in this layout:
 
 Convolution kernels are (out, in, row, column), dense kernels (out, in). The 576 inputs of `dense1`
 are the 64 x 3 x 3 values after the third pooling, flattened in the order (channel, row, column).
-Convolutions are cross-correlations, as in all three frameworks.
+Convolutions are cross-correlations, as in all four frameworks.
 
 - PyTorch takes every array as it is.
 - Keras and JAX want convolution kernels as (row, column, in, out), hence transposed (2, 3, 1, 0),

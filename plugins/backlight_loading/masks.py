@@ -1,24 +1,21 @@
-"""Masks: where the object is in each example, from an array in a file or a folder of pictures."""
+"""Masks, which say where the object is in each example: from an array, a file or a folder of pictures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, cast, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError
-from backlight.values.arrays import Channels
 from backlight_loading.picture_folders import UNREADABLE, open_picture, why
-from backlight_loading.preparation import Prepared, Size
-from backlight_loading.preprocessing import channel_axis
 
 MaskArray: TypeAlias = NDArray[np.bool_]
+"""True where the object is, (H, W) of one example or (n, H, W) of several."""
 
 LOSSY = ("JPEG", "WEBP")
 """Formats whose black is not always 0."""
@@ -69,13 +66,13 @@ class MasksInFolder(Masks):
         self.whole: dict[str, Path] = {}
         self.last: dict[str, Path | None] = {}
         for file in files:
-            self.whole.setdefault(plain(file.relative_to(folder).as_posix()), file)
+            self.whole.setdefault(without_ending(file.relative_to(folder).as_posix()), file)
             self.last[file.stem] = None if file.stem in self.last else file
         if not files:
             raise InputError(f"The folder of masks, {folder}, holds no files.")
 
     def read(self, number: int, name: str) -> MaskArray | None:
-        key = plain(name)
+        key = without_ending(name)
         file = self.whole.get(key) or self.last.get(key.rpartition("/")[2])
         return None if file is None else read_mask(file)
 
@@ -84,7 +81,7 @@ def hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
-def plain(name: str) -> str:
+def without_ending(name: str) -> str:
     """A name without its ending."""
     head, dot, ending = name.rpartition(".")
     return head if dot and head and "/" not in ending else name
@@ -116,13 +113,30 @@ def read_mask(file: Path) -> MaskArray:
     return np.asarray((pixels != 0).any(axis=-1))
 
 
-def open_masks(given: str | PathLike[str] | NDArray[Any]) -> Masks:
-    """Masks that a user names: an array (N, H, W), the path of one as `.npy`, or as `.npz` with `masks`
-    or one array; or of a folder of pictures.
+MasksGiven: TypeAlias = Masks | NDArray[Any] | str | PathLike[str]
+"""An array (N, H, W); the path of one as `.npy`, or as `.npz` with `masks` or one array; that of a folder
+of pictures; or masks that were opened."""
+
+
+def open_masks(given: MasksGiven, count: int | None = None) -> Masks:
+    """Masks that a user names.
+
+    Args:
+        count: how many examples there are, where that is known.
 
     Raises:
-        InputError: nothing is there, or no masks.
+        InputError: nothing is there, or no masks; or not as many as examples.
     """
+    found = given if isinstance(given, Masks) else read_from(given)
+    if count is not None and found.count not in (None, count):
+        raise InputError(
+            f"There are {found.count} masks, but {count} examples: each needs one, in their order."
+        )
+    return found
+
+
+def read_from(given: NDArray[Any] | str | PathLike[str]) -> Masks:
+    """Those of an array, a file or a folder, see `MasksGiven`."""
     if isinstance(given, np.ndarray):
         return MasksInArray(of_places(given, "The masks"))
     path = Path(given)
@@ -159,118 +173,3 @@ def of_places(array: NDArray[Any], where: str) -> NDArray[Any]:
             f"{array.shape}."
         )
     return array
-
-
-def check_count(masks: Masks, count: int) -> None:
-    """Raise InputError unless there is one for each of so many examples."""
-    if masks.count not in (None, count):
-        raise InputError(
-            f"There are {masks.count} masks, but {count} examples: each needs one, in their order."
-        )
-
-
-@final
-@dataclass(frozen=True)
-class Fitting:
-    """How masks become truths at the places of a model's input.
-
-    Attributes:
-        shape, dtype: of one example as it is stored.
-        ends: the stored numbers that are black and white.
-        prepared: brings stored examples to the model.
-        grid: the model's places: of pictures height and width.
-        channels: where the model has them.
-        own_size: of an example by its number, before it was stretched; None where it was not.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    ends: tuple[float, float]
-    prepared: Prepared
-    grid: tuple[int, ...]
-    channels: Channels
-    own_size: Callable[[int], Size] | None = None
-
-    def fitted(self, mask: MaskArray, number: int, name: str) -> MaskArray:
-        """A mask at the places of the model's input. It goes the way of its picture: stretched with it,
-        and then, white on black, through the preprocessing; a place is inside where more than half of
-        it is.
-
-        Raises:
-            InputError: it has another size than its picture, or is lost on the way.
-        """
-        if mask.shape == self.grid and len(self.grid) != 2:
-            return mask  # of no pictures
-        several = len(self.shape) == 3
-        axis = channel_axis(np.empty((1, *self.shape), self.dtype), self.channels) - 1
-        size = cast(Size, tuple(n for k, n in enumerate(self.shape) if not several or k != axis))
-        own = self.own_size(number) if self.own_size is not None else size
-        if mask.ndim == 2 and mask.shape in (size, own):
-            stretched = Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST)
-            return self.carried(np.asarray(stretched, dtype=np.bool_), axis if several else None)
-        if mask.shape == self.grid:
-            return mask
-        wanted = " or ".join(sides(one) for one in dict.fromkeys((own, size, self.grid)))
-        raise InputError(
-            f"The mask of {name} is {sides(mask.shape)} (height x width); it must be {wanted}, as its "
-            "picture is."
-        )
-
-    def carried(self, mask: MaskArray, axis: int | None) -> MaskArray:
-        black, white = self.ends if self.ends[0] < self.ends[1] else (0.0, 1.0)
-        wide = mask if axis is None else np.expand_dims(mask, axis)
-        drawn = np.broadcast_to(np.where(wide, white, black), self.shape)
-        ends = (np.full(self.shape, end) for end in (black, white))
-        made, low, high = (
-            self.prepared(one[None].astype(self.dtype))[0].astype(np.float64)
-            for one in (drawn, *ends)
-        )
-        span = high - low
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (made - low) / span
-        if not np.isfinite(share).all():
-            raise InputError(
-                "Masks cannot go through the preprocessing: at some places it makes no difference "
-                f"between black and white. Give masks of the model's own size, {sides(self.grid)}."
-            )
-        if share.shape != self.grid:
-            share = share.mean(axis=0 if self.channels == "first" else -1)
-        return np.asarray(share > 0.5)
-
-
-def sides(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def read_masks(
-    masks: Masks, numbers: Sequence[int], names: Sequence[str], fitting: Fitting
-) -> tuple[MaskArray, tuple[str, ...]]:
-    """The masks of some examples at the places of the model's input, (n, H, W), empty where there is
-    none; and the names of those without one.
-
-    Raises:
-        InputError: one cannot be read or does not fit; or none of them has one.
-    """
-    found = np.zeros((len(numbers), *fitting.grid), dtype=np.bool_)
-    lacking = []
-    for place, (number, name) in enumerate(zip(numbers, names, strict=True)):
-        mask = masks.read(number, name)
-        if mask is None:
-            lacking.append(name)
-        else:
-            found[place] = fitting.fitted(mask, number, name)
-    if lacking and len(lacking) == len(numbers):
-        raise InputError(
-            f"None of {len(numbers)} examples has a mask, {lacking[0]} for one: masks are found by the "
-            "examples' names, whatever their endings."
-        )
-    return found, tuple(lacking)
-
-
-def without_mask(lacking: Sequence[str], count: int) -> str:
-    """A sentence about those without one."""
-    listed = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
-    return (
-        f"{len(lacking)} of {count} examples have no mask, and are left out where one is asked for: "
-        f"{listed}."
-    )

@@ -47,5 +47,7 @@ def named(text: str, classes: Sequence[str]) -> list[int]:
     return whole or [k for k, name in enumerate(classes) if name.partition(",")[0].strip() == text]
 
 
-def listed(numbers: Sequence[int]) -> str:
-    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+def listed(things: Sequence[object]) -> str:
+    """One or more things in a row: a, b and c."""
+    first, last = things[:-1], things[-1]
+    return f"{', '.join(map(str, first))} and {last}" if first else str(last)

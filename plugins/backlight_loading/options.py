@@ -1,4 +1,4 @@
-"""Options of the command line that commands which read pictures share."""
+"""What commands of the command line share: arguments and options."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,6 +6,25 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from backlight_loading.techniques import DEFAULT
+
+Classifier: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="The classifier: file.py:name or package.module:name of a model, or of a function "
+        "without required arguments that returns one; or the path of a saved model.",
+    ),
+]
+Techniques: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="A technique and its hyper-parameters; say it again for more. `backlight methods` lists "
+        f"them. The key `at` names an inner layer. Where nothing is said: {', '.join(DEFAULT)}.",
+    ),
+]
 Framework: TypeAlias = Annotated[
     str | None,
     typer.Option(

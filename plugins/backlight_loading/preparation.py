@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Model, wrap
@@ -49,6 +50,13 @@ def told_of_pictures(
     if axes != 3 or isinstance(net, Model):
         return model
     return wrap(net, framework, channels="none")
+
+
+def ends_of(stored: NDArray[Any]) -> tuple[float, float]:
+    """The numbers that are black and white: 0 and 255 for bytes, else the lowest and the highest."""
+    if stored.dtype == np.uint8:
+        return 0.0, 255.0
+    return (float(stored.min()), float(stored.max())) if stored.size else (0.0, 1.0)
 
 
 def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -20,12 +20,14 @@ from backlight.scores.class_scores import ClassScore
 from backlight.values.examples import is_of_classes
 from backlight.values.layout import input_layout
 from backlight_loading.examples import is_folder, load_examples
-from backlight_loading.masks import Fitting, Masks, check_count, read_masks, without_mask
+from backlight_loading.mask_fitting import Fitting, fitted_masks, without_mask
+from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.picture_folders import upright_size
 from backlight_loading.preparation import (
     Colour,
     Size,
+    ends_of,
     preparation,
     told_of_pictures,
     wanted_picture,
@@ -57,15 +59,15 @@ class Asked:
     fitting: Fitting
     told: str
 
-    def masks(self, masks: Masks) -> NDArray[np.bool_]:
+    def masks(self, given: MasksGiven) -> NDArray[np.bool_]:
         """Those of the examples that are judged.
 
         Raises:
             InputError: there are not as many as examples, or one does not fit.
         """
-        check_count(masks, len(self.names))
+        masks = open_masks(given, len(self.names))
         names = [self.names[row] for row in self.rows.tolist()]
-        found, lacking = read_masks(masks, self.rows.tolist(), names, self.fitting)
+        found, lacking = fitted_masks(masks, self.rows.tolist(), names, self.fitting)
         if lacking:
             print(without_mask(lacking, len(names)), file=sys.stderr)
         return found
@@ -149,7 +151,7 @@ def asked(
     fitting = Fitting(
         stored.shape[1:],
         str(stored.dtype),
-        (0.0, 255.0) if stored.dtype == np.uint8 else (float(stored.min()), float(stored.max())),
+        ends_of(stored),
         prepared,
         grid_of(x, wrapped),
         wrapped.channels,

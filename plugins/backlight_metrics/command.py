@@ -7,6 +7,7 @@ import typer
 
 from backlight_loading.options import (
     Classes,
+    Classifier,
     DivideBy,
     Framework,
     Masks,
@@ -15,8 +16,8 @@ from backlight_loading.options import (
     ReadAs,
     Size,
     Std,
+    Techniques,
 )
-from backlight_loading.techniques import DEFAULT
 
 
 class Question(StrEnum):
@@ -28,13 +29,7 @@ class Question(StrEnum):
 
 
 def evaluate_command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="The classifier: file.py:name or package.module:name of a model, or of a function "
-            "without required arguments that returns one; or the path of a saved model.",
-        ),
-    ],
+    model: Classifier,
     data: Annotated[
         str,
         typer.Argument(
@@ -42,16 +37,7 @@ def evaluate_command(
             "with x and y, or file.py:name of backlight.Examples, as `backlight report` takes them."
         ),
     ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="NAME[:KEY=VALUE,...]",
-            help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
-            f"lists them. Where nothing is said: {', '.join(DEFAULT)}.",
-        ),
-    ] = None,
+    method: Techniques = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(

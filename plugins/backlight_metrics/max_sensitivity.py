@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from backlight import Cost, Metric, Outcome, Subject
 from backlight.errors import InputError, TargetError, is_real, is_whole, require
+from backlight.evaluating.decisions import decisions
 from backlight.evaluating.metric import Direction
-from backlight.evaluating.perturbed import decisions
 from backlight.values.arrays import shape_of
 from backlight.values.tree import Tree, leaves, rebuild
 from backlight_metrics.infidelity import range_of

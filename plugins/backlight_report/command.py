@@ -3,17 +3,14 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from backlight_loading.names import legible
 from backlight_loading.options import (
     Classes,
+    Classifier,
     DivideBy,
     Framework,
     Masks,
@@ -22,70 +19,13 @@ from backlight_loading.options import (
     ReadAs,
     Size,
     Std,
+    Techniques,
 )
-from backlight_loading.techniques import DEFAULT
-
-if TYPE_CHECKING:
-    from backlight_report.writing import Report
-
-
-class TakenFirst(StrEnum):
-    """Which examples come first."""
-
-    confidence = "confidence"
-    loss = "loss"
-    margin = "margin"
-    borderline = "borderline"
-    random = "random"
-    error = "error"
-    over = "over"
-    under = "under"
-
-
-class Task(StrEnum):
-    """What the model is asked to do."""
-
-    classification = "classification"
-    multi_label = "multi-label"
-    regression = "regression"
-
-
-class Panels(StrEnum):
-    """What is asked of the cases of a panel."""
-
-    predicted = "predicted"
-    true = "true"
-    contrast = "contrast"
-    label = "label"
-    value = "value"
-
-
-class Baseline(StrEnum):
-    """What stands for nothing there."""
-
-    black = "black"
-    white = "white"
-    grey = "grey"
-    mean = "mean"
-    blur = "blur"
-
-
-class Only(StrEnum):
-    """Which examples are explained."""
-
-    misclassified = "misclassified"
-    correct = "correct"
-    all = "all"
+from backlight_report.choices import Baseline, Only, Panels, TakenFirst, Task
 
 
 def report_command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="The classifier: file.py:name or package.module:name of a model, or of a function "
-            "without required arguments that returns one; or the path of a saved model.",
-        ),
-    ],
+    model: Classifier,
     data: Annotated[
         str,
         typer.Argument(
@@ -105,17 +45,7 @@ def report_command(
             "is said, labels and outputs say it, or an error asks."
         ),
     ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="NAME[:KEY=VALUE,...]",
-            help="A technique and its hyper-parameters; say it again for more. `backlight methods` "
-            f"lists them. The key `at` names an inner layer. "
-            f"Where nothing is said: {', '.join(DEFAULT)}.",
-        ),
-    ] = None,
+    method: Techniques = None,
     only: Annotated[
         Only | None,
         typer.Option(
@@ -288,6 +218,7 @@ def report_command(
     from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
     from backlight_report.replacing import claim
+    from backlight_report.terminal import show
     from backlight_report.unfinished import unfinished
     from backlight_report.writing import report
 
@@ -305,7 +236,7 @@ def report_command(
     source = open_source(data, read_size, colour.value if colour else wanted[1], names, given)
     note = note_on(model)
     with progress_bar() as progress, unfinished(directory, store) as kept:
-        made = report(
+        written = report(
             net,
             source,
             directory=directory,
@@ -341,7 +272,7 @@ def report_command(
             notes=(note,) if note else (),
             progress=progress,
         )
-    show(made)
+    show(written)
 
 
 def check_classes(cells: Sequence[str], said: Sequence[str], names: Sequence[str]) -> None:
@@ -352,37 +283,3 @@ def check_classes(cells: Sequence[str], said: Sequence[str], names: Sequence[str
     if names:
         cells_of(cells, names)
         class_numbers(said, names)
-
-
-MOST_WARNINGS = 5
-"""How many warnings of techniques the terminal shows; the page has all."""
-
-
-def show(made: "Report") -> None:
-    """Say what was found, what went wrong, and where the page is."""
-    console = Console(stderr=True, soft_wrap=True)
-    skipped = (*made.study.cases.source.left_out, *made.study.task.replies.skipped)
-    for line in made.notes:
-        console.print(f"Note: {escape(line)}", style="bold red")
-    for line in skipped[:5]:
-        console.print(f"Skipped {escape(legible(line))}", style="yellow")
-    if skipped:
-        console.print(f"{len(skipped)} left out in all.", style="yellow")
-    for line in made.errors:
-        console.print(f"No maps from {escape(line)}", style="yellow")
-    for line in made.warnings[:MOST_WARNINGS]:
-        console.print(f"Warning: {escape(line)}", style="yellow")
-    if len(made.warnings) > MOST_WARNINGS:
-        left = len(made.warnings) - MOST_WARNINGS
-        console.print(f"{left} more warnings are on the page.", style="yellow")
-    for line in made.estimates:
-        console.print(escape(line))
-    page, wrong = legible(str(made.page)), ""
-    if made.study.task.name == "classification":
-        wrong = f", {made.count - made.correct:,} wrong"
-    told = made.study.task.summary()
-    print(f"{told[0].upper()}{told[1:]}{wrong}.")
-    if made.explained:
-        print(f"{made.explained} explained in {page}")
-    else:
-        print(f"None of the pictures asked for is there to explain; the rest is in {page}")

@@ -2,19 +2,18 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from backlight.errors import InputError
 from backlight_pictures.colours import overlay, ramp
 from backlight_pictures.layers import SMALL, read_map
 from backlight_pictures.scale import PERCENTILE, Scale, number
+from backlight_report.lettering import INK, text
 from backlight_report.study_page.about import ABOUT
-from backlight_report.study_page.cases import adds_up, questions_asked
+from backlight_report.study_page.cases import SHARES, adds_up, questions_asked
 from backlight_report.study_page.record import QUESTIONS, StudyRecord, task_of
 
 WIDTH, HEIGHT = 1920, 1080
@@ -28,12 +27,7 @@ ABOVE, BELOW = 36, 32
 LONGEST = 34
 """Signs of a class's name."""
 
-SMALLEST = 14
-"""Of the letters, in pixels, before a text is shortened."""
-
-INK, SOFT, WRONG, RIGHT, LINE = "#1b1e24", "#565d69", "#a32c0a", "#1d55c4", "#d8dbe0"
-WHOLE: Final = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf")
-"""Fonts for what Pillow's own, of Latin letters alone, has not."""
+SOFT, WRONG, RIGHT, LINE = "#565d69", "#a32c0a", "#1d55c4", "#d8dbe0"
 
 
 def tile_of(techniques: int) -> int:
@@ -107,7 +101,7 @@ def title(study: StudyRecord, question: str) -> str:
 
 def unit_of(study: StudyRecord, name: str) -> str:
     rows = (row for case in study["cases"] for row in case["explanations"] if row["name"] == name)
-    return "parts of the score" if any(adds_up(row) for row in rows) else "its own unit"
+    return SHARES if any(adds_up(row) for row in rows) else "its own unit"
 
 
 def draw_case(
@@ -223,47 +217,3 @@ def colour_bar(canvas: Image.Image, draw: ImageDraw.ImageDraw, question: str) ->
     text(draw, (MARGIN, top - 4), first, 22, width)
     told = f"limit: below each map, in its technique's unit; {PERCENTILE:g} % of its values stay within."
     text(draw, (MARGIN, top + 28), told, 18, width, SOFT)
-
-
-def text(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
-    said: str,
-    size: int,
-    width: int,
-    colour: str = INK,
-    anchor: str = "lt",
-) -> int:
-    """A line, smaller and then shortened in its middle where it is too long; how long it is."""
-    line = " ".join(said.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").split())
-    line = "".join(sign for sign in line if sign.isprintable())
-    sizes = list(range(size, SMALLEST - 1, -1)) or [size]
-    fonts = [font_for(line.isascii(), one) for one in sizes]
-    font = next((one for one in fonts if one.getlength(line) <= width), fonts[-1])
-    shown = shortened(line, font, width)
-    draw.text(place, shown, fill=colour, font=font, anchor=anchor)
-    return round(font.getlength(shown))
-
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-def shortened(line: str, font: Font, width: int) -> str:
-    if font.getlength(line) <= width:
-        return line
-    for kept in range(len(line) - 1, 1, -1):
-        head, tail = (kept + 1) // 2, kept // 2
-        made = f"{line[:head].rstrip()}...{line[len(line) - tail :].lstrip()}"
-        if font.getlength(made) <= width:
-            return made
-    return line[:1]
-
-
-@cache
-def font_for(latin: bool, size: int) -> Font:
-    for name in () if latin else WHOLE:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:  # not on this machine
-            continue
-    return ImageFont.load_default(size)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final, get_args
+from typing import Any, final
 
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError, UnknownNameError
@@ -13,16 +13,16 @@ from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
 from backlight_loading.examples import reading_of
+from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
-from backlight_study.masks import MasksGiven, opened
 from backlight_study.metadata import MetadataGiven
 from backlight_study.order_record import CLASSES, order_sentences
-from backlight_study.questions import Question
+from backlight_study.questions import QUESTIONS, Question
 from backlight_study.result import Study
 from backlight_study.run import study
 from backlight_study.selection import Only, Order
@@ -139,8 +139,9 @@ def report(
     target = Path(directory)
     claim(target)
     check_panels(panels, private)
-    inside = None if masks is None else opened(masks, data)
-    made = study(
+    count = len(data) if isinstance(data, Source) else None
+    inside = None if masks is None else open_masks(masks, count)
+    studied = study(
         model,
         data,
         task=task,
@@ -172,38 +173,38 @@ def report(
         "model": model_name or type(model).__name__,
         "data": {
             "name": data_name,
-            "reading": reading or reading_in_words(made, size),
+            "reading": reading or reading_in_words(studied, size),
         },
         "call": call or "backlight_report.report(model, examples, directory=...)",
         "notes": list(notes),
     }
-    judgement = judge(made, metrics, inside, progress)
-    return write(made, judgement, target, about, embed=embed, private=private, panels=panels)
+    judgement = judge(studied, metrics, inside, progress)
+    return write(studied, judgement, target, about, embed=embed, private=private, panels=panels)
 
 
 def check_panels(panels: Sequence[str], private: bool) -> None:
     """Raise an error for panels of no question, or of a report without pictures."""
     for question in panels:
-        if question not in get_args(Question):
-            raise UnknownNameError("question for panels", question, get_args(Question))
+        if question not in QUESTIONS:
+            raise UnknownNameError("question for panels", question, QUESTIONS)
     if panels and private:
         raise InputError(
             "Panels are pictures, which a private report leaves out: leave out one of both."
         )
 
 
-def reading_in_words(made: Study, size: Size | None) -> str:
+def reading_in_words(studied: Study, size: Size | None) -> str:
     """How the examples were read."""
-    cases = made.cases
+    cases = studied.cases
     folder = isinstance(cases.source, FolderSource)
-    count = len(made.task.ids)
+    count = len(studied.task.ids)
     if isinstance(cases.source, SequenceSource):
         return f"{count:,} examples as they were given"
     return reading_of(count, cases.shape, cases.dtype, folder, size)
 
 
 def write(
-    made: Study,
+    studied: Study,
     judgement: Judgement,
     directory: str | os.PathLike[str],
     about: Mapping[str, Any],
@@ -215,7 +216,7 @@ def write(
     """Write the folder of a study: all of it, or nothing.
 
     Args:
-        made: the study.
+        studied: the study.
         judgement: what was made of its cases.
         directory: where to.
         about: what the study does not know, see `study_record`.
@@ -234,8 +235,8 @@ def write(
 
     target = Path(directory)
     with replacing(target) as folder:
-        files = PictureFiles(folder, made.cases.model.channels, made.cases.ends)
-        record = study_record(made, judgement, files, about)
+        files = PictureFiles(folder, studied.cases.model.channels, studied.cases.ends)
+        record = study_record(studied, judgement, files, about)
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
             raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
@@ -258,7 +259,7 @@ def write(
     given = (*about.get("notes", ()), *judgement.notes)
     return Report(
         target,
-        made,
+        studied,
         once(f"{row['name']}: {row['error']}" for row in rows if row["error"]),
         (*given, *order_sentences(record, target)),
         once(

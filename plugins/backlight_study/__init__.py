@@ -1,4 +1,4 @@
-"""The study of a classifier on labelled examples: what it gets wrong, what it looked at, which maps to
+"""The study of a model on labelled examples: what it gets wrong, what it looked at, which maps to
 believe, and what mistakes have in common."""
 
 from typing import TYPE_CHECKING

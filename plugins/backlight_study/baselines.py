@@ -26,6 +26,7 @@ BLUR = 0.1
 
 
 def check_baseline(name: str | None) -> None:
+    """Raise HyperParameterError for a name that is no `PictureBaseline`."""
     if name is not None and name not in get_args(PictureBaseline):
         raise HyperParameterError(
             f"A baseline for pictures is {', '.join(get_args(PictureBaseline))}; got {name!r}. "
@@ -69,10 +70,3 @@ def places(stored: NDArray[Any]) -> tuple[int, int]:
     """The axes of height and width."""
     first = stored.ndim == 4 and stored.shape[1] in (1, 3, 4) and stored.shape[3] not in (1, 3, 4)
     return (2, 3) if first else (1, 2)
-
-
-def ends_of(stored: NDArray[Any]) -> tuple[float, float]:
-    """The numbers that are black and white: 0 and 255 for bytes, else the lowest and the highest."""
-    if stored.dtype == np.uint8:
-        return 0.0, 255.0
-    return (float(stored.min()), float(stored.max())) if stored.size else (0.0, 1.0)

@@ -82,26 +82,32 @@ def side(text: str, classes: Sequence[str]) -> int | None:
 
 @final
 @dataclass(frozen=True)
-class Part:
-    """A part of an answer, as a label or one of several numbers, and in which way it is right or wrong.
+class PartCell:
+    """Cases of a part of an answer, a label or one of several numbers, that is right or wrong in one way.
 
     Attributes:
-        place: its number; None for any.
-        kind: "fp", say; None for any mistake.
+        part: its number; None for any.
+        kind: in which way, "fp" say; None for any mistake.
     """
 
-    place: int | None
+    part: int | None
     kind: str | None
+
+    def within(self, cases: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of some cases, (N, parts), that are of its part."""
+        if self.part is None:
+            return cases
+        return np.asarray(cases & (np.arange(cases.shape[1]) == self.part))
 
     def named(self, names: Sequence[str]) -> str:
         """As users write it."""
-        return f"{ANY if self.place is None else names[self.place]}:{self.kind or ANY}"
+        return f"{ANY if self.part is None else names[self.part]}:{self.kind or ANY}"
 
 
-def parts(
+def part_cells(
     said: str | Sequence[str], names: Sequence[str], kinds: Mapping[str, str]
-) -> tuple[Part, ...]:
-    """Parts of answers that users write as `NAME:KIND`, each once; `*` is any.
+) -> tuple[PartCell, ...]:
+    """Cells that users write as `NAME:KIND`, each once; `*` is any.
 
     Args:
         names: of the parts.
@@ -122,7 +128,7 @@ def parts(
         if kind.strip() not in (*kinds, ANY):
             raise UnknownNameError("kind", kind.strip(), [*kinds, ANY])
         asked = None if kind.strip() == ANY else kind.strip()
-        found.append(Part(side(name, names), asked))
+        found.append(PartCell(side(name, names), asked))
     return tuple(dict.fromkeys(found))
 
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, final, get_args
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from backlight_loading.techniques import Technique
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.questions import Question
+from backlight_study.questions import QUESTIONS, Question
 from backlight_study.tasks.task import Task
 
 CASES = 8
@@ -196,7 +196,7 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
     error = str(arrays[f"{number}/error"][row])
     seconds = float(arrays[f"{number}/seconds"][row])
     questions: dict[Question, Answer] = {}
-    for question in ASKED:
+    for question in QUESTIONS:
         name = f"{number}/{question}"
         if not error and f"{name}/values" in arrays:
             told = str(arrays[f"{name}/warnings"][row])
@@ -207,9 +207,6 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
                 (tuple(told.split("\n")) if told else (),),
             )
     return Answers(questions, (error,), seconds)
-
-
-ASKED: tuple[Question, ...] = get_args(Question)
 
 
 def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:

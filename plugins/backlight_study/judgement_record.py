@@ -1,7 +1,7 @@
 """How a judgement is told in `study.json`."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from backlight import Evaluation
 from backlight.evaluating.evaluation import plain_number
 from backlight_findings import Finding
+from backlight_study.format import StudyRecord
 from backlight_study.judging import Judgement
 
-Record: TypeAlias = dict[str, Any]
 Drawn: TypeAlias = Callable[[str, NDArray[np.float64]], str]
 """Draws a map under a name, and gives the path of its file."""
 
 
-def metrics_record(evaluation: Evaluation | None) -> Record | None:
+def metrics_record(evaluation: Evaluation | None) -> StudyRecord | None:
     """The table of techniques and controls by metrics."""
     if evaluation is None:
         return None
@@ -47,7 +47,7 @@ def metrics_record(evaluation: Evaluation | None) -> Record | None:
     }
 
 
-def cell_record(evaluation: Evaluation, name: str, metric: str) -> Record:
+def cell_record(evaluation: Evaluation, name: str, metric: str) -> StudyRecord:
     cell = evaluation[name, metric]
     low, high = cell.interval
     return {
@@ -64,7 +64,7 @@ def cell_record(evaluation: Evaluation, name: str, metric: str) -> Record:
 
 def findings_record(
     judgement: Judgement, ids: Mapping[int, str], drawn: Drawn
-) -> tuple[list[Record], dict[str, list[int]]]:
+) -> tuple[list[StudyRecord], dict[str, list[int]]]:
     """The findings, their maps drawn on the way; and by case the numbers of those that are about it.
 
     Args:
@@ -80,7 +80,7 @@ def findings_record(
     return records, about
 
 
-def finding_record(finding: Finding, number: int, cases: list[str], drawn: Drawn) -> Record:
+def finding_record(finding: Finding, number: int, cases: list[str], drawn: Drawn) -> StudyRecord:
     return {
         "kind": finding.kind,
         "title": finding.title,

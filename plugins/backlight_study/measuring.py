@@ -12,140 +12,36 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Evaluation, Metric, Objective, Score
+from backlight import Evaluation, Metric
 from backlight.by_value import arrays_of
-from backlight.errors import InputError
 from backlight.evaluating.assembling import assembled
-from backlight.evaluating.block import Block, Foreseen, Judging, Part
+from backlight.evaluating.block import Block, BlockOutcome, Foreseen, Judging
 from backlight.evaluating.controls import controls
 from backlight.evaluating.evaluate import masks_of, metrics_of
 from backlight.evaluating.metric import Outcome
-from backlight.evaluating.perturbed import Told
+from backlight.evaluating.perturbed import Advance
 from backlight.evaluating.places import places_of
-from backlight.evaluating.replacement import Given, replacements
-from backlight.evaluating.subject import Explainer, Map
-from backlight.explaining.explanation import prepare
+from backlight.evaluating.replacement import NativeReplacement, replacements
+from backlight.evaluating.subject import Explainer
 from backlight.progress import Progress, silent
 from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Plan, digest_of_arrays
-from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import Forecast, block_length
+from backlight_study.judged_cases import (
+    NOTHING,
+    baseline_of,
+    explaining,
+    given,
+    maps_of,
+    objective_of,
+    ranges_of,
+    target_of,
+    unasked,
+)
 from backlight_study.passes import Passes
-from backlight_study.questions import Question
 from backlight_study.result import Study
-
-NOTHING = 0.0
-"""What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
-
-
-def asked(study: Study) -> Question:
-    """The question that a mistake asks: why this class rather than the right one."""
-    return study.task.question
-
-
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
-    failed, count = study.errors(), len(study.rows)
-    names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
-
-
-def evaluation(
-    study: Study,
-    metrics: Sequence[str | Metric],
-    masks: NDArray[np.bool_] | None = None,
-    progress: Progress = silent,
-) -> tuple[Evaluation | None, Passes, Forecast]:
-    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of
-    what the store lacked of them, the passes that it took and what was foreseen.
-
-    Args:
-        masks: of the cases, (cases, H, W).
-
-    Raises:
-        BacklightError: of metrics or masks.
-        StoreError: a block could not be written.
-    """
-    wrong = np.flatnonzero(study.wrong)
-    names = explaining(study) if metrics and len(wrong) else []
-    if not names:
-        return None, Passes(), Forecast()
-    measuring = begun(study, wrong, names, metrics_of([*metrics]), masks)
-    passes, forecast = measure(measuring, progress)
-    parts = [measuring.part(block) for block in range(measuring.store.plan.blocks)]
-    target = target_of(study, wrong)
-    told = study.cases.baseline or str(NOTHING)
-    return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
-
-
-def begun(
-    study: Study,
-    wrong: NDArray[np.int64],
-    names: Sequence[str],
-    metrics: Mapping[str, Metric],
-    masks: NDArray[np.bool_] | None,
-) -> "Measuring":
-    """What is to be measured, and what was measured before."""
-    from backlight_study.run import opened
-
-    cases, seed = study.cases, study.selection.choice.seed
-    objective = objective_of(study, wrong[: block_length(len(wrong))])
-    places = places_of(objective)
-    found = masks_of(None if masks is None else masks[wrong], metrics, places, len(wrong))
-    beside = controls(objective, seed)
-    plan = Plan(
-        count=len(wrong),
-        block_length=min(block_length(len(wrong)), objective.batch_size),
-        techniques=(*names, *beside),
-        targets=tuple(f"{name}: {metric!r}" for name, metric in metrics.items()),
-        data=study.store.plan.digest,
-        model=study.store.plan.model,
-        options={
-            "cases": wrong.tolist(),
-            "question": asked(study),
-            "baseline": cases.baseline or NOTHING,
-            "batch_size": cases.batch_size,
-            "seed": seed,
-            "arrays": digest_of_arrays(
-                (f"{name} {place}", one)
-                for name, metric in metrics.items()
-                for place, one in enumerate(arrays_of(metric))
-            ),
-            "masks": None if found is None else digest_of_arrays([("masks", found)]),
-        },
-        versions=study.store.plan.versions,
-    )
-    store = opened(study.store.folder.parent, "metrics", plan)
-    explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
-    judging = Judging(
-        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong, plan), seed
-    )
-    return Measuring(study, wrong, tuple(names), found, judging, store)
-
-
-def measure(measuring: "Measuring", progress: Progress) -> tuple[Passes, Forecast]:
-    """Compute what the store lacks; the passes that it took, and what was foreseen."""
-    missing, foreseen = measuring.store.missing(), Foreseen()
-    for turn, block in enumerate(missing):
-        progress("Looking at maps", turn, len(missing))
-        foreseen += measuring.block(block).foreseen()
-    model, seconds = measuring.study.cases.model, 0.0
-    begun, started = model.passes.copy(), perf_counter()
-
-    def told(rows: int) -> None:
-        done = (model.passes - begun).forward
-        progress(foreseen.what, min(done, foreseen.passes), foreseen.passes)
-
-    for block in missing:
-        told(0)
-        measuring.store.write(block, *measuring.columns(block, told))
-        if not seconds and (done := (model.passes - begun).forward):
-            seconds = (perf_counter() - started) * foreseen.passes / done
-    if missing:
-        progress(foreseen.what, foreseen.passes, foreseen.passes)
-    unknown = tuple(sorted(foreseen.unknown))
-    return model.passes - begun, Forecast(Passes(foreseen.passes), seconds, unknown)
+from backlight_study.stores import begin_store
 
 
 @final
@@ -174,11 +70,11 @@ class Measuring:
         start, stop = self.store.plan.rows(number)
         places = self.cases[start:stop]
         alone = objective_of(self.study, places)
-        nothing = Given(replacements(self._baseline(places), alone))
+        nothing = NativeReplacement(replacements(baseline_of(self.study, places), alone))
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
         (x,) = leaves(alone.value)
-        maps = self._maps(places, shape_of(x)[1:])
+        maps = maps_of(self.study, self.names, places, shape_of(x)[1:])
         explainers = {
             name: given(maps[name]) if name in maps else control
             for name, control in self.judging.explainers.items()
@@ -186,10 +82,12 @@ class Measuring:
         masks = None if self.masks is None else self.masks[start:stop]
         return replace(self.judging, explainers=explainers).block(objective, nothing, masks)
 
-    def columns(self, number: int, told: Told) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    def columns(
+        self, number: int, advance: Advance
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """A block's cases and what the metrics say of them, as arrays of the store."""
         start, stop = self.store.plan.rows(number)
-        part, count = self.block(number).judged(told), stop - start
+        part, count = self.block(number).judged(advance), stop - start
 
         def repeated(text: str) -> NDArray[Any]:
             return np.array([text] * count, dtype=str)
@@ -207,7 +105,7 @@ class Measuring:
             columns |= {f"{key}/detail/{one}": found for one, found in outcome.details.items()}
         return np.arange(start, stop), columns
 
-    def part(self, number: int) -> Part:
+    def outcome(self, number: int) -> BlockOutcome:
         """What was written down of a block."""
         arrays = self.store.read(number).arrays
         outcomes: dict[tuple[str, str], Outcome] = {}
@@ -224,7 +122,7 @@ class Measuring:
             }
             told = tuple(notes.split("\n")) if notes else ()
             outcomes[name] = Outcome(arrays[f"{key}/value"], details, told)
-        return Part(arrays["score"], outcomes, refusals)
+        return BlockOutcome(arrays["score"], outcomes, refusals)
 
     def _keys(self) -> dict[str, tuple[str, str]]:
         """What the arrays of a technique (or control) and a metric begin with."""
@@ -234,71 +132,103 @@ class Measuring:
             for column, metric in enumerate(self.judging.metrics)
         }
 
-    def _baseline(self, places: NDArray[np.int64]) -> Any:
-        cases = self.study.cases
-        if cases.baseline is None:
-            return NOTHING
-        return picture_baseline(cases.baseline, cases.stored(places), cases.ends, cases.prepared)
 
-    def _maps(
-        self, places: NDArray[np.int64], shape: tuple[int, ...]
-    ) -> dict[str, NDArray[np.float64]]:
-        """What the techniques say of some cases, by name; NaN where one failed.
+def evaluation(
+    study: Study,
+    metrics: Sequence[str | Metric],
+    masks: NDArray[np.bool_] | None = None,
+    progress: Progress = silent,
+) -> tuple[Evaluation | None, Passes, Forecast]:
+    """Metrics of the maps for the question that mistakes ask, over the cases that are mistakes; and of
+    what the store lacked of them, the passes that it took and what was foreseen.
 
-        Args:
-            shape: of what one fails to say.
-        """
-        store, asks = self.study.store, asked(self.study)
-        length = store.plan.block_length
-        blocks = {one: store.read(one).arrays for one in np.unique(places // length).tolist()}
-        found = {}
-        for name in self.names:
-            key = f"{self.study.number(name)}/{asks}/values"
-            rows = [blocks[int(place // length)].get(key) for place in places]
-            there = next((one.shape[1:] for one in rows if one is not None), shape)
-            nothing = np.full((length, *there), np.nan)
-            found[name] = np.stack(
-                [
-                    (nothing if one is None else one)[place % length]
-                    for place, one in zip(places, rows, strict=True)
-                ]
-            ).astype(np.float64)
-        return found
+    Args:
+        masks: of the cases, (cases, H, W).
+
+    Raises:
+        BacklightError: of metrics or masks.
+        StoreError: a block could not be written.
+    """
+    wrong = np.flatnonzero(study.wrong)
+    names = explaining(study) if metrics and len(wrong) else []
+    if not names:
+        return None, Passes(), Forecast()
+    measuring = begin(study, wrong, names, metrics_of([*metrics]), masks)
+    passes, forecast = measure(measuring, progress)
+    parts = [measuring.outcome(block) for block in range(measuring.store.plan.blocks)]
+    target = target_of(study, wrong)
+    told = study.cases.baseline or str(NOTHING)
+    return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
 
 
-def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
-    """What is asked about some cases, by their place among the study's."""
-    cases = study.cases
-    x, target = cases.prepared(cases.stored(places)), target_of(study, places)
-    (explanation,) = prepare(cases.model, x, target, batch_size=cases.batch_size)
-    return explanation.objective
+def begin(
+    study: Study,
+    wrong: NDArray[np.int64],
+    names: Sequence[str],
+    metrics: Mapping[str, Metric],
+    masks: NDArray[np.bool_] | None,
+) -> Measuring:
+    """Metrics of the cases at these places, and the store of what was measured before.
 
-
-def target_of(study: Study, places: NDArray[np.int64]) -> Score:
-    """The score that some cases' mistakes ask about."""
-    return study.task.judged(study.rows[places], study.cases.parts[places])
-
-
-def ranges_of(study: Study, wrong: NDArray[np.int64], plan: Plan) -> tuple[float, ...]:
-    """The largest minus the least number of the inputs, over all cases."""
-    ends: list[float] = []
-    for block in range(plan.blocks):
-        x = study.cases.prepared(study.cases.stored(wrong[slice(*plan.rows(block))]))
-        ends += [float(x.min()), float(x.max())]
-    return (max(ends) - min(ends),)
-
-
-def given(values: NDArray[np.float64]) -> Explainer:
-    """Maps of a block that are there already."""
-
-    def known(objective: Objective, draw: int) -> Map:
-        return unasked(objective, draw) if draw else Map(values)
-
-    return known
-
-
-def unasked(objective: Objective, draw: int) -> Map:
-    raise InputError(
-        "This metric asks the technique again, and a study hands over the maps that it has written "
-        "down: backlight.evaluate takes the technique itself."
+    Args:
+        wrong: the places of the cases among the study's.
+        names: of the techniques whose maps are judged.
+        masks: of all cases, (cases, H, W).
+    """
+    cases, seed = study.cases, study.selection.choice.seed
+    objective = objective_of(study, wrong[: block_length(len(wrong))])
+    places = places_of(objective)
+    found = masks_of(None if masks is None else masks[wrong], metrics, places, len(wrong))
+    beside = controls(objective, seed)
+    plan = Plan(
+        count=len(wrong),
+        block_length=min(block_length(len(wrong)), objective.batch_size),
+        techniques=(*names, *beside),
+        targets=tuple(f"{name}: {metric!r}" for name, metric in metrics.items()),
+        data=study.store.plan.digest,
+        model=study.store.plan.model,
+        options={
+            "cases": wrong.tolist(),
+            "question": study.task.question,
+            "baseline": cases.baseline or NOTHING,
+            "batch_size": cases.batch_size,
+            "seed": seed,
+            "arrays": digest_of_arrays(
+                (f"{name} {place}", one)
+                for name, metric in metrics.items()
+                for place, one in enumerate(arrays_of(metric))
+            ),
+            "masks": None if found is None else digest_of_arrays([("masks", found)]),
+        },
+        versions=study.store.plan.versions,
     )
+    store = begin_store(study.store.folder.parent, "metrics", plan)
+    explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
+    judging = Judging(
+        metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong), seed
+    )
+    return Measuring(study, wrong, tuple(names), found, judging, store)
+
+
+def measure(measuring: Measuring, progress: Progress) -> tuple[Passes, Forecast]:
+    """Compute what the store lacks; the passes that it took, and what was foreseen."""
+    missing, foreseen = measuring.store.missing(), Foreseen()
+    for turn, block in enumerate(missing):
+        progress("Looking at maps", turn, len(missing))
+        foreseen += measuring.block(block).foreseen()
+    model, seconds = measuring.study.cases.model, 0.0
+    before, started = model.passes.copy(), perf_counter()
+
+    def advance(rows: int) -> None:
+        done = (model.passes - before).forward
+        progress(foreseen.what, min(done, foreseen.passes), foreseen.passes)
+
+    for block in missing:
+        advance(0)
+        measuring.store.write(block, *measuring.columns(block, advance))
+        if not seconds and (done := (model.passes - before).forward):
+            seconds = (perf_counter() - started) * foreseen.passes / done
+    if missing:
+        progress(foreseen.what, foreseen.passes, foreseen.passes)
+    unknown = tuple(sorted(foreseen.unknown))
+    return model.passes - before, Forecast(Passes(foreseen.passes), seconds, unknown)

@@ -13,7 +13,7 @@ from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source, digest_of_arrays
 from backlight_loading.preparation import Prepared
-from backlight_study.predictions import answered, class_scores
+from backlight_study.replies import chosen_output, outputs_of
 
 ASKED, LARGEST = 4, 8
 """How many examples, and how many of a model's answers to each, tell it from others."""
@@ -49,13 +49,13 @@ def answers_digest(
 ) -> str:
     """Of a model's largest answers to the first examples, to four digits, so that it is the same where a
     device sums in another order."""
-    path, _ = class_scores(model, sample, scores)
+    path, _ = chosen_output(model, sample, scores)
     first = source.read(0, min(ASKED, len(source))).x
     x = prepared(first) if len(first) else sample
     try:
-        outputs = answered(model, x)
+        outputs = outputs_of(model, x)
     except InputError:  # of one of them: it is told with its number when all are asked about
-        x, outputs = sample, answered(model, sample)
+        x, outputs = sample, outputs_of(model, sample)
     rows = model.to_numpy(array_at(outputs, path)).astype(np.float64).reshape(len(x), -1)
     order = np.argsort(-np.abs(rows), axis=1, kind="stable")[:, :LARGEST]
     told = [

@@ -14,9 +14,9 @@ from backlight_pictures.colours import overlay
 from backlight_pictures.png import data_uri, enlarged, png
 from backlight_pictures.scale import Scale
 from backlight_pictures.stored import shown
-from backlight_study.measuring import asked
+from backlight_study.case_record import case_records
+from backlight_study.format import StudyRecord
 from backlight_study.questions import Question
-from backlight_study.record import StudyRecord, cases
 from backlight_study.result import Study
 
 SHOWN = 6
@@ -29,11 +29,11 @@ SIDE = 112
 """Pixels of a picture's side."""
 
 
-class Drawn:
+class EmbeddedPictures:
     """Pictures as addresses that need no file; maps of one question alone."""
 
     def __init__(self, study: Study) -> None:
-        self.cases, self.asked = study.cases, asked(study)
+        self.cases, self.question = study.cases, study.task.question
         self.inputs: dict[str, NDArray[np.uint8]] = {}
 
     def input(self, stem: str, stored: NDArray[Any]) -> str:
@@ -51,7 +51,7 @@ class Drawn:
         notes: Mapping[str, str],
     ) -> str:
         del technique, notes
-        if question != self.asked:
+        if question != self.question:
             return ""
         size = (map.shape[1], map.shape[0])
         picture = np.asarray(Image.fromarray(self.inputs[stem]).resize(size))
@@ -64,31 +64,22 @@ class Drawn:
 
 def snippet(study: Study) -> str:
     """The first cases of a study as HTML."""
-    drawn, count = Drawn(study), len(study.rows)
+    pictures, count = EmbeddedPictures(study), len(study.rows)
     names = [escape(one.name.replace("_", " ")) for one in study.cases.techniques]
     head = "".join(f"<th>{name}</th>" for name in ("", "", *names))
-    rows = (
-        "".join(row_of(case, drawn.asked) for case in cases(study, drawn, SHOWN)) if count else ""
-    )
+    rows = ""
+    if count:
+        records = case_records(study, pictures, SHOWN)
+        rows = "".join(row_of(case, pictures.question) for case in records)
     table = f"<table><tr>{head}</tr>{rows}</table>" if count else ""
     first = f"The first {SHOWN} of {count} cases. " if count > SHOWN else ""
-    why = (
-        f"Maps: {ASKED[drawn.asked]}; red is for it, blue against it. Each has a scale of its own."
-    )
+    answered = ANSWERED[pictures.question]
+    why = f"Maps: {answered}; red is for it, blue against it. Each has a scale of its own."
     return (
         '<div style="font:14px system-ui,sans-serif">'
-        f"<div><b>{headline(study)}</b></div>"
+        f"<div><b>{escape(study.task.summary())}</b></div>"
         f"<div>{escape(study.rule)}</div>{table}<div>{first}{why if count else ''}</div></div>"
     )
-
-
-def headline(study: Study) -> str:
-    """How good the model is."""
-    if study.task.name == "classification":
-        found = study.predictions
-        total = len(found.labels)
-        return f"{found.correct:,} of {total:,} right ({found.correct / total:.1%})"
-    return f"{len(study.task.ids):,} examples, {study.task.name}"
 
 
 def row_of(case: StudyRecord, question: Question) -> str:
@@ -136,7 +127,7 @@ VERDICTS: Mapping[Question, Callable[[StudyRecord], list[str]]] = {
     "value": of_number,
 }
 
-ASKED: Mapping[Question, str] = {
+ANSWERED: Mapping[Question, str] = {
     "contrast": "why the predicted class rather than the other",
     "predicted": "why the predicted class",
     "label": "why the label",

@@ -1,15 +1,13 @@
 """How an order that fits the model better is told: in the results, on the page, at the terminal."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from backlight_loading.names import legible
+from backlight_study.format import StudyRecord
 from backlight_study.order import Order
 from backlight_study.predictions import Predictions
-
-Record = dict[str, Any]
 
 CLASSES = "classes.txt"
 """The file of the class names in the order that fits the model, where the given one does not."""
@@ -21,7 +19,9 @@ SHOWN = 12
 """How many classes are named in words."""
 
 
-def order_record(order: Order, predictions: Predictions, classes: list[str], named: bool) -> Record:
+def order_record(
+    order: Order, predictions: Predictions, classes: list[str], named: bool
+) -> StudyRecord:
     """What `study.json` holds of it.
 
     Args:
@@ -52,7 +52,7 @@ def order_record(order: Order, predictions: Predictions, classes: list[str], nam
     }
 
 
-def order_sentences(results: Record, directory: Path | None = None) -> tuple[str, ...]:
+def order_sentences(results: StudyRecord, directory: Path | None = None) -> tuple[str, ...]:
     """What is said of it; nothing where the given order is as good as any.
 
     Args:
@@ -72,7 +72,7 @@ def order_sentences(results: Record, directory: Path | None = None) -> tuple[str
     return tuple(said)
 
 
-def order_finding(results: Record) -> str:
+def order_finding(results: StudyRecord) -> str:
     order, accuracy = results["order"], results["performance"]["accuracy"]
     needed = (
         "class names must be in the model's order"
@@ -86,7 +86,7 @@ def order_finding(results: Record) -> str:
     )
 
 
-def order_examples(order: Record) -> str:
+def order_examples(order: StudyRecord) -> str:
     """Which classes trade places: `Coat is called Bag (92%)`."""
     told = [
         f"{one['name']} is called {one['called_name']} ({one['share']:.0%})"

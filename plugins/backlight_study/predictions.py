@@ -1,51 +1,24 @@
-"""What the model says of every example: probabilities, classes, accuracy and confusions."""
+"""What a classifier says of every example: probabilities, classes, and what it confuses."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Model
-from backlight.errors import BacklightError, InputError, TargetError
+from backlight.errors import InputError, TargetError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.progress import Progress
-from backlight.values.examples import Labels, is_of_classes
-from backlight.values.outputs import OutputKind, Path, array_at, describe, located, paths, single
-from backlight_datasets import BlockStore, Source, read_blocks
+from backlight.values.arrays import Array, shape_of
+from backlight.values.examples import is_of_classes
+from backlight.values.outputs import OutputKind, Path
+from backlight_datasets import BlockStore, Source
 from backlight_loading.preparation import Prepared
-
-OUTPUTS = "outputs"
-"""The column of a store that holds what the model says."""
-
-
-CheckOutputs: TypeAlias = Callable[[object, int, Sequence[str]], None]
-"""Raises TargetError unless outputs for so many examples are of a task; with the names of its classes."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Replies:
-    """What a model says of all examples that could be read, and what is true of them.
-
-    Attributes:
-        outputs: as the model gives them, (N, k), float64.
-        labels: of the data, see `Labels`.
-        ids: their numbers in the source, rising, (N,).
-        kind: what the outputs hold.
-        path: where they are among several outputs.
-        skipped: those that could not be read, with the reason.
-    """
-
-    outputs: NDArray[np.float64]
-    labels: Labels
-    ids: NDArray[np.int64]
-    kind: OutputKind
-    path: Path = None
-    skipped: tuple[str, ...] = ()
+from backlight_study.replies import Replies, ask_all
 
 
 @final
@@ -139,120 +112,20 @@ def classified(model: Model, replies: Replies) -> Predictions:
     return Predictions(odds, labels, replies.ids, kind, alone, replies.path, replies.skipped)
 
 
-def ask_all(
-    model: Model,
-    source: Source,
-    prepared: Prepared,
-    sample: NDArray[Any],
-    block_length: int,
-    progress: Progress,
-    check: CheckOutputs,
-    path: Path = None,
-    store: BlockStore | None = None,
-) -> Replies:
-    """Ask the model about every example, block by block; of several outputs, about the one at `path`.
-
-    Args:
-        sample: one example as the model takes it.
-        block_length: how many examples go through the model together; that of the store's plan.
-        check: of the outputs.
-        store: where answers are kept as they come, and those of a run before are taken from.
-
-    Raises:
-        InputError: the model cannot take such inputs, or no example can be read.
-        TargetError: its outputs are not those of the task, or not of the examples' classes.
-    """
-    path, kind = class_scores(model, sample, path)
-    count, done = len(source), 0
-    found: dict[int, tuple[NDArray[np.int64], NDArray[Any], Labels]] = {}
-    skipped = {} if store is None else {one.id: one for one in store.skipped()}
-    missing = None if store is None else store.missing()
-    for block, batch in read_blocks(source, block_length, missing, before=skipped.values()):
-        progress("Asking the model", done, count)
-        done += len(batch.ids) + len(batch.skipped)
-        skipped |= {one.id: one for one in batch.skipped}
-        values = np.empty((0, 1))
-        if len(batch.ids):
-            values = asked(model, source, prepared(batch.x), batch.ids, path, kind, check)
-        if store is None:
-            found[block] = batch.ids, values, batch.labels
-        else:
-            answers = {OUTPUTS: values, "labels": batch.labels}
-            store.write(block, batch.ids, answers if len(batch.ids) else {}, batch.skipped)
-    progress("Asking the model", count, count)
-    if store is None:
-        ids, outputs, labels = (
-            np.concatenate([one[part] for one in found.values() if len(one[0])])
-            for part in range(3)
-        )
-    else:
-        ids, outputs = store.column(OUTPUTS)
-        _, labels = store.column("labels")
-    reasons = tuple(str(skipped[id]) for id in sorted(skipped))
-    return Replies(outputs.astype(np.float64), labels, ids, kind, path, reasons)
-
-
-def asked(
-    model: Model,
-    source: Source,
-    x: NDArray[Any],
-    ids: NDArray[np.int64],
-    path: Path,
-    kind: OutputKind,
-    check: CheckOutputs,
-) -> NDArray[Any]:
-    """What the model says of these examples, (n, classes) or (n, 1), in the dtype that it has."""
-    outputs = array_at(answered(model, x, ids), path)
-    check(outputs, len(x), source.classes)
-    values = model.to_numpy(outputs).reshape(len(x), -1)
-    check_finite(values, kind, x, source, ids)
-    return values
-
-
-def answered(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
-    """The outputs for these examples; whatever the user's network raises, calls to end the program
-    included, is an InputError."""
-    try:
-        return model.predict(model.prepare(batch))  # type: ignore[arg-type]
-    except BacklightError as error:
-        seen, cause = str(error), cast(BaseException, error)
-    except (Exception, SystemExit) as error:
-        seen, cause = f"{type(error).__name__}: {error}", error
-    said = " ".join(seen.split())[:400].rstrip(".")
-    if ids is not None and ids[0] > 0:
-        raise InputError(f"The model failed for examples {ids[0]} to {ids[-1]}: {said}.") from cause
-    raise InputError(
-        f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
-        "Pictures are read with the size and colours that --size and --colour say; --preprocess "
-        "names a function of your own."
-    ) from cause
-
-
-def class_scores(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputKind]:
-    """Where the class scores are among the outputs, and what they hold."""
-    outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
-    if path is None and len(list(paths(outputs))) > 1:
-        raise TargetError(
-            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
-            "scores, by its name or position, with --scores (scores= in Python)."
-        )
-    whole = located(outputs, path)
-    return whole, single(outputs, whole).kind
-
-
 def kind_of_one(values: NDArray[np.float64]) -> OutputKind:
     """What one output holds whose last operation does not tell: a probability, if it always is between
     0 and 1; as a logit it would speak for class 1 without exception."""
     return "sigmoid" if bool(((values >= 0) & (values <= 1)).all()) else "logits"
 
 
-def check_classifier(outputs: object, rows: int, classes: Sequence[str]) -> None:
-    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+def check_classifier(outputs: Array, rows: int, classes: Sequence[str]) -> None:
+    """Raise TargetError unless these are scores of so many classes for so many examples."""
+    shape = shape_of(outputs)
     if shape in ((rows,), (rows, 1)):
         if len(classes) > 2:
             raise TargetError(
-                f"The data has {len(classes)} classes ({listed(classes)}), the model one output: that is "
-                "enough for two, of which the output is for the second."
+                f"The data has {len(classes)} classes ({some_of(classes)}), the model one output: that "
+                "is enough for two, of which the output is for the second."
             )
         return
     if len(shape) != 2 or shape[0] != rows or shape[1] < 2:
@@ -262,38 +135,15 @@ def check_classifier(outputs: object, rows: int, classes: Sequence[str]) -> None
         )
     if classes and len(classes) != shape[1]:
         raise TargetError(
-            f"The data has {len(classes)} classes ({listed(classes)}), the model {shape[1]} outputs: "
+            f"The data has {len(classes)} classes ({some_of(classes)}), the model {shape[1]} outputs: "
             "they must be as many. If the data shows only some of the model's classes, name all of them "
             "with --classes FILE (one a line, in the model's order)."
         )
 
 
-def listed(classes: Sequence[str]) -> str:
+def some_of(classes: Sequence[str]) -> str:
+    """The first six of these names in a row."""
     return ", ".join(classes[:6]) + (" ..." if len(classes) > 6 else "")
-
-
-def check_finite(
-    values: NDArray[Any], kind: str, x: NDArray[Any], source: Source, ids: NDArray[np.int64]
-) -> None:
-    """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
-    usable = np.isfinite(values)
-    if kind in ("logits", "log_probabilities"):
-        # A class that is ruled out (the logarithm of 0) is an answer, but not every class at once.
-        usable |= np.isneginf(values) & usable.any(axis=1, keepdims=True)
-    if usable.all():
-        return
-    row = int(np.flatnonzero(~usable.all(axis=1))[0])
-    fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
-    cause = "" if fine else " Its input, as prepared for the model, is not finite already."
-    raise InputError(
-        f"The model's outputs for {called(source, int(ids[row]))} are not all finite numbers.{cause}"
-    )
-
-
-def called(source: Source, id: int) -> str:
-    """An example in words: its number, and its name if it has one."""
-    (name,) = source.names(id, id + 1)
-    return f"example {id}" if name == str(id) else f"example {id} ({name})"
 
 
 def probabilities(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

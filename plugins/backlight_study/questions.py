@@ -2,7 +2,7 @@
 the other. All in one quantity, so that the answers share a scale."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from backlight_study.predictions import Predictions
 
 Question: TypeAlias = Literal["predicted", "true", "contrast", "label", "value"]
 """Three of a class; why this label; why this number."""
+
+QUESTIONS: tuple[Question, ...] = get_args(Question)
 
 CENTRED = (
     "minus their mean over all classes: what the softmax was given, but for what classes share"
@@ -29,37 +31,6 @@ QUANTITIES: dict[OutputKind, str] = {
 """Which quantity is explained for outputs of a kind; a contrast is the difference of two of them."""
 
 
-@final
-@dataclass(frozen=True)
-class Case:
-    """An example to explain.
-
-    Attributes:
-        row: its number among the examples.
-        true, predicted: its classes.
-        rival: what the predicted class is held against: the true class, or the second most probable
-            one where the prediction is right.
-        kind: what the outputs hold.
-        single: whether the model has one output, for class 1 and against class 0.
-        path: where the class scores are among several outputs.
-    """
-
-    row: int
-    true: int
-    predicted: int
-    rival: int
-    kind: OutputKind = "logits"
-    single: bool = False
-    path: Path = None
-
-    @property
-    def questions(self) -> dict[Question, Score]:
-        """A target for each question."""
-        classes = np.array([self.predicted]), np.array([self.rival])
-        asked = targets(*classes, self.kind, self.single, self.path)
-        return {one: asked[one] for one in asked if one != "true" or self.true != self.predicted}
-
-
 def targets(
     predicted: NDArray[np.int64],
     rival: NDArray[np.int64],
@@ -72,7 +43,9 @@ def targets(
     Args:
         predicted: their predicted classes, (n,).
         rival: what these are held against, the true classes of misclassified examples, (n,).
-        kind, single, path: see `Case`.
+        kind: what the outputs hold.
+        single: whether the model has one output, for class 1 and against class 0.
+        path: where the class scores are among several outputs.
     """
     if single:
         output = OneOutput(kind, path)
@@ -109,12 +82,6 @@ def rivals(predictions: Predictions, rows: NDArray[np.int64]) -> NDArray[np.int6
     second = others.argmax(axis=1)
     wrong = predictions.wrong[rows]
     return np.where(wrong, predictions.labels[rows], second).astype(np.int64)
-
-
-def case_of(predictions: Predictions, row: int) -> Case:
-    true, predicted = int(predictions.labels[row]), int(predictions.classes[row])
-    (rival,) = rivals(predictions, np.array([row])).tolist()
-    return Case(row, true, predicted, rival, predictions.kind, predictions.single, predictions.path)
 
 
 def quantity(predictions: Predictions, classes: list[str]) -> str:

@@ -2,58 +2,25 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import __version__
-from backlight.attribution.attribution import relative_gap
-from backlight.errors import InputError
-from backlight.evaluating.evaluation import plain_number
 from backlight_loading.names import all_legible
 from backlight_loading.techniques import sentence
-from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
-from backlight_pictures.scale import Scale, scale_of
-from backlight_study.answers import Answer, Answers
+from backlight_study.case_record import CasePictures, case_records
+from backlight_study.format import FORMAT, StudyRecord
 from backlight_study.judgement_record import findings_record, metrics_record
 from backlight_study.judging import Judgement
 from backlight_study.order_record import order_sentences
-from backlight_study.questions import Question
 from backlight_study.reading import reading
 from backlight_study.result import Study
 from backlight_study.summary import summary_record
 from backlight_study.tasks.task import Task
-
-FORMAT = 3
-"""Of `study.json`."""
-
-StudyRecord: TypeAlias = dict[str, Any]
-"""What `study.json` holds, or a part of it: see `docs/study.md`. Its texts may come from strangers."""
-
-
-class CasePictures(Protocol):
-    """Where the pictures of cases go; each call gives the path that the record tells."""
-
-    def input(self, stem: str, stored: NDArray[Any]) -> str:
-        """A stored example."""
-
-    def map(
-        self,
-        stem: str,
-        technique: str,
-        question: Question,
-        map: NDArray[np.float64],
-        scale: Scale,
-        notes: Mapping[str, str],
-    ) -> str:
-        """A map (H, W) on a scale; notes go into the file."""
-
-    def scale(self, stem: str, technique: str, scale: Scale) -> str:
-        """The colour bar of a scale."""
 
 
 class Pictures(CasePictures, Protocol):
@@ -122,7 +89,7 @@ def study_record(
             "rule": study.rule,
             "cells": [
                 *(cell.named(classes) for cell in choice.cells),
-                *(part.named(classes) for part in choice.parts),
+                *(cell.named(classes) for cell in choice.part_cells),
             ],
             "order": choice.order,
             "limit": choice.limit,
@@ -146,15 +113,14 @@ def study_record(
         "metrics": metrics_record(judgement.evaluation),
         "findings": [],
         "findings_failed": list(judgement.failed),
-        "cases": cases(study, pictures),
+        "cases": case_records(study, pictures),
     }
     ids = {case["row"]: case["id"] for case in record["cases"]}
     record["findings"], by_case = findings_record(judgement, ids, pictures.finding)
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
     record["notes"] += [*judgement.notes, *order_sentences(record)]
-    classifies = study.task.name == "classification"
-    record["summary"] = summary_record(record) if classifies else []
+    record["summary"] = summary_record(record) if task.name == "classification" else []
     return all_legible(record)
 
 
@@ -162,124 +128,6 @@ def figures(task: Task) -> StudyRecord:
     """How well the model does: `performance`, and of a classifier `confusion`."""
     found = dict(task.performance.to_dict())
     return found if task.name == "classification" else {"performance": found, "confusion": []}
-
-
-def case_id(task: Task, row: int, part: int) -> str:
-    """By an example's row; and by the part of the answer, where there are several."""
-    several = task.name != "classification" and len(task.classes) > 1
-    return f"case-{row:06}" + (f"-{part}" if several else "")
-
-
-def cases(study: Study, pictures: CasePictures, most: int | None = None) -> list[StudyRecord]:
-    """One record for each case, or for the first ones, its techniques' answers among them."""
-    found: list[StudyRecord] = []
-    stop = None if most is None else most * len(study.cases.techniques)
-    for place, number, answers in islice(study.each_answer(), stop):
-        if number == 0:
-            found.append(case_record(study, place, pictures))
-        explanation = explained(study, found[-1], place, number, answers, pictures)
-        found[-1]["explanations"].append(explanation)
-    return found
-
-
-def case_record(study: Study, place: int, pictures: CasePictures) -> StudyRecord:
-    task, row, part = study.task, int(study.rows[place]), int(study.cases.parts[place])
-    id = case_id(task, row, part)
-
-    def neighbour(row: int, distance: float) -> StudyRecord:
-        id = int(task.ids[row])
-        (name,) = study.cases.source.names(id, id + 1)
-        stored = study.cases.source.read(id, id + 1).x[0]
-        file = pictures.input(f"example-{row:06}", stored)
-        about = task.beside(row, part)
-        return {"row": row, "name": name, **about, "distance": distance, "file": file}
-
-    return {
-        "id": id,
-        "row": row,
-        "name": study.names[place],
-        "wrong": bool(study.wrong[place]),
-        **task.case(row, part),
-        "findings": [],
-        "input": pictures.input(id, study.cases.stored(np.array([place]))[0]),
-        "neighbours": [neighbour(one.row, one.distance) for one in study.neighbours[place]],
-        "explanations": [],
-    }
-
-
-def explained(
-    study: Study,
-    case: StudyRecord,
-    place: int,
-    number: int,
-    answers: Answers,
-    pictures: CasePictures,
-) -> StudyRecord:
-    """What a technique says of a case."""
-    technique = study.cases.techniques[number]
-    record: StudyRecord = {
-        "name": technique.name,
-        "method": repr(technique.method),
-        "at": technique.at,
-        "limit": 0.0,
-        "signed": True,
-        "reduction": "sum",
-        "scale": None,
-        "error": answers.errors[0] or None,
-        "targets": {},
-    }
-    asked: dict[Question, Answer] = {
-        question: answer
-        for question, answer in answers.questions.items()
-        if question != "true" or case["wrong"]
-    }
-    if record["error"] is not None or not asked:
-        return record
-    try:
-        maps, reduction = drawn(study, [one.values for one in asked.values()])
-        scale = scale_of(maps)
-    except InputError as error:  # no map: values of another shape, or not finite
-        return {**record, "error": str(error)}
-    record |= {
-        "at": next(iter(asked.values())).at or None,
-        "limit": scale.limit,
-        "signed": scale.signed,
-        "reduction": reduction,
-        "scale": pictures.scale(case["id"], technique.name, scale),
-    }
-    scores = study.cases.questions(np.array([place]))
-    for (question, answer), one in zip(asked.items(), maps, strict=True):
-        notes = {"method": repr(technique.method), "target": repr(scores[question])}
-        file = pictures.map(case["id"], technique.name, question, one, scale, notes)
-        record["targets"][question] = {
-            **target_record(repr(scores[question]), answer, file),
-            "seed": getattr(technique.method, "seed", None),
-            "seconds": round(answers.seconds / len(asked), 4),
-        }
-    return record
-
-
-def drawn(
-    study: Study, values: Sequence[NDArray[Any]]
-) -> tuple[list[NDArray[np.float64]], Reduction]:
-    """The maps of values (1, ...) at the picture's places, and how channels were brought together."""
-    channels = study.cases.model.channels
-    ways = {reduction_of(one, channels) for one in values}
-    reduction: Reduction = "mean" if ways == {"mean"} else "sum"
-    grid = study.grid
-    return [resized(to_maps(one, channels, reduction), grid)[0] for one in values], reduction
-
-
-def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
-    numbers = answer.numbers
-    relative = relative_gap(numbers["gap"], numbers["score"], numbers["baseline_score"])
-    return {
-        "target": target,
-        **{name: plain_number(float(column[0])) for name, column in numbers.items()},
-        "relative_gap": plain_number(float(relative[0])),
-        "warnings": list(answer.warnings[0]),
-        "file": file,
-    }
 
 
 def written(record: StudyRecord) -> str:

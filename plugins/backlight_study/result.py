@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, final
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +21,12 @@ from backlight_study.predictions import Predictions
 from backlight_study.questions import Question
 from backlight_study.selection import Selection
 from backlight_study.site_space import SiteSpace
+from backlight_study.stores import TemporaryFolder
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.task import Task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-@final
-class TemporaryFolder:
-    """A folder that is there as long as this object is."""
-
-    def __init__(self) -> None:
-        self.path = Path(mkdtemp(prefix="backlight-study-"))
-        finalize(self, rmtree, self.path, ignore_errors=True)
 
 
 @final
@@ -58,6 +46,7 @@ class Study:
         seconds: how long the study took.
         metadata: columns of all examples, (N,) each, by name.
         space: in which right examples are near or far from a case; the outputs where there is none.
+        kept: where the store is, if the user named no folder for it.
     """
 
     cases: Cases
@@ -214,6 +203,11 @@ class Study:
         return DataFrame(columns, index=rows)
 
     def number(self, technique: str) -> int:
+        """A technique's place among those of the study.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
         names = [one.name for one in self.cases.techniques]
         if technique not in names:
             raise UnknownNameError("technique of the study", technique, names)

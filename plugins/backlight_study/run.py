@@ -5,51 +5,43 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backlight import Examples, Method, Model, wrap
-from backlight.by_value import arrays_of
-from backlight.errors import HyperParameterError, InputError, UnknownNameError
+from backlight import Examples, Method, wrap
+from backlight.errors import HyperParameterError
 from backlight.progress import Progress
 from backlight.values.outputs import Path as OutputPath
-from backlight.values.outputs import single
 from backlight_datasets import (
-    BlockStore,
     Plan,
     Source,
-    digest_of_arrays,
     open_source,
     versions,
 )
 from backlight_loading.preparation import (
     Colour,
     Size,
+    ends_of,
     preparation,
     told_of_pictures,
 )
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
-from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
-from backlight_study.cells import Said, cells, class_numbers, parts
-from backlight_study.evaluation import check, check_shape, trial
-from backlight_study.explaining import Cases, Forecast, block_length, explain_cases
+from backlight_study.baselines import PictureBaseline, check_baseline
+from backlight_study.cells import Said
+from backlight_study.checks import check, check_shape, first_of, trial
+from backlight_study.choosing import named_by, rows_of
+from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.predictions import answered, ask_all, class_scores
-from backlight_study.result import Study, TemporaryFolder
+from backlight_study.replies import BLOCK, ask_all
+from backlight_study.result import Study
 from backlight_study.selection import Choice, Only, Order
 from backlight_study.site_space import SiteSpace, pooling, write_features
-from backlight_study.tasks.deciding import CHECKS, TYPES, check_task, made, task_of
-from backlight_study.tasks.multi_label import KINDS as MISTAKES
-from backlight_study.tasks.regression import KINDS as SIDES
+from backlight_study.stores import TemporaryFolder, begin_store, maps_plan
+from backlight_study.tasks.deciding import CHECKS, TYPES, built_task, check_task, decided_task
 from backlight_study.tasks.task import TaskName, check_order
-
-BLOCK = 64
-"""How many examples the model is asked about at a time, where nothing is said."""
 
 
 def study(
@@ -147,17 +139,17 @@ def study(
     check_shape((len(source), *first.shape[1:]))
     sample = prepared(first)
     wrapped = told_of_pictures(wrapped, model, framework, sample.ndim)
-    asked_of = decided(task, source, wrapped, sample, scores)
+    task = decided_task(task, source, wrapped, sample, scores)
     if order is not None:
-        check_order(TYPES[asked_of], order)
+        check_order(TYPES[task], order)
     if source.classes:  # a mistyped class is said before all are read
-        choice_of(asked_of, source.classes, cell, true, predicted)
-    trial(wrapped, sample, source.classes, chosen, scores, CHECKS[asked_of])
+        named_by(task, source.classes, cell, true, predicted)
+    trial(wrapped, sample, source.classes, chosen, scores, CHECKS[task])
     pooled = None if near is None else pooling(wrapped, sample, near)
     kept = TemporaryFolder() if store is None else None
     folder = kept.path if kept is not None else Path(os.fspath(store or ""))
     length = batch_size or BLOCK
-    asked = Plan(
+    plan = Plan(
         count=len(source),
         block_length=length,
         data=source.fingerprint(),
@@ -175,12 +167,12 @@ def study(
         sample,
         length,
         progress,
-        CHECKS[asked_of],
+        CHECKS[task],
         scores,
-        opened(folder, "answers", asked),
+        begin_store(folder, "answers", plan),
     )
-    found = made(asked_of, wrapped, source, replies, seed or 0)
-    classes_asked = choice_of(asked_of, found.classes, cell, true, predicted)
+    judged = built_task(task, wrapped, source, replies, seed or 0)
+    named = named_by(task, judged.classes, cell, true, predicted)
     rows = None if ids is None else rows_of(source, replies.ids, ids)
     if fits is not None:
         some = np.flatnonzero(fits[replies.ids])
@@ -189,22 +181,22 @@ def study(
         only=only,
         rows=rows,
         where=tuple(where),
-        order=next(iter(found.orders)) if order is None else order,
+        order=next(iter(judged.orders)) if order is None else order,
         limit=limit,
         right=right,
         seed=seed or 0,
-        **classes_asked,
+        **named,
     )
-    selection = found.select(choice)
+    selection = judged.select(choice)
     explained = np.array([*selection.rows, *selection.right], dtype=np.int64)
-    about = np.array(selection.parts or np.zeros_like(explained), dtype=np.int64)
+    parts = np.array(selection.parts or np.zeros_like(explained), dtype=np.int64)
     cases = Cases(
         CountedModel(wrapped),
         source,
         prepared,
-        found,
+        judged,
         explained,
-        about,
+        parts,
         chosen,
         ends_of(first),
         first.shape[1:],
@@ -212,30 +204,11 @@ def study(
         baseline,
         batch_size,
     )
-    plan = Plan(
-        count=len(explained),
-        block_length=block_length(len(explained)),
-        techniques=tuple(f"{one.method!r} at {one.at}" for one in chosen),
-        targets=("predicted", "true", "contrast")
-        if found.name == "classification"
-        else (found.question,),
-        data=asked.digest,
-        model=asked.model,
-        options={
-            **asked.options,
-            "rows": explained.tolist(),
-            "parts": list(selection.parts),
-            "baseline": baseline,
-            "batch_size": batch_size,
-            "arrays": [arrays_digest(one.method) for one in chosen],
-        },
-        versions=asked.versions,
-    )
-    answers = opened(folder, "maps", plan)
+    answers = begin_store(folder, "maps", maps_plan(plan, cases, selection))
     space = None
     if near is not None and pooled is not None:
-        wanted = replace(asked, targets=(near,))
-        space = SiteSpace(near, opened(folder, "near", wanted), replies.ids)
+        wanted = replace(plan, targets=(near,))
+        space = SiteSpace(near, begin_store(folder, "near", wanted), replies.ids)
         write_features(wrapped, source, prepared, near, pooled, space.store, progress)
     foreseen, passes = Forecast(), Passes()
     if len(explained):
@@ -243,82 +216,5 @@ def study(
     seconds = perf_counter() - started
     known = {name: column[replies.ids] for name, column in columns.items()}
     return Study(
-        cases, selection, found.classes, answers, passes, foreseen, seconds, known, space, kept
+        cases, selection, judged.classes, answers, passes, foreseen, seconds, known, space, kept
     )
-
-
-def decided(
-    task: TaskName | None,
-    source: Source,
-    model: Model,
-    sample: NDArray[Any],
-    scores: OutputPath,
-) -> TaskName:
-    """Which task it is; see `task_of`."""
-    answered(model, sample)  # whatever a net of the user's raises is told as such
-    outputs = model.outputs(model.prepare(sample))  # type: ignore[arg-type]
-    path, _ = class_scores(model, sample, scores)
-    labels = source.read(0, min(len(source), BLOCK)).labels
-    return task_of(task, labels, single(outputs, path))
-
-
-def choice_of(
-    task: TaskName,
-    classes: Sequence[str],
-    cell: str | Sequence[str],
-    true: Said,
-    predicted: Said,
-) -> dict[str, Any]:
-    """What is asked for of the confusion matrix, or of labels and numbers, by their numbers."""
-    kinds = {"multi-label": MISTAKES, "regression": SIDES}.get(task)
-    return {
-        "cells": () if kinds else cells(cell, classes),
-        "parts": parts(cell, classes, kinds) if kinds else (),
-        "true": class_numbers(true, classes),
-        "predicted": class_numbers(predicted, classes),
-    }
-
-
-def first_of(source: Source) -> NDArray[Any]:
-    """The first example that can be read, (1, ...).
-
-    Raises:
-        InputError: there is none.
-    """
-    reasons: list[str] = []
-    for number in range(len(source)):
-        batch = source.read(number, number + 1)
-        if len(batch.x):
-            return batch.x
-        reasons += map(str, batch.skipped)
-    seen = f" The first reason: {reasons[0]}" if reasons else ""
-    raise InputError(f"There are no examples that can be read.{seen}")
-
-
-def rows_of(source: Source, ids: NDArray[np.int64], said: Sequence[str | int]) -> tuple[int, ...]:
-    """Examples by name or number, as places among those that could be read, which have these ids.
-
-    Raises:
-        UnknownNameError: no such example; or it could not be read.
-    """
-    known = dict(zip(source.names(0, len(source)), range(len(source)), strict=True))
-    found = []
-    for one in said:
-        id = one if isinstance(one, int) else known.get(one)
-        if id is None and str(one).isdecimal():
-            id = int(one)
-        place = np.searchsorted(ids, -1 if id is None else id)
-        if id is None or place == len(ids) or ids[place] != id:
-            raise UnknownNameError("example that was read", str(one), list(known)[:10_000])
-        found.append(int(place))
-    return tuple(dict.fromkeys(found))
-
-
-def opened(folder: Path, name: str, plan: Plan) -> BlockStore:
-    """The store of this plan, begun now or before; each plan has a folder of its own."""
-    return BlockStore.begin(folder / f"{name}-{plan.digest[:16]}", plan)
-
-
-def arrays_digest(method: Method) -> str:
-    """Of the arrays among a technique's hyper-parameters, which its repr tells in short."""
-    return digest_of_arrays((str(place), one) for place, one in enumerate(arrays_of(method)))

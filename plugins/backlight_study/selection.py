@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError, is_whole
-from backlight_study.cells import Cell, Part
+from backlight_study.cells import Cell, PartCell
 from backlight_study.predictions import Predictions
 
 Only: TypeAlias = Literal["misclassified", "correct", "all"]
@@ -36,7 +36,7 @@ class Choice:
         only: which examples; misclassified ones, unless cells are asked for that lie on the diagonal, or
             true and predicted classes, or rows.
         cells: of one of these cells of the confusion matrix.
-        parts: one of these parts of answers: labels that are missed, numbers that are too high.
+        part_cells: of one of these: labels that are missed, numbers that are too high.
         true, predicted: of one of these true and of one of these predicted classes, by number.
         rows: these alone, by number.
         where: how these were chosen, in words, where it was not by number or name.
@@ -49,7 +49,7 @@ class Choice:
 
     only: Only | None = None
     cells: tuple[Cell, ...] = ()
-    parts: tuple[Part, ...] = ()
+    part_cells: tuple[PartCell, ...] = ()
     true: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     rows: tuple[int, ...] | None = None
@@ -81,13 +81,18 @@ class Choice:
     @property
     def asked(self) -> Only:
         """Which examples, where the user may not have said it."""
-        exact = (self.true and self.predicted) or self.cells or self.exact
+        exact = (self.true and self.predicted) or self.cells or self.part_cells or self.exact
         return self.only or ("all" if exact else "misclassified")
 
     @property
     def exact(self) -> bool:
         """Whether examples were named."""
         return bool(self.rows and not self.where)
+
+    def among(self, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which cases are asked for, by which of them are mistakes."""
+        kinds = {"misclassified": wrong, "correct": ~wrong, "all": np.ones_like(wrong)}
+        return kinds[self.asked]
 
 
 @final
@@ -116,16 +121,32 @@ class Selection:
         return self.found - len(self.rows)
 
 
+def rows_fit(choice: Choice, count: int) -> NDArray[np.bool_]:
+    """Which examples are among the rows that a choice says, (N,).
+
+    Raises:
+        InputError: there are no such rows.
+    """
+    if choice.rows is None:
+        return np.ones(count, dtype=bool)
+    outside = [row for row in choice.rows if not 0 <= row < count]
+    if outside:
+        raise InputError(f"There are {count} examples, numbered from 0; got {outside[0]}.")
+    return np.isin(np.arange(count), choice.rows)
+
+
+def random_ranks(choice: Choice, count: int) -> NDArray[np.float64]:
+    """So many places in an order drawn at random, (count,)."""
+    return np.random.default_rng(choice.seed).permutation(count).astype(np.float64)
+
+
 def select(predictions: Predictions, choice: Choice) -> Selection:
     """Choose examples.
 
     Raises:
         InputError: rows are asked for that are not there.
     """
-    count = len(predictions.labels)
-    wrong = predictions.wrong
-    kinds = {"misclassified": wrong, "correct": ~wrong, "all": np.ones_like(wrong)}
-    fits = kinds[choice.asked]
+    fits = choice.among(predictions.wrong) & rows_fit(choice, len(predictions.labels))
     if choice.cells:
         among = [cell.holds(predictions.labels, predictions.classes) for cell in choice.cells]
         fits = fits & np.logical_or.reduce(among)
@@ -133,11 +154,6 @@ def select(predictions: Predictions, choice: Choice) -> Selection:
         fits = fits & np.isin(predictions.labels, choice.true)
     if choice.predicted:
         fits = fits & np.isin(predictions.classes, choice.predicted)
-    if choice.rows is not None:
-        outside = [row for row in choice.rows if not 0 <= row < count]
-        if outside:
-            raise InputError(f"There are {count} examples, numbered from 0; got {outside[0]}.")
-        fits = fits & np.isin(np.arange(count), choice.rows)
     rows = np.flatnonzero(fits)
     ordered = rows[np.lexsort((rows, *reversed(ranks(predictions, rows, choice))))]
     chosen = ordered[: choice.limit]
@@ -162,8 +178,7 @@ def ranks(predictions: Predictions, rows: Rows, choice: Choice) -> list[NDArray[
             best = np.partition(odds, -2, axis=1)[:, -2:]
             return [best[:, 1] - best[:, 0]]
         case "random":
-            drawn = np.random.default_rng(choice.seed).permutation(len(predictions.labels))
-            return [drawn[rows].astype(np.float64)]
+            return [random_ranks(choice, len(predictions.labels))[rows]]
         case _:
             raise HyperParameterError(f"A classifier has no order {choice.order!r}.")
 
@@ -200,16 +215,22 @@ def rule_of(selection: Selection, classes: Sequence[str], named: str = "examples
     elif choice.rows is not None:
         parts.append("that were named")
     text = " ".join(parts)
-    order = ORDERS[choice.order]
+    order = order_in_words(choice, ORDERS)
     if choice.order == "confidence" and choice.asked != "all":
         order = "the most confident first"
-    said = f"{text[0].upper()}{text[1:]}, {order}"
-    if choice.order == "random":
-        said += f" (seed {choice.seed})"
-    left = selection.left_out
-    said += (
-        f": {len(selection.rows):,} of {selection.found:,}" if left else f": {selection.found:,}"
-    )
+    return f"{text[0].upper()}{text[1:]}, {order}: {counted(selection)}."
+
+
+def order_in_words(choice: Choice, orders: Mapping[Order, str]) -> str:
+    """In which order cases are taken, with the seed where it is drawn."""
+    seed = f" (seed {choice.seed})" if choice.order == "random" else ""
+    return orders[choice.order] + seed
+
+
+def counted(selection: Selection) -> str:
+    """How many cases there are, of how many, and beside how many right ones."""
+    found, chosen = selection.found, len(selection.rows)
+    said = f"{chosen:,} of {found:,}" if selection.left_out else f"{found:,}"
     if selection.right:
         said += f", and {len(selection.right):,} beside them that are right"
-    return said + "."
+    return said

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from backlight_findings.clustering import FEWEST
-from backlight_loading.names import short
-
-Record: TypeAlias = dict[str, Any]
+from backlight_loading.names import listed, short
+from backlight_study.format import StudyRecord
 
 MOST = 3
 """So many classes, findings or techniques are named."""
@@ -16,7 +15,7 @@ FEW = 10
 """From fewer mistakes nothing is said of techniques."""
 
 
-def summary_record(record: Record) -> list[Record]:
+def summary_record(record: StudyRecord) -> list[StudyRecord]:
     """The sentences, each with the key of the record that it is `about`; where that is "findings", with
     the `place` of the finding, null where there is none.
 
@@ -37,7 +36,7 @@ def summary_record(record: Record) -> list[Record]:
     ]
 
 
-def how_good(record: Record) -> str:
+def how_good(record: StudyRecord) -> str:
     accuracy = record["performance"]["accuracy"]
     right, count = accuracy["correct"], accuracy["count"]
     share = f"{100 * accuracy['value']:.1f} %"
@@ -47,7 +46,7 @@ def how_good(record: Record) -> str:
     return f"The model is right on {right:,} of {count:,} pictures, {share}."
 
 
-def confused(record: Record) -> Iterator[str]:
+def confused(record: StudyRecord) -> Iterator[str]:
     """What is mistaken most, and for what; nothing where no class stands out by its number."""
     names = record["classes"]
     mistakes = [one for one in record["confusion"] if one["true"] != one["predicted"]]
@@ -62,16 +61,16 @@ def confused(record: Record) -> Iterator[str]:
     support = count + sum(
         one["count"] for one in record["confusion"] if one["true"] == one["predicted"] == most
     )
-    listed = [f"{short(names[one['predicted']])} ({one['count']:,})" for one in called[:MOST]]
+    classes = [f"{short(names[one['predicted']])} ({one['count']:,})" for one in called[:MOST]]
     mostly = "" if len(called) <= MOST else "mostly "
     yield (
         f"{short(names[most])} is what it gets wrong most: {count:,} of {support:,}, "
         f"{100 * count / sum(wrong.values()):.0f} % of all its mistakes. It takes them {mostly}for "
-        f"{listing(listed)}."
+        f"{listed(classes)}."
     )
 
 
-def shared(record: Record) -> Iterator[Record]:
+def shared(record: StudyRecord) -> Iterator[StudyRecord]:
     """What mistakes have in common, and labels that may be wrong."""
     findings: Sequence[Mapping[str, Any]] = record["findings"]
     patterns = [
@@ -100,7 +99,7 @@ def shared(record: Record) -> Iterator[Record]:
             yield {"about": "findings", "place": place, "text": text}
 
 
-def no_pattern(record: Record) -> str:
+def no_pattern(record: StudyRecord) -> str:
     accuracy = record["performance"]["accuracy"]
     wrong = accuracy["count"] - accuracy["correct"]
     if not wrong:
@@ -111,7 +110,7 @@ def no_pattern(record: Record) -> str:
     return f"No pattern was found that the mistakes share beyond what chance explains.{few}{left}"
 
 
-def believed(metrics: Record | None) -> Iterator[str]:
+def believed(metrics: StudyRecord | None) -> Iterator[str]:
     """Which techniques are better than maps that know nothing of the model, and which are not."""
     if metrics is None:
         return
@@ -134,7 +133,7 @@ def believed(metrics: Record | None) -> Iterator[str]:
             groups[kind].append(row["name"].replace("_", " "))
     if groups["all"]:
         yield (
-            f"Believe the maps of {listing(groups['all'])} here: they tell what the model uses better "
+            f"Believe the maps of {listed(groups['all'])} here: they tell what the model uses better "
             f"than maps that know nothing of it.{others(groups)}"
         )
     elif groups["some"] or groups["none"]:
@@ -148,11 +147,5 @@ def believed(metrics: Record | None) -> Iterator[str]:
 def others(groups: Mapping[str, Sequence[str]]) -> str:
     """Those that do so by some measures, and by none."""
     some, none = groups["some"], groups["none"]
-    said = f" Those of {listing(some)} do so by some measures only." if some else ""
-    return f"{said} Those of {listing(none)} do not." if none else said
-
-
-def listing(texts: Sequence[str]) -> str:
-    """Texts in a row: a, b and c."""
-    first, last = texts[:-1], texts[-1]
-    return f"{', '.join(first)} and {last}" if first else last
+    said = f" Those of {listed(some)} do so by some measures only." if some else ""
+    return f"{said} Those of {listed(none)} do not." if none else said

@@ -18,7 +18,7 @@ from backlight.errors import InputError
 from backlight_datasets import SequenceSource
 from backlight_loading.examples import load_examples
 from backlight_report import Report, report
-from backlight_study.predictions import check_finite
+from backlight_study.replies import check_finite
 from tests.report.shared import parsed, picture
 
 FAST = ["gradient", "grad_cam"]

@@ -11,7 +11,8 @@ from backlight.errors import InputError, UnknownNameError
 from backlight_pictures.colours import overlay
 from backlight_pictures.scale import Scale
 from backlight_report import report
-from backlight_report.panels import ABOVE, CASE, GAP, MARGIN, TOP, font_for, shortened, tile_of
+from backlight_report.lettering import font_for, shortened
+from backlight_report.panels import ABOVE, CASE, GAP, MARGIN, TOP, tile_of
 from backlight_report.pictures import shown
 from tests.study.nets import examples, torch_net
 

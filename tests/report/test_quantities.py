@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backlight import Examples, Method, Objective, Result
 from backlight.errors import InputError, TargetError
 from backlight_report import report
-from backlight_report.command import show
+from backlight_report.terminal import show
 from backlight_report.writing import estimates
 from backlight_study.predictions import odds_of_one
 from tests.report.shared import parsed, picture

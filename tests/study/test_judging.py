@@ -22,9 +22,10 @@ from backlight_metrics import (
 )
 from backlight_study import judge
 from backlight_study.baselines import PictureBaseline
-from backlight_study.judging import Judgement, smaller
+from backlight_study.judging import Judgement
 from backlight_study.result import Study
 from backlight_study.run import study
+from backlight_study.studied import block_means
 from tests.study.nets import NETS, examples, torch_net
 from tests.study.test_study import Moody
 
@@ -255,17 +256,17 @@ def test_a_technique_that_fails_for_some_cases_has_no_value_there(made: Study) -
     assert found.evaluation["saliency", "srg"].n == 12
 
 
-def test_smaller_maps_are_means_over_places_and_what_is_left_over_is_cut_off() -> None:
+def test_block_means_are_means_over_places_and_what_is_left_over_is_cut_off() -> None:
     maps = np.arange(2 * 5 * 7, dtype=np.float64).reshape(2, 5, 7)
-    assert (smaller(maps, 1) == maps).all()
-    halves = smaller(maps, 2)
+    assert (block_means(maps, 1) == maps).all()
+    halves = block_means(maps, 2)
     assert halves.shape == (2, 2, 3)
     for k in range(2):
         for i in range(2):
             for j in range(3):
                 cell = maps[k, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
                 assert halves[k, i, j] == cell.mean()
-    thirds = smaller(maps, 3)
+    thirds = block_means(maps, 3)
     np.testing.assert_allclose(thirds[:, 0], [[m[:3, :3].mean(), m[:3, 3:6].mean()] for m in maps])
-    assert smaller(maps, 9).shape == (2, 1, 1)
-    np.testing.assert_allclose(smaller(maps, 9)[:, 0, 0], maps.mean(axis=(1, 2)))
+    assert block_means(maps, 9).shape == (2, 1, 1)
+    np.testing.assert_allclose(block_means(maps, 9)[:, 0, 0], maps.mean(axis=(1, 2)))

@@ -10,8 +10,10 @@ from backlight.attribution.attribution import relative_gap
 from backlight_findings import Finding
 from backlight_methods import IntegratedGradients
 from backlight_study.answers import Answer, warnings_of
+from backlight_study.case_record import target_record
+from backlight_study.format import StudyRecord
 from backlight_study.judging import Judgement
-from backlight_study.record import StudyRecord, study_record, target_record
+from backlight_study.record import study_record
 from backlight_study.run import study
 from tests.study.nets import examples, torch_net
 

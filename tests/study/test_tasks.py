@@ -13,7 +13,7 @@ from backlight import Class, Examples, Logit, Output
 from backlight.errors import BacklightError, HyperParameterError, InputError, UnknownNameError
 from backlight.values.outputs import OutputSpec
 from backlight_datasets import NpzSource
-from backlight_study.cells import Part
+from backlight_study.cells import PartCell
 from backlight_study.judging import judge
 from backlight_study.result import Study
 from backlight_study.run import study
@@ -120,12 +120,14 @@ def test_parts_and_orders_of_labels(made: Study) -> None:
         "tn": [one for one in every if not said[one] and not HAS[one]],
     }
     for kind, wanted in kinds.items():
-        assert set(choose(task, parts=(Part(None, kind),))) == set(wanted)
+        assert set(choose(task, part_cells=(PartCell(None, kind),))) == set(wanted)
         only = {one for one in wanted if one[1] == 1}
-        assert set(choose(task, parts=(Part(1, kind),))) == only
-    both = (Part(0, None), Part(2, "fn"))
+        assert set(choose(task, part_cells=(PartCell(1, kind),))) == only
+    both = (PartCell(0, None), PartCell(2, "fn"))
     wanted = {one for one in kinds["fp"] + kinds["fn"] if one[1] == 0}
-    assert set(choose(task, parts=both)) == wanted | {one for one in kinds["fn"] if one[1] == 2}
+    assert set(choose(task, part_cells=both)) == wanted | {
+        one for one in kinds["fn"] if one[1] == 2
+    }
     truth = {one: odds[one] if HAS[one] else 1 - odds[one] for one in every}
     mistakes = sorted(kinds["fp"] + kinds["fn"])
     assert choose(task, order="loss") == sorted(mistakes, key=lambda one: (truth[one], one))
@@ -146,7 +148,7 @@ def test_cases_of_numbers_are_those_of_brute_force(number: Study) -> None:
     over, under = np.argsort(-errors), np.argsort(errors)
     assert choose(task, order="over") == [(row, 0) for row in over.tolist() if errors[row] > 0]
     assert choose(task, order="under") == [(row, 0) for row in under.tolist() if errors[row] < 0]
-    assert set(choose(task, order="error", parts=(Part(0, "under"),))) == {
+    assert set(choose(task, order="error", part_cells=(PartCell(0, "under"),))) == {
         (row, 0) for row in np.flatnonzero(errors < 0)
     }
     assert number.rule.startswith(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.evaluating.block import Judging, Part
+from backlight.evaluating.block import BlockOutcome, Judging
 from backlight.evaluating.evaluation import Cell, Comparison, Evaluation
 from backlight.evaluating.intervals import mean_interval
 from backlight.evaluating.metric import Direction
@@ -15,7 +15,7 @@ from backlight.scores.scores import Score
 
 
 def assembled(
-    judging: Judging, parts: Sequence[Part], model: Model, target: Score, baseline: str
+    judging: Judging, parts: Sequence[BlockOutcome], model: Model, target: Score, baseline: str
 ) -> Evaluation:
     """The evaluation of all blocks, in their order. What failed in one of them has no cell.
 
@@ -75,7 +75,7 @@ def assembled(
 
 def cell(
     values: NDArray[np.float64],
-    parts: Sequence[Part],
+    parts: Sequence[BlockOutcome],
     key: tuple[str, str],
     seed: int,
 ) -> Cell:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason
 from backlight.evaluating.metric import Metric, Outcome
-from backlight.evaluating.perturbed import Perturbed, Removals, Told
-from backlight.evaluating.replacement import Given, Replacement
+from backlight.evaluating.perturbed import Advance, Perturbed, Removals
+from backlight.evaluating.replacement import NativeReplacement, Replacement
 from backlight.evaluating.subject import Explainer, Map, Subject
 from backlight.explaining.objective import Objective
 from backlight.interrupts import interruptible
@@ -42,7 +42,7 @@ class Foreseen:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Part:
+class BlockOutcome:
     """What was found of a block of n examples.
 
     Attributes:
@@ -82,7 +82,7 @@ class Judging:
     def block(
         self,
         objective: Objective,
-        baseline: Replacement | Given,
+        baseline: Replacement | NativeReplacement,
         masks: NDArray[np.bool_] | None = None,
         failed: frozenset[str] = frozenset(),
     ) -> "Block":
@@ -138,7 +138,7 @@ class Block:
         perturbed: the examples.
         subjects: what metrics see, by technique (or control).
         finite: of which examples all values of the map are finite, likewise.
-        errors, warnings: see `Part`.
+        errors, warnings: see `BlockOutcome`.
     """
 
     metrics: Mapping[str, Metric]
@@ -166,15 +166,17 @@ class Block:
 
     @interruptible
     def judged(
-        self, told: Told = lambda rows: None, refused: frozenset[tuple[str, str]] = frozenset()
-    ) -> Part:
+        self,
+        advance: Advance = lambda rows: None,
+        refused: frozenset[tuple[str, str]] = frozenset(),
+    ) -> BlockOutcome:
         """What the metrics say.
 
         Args:
-            told: is told how many examples went through the model, now and then.
+            advance: see `Advance`.
             refused: techniques and metrics that are left out.
         """
-        self.perturbed.ahead(self._removals(refused), told)
+        self.perturbed.ahead(self._removals(refused), advance)
         outcomes: dict[tuple[str, str], Outcome] = {}
         refusals: dict[tuple[str, str], str] = {}
         for name, metric_name, subject in self._each(refused):
@@ -187,7 +189,7 @@ class Block:
             there = self.finite[name] & np.isfinite(found.values)
             values = np.where(there, found.values, np.nan)
             outcomes[name, metric_name] = Outcome(values, found.details, found.notes)
-        return Part(self.perturbed.score, outcomes, refusals, self.errors, self.warnings)
+        return BlockOutcome(self.perturbed.score, outcomes, refusals, self.errors, self.warnings)
 
     def _each(self, refused: frozenset[tuple[str, str]]) -> Iterator[tuple[str, str, Subject]]:
         for name, subject in self.subjects.items():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError, is_whole, shown
 from backlight.evaluating.assembling import assembled
-from backlight.evaluating.block import Judging, Part
+from backlight.evaluating.block import BlockOutcome, Judging
 from backlight.evaluating.controls import controls
 from backlight.evaluating.evaluation import Evaluation
 from backlight.evaluating.explainers import Judged, explainers, numbered
@@ -84,7 +84,7 @@ def evaluate(
         if name in judged:
             raise HyperParameterError(f"{name!r} is the name of a control; give the map another.")
     judging = Judging(chosen, {**judged, **beside}, frozenset(beside), ranges_of(objective), seed)
-    parts: list[Part] = []
+    parts: list[BlockOutcome] = []
     for rows in explanation.blocks:
         found_here = None if found is None else found[rows]
         parts.append(
@@ -98,9 +98,9 @@ def judged_block(
     objective: Objective,
     baseline: Replacement,
     masks: NDArray[np.bool_] | None,
-    before: Sequence[Part],
+    before: Sequence[BlockOutcome],
     progress: Progress,
-) -> Part:
+) -> BlockOutcome:
     """One block more; what failed in those before it is not tried again. The passes of this one foretell
     those of all."""
     failed = frozenset(name for part in before for name in part.errors)
@@ -111,13 +111,13 @@ def judged_block(
     done = round(each * sum(len(part.score) for part in before))
     total = round(each * objective.total)
 
-    def told(rows: int) -> None:
+    def advance(rows: int) -> None:
         nonlocal done
         done += rows
         progress(foreseen.what, min(done, total), total)
 
     progress(foreseen.what, done, total)
-    return block.judged(told, refused)
+    return block.judged(advance, refused)
 
 
 def metrics_of(given: Metrics) -> dict[str, Metric]:

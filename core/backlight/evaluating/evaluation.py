@@ -190,4 +190,5 @@ def plain(array: NDArray[np.generic]) -> list[object]:
 
 
 def plain_number(number: float) -> float | None:
+    """A number as JSON has it: None for NaN and infinities."""
     return float(number) if np.isfinite(number) else None

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.by_value import numbers_of
-from backlight.errors import TargetError
+from backlight.evaluating.decisions import check_decision, decisions, scores
 from backlight.evaluating.places import places_of
-from backlight.evaluating.replacement import Given, Replacement, replacements
+from backlight.evaluating.replacement import NativeReplacement, Replacement, replacements
 from backlight.explaining.objective import Objective
 from backlight.memory.memory import one_call
-from backlight.scores.class_scores import ClassScore
 from backlight.values.arrays import Array, shape_of
-from backlight.values.outputs import array_at
 from backlight.values.tree import Tree, leaves, rebuild
 
 ROWS = 64
@@ -27,8 +25,8 @@ TRUTHS = 2**24
 Ask: TypeAlias = Literal["score", "decision"]
 """What is wanted of the model; see `decisions`."""
 
-Told: TypeAlias = Callable[[int], None]
-"""Is told how many examples went through the model, now and then."""
+Advance: TypeAlias = Callable[[int], None]
+"""Is told how many more examples went through the model, now and then."""
 
 
 @final
@@ -80,7 +78,7 @@ class Perturbed:
         replacement: what stands for "nothing there", where nothing else is said.
     """
 
-    def __init__(self, objective: Objective, replacement: Replacement | Given) -> None:
+    def __init__(self, objective: Objective, replacement: Replacement | NativeReplacement) -> None:
         self.objective = objective.settled()
         self.replacement = replacement
         self.layout = places_of(self.objective)
@@ -120,11 +118,11 @@ class Perturbed:
         first = self.objective.count if self._score is None else 0
         return first + sum(self._filled(len(keys)) for _, keys in self._missing(several))
 
-    def ahead(self, several: Iterable[Removals], told: Told) -> None:
+    def ahead(self, several: Iterable[Removals], advance: Advance) -> None:
         """Ask the model what is not known of all these, together. Where it fails, it is asked again by
         whoever wants to know."""
         for group, keys in self._missing(several):
-            self._ask(group, keys, told, leaves_errors=True)
+            self._ask(group, keys, advance, leaves_errors=True)
 
     def _answers(self, asked: Removals) -> list[NDArray[np.float64]]:
         """An answer for each sample and example, (samples, n), by replacement."""
@@ -216,7 +214,7 @@ class Perturbed:
         self,
         group: Group,
         keys: dict[tuple[int, bytes], None],
-        told: Told = lambda rows: None,
+        advance: Advance = lambda rows: None,
         leaves_errors: bool = False,
     ) -> None:
         if group.ask == "score":
@@ -238,7 +236,7 @@ class Perturbed:
             pieces = np.split(found, len(part))
             for (unit, key), piece in zip(part, pieces, strict=True):
                 group.known[unit][key] = piece
-            told(len(rows))
+            advance(len(rows))
 
     def _asked(self, group: Group, rows: NDArray[np.int64], gone: bytes) -> NDArray[np.float64]:
         """The answers for these examples without these places, as bits."""
@@ -265,42 +263,3 @@ class Perturbed:
             there = model.asarray(np.ascontiguousarray(mask))
             points.append(arrays.where(there, of_rows(other)[None, ...], leaf[None, ...]))
         return rebuild(taken.value, points)
-
-
-def scores(objective: Objective) -> NDArray[np.float64]:
-    """The score of each example, (n,)."""
-    return objective.model.to_numpy(objective.score()).astype(np.float64)
-
-
-def decisions(objective: Objective) -> NDArray[np.int64]:
-    """What a model decides, (N,): in a contrast, whether the one class is ahead of its rival; else which
-    class it predicts.
-
-    Raises:
-        TargetError: the score is of no class.
-    """
-    model = objective.model
-    if objective.target.rivals is not None:
-        return (scores(objective) > 0).astype(np.int64)
-    score = check_decision(objective)
-    outputs = array_at(model.predict(objective.inputs), score.path)
-    values = model.to_numpy(outputs).astype(np.float64)
-    if score.binary:
-        line = 0.5 if score.kind == "probabilities" else 0.0
-        return (values.reshape(len(values)) > line).astype(np.int64)
-    return np.asarray(values.argmax(axis=1), dtype=np.int64)
-
-
-def check_decision(objective: Objective) -> ClassScore:
-    """The score of a class, for which the model decides by all its outputs; else TargetError."""
-    score = objective.target
-    if not isinstance(score, ClassScore):
-        raise TargetError(
-            f"There is no decision in {score!r}: say a class, or backlight.Margin(k, versus=j)."
-        )
-    if objective.moved is not None:
-        raise TargetError(
-            "A decision after changes of an inner value is told by a contrast alone: say "
-            "target=backlight.Margin(k, versus=j)."
-        )
-    return score

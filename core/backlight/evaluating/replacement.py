@@ -14,8 +14,8 @@ Replacement: TypeAlias = Baseline
 
 @final
 @dataclass(frozen=True, eq=False)
-class Given:
-    """What takes the places' values of some examples, made for these.
+class NativeReplacement:
+    """What takes the places' values of some examples, in the model's own arrays already.
 
     Attributes:
         trees: see `replacements`.
@@ -31,10 +31,12 @@ def require_replacement(owner: object, field: str = "baseline") -> None:
     require(fits, owner, field, f"{ACCEPTED}, or Several of them")
 
 
-def replacements(given: Replacement | Given, objective: Objective) -> list[Tree]:
+def replacements(given: Replacement | NativeReplacement, objective: Objective) -> list[Tree]:
     """What takes the places' values: native trees, whose axis 0 has the examples or length 1.
 
     Raises:
         InputError: it does not fit the value.
     """
-    return list(given.trees) if isinstance(given, Given) else objective.references(given)
+    if isinstance(given, NativeReplacement):
+        return list(given.trees)
+    return objective.references(given)

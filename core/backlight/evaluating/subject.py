@@ -8,7 +8,8 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.evaluating.perturbed import Perturbed, decisions
+from backlight.evaluating.decisions import decisions
+from backlight.evaluating.perturbed import Perturbed
 from backlight.evaluating.places import Places
 from backlight.explaining.objective import Objective
 from backlight.values.arrays import Array

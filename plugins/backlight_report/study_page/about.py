@@ -6,6 +6,7 @@ from typing import Final
 from backlight_report.study_page.record import StudyRecord
 from backlight_report.study_page.words import known, percent, short, signed
 from backlight_study.tasks.multi_label import KINDS as LABEL_KINDS
+from backlight_study.tasks.multi_label import THRESHOLD
 from backlight_study.tasks.regression import KINDS as NUMBER_KINDS
 
 KINDS: Final = {"multi-label": [*LABEL_KINDS], "regression": [*NUMBER_KINDS, "exact"]}
@@ -100,7 +101,7 @@ def odds(one: StudyRecord, case: StudyRecord) -> StudyRecord:
 
 def label_odds(one: StudyRecord) -> StudyRecord:
     """The bar of a label: right where the example has it, wrong where the model alone says so."""
-    said = one["probability"] >= 0.5
+    said = one["probability"] >= THRESHOLD
     return bar(one, "right" if one["has"] else "wrong" if said else "other")
 
 

@@ -8,6 +8,7 @@ from backlight_report.study_page.confusion import LISTED, cell_id
 from backlight_report.study_page.performance import tile
 from backlight_report.study_page.record import StudyRecord
 from backlight_report.study_page.words import between, known, short, signed
+from backlight_study.tasks.regression import KINDS as NUMBER_KINDS
 
 FIGURES: Final = {
     "mae": ("MAE", "mean absolute error, in the number's unit"),
@@ -76,7 +77,7 @@ def errors_view(study: StudyRecord) -> StudyRecord:
     by_row = {(case["row"], case["number"]["class"]): case for case in study["cases"]}
     lists = []
     for place, one in enumerate(study["performance"]["numbers"]):
-        for kind, words in (("over", "too high"), ("under", "too low")):
+        for kind, words in NUMBER_KINDS.items():
             errors = one[kind]
             most = max((abs(each["error"]) for each in errors), default=1.0) or 1.0
             views = [

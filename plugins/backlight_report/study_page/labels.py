@@ -18,9 +18,10 @@ from backlight_report.study_page.record import StudyRecord
 from backlight_report.study_page.words import percent, short
 
 MISTAKES: Final = (
-    ("fn", "missed", "missed", "of those that have it"),
-    ("fp", "invented", "invented", "of those that have it not"),
+    ("fn", "missed", "of those that have it"),
+    ("fp", "invented", "of those that have it not"),
 )
+"""A kind of mistake, its key and word, and whose share it is."""
 
 
 def labels_view(study: StudyRecord) -> StudyRecord:
@@ -76,11 +77,11 @@ def mistakes_view(study: StudyRecord) -> StudyRecord:
     cells: list[StudyRecord] = []
     for one in found["labels"]:
         others = found["count"] - one["support"]
-        for kind, key, words, whose in MISTAKES:
+        for kind, key, whose in MISTAKES:
             whole = one["support"] if kind == "fn" else others
             if one[key]:
                 share = one[key] / max(1, whole)
-                text = f"{words}, {percent(share)} {whose}"
+                text = f"{key}, {percent(share)} {whose}"
                 cells.append(cell(one["label"], kind, one[key], text, names, cases))
     cells.sort(key=lambda one: (-one["number"], one["id"]))
     for (label, kind), held in sorted(cases.items()):

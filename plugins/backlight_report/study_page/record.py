@@ -3,7 +3,7 @@
 from typing import get_args
 
 from backlight.errors import InputError
-from backlight_study.record import FORMAT, StudyRecord
+from backlight_study.format import FORMAT, StudyRecord
 from backlight_study.tasks.task import TaskName
 
 __all__ = ["FORMAT", "QUESTIONS", "StudyRecord", "checked", "task_of"]

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from backlight import Score
 from backlight.evaluating.evaluate import DEFAULT_METRICS
+from backlight_study.format import StudyRecord
 from backlight_study.neighbours import log_odds_space
 from backlight_study.order import better_order
 from backlight_study.order_record import order_record
 from backlight_study.performance import Performance, performance
 from backlight_study.predictions import Predictions
-from backlight_study.questions import Question, case_of, quantity, rivals, targets
-from backlight_study.selection import ORDERS, Choice, Order, Selection, rule_of, select
-from backlight_study.tasks.task import Rows, Task, TaskName, check_order
+from backlight_study.questions import Question, quantity, rivals, targets
+from backlight_study.selection import ORDERS, Choice, Order, Rows, Selection, rule_of, select
+from backlight_study.tasks.task import Task, TaskName, check_order
 
 
 @final
@@ -83,7 +84,7 @@ class Classification(Task):
         share = found.correct / len(found.labels)
         return f"{found.correct:,} of {len(found.labels):,} right ({share:.1%})"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         found = self.predictions
         order = better_order(found)
         return {
@@ -92,24 +93,26 @@ class Classification(Task):
             "order": order and order_record(order, found, list(self.classes), self.named),
         }
 
-    def case(self, row: int, part: int) -> dict[str, Any]:
-        case, odds = case_of(self.predictions, row), self.predictions.probabilities[row]
+    def case(self, row: int, part: int) -> StudyRecord:
+        found = self.predictions
+        odds, true, predicted = found.probabilities[row], found.labels[row], found.classes[row]
+        (rival,) = rivals(found, np.array([row]))
 
-        def named(k: int) -> dict[str, Any]:
+        def named(k: int) -> StudyRecord:
             return {"class": k, "name": self.classes[k], "probability": float(odds[k])}
 
         best = np.sort(odds)[-2:]
         return {
-            "true": named(case.true),
-            "predicted": named(case.predicted),
-            "rival": named(case.rival),
+            "true": named(int(true)),
+            "predicted": named(int(predicted)),
+            "rival": named(int(rival)),
             "probabilities": [named(int(k)) for k in np.argsort(-odds, kind="stable")[:5]],
-            "confidence": float(odds[case.predicted]),
+            "confidence": float(odds[predicted]),
             "margin": float(best[1] - best[0]),
-            "loss": -log(max(float(odds[case.true]), np.finfo(np.float64).tiny)),
+            "loss": -log(max(float(odds[true]), np.finfo(np.float64).tiny)),
         }
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {"class": int(self.predictions.labels[row])}
 
     def columns(self, rows: Rows, parts: Rows) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """Which task a model and its data are of: known from what they say of themselves, or said."""
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backlight import Model
 from backlight.errors import HyperParameterError, InputError
 from backlight.values.examples import Labels, is_of_classes
 from backlight.values.outputs import OutputSpec
+from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
-from backlight_study.evaluation import class_names
-from backlight_study.predictions import CheckOutputs, Replies, check_classifier, classified
+from backlight_study.checks import class_names
+from backlight_study.predictions import check_classifier, classified
+from backlight_study.replies import BLOCK, CheckOutputs, Replies, chosen_output, outputs_of
 from backlight_study.tasks import multi_label, regression
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.multi_label import MultiLabel
@@ -37,8 +40,33 @@ OPTIONS = {
 
 
 def check_task(said: str | None) -> None:
+    """Raise HyperParameterError for a name that is no `TaskName`."""
     if said is not None and said not in get_args(TaskName):
         raise HyperParameterError(f"A task is {', '.join(get_args(TaskName))}; got {said!r}.")
+
+
+def decided_task(
+    task: TaskName | None,
+    source: Source,
+    model: Model,
+    sample: NDArray[Any],
+    scores: OutputPath,
+) -> TaskName:
+    """Which task it is, by the first examples' labels and the outputs for one example; see `task_of`.
+
+    Args:
+        task: that the user says, if any.
+        sample: one example as the model takes it, (1, ...).
+        scores: which of several outputs is meant.
+
+    Raises:
+        InputError: the model cannot take the sample; or as `task_of`.
+        TargetError: there are several outputs, and none is said.
+    """
+    outputs_of(model, sample)  # whatever a net of the user's raises is told as such
+    _, output = chosen_output(model, sample, scores)
+    labels = source.read(0, min(len(source), BLOCK)).labels
+    return task_of(task, labels, output)
 
 
 def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskName:
@@ -82,11 +110,11 @@ def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskN
     only = " that are 0 and 1" if binary else ""
     raise InputError(
         f"It is not clear what the model is to do: the data has {seen}{only}, and the model's outputs "
-        f"are {WORDS[outputs.kind]}. Say which it is: {' or '.join(OPTIONS[labels.ndim])}."
+        f"are {OUTPUTS[outputs.kind]}. Say which it is: {' or '.join(OPTIONS[labels.ndim])}."
     )
 
 
-WORDS = {
+OUTPUTS = {
     "logits": "numbers that may be logits or values",
     "probabilities": "probabilities that add up to 1",
     "log_probabilities": "logarithms of probabilities",
@@ -94,7 +122,7 @@ WORDS = {
 }
 
 
-def made(task: TaskName, model: Model, source: Source, replies: Replies, seed: int) -> Task:
+def built_task(task: TaskName, model: Model, source: Source, replies: Replies, seed: int) -> Task:
     """The task with what the model says.
 
     Raises:

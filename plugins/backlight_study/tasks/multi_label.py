@@ -11,30 +11,41 @@ from numpy.typing import NDArray
 
 from backlight import Class, Function, Logit, Score
 from backlight.errors import InputError, TargetError
+from backlight.values.arrays import Array, shape_of
 from backlight.values.examples import Labels
 from backlight_datasets import Source
-from backlight_study.cells import Part
+from backlight_study.cells import PartCell
+from backlight_study.format import StudyRecord
 from backlight_study.performance import MultiLabelPerformance, multi_label_performance
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
-from backlight_study.selection import Choice, Order, Selection
+from backlight_study.replies import Replies
+from backlight_study.selection import (
+    Choice,
+    Order,
+    Rows,
+    Selection,
+    counted,
+    order_in_words,
+    random_ranks,
+)
 from backlight_study.tasks.outputs import PartOfOutput
 from backlight_study.tasks.task import (
-    Rows,
     Task,
     TaskName,
     check_order,
-    counted,
     names_of,
-    rows_fit,
     selected,
 )
 
 THRESHOLD = 0.5
 """A label is predicted where its probability is at least this."""
 
-MISTAKES: Final = {"fp": "false positive", "fn": "false negative"}
-KINDS: Final = {**MISTAKES, "tp": "true positive", "tn": "true negative"}
+KINDS: Final = {
+    "fp": "false positive",
+    "fn": "false negative",
+    "tp": "true positive",
+    "tn": "true negative",
+}
 """What a case may be, as users write it and in words."""
 
 SHOWN = 5
@@ -59,6 +70,7 @@ class MultiLabel(Task):
         "borderline": "those first whose probability is closest to 50 %",
         "random": "in an order drawn at random",
     }
+    kinds: ClassVar[Mapping[str, str]] = KINDS
     probabilities: NDArray[np.float64]
     has: NDArray[np.bool_]
 
@@ -102,22 +114,14 @@ class MultiLabel(Task):
                 "A net of several labels has no true and no predicted class: say cells as LABEL:fn "
                 "(missed), LABEL:fp (invented) or LABEL:*."
             )
-        wrong = self.mistaken
-        asked = choice.only or ("all" if choice.parts or choice.exact else "misclassified")
-        fits = {"misclassified": wrong, "correct": ~wrong, "all": np.ones_like(wrong)}[asked].copy()
-        if choice.parts:
-            fits &= np.logical_or.reduce([self.holds(part) for part in choice.parts])
-        fits &= rows_fit(choice, len(wrong))[:, None]
-        return selected(fits, choice, self.ranks, self.right_ones)
+        fits = choice.among(self.mistaken)
+        return selected(fits, choice, self.holds, self.ranks, self.right_ones)
 
-    def holds(self, part: Part) -> NDArray[np.bool_]:
-        """Which examples and labels, (N, L), a part means."""
+    def holds(self, cell: PartCell) -> NDArray[np.bool_]:
+        """Which examples and labels, (N, L), are of a cell."""
         said, has = self.said, self.has
         kinds = {"fp": said & ~has, "fn": ~said & has, "tp": said & has, "tn": ~said & ~has}
-        found = self.mistaken if part.kind is None else kinds[part.kind]
-        if part.place is None:
-            return found
-        return np.asarray(found & (np.arange(found.shape[1]) == part.place))
+        return cell.within(self.mistaken if cell.kind is None else kinds[cell.kind])
 
     def ranks(self, rows: Rows, parts: Rows, choice: Choice) -> list[NDArray[np.float64]]:
         p, wrong = self.probabilities[rows, parts], self.mistaken[rows, parts]
@@ -133,21 +137,18 @@ class MultiLabel(Task):
             case "borderline":
                 return [np.abs(2 * p - 1)]
             case _:
-                drawn = np.random.default_rng(choice.seed).permutation(self.has.size)
-                return [drawn[rows * self.has.shape[1] + parts].astype(np.float64)]
+                return [random_ranks(choice, self.has.size)[rows * self.has.shape[1] + parts]]
 
     def right_ones(self, rows: Rows, parts: Rows, choice: Choice) -> list[tuple[int, int]]:
         """Cases of the labels concerned that the model gets right: as many that have the label as have
         it not, if there are, drawn at random."""
         rng = np.random.default_rng(choice.seed)
         turns: list[tuple[int, int, bool, int]] = []
-        for part in np.unique(parts).tolist():
+        for part in np.unique(parts).tolist() if choice.right else ():
             free = ~self.mistaken[:, part]
             free[rows[parts == part]] = False
             for has in (True, False):
-                own = np.flatnonzero(free & (self.has[:, part] == has))[
-                    : None if choice.right else 0
-                ]
+                own = np.flatnonzero(free & (self.has[:, part] == has))
                 drawn = rng.permutation(own)[: choice.right].tolist()
                 turns += [(turn, part, has, row) for turn, row in enumerate(drawn)]
         return [(row, part) for _, part, _, row in sorted(turns)[: choice.right]]
@@ -180,17 +181,15 @@ class MultiLabel(Task):
 
     def rule(self, selection: Selection) -> str:
         choice = selection.choice
-        asked = choice.only or ("all" if choice.parts or choice.exact else "misclassified")
         kinds = {"misclassified": "mistakes", "correct": "right ones", "all": "cases"}
-        text = f"{kinds[asked]}, a label of an example each"
-        if choice.parts:
-            text += ": " + " or ".join(described(part, self.classes) for part in choice.parts)
+        text = f"{kinds[choice.asked]}, a label of an example each"
+        if choice.part_cells:
+            text += ": " + " or ".join(described(cell, self.classes) for cell in choice.part_cells)
         if choice.where:
             text += f", with {', '.join(choice.where)}"
         elif choice.rows is not None:
             text += ", of the examples that were named"
-        order = self.orders[choice.order]
-        order += f" (seed {choice.seed})" if choice.order == "random" else ""
+        order = order_in_words(choice, self.orders)
         return f"{text[0].upper()}{text[1:]}; {order}: {counted(selection)}."
 
     def summary(self) -> str:
@@ -201,14 +200,10 @@ class MultiLabel(Task):
             f"{len(self.has):,} examples ({whole / len(self.has):.1%})"
         )
 
-    def record(self) -> dict[str, Any]:
-        return {"outputs": self.replies.kind, "one_output": False, "order": None}
-
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         odds, has = self.probabilities[row], self.has[row]
-        kind = next(name for name in KINDS if self.holds_one(name, row, part))
 
-        def named(k: int) -> dict[str, Any]:
+        def named(k: int) -> StudyRecord:
             return {
                 "class": k,
                 "name": self.classes[k],
@@ -223,18 +218,18 @@ class MultiLabel(Task):
         shown = [int(k) for k in order if has[k] or self.said[row, k] or k == part]
         return {
             "label": named(part),
-            "kind": kind,
+            "kind": self.kind_of(row, part),
             "labels": [named(k) for k in dict.fromkeys([part, *shown])][: SHOWN + 1],
             "confidence": said,
             "margin": abs(2 * p - 1),
             "loss": -log(max(truth, np.finfo(np.float64).tiny)),
         }
 
-    def holds_one(self, kind: str, row: int, part: int) -> bool:
-        said, has = bool(self.said[row, part]), bool(self.has[row, part])
-        return kind == f"{'t' if said == has else 'f'}{'p' if said else 'n'}"
+    def kind_of(self, row: int, part: int) -> str:
+        """Of a case, one of `KINDS`."""
+        return f"{'f' if self.mistaken[row, part] else 't'}{'p' if self.said[row, part] else 'n'}"
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {"has": bool(self.has[row, part])}
 
     def columns(self, rows: Rows, parts: Rows) -> dict[str, Any]:
@@ -247,14 +242,14 @@ class MultiLabel(Task):
         }
 
 
-def described(part: Part, names: Sequence[str]) -> str:
-    what = "false positives and false negatives" if part.kind is None else f"{KINDS[part.kind]}s"
-    return f"{what} of {'any label' if part.place is None else names[part.place]}"
+def described(cell: PartCell, names: Sequence[str]) -> str:
+    what = "false positives and false negatives" if cell.kind is None else f"{KINDS[cell.kind]}s"
+    return f"{what} of {'any label' if cell.part is None else names[cell.part]}"
 
 
-def check_outputs(outputs: object, rows: int, classes: Sequence[str]) -> None:
+def check_outputs(outputs: Array, rows: int, classes: Sequence[str]) -> None:
     """Raise TargetError unless these are one number for each label."""
-    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    shape = shape_of(outputs)
     if shape[:1] != (rows,) or len(shape) != 2:
         raise TargetError(
             "A net of several labels gives one number for each, (N, labels); for "

@@ -10,21 +10,28 @@ from numpy.typing import NDArray
 
 from backlight import Class, Function, Output, Score
 from backlight.errors import InputError, TargetError
+from backlight.values.arrays import Array, shape_of
 from backlight_datasets import Source
-from backlight_study.cells import Part
+from backlight_study.cells import PartCell
+from backlight_study.format import StudyRecord
 from backlight_study.performance.regression import NumbersPerformance, numbers_performance
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
-from backlight_study.selection import Choice, Order, Selection
+from backlight_study.replies import Replies
+from backlight_study.selection import (
+    Choice,
+    Order,
+    Rows,
+    Selection,
+    counted,
+    order_in_words,
+    random_ranks,
+)
 from backlight_study.tasks.outputs import PartOfOutput
 from backlight_study.tasks.task import (
-    Rows,
     Task,
     TaskName,
     check_order,
-    counted,
     names_of,
-    rows_fit,
     selected,
 )
 
@@ -49,6 +56,7 @@ class Regression(Task):
         "under": "those first that are most too low",
         "random": "in an order drawn at random",
     }
+    kinds: ClassVar[Mapping[str, str]] = KINDS
     values: NDArray[np.float64]
     targets: NDArray[np.float64]
 
@@ -67,8 +75,7 @@ class Regression(Task):
         standard deviation where there are several; (N, k)."""
         if self.errors.shape[1] == 1:
             return self.errors
-        spread = self.targets.std(axis=0)
-        return self.errors / np.where(spread > 0, spread, 1.0)
+        return self.errors / spread(self.targets)
 
     @cached_property
     def performance(self) -> NumbersPerformance:
@@ -76,8 +83,7 @@ class Regression(Task):
 
     @cached_property
     def space(self) -> NDArray[np.float64]:
-        spread = self.values.std(axis=0)
-        return self.values / np.where(spread > 0, spread, 1.0)
+        return self.values / spread(self.values)
 
     def select(self, choice: Choice) -> Selection:
         """See `Task.select`.
@@ -91,26 +97,18 @@ class Regression(Task):
                 "A regression has no classes, and no right and wrong examples: say order error, over or "
                 "under, and cells as NUMBER:over, NUMBER:under or NUMBER:*."
             )
-        fits = np.broadcast_to(
-            rows_fit(choice, len(self.errors))[:, None], self.errors.shape
-        ).copy()
-        if choice.parts:
-            fits &= np.logical_or.reduce([self.holds(part) for part in choice.parts])
-        if choice.order in ("over", "under"):
-            fits &= self.holds(Part(None, choice.order))
-        return selected(fits, choice, self.ranks, self.right_ones)
+        side = choice.order if choice.order in ("over", "under") else None
+        fits = self.holds(PartCell(None, side))
+        return selected(fits, choice, self.holds, self.ranks, self.right_ones)
 
-    def holds(self, part: Part) -> NDArray[np.bool_]:
-        """Which examples and numbers, (N, k), a part means."""
+    def holds(self, cell: PartCell) -> NDArray[np.bool_]:
+        """Which examples and numbers, (N, k), are of a cell."""
         kinds = {
             "over": self.errors > 0,
             "under": self.errors < 0,
             None: np.ones_like(self.errors, dtype=bool),
         }
-        found = kinds[part.kind]
-        if part.place is None:
-            return np.asarray(found)
-        return np.asarray(found & (np.arange(found.shape[1]) == part.place))
+        return cell.within(kinds[cell.kind])
 
     def ranks(self, rows: Rows, parts: Rows, choice: Choice) -> list[NDArray[np.float64]]:
         errors = self.scaled[rows, parts]
@@ -120,8 +118,7 @@ class Regression(Task):
             case "under":
                 return [errors]
             case "random":
-                drawn = np.random.default_rng(choice.seed).permutation(self.errors.size)
-                return [drawn[rows * self.errors.shape[1] + parts].astype(np.float64)]
+                return [random_ranks(choice, self.errors.size)[rows * self.errors.shape[1] + parts]]
             case _:
                 return [-np.abs(errors)]
 
@@ -163,20 +160,19 @@ class Regression(Task):
     def rule(self, selection: Selection) -> str:
         choice = selection.choice
         text = "Examples" if len(self.classes) == 1 else "Numbers of examples"
-        if choice.parts:
-            text += " " + " or ".join(self.described(part) for part in choice.parts)
+        if choice.part_cells:
+            text += " " + " or ".join(map(self.described, choice.part_cells))
         if choice.where:
             text += f" with {', '.join(choice.where)}"
         elif choice.rows is not None:
             text += " that were named"
-        order = self.orders[choice.order]
-        order += f" (seed {choice.seed})" if choice.order == "random" else ""
+        order = order_in_words(choice, self.orders)
         said = counted(selection).replace("that are right", "with the smallest errors")
         return f"{text}, {order}: {said}."
 
-    def described(self, part: Part) -> str:
-        which = "any number" if part.place is None else self.classes[part.place]
-        return f"of {which}" if part.kind is None else f"whose {which} is {KINDS[part.kind]}"
+    def described(self, cell: PartCell) -> str:
+        which = "any number" if cell.part is None else self.classes[cell.part]
+        return f"of {which}" if cell.kind is None else f"whose {which} is {KINDS[cell.kind]}"
 
     def summary(self) -> str:
         found = self.performance.numbers
@@ -186,10 +182,7 @@ class Regression(Task):
         single = f"mean absolute error {found[0].mae.value:.4g}"
         return single if len(found) == 1 else f"mean absolute errors: {told}"
 
-    def record(self) -> dict[str, Any]:
-        return {"outputs": self.replies.kind, "one_output": False, "order": None}
-
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         error = float(self.errors[row, part])
         sizes = np.abs(self.errors[:, part])
         return {
@@ -201,7 +194,7 @@ class Regression(Task):
             "larger": float((sizes > abs(error)).mean()),
         }
 
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         return {
             "target": float(self.targets[row, part]),
             "value": float(self.values[row, part]),
@@ -216,9 +209,15 @@ class Regression(Task):
         }
 
 
-def check_outputs(outputs: object, rows: int, classes: Sequence[str]) -> None:
+def spread(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard deviation of each of several numbers, (k,) from (N, k); 1 of one that stays."""
+    found = columns.std(axis=0)
+    return np.where(found > 0, found, 1.0)
+
+
+def check_outputs(outputs: Array, rows: int, classes: Sequence[str]) -> None:
     """Raise TargetError unless these are a number, or a few, for each example."""
-    shape = tuple(int(length) for length in outputs.shape)  # type: ignore[attr-defined]
+    shape = shape_of(outputs)
     if shape[:1] != (rows,) or len(shape) > 2:
         raise TargetError(
             f"A regression gives numbers, (N,) or (N, k); for {rows} examples this model gives {shape}."

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from backlight import Score
 from backlight.errors import HyperParameterError, InputError
 from backlight_datasets import Source
+from backlight_study.cells import PartCell
+from backlight_study.format import StudyRecord
 from backlight_study.performance import Json
-from backlight_study.predictions import Replies
 from backlight_study.questions import Question
-from backlight_study.selection import Choice, Order, Selection
+from backlight_study.replies import Replies
+from backlight_study.selection import Choice, Order, Rows, Selection, rows_fit
 
 TaskName: TypeAlias = Literal["classification", "multi-label", "regression"]
-
-Rows: TypeAlias = NDArray[np.int64]
 
 
 class Figures(Protocol):
@@ -46,6 +46,9 @@ class Task(ABC):
     """In which order cases may be taken, in words; the first one where nothing is said."""
     metrics: ClassVar[tuple[str, ...]] = ("srg",)
     """What techniques are judged by where nothing is said."""
+    kinds: ClassVar[Mapping[str, str]] = {}
+    """In which ways a part of an answer is right or wrong, as users write it and in words; a classifier
+    has the cells of its confusion matrix instead."""
     replies: Replies
     classes: tuple[str, ...]
     seed: int = field(default=0, kw_only=True)
@@ -102,16 +105,16 @@ class Task(ABC):
     def summary(self) -> str:
         """How well it does, in half a line."""
 
-    @abstractmethod
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StudyRecord:
         """What `study.json` holds of all examples beside the figures."""
+        return {"outputs": self.replies.kind, "one_output": False, "order": None}
 
     @abstractmethod
-    def case(self, row: int, part: int) -> dict[str, Any]:
+    def case(self, row: int, part: int) -> StudyRecord:
         """What `study.json` holds of a case beside its pictures and maps."""
 
     @abstractmethod
-    def beside(self, row: int, part: int) -> dict[str, Any]:
+    def beside(self, row: int, part: int) -> StudyRecord:
         """What it holds of an example that is near a case."""
 
     @abstractmethod
@@ -142,34 +145,28 @@ def names_of(source: Source, count: int, called: str) -> tuple[str, ...]:
     return names or tuple(f"{called} {k}" for k in range(count))
 
 
-def rows_fit(choice: Choice, count: int) -> NDArray[np.bool_]:
-    """Which examples are among the rows that a choice says, (N,).
-
-    Raises:
-        InputError: there are no such rows.
-    """
-    if choice.rows is None:
-        return np.ones(count, dtype=bool)
-    outside = [row for row in choice.rows if not 0 <= row < count]
-    if outside:
-        raise InputError(f"There are {count} examples, numbered from 0; got {outside[0]}.")
-    return np.isin(np.arange(count), choice.rows)
-
-
 def selected(
     fits: NDArray[np.bool_],
     choice: Choice,
+    holds: Callable[[PartCell], NDArray[np.bool_]],
     ranks: Callable[[Rows, Rows, Choice], Sequence[NDArray[np.float64]]],
     right_ones: Callable[[Rows, Rows, Choice], Sequence[tuple[int, int]]],
 ) -> Selection:
     """The cases that are asked for, in their order, and right ones beside them.
 
     Args:
-        fits: which rows and parts are asked for, (N, parts).
+        fits: which rows and parts are asked for, cells and rows that a choice names aside, (N, parts).
+        holds: which rows and parts, (N, parts), are of a cell.
         ranks: of rows and parts (n,): what they are sorted by, the first key first, the lowest first;
             equals by number.
         right_ones: rows and parts beside those that are chosen.
+
+    Raises:
+        InputError: rows are named that are not there.
     """
+    fits = fits & rows_fit(choice, len(fits))[:, None]
+    if choice.part_cells:
+        fits &= np.logical_or.reduce([holds(cell) for cell in choice.part_cells])
     rows, parts = (one.astype(np.int64) for one in np.nonzero(fits))
     order = np.lexsort((parts, rows, *reversed(ranks(rows, parts, choice))))
     places = order[: choice.limit]
@@ -182,12 +179,3 @@ def selected(
         len(rows),
         (*chosen[1].tolist(), *(part for _, part in right)),
     )
-
-
-def counted(selection: Selection) -> str:
-    """How many cases there are, of how many, and beside how many right ones."""
-    found, chosen = selection.found, len(selection.rows)
-    said = f"{chosen:,} of {found:,}" if selection.left_out else f"{found:,}"
-    if selection.right:
-        said += f", and {len(selection.right):,} beside them that are right"
-    return said

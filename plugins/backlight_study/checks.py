@@ -14,15 +14,8 @@ from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.techniques import Technique
-from backlight_study.predictions import (
-    CheckOutputs,
-    Predictions,
-    answered,
-    called,
-    check_classifier,
-    class_scores,
-    listed,
-)
+from backlight_study.predictions import Predictions, check_classifier, some_of
+from backlight_study.replies import CheckOutputs, chosen_output, example_in_words, outputs_of
 
 
 def check(examples: Examples) -> None:
@@ -46,6 +39,22 @@ def check(examples: Examples) -> None:
         return f"example {row} ({names[row]})" if len(names) else f"example {row}"
 
     check_labels(labels, (2 if count == 1 else count) or None, called)
+
+
+def first_of(source: Source) -> NDArray[Any]:
+    """The first example that can be read, (1, ...).
+
+    Raises:
+        InputError: there is none.
+    """
+    reasons: list[str] = []
+    for number in range(len(source)):
+        batch = source.read(number, number + 1)
+        if len(batch.x):
+            return batch.x
+        reasons += map(str, batch.skipped)
+    seen = f" The first reason: {reasons[0]}" if reasons else ""
+    raise InputError(f"There are no examples that can be read.{seen}")
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -88,40 +97,40 @@ def check_labels(labels: NDArray[Any], count: int | None, called: Callable[[int]
 
 
 def class_names(
-    source: Source, predictions: Predictions, told: Sequence[str] | None = None
+    source: Source, predictions: Predictions, declared: Sequence[str] | None = None
 ) -> list[str]:
     """The names of all classes of the model: the examples' own, or what the model calls them, or their
     numbers. One name is enough for one output, which is for it or against it.
 
     Args:
-        told: what the model itself calls them, in their order.
+        declared: what the model itself calls them, in their order.
 
     Raises:
         InputError: labels are not the classes' positions, as far as names tell.
     """
-    check_order([str(name) for name in source.classes], told or ())
+    check_names([str(name) for name in source.classes], declared or ())
     count = predictions.probabilities.shape[1]
     ids = predictions.ids
-    check_labels(predictions.labels, count, lambda row: called(source, int(ids[row])))
+    check_labels(predictions.labels, count, lambda row: example_in_words(source, int(ids[row])))
     names = [str(name) for name in source.classes]
     if len(names) == 1:
         names = [f"not {names[0]}", *names]
-    return names or list(told or ()) or [f"class {k}" for k in range(count)]
+    return names or list(declared or ()) or [f"class {k}" for k in range(count)]
 
 
-def check_order(names: Sequence[str], told: Sequence[str]) -> None:
+def check_names(names: Sequence[str], declared: Sequence[str]) -> None:
     """Raise InputError where the data names the model's classes in another order, or where the model
     calls them by numbers that are not their positions, and the data may mean either."""
-    order = f"The model calls its classes {listed(told)}, in this order"
-    if names and tuple(names) != tuple(told) and sorted(names) == sorted(told):
+    order = f"The model calls its classes {some_of(declared)}, in this order"
+    if names and tuple(names) != tuple(declared) and sorted(names) == sorted(declared):
         raise InputError(
-            f"{order}; the data has {listed(names)}. Name them in the model's order: --classes FILE "
+            f"{order}; the data has {some_of(names)}. Name them in the model's order: --classes FILE "
             "(classes= in Python)."
         )
-    if not names and told and all(name.lstrip("-").isdecimal() for name in told):
+    if not names and declared and all(name.lstrip("-").isdecimal() for name in declared):
         raise InputError(
-            f"{order}: labels must be positions in it, 0 to {len(told) - 1}, not these numbers. Give "
-            f"labels of positions, and name the classes in the data: classes={tuple(told)}."
+            f"{order}: labels must be positions in it, 0 to {len(declared) - 1}, not these numbers. Give "
+            f"labels of positions, and name the classes in the data: classes={tuple(declared)}."
         )
 
 
@@ -143,8 +152,8 @@ def trial(
     Raises:
         BacklightError: the model cannot take it, or has no such site.
     """
-    outputs = answered(model, x)
-    path, _ = class_scores(model, x, scores)
+    outputs = outputs_of(model, x)
+    path, _ = chosen_output(model, x, scores)
     checked(array_at(outputs, path), 1, classes)
     for technique in chosen:
         if technique.at is not None:

@@ -1,0 +1,99 @@
+"""A study's cases as metrics see them: their score, what stands for nothing, and their maps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Objective, Score
+from backlight.errors import InputError
+from backlight.evaluating.subject import Explainer, Map
+from backlight.explaining.explanation import prepare
+from backlight.values.baselines import Baseline
+from backlight_study.baselines import picture_baseline
+from backlight_study.explaining import block_length
+from backlight_study.result import Study
+
+NOTHING = 0.0
+"""What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
+
+
+def explaining(study: Study) -> list[str]:
+    """The names of the techniques that explain any case."""
+    failed, count = study.errors(), len(study.rows)
+    names = (one.name for one in study.cases.techniques)
+    return [name for name in names if len(failed.get(name, {})) < count]
+
+
+def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
+    """What is asked about some cases, by their place among the study's."""
+    cases = study.cases
+    x, target = cases.prepared(cases.stored(places)), target_of(study, places)
+    (explanation,) = prepare(cases.model, x, target, batch_size=cases.batch_size)
+    return explanation.objective
+
+
+def target_of(study: Study, places: NDArray[np.int64]) -> Score:
+    """The score that some cases' mistakes ask about."""
+    return study.task.judged(study.rows[places], study.cases.parts[places])
+
+
+def ranges_of(study: Study, places: NDArray[np.int64]) -> tuple[float, ...]:
+    """The largest minus the least number of the inputs, over these cases."""
+    ends: list[float] = []
+    step = block_length(len(places))
+    for start in range(0, len(places), step):
+        x = study.cases.prepared(study.cases.stored(places[start : start + step]))
+        ends += [float(x.min()), float(x.max())]
+    return (max(ends) - min(ends),)
+
+
+def baseline_of(study: Study, places: NDArray[np.int64]) -> Baseline:
+    """What stands for "nothing there" in these cases: in the model's numbers, or an array, (n, ...)."""
+    cases = study.cases
+    if cases.baseline is None:
+        return NOTHING
+    return picture_baseline(cases.baseline, cases.stored(places), cases.ends, cases.prepared)
+
+
+def maps_of(
+    study: Study, names: Sequence[str], places: NDArray[np.int64], shape: tuple[int, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """What the techniques say of some cases, by name; NaN where one failed.
+
+    Args:
+        shape: of what one fails to say.
+    """
+    store, question = study.store, study.task.question
+    length = store.plan.block_length
+    blocks = {one: store.read(one).arrays for one in np.unique(places // length).tolist()}
+    found = {}
+    for name in names:
+        key = f"{study.number(name)}/{question}/values"
+        rows = [blocks[int(place // length)].get(key) for place in places]
+        there = next((one.shape[1:] for one in rows if one is not None), shape)
+        nothing = np.full((length, *there), np.nan)
+        found[name] = np.stack(
+            [
+                (nothing if one is None else one)[place % length]
+                for place, one in zip(places, rows, strict=True)
+            ]
+        ).astype(np.float64)
+    return found
+
+
+def given(values: NDArray[np.float64]) -> Explainer:
+    """Maps of a block that are there already."""
+
+    def known(objective: Objective, draw: int) -> Map:
+        return unasked(objective, draw) if draw else Map(values)
+
+    return known
+
+
+def unasked(objective: Objective, draw: int) -> Map:
+    """A technique that is not asked again: raises InputError."""
+    raise InputError(
+        "This metric asks the technique again, and a study hands over the maps that it has written "
+        "down: backlight.evaluate takes the technique itself."
+    )

@@ -1,0 +1,193 @@
+"""What a model says of every example, whatever its task: asked block by block, and written down."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Model
+from backlight.errors import BacklightError, InputError, TargetError
+from backlight.progress import Progress
+from backlight.values.arrays import Array
+from backlight.values.examples import Labels
+from backlight.values.outputs import (
+    OutputKind,
+    OutputSpec,
+    Path,
+    array_at,
+    describe,
+    located,
+    paths,
+    single,
+)
+from backlight_datasets import BlockStore, Source, read_blocks
+from backlight_loading.preparation import Prepared
+
+OUTPUTS = "outputs"
+"""The column of a store that holds what the model says."""
+
+BLOCK = 64
+"""How many examples the model is asked about at a time, where nothing is said."""
+
+CheckOutputs: TypeAlias = Callable[[Array, int, Sequence[str]], None]
+"""Raises TargetError unless outputs for so many examples are of a task; with the names of its classes."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Replies:
+    """What a model says of all examples that could be read, and what is true of them.
+
+    Attributes:
+        outputs: as the model gives them, (N, k), float64.
+        labels: of the data, see `Labels`.
+        ids: their numbers in the source, rising, (N,).
+        kind: what the outputs hold.
+        path: where they are among several outputs.
+        skipped: those that could not be read, with the reason.
+    """
+
+    outputs: NDArray[np.float64]
+    labels: Labels
+    ids: NDArray[np.int64]
+    kind: OutputKind
+    path: Path = None
+    skipped: tuple[str, ...] = ()
+
+
+def ask_all(
+    model: Model,
+    source: Source,
+    prepared: Prepared,
+    sample: NDArray[Any],
+    block_length: int,
+    progress: Progress,
+    check: CheckOutputs,
+    path: Path = None,
+    store: BlockStore | None = None,
+) -> Replies:
+    """Ask the model about every example, block by block; of several outputs, about the one at `path`.
+
+    Args:
+        sample: one example as the model takes it.
+        block_length: how many examples go through the model together; that of the store's plan.
+        check: of the outputs.
+        store: where answers are kept as they come, and those of a run before are taken from.
+
+    Raises:
+        InputError: the model cannot take such inputs, or no example can be read.
+        TargetError: its outputs are not those of the task, or not of the examples' classes.
+    """
+    path, output = chosen_output(model, sample, path)
+    count, done = len(source), 0
+    found: dict[int, tuple[NDArray[np.int64], NDArray[Any], Labels]] = {}
+    skipped = {} if store is None else {one.id: one for one in store.skipped()}
+    missing = None if store is None else store.missing()
+    for block, batch in read_blocks(source, block_length, missing, before=skipped.values()):
+        progress("Asking the model", done, count)
+        done += len(batch.ids) + len(batch.skipped)
+        skipped |= {one.id: one for one in batch.skipped}
+        values = np.empty((0, 1))
+        if len(batch.ids):
+            values = checked_outputs(
+                model, source, prepared(batch.x), batch.ids, path, output.kind, check
+            )
+        if store is None:
+            found[block] = batch.ids, values, batch.labels
+        else:
+            answers = {OUTPUTS: values, "labels": batch.labels}
+            store.write(block, batch.ids, answers if len(batch.ids) else {}, batch.skipped)
+    progress("Asking the model", count, count)
+    if store is None:
+        ids, outputs, labels = (
+            np.concatenate([one[part] for one in found.values() if len(one[0])])
+            for part in range(3)
+        )
+    else:
+        ids, outputs = store.column(OUTPUTS)
+        _, labels = store.column("labels")
+    reasons = tuple(str(skipped[id]) for id in sorted(skipped))
+    return Replies(outputs.astype(np.float64), labels, ids, output.kind, path, reasons)
+
+
+def checked_outputs(
+    model: Model,
+    source: Source,
+    x: NDArray[Any],
+    ids: NDArray[np.int64],
+    path: Path,
+    kind: OutputKind,
+    check: CheckOutputs,
+) -> NDArray[Any]:
+    """The output at `path` for these examples, (n, k), in the dtype that it has.
+
+    Raises:
+        InputError: the model fails, or not all numbers are finite.
+        TargetError: as of `check`.
+    """
+    outputs = array_at(outputs_of(model, x, ids), path)
+    check(outputs, len(x), source.classes)
+    values = model.to_numpy(outputs).reshape(len(x), -1)
+    check_finite(values, kind, x, source, ids)
+    return values
+
+
+def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
+    """The outputs for these examples; whatever the user's network raises, calls to end the program
+    included, is an InputError."""
+    try:
+        return model.predict(model.prepare(batch))  # type: ignore[arg-type]
+    except BacklightError as error:
+        seen, cause = str(error), cast(BaseException, error)
+    except (Exception, SystemExit) as error:
+        seen, cause = f"{type(error).__name__}: {error}", error
+    said = " ".join(seen.split())[:400].rstrip(".")
+    if ids is not None and ids[0] > 0:
+        raise InputError(f"The model failed for examples {ids[0]} to {ids[-1]}: {said}.") from cause
+    raise InputError(
+        f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
+        "Pictures are read with the size and colours that --size and --colour say; --preprocess "
+        "names a function of your own."
+    ) from cause
+
+
+def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputSpec]:
+    """Where the output that is meant is among all, and what it is.
+
+    Raises:
+        TargetError: there are several, and none is said.
+        UnknownNameError: there is none of this name.
+    """
+    outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
+    if path is None and len(list(paths(outputs))) > 1:
+        raise TargetError(
+            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
+            "scores, by its name or position, with --scores (scores= in Python)."
+        )
+    whole = located(outputs, path)
+    return whole, single(outputs, whole)
+
+
+def check_finite(
+    values: NDArray[Any], kind: str, x: NDArray[Any], source: Source, ids: NDArray[np.int64]
+) -> None:
+    """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
+    usable = np.isfinite(values)
+    if kind in ("logits", "log_probabilities"):
+        # A class that is ruled out (the logarithm of 0) is an answer, but not every class at once.
+        usable |= np.isneginf(values) & usable.any(axis=1, keepdims=True)
+    if usable.all():
+        return
+    row = int(np.flatnonzero(~usable.all(axis=1))[0])
+    fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
+    cause = "" if fine else " Its input, as prepared for the model, is not finite already."
+    which = example_in_words(source, int(ids[row]))
+    raise InputError(f"The model's outputs for {which} are not all finite numbers.{cause}")
+
+
+def example_in_words(source: Source, id: int) -> str:
+    """An example in words: its number, and its name if it has one."""
+    (name,) = source.names(id, id + 1)
+    return f"example {id}" if name == str(id) else f"example {id} ({name})"
