@@ -1,6 +1,7 @@
 """Studies and reports of models that can only be run."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_a_report_has_a_row_with_the_reason(tmp_path: Path) -> None:
     assert len(record["cases"]) == 3
     for case in record["cases"]:
         refused, covered = case["explanations"]
-        assert "Techniques that need none: occlusion" in refused["error"]
+        assert re.search(r"Techniques that need none: .*\bocclusion\b", refused["error"])
         assert not covered["error"]
         assert set(covered["targets"]) >= {"predicted", "true", "contrast"}
 
