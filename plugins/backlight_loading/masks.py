@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError
 from backlight.values.arrays import Channels
+from backlight.values.layout import input_layout
 from backlight_loading.picture_folders import UNREADABLE, open_picture, why
 from backlight_loading.preparation import Prepared, Size
 from backlight_loading.preprocessing import channel_axis
@@ -234,7 +235,10 @@ class Fitting:
                 f"between black and white. Give masks of the model's own size, {sides(self.grid)}."
             )
         if share.shape != self.grid:
-            share = share.mean(axis=0 if self.channels == "first" else -1)
+            layout = input_layout((1, *share.shape), self.channels)
+            share = share.mean(
+                axis=layout.channel_axis - 1 if layout and layout.channel_axis else -1
+            )
         return np.asarray(share > 0.5)
 
 
