@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast, final
 
 import numpy as np
@@ -190,10 +190,34 @@ def first_of(answers: Answers, count: int, seconds: float) -> Answers:
     return Answers(questions, answers.errors[:count], seconds)
 
 
-def at_baseline(method: Method, baseline: NDArray[Any] | None) -> Method:
-    """The technique with this baseline, if it has one and was not told another."""
-    made: Any = method
-    own = getattr(method, "__dataclass_fields__", {}).get("baseline")
-    if baseline is None or own is None or made.baseline is not own.default:
+def at_baseline(method: Method, baseline: object) -> Method:
+    """The technique, and one inside it, with this baseline, if it has one and was not told another."""
+    if baseline is None or not is_dataclass(method):
         return method
-    return cast(Method, replace(made, baseline=baseline))
+    told: dict[str, object] = {}
+    for field in fields(method):
+        own = getattr(method, field.name)
+        if field.name == "baseline" and own is field.default:
+            told[field.name] = baseline
+        elif isinstance(own, Method) and (inner := at_baseline(own, baseline)) is not own:
+            told[field.name] = inner
+    return cast(Method, replace(cast(Any, method), **told)) if told else method
+
+
+class Called(float):
+    """What stands in a technique's repr for a baseline that is a picture of each case: a number, since
+    techniques look at what they are given."""
+
+    name = ""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def method_text(method: Method, baseline: str | None) -> str:
+    """A technique as it explained the cases of a study with this baseline, `baseline=blur` say."""
+    if baseline is None:
+        return repr(method)
+    called = Called()
+    called.name = baseline
+    return repr(at_baseline(method, called))

@@ -18,7 +18,7 @@ from backlight_loading.names import all_legible
 from backlight_loading.techniques import sentence
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
-from backlight_study.answers import Answer, Answers
+from backlight_study.answers import Answer, Answers, method_text
 from backlight_study.judgement_record import findings_record, metrics_record
 from backlight_study.judging import Judgement
 from backlight_study.order_record import order_sentences
@@ -134,7 +134,7 @@ def study_record(
         "methods": [
             {
                 "name": one.name,
-                "method": repr(one.method),
+                "method": method_text(one.method, study.cases.baseline),
                 "at": one.at,
                 "about": sentence(one.method),
                 "answers": reading(one).answers,
@@ -143,7 +143,7 @@ def study_record(
             }
             for one in study.cases.techniques
         ],
-        "metrics": metrics_record(judgement.evaluation),
+        "metrics": metrics_record(judgement.evaluation, study.task.mistakes),
         "findings": [],
         "findings_failed": list(judgement.failed),
         "cases": cases(study, pictures),
@@ -219,7 +219,7 @@ def explained(
     technique = study.cases.techniques[number]
     record: StudyRecord = {
         "name": technique.name,
-        "method": repr(technique.method),
+        "method": method_text(technique.method, study.cases.baseline),
         "at": technique.at,
         "limit": 0.0,
         "signed": True,
@@ -249,7 +249,7 @@ def explained(
     }
     scores = study.cases.questions(np.array([place]))
     for (question, answer), one in zip(asked.items(), maps, strict=True):
-        notes = {"method": repr(technique.method), "target": repr(scores[question])}
+        notes = {"method": record["method"], "target": repr(scores[question])}
         file = pictures.map(case["id"], technique.name, question, one, scale, notes)
         record["targets"][question] = {
             **target_record(repr(scores[question]), answer, file),

@@ -32,6 +32,7 @@ from backlight_loading.preparation import (
 )
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
+from backlight_study.answers import method_text
 from backlight_study.baselines import PictureBaseline, check_baseline, ends_of
 from backlight_study.cells import Said, cells, class_numbers, parts
 from backlight_study.evaluation import check, check_shape, trial
@@ -215,7 +216,7 @@ def study(
     plan = Plan(
         count=len(explained),
         block_length=block_length(len(explained)),
-        techniques=tuple(f"{one.method!r} at {one.at}" for one in chosen),
+        techniques=tuple(f"{method_text(one.method, baseline)} at {one.at}" for one in chosen),
         targets=("predicted", "true", "contrast")
         if found.name == "classification"
         else (found.question,),

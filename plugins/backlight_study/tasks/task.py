@@ -46,6 +46,8 @@ class Task(ABC):
     """In which order cases may be taken, in words; the first one where nothing is said."""
     metrics: ClassVar[tuple[str, ...]] = ("srg",)
     """What techniques are judged by where nothing is said."""
+    mistakes: ClassVar[str] = "that are mistakes"
+    """Which cases `wrong` tells, in words."""
     replies: Replies
     classes: tuple[str, ...]
     seed: int = field(default=0, kw_only=True)
