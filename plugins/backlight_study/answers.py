@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight import Attribution, BacklightWarning, Method, Model, Score
 from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
+from backlight.values.layout import Layout
 from backlight_loading.techniques import Technique
 from backlight_study.questions import Question
 
@@ -33,12 +34,14 @@ class Answer:
         numbers: of `COLUMNS`, (n,) each; NaN where there is none.
         at: the inner site explained; "" for the input.
         warnings: of each case.
+        layout: where the values have their channels and places; None where they have none.
     """
 
     values: NDArray[Any]
     numbers: Mapping[str, Numbers]
     at: str
     warnings: tuple[tuple[str, ...], ...]
+    layout: Layout | None
 
 
 @final
@@ -126,7 +129,8 @@ def answer(attribution: Attribution) -> Answer:
         for column in [getattr(attribution, name)]
     }
     told = tuple(warnings_of(attribution.warnings, row) for row in range(count))
-    return Answer(values, numbers, attribution.at or "", told)
+    (layout,) = attribution.layouts
+    return Answer(values, numbers, attribution.at or "", told, layout)
 
 
 EXAMPLES = re.compile(r"\bexamples? (\d+(?:, \d+)*)( and \d+ more| \.\.\.)?")
@@ -171,6 +175,7 @@ def joined(alone: Sequence[Answers]) -> Answers:
             },
             like.at,
             tuple(() if one is None else one.warnings[0] for one in parts),
+            like.layout,
         )
 
     return Answers({name: of(name) for name in sound.questions}, errors)

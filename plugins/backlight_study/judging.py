@@ -14,7 +14,7 @@ from backlight.progress import Progress, silent
 from backlight_findings import Finding, Studied, find
 from backlight_study.explaining import Forecast, read_ids
 from backlight_study.masks import MasksGiven, case_masks
-from backlight_study.measuring import asked, evaluation, explaining
+from backlight_study.measuring import asked, evaluation, mapping
 from backlight_study.passes import Passes
 from backlight_study.result import Study
 
@@ -92,7 +92,7 @@ def contrast_maps(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
         return {}
     stride, question = stride_of(study), asked(study)
     return {
-        (name, question): smaller(study.maps(name, question), stride) for name in explaining(study)
+        (name, question): smaller(study.maps(name, question), stride) for name in mapping(study)
     }
 
 

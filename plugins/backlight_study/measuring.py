@@ -29,11 +29,12 @@ from backlight.progress import Progress, silent
 from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Plan, digest_of_arrays
+from backlight_pictures.maps import resized, to_maps
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import Forecast, block_length
 from backlight_study.passes import Passes
 from backlight_study.questions import Question
-from backlight_study.result import Study
+from backlight_study.result import Study, with_places
 
 NOTHING = 0.0
 """What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
@@ -44,11 +45,15 @@ def asked(study: Study) -> Question:
     return study.task.question
 
 
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
+def mapping(study: Study) -> list[str]:
+    """The names of the techniques that have a map of any case."""
     failed, count = study.errors(), len(study.rows)
     names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
+    return [
+        name
+        for name in names
+        if len(failed.get(name, {})) < count and study.layout(name) is not None
+    ]
 
 
 def evaluation(
@@ -68,7 +73,7 @@ def evaluation(
         StoreError: a block could not be written.
     """
     wrong = np.flatnonzero(study.wrong)
-    names = explaining(study) if metrics and len(wrong) else []
+    names = mapping(study) if metrics and len(wrong) else []
     if not names:
         return None, Passes(), Forecast()
     measuring = begun(study, wrong, names, metrics_of([*metrics]), masks)
@@ -257,13 +262,19 @@ class Measuring:
             rows = [blocks[int(place // length)].get(key) for place in places]
             there = next((one.shape[1:] for one in rows if one is not None), shape)
             nothing = np.full((length, *there), np.nan)
-            found[name] = np.stack(
+            values = np.stack(
                 [
                     (nothing if one is None else one)[place % length]
                     for place, one in zip(places, rows, strict=True)
                 ]
             ).astype(np.float64)
+            found[name] = values if there == shape else self._drawn(name, values)
         return found
+
+    def _drawn(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Those of an inner value as the page draws them, at the picture's places."""
+        layout = with_places(self.study.layout(name, asked(self.study)))
+        return resized(to_maps(values, layout), self.study.grid)
 
 
 def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:

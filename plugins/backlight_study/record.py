@@ -24,7 +24,7 @@ from backlight_study.judging import Judgement
 from backlight_study.order_record import order_sentences
 from backlight_study.questions import Question
 from backlight_study.reading import reading
-from backlight_study.result import Study
+from backlight_study.result import Study, with_places
 from backlight_study.summary import summary_record
 from backlight_study.tasks.task import Task
 
@@ -236,7 +236,7 @@ def explained(
     if record["error"] is not None or not asked:
         return record
     try:
-        maps, reduction = drawn(study, [one.values for one in asked.values()])
+        maps, reduction = drawn(study, [*asked.values()])
         scale = scale_of(maps)
     except InputError as error:  # no map: values of another shape, or not finite
         return {**record, "error": str(error)}
@@ -259,15 +259,12 @@ def explained(
     return record
 
 
-def drawn(
-    study: Study, values: Sequence[NDArray[Any]]
-) -> tuple[list[NDArray[np.float64]], Reduction]:
-    """The maps of values (1, ...) at the picture's places, and how channels were brought together."""
-    channels = study.cases.model.channels
-    ways = {reduction_of(one, channels) for one in values}
+def drawn(study: Study, answers: Sequence[Answer]) -> tuple[list[NDArray[np.float64]], Reduction]:
+    """The maps of answers about a case at the picture's places, and what became of channels."""
+    places = [(one.values, with_places(one.layout)) for one in answers]
+    ways = {reduction_of(*one) for one in places}
     reduction: Reduction = "mean" if ways == {"mean"} else "sum"
-    grid = study.grid
-    return [resized(to_maps(one, channels, reduction), grid)[0] for one in values], reduction
+    return [resized(to_maps(*one, reduction), study.grid)[0] for one in places], reduction
 
 
 def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
