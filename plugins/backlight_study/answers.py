@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast, final
 
 import numpy as np
@@ -197,10 +197,10 @@ def first_of(answers: Answers, count: int, seconds: float) -> Answers:
 
 def at_baseline(method: Method, baseline: object) -> Method:
     """The technique, and one inside it, with this baseline, if it has one and was not told another."""
-    if baseline is None or not is_dataclass(method):
-        return method
     told: dict[str, object] = {}
-    for field in fields(method):
+    for field in (
+        getattr(method, "__dataclass_fields__", {}).values() if baseline is not None else ()
+    ):
         own = getattr(method, field.name)
         if field.name == "baseline" and own is field.default:
             told[field.name] = baseline

@@ -156,8 +156,8 @@ class Study:
         """What a technique says, (cases, ...) as the model's inputs are; NaN where it failed.
 
         Args:
-            question: of a classifier "contrast", where nothing is said, "predicted" or "true"; of other
-                tasks there is one.
+            question: of a classifier "contrast", where nothing is said, "predicted" or "true", of which one
+                output for two classes has the last two; of other tasks there is one.
 
         Raises:
             UnknownNameError: no such technique.
@@ -176,7 +176,7 @@ class Study:
     @property
     def question(self) -> Question:
         """The one that is meant where nothing is said."""
-        return "contrast" if self.task.name == "classification" else self.task.question
+        return self.task.question
 
     def maps(self, technique: str, question: Question | None = None) -> NDArray[np.float64]:
         """The same as maps over the pictures, (cases, H, W): channels are summed, or, where each
