@@ -300,6 +300,12 @@ def test_the_default_techniques_are_in_the_help(runner: CliRunner) -> None:
     assert "integrated_gradients, grad_cam, occlusion" in text
 
 
+def test_stars_of_cells_are_in_the_help(runner: CliRunner) -> None:
+    text = text_of(runner.invoke(application(), ["report", "--help"]))
+    assert "--cell 'plastic:*'" in text
+    assert "'LABEL:*'" in text
+
+
 def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(lambda: 1 / 0)

@@ -22,6 +22,7 @@ from backlight_loading.options import (
 )
 
 if TYPE_CHECKING:
+    from backlight.values.outputs import Path as OutputPath
     from backlight_compare.comparing import ModelComparison
 
 DIFFERENT = 1
@@ -67,6 +68,14 @@ def compare_command(
             "value is not the one that is meant; say it again for more.",
         ),
     ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=OTHER]",
+            help="Which of several outputs holds the class scores, by name or position: of both models, "
+            "or of the first and of the second one, where `logits=` says that the second has only one.",
+        ),
+    ] = None,
     framework: Framework = None,
     size: Size = None,
     colour: ReadAs = None,
@@ -107,6 +116,7 @@ def compare_command(
         tolerance=tolerance,
         sites=named(site or ()),
         frameworks=(of_function(nets[0], framework), of_function(nets[1], framework)),
+        scores=outputs_of(scores),
         preprocessing=(how, how),
         size=size_of(size) or wanted[0],
         colour=colour.value if colour else wanted[1],
@@ -130,6 +140,14 @@ def of_function(net: object, framework: str | None) -> str | None:
     except NoBackendError:
         return framework
     return None
+
+
+def outputs_of(said: str | None) -> tuple["OutputPath", "OutputPath"]:
+    """Where both models have their class scores, from `NAME` or `NAME=OTHER`."""
+    from backlight_loading.arguments import output_path
+
+    first, sign, second = (said or "").partition("=")
+    return output_path(first or None), output_path((second if sign else first) or None)
 
 
 def named(said: Sequence[str]) -> dict[str, str]:

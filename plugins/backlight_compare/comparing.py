@@ -9,11 +9,11 @@ from typing import Any, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Attribution, BacklightWarning, Class, Examples, Method, Model, wrap
+from backlight import Attribution, BacklightWarning, Examples, Method, Model, Score, wrap
 from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
 from backlight.evaluating.evaluation import plain_number
 from backlight.progress import Progress
-from backlight.scores.class_scores import ClassScore
+from backlight.values.outputs import Path as OutputPath
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
 from backlight_datasets import Source, open_source
@@ -31,6 +31,7 @@ from backlight_study.checks import first_of
 from backlight_study.explaining import read_ids
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, predict
+from backlight_study.questions import rivals, targets
 
 LOOKED_INTO = 4
 """How many examples inner values are compared for."""
@@ -125,6 +126,7 @@ def compare(
     tolerance: float = TOLERANCE,
     sites: Mapping[str, str] | None = None,
     frameworks: tuple[str | None, str | None] = (None, None),
+    scores: tuple[OutputPath, OutputPath] = (None, None),
     preprocessing: tuple[Preprocessing | None, Preprocessing | None] = (None, None),
     size: Size | None = None,
     colour: Colour | None = None,
@@ -145,6 +147,7 @@ def compare(
         tolerance: what counts as the same, relative to the largest number.
         sites: inner values of the first net by those of the second, where the nearest are not meant.
         frameworks: of models that are plain functions.
+        scores: which of several outputs holds the class scores, of each.
         preprocessing: of each; where one alone is given, say it twice.
         size, colour, classes: of the data.
         batch_size: most rows in one pass.
@@ -168,7 +171,10 @@ def compare(
     for side in sides:
         if not methods and not side.model.differentiable:
             chosen = usable(techniques((), seed), side.model)
-    one, other = (side.predictions(source, batch_size, progress) for side in sides)
+    one, other = (
+        side.predictions(source, batch_size, progress, path)
+        for side, path in zip(sides, scores, strict=True)
+    )
     if one.probabilities.shape != other.probabilities.shape:
         raise TargetError(
             f"The models have {one.probabilities.shape[1]} and {other.probabilities.shape[1]} classes; "
@@ -176,11 +182,11 @@ def compare(
         )
     right, now = ~one.wrong, ~other.wrong
     drawn = np.sort(np.random.default_rng(seed).permutation(len(one.labels))[:limit])
-    stored, target = read_ids(source, one.ids[drawn]), one.classes[drawn]
+    stored, asked = read_ids(source, one.ids[drawn]), scores_of(one, other, drawn)
     agreements = []
     for done, technique in enumerate(chosen):
         progress("Comparing maps", done, len(chosen))
-        agreements.append(agreement(technique, sides, stored, target, one.path, other.path))
+        agreements.append(agreement(technique, sides, stored, asked))
     progress("Comparing maps", len(chosen), len(chosen))
     a, b = sides
     looked = stored[:LOOKED_INTO]
@@ -217,11 +223,13 @@ class Side:
         model = told_of_pictures(model, net, framework, sample.ndim)
         return Side(model, prepared, sample)
 
-    def predictions(self, source: Source, batch_size: int, progress: Progress) -> Predictions:
-        return predict(self.model, source, self.prepared, self.sample, batch_size, progress)
+    def predictions(
+        self, source: Source, batch_size: int, progress: Progress, path: OutputPath
+    ) -> Predictions:
+        return predict(self.model, source, self.prepared, self.sample, batch_size, progress, path)
 
     def maps(
-        self, technique: Technique, stored: NDArray[Any], target: ClassScore
+        self, technique: Technique, stored: NDArray[Any], target: Score
     ) -> NDArray[np.float64]:
         """The maps of examples, (n, H, W) at the places of the model's input; others as they are."""
         x = self.prepared(stored)
@@ -235,20 +243,32 @@ class Side:
         return resized(maps, (int(height), int(width)))
 
 
+SOFTMAX = ("probabilities", "log_probabilities")
+
+
+def scores_of(one: Predictions, other: Predictions, rows: NDArray[np.int64]) -> list[Score]:
+    """What is explained of both models, in one quantity: the logit of the first one's class; or, where
+    one tells logits but for what all classes share and the other does not, how far that class is before
+    the next one (the true one, where it is wrong)."""
+    classes, rival = one.classes[rows], rivals(one, rows)
+    alike = (one.kind in SOFTMAX, one.single) == (other.kind in SOFTMAX, other.single)
+    asked = [targets(classes, rival, each.kind, each.single, each.path) for each in (one, other)]
+    return [each["predicted" if alike or "contrast" not in each else "contrast"] for each in asked]
+
+
 def agreement(
     technique: Technique,
     sides: Sequence[Side],
     stored: NDArray[Any],
-    classes: NDArray[np.int64],
-    *paths: Any,
+    asked: Sequence[Score],
 ) -> Agreement:
     """How alike a technique's maps of both models are."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BacklightWarning)
             maps = [
-                side.maps(technique, stored, Class(classes, path)).reshape(len(stored), -1)
-                for side, path in zip(sides, paths, strict=True)
+                side.maps(technique, stored, score).reshape(len(stored), -1)
+                for side, score in zip(sides, asked, strict=True)
             ]
     except BacklightError as error:
         return Agreement(technique.name, float("nan"), float("inf"), reason(error))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from backlight.errors import InputError
 from backlight.values.arrays import Channels
+from backlight.values.layout import input_layout
 from backlight_loading.masks import MaskArray, Masks
 from backlight_loading.preparation import Prepared, Size
 from backlight_loading.preprocessing import channel_axis
@@ -79,7 +80,10 @@ class Fitting:
                 f"between black and white. Give masks of the model's own size, {sides(self.grid)}."
             )
         if share.shape != self.grid:
-            share = share.mean(axis=0 if self.channels == "first" else -1)
+            layout = input_layout((1, *share.shape), self.channels)
+            share = share.mean(
+                axis=layout.channel_axis - 1 if layout and layout.channel_axis else -1
+            )
         return np.asarray(share > 0.5)
 
 

@@ -57,7 +57,14 @@ Preprocess: TypeAlias = Annotated[
         "numbers 0 to 255, to the model's input.",
     ),
 ]
-
+Scores: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which of a model's several outputs holds the class scores: its name or position; "
+        "outer:inner where outputs are nested.",
+    ),
+]
 Masks: TypeAlias = Annotated[
     Path | None,
     typer.Option(

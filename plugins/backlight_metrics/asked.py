@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any, cast, final
 
 import numpy as np
@@ -15,10 +15,21 @@ from backlight.errors import HyperParameterError, InputError
 from backlight.evaluating.replacement import Replacement
 from backlight.explaining.explanation import blocks_of
 from backlight.explaining.objective import default_batch_size
+from backlight.explaining.rows import take_rows
 from backlight.explaining.targets import ranked_classes
 from backlight.scores.class_scores import ClassScore
 from backlight.values.examples import is_of_classes
+from backlight.values.inputs import Inputs
 from backlight.values.layout import input_layout
+from backlight.values.outputs import (
+    OutputKind,
+    Path,
+    array_at,
+    describe,
+    located,
+    paths,
+    single,
+)
 from backlight_loading.examples import is_folder, load_examples
 from backlight_loading.mask_fitting import Fitting, fitted_masks, without_mask
 from backlight_loading.masks import MasksGiven, open_masks
@@ -91,6 +102,7 @@ def asked(
     classes: tuple[str, ...],
     preprocessing: Preprocessing,
     batch_size: int | None,
+    scores: Path = None,
 ) -> Asked:
     """From what the command line names.
 
@@ -122,14 +134,17 @@ def asked(
     wrapped = told_of_pictures(wrapped, net, framework, x.ndim)
     labels, count = np.asarray(examples.labels, dtype=np.int64), len(x)
     inputs = wrapped.prepare(x)
-    shape: tuple[int, ...] = getattr(wrapped.outputs(x[:1]), "shape", ())
-    if len(shape) != 2 or shape[1] < 2:
-        raise InputError(
-            f"The command judges classifiers with a row of class scores per example, got {shape}; "
-            "backlight.evaluate takes any score."
-        )
+    path, alone = scores_at(wrapped, x[:1], scores)
     blocks = blocks_of(count, batch_size or default_batch_size(inputs))
-    predicted = ranked_classes(wrapped, inputs, blocks, None, 1)[:, 0]
+    if alone is None:
+        predicted = ranked_classes(wrapped, inputs, blocks, path, 1)[:, 0]
+    else:
+        if labels.max() > 1:
+            raise InputError(
+                "The model's one output tells two classes apart, and the data has labels up to "
+                f"{labels.max()}."
+            )
+        predicted = sides_of(wrapped, inputs, blocks, path, alone)
     rows = np.arange(count)
     if question == "contrast":
         rows = np.flatnonzero(predicted != labels)
@@ -143,11 +158,13 @@ def asked(
         if question == "contrast"
         else f": {question} class"
     )
-    target = {
-        "predicted": lambda: Class(predicted[some]),
-        "true": lambda: Class(labels[some]),
-        "contrast": lambda: Margin(predicted[some], labels[some]),
-    }[question]()
+    said = (labels if question == "true" else predicted)[some]
+    if alone is not None:  # one output needs no contrast: it is one already
+        target = Margin(said, 1 - said, path)
+    elif question == "contrast":
+        target = Margin(said, labels[some], path)
+    else:
+        target = Class(said, path)
     fitting = Fitting(
         stored.shape[1:],
         str(stored.dtype),
@@ -155,9 +172,51 @@ def asked(
         prepared,
         grid_of(x, wrapped),
         wrapped.channels,
-        (lambda row: upright_size(Path(data) / names[row])) if is_folder(data) else None,
+        (lambda row: upright_size(FilePath(data) / names[row])) if is_folder(data) else None,
     )
     return Asked(wrapped, x[some], target, some.astype(np.int64), names, fitting, told)
+
+
+def scores_at(model: Model, x: NDArray[Any], path: Path) -> tuple[Path, OutputKind | None]:
+    """Where the class scores are; and of one output, that of class 1 of two, what it holds.
+
+    Raises:
+        InputError: the outputs are several, or no classifier's.
+    """
+    outputs = model.outputs(model.prepare(x))  # type: ignore[arg-type]
+    if path is None and len(list(paths(outputs))) > 1:
+        raise InputError(
+            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
+            "scores, by its name or position, with --scores."
+        )
+    whole = located(outputs, path)
+    output = single(outputs, whole)
+    if output.shape[1:] in ((), (1,)):
+        return whole, output.kind
+    if len(output.shape) != 2:
+        raise InputError(
+            f"The command judges classifiers, whose outputs are (N, classes), or (N, 1) or (N,) for two "
+            f"classes; got {output.shape}. backlight.evaluate takes any score."
+        )
+    return whole, None
+
+
+def sides_of(
+    model: Model,
+    inputs: Inputs,
+    blocks: Sequence[NDArray[np.int64]],
+    path: Path,
+    kind: OutputKind,
+) -> NDArray[np.int64]:
+    """Which of two classes one output is for, 0 or 1."""
+    found = [array_at(model.predict(take_rows(model, inputs, rows)), path) for rows in blocks]
+    values = np.concatenate([model.to_numpy(one).reshape(-1) for one in found])
+    if kind == "logits" and model.declared is None and ((values >= 0) & (values <= 1)).all():
+        raise InputError(
+            "The model's one output lies between 0 and 1 for every example, but nothing shows whether "
+            "it is a probability: say backlight.wrap(net, outputs='sigmoid'), or outputs='logits'."
+        )
+    return np.asarray(values > (0 if kind == "logits" else 0.5), dtype=np.int64)
 
 
 def grid_of(x: NDArray[Any], model: Model) -> tuple[int, ...]:

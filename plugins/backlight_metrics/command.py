@@ -14,6 +14,7 @@ from backlight_loading.options import (
     Mean,
     Preprocess,
     ReadAs,
+    Scores,
     Size,
     Std,
     Techniques,
@@ -75,6 +76,7 @@ def evaluate_command(
     size: Size = None,
     colour: ReadAs = None,
     classes: Classes = None,
+    scores: Scores = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,
@@ -102,7 +104,7 @@ def evaluate_command(
     from backlight import evaluate
     from backlight.evaluating.evaluate import DEFAULT_METRICS
     from backlight.evaluating.explainers import numbered
-    from backlight_loading.arguments import preprocessing_of, size_of
+    from backlight_loading.arguments import output_path, preprocessing_of, size_of
     from backlight_loading.examples import read_classes
     from backlight_loading.masks import open_masks
     from backlight_loading.progress_bar import progress_bar
@@ -129,6 +131,7 @@ def evaluate_command(
         classes=read_classes(classes) if classes else (),
         preprocessing=preprocessing_of(divide_by, mean, std, preprocess),
         batch_size=batch_size,
+        scores=output_path(scores),
     )
     judged = judged if method else usable(judged, found.model)
     with progress_bar() as progress:

@@ -17,6 +17,7 @@ from backlight_loading.options import (
     Mean,
     Preprocess,
     ReadAs,
+    Scores,
     Size,
     Std,
     Techniques,
@@ -71,10 +72,10 @@ def report_command(
         list[str] | None,
         typer.Option(
             metavar="TRUE:PREDICTED",
-            help="Only pictures of this cell of the confusion matrix, classes by name or number, * for "
-            "any other class: --cell battery:metal --cell 'plastic:*'; say it again for more cells. Of "
-            "several labels LABEL:fp, LABEL:fn or 'LABEL:*' (false positives, false negatives, both); of "
-            "numbers NUMBER:over or NUMBER:under.",
+            help="Only pictures of this cell of the confusion matrix, classes by name or number, `*` for "
+            "any other class: `--cell battery:metal --cell 'plastic:*'`; say it again for more cells. Of "
+            "several labels `LABEL:fp`, `LABEL:fn` or `'LABEL:*'` (false positives, false negatives, "
+            "both); of numbers `NUMBER:over` or `NUMBER:under`.",
         ),
     ] = None,
     name: Annotated[
@@ -151,14 +152,7 @@ def report_command(
     size: Size = None,
     colour: ReadAs = None,
     classes: Classes = None,
-    scores: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of a model's several outputs holds the class scores: its name or position; "
-            "outer:inner where outputs are nested.",
-        ),
-    ] = None,
+    scores: Scores = None,
     divide_by: DivideBy = None,
     mean: Mean = None,
     std: Std = None,
@@ -187,8 +181,10 @@ def report_command(
     panels: Annotated[
         list[Panels] | None,
         typer.Option(
-            help="Draw pictures for a slide too, cases by techniques, six cases each, for this question; "
-            "say it again for more. They are pictures/panel-....png."
+            metavar="QUESTION",
+            help="Draw pictures for a slide too, cases by techniques, six cases each, for this question: "
+            "predicted, true or contrast; label, of several labels; value, of numbers. Say it again for "
+            "more. They are the files `panel-*.png` among the pictures.",
         ),
     ] = None,
 ) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backlight import Attribution, BacklightWarning, Method, Model, Score
 from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
+from backlight.values.layout import Layout
 from backlight_loading.techniques import Technique
 from backlight_study.questions import Question
 
@@ -33,12 +34,14 @@ class Answer:
         numbers: of `COLUMNS`, (n,) each; NaN where there is none.
         at: the inner site explained; "" for the input.
         warnings: of each case.
+        layout: where the values have their channels and places; None where they have none.
     """
 
     values: NDArray[Any]
     numbers: Mapping[str, Numbers]
     at: str
     warnings: tuple[tuple[str, ...], ...]
+    layout: Layout | None
 
 
 @final
@@ -126,7 +129,8 @@ def answer(attribution: Attribution) -> Answer:
         for column in [getattr(attribution, name)]
     }
     told = tuple(warnings_of(attribution.warnings, row) for row in range(count))
-    return Answer(values, numbers, attribution.at or "", told)
+    (layout,) = attribution.layouts
+    return Answer(values, numbers, attribution.at or "", told, layout)
 
 
 EXAMPLES = re.compile(r"\bexamples? (\d+(?:, \d+)*)( and \d+ more| \.\.\.)?")
@@ -171,6 +175,7 @@ def joined(alone: Sequence[Answers]) -> Answers:
             },
             like.at,
             tuple(() if one is None else one.warnings[0] for one in parts),
+            like.layout,
         )
 
     return Answers({name: of(name) for name in sound.questions}, errors)
@@ -190,10 +195,34 @@ def first_of(answers: Answers, count: int, seconds: float) -> Answers:
     return Answers(questions, answers.errors[:count], seconds)
 
 
-def at_baseline(method: Method, baseline: NDArray[Any] | None) -> Method:
-    """The technique with this baseline, if it has one and was not told another."""
-    made: Any = method
-    own = getattr(method, "__dataclass_fields__", {}).get("baseline")
-    if baseline is None or own is None or made.baseline is not own.default:
-        return method
-    return cast(Method, replace(made, baseline=baseline))
+def at_baseline(method: Method, baseline: object) -> Method:
+    """The technique, and one inside it, with this baseline, if it has one and was not told another."""
+    told: dict[str, object] = {}
+    for field in (
+        getattr(method, "__dataclass_fields__", {}).values() if baseline is not None else ()
+    ):
+        own = getattr(method, field.name)
+        if field.name == "baseline" and own is field.default:
+            told[field.name] = baseline
+        elif isinstance(own, Method) and (inner := at_baseline(own, baseline)) is not own:
+            told[field.name] = inner
+    return cast(Method, replace(cast(Any, method), **told)) if told else method
+
+
+class Called(float):
+    """What stands in a technique's repr for a baseline that is a picture of each case: a number, since
+    techniques look at what they are given."""
+
+    name = ""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def method_text(method: Method, baseline: str | None) -> str:
+    """A technique as it explained the cases of a study with this baseline, `baseline=blur` say."""
+    if baseline is None:
+        return repr(method)
+    called = Called()
+    called.name = baseline
+    return repr(at_baseline(method, called))

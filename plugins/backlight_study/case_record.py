@@ -12,10 +12,10 @@ from backlight.errors import InputError
 from backlight.evaluating.evaluation import plain_number
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
-from backlight_study.answers import Answer, Answers
+from backlight_study.answers import Answer, Answers, method_text
 from backlight_study.format import StudyRecord
 from backlight_study.questions import Question
-from backlight_study.result import Study
+from backlight_study.result import Study, with_places
 from backlight_study.tasks.task import Task
 
 
@@ -98,7 +98,7 @@ def explanation_record(
     technique = study.cases.techniques[number]
     record: StudyRecord = {
         "name": technique.name,
-        "method": repr(technique.method),
+        "method": method_text(technique.method, study.cases.baseline),
         "at": technique.at,
         "limit": 0.0,
         "signed": True,
@@ -115,7 +115,7 @@ def explanation_record(
     if record["error"] is not None or not asked:
         return record
     try:
-        maps, reduction = drawn(study, [one.values for one in asked.values()])
+        maps, reduction = drawn(study, [*asked.values()])
         scale = scale_of(maps)
     except InputError as error:  # no map: values of another shape, or not finite
         return {**record, "error": str(error)}
@@ -128,7 +128,7 @@ def explanation_record(
     }
     scores = study.cases.questions(np.array([place]))
     for (question, answer), one in zip(asked.items(), maps, strict=True):
-        notes = {"method": repr(technique.method), "target": repr(scores[question])}
+        notes = {"method": record["method"], "target": repr(scores[question])}
         file = pictures.map(case["id"], technique.name, question, one, scale, notes)
         record["targets"][question] = {
             **target_record(repr(scores[question]), answer, file),
@@ -138,15 +138,12 @@ def explanation_record(
     return record
 
 
-def drawn(
-    study: Study, values: Sequence[NDArray[Any]]
-) -> tuple[list[NDArray[np.float64]], Reduction]:
-    """The maps of values (1, ...) at the picture's places, and how channels were brought together."""
-    channels = study.cases.model.channels
-    ways = {reduction_of(one, channels) for one in values}
+def drawn(study: Study, answers: Sequence[Answer]) -> tuple[list[NDArray[np.float64]], Reduction]:
+    """The maps of answers about a case at the picture's places, and what became of channels."""
+    places = [(one.values, with_places(one.layout)) for one in answers]
+    ways = {reduction_of(*one) for one in places}
     reduction: Reduction = "mean" if ways == {"mean"} else "sum"
-    grid = study.grid
-    return [resized(to_maps(one, channels, reduction), grid)[0] for one in values], reduction
+    return [resized(to_maps(*one, reduction), study.grid)[0] for one in places], reduction
 
 
 def target_record(target: str, answer: Answer, file: str) -> StudyRecord:

@@ -1,8 +1,9 @@
 """Cases explained block by block, written down as they come, so that a killed study goes on."""
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, final
 
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import BacklightWarning, Score
+from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError
 from backlight.explaining.explanation import prepare
 from backlight.progress import Progress
+from backlight.values.layout import Layout
 from backlight_datasets import BlockStore, Source, Subset
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
@@ -178,6 +181,7 @@ def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[A
         found[f"{name}/values"] = answer.values
         found |= {f"{name}/{column}": answer.numbers[column] for column in COLUMNS}
         found[f"{name}/at"] = np.array([answer.at] * count, dtype=str)
+        found[f"{name}/layout"] = np.array([layout_text(answer.layout)] * count, dtype=str)
         found[f"{name}/warnings"] = np.array(["\n".join(one) for one in answer.warnings], dtype=str)
     return found
 
@@ -205,8 +209,19 @@ def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers
                 {column: arrays[f"{name}/{column}"][row : row + 1] for column in COLUMNS},
                 str(arrays[f"{name}/at"][row]),
                 (tuple(told.split("\n")) if told else (),),
+                layout_of(str(arrays[f"{name}/layout"][row])),
             )
     return Answers(questions, (error,), seconds)
+
+
+def layout_text(layout: Layout | None) -> str:
+    """A layout as a store has it."""
+    return "" if layout is None else json.dumps(asdict(layout))
+
+
+def layout_of(text: str) -> Layout | None:
+    """The layout that a store has."""
+    return layouts_of([json.loads(text) if text else None])[0]
 
 
 def read_ids(source: Source, ids: NDArray[np.int64]) -> NDArray[Any]:

@@ -10,19 +10,24 @@ from backlight.errors import InputError
 from backlight.evaluating.subject import Explainer, Map
 from backlight.explaining.explanation import prepare
 from backlight.values.baselines import Baseline
+from backlight_pictures.maps import resized, to_maps
 from backlight_study.baselines import picture_baseline
 from backlight_study.explaining import block_length
-from backlight_study.result import Study
+from backlight_study.result import Study, with_places
 
 NOTHING = 0.0
 """What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
 
 
-def explaining(study: Study) -> list[str]:
-    """The names of the techniques that explain any case."""
+def mapping(study: Study) -> list[str]:
+    """The names of the techniques that have a map of any case."""
     failed, count = study.errors(), len(study.rows)
     names = (one.name for one in study.cases.techniques)
-    return [name for name in names if len(failed.get(name, {})) < count]
+    return [
+        name
+        for name in names
+        if len(failed.get(name, {})) < count and study.layout(name) is not None
+    ]
 
 
 def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
@@ -73,13 +78,20 @@ def maps_of(
         rows = [blocks[int(place // length)].get(key) for place in places]
         there = next((one.shape[1:] for one in rows if one is not None), shape)
         nothing = np.full((length, *there), np.nan)
-        found[name] = np.stack(
+        values = np.stack(
             [
                 (nothing if one is None else one)[place % length]
                 for place, one in zip(places, rows, strict=True)
             ]
         ).astype(np.float64)
+        found[name] = values if there == shape else drawn(study, name, values)
     return found
+
+
+def drawn(study: Study, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of an inner site as the page draws them, at the picture's places."""
+    layout = with_places(study.layout(name, study.task.question))
+    return resized(to_maps(values, layout), study.grid)
 
 
 def given(values: NDArray[np.float64]) -> Explainer:

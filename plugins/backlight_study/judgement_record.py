@@ -16,7 +16,7 @@ Drawn: TypeAlias = Callable[[str, NDArray[np.float64]], str]
 """Draws a map under a name, and gives the path of its file."""
 
 
-def metrics_record(evaluation: Evaluation | None) -> StudyRecord | None:
+def metrics_record(evaluation: Evaluation | None, mistakes: str) -> StudyRecord | None:
     """The table of techniques and controls by metrics."""
     if evaluation is None:
         return None
@@ -42,7 +42,7 @@ def metrics_record(evaluation: Evaluation | None) -> StudyRecord | None:
             }
             for name in names
         ],
-        "note": f"Over {evaluation.n} cases that are mistakes; what is taken away is replaced by "
+        "note": f"Over {evaluation.n} cases {mistakes}; what is taken away is replaced by "
         f"{evaluation.baseline}. Seed {evaluation.seed}.",
     }
 

@@ -31,8 +31,8 @@ from backlight_study.explaining import Forecast, block_length
 from backlight_study.judged_cases import (
     NOTHING,
     baseline_of,
-    explaining,
     given,
+    mapping,
     maps_of,
     objective_of,
     ranges_of,
@@ -150,7 +150,7 @@ def evaluation(
         StoreError: a block could not be written.
     """
     wrong = np.flatnonzero(study.wrong)
-    names = explaining(study) if metrics and len(wrong) else []
+    names = mapping(study) if metrics and len(wrong) else []
     if not names:
         return None, Passes(), Forecast()
     measuring = begin(study, wrong, names, metrics_of([*metrics]), masks)

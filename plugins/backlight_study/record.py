@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight import __version__
 from backlight_loading.names import all_legible
 from backlight_loading.techniques import sentence
+from backlight_study.answers import method_text
 from backlight_study.case_record import CasePictures, case_records
 from backlight_study.format import FORMAT, StudyRecord
 from backlight_study.judgement_record import findings_record, metrics_record
@@ -101,7 +102,7 @@ def study_record(
         "methods": [
             {
                 "name": one.name,
-                "method": repr(one.method),
+                "method": method_text(one.method, study.cases.baseline),
                 "at": one.at,
                 "about": sentence(one.method),
                 "answers": reading(one).answers,
@@ -110,7 +111,7 @@ def study_record(
             }
             for one in study.cases.techniques
         ],
-        "metrics": metrics_record(judgement.evaluation),
+        "metrics": metrics_record(judgement.evaluation, study.task.mistakes),
         "findings": [],
         "findings_failed": list(judgement.failed),
         "cases": case_records(study, pictures),

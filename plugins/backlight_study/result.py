@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError, UnknownNameError
+from backlight.values.layout import Layout
 from backlight_datasets import BlockStore
 from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
-from backlight_study.explaining import Cases, Forecast, stored_answers
+from backlight_study.explaining import Cases, Forecast, layout_of, stored_answers
 from backlight_study.metadata import Columns
 from backlight_study.neighbours import Neighbour, nearest
 from backlight_study.passes import Passes
@@ -27,6 +28,19 @@ from backlight_study.tasks.task import Task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+def with_places(layout: Layout | None) -> Layout:
+    """The layout of values that are to be a map.
+
+    Raises:
+        InputError: it is none.
+    """
+    if layout is None:
+        raise InputError(
+            "The values lie at no places of the picture, as behind a dense layer: they are no map."
+        )
+    return layout
 
 
 @final
@@ -131,8 +145,8 @@ class Study:
         """What a technique says, (cases, ...) as the model's inputs are; NaN where it failed.
 
         Args:
-            question: of a classifier "contrast", where nothing is said, "predicted" or "true"; of other
-                tasks there is one.
+            question: of a classifier "contrast", where nothing is said, "predicted" or "true", of which
+                one output for two classes has the last two; of other tasks there is one.
 
         Raises:
             UnknownNameError: no such technique.
@@ -151,15 +165,27 @@ class Study:
     @property
     def question(self) -> Question:
         """The one that is meant where nothing is said."""
-        return "contrast" if self.task.name == "classification" else self.task.question
+        return self.task.question
 
     def maps(self, technique: str, question: Question | None = None) -> NDArray[np.float64]:
         """The same as maps over the pictures, (cases, H, W): channels are summed, or, where each
-        holds the same map, taken once."""
-        channels = self.cases.model.channels
-        values = self.values(technique, question)
+        holds the same map, taken once.
+
+        Raises:
+            InputError: the values lie at no places of the picture.
+        """
+        values, layout = (
+            self.values(technique, question),
+            with_places(self.layout(technique, question)),
+        )
         sound = values[np.isfinite(values.reshape(len(values), -1)).all(axis=1)]
-        return resized(to_maps(values, channels, reduction_of(sound, channels)), self.grid)
+        return resized(to_maps(values, layout, reduction_of(sound, layout)), self.grid)
+
+    def layout(self, technique: str, question: Question | None = None) -> Layout | None:
+        """Where a technique's values have their channels and places; None where they have no places, as
+        behind a dense layer."""
+        _, told = self.store.column(f"{self.number(technique)}/{question or self.question}/layout")
+        return layout_of(str(told[0]))
 
     @cached_property
     def grid(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from weakref import finalize
 
 from backlight.by_value import arrays_of
 from backlight_datasets import BlockStore, Plan, digest_of_arrays
+from backlight_study.answers import method_text
 from backlight_study.explaining import Cases, block_length
 from backlight_study.selection import Selection
 
@@ -36,7 +37,9 @@ def maps_plan(asked: Plan, cases: Cases, selection: Selection) -> Plan:
     return Plan(
         count=len(cases.rows),
         block_length=block_length(len(cases.rows)),
-        techniques=tuple(f"{one.method!r} at {one.at}" for one in cases.techniques),
+        techniques=tuple(
+            f"{method_text(one.method, cases.baseline)} at {one.at}" for one in cases.techniques
+        ),
         targets=("predicted", "true", "contrast")
         if task.name == "classification"
         else (task.question,),

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from backlight_findings import Studied
 from backlight_study.explaining import read_ids
-from backlight_study.judged_cases import explaining
+from backlight_study.judged_cases import mapping
 from backlight_study.result import Study
 
 MOST_NUMBERS = 2**26
@@ -48,8 +48,7 @@ def maps_of(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
         return {}
     stride, question = stride_of(study), study.task.question
     return {
-        (name, question): block_means(study.maps(name, question), stride)
-        for name in explaining(study)
+        (name, question): block_means(study.maps(name, question), stride) for name in mapping(study)
     }
 
 

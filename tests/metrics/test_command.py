@@ -1,6 +1,7 @@
 """The commands `backlight evaluate` and `backlight metrics`, and the plugin that brings them."""
 
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,14 @@ torch.manual_seed(0)
 model = torch.nn.Sequential(
     torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 36, 3)
 )
+one = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+class Several(torch.nn.Module):
+    def forward(self, x):
+        return {"scores": model(x), "one": one(x)}
+several = Several()
 drawn = np.random.default_rng(0)
 data = Examples(drawn.normal(size=(30, 1, 8, 8)).astype("float32"), drawn.integers(0, 3, size=30))
+two = Examples(data.x, data.labels % 2)
 """
 
 
@@ -74,6 +81,28 @@ def test_json_says_which_examples(net: str) -> None:
     assert set(found["metrics"]) == {"srg", "decision_flip"}
     assert json.loads(ran(*arguments, "--seed", "3").output) == found
     assert json.loads(ran(*arguments, "--seed", "4").output)["rows"] != found["rows"]
+
+
+@pytest.mark.parametrize("question", ["predicted", "true", "contrast"])
+def test_one_output_for_two_classes(net: str, question: str) -> None:
+    asked = ["--question", question, "-m", "gradient", "--metric", "decision_flip", "--json"]
+    found = json.loads(ran("evaluate", f"{net}:one", f"{net}:two", *asked).output)
+    named = ran("evaluate", f"{net}:several", f"{net}:two", *asked, "--scores", "one").output
+    assert json.loads(named)["score"] == found["score"]
+    rows = np.array(found["rows"])
+    scope = runpy.run_path(net)
+    values = scope["one"](scope["torch"].tensor(scope["two"].x)).detach().numpy()[:, 0]
+    wrong = (values > 0) != scope["two"].labels
+    assert (
+        rows.tolist()
+        == (np.flatnonzero(wrong) if question == "contrast" else np.arange(30)).tolist()
+    )
+    sign = np.where(scope["two"].labels if question == "true" else values > 0, 1, -1)
+    np.testing.assert_allclose(found["score"], (sign * values)[rows], rtol=1e-5)
+    with pytest.raises(backlight.errors.InputError, match="labels up to 2"):
+        ran("evaluate", f"{net}:one", f"{net}:data", *asked)
+    with pytest.raises(backlight.errors.InputError, match="several outputs"):
+        ran("evaluate", f"{net}:several", f"{net}:data", *asked)
 
 
 def test_masks_come_from_a_file(net: str, tmp_path: Path) -> None:

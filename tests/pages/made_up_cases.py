@@ -112,7 +112,7 @@ def row_record(
         file = f"pictures/{case['id']}-{name}-{question}.png"
         pictures[file] = map_file(one, scale, {"method": method})
         targets[question] = {
-            "target": str(case["predicted"]["class"]),
+            "target": f"Class({case['predicted']['class']})",
             "score": float(rng.normal(6, 2)),
             "baseline_score": 0.31,
             "gap": 0.01,

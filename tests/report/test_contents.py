@@ -1,5 +1,6 @@
 """The report: contents."""
 
+import html
 import json
 import re
 import warnings
@@ -13,11 +14,14 @@ import torch
 from PIL import Image
 
 import backlight
+import backlight_methods
 from backlight import BacklightWarning, Examples, Method, Objective, Result
 from backlight.errors import InputError
 from backlight_datasets import SequenceSource
 from backlight_loading.examples import load_examples
 from backlight_report import Report, report
+from backlight_report.study_page.cases import call
+from backlight_study.baselines import picture_baseline
 from backlight_study.replies import check_finite
 from tests.report.shared import parsed, picture
 
@@ -91,6 +95,48 @@ def test_numbers_are_those_of_explain(
             values = [np.asarray(direct.values).reshape(8, 8) for direct in found.values()]
             limit = np.percentile(np.abs(np.stack(values)), 99)
             assert one["limit"] == pytest.approx(limit, rel=1e-5)
+
+
+def test_the_call_that_a_page_shows_gives_the_map_again(tmp_path: Path) -> None:
+    class Several(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(1, 3, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            y = self.layer(x).sin().square().mean((2, 3))
+            return {"scores": y, "other": -y[:, :2]}
+
+    torch.manual_seed(0)
+    net = Several().eval()
+    x = np.random.default_rng(0).random((9, 1, 8, 8)).astype(np.float32)
+    made = report(
+        net, Examples(x, np.arange(9) % 3), directory=tmp_path / "made", scores="scores",
+        baseline="blur", limit=2, metrics=[],
+        methods=["integrated_gradients:steps=5", "occlusion:baseline=0.0", "gradient",
+                 "smooth:inner=integrated_gradients,samples=2", "conductance:at=layer,steps=5"],
+    )  # fmt: skip
+    record = json.loads((tmp_path / "made" / "study.json").read_text())
+    page = html.unescape((tmp_path / "made" / "report.html").read_text())
+    cases = made.study.cases
+    names = vars(backlight) | vars(backlight_methods) | {"backlight": backlight, "model": net}
+    checked = 0
+    for place, case in enumerate(record["cases"]):
+        stored = cases.stored(np.array([place]))
+        names |= {"x": stored, "blur": picture_baseline("blur", stored, cases.ends, cases.prepared)}
+        for row in case["explanations"]:
+            assert ("baseline=blur" in row["method"]) == (
+                row["name"] in ("integrated_gradients", "smooth", "conductance")
+            )
+            for question in row["targets"]:
+                line = call(row, question)
+                assert line is not None
+                assert line in page
+                wanted = eval(line, names)
+                stays = made.study.values(row["name"], question)[place]
+                np.testing.assert_allclose(stays, wanted.numpy()[0], rtol=1e-3, atol=1e-6)
+                checked += 1
+    assert checked == 2 * 5 * 3
 
 
 def test_a_row_shares_one_scale_and_files_say_it(made: Report, results: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from backlight.errors import HyperParameterError, TargetError, UnknownNameError
 from backlight_compare import ModelComparison, compare
+from backlight_compare.command import outputs_of
 from backlight_compare.sites import SitePair, parting
 from backlight_demo import fashion
 from tests.report.shared import run
@@ -29,6 +30,64 @@ def test_ports_of_one_net_are_the_same(other: str) -> None:
     assert (last.first, first) == ("ending", None)
     agreeing = [pair.first for pair in found.pairs if pair.agrees]
     assert {"convolution", "relu"} <= set(agreeing) or other == "tensorflow"
+
+
+class Sides(torch.nn.Module):
+    """A net of two classes with one output: how far the second class is before the first."""
+
+    def __init__(self, ending: torch.nn.Module) -> None:
+        super().__init__()
+        self.net, self.ending = Net(classes=2), ending
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.net(x)
+        return self.ending(y[:, 1] - y[:, 0])
+
+
+SIGMOID, SOFTMAX, NOTHING = torch.nn.Sigmoid(), torch.nn.Softmax(1), torch.nn.Identity()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "classes"),
+    [
+        (Net(), Net(SOFTMAX), 3),
+        (Net(SOFTMAX), Net(torch.nn.LogSoftmax(1)), 3),
+        (Sides(NOTHING), Sides(NOTHING), 2),
+        (Sides(SIGMOID), Sides(NOTHING), 2),
+        (Sides(SIGMOID), Net(classes=2), 2),
+        (Net(SOFTMAX, classes=2), Sides(NOTHING), 2),
+    ],
+)
+def test_nets_that_end_otherwise_are_compared_in_one_quantity(
+    one: torch.nn.Module, other: torch.nn.Module, classes: int
+) -> None:
+    drawn = examples()
+    data = type(drawn)(drawn.x, drawn.labels % classes)
+    methods = ["gradient", "integrated_gradients"]
+    found = compare(one.eval(), other.eval(), data, methods=methods, limit=6)
+    assert found.same
+    assert all(one.correlation > 0.9999 for one in found.agreements)
+
+
+def test_one_of_several_outputs_is_compared() -> None:
+    class Several(Net):
+        def forward(self, x: torch.Tensor) -> Any:
+            y = super().forward(x)
+            return {"scores": y, "doubled": 2 * y}
+
+    with pytest.raises(TargetError, match="several outputs"):
+        compare(Several().eval(), torch_net(), examples(), methods=["gradient"])
+    found = [
+        compare(
+            Several().eval(), torch_net(), examples(), methods=["gradient"], scores=(path, None)
+        )
+        for path in ("scores", "doubled")
+    ]
+    assert [one.same for one in found] == [True, False]
+    assert outputs_of(None) == (None, None)
+    assert outputs_of("a:1") == (("a", 1), ("a", 1))
+    assert outputs_of("a=b") == (("a",), ("b",))
+    assert outputs_of("a=") == (("a",), None)
 
 
 def broken(at: str) -> torch.nn.Module:

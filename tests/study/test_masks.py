@@ -86,6 +86,26 @@ def test_masks_go_through_what_pictures_go_through() -> None:
     np.testing.assert_array_equal(case_masks(made, own)[0], own[made.rows])
 
 
+def test_masks_of_a_net_whose_channels_are_on_the_other_side() -> None:
+    import torch
+
+    class ChannelsLast(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x.mean((1, 2)))
+
+    data = examples()
+    coloured = np.random.default_rng(0).random((90, 8, 8, 3)).astype(np.float32)
+    made = study(
+        ChannelsLast().eval(), Examples(coloured, data.labels), methods=["saliency"], limit=4
+    )
+    found, _ = case_masks(made, MASKS)
+    np.testing.assert_array_equal(found, MASKS[made.rows])
+
+
 def test_masks_are_stretched_as_pictures_in_files_are(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     names = [f"{kind}/{number}.jpg" for kind in ("a", "b", "c") for number in range(4)]

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import relative_gap
+from backlight.values.layout import Layout
 from backlight_findings import Finding
 from backlight_methods import IntegratedGradients
 from backlight_study.answers import Answer, warnings_of
@@ -75,7 +76,7 @@ def test_the_relative_gap_told_is_the_gap_by_the_change(
         "error": np.array([NAN]),
         "standard_error": np.array([0.125]),
     }
-    answer = Answer(np.zeros((1, 8, 8)), numbers, "", (("Beware.",),))
+    answer = Answer(np.zeros((1, 8, 8)), numbers, "", (("Beware.",),), Layout(None, (8, 8)))
     told = target_record("Margin(1, versus=0)", answer, "map.png")
     assert told["relative_gap"] == expected
     assert (told["error"], told["standard_error"], told["warnings"]) == (None, 0.125, ["Beware."])

@@ -54,9 +54,7 @@ def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRec
         "picture": picture,
         "neighbours": [neighbour(one, study, images) for one in case.get("neighbours") or []],
         "techniques": [
-            technique_view(
-                row, case, places.get(row["name"], place), about["titles"], study, images
-            )
+            technique_view(row, places.get(row["name"], place), about["titles"], study, images)
             for place, row in enumerate(case["explanations"])
         ],
     }
@@ -73,7 +71,6 @@ def neighbour(one: StudyRecord, study: StudyRecord, images: Images) -> StudyReco
 
 def technique_view(
     row: StudyRecord,
-    case: StudyRecord,
     place: int,
     titles: dict[str, str],
     study: StudyRecord,
@@ -105,7 +102,7 @@ def technique_view(
                 **map_view(row["targets"][question], question, one),
                 "question": question,
                 "title": titles.get(question, question),
-                "call": call(case, row, question, study),
+                "call": call(row, question),
             }
             for question, one in zip(asked, shown, strict=True)
         ],
@@ -118,27 +115,14 @@ def one_channel(study: StudyRecord) -> bool:
     return len(shape) == 2 or 1 in (shape[0], shape[-1])
 
 
-def call(case: StudyRecord, row: StudyRecord, question: str, study: StudyRecord) -> str | None:
+def call(row: StudyRecord, question: str) -> str | None:
     """What to write to get a map again, of `x`, the prepared picture; None where it is no line.
 
     One output for two classes is explained by a function that a line can't hold.
     """
-    if study["one_output"] or question not in QUESTIONS:
+    target = row["targets"][question]["target"]
+    if target.startswith("Function"):
         return None
-    if question in ("label", "value"):
-        said = row["targets"][question]["target"]
-        return None if said.startswith("Function") else explained_by(said, row)
-    first, rival = case["predicted"]["class"], case["rival"]["class"]
-    score = "Class" if study["outputs"] == "logits" else "Logit"
-    target = {
-        "predicted": f"{score}({first})",
-        "true": f"{score}({case['true']['class']})",
-        "contrast": f"Margin({first}, versus={rival})",
-    }[question]
-    return explained_by(target, row)
-
-
-def explained_by(target: str, row: StudyRecord) -> str:
     at = f", at={row['at']!r}" if row.get("at") else ""
     return f"backlight.explain(model, x, target={target}, method={row['method']}{at})"
 

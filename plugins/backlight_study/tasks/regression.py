@@ -50,6 +50,7 @@ class Regression(Task):
     """
 
     name: ClassVar[TaskName] = "regression"
+    mistakes: ClassVar[str] = "whose error is larger than the median"
     orders: ClassVar[Mapping[Order, str]] = {
         "error": "the largest errors first",
         "over": "those first that are most too high",

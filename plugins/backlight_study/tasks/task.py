@@ -49,6 +49,8 @@ class Task(ABC):
     kinds: ClassVar[Mapping[str, str]] = {}
     """In which ways a part of an answer is right or wrong, as users write it and in words; a classifier
     has the cells of its confusion matrix instead."""
+    mistakes: ClassVar[str] = "that are mistakes"
+    """Which cases `wrong` tells, in words."""
     replies: Replies
     classes: tuple[str, ...]
     seed: int = field(default=0, kw_only=True)
