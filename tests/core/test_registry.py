@@ -57,7 +57,7 @@ def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError) as caught:
         backlight.explain(MODEL, X, 1, method="gradiant")
     assert "Unknown method 'gradiant'. Nearest: gradient" in str(caught.value)
-    assert "Known: deconvnet, deep_lift, " in str(caught.value)
+    assert "Known: conductance, deconvnet, deep_lift, " in str(caught.value)
 
 
 def test_an_unknown_hyper_parameter_lists_the_known() -> None:

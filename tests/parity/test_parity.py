@@ -17,6 +17,8 @@ pytestmark = any_numbers
 SMALLER: dict[str, dict[str, dict[str, object]]] = {
     "fashion": {
         "integrated_gradients": {"steps": 6},
+        "conductance": {"steps": 4},
+        "internal_influence": {"steps": 5},
         "smooth": {"samples": 4},
         "expected_gradients": {"samples": 6},
         "occlusion": {"window": 9, "stride": 5},
@@ -29,6 +31,8 @@ SMALLER: dict[str, dict[str, dict[str, object]]] = {
     },
     "efficientnet_lite0": {
         "integrated_gradients": {"steps": 2},
+        "conductance": {"steps": 1},
+        "internal_influence": {"steps": 1},
         "smooth": {"samples": 2},
         "expected_gradients": {"samples": 2},
         "occlusion": {"window": 80, "stride": 72},
@@ -51,6 +55,8 @@ def technique(name: str, net: str) -> Callable[[str], Method]:
         return lambda framework: ExpectedGradients(
             baseline=Several([0.0, noise(net, framework)]), **smaller
         )
+    if name == "internal_influence":
+        return lambda framework: METHODS[name](baseline=noise(net, framework), **smaller)
     method = METHODS[name](**smaller)
     return lambda framework: method
 
