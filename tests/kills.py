@@ -103,6 +103,10 @@ class Commands(Runs):
         return self.process.returncode, said
 
 
+ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A process that forks must have no threads of its own: a child waits for those for ever."""
+
+
 class Forks(Runs):
     """In children of a process that has imported everything: see `serve`."""
 
@@ -114,7 +118,7 @@ class Forks(Runs):
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **ALONE},
         )
         self._ask(self.arguments(NEW))
 

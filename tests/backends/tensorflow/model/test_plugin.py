@@ -106,6 +106,6 @@ def test_files_that_do_not_load_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"file\.py:name"):
         backlight_load(tmp_path)
     assert backlight_load(tmp_path / "absent.keras") is None
-    other = tmp_path / "net.onnx"
+    other = tmp_path / "net.other"
     other.write_text("")
     assert backlight_load(other) is None
