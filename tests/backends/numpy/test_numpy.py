@@ -92,7 +92,9 @@ def test_gradients_are_refused_with_the_techniques_that_need_none(
         Smooth(),
         backlight.methods()["grad_cam"](),
     ):
-        with pytest.raises(CoverageError, match=rf"{type(technique).__name__} takes .*: .*occlusion"):
+        with pytest.raises(
+            CoverageError, match=rf"{type(technique).__name__} takes .*: .*occlusion"
+        ):
             technique(MODEL, X, 0)
     with pytest.raises(CoverageError, match=r"shows no operations.*occlusion"):
         MODEL.operations(X)
