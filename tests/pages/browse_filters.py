@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.pages.browser import Browser
 
@@ -47,7 +48,7 @@ def test_a_cell_scrolls_to_the_cases_and_is_marked(
     browser.open(small[0])
     cell = browser.one(".confusion td.wrong a")
     cell.click()
-    assert 0 <= browser.top("#cases") < 100
+    WebDriverWait(browser.driver, 10).until(lambda driver: 0 <= browser.top("#cases") < 100)
     assert cell.get_attribute("aria-current") == "true"
     assert (
         browser.one("#true").get_attribute("value") == cell.get_attribute("data-cell").split("-")[1]
