@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 Scheme = Literal["light", "dark"]
 
@@ -113,6 +116,12 @@ class Browser:
                 ".filter(one => getComputedStyle(one).display !== 'none').map(one => one.id)"
             )
         )
+
+    def shows(self, expected: set[str]) -> bool:
+        """Whether these cases are shown, in whatever order, as soon as the page has followed a click."""
+        with suppress(TimeoutException):
+            WebDriverWait(self.driver, 5).until(lambda driver: set(self.cases()) == expected)
+        return set(self.cases()) == expected
 
     def maps(self) -> set[tuple[str, str]]:
         """Technique and question of the maps that are shown."""
