@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar, cast, final
 
 import array_api_compat.torch
@@ -20,7 +19,6 @@ from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
@@ -88,7 +86,7 @@ class TorchModel(NetModel):
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         if asked.rules is None:
-            (only,) = self._unruled(asked, score)
+            (only,) = self._gradients(asked, score, (asked.at,))
             return only
         rules, operations = asked.rules, list[tuple[Operation, ...]]()
 
@@ -100,19 +98,18 @@ class TorchModel(NetModel):
         scores, gradients, value, there = self._joined(asked.inputs, found)
         return asked.answer(scores, gradients, value, operations[0], there)
 
-    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
-        return self._unruled(asked, score)
-
-    def _unruled(self, asked: Question, score: Score) -> tuple[Gradient, ...]:
-        """Of the score, or of each of several side by side, by autograd's own derivatives."""
-
+    def _gradients(
+        self, asked: Question, score: Score, sites: tuple[str | None, ...]
+    ) -> tuple[Gradient, ...]:
         def found(block: Block) -> Found:
-            if asked.at is None:
-                return self._passes.at_input(block, score)
-            return self._passes.at_site(block, score, asked.at, block.taken(asked.value))
+            return self._passes.gradients(block, score, sites, block.taken(asked.value))
 
-        scores, gradients, value = cast(Any, self._joined(asked.inputs, found))
-        return tuple(map(partial(asked.answer, activation=value), scores, gradients))
+        scores, gradients, values = cast(Any, self._joined(asked.inputs, found))
+        return tuple(
+            asked.answer(one, gradient, value)
+            for one, of_sites in zip(scores, gradients, strict=True)
+            for gradient, value in zip(of_sites, values, strict=True)
+        )
 
     def _block_gradient(
         self, block: Block, asked: Question, score: Score, rules: Rules
@@ -139,9 +136,9 @@ class TorchModel(NetModel):
         # Of one example alone, none can be told from any other axis of length 1.
         return None if block.inputs.count == 1 else named_graph(self._passes, block, score)
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        found = self._joined(inputs, lambda block: self._passes.activation(block, at))
-        return cast(Array, found)
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
+        found = self._joined(inputs, lambda block: self._passes.activations(block, sites))
+        return cast(tuple[Tree, ...], tuple(found))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         return self._seen(self.prepare(inputs))[1]

@@ -2,14 +2,15 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch.utils import _pytree as pytree
 
 from backlight.errors import SiteError
+from backlight.values.tree import Tree
 
 
 class Visitor(ABC):
@@ -47,12 +48,16 @@ class Point:
     Attributes:
         place: what computes it.
         call: the same with the number of the call.
-        result: which of its results.
+        result: which of its results; those behind it, where it has parts.
     """
 
     place: str
     call: str
     result: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.call + self.result
 
     @classmethod
     def parse(cls, name: str, places: Collection[str]) -> "Point":
@@ -77,12 +82,12 @@ def written(path: pytree.KeyPath) -> str:
     return "".join(f"[{str(key).lstrip('.').strip('[]')}]" for key in path)
 
 
-def with_result(value: object, result: str, tensor: torch.Tensor) -> object:
-    """The value with one of its arrays replaced."""
+def with_results(value: object, replaced: Mapping[str, torch.Tensor]) -> object:
+    """The value with some of its arrays replaced."""
     if isinstance(value, torch.Tensor):
-        return tensor
+        return replaced[""]
     found, structure = pytree.tree_flatten_with_path(value)
-    leaves = [tensor if written(path) == result else leaf for path, leaf in found]
+    leaves = [replaced.get(written(path), leaf) for path, leaf in found]
     return pytree.tree_unflatten(leaves, structure)
 
 
@@ -94,68 +99,102 @@ def usable(tensor: torch.Tensor, rows: int) -> bool:
 @final
 @dataclass
 class SiteAccess(Visitor):
-    """Cuts a net at one point, reads it at another.
+    """Cuts a net at some points, reads it at others.
 
     Attributes:
         rows: the number of examples.
-        cut: where the value is replaced by `value`, or by itself as the start of a new graph.
-        value: the replacement.
-        read: where the score is read.
-        opens: whether gradients are switched on from the cut on. Before it no graph is needed.
+        cuts: where values are differentiated at; what leads to them is not, but from another cut.
+        value: what replaces the arrays at the only cut.
+        reads: where values are read: by the score, at one point.
+        opens: whether gradients are switched on from the first cut on. Before it no graph is needed.
         begun: told of what is differentiated, before the net goes on with it.
-        leaf: what is differentiated: the replacement.
-        seen: the value that was read.
+        starts: what is differentiated at each cut that was come across.
+        seen: the values that were read.
     """
 
     rows: int
-    cut: Point | None = None
-    value: torch.Tensor | None = None
-    read: Point | None = None
+    cuts: Sequence[Point] = ()
+    value: Sequence[torch.Tensor] | None = None
+    reads: Sequence[Point] = ()
     opens: bool = False
     begun: Callable[[torch.Tensor], None] | None = None
-    leaf: torch.Tensor | None = None
-    seen: torch.Tensor | None = None
+    starts: dict[Point, Tree[torch.Tensor]] = field(default_factory=dict)
+    seen: dict[Point, Tree[torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether each cut was come across."""
+        return all(point in self.starts for point in self.cuts)
 
     @property
     def places(self) -> set[str]:  # type: ignore[override]
-        return {point.place for point in (self.cut, self.read) if point is not None}
+        return {point.place for point in (*self.cuts, *self.reads)}
 
     def read_from(self, outputs: object) -> object:
-        return outputs if self.read is None else self.seen
+        return self.seen.get(self.reads[0]) if self.reads else outputs
 
     def __call__(self, name: str, kind: str, value: object) -> object:
-        if self.cut is not None and (tensor := self._at(self.cut, name, value)) is not None:
-            value = with_result(value, self.cut.result, self._start(name, tensor))
-        if self.read is not None and (tensor := self._at(self.read, name, value)) is not None:
-            # A copy: a later operation in place must not change what was read.
-            self.seen = tensor.clone()
+        for point in self.cuts:
+            if found := self._at(point, name, value):
+                starts = self._started(point, found)
+                self.starts[point] = tree_of(point, starts)
+                if self.opens:
+                    torch.set_grad_enabled(True)
+                # Copies, which the net may write into, unlike what is differentiated.
+                value = with_results(value, {path: one.clone() for path, one in starts.items()})
+        for point in self.reads:
+            if found := self._at(point, name, value):
+                # Copies: a later operation in place must not change what was read.
+                self.seen[point] = tree_of(point, {path: one.clone() for path, one in found.items()})
         return value
 
-    def _at(self, point: Point, name: str, value: object) -> torch.Tensor | None:
-        """The array at a point, if this value has it."""
-        tensor = results(value).get(point.result) if name == point.call else None
-        if tensor is not None and not usable(tensor, self.rows):
-            raise SiteError(
-                f"The site {name!r} has a value of shape {tuple(tensor.shape)} and {tensor.dtype}; a "
-                f"site must be a floating-point array with the {self.rows} examples on axis 0."
-            )
-        return tensor
+    def _at(self, point: Point, name: str, value: object) -> dict[str, torch.Tensor]:
+        """The arrays at a point, if this value has them."""
+        if name != point.call:
+            return {}
+        found = {
+            path: tensor
+            for path, tensor in results(value).items()
+            if path.startswith(point.result)
+            and (tensor.is_floating_point() or path == point.result)
+        }
+        for path, tensor in found.items():
+            if not usable(tensor, self.rows):
+                raise SiteError(
+                    f"The site {name + path!r} has a value of shape {tuple(tensor.shape)} and "
+                    f"{tensor.dtype}; a site must be a floating-point array with the {self.rows} "
+                    "examples on axis 0."
+                )
+        return found
 
-    def _start(self, name: str, own: torch.Tensor) -> torch.Tensor:
-        if self.value is None:
-            with torch.inference_mode(False):  # in which the net may be at this point
-                leaf = own.detach().clone()
-        elif self.value.shape == own.shape:
-            # An array that was made in inference mode has no graph; a copy has.
-            leaf = self.value.clone() if self.value.is_inference() else self.value.detach()
-        else:
+    def _started(
+        self, point: Point, found: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """What is differentiated at a cut, for each of its arrays."""
+        own = [tuple(one.shape) for one in found.values()]
+        given = None if self.value is None else [tuple(one.shape) for one in self.value]
+        if given is not None and given != own:
+            wanted, got = (one[0] if len(one) == 1 else one for one in (own, given))
             raise SiteError(
-                f"The value for the site {name!r} must have its shape {tuple(own.shape)}, got "
-                f"{tuple(self.value.shape)}."
+                f"The value for the site {point.name!r} must have its shape {wanted}, got {got}."
             )
-        self.leaf = leaf.requires_grad_()
+        values = self.value or tuple(found.values())
+        return {path: self._start(one) for path, one in zip(found, values, strict=True)}
+
+    def _start(self, own: torch.Tensor) -> torch.Tensor:
+        if self.value is None and self.begun is None and own.requires_grad:
+            if torch.is_grad_enabled():
+                return own.clone()  # another cut may lead to it
+        with torch.inference_mode(False):  # in which the net may be at this point
+            # An array that was made in inference mode has no graph; a copy has.
+            copies = self.value is None or own.is_inference()
+            leaf = own.detach().clone() if copies else own.detach()
+        leaf.requires_grad_()
         if self.begun is not None:
-            self.begun(self.leaf)
-        if self.opens:
-            torch.set_grad_enabled(True)
-        return leaf.clone()  # which the net may write into, unlike a leaf
+            self.begun(leaf)
+        return leaf
+
+
+def tree_of(point: Point, arrays: Mapping[str, torch.Tensor]) -> Tree[torch.Tensor]:
+    """The value at a point from its arrays by their paths: one array, or a tuple of all."""
+    return arrays[point.result] if point.result in arrays else tuple(arrays.values())

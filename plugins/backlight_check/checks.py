@@ -131,10 +131,10 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
         notes=(
             *graph_notes(objective),
             *(notes_at(objective, chosen) if method.spatial else ()),
-            *way_notes(connection, named_parts(objective)),
+            *way_notes(connection, named_parts(objective, connection)),
             *rules.notes(operations),
         ),
-        objection=unreached_objection(connection, named_parts(objective))
+        objection=unreached_objection(connection, named_parts(objective, connection))
         or rules.objection(operations)
         or method.objection(objective),
         grid=None if grid is None else grid.shape,

@@ -125,13 +125,14 @@ class CountedModel(Model):
         inputs: Inputs | Tree,
         scores: Sequence[Score],
         *,
-        at: str | None = None,
+        sites: Sequence[str | None] = (None,),
         value: Tree | None = None,
     ) -> tuple[Gradient, ...]:
-        rows = rows_of(inputs)
-        self.passes.forward += rows if self.model.keeps_forward else rows * len(scores)
-        self.passes.backward += rows * len(scores)
-        return self.model.gradients(inputs, scores, at=at, value=value)
+        rows, pairs = rows_of(inputs), len(scores) * len(sites)
+        keeps = self.model.keeps_forward
+        self.passes.forward += rows if keeps else rows * pairs
+        self.passes.backward += rows * (len(scores) if keeps else pairs)
+        return self.model.gradients(inputs, scores, sites=sites, value=value)
 
     def operations(
         self,
@@ -151,9 +152,14 @@ class CountedModel(Model):
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph | None:
         return self.model.graph(inputs, score)
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+    def activation(self, inputs: Inputs | Tree, at: str) -> Tree:
         self.passes.forward += rows_of(inputs)
         return self.model.activation(inputs, at)
+
+    def activations(self, inputs: Inputs | Tree, sites: Sequence[str]) -> tuple[Tree, ...]:
+        rows = rows_of(inputs)
+        self.passes.forward += rows if self.model.keeps_forward else rows * len(sites)
+        return self.model.activations(inputs, sites)
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         return self.model.sites(inputs)

@@ -1,6 +1,6 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeAlias, cast, final
 
 import torch
@@ -13,7 +13,7 @@ from backlight.model.model import Site
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays
 from backlight.values.inputs import Inputs
-from backlight.values.tree import Tree, leaves
+from backlight.values.tree import Tree, leaves, map_leaves
 from backlight_torch.capture.steps import Before
 from backlight_torch.engine.blocks import Block, copied_inputs, described
 from backlight_torch.engine.running import running
@@ -28,8 +28,10 @@ UNSEEN = (
 )
 
 
-Found: TypeAlias = tuple[list[torch.Tensor], list[list[torch.Tensor]], torch.Tensor | None]
-"""Scores, the gradients of each, and the value at the site that they were taken at."""
+Found: TypeAlias = tuple[
+    list[torch.Tensor], list[list[list[torch.Tensor]]], list[Tree[torch.Tensor] | None]
+]
+"""Scores, the gradients of each at each site, and the values there; None for the inputs."""
 
 KEPT = 32
 """How many kinds of run are remembered."""
@@ -68,69 +70,84 @@ class Passes:
             return self.call(arguments)
 
     def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
-        access = self.access(block, score, at, value)
+        access = self.access(block, score, (at,), value)
         with running(self.net.roots(), graph=False, hooked=access is not None):
             arguments, _ = copied_inputs(block.inputs, differentiated=False)
             outputs = self.call(arguments, access)
-            if at is not None and access is not None and access.leaf is None:
-                raise self.unknown(at, block)
+            self.require(access, block)
             return self.evaluate(block, score, outputs)
 
-    def at_input(self, block: Block, score: Score) -> Found:
-        access = self.access(block, score)
-        with running(self.net.roots(), graph=True, hooked=access is not None):
-            arguments, starts = copied_inputs(block.inputs, differentiated=True)
+    def gradients(
+        self, block: Block, score: Score, sites: Sequence[str | None], value: Tree | None
+    ) -> Found:
+        """Of a score, or of each of several side by side, at each site; None is the inputs."""
+        inside = None not in sites
+        hooked = score.site is not None or any(site is not None for site in sites)
+        with running(self.net.roots(), graph=not inside, hooked=hooked):
+            # Before the first site no graph is recorded: the access switches gradients on there.
+            access = self.access(block, score, sites, value, opens=inside)
+            arguments, starts = copied_inputs(block.inputs, differentiated=not inside)
             outputs = self.call(arguments, access)
-            scores = self.evaluate(block, score, outputs)
-            return *self.each(block, scores, starts), None
-
-    def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Found:
-        with running(self.net.roots(), graph=False, hooked=True):
-            # Before the site no graph is recorded: the access switches gradients on there.
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
-            access = self.access(block, score, at, value, opens=True)
-            outputs = self.call(arguments, access)
-            if access is None or access.leaf is None or not torch.is_grad_enabled():
+            if inside and not (access and access.complete and torch.is_grad_enabled()):
                 # Not reached without gradients, or reached inside a block of the net's own at whose
                 # end they went off again: the whole net runs with gradients.
                 torch.set_grad_enabled(True)
                 arguments, _ = copied_inputs(block.inputs, differentiated=False)
-                access = self.access(block, score, at, value)
+                access = self.access(block, score, sites, value)
                 outputs = self.call(arguments, access)
-            if access is None or access.leaf is None:
-                raise self.unknown(at, block)
+            self.require(access, block)
             scores = self.evaluate(block, score, outputs)
-            return *self.each(block, scores, [access.leaf]), access.leaf.detach()
+            values = [None if site is None else self.started(access, site) for site in sites]
+            each = [starts if one is None else leaves(one) for one in values]
+            detached = [
+                None if one is None else map_leaves(torch.Tensor.detach, one) for one in values
+            ]
+            return *self.each(block, scores, each), detached
 
-    def activation(self, block: Block, at: str) -> torch.Tensor:
-        access = SiteAccess(block.inputs.count, read=Point.parse(at, self.net.places()))
+    def started(self, access: SiteAccess | None, site: str) -> Tree[torch.Tensor]:
+        """What is differentiated at a site, once the net has run."""
+        assert access is not None
+        return access.starts[Point.parse(site, self.net.places())]
+
+    def activations(self, block: Block, sites: Sequence[str]) -> list[Tree[torch.Tensor]]:
+        places = self.net.places()
+        points = [Point.parse(site, places) for site in sites]
+        access = SiteAccess(block.inputs.count, reads=points)
         with running(self.net.roots(), graph=False, hooked=True):
             arguments, _ = copied_inputs(block.inputs, differentiated=False)
             self.call(arguments, access)
-        if access.seen is None:
-            raise self.unknown(at, block)
-        return access.seen
+        for point in points:
+            if point not in access.seen:
+                raise self.unknown(point.name, block)
+        return [access.seen[point] for point in points]
 
     def access(
         self,
         block: Block,
         score: Score | None,
-        at: str | None = None,
+        sites: Sequence[str | None] = (),
         value: Tree | None = None,
         opens: bool = False,
     ) -> SiteAccess | None:
         """What is done inside the net; None if nothing is."""
-        site = None if score is None else score.site
-        if at is None and site is None:
+        read = None if score is None else score.site
+        inner = [site for site in sites if site is not None]
+        if not inner and read is None:
             return None
         places = self.net.places()
         return SiteAccess(
             block.inputs.count,
-            cut=None if at is None else Point.parse(at, places),
-            value=None if value is None else cast(torch.Tensor, leaves(value)[0]),
-            read=None if site is None else Point.parse(site, places),
+            cuts=[Point.parse(site, places) for site in inner],
+            value=None if value is None else cast(list[torch.Tensor], leaves(value)),
+            reads=[] if read is None else [Point.parse(read, places)],
             opens=opens,
         )
+
+    def require(self, access: SiteAccess | None, block: Block) -> None:
+        """Raise UnknownNameError for a site that the net did not come across."""
+        for point in () if access is None else access.cuts:
+            if point not in access.starts:  # type: ignore[union-attr]
+                raise self.unknown(point.name, block)
 
     @interruptible
     def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
@@ -182,15 +199,15 @@ class Passes:
         return found if kept else found.to(torch.get_default_dtype())
 
     def each(
-        self, block: Block, scores: torch.Tensor, starts: list[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], list[list[torch.Tensor]]]:
-        """A score, or each of several side by side; and the gradients of each at the starts."""
+        self, block: Block, scores: torch.Tensor, starts: Sequence[list[torch.Tensor]]
+    ) -> tuple[list[torch.Tensor], list[list[list[torch.Tensor]]]]:
+        """A score, or each of several side by side; and the gradients of each at each of the starts."""
         columns = list(scores.unbind(1)) if scores.ndim == 2 else [scores]
-        kept = [column is not columns[-1] for column in columns]
-        found = [
-            self.backward(block, column, starts, more)
-            for column, more in zip(columns, kept, strict=True)
-        ]
+        flat = [start for site in starts for start in site]
+        found = []
+        for column in columns:
+            gradients = iter(self.backward(block, column, flat, column is not columns[-1]))
+            found.append([[next(gradients) for _ in site] for site in starts])
         return [column.detach() for column in columns], found
 
     def backward(

@@ -41,10 +41,10 @@ def ruled_gradient(passes: "Passes", task: Task, reference: Tree | None) -> Grad
         gradients = cast(list[Array], passes.backward(task.block, run.scores, run.starts))
         score, operations = cast(Array, run.scores.detach()), run.recognised.operations
         there = None if other is None or other.scores is None else other.scores.detach()
-        if task.at is None:
-            value, gradient = attributed, rebuild(attributed, gradients)
-        else:
-            value, gradient = cast(Array, run.starts[0].detach()), gradients[0]
+        value: Tree = attributed
+        if run.value is not None:
+            value = cast(Tree, map_leaves(torch.Tensor.detach, run.value))
+        gradient = rebuild(value, gradients)
         return Gradient(score, value, gradient, operations, cast("Array | None", there))
 
 

@@ -51,7 +51,8 @@ class Run:
 
     Attributes:
         recorder: has its graph and the values that were kept.
-        starts: what is differentiated at.
+        value: what is differentiated at a site; None for the inputs.
+        starts: its arrays, or those of the inputs.
         outputs: of the net, or the site that the score reads.
         scores: where the score was asked for.
         recognised: its operations.
@@ -59,6 +60,7 @@ class Run:
     """
 
     recorder: Recorder
+    value: Tree[torch.Tensor] | None
     starts: list[torch.Tensor]
     outputs: object
     scores: torch.Tensor | None
@@ -149,7 +151,7 @@ def recorded(
     block = task.block
     with step_by_step(passes) as places:
         given = block.inputs if attributed is None else block.inputs.with_attributed(attributed)
-        access = passes.access(block, task.score, task.at, task.value)
+        access = passes.access(block, task.score, (task.at,), task.value)
         if access is not None:
             access.rows = given.count  # a shared reference runs alone
         arguments, starts = copied_inputs(given, differentiated=task.at is None)
@@ -173,13 +175,12 @@ def recorded(
                 scores = None
                 if task.score is not None:
                     scores = passes.evaluate(block, task.score, outputs)
-            if task.at is not None:
-                if access is None or access.leaf is None:
-                    raise passes.unknown(task.at, block)
-                starts = [access.leaf]
+            passes.require(access, block)
+            value = None if task.at is None else passes.started(access, task.at)
+            starts = starts if value is None else leaves(value)
             recorder.finish(arrays_in(outputs) if scores is None else [scores])
             recognised = recognise(recorder.graph, task.rules)
-            yield Run(recorder, starts, outputs, scores, recognised, task.rules)
+            yield Run(recorder, value, starts, outputs, scores, recognised, task.rules)
         finally:
             recorder.clear()
 

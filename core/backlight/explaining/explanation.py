@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution, checked_names
 from backlight.errors import HyperParameterError, InputTypeError, SiteError
-from backlight.explaining.layer_inputs import named_site
+from backlight.explaining.layer_inputs import Place, Places, named_site, placed
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
@@ -60,6 +60,10 @@ class Explanation:
         """The objective of the first block."""
         return self.objective.take(self.blocks[0])
 
+    def each(self) -> "tuple[Explanation, ...]":
+        """Of each site by itself."""
+        return tuple(replace(self, objective=one) for one in self.objective.apart())
+
     def notes(self, result: Measured) -> tuple[str, ...]:
         """What is to be said about the net and about what was found, each thing once.
 
@@ -88,7 +92,7 @@ def prepare(
     x: object,
     target: Target | Targets = None,
     *,
-    at: str | None = None,
+    at: Place | Places = None,
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
@@ -96,7 +100,7 @@ def prepare(
     differentiates: bool = False,
 ) -> tuple[Explanation, ...]:
     """What is to be explained, from what the user said; see `Method.__call__`. One explanation for each
-    target; they share inputs and blocks.
+    target, of all sites; they share inputs and blocks.
 
     Args:
         spatial: whether a feature map is to be read: the last one, where `at` names none.
@@ -107,14 +111,12 @@ def prepare(
     """
     wrapped = wrap(model, inputs=x)
     inputs = wrapped.prepare(cast(Tree, x), extra)
-    if at is None and differentiates and not spatial:
+    sites = [named_site(wrapped, inputs, site) for site in placed(at)]
+    if None in sites and spatial and at is not None:
+        said = placed(at)[sites.index(None)]
+        raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
+    if None in sites and differentiates and not spatial:
         check_differentiable(wrapped, inputs)
-    if at is not None and not isinstance(at, str):
-        raise InputTypeError(f"at must be the name of a site, got {at!r}.")
-    if at is not None:
-        said, at = at, named_site(wrapped, inputs, at)
-        if at is None and spatial:
-            raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)
@@ -129,8 +131,9 @@ def prepare(
         score, predicted = resolve(wrapped, inputs, blocks, target)
         names = checked_names(said_names, score.classes)
         every = np.arange(inputs.count)
-        objective = Objective(wrapped, inputs, score, at, rows, every, inputs.count)
-        objective = replace(objective, whole=objective.structure_or_reason.needs_whole_batch)
+        objective = Objective(wrapped, inputs, score, None, rows, every, inputs.count)
+        whole = objective.structure_or_reason.needs_whole_batch
+        objective = replace(objective, at=sites[0], beside=tuple(sites[1:]), whole=whole)
         chosen = at is None and spatial
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))

@@ -1,28 +1,58 @@
-"""What goes into a layer, as a site: `fc.input`, or `fc.input[1]` of several."""
+"""Which sites a user means, by name; also what goes into a layer: `fc.input`, or `fc.input[1]` of
+several."""
 
 import re
+from typing import TypeAlias, TypeGuard
 
-from backlight.errors import SiteError
+from backlight.errors import InputTypeError, SiteError
 from backlight.explaining.structure import UnknownStructure, net_structure
 from backlight.graph.graph import Graph
 from backlight.model.model import Model
 from backlight.values.inputs import Inputs
+
+Place: TypeAlias = str | None
+"""What users may say for `at`; None is the model's input."""
+
+Places: TypeAlias = list[str] | list[str | None] | tuple[str | None, ...]
+"""What users may say for several sites at once."""
 
 INPUT = re.compile(r"(?P<layer>.+)\.input(\[(?P<number>\d+)\])?", re.DOTALL)
 SEPARATORS = (".", "/")
 """Between the names of layers in layers."""
 
 
-def named_site(model: Model, inputs: Inputs, at: str) -> str | None:
+def several(at: Place | Places) -> TypeGuard[Places]:
+    """Whether these are several sites, or a list of one."""
+    return isinstance(at, (list, tuple))
+
+
+def placed(at: Place | Places) -> list[Place]:
+    """The sites that the user asks for, one by one.
+
+    Raises:
+        InputTypeError: they are no names.
+    """
+    found = list(at) if several(at) else [at]
+    if not found or not all(one is None or isinstance(one, str) for one in found):
+        raise InputTypeError(
+            f"at must be the name of a site, or a list of names, None among them for the input; got "
+            f"{at!r}."
+        )
+    return found
+
+
+def named_site(model: Model, inputs: Inputs, at: Place) -> str | None:
     """The site that a name means; None for the model's own input, which may be a layer's.
 
     Args:
         model, inputs: where the names are looked up.
-        at: a site's name, or that of a layer with `.input` behind it.
+        at: a site's name, or that of a layer with `.input` behind it; None for the input.
 
     Raises:
         SiteError: the layer has several inputs, or its input is no site; the message says what there is.
     """
+    if at is None:
+        return None
     said = INPUT.fullmatch(at)
     if said is None or at in {site.name for site in model.sites(inputs)}:
         return at

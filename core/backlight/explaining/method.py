@@ -16,6 +16,7 @@ from backlight.errors import (
     CoverageError,
 )
 from backlight.explaining.explanation import finish, prepare
+from backlight.explaining.layer_inputs import Place, Places, several
 from backlight.explaining.no_gradients import no_gradients
 from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
@@ -59,6 +60,12 @@ class Method(ByValue, ABC):
         a margin then costs nothing where its classes are explained as well."""
         return False
 
+    @property
+    def joins_sites(self) -> bool:
+        """Whether `attribute_each` explains several sites at once, those of `objective.sites`: where it
+        looks at nothing but what one pass gives for all."""
+        return False
+
     def objection(self, objective: Objective) -> str | None:
         """Why the technique would mean nothing here, with what to do instead; None where it means
         something. It is asked before `attribute`, for the first examples: what it says is raised as a
@@ -72,11 +79,38 @@ class Method(ByValue, ABC):
         """Explain one objective. Rows of the result must not depend on one another."""
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> Sequence[Result]:
-        """Explain the same examples for several bound scores: a result for each, in their order.
+        """Explain the same examples for several bound scores: a result for each, in their order, and,
+        where the technique joins sites, for each of `objective.sites` in theirs.
 
         By default one after the other; see `JointMethod`.
         """
         return [self.attribute(objective.with_target(target)) for target in targets]
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: object,
+        target: Targets,
+        *,
+        at: Places,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> tuple[tuple[Attribution[Any], ...], ...]: ...
+
+    @overload
+    def __call__(
+        self,
+        model: object,
+        x: object,
+        target: Target = None,
+        *,
+        at: Places,
+        batch_size: int | None = None,
+        extra: Extra = (),
+        class_names: Sequence[str] | None = None,
+    ) -> tuple[Attribution[Any], ...]: ...
 
     @overload
     def __call__(
@@ -178,11 +212,11 @@ class Method(ByValue, ABC):
         x: object,
         target: Target | Targets = None,
         *,
-        at: str | None = None,
+        at: Place | Places = None,
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
-    ) -> Attribution[Any] | tuple[Attribution[Any], ...]:
+    ) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
         """Explain why the model gives `x` the score `target`.
 
         Args:
@@ -193,7 +227,10 @@ class Method(ByValue, ABC):
                 scores and functions, or `Top(k)`, asks for several explanations at once, which come as a
                 tuple: what they have in common is computed once.
             at: an inner site to attribute to (`model.sites(x)` lists them), or what goes into one, as
-                `fc.input`, or `fc.input[1]` of several inputs; None for the model's input.
+                `fc.input`, or `fc.input[1]` of several inputs; None for the model's input. At a layer
+                that gives several arrays the values are a tuple of as many. A list or tuple of sites asks
+                for several attributions, which come as a tuple, as if each were alone, and share passes
+                where the technique can; of several targets too, as a tuple for each target.
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
             class_names: of the net's outputs in their order, for captions; the attribution keeps them.
@@ -217,7 +254,8 @@ class Method(ByValue, ABC):
             spatial=self.spatial,
             differentiates=self.differentiates,
         )
-        for explanation in explanations:
+        each = [one for explanation in explanations for one in explanation.each()]
+        for explanation in each:
             objection = self.objection(explanation.first)
             if objection is not None:
                 raise CoverageError(objection)
@@ -232,13 +270,18 @@ class Method(ByValue, ABC):
                 x=x,
                 method=repr(self),
                 seed=getattr(self, "seed", None),
-                seconds=(time.perf_counter() - started) / len(explanations),
+                seconds=(time.perf_counter() - started) / len(each),
             )
-            for explanation, results in zip(explanations, zip(*found, strict=True), strict=True)
+            for explanation, results in zip(each, zip(*found, strict=True), strict=True)
         )
         for note in dict.fromkeys(note for one in attributions for note in one.warnings):
             warnings.warn(note, BacklightWarning, stacklevel=3)
-        return attributions if listed(target) else attributions[0]
+        sites = len(each) // len(explanations)
+        of_targets = [
+            attributions[first : first + sites] if several(at) else attributions[first]
+            for first in range(0, len(each), sites)
+        ]
+        return tuple(of_targets) if listed(target) else of_targets[0]
 
 
 class JointMethod(Method):
@@ -251,7 +294,6 @@ class JointMethod(Method):
 
     @abstractmethod
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> Sequence[Result]:
-        """Explain the same examples for several bound scores: a result for each, in their order.
-
-        What they have in common is computed once by `objective.scores` and `objective.gradients`.
+        """See `Method.attribute_each`. What scores and sites have in common is computed once by
+        `objective.scores` and `objective.gradients`.
         """

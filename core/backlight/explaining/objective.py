@@ -59,6 +59,7 @@ class Objective:
         inputs: native inputs of these examples.
         target: the bound score of these examples.
         at: the inner site, or None for the input.
+        beside: further sites, whose gradients are taken in the same pass.
         batch_size: most rows in one pass.
         rows: where these examples are in the user's batch, of `total` examples: which rows of a
             baseline with one row per example are theirs.
@@ -76,6 +77,7 @@ class Objective:
     total: int
     moved: Tree | None = None
     whole: bool = False
+    beside: tuple[str | None, ...] = ()
 
     @cached_property
     def structure_or_reason(self) -> NetStructure | UnknownStructure:
@@ -87,6 +89,11 @@ class Objective:
         """What the net's graph shows; None where it shows nothing."""
         found = self.structure_or_reason
         return found if isinstance(found, NetStructure) else None
+
+    @property
+    def sites(self) -> tuple[str | None, ...]:
+        """Where gradients are taken: at `at`, and at those beside it."""
+        return (self.at, *self.beside)
 
     @property
     def arrays(self) -> Arrays:
@@ -188,24 +195,28 @@ class Objective:
         return self._folded(self.at_points(points).gradient(), points)
 
     def gradients(self, targets: Sequence[Score], points: Tree | None = None) -> list[Gradient]:
-        """The same for several bound scores of these examples, in their order: scores of classes cost one
-        forward pass together, and a backward pass each."""
-        found: dict[int, Gradient] = {}
+        """The same for several bound scores of these examples, in their order, for each at all `sites` in
+        theirs: scores of classes cost one forward pass together, and a backward pass each."""
+        found: dict[int, list[Gradient]] = {}
         for group in stackable(targets, GRADIENTS_PER_PASS):
-            if len(group) == 1:
-                found[group[0]] = self.with_target(targets[group[0]]).gradient(points)
+            if len(group) == 1 and not self.beside:
+                found[group[0]] = [self.with_target(targets[group[0]]).gradient(points)]
                 continue
             asked = self.with_target(Stacked(tuple(targets[position] for position in group)))
             there = asked if points is None else asked.at_points(points)
             scores = cast(Stacked, there.target).scores
-            each = there.model.gradients(there.inputs, scores, at=there.at, value=there.moved)
-            for one, position in zip(map(there._given, each), group, strict=True):
-                found[position] = one if points is None else self._folded(one, points)
-        return [found[position] for position in range(len(targets))]
+            each = there.model.gradients(there.inputs, scores, sites=there.sites, value=there.moved)
+            given = [
+                one if points is None else self._folded(one, points)
+                for one in map(there._given, each)
+            ]
+            for at, position in enumerate(group):
+                found[position] = given[at * len(self.sites) : (at + 1) * len(self.sites)]
+        return [one for position in range(len(targets)) for one in found[position]]
 
     def gradients_of_inputs(self, targets: Sequence[Score], points: Tree) -> list[Gradient]:
-        """The same at the site, for other inputs: points of shape (samples, N, ...), whatever `at` is.
-        Values and gradients have the points' leading axes."""
+        """The same for other inputs: points of shape (samples, N, ...), whatever the sites are. Values and
+        gradients have the points' leading axes."""
         moved, samples = self.with_inputs(points), samples_of(points)
         rows = np.tile(np.arange(self.count), samples)
 
@@ -338,9 +349,13 @@ class Objective:
         """The same, the site's value written down: explaining some of its rows runs nothing for it."""
         return self if self.at is None else replace(self, moved=self._own_value)
 
-    def at_site(self, at: str | None) -> "Objective":
-        """The same examples and score, explained at another site."""
-        return replace(self, at=at, moved=None)
+    def at_site(self, at: str | None, *beside: str | None) -> "Objective":
+        """The same examples and score, explained at another site, or at several."""
+        return replace(self, at=at, beside=beside, moved=None)
+
+    def apart(self) -> "list[Objective]":
+        """Of each site by itself."""
+        return [self.at_site(site) for site in self.sites] if self.beside else [self]
 
     def chunks(self, samples: int) -> Iterator[range]:
         """Ranges that together cover `samples` points per example, each within `batch_size` rows.

@@ -1,12 +1,13 @@
 """Techniques by name, and the one call that explains."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution
+from backlight.explaining.layer_inputs import Place, Places
 from backlight.explaining.method import Method
 from backlight.explaining.targets import Target, Targets
 from backlight.plugins.catalogue import Catalogue
@@ -43,6 +44,36 @@ def ready() -> Mapping[str, Method]:
 def make_method(method: str | Method, hyper_parameters: Mapping[str, object]) -> Method:
     """A technique from its name and hyper-parameters; see `Catalogue.make`."""
     return METHODS.make(method, hyper_parameters)
+
+
+@overload
+def explain(
+    model: object,
+    x: object,
+    target: Targets,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: Places,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> tuple[tuple[Attribution[Any], ...], ...]: ...
+
+
+@overload
+def explain(
+    model: object,
+    x: object,
+    target: Target = None,
+    method: str | Method = "integrated_gradients",
+    *,
+    at: Places,
+    batch_size: int | None = None,
+    extra: Extra = (),
+    class_names: Sequence[str] | None = None,
+    **hyper_parameters: object,
+) -> tuple[Attribution[Any], ...]: ...
 
 
 @overload
@@ -156,12 +187,12 @@ def explain(
     target: Target | Targets = None,
     method: str | Method = "integrated_gradients",
     *,
-    at: str | None = None,
+    at: Place | Places = None,
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
     **hyper_parameters: object,
-) -> Attribution[Any] | tuple[Attribution[Any], ...]:
+) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
@@ -172,9 +203,9 @@ def explain(
 
     >>> backlight.explain(net, pictures, target=labels, method="grad_cam")
     >>> best, second = backlight.explain(net, pictures, target=backlight.Top(2))
+    >>> early, late = backlight.explain(net, pictures, at=["layer2", "layer4"], method="grad_cam")
     """
-    technique = make_method(method, hyper_parameters)
-    call = cast(Callable[..., Attribution[Any] | tuple[Attribution[Any], ...]], technique)
-    return call(
+    call: Callable[..., Any] = make_method(method, hyper_parameters)
+    return call(  # type: ignore[no-any-return]
         model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
     )

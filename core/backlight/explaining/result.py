@@ -99,9 +99,10 @@ def check_values(who: str, objective: Objective, name: str, values: Tree) -> Non
             )
         if not model.is_floating(leaf):
             raise ResultError(f"{who} must give floating-point {name}, got {described(leaf)}.")
-    # Not by `objective.value`: a site's would take a pass to know, and is one array in any case.
+    # Not by `objective.value`: a site's, one array or a tuple of them, would take a pass to know.
     inputs = nesting(objective.inputs.attributed)
-    if nesting(values) not in (None, inputs):
+    at_site = objective.at is not None and isinstance(values, tuple)
+    if not at_site and nesting(values) not in (None, inputs):
         raise ResultError(
             f"{who} must give one array of {name}, or one for each input in the inputs' own structure, "
             f"{inputs}; got {nesting(values)}."

@@ -26,53 +26,79 @@ class Technique(Protocol):
     @property
     def linear(self) -> bool: ...
 
+    @property
+    def joins_sites(self) -> bool: ...
+
     def attribute_each(
         self, objective: Objective, targets: Sequence[Score]
     ) -> Sequence[Result]: ...
 
 
 def explained(technique: Technique, objectives: Sequence[Objective]) -> list[Measured]:
-    """What a technique finds for one block of examples and several scores, checked, with its numbers on
-    the host and its completeness measured.
+    """What a technique finds for one block of examples, several scores and, of each, its sites; checked,
+    with its numbers on the host and its completeness measured.
 
     A score that is the difference of two others is not explained by itself where the technique is linear
     in the score.
     """
     apart = differences([one.target for one in objectives]) if technique.linear else {}
-    at = [one.at for one in objectives]
+    at = [one.sites for one in objectives]
     apart = {k: pair for k, pair in apart.items() if {at[one] for one in pair} == {at[k]}}
-    found: dict[int, tuple[Result, Array]] = {}
-    for site in dict.fromkeys(at):
-        asked = [k for k, one in enumerate(objectives) if one.at == site and k not in apart]
-        results = answers(technique, [objectives[k] for k in asked])
+    found: dict[int, list[tuple[Result, Array]]] = {}
+    for sites in dict.fromkeys(at):
+        asked = [k for k, one in enumerate(objectives) if one.sites == sites and k not in apart]
+        results = at_sites(technique, [objectives[k] for k in asked])
         found.update(zip(asked, results, strict=True))
     for k, (minuend, subtrahend) in apart.items():
-        found[k] = difference(found[minuend], found[subtrahend], objectives[k].model)
-    return [measure(objective, *found[position]) for position, objective in enumerate(objectives)]
+        found[k] = [
+            difference(one, other, objectives[k].model)
+            for one, other in zip(found[minuend], found[subtrahend], strict=True)
+        ]
+    return [
+        measure(part, *one)
+        for position, objective in enumerate(objectives)
+        for part, one in zip(objective.apart(), found[position], strict=True)
+    ]
 
 
 def taken(objectives: Sequence[Objective], rows: NDArray[np.int64]) -> list[Objective]:
     """Objectives of the same inputs for some of the examples, whose inputs they share."""
     first = objectives[0].take(rows)
     return [
-        replace(first, target=one.target.take(rows), at=one.at, whole=one.whole)
+        replace(
+            first, target=one.target.take(rows), at=one.at, beside=one.beside, whole=one.whole
+        )
         for one in objectives
     ]
 
 
+def at_sites(
+    technique: Technique, objectives: Sequence[Objective]
+) -> list[list[tuple[Result, Array]]]:
+    """Results for objectives that differ in the score alone: for each, one at each of its sites."""
+    if technique.joins_sites:
+        found, count = answers(technique, objectives), len(objectives[0].sites)
+        return [found[first : first + count] for first in range(0, len(found), count)]
+    each = zip(*(one.apart() for one in objectives), strict=True)
+    of_sites = [answers(technique, parts) for parts in each]
+    return [list(one) for one in zip(*of_sites, strict=True)]
+
+
 def answers(technique: Technique, objectives: Sequence[Objective]) -> list[tuple[Result, Array]]:
     """Results for objectives that differ in the score alone, each with its score, checked."""
-    first, targets = objectives[0], [one.target for one in objectives]
-    results = list(technique.attribute_each(first, targets))
-    if len(results) != len(targets):
+    first = objectives[0]
+    results = list(technique.attribute_each(first, [one.target for one in objectives]))
+    each = [part for one in objectives for part in one.apart()]
+    if len(results) != len(each):
+        at_each = f" at each of {len(first.sites)} sites" if first.beside else ""
         raise ResultError(
-            f"{type(technique).__name__}.attribute_each must return a result for each of {len(targets)} "
-            f"scores; got {len(results)}."
+            f"{type(technique).__name__}.attribute_each must return a result for each of "
+            f"{len(objectives)} scores{at_each}; got {len(results)}."
         )
-    for objective, result in zip(objectives, results, strict=True):
+    for objective, result in zip(each, results, strict=True):
         check_result(technique, objective, result)
     untold = [position for position, one in enumerate(results) if one.score is None]
-    asked = first.scores([targets[position] for position in untold])
+    asked = first.scores([each[position].target for position in untold])
     computed = dict(zip(untold, asked, strict=True))
     scores = [
         computed[position] if one.score is None else one.score

@@ -93,11 +93,12 @@ def zero_notes(
         connection = connection_of(part)
         if not any(connection.reached):
             connection = replace(connection, depends=tried(part, connection))
-        refused = unreached_objection(connection, named_parts(part))
+        what = named_parts(part, connection)
+        refused = unreached_objection(connection, what)
         if refused is not None:
             raise NoGradientError(refused)
         cuts = connection.cuts
-        found = unreached_notes(connection, named_parts(part))
+        found = unreached_notes(connection, what)
         if cuts:
             found += cut_elements(part, connection, nonzero)
         found = found or (() if is_exact else cut_notes(connection))
@@ -165,7 +166,7 @@ def cut_elements(objective: Objective, connection: Connection, nonzero: NonZero)
     found, place = [], cuts_listed(connection.cuts)
     before = numbers(objective.model, objective.score())
     for position, (name, reached) in enumerate(
-        zip(named_parts(objective), connection.reached, strict=True)
+        zip(named_parts(objective, connection), connection.reached, strict=True)
     ):
         cut, moves = still[position], False
         for points in elsewhere(objective, position, cut) if reached and cut.any() else ():

@@ -35,7 +35,8 @@ class Site:
 
     Attributes:
         name: as the user would say it: module path (torch), layer name (Keras), name stack (JAX).
-            The second use of the same module is `name:2`, the first of several results `name[0]`.
+            The second use of the same module is `name:2`, the first of several results `name[0]`;
+            `name` is then the site of all of them, whose value is a tuple.
         shape: of the value for the inputs asked about, batch axis included.
         kind: what computes it, in the framework's words (`Conv2d`, `relu` ...).
         pooled: whether it is the result of a pooling, which a feature map is best read before.
@@ -89,6 +90,7 @@ VERBS = (
     "connection",
     "graph",
     "activation",
+    "activations",
     "asarray",
     "sites",
 )
@@ -134,7 +136,7 @@ class Model(ABC, Generic[ArrayT]):
     """Whether the net is known to take signals with channels: its first layer that looks at neighbours
     looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
     keeps_forward: bool = False
-    """Whether `gradients` runs the model forward once for all scores."""
+    """Whether `gradients` runs the model forward once for all scores and sites."""
     declared_channels: InputChannels | None = None
     """What the user said about the channels of the inputs, to `wrap`."""
 
@@ -193,12 +195,17 @@ class Model(ABC, Generic[ArrayT]):
         inputs: Inputs[ArrayT] | Tree[ArrayT],
         scores: Sequence[Score],
         *,
-        at: str | None = None,
+        sites: Sequence[str | None] = (None,),
         value: Tree[ArrayT] | None = None,
     ) -> tuple[Gradient[ArrayT], ...]:
-        """What `gradient` gives, without rules, for each of several scores of classes of one output: by
-        one forward pass and a backward pass for each, where the framework keeps what it computed."""
-        return tuple(self.gradient(inputs, score, at=at, value=value) for score in scores)
+        """What `gradient` gives, without rules, for each of several scores of classes of one output, at
+        each of several sites in turn: by one forward pass and a backward pass for each score, where the
+        framework keeps what it computed. What one site does by way of another counts for both.
+
+        With `value`, there is one site."""
+        return tuple(
+            self.gradient(inputs, score, at=site, value=value) for score in scores for site in sites
+        )
 
     @abstractmethod
     def operations(
@@ -228,8 +235,14 @@ class Model(ABC, Generic[ArrayT]):
         return None
 
     @abstractmethod
-    def activation(self, inputs: Inputs[ArrayT] | Tree[ArrayT], at: str) -> ArrayT:
-        """The value at an inner site."""
+    def activation(self, inputs: Inputs[ArrayT] | Tree[ArrayT], at: str) -> Tree[ArrayT]:
+        """The value at an inner site: an array, or the tuple of all that a layer gives."""
+
+    def activations(
+        self, inputs: Inputs[ArrayT] | Tree[ArrayT], sites: Sequence[str]
+    ) -> tuple[Tree[ArrayT], ...]:
+        """The values at several sites, by one forward pass where the framework can."""
+        return tuple(self.activation(inputs, site) for site in sites)
 
     @abstractmethod
     def sites(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> tuple[Site, ...]:

@@ -56,9 +56,9 @@ class Question:
         Args:
             score, operations, reference_score: see `Gradient`.
             gradients: one for each array of what was differentiated.
-            activation: what was differentiated, at a site.
+            activation: what was differentiated, at a site; None for the inputs.
         """
-        value = self.inputs.attributed if self.at is None else cast(Tree, activation)
+        value = self.inputs.attributed if activation is None else activation
         return Gradient(score, value, rebuild(value, gradients), operations, reference_score)
 
 
@@ -136,10 +136,23 @@ class NetModel(Model):
         inputs: Inputs | Tree,
         scores: Sequence[Score],
         *,
-        at: str | None = None,
+        sites: Sequence[str | None] = (None,),
         value: Tree | None = None,
     ) -> tuple[Gradient, ...]:
-        return self._gradients(self._question(inputs, at, value), Stacked(tuple(scores)))
+        if value is not None and len(sites) > 1:
+            raise InputError(f"A value is given for one site, not for {len(sites)} at once.")
+        asked = self._question(inputs, sites[0], value)
+        score = scores[0] if len(scores) == 1 else Stacked(tuple(scores))
+        return self._gradients(asked, score, tuple(sites))
+
+    @final
+    def activation(self, inputs: Inputs | Tree, at: str) -> Tree:
+        (found,) = self.activations(inputs, (at,))
+        return found
+
+    @final
+    def activations(self, inputs: Inputs | Tree, sites: Sequence[str]) -> tuple[Tree, ...]:
+        return self._activations(self.prepare(inputs), tuple(sites))
 
     @final
     def operations(
@@ -207,18 +220,22 @@ class NetModel(Model):
         return Question(prepared, at, value, rules, reference)
 
     @final
-    def _point(self, asked: Question, shape: tuple[int, ...]) -> Array | None:
-        """The array that is given in place of the activation at a site, which has this shape; None
-        where none is."""
+    def _points(self, asked: Question, shapes: Sequence[tuple[int, ...]]) -> list[Array] | None:
+        """The arrays that are given in place of the activation at a site, whose arrays have these
+        shapes; None where none are."""
         if asked.value is None:
             return None
-        (point,) = map(self._native, leaves(asked.value))
-        if shape_of(point) != shape:
-            raise SiteError(
-                f"The value for the site {asked.at!r} must have shape {shape} for these inputs, got "
-                f"{shape_of(point)}."
+        points = list(map(self._native, leaves(asked.value)))
+        given = list(map(shape_of, points))
+        if given != list(shapes):
+            wanted, got = (
+                one[0] if len(one) == 1 else tuple(one) for one in (list(shapes), given)
             )
-        return point
+            raise SiteError(
+                f"The value for the site {asked.at!r} must have shape {wanted} for these inputs, got "
+                f"{got}."
+            )
+        return points
 
     @final
     def _starts(self, asked: Question, shapes: Sequence[tuple[int, ...]]) -> list[Array] | None:
@@ -258,9 +275,18 @@ class NetModel(Model):
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         """See `gradient`."""
 
-    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
-        """See `gradients`."""
-        return tuple(self._gradient(asked, one) for one in score.scores)
+    def _gradients(
+        self, asked: Question, score: Score, sites: tuple[str | None, ...]
+    ) -> tuple[Gradient, ...]:
+        """See `gradients`, of one score or of several side by side."""
+        scores = score.scores if isinstance(score, Stacked) else (score,)
+        return tuple(
+            self._gradient(replace(asked, at=site), one) for one in scores for site in sites
+        )
+
+    @abstractmethod
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
+        """See `activations`."""
 
     @abstractmethod
     def _operations(

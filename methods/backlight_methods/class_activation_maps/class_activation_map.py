@@ -78,6 +78,10 @@ class ClassActivationMap(JointMethod):
         return self.axes is None
 
     @property
+    def joins_sites(self) -> bool:
+        return True
+
+    @property
     def rules(self) -> Rules | None:
         return BACKWARD[self.backward].rules if self.backward in BACKWARD else None
 
@@ -91,12 +95,14 @@ class ClassActivationMap(JointMethod):
         """Weights that broadcast against the activation: both are (N, places, channels)."""
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        rules = self.rules
+        rules, each = self.rules, objective.apart() * len(targets)
         if rules is None:
             gradients = objective.gradients(targets)
         else:
-            gradients = [objective.with_target(target).ruled(rules) for target in targets]
-        return [self._map(objective, found) for found in gradients]
+            asked = [target for target in targets for _ in objective.sites]
+            pairs = zip(each, asked, strict=True)
+            gradients = [one.with_target(target).ruled(rules) for one, target in pairs]
+        return [self._map(one, found) for one, found in zip(each, gradients, strict=True)]
 
     def _map(self, objective: Objective, found: Gradient) -> Result:
         grid, arrays = self._grid(objective, found), objective.arrays

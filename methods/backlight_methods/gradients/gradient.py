@@ -24,5 +24,9 @@ class Gradient(JointMethod):
     def linear(self) -> bool:
         return True
 
+    @property
+    def joins_sites(self) -> bool:
+        return True
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         return [Result(found.gradient, found.score) for found in objective.gradients(targets)]

@@ -24,6 +24,10 @@ class InputXGradient(JointMethod):
     def linear(self) -> bool:
         return True
 
+    @property
+    def joins_sites(self) -> bool:
+        return True
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         return [
             Result(map_leaves(lambda x, g: x * g, found.value, found.gradient), found.score)

@@ -34,8 +34,14 @@ class Saliency(JointMethod):
         known = is_one_of(self.channels, ("keep", "max", "mean"))
         require(known, self, "channels", "'keep', 'max' or 'mean'")
 
+    @property
+    def joins_sites(self) -> bool:
+        return True
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        return [self._result(objective, found) for found in objective.gradients(targets)]
+        each = objective.apart() * len(targets)
+        found = objective.gradients(targets)
+        return [self._result(one, gradient) for one, gradient in zip(each, found, strict=True)]
 
     def _result(self, objective: Objective, found: Gradient) -> Result:
         values = map_leaves(objective.arrays.abs, found.gradient)

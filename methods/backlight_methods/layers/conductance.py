@@ -34,7 +34,8 @@ class Conductance(JointMethod):
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported, at any
         layer that every way from the input to the score crosses (completeness, the paper's section 3).
-    Cost: `steps` + 1 forward and backward passes per baseline, and a forward pass.
+    Cost: `steps` + 1 forward and backward passes per baseline, and a forward pass, for several layers as
+        for one.
     """
 
     steps: int = 50
@@ -46,6 +47,10 @@ class Conductance(JointMethod):
 
     @property
     def linear(self) -> bool:
+        return True
+
+    @property
+    def joins_sites(self) -> bool:
         return True
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
@@ -81,16 +86,16 @@ class Conductance(JointMethod):
             return tuple(sums)
 
         sums = leaves(objective.summed(len(references) * len(nodes), part))
-        means = [total / len(references) for total in sums]
-        width = len(means) // len(targets)
+        means = iter([total / len(references) for total in sums])
+        scores = [score for score in objective.scores(targets) for _ in objective.sites]
         return [
             Result(
-                rebuild(last[0].value, means[at * width : (at + 1) * width - 1]),
+                rebuild(one.value, [next(means) for _ in leaves(one.value)]),
                 score,
-                means[(at + 1) * width - 1],
+                next(means),
                 advice="Raise steps, or look whether a way to the score passes the layer by.",
             )
-            for at, score in enumerate(objective.scores(targets))
+            for one, score in zip(last, scores, strict=True)
         ]
 
 

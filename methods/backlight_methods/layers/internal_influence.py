@@ -12,7 +12,7 @@ from typing import final
 
 import numpy as np
 
-from backlight import JointMethod, Objective, Result, Score
+from backlight import Gradient, JointMethod, Objective, Result, Score
 from backlight.errors import is_whole, require
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, rebuild
@@ -31,7 +31,8 @@ class InternalInfluence(JointMethod):
         baseline: of the input: a number, an array, one for each example, or `Several`, averaged.
 
     Law: of a score that is linear in the layer's values, it is their weight, whatever the input is.
-    Cost: `steps` forward and backward passes per baseline, and a forward pass.
+    Cost: `steps` forward and backward passes per baseline, and a forward pass, for several layers as for
+        one.
     """
 
     steps: int = 50
@@ -45,27 +46,31 @@ class InternalInfluence(JointMethod):
     def linear(self) -> bool:
         return True
 
+    @property
+    def joins_sites(self) -> bool:
+        return True
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         inputs = objective.at_site(None)
         references = inputs.references(self.baseline)
         paths, (nodes, weights) = Paths(inputs, references), gauss_legendre(self.steps)
-        structure: list[Tree] = []
+        last: list[Gradient] = []
 
         def part(chunk: range) -> Tree:
             reference, step = np.divmod(np.array(chunk), self.steps)
             points, _ = paths.points(reference.tolist(), nodes[step])
             found = objective.gradients_of_inputs(targets, points)
             share = weights[step] / len(references)
-            structure[:] = [found[0].gradient]
+            last[:] = found
             return tuple(
                 objective.arrays.sum(objective.column(share, like=leaf[0, ...]) * leaf, axis=0)
                 for one in found
                 for leaf in leaves(one.gradient)
             )
 
-        sums = leaves(objective.summed(len(references) * self.steps, part))
-        width = len(sums) // len(targets)
+        sums = iter(leaves(objective.summed(len(references) * self.steps, part)))
+        scores = [score for score in objective.scores(targets) for _ in objective.sites]
         return [
-            Result(rebuild(structure[0], sums[at * width : (at + 1) * width]), score)
-            for at, score in enumerate(objective.scores(targets))
+            Result(rebuild(one.gradient, [next(sums) for _ in leaves(one.gradient)]), score)
+            for one, score in zip(last, scores, strict=True)
         ]
