@@ -1,7 +1,6 @@
 """A JAX net as a Backlight model."""
 
 from collections.abc import Hashable
-from functools import partial
 from typing import Any, cast, final
 
 import jax
@@ -19,7 +18,6 @@ from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
@@ -29,8 +27,10 @@ from backlight_jax.capture.trace import Trace
 from backlight_jax.engine.passes import (
     OUT_OF_MEMORY,
     SEVERAL_DEVICES,
+    activations_pass,
     forward_pass,
     gradient_pass,
+    native_pass,
 )
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
@@ -89,55 +89,63 @@ class JaxModel(NetModel):
         return self._traced(inputs)[0].outputs
 
     def _score(self, asked: Question, score: Score) -> Array:
-        place, point, trace, arrays = self._placed(asked)
-        key = "score", score.recipe, place and place.key
-        compiled = trace.compiled(key, lambda: forward_pass(trace, score, place))
-        (found,) = compiled(arrays, score.operands(), point)
+        site, points, trace, arrays = self._placed(asked)
+        key = "score", score.recipe, keys_of(site)
+        compiled = trace.compiled(key, lambda: forward_pass(trace, score, site))
+        (found,) = compiled(arrays, score.operands(), points)
         return cast(Array, found)
 
     def _gradient(self, asked: Question, score: Score) -> Gradient:
-        scores, (gradients,), site, there, operations = self._differentiated(asked, score)
-        return asked.answer(scores, gradients, site, operations, there)
+        rules = asked.rules
+        if rules is None:
+            (only,) = self._gradients(asked, score, (asked.at,))
+            return only
+        site, points, trace, arrays = self._placed(asked)
+        given = map(shape_of, leaves(asked.inputs.attributed))
+        shapes = list(given) if site is None else [place.shape for place in leaves(site)]
+        starts = self._starts(asked, shapes)
+        key = "ruled", score.recipe, keys_of(site), rules, rows_of(starts)
+        compiled = trace.compiled(key, lambda: gradient_pass(trace, score, site, rules, starts))
+        here, gradients, value, there = compiled(arrays, score.operands(), (points, starts))
+        return asked.answer(here, gradients, value, compiled.operations, there)
 
-    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
-        scores, gradients, site, *_ = self._differentiated(asked, score)
-        return tuple(map(partial(asked.answer, activation=site), scores.T, gradients))
-
-    def _differentiated(self, asked: Question, score: Score) -> tuple[Any, ...]:
-        """What `gradient_pass` gives, and the operations that are ruled."""
-        place, point, trace, arrays = self._placed(asked)
-        attributed = map(shape_of, leaves(asked.inputs.attributed))
-        starts = self._starts(asked, list(attributed) if place is None else [place.shape])
-        key = "gradient", score.recipe, place and place.key, asked.rules, rows_of(starts)
-        compiled = trace.compiled(
-            key, lambda: gradient_pass(trace, score, place, asked.rules, starts)
+    def _gradients(
+        self, asked: Question, score: Score, sites: tuple[str | None, ...]
+    ) -> tuple[Gradient, ...]:
+        _, points, trace, arrays = self._placed(asked)
+        places = [None if site is None else trace.sites.at(site) for site in sites]
+        key = "gradients", score.recipe, tuple(map(keys_of, places))
+        compiled = trace.compiled(key, lambda: native_pass(trace, score, places))
+        scores, gradients, values = compiled(arrays, score.operands(), points)
+        return tuple(
+            asked.answer(one, gradient, value)
+            for one, of_sites in zip(scores, gradients, strict=True)
+            for gradient, value in zip(of_sites, values, strict=True)
         )
-        return *compiled(arrays, score.operands(), (point, starts)), compiled.operations
 
     def _operations(
         self, asked: Question, score: Score | None, rules: Rules
     ) -> tuple[Operation, ...]:
-        place, _, trace, _ = self._placed(asked)
+        site, _, trace, _ = self._placed(asked)
         return trace.compiled(
-            ("operations", score and score.recipe, place and place.key, rules),
-            lambda: scored(trace, score, place).explained(rules).recognised.operations,
+            ("operations", score and score.recipe, keys_of(site), rules),
+            lambda: scored(trace, score, site).explained(rules).recognised.operations,
         )
 
     def _connection(self, asked: Question, score: Score) -> Connection:
-        place, _, trace, _ = self._placed(asked)
+        site, _, trace, _ = self._placed(asked)
         with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
-            return connection(scored(trace, score, place).looked_into)
+            return connection(scored(trace, score, site).looked_into)
 
     def graph(self, inputs: Inputs | Tree, score: Score | None = None) -> Graph:
         trace, _ = self._traced(self.prepare(inputs))
         return scored(trace, score, None).named
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        trace, arrays = self._traced(self.prepare(inputs))
-        place = trace.sites.place(at)
-        key = "activation", place.key
-        (found,) = trace.compiled(key, lambda: forward_pass(trace, None, place))(arrays)
-        return cast(Array, place.shown(found))
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
+        trace, arrays = self._traced(inputs)
+        places = list(map(trace.sites.at, sites))
+        key = "activations", tuple(map(keys_of, places))
+        return tuple(trace.compiled(key, lambda: activations_pass(trace, places))(arrays))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         trace, _ = self._traced(self.prepare(inputs))
@@ -193,13 +201,20 @@ class JaxModel(NetModel):
             ) from error
         return trace
 
-    def _placed(self, asked: Question) -> tuple[Place | None, Any, Trace, list[Any]]:
-        """Where the site is, the value to put there, the trace and its arrays."""
+    def _placed(
+        self, asked: Question
+    ) -> tuple[Tree[Place] | None, list[Any] | None, Trace, list[Any]]:
+        """Where the site is, the arrays to put there, the trace and its arrays."""
         trace, arrays = self._traced(asked.inputs)
         if asked.at is None:
             return None, None, trace, arrays
-        place = trace.sites.place(asked.at)
-        return place, self._point(asked, place.shape), trace, arrays
+        site = trace.sites.at(asked.at)
+        return site, self._points(asked, [place.shape for place in leaves(site)]), trace, arrays
+
+
+def keys_of(site: Tree[Place] | None) -> Hashable:
+    """Which values a site is; None for the inputs."""
+    return None if site is None else tuple(place.key for place in leaves(site))
 
 
 def rows_of(starts: list[Any] | None) -> tuple[int, ...] | None:

@@ -207,13 +207,15 @@ class Trace:
         nodes[:] = [replace(node, place=places.get(at, "")) for at, node in enumerate(nodes)]
 
 
-def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | None) -> Scored:
+def scored(
+    trace: Trace, score: Score | None, site: tuple[int, ...] | None, neuron: int | None
+) -> Scored:
     """Put a score's operations behind a net's.
 
     Args:
         trace: of the net.
         score: what is explained; None for the outputs.
-        site: the value that is explained; None for the attributed arguments.
+        site: the values that are explained; None for the attributed arguments.
         neuron: the value that is scored; None for the outputs.
     """
     recording = trace.recording.copy()
@@ -234,9 +236,8 @@ def scored(trace: Trace, score: Score | None, site: int | None, neuron: int | No
             return [found if mx.issubdtype(found.dtype, mx.inexact) else found.astype(mx.float32)]
 
         graph.targets = tuple(recording.record(evaluated, [*read, *operands], SCORE))
-    floating = (one for one in trace.attributed if values[one].dtype.differentiable)
-    graph.sources = tuple(floating) if site is None else (site,)
-    places = tuple(trace.attributed) if site is None else (site,)
+    places = tuple(trace.attributed) if site is None else site
+    graph.sources = tuple(one for one in places if values[one].dtype.differentiable)
     graph.kept = frozenset(read)
     graph.rows = frozenset({*trace.rows, *operands} - set(graph.sources))
     end = len(trace.graph.nodes)

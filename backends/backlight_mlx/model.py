@@ -27,7 +27,7 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, OutputSpec
-from backlight.values.tree import Tree, map_nested
+from backlight.values.tree import Tree, leaves, map_leaves, map_nested
 from backlight_mlx.capture import Trace, run, scored
 from backlight_mlx.derivatives import ARRAYS
 from backlight_mlx.engine import RUNNER, evaluated, natively
@@ -91,7 +91,10 @@ class MLXModel(NetModel):
     def _gradient(self, asked: Question, score: Score) -> Gradient:
         found, values = self._asked(asked, score)
         starts = self._starts(asked, [found.graph.shape(place) for place in found.places])
-        site = None if asked.at is None else values[found.places[0]]
+        site: Tree | None = None
+        if asked.at is not None:
+            at = self._sites(self._traced(asked.inputs))[0].at(asked.at)
+            site = map_leaves(values.__getitem__, at)
         there: Array | None = None
         operations: tuple[Operation, ...] = ()
         if asked.rules is None:
@@ -131,9 +134,15 @@ class MLXModel(NetModel):
         found, (sites, _) = self._scored(trace, score, None), self._sites(trace)
         return replace(found.graph, sources=found.places, sites=sites.usable)
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        found, values = self._asked(Question(self.prepare(inputs), at), None)
-        return cast(Array, evaluated(values[found.places[0]]))
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
+        trace = self._traced(inputs)
+        named = self._sites(trace)[0]
+        places = [named.at(site) for site in sites]
+        values = self._started(inputs, self._scored(trace, None, None))
+        wanted = trace.graph.needed([value for place in places for value in leaves(place)])
+        run((trace.graph.nodes[at] for at in wanted), values)
+        found = tuple(map_leaves(values.__getitem__, place) for place in places)
+        return cast(tuple[Tree, ...], evaluated(found))
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         return self._sites(self._traced(self.prepare(inputs)))[0].listed
@@ -183,10 +192,9 @@ class MLXModel(NetModel):
         return self.recall("sites", trace, found)
 
     def _scored(self, trace: Trace, score: Score | None, at: str | None) -> Scored:
-        def place(name: str | None) -> int | None:
-            return None if name is None else self._sites(trace)[0].place(name)
-
-        site, neuron = place(at), place(None if score is None else score.site)
+        named, scored_at = self._sites(trace)[0], None if score is None else score.site
+        site = None if at is None else tuple(leaves(named.at(at)))
+        neuron = None if scored_at is None else named.place(scored_at)
         key = (trace, score and score.recipe, site)
         return self.recall("scored", key, lambda: scored(trace, score, site, neuron))
 
@@ -201,10 +209,9 @@ class MLXModel(NetModel):
         found = self._scored(self._traced(asked.inputs), score, asked.at)
         values = self._started(asked.inputs, found, score)
         if asked.at is not None:
-            (site,) = found.places
-            point: Any = self._point(asked, found.graph.shape(site))
-            if point is not None:
-                values[site] = point.astype(values[site].dtype)
+            points = self._points(asked, [found.graph.shape(place) for place in found.places])
+            for place, point in zip(found.places, points or (), strict=False):
+                values[place] = cast(Any, point).astype(values[place].dtype)
         return found, values
 
     def _started(self, inputs: Inputs, found: Scored, score: Score | None = None) -> Values:

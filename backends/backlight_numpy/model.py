@@ -83,8 +83,8 @@ class NumpyModel(NetModel):
     def _connection(self, asked: Question, score: Score) -> Connection:
         refuse()
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
-        refuse_site(at)
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
+        refuse_site(sites[0])
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         return ()

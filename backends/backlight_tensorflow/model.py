@@ -1,7 +1,8 @@
 """A TensorFlow or Keras network as a Model: each verb is a program made from one trace."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -18,11 +19,10 @@ from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
-from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Arrays, Channels, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
-from backlight.values.tree import Tree, leaves
+from backlight.values.tree import Tree, leaves, map_leaves
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
@@ -32,7 +32,7 @@ from backlight_tensorflow.engine.copying import LOCK
 from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
 from backlight_tensorflow.nets.styles import Network, network
-from backlight_tensorflow.sites import inner_sites, named_site, require_examples
+from backlight_tensorflow.sites import inner_sites, require_examples, site_at
 from backlight_tensorflow.weights import storage
 
 
@@ -93,9 +93,12 @@ class TensorFlowModel(NetModel):
         with self._explained(asked, score, run=True) as explained:
             return explained.gradient()
 
-    def _gradients(self, asked: Question, score: Stacked) -> tuple[Gradient, ...]:
-        self._require_floating(asked)
-        with self._explained(asked, score, run=True) as explained:
+    def _gradients(
+        self, asked: Question, score: Score, sites: tuple[str | None, ...]
+    ) -> tuple[Gradient, ...]:
+        for site in sites:
+            self._require_floating(replace(asked, at=site))
+        with self._explained(asked, score, run=True, sites=sites) as explained:
             return explained.gradients()
 
     def _require_floating(self, asked: Question) -> None:
@@ -127,16 +130,20 @@ class TensorFlowModel(NetModel):
                 traced = self.recall("other trace", request.key, again)
             return Asked(traced, request, asked, score).named_graph()
 
-    def activation(self, inputs: Inputs | Tree, at: str) -> Array:
+    def _activations(self, inputs: Inputs, sites: tuple[str, ...]) -> tuple[Tree, ...]:
         request, traced = self._traced(inputs)
-        site = named_site(traced, request, at)
+        places = [site_at(traced, site) for site in sites]
+        named = [each for place in places for each in leaves(place)]
 
-        def build(*tensors: Tensor) -> object:
-            return traced.copy(tensors).tensor(site.value)
+        def build(*tensors: Tensor) -> list[Tensor]:
+            return traced.copy(tensors).tensors([each.value for each in named])
 
-        found = self._run(request, traced, ("activation", site.name), build)
-        require_examples(site, shape_of(found), request)
-        return cast(Array, found)
+        key = ("activations", tuple(each.name for each in named))
+        found = self._run(request, traced, key, build)
+        for each, array in zip(named, found, strict=True):
+            require_examples(each, shape_of(array), request)
+        left = iter(found)
+        return tuple(map_leaves(lambda each: cast(Array, next(left)), place) for place in places)
 
     def sites(self, inputs: Inputs | Tree) -> tuple[Site, ...]:
         request, traced = self._traced(inputs)
@@ -162,15 +169,19 @@ class TensorFlowModel(NetModel):
 
     @contextmanager
     def _explained(
-        self, asked: Question, score: Score | None, run: bool = False
+        self,
+        asked: Question,
+        score: Score | None,
+        run: bool = False,
+        sites: Sequence[str | None] = (),
     ) -> Iterator[Asked]:
         """What is asked about; errors as the network's, or, where it runs, as the score's."""
         request, traced = self._traced(asked.inputs)
-        explained = Asked(traced, request, asked, score)
+        explained = Asked(traced, request, asked, score, sites)
         with self._network.explained(request, score if run else None):
             if asked.value is not None or asked.reference is not None:
                 shapes = explained.shapes
-                explained.point = self._point(asked, shapes[0])
+                explained.points = self._points(asked, shapes)
                 explained.starts = self._starts(asked, shapes)
             yield explained
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from backlight.errors import SiteError, UnknownNameError
 from backlight.model.model import Site
 from backlight.model.naming import Uses
+from backlight.values.tree import Tree
 from backlight_tensorflow.capture.flattening import (
     SAME_VALUE,
     SHAPE_ONLY,
@@ -43,7 +44,15 @@ def inner_sites(traced: "Trace", request: Request) -> tuple[Site, ...]:
     )
 
 
-def named_site(traced: "Trace", request: Request, name: str) -> Named:
+def site_at(traced: "Trace", name: str) -> Tree[Named]:
+    """The value of a site: that of its name, or all that a layer gives, where it gives several arrays."""
+    several = [one for one in traced.named if one.startswith(name + "[")]
+    if name in traced.named or not several:
+        return named_site(traced, name)
+    return tuple(named_site(traced, one) for one in several)
+
+
+def named_site(traced: "Trace", name: str) -> Named:
     """The value of this name, or of this last part of a name if only one has it.
 
     Raises:

@@ -145,7 +145,9 @@ class SiteAccess(Visitor):
         for point in self.reads:
             if found := self._at(point, name, value):
                 # Copies: a later operation in place must not change what was read.
-                self.seen[point] = tree_of(point, {path: one.clone() for path, one in found.items()})
+                self.seen[point] = tree_of(
+                    point, {path: one.clone() for path, one in found.items()}
+                )
         return value
 
     def _at(self, point: Point, name: str, value: object) -> dict[str, torch.Tensor]:
@@ -167,9 +169,7 @@ class SiteAccess(Visitor):
                 )
         return found
 
-    def _started(
-        self, point: Point, found: Mapping[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def _started(self, point: Point, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """What is differentiated at a cut, for each of its arrays."""
         own = [tuple(one.shape) for one in found.values()]
         given = None if self.value is None else [tuple(one.shape) for one in self.value]
@@ -182,9 +182,9 @@ class SiteAccess(Visitor):
         return {path: self._start(one) for path, one in zip(found, values, strict=True)}
 
     def _start(self, own: torch.Tensor) -> torch.Tensor:
-        if self.value is None and self.begun is None and own.requires_grad:
-            if torch.is_grad_enabled():
-                return own.clone()  # another cut may lead to it
+        follows = own.requires_grad and torch.is_grad_enabled()
+        if follows and self.value is None and self.begun is None:
+            return own.clone()  # another cut may lead to it
         with torch.inference_mode(False):  # in which the net may be at this point
             # An array that was made in inference mode has no graph; a copy has.
             copies = self.value is None or own.is_inference()

@@ -63,7 +63,7 @@ def paired(
 def channels_last(model: Model, x: NDArray[Any], name: str) -> NDArray[np.float64] | None:
     """The value at a site with its channels behind its places; None of what is no array of numbers."""
     try:
-        value: NDArray[Any] = model.to_numpy(model.activation(cast(Any, x), name))
+        value: NDArray[Any] = model.to_numpy(model.array_at(cast(Any, x), name))
     except BacklightError:  # a site that is no array with the examples first
         return None
     if value.dtype.kind != "f":

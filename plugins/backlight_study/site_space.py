@@ -72,7 +72,7 @@ def write_features(
         arrays = {}
         if len(batch.ids):
             inputs = model.prepare(prepared(batch.x))  # type: ignore[arg-type]
-            arrays[FEATURES] = pooled(model.to_numpy(model.activation(inputs, site)))
+            arrays[FEATURES] = pooled(model.to_numpy(model.array_at(inputs, site)))
         store.write(block, batch.ids, arrays, batch.skipped)
     progress("Looking inside", count, count)
 
@@ -90,7 +90,7 @@ def pooling(
         BacklightError: the model has no such site; with the nearest names.
     """
     inputs = model.prepare(x)  # type: ignore[arg-type]
-    shape = model.to_numpy(model.activation(inputs, site)).shape
+    shape = model.to_numpy(model.array_at(inputs, site)).shape
     grid = input_layout(x.shape, model.channels, model.declared_channels)
     layout = None if grid is None else site_layout(shape, grid.grid, model.channels, len(x))
 

@@ -1,6 +1,6 @@
 """A net and a score as one program, every call inlined that operations may be in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
@@ -17,6 +17,7 @@ from backlight.graph.unit import Unit
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Arrays
+from backlight.values.tree import Tree, leaves, rebuild
 from backlight_jax.capture.graph import equations, graph_of
 from backlight_jax.capture.program import SCORE, Node, Operand, Program, entered_calls, flatten, run
 from backlight_jax.expansions import inside
@@ -32,14 +33,36 @@ Values: TypeAlias = dict[int, Any]
 
 @final
 @dataclass(frozen=True, eq=False)
+class At:
+    """Where derivatives are taken.
+
+    Attributes:
+        places: the site; None for the attributed arguments.
+        values: those at the site, or the attributed arguments.
+        end: how many equations come before all of them are known.
+    """
+
+    places: "Tree[Place] | None"
+    values: tuple[int, ...]
+    end: int
+
+    def shown(self, values: Mapping[int, Any]) -> Any:
+        """The value at the site, the examples on axis 0; None for the arguments."""
+        if self.places is None:
+            return None
+        pairs = zip(leaves(self.places), self.values, strict=True)
+        return rebuild(self.places, [place.shown(values[value]) for place, value in pairs])
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Scored:
     """What is explained.
 
     Attributes:
         trace: of the net.
         program: the net's equations, then the score's.
-        at: the site that derivatives are taken at; None for the attributed arguments.
-        places: the values at the site, or the attributed arguments.
+        sites: where derivatives are taken, one or several.
         read: the values of the net that the score reads.
         operands: the numbers of the score's operands.
         targets: the score, or all floating-point outputs.
@@ -48,24 +71,28 @@ class Scored:
 
     trace: "Trace"
     program: Program
-    at: "Place | None"
-    places: tuple[int, ...]
+    sites: tuple[At, ...]
     read: tuple[Operand, ...]
     operands: tuple[int, ...]
     targets: tuple[Operand, ...]
     rows: tuple[int, ...]
 
-    @cached_property
+    @property
+    def at(self) -> At:
+        """The first site, or the only one."""
+        return self.sites[0]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        return self.at.values
+
+    @property
     def sources(self) -> list[int]:
         """Those of the places that derivatives can be taken by."""
-        return [place for place in self.places if is_floating(self.program.avals[place])]
+        return self.differentiable(self.places)
 
-    @cached_property
-    def begin(self) -> int:
-        """How many equations come before the sources."""
-        nodes = enumerate(self.program.nodes, 1)
-        ends = (at for at, node in nodes if self.places[0] in node.outputs)
-        return 0 if self.at is None else next(ends)
+    def differentiable(self, values: Sequence[int]) -> list[int]:
+        return [value for value in values if is_floating(self.program.avals[value])]
 
     @property
     def constants(self) -> list[Any]:
@@ -83,22 +110,21 @@ class Scored:
             values.update(zip(self.operands, operands, strict=True))
         return values
 
-    def enter(self, values: Values, point: Any | None) -> Any:
-        """Run the net up to the site and put the point there, if there is one: the value there."""
-        run(self.program.nodes[: self.begin], values)
-        if self.at is None:
-            return None
-        if point is not None:
-            self.put(values, [point])
-        return self.at.shown(values[self.places[0]])
+    def enter(self, values: Values, points: Sequence[Any] | None) -> Any:
+        """Run the net up to the site and put the points there, if there are any: the value there."""
+        run(self.program.nodes[: self.at.end], values)
+        if points is not None:
+            self.put(values, points)
+        return self.at.shown(values)
 
     def put(self, values: Values, arrays: Sequence[Any]) -> None:
         """Put arrays, of one row each or of as many as there are, in the places."""
-        axis = 0 if self.at is None else self.at.axis or 0
-        for place, array in zip(self.places, arrays, strict=True):
-            like = values[place]
+        places = [None] * len(arrays) if self.at.places is None else leaves(self.at.places)
+        for value, place, array in zip(self.places, places, arrays, strict=True):
+            axis = 0 if place is None else place.axis or 0
+            like = values[value]
             whole = jnp.broadcast_to(array, jnp.moveaxis(like, axis, 0).shape)
-            values[place] = jnp.moveaxis(whole, 0, axis).astype(like.dtype)
+            values[value] = jnp.moveaxis(whole, 0, axis).astype(like.dtype)
 
     @cached_property
     def graph(self) -> Graph:
@@ -155,21 +181,32 @@ class Scored:
         )
 
 
-def scored(trace: "Trace", score: Score | None, at: "Place | None", whole: bool = True) -> Scored:
-    """A net with a score, or its outputs, explained at its arguments or at a site.
+def scored(
+    trace: "Trace", score: Score | None, *sites: "Tree[Place] | None", whole: bool = True
+) -> Scored:
+    """A net with a score, or its outputs, explained at its arguments or at sites.
 
     Args:
-        trace, score, at: the net, the score and the site.
+        trace, score: the net and the score.
+        sites: None is the arguments.
         whole: whether every call is inlined that operations may be in; else those that sites are in.
     """
     neuron = None if score is None or score.site is None else trace.sites.place(score.site)
-    paths = [place.key[0] for place in (at, neuron) if place is not None]
+    entered = [place for site in sites if site is not None for place in leaves(site)]
+    paths = [place.key[0] for place in (*entered, neuron) if place is not None]
     calls = {path[:depth] for path in paths for depth in range(1, len(path))}
     program = flatten(trace.jaxpr, inside if whole else entered_calls(calls))
     _, attributed, _ = trace.signature.parts(program.inputs)
     given = zip(program.inputs, trace.signature.rows, strict=True)
     rows = [value for value, row in given if row]
-    places = attributed if at is None else [program.number_of(at.key)]
+    producers = {value: at for at, node in enumerate(program.nodes, 1) for value in node.outputs}
+
+    def located(site: "Tree[Place] | None") -> At:
+        if site is None:
+            return At(None, tuple(attributed), 0)
+        values = tuple(program.number_of(place.key) for place in leaves(site))
+        return At(site, values, max(producers[value] for value in values))
+
     read: list[Operand] = []
     operands: list[int] = []
     targets: list[Operand]
@@ -197,8 +234,7 @@ def scored(trace: "Trace", score: Score | None, at: "Place | None", whole: bool 
     return Scored(
         trace,
         program,
-        at,
-        tuple(places),
+        tuple(map(located, sites)),
         tuple(read),
         tuple(operands),
         tuple(targets),

@@ -15,8 +15,9 @@ from backlight.model.net_model import model_errors
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.values.tree import Tree, leaves
 from backlight_jax.capture.program import Operand, read, run
-from backlight_jax.capture.scored import Scored, Values, scored
+from backlight_jax.capture.scored import At, Scored, Values, scored
 from backlight_jax.engine.runner import RUNNER
 
 if TYPE_CHECKING:
@@ -70,21 +71,30 @@ def compiled(
     return Pass(jax.jit(function), (built.constants, others), calls_back, operations)
 
 
-def forward_pass(trace: "Trace", score: Score | None, at: "Place | None") -> Pass:
-    """The score, in a list; where none is asked for, the value at the site; where that is not, all
-    outputs. What follows the site is computed from the value that is given for it, if one is."""
+def forward_pass(trace: "Trace", score: Score | None, at: "Tree[Place] | None") -> Pass:
+    """The score, in a list, or, where none is asked for, all outputs. What follows the site is computed
+    from the value that is given for it, if one is."""
     built = scored(trace, score, at, whole=False)
-    wanted: Sequence[Operand] = built.targets
-    end = None
-    if score is None:
-        wanted = built.program.outputs if at is None else built.places
-        end = None if at is None else built.begin
+    wanted: Sequence[Operand] = built.program.outputs if score is None else built.targets
 
     def forward(constants: Any, arrays: Any, operands: Any, value: Any) -> list[Any]:
         values = built.start(constants[0], arrays, operands)
         built.enter(values, value)
-        run(built.program.nodes[built.begin : end], values)
+        run(built.program.nodes[built.at.end :], values)
         return [read(values, one) for one in wanted]
+
+    return compiled(forward, built)
+
+
+def activations_pass(trace: "Trace", sites: Sequence["Tree[Place]"]) -> Pass:
+    """The values at the sites."""
+    built = scored(trace, None, *sites, whole=False)
+    end = max(one.end for one in built.sites)
+
+    def forward(constants: Any, arrays: Any, operands: Any, value: Any) -> list[Any]:
+        values = built.start(constants[0], arrays, operands)
+        run(built.program.nodes[:end], values)
+        return [one.shown(values) for one in built.sites]
 
     return compiled(forward, built)
 
@@ -92,22 +102,20 @@ def forward_pass(trace: "Trace", score: Score | None, at: "Place | None") -> Pas
 def gradient_pass(
     trace: "Trace",
     score: Score,
-    at: "Place | None",
-    rules: Rules | None,
+    at: "Tree[Place] | None",
+    rules: Rules,
     starts: Sequence[Any] | None,
 ) -> Pass:
-    """Of (arrays, operands, (value, reference)): scores, the gradients of each score, the value at the
-    site, and the scores of the reference.
+    """Of (arrays, operands, (value, reference)): scores, their gradients, the value at the site, and the
+    scores of the reference.
 
     Args:
         trace: of the net.
         score: what is differentiated.
         at: by what: a site; the attributed inputs where there is none.
-        rules: what the backward pass obeys; None where nothing is ruled, without a reference.
+        rules: what the backward pass obeys.
         starts: the reference, of the shapes that others will have; None for none.
     """
-    if rules is None:
-        return native_pass(scored(trace, score, at, whole=False))
     built = scored(trace, score, at)
     found = built.explained(rules)
     parts = parts_of(RUNNER, found, rules)
@@ -124,20 +132,20 @@ def gradient_pass(
     (target,) = built.targets
 
     def gradients(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
-        (own, others), (point, starts) = constants, value
+        (own, others), (points, starts) = constants, value
         values = built.start(own, arrays, operands)
-        site = built.enter(values, point)
+        site = built.enter(values, points)
         there = dict(values)
         if single is not built:  # where this is chosen, the rows are alike up to the site
             there = single.start(others, single.trace.signature.first_rows(arrays), None)
-            run(single.program.nodes[: single.begin], there)
+            run(single.program.nodes[: single.at.end], there)
         if starts is not None:
             single.put(there, starts)
         gradients_here, after = ruled(RUNNER, found, parts, values, reference, there)
         score_there = None if after is None else read(after, target)
         return (
             read(values, target),
-            [results_of(built, gradients_here, values, site)],
+            results_of(built.at, gradients_here, values),
             site,
             score_there,
         )
@@ -146,26 +154,49 @@ def gradient_pass(
     return compiled(gradients, built, found.recognised.operations, others)
 
 
-def native_pass(built: Scored) -> Pass:
-    """The same, by JAX's own derivative."""
-    (target,) = built.targets
+def native_pass(trace: "Trace", score: Score, sites: Sequence["Tree[Place] | None"]) -> Pass:
+    """Of (arrays, operands, value): the score, or each of several side by side; the gradients of each at
+    each site, by JAX's own derivative; and the values there.
 
-    def gradients(constants: Any, arrays: Any, operands: Any, value: Any) -> Any:
+    What is added at the sites is moved, by nothing, rather than the values: what one site does by way of
+    another counts for both, but not what an array of a layer does by way of another of its arrays.
+    """
+    built = scored(trace, score, *sites, whole=False)
+    (target,), nodes, avals = built.targets, built.program.nodes, built.program.avals
+    order = sorted(range(len(sites)), key=lambda site: built.sites[site].end)
+    first = built.sites[order[0]].end
+
+    def gradients(constants: Any, arrays: Any, operands: Any, points: Any) -> Any:
         values = built.start(constants[0], arrays, operands)
-        site = built.enter(values, value[0])
+        run(nodes[:first], values)
+        if points is not None:  # of the only site
+            built.put(values, points)
 
-        def scores(moved: Sequence[Any]) -> Any:
-            inner = {**values, **dict(zip(built.sources, moved, strict=True))}
-            run(built.program.nodes[built.begin :], inner)
-            return read(inner, target)
+        def scores(added: Sequence[Values]) -> Any:
+            inner, done, there = dict(values), first, dict[int, Values]()
+            for site in order:
+                at = built.sites[site]
+                run(nodes[done : at.end], inner)
+                there[site], done = {value: inner[value] for value in at.values}, at.end
+                inner.update({value: inner[value] + by for value, by in added[site].items()})
+            run(nodes[done:], inner)
+            return read(inner, target), there
 
-        here, pullback = jax.vjp(scores, [values[source] for source in built.sources])
+        nothing = [
+            {v: jnp.zeros(avals[v].shape, avals[v].dtype) for v in built.differentiable(at.values)}
+            for at in built.sites
+        ]
+        here, pullback, there = jax.vjp(scores, nothing, has_aux=True)
 
         def results(seed: Any) -> list[Any]:
-            (found,) = pullback(seed)
-            return results_of(built, dict(zip(built.sources, found, strict=True)), values, site)
+            (slopes,) = pullback(seed)
+            return [
+                results_of(at, slopes[site], there[site]) for site, at in enumerate(built.sites)
+            ]
 
-        return here, list(map(results, seeds(here))), site, None
+        columns = [here] if here.ndim == 1 else list(here.T)
+        shown = [at.shown(there[site]) for site, at in enumerate(built.sites)]
+        return columns, list(map(results, seeds(here))), shown
 
     return compiled(gradients, built)
 
@@ -178,10 +209,13 @@ def seeds(scores: Any) -> list[Any]:
     return [zeros.at[:, column].set(1) for column in range(scores.shape[1])]
 
 
-def results_of(built: Scored, gradients: Values, values: Values, site: Any) -> list[Any]:
+def results_of(at: At, gradients: Values, values: Values) -> list[Any]:
     """The gradients of what is explained, zero where none came, with the examples on axis 0."""
-    results = [
-        gradients[place] if place in gradients else jnp.zeros_like(values[place])
-        for place in built.places
-    ]
-    return results if built.at is None else [built.at.shown(results[0]).astype(site.dtype)]
+    found = {
+        value: gradients[value].astype(values[value].dtype)
+        if value in gradients
+        else jnp.zeros_like(values[value])
+        for value in at.values
+    }
+    shown = at.shown(found)
+    return list(found.values()) if shown is None else leaves(shown)

@@ -59,6 +59,10 @@ class Copy:
     def tensors(self, values: Sequence[Value]) -> list[Tensor]:
         return [self.tensor(value) for value in values]
 
+    def put(self, value: Value, tensor: Tensor) -> None:
+        """A tensor for a value: what is made from now on reads it."""
+        self._made[value] = tensor
+
     def _has(self, value: Value) -> bool:
         if value not in self._made:
             found = self._known(value)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import tensorflow as tf
 
 from backlight.engine.explained import Explained
@@ -18,7 +19,7 @@ from backlight.rules.operations import UNARY, Operation
 from backlight.rules.rules import NoRules, Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, shape_of
-from backlight.values.tree import Tree, leaves
+from backlight.values.tree import Tree, leaves, rebuild
 from backlight_tensorflow.capture.flattening import Tensor, Value
 from backlight_tensorflow.capture.graphs import Capture, captured
 from backlight_tensorflow.capture.lengths import shape_for
@@ -32,12 +33,19 @@ from backlight_tensorflow.capture.paths import (
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.passes import (
     Evaluated,
-    evaluated,
+    differentiated,
     evaluated_under,
     given_to,
+    score_of,
 )
 from backlight_tensorflow.nets.calls import Request
-from backlight_tensorflow.sites import may_be_site, named_site, require_examples
+from backlight_tensorflow.sites import (
+    Named,
+    may_be_site,
+    named_site,
+    require_examples,
+    site_at,
+)
 from backlight_tensorflow.table.reading import Shape
 
 if TYPE_CHECKING:
@@ -49,33 +57,58 @@ class Asked:
 
     Attributes:
         shapes: of what it is differentiated by.
-        point: the value at the site, where one is given.
+        points: the arrays at the site, where they are given.
         starts: the reference, where one is given.
     """
 
     def __init__(
-        self, traced: "Trace", request: Request, asked: Question, score: Score | None = None
+        self,
+        traced: "Trace",
+        request: Request,
+        asked: Question,
+        score: Score | None = None,
+        sites: Sequence[str | None] = (),
     ) -> None:
         self._traced, self._request, self._asked, self._score = traced, request, asked, score
-        self._site = None if asked.at is None else named_site(traced, request, asked.at)
-        self.point: Array | None = None
+        self._sites = [
+            None if site is None else site_at(traced, site) for site in sites or (asked.at,)
+        ]
+        self.points: Sequence[Array] | None = None
         self.starts: Sequence[Array] | None = None
         operands, specs = ([], []) if score is None else score_arguments(score)
         self._tensors = [*request.tensors, *operands]
         self._specs = [*request.specs(traced.count), *specs]
         self._key: Hashable = (
             None if score is None else score.recipe,
-            None if self._site is None else self._site.name,
+            tuple(
+                None if site is None else tuple(each.name for each in leaves(site))
+                for site in self._sites
+            ),
             tuple(specs),
         )
 
     @property
     def shapes(self) -> list[Shape]:
-        if self._site is None:
+        (site,) = self._sites
+        if site is None:
             return [*map(shape_of, leaves(self._asked.inputs.attributed))]
-        found = self._traced.shapes([self._site.value], self._request)
-        require_examples(self._site, found[0], self._request)
+        found = self._traced.shapes([each.value for each in leaves(site)], self._request)
+        self._require_examples(found)
         return found
+
+    def _require_examples(self, shapes: Sequence[Shape]) -> None:
+        """Raise SiteError if one of the values of the sites has not one row per example."""
+        left = iter(shapes)
+        for site in self._sites:
+            own = [next(left) for _ in self._values(site)]
+            for each, shape in zip([] if site is None else leaves(site), own, strict=False):
+                require_examples(each, shape, self._request)
+
+    def _values(self, site: Tree[Named] | None) -> list[Value]:
+        """What is differentiated at."""
+        if site is None:
+            return list(self._traced.arguments[: self._request.width])
+        return [each.value for each in leaves(site)]
 
     def operations(self, rules: Rules) -> tuple[Operation, ...]:
         operations, _ = self._described(rules)
@@ -102,14 +135,19 @@ class Asked:
         return replace(captured.graph, sites=sites)
 
     def scores(self) -> Array:
-        (score,), *_ = self._run(("score", False), partial(evaluated, False))
+        (score,), *_ = self._run(("score",), score_of)
         return cast(Array, score)
 
     def gradients(self) -> tuple[Gradient, ...]:
-        """Of the score, or of each of several side by side, without rules."""
-        scores, gradients, places, _ = self._run(("score", True), partial(evaluated, True))
+        """Of the score, or of each of several side by side, at each of the sites, without rules."""
+        values = list(map(self._values, self._sites))
+        scores, gradients, places, _ = self._run(("gradients",), partial(differentiated, values))
+        ends = np.cumsum([len(each) for each in values]).tolist()
+        parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
         return tuple(
-            map(partial(self._asked.answer, activation=self._at(places)), scores, gradients)
+            self._asked.answer(score, found[part], self._at(site, places[part]))
+            for score, found in zip(scores, gradients, strict=True)
+            for site, part in zip(self._sites, parts, strict=True)
         )
 
     def gradient(self) -> Gradient:
@@ -117,7 +155,7 @@ class Asked:
         if asked.rules is None:
             (only,) = self.gradients()
             return only
-        rules = asked.rules
+        (site,), rules = self._sites, asked.rules
         operations, rows = self._described(rules)
         captured, found = self._found(rules)
         starts = self._given(self.starts or ())
@@ -130,17 +168,19 @@ class Asked:
         key = ("ruled", rules, len(starts))
         (score,), (gradients,), places, starting = self._run(key, build, starts)
         start = starting[0] if starting else None
-        return asked.answer(score, gradients, self._at(places), operations, start)
+        return asked.answer(score, gradients, self._at(site, places), operations, start)
 
-    def _at(self, places: Sequence[Tensor]) -> Tree:
+    def _at(self, site: Tree[Named] | None, places: Sequence[Tensor]) -> Tree | None:
         """The value that was differentiated at, where that is a site's."""
-        return cast(Tree, places[0]) if self._asked.value is None else self._asked.value
+        if site is None:
+            return None
+        return rebuild(site, places) if self._asked.value is None else self._asked.value
 
     def _run(
         self, what: Hashable, build: Callable[..., Evaluated], starts: Sequence[Tensor] = ()
     ) -> Evaluated:
-        point = [] if self.point is None else self._given([self.point])
-        count, replaced, more = self._traced.count, bool(point), [*point, *starts]
+        points = [] if self.points is None else self._given(self.points)
+        count, replaced, more = self._traced.count, bool(points), [*points, *starts]
         specs = [
             *self._specs,
             *(tf.TensorSpec((count, *each.shape[1:]), each.dtype) for each in more),
@@ -148,9 +188,8 @@ class Asked:
         key = (what, self._key, replaced, tuple(specs))
         run = self._traced.program(key, partial(build, self._path(), replaced), specs)
         found: Evaluated = run(*self._tensors, *more)
-        _, _, (place, *_), _ = found
-        if self._site is not None:
-            require_examples(self._site, shape_of(place), self._request)
+        _, _, places, _ = found
+        self._require_examples(list(map(shape_of, places)))
         return found
 
     def _given(self, arrays: Sequence[Array]) -> list[Tensor]:
@@ -162,11 +201,11 @@ class Asked:
         return self._traced.kept(("path", self._key), self._make_path)
 
     def _make_path(self) -> Path:
-        traced, request, score = self._traced, self._request, self._score
-        places = traced.arguments[: request.width] if self._site is None else [self._site.value]
+        traced, score = self._traced, self._score
+        places = [value for site in self._sites for value in self._values(site)]
         if score is None:
             return path_to_outputs(traced, places)
-        scored = None if score.site is None else named_site(traced, request, score.site).value
+        scored = None if score.site is None else named_site(traced, score.site).value
         operands = self._specs[len(traced.arguments) :]
         return path_to_score(traced, places, score, scored, operands)
 

@@ -15,10 +15,11 @@ Found: TypeAlias = Tensor | tf.IndexedSlices | None
 
 
 def gradients_of(scores: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
-    """d (sum of the scores) / d each place; zero where nothing leads there, or for integers."""
+    """d (sum of the scores) / d each place; zero where nothing leads there, or for integers. What one
+    place does by way of another counts for both."""
     floating = [place for place in places if place.dtype.is_floating]
     try:
-        found = iter(tf.gradients([scores], floating, stop_gradients=floating))
+        found = iter(tf.gradients([scores], floating))
     except LookupError as error:
         raise ModelError(f"TensorFlow cannot differentiate this model: {error}") from error
     return [dense(next(found) if place.dtype.is_floating else None, place) for place in places]

@@ -14,7 +14,7 @@ from backlight.engine.passes import ruled
 from backlight.engine.reference import reference_for
 from backlight.engine.runner import Values
 from backlight.rules.rules import Rules
-from backlight_tensorflow.capture.flattening import Tensor, Value
+from backlight_tensorflow.capture.flattening import Node, Tensor, Value
 from backlight_tensorflow.engine.copying import Copy
 from backlight_tensorflow.engine.gradients import gradients_of
 from backlight_tensorflow.engine.runner import TensorFlowRunner
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from backlight_tensorflow.capture.paths import Path
 
 Evaluated: TypeAlias = tuple[list[Tensor], list[list[Tensor]], list[Tensor], list[Tensor]]
-"""Scores, the gradients of each, what they were taken at, and the scores at the reference."""
+"""Scores, the gradients of each, what they were taken at, and the scores at the reference; of several
+sites one after the other."""
 
 
 def given_to(path: "Path", replaced: bool, tensors: Sequence[Tensor]) -> dict[Value, Tensor]:
@@ -34,12 +35,32 @@ def given_to(path: "Path", replaced: bool, tensors: Sequence[Tensor]) -> dict[Va
     return {**known, **dict(zip(given, tensors, strict=False))}
 
 
-def evaluated(differentiated: bool, path: "Path", replaced: bool, *tensors: Tensor) -> Evaluated:
-    """Without rules."""
+def score_of(path: "Path", replaced: bool, *tensors: Tensor) -> Evaluated:
+    """The score alone."""
     copy = Copy(given_to(path, replaced, tensors))
-    places, (score,) = copy.tensors(path.places), copy.tensors(path.sinks)
-    if not differentiated:
-        return [score], [], places, []
+    return copy.tensors(path.sinks), [], copy.tensors(path.places), []
+
+
+def differentiated(
+    sites: Sequence[Sequence[Value]], path: "Path", replaced: bool, *tensors: Tensor
+) -> Evaluated:
+    """The score, or each of several side by side, and the gradients of each at all values of the sites.
+
+    What is computed after all of a site's values reads copies of them: what one site does by way of
+    another counts for both, but not what an array of a layer does by way of another of its arrays.
+    """
+    copy = Copy(given_to(path, replaced, tensors))
+    order: dict[Node | None, int] = {node: at for at, node in enumerate(path.nodes)}
+    ends = [max(order.get(value.node, -1) for value in site) for site in sites]
+    starts: dict[int, list[Tensor]] = {}
+    for at in sorted(range(len(sites)), key=ends.__getitem__):
+        starts[at] = [tf.identity(tensor) for tensor in copy.tensors(sites[at])]
+        for value, tensor in zip(sites[at], starts[at], strict=True):
+            copy.put(value, tensor)
+    places, (score,) = (
+        [one for at in range(len(sites)) for one in starts[at]],
+        copy.tensors(path.sinks),
+    )
     scores = tf.unstack(score, axis=1) if score.shape.rank == 2 else [score]
     return scores, [gradients_of(one, places) for one in scores], places, []
 

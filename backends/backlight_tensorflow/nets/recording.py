@@ -121,10 +121,12 @@ class Recorder:
             at = next(position)
             if not (isinstance(each, tf.Tensor) and hasattr(each, "graph")):
                 return each
+            already = id(each) in known
+            known.add(id(each))  # two results that are one tensor are two values
             pooled = "Pooling" in kind or self._pooled.get(id(each), False)
             # What a layer hands on as it is gets a tensor of its own: replacing the result of a
             # dropout must not replace what a residual connection takes from before it.
-            tensor = apart(each) if id(each) in known else each
+            tensor = apart(each) if already else each
             self._pooled[id(tensor)] = pooled
             place = at if several else None
             self.records.append(Record(path, call, place, tensor, kind, pooled))

@@ -72,8 +72,8 @@ def cuts_listed(cuts: Sequence[Cut], most: int = 5) -> str:
 def named_parts(objective: Objective, connection: Connection) -> list[str]:
     """What each leaf of the explained value is called in messages."""
     if objective.at is not None:
-        value, parts = f"the value at {objective.at!r}", range(len(connection.reached))
-        return [value] if len(parts) == 1 else [f"part {part} of {value}" for part in parts]
+        what, parts = f"the value at {objective.at!r}", range(len(connection.reached))
+        return [what] if len(parts) == 1 else [f"part {part} of {what}" for part in parts]
     value = objective.inputs.attributed
     if len(leaves(value)) == 1:
         return ["the input"]

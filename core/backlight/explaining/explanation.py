@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution, checked_names
-from backlight.errors import HyperParameterError, InputTypeError, SiteError
+from backlight.errors import HyperParameterError, SiteError
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size

@@ -42,7 +42,7 @@ def beginning(objective: Objective) -> str:
     try:
         sites = model.sites(inputs)
         for site in sites:
-            if not finite(model, model.activation(inputs, site.name)):
+            if not finite(model, model.array_at(inputs, site.name)):
                 return f"The model's own values stop being finite at the site {site.name!r}."
         for site in reversed(sites):
             (gradient,) = leaves(model.gradient(inputs, objective.target, at=site.name).gradient)

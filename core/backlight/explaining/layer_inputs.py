@@ -32,13 +32,14 @@ def placed(at: Place | Places) -> list[Place]:
     Raises:
         InputTypeError: they are no names.
     """
-    found = list(at) if several(at) else [at]
-    if not found or not all(one is None or isinstance(one, str) for one in found):
+    found = tuple(at) if several(at) else (at,)
+    names = [one for one in found if one is None or isinstance(one, str)]
+    if not found or len(names) < len(found):
         raise InputTypeError(
             f"at must be the name of a site, or a list of names, None among them for the input; got "
             f"{at!r}."
         )
-    return found
+    return names
 
 
 def named_site(model: Model, inputs: Inputs, at: Place) -> str | None:

@@ -215,8 +215,8 @@ class Objective:
         return [one for position in range(len(targets)) for one in found[position]]
 
     def gradients_of_inputs(self, targets: Sequence[Score], points: Tree) -> list[Gradient]:
-        """The same for other inputs: points of shape (samples, N, ...), whatever the sites are. Values and
-        gradients have the points' leading axes."""
+        """The same for other inputs: points of shape (samples, N, ...), whatever the sites are. Values
+        and gradients have the points' leading axes."""
         moved, samples = self.with_inputs(points), samples_of(points)
         rows = np.tile(np.arange(self.count), samples)
 

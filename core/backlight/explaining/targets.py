@@ -85,7 +85,7 @@ def resolve(
     if isinstance(target, Neuron):
         block = take_rows(model, inputs, blocks[0])
         # Not from the list of sites: backends also know shorter names of some.
-        value = model.activation(block, target.at)
+        value = model.array_at(block, target.at)
         return target.bind(OutputSpec(shape_of(value)), inputs.count), False
     outputs = model.outputs(take_rows(model, inputs, blocks[0]))
     if target is None:

@@ -65,9 +65,7 @@ def taken(objectives: Sequence[Objective], rows: NDArray[np.int64]) -> list[Obje
     """Objectives of the same inputs for some of the examples, whose inputs they share."""
     first = objectives[0].take(rows)
     return [
-        replace(
-            first, target=one.target.take(rows), at=one.at, beside=one.beside, whole=one.whole
-        )
+        replace(first, target=one.target.take(rows), at=one.at, beside=one.beside, whole=one.whole)
         for one in objectives
     ]
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, InputTypeError, UnknownNameError
+from backlight.errors import InputError, InputTypeError, SiteError, UnknownNameError
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.interrupts import interruptible
@@ -243,6 +243,20 @@ class Model(ABC, Generic[ArrayT]):
     ) -> tuple[Tree[ArrayT], ...]:
         """The values at several sites, by one forward pass where the framework can."""
         return tuple(self.activation(inputs, site) for site in sites)
+
+    @final
+    def array_at(self, inputs: Inputs[ArrayT] | Tree[ArrayT], at: str) -> ArrayT:
+        """The value at an inner site that is one array.
+
+        Raises:
+            SiteError: it is several.
+        """
+        found = leaves(self.activation(inputs, at))
+        if len(found) > 1:
+            raise SiteError(
+                f"{at!r} gives {len(found)} arrays: name one of them, as {at + '[0]'!r}."
+            )
+        return found[0]
 
     @abstractmethod
     def sites(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> tuple[Site, ...]:

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar, final
 
 from backlight.errors import SiteError, UnknownNameError
 from backlight.model.model import Site
+from backlight.values.tree import Tree
 
 P = TypeVar("P")
 """How a backend says where a value is."""
@@ -31,6 +32,17 @@ class NamedSites(Generic[P]):
         """Where the names point that can be looked at, the friendlier ones first."""
         names = dict.fromkeys((*(site.name for site in self.listed), *self.places))
         return {name: self.places[name] for name in names if name not in self.unusable}
+
+    def at(self, name: str) -> Tree[P]:
+        """Where a site is: one place, or those of all that a layer gives, where it gives several arrays.
+
+        Raises:
+            UnknownNameError, SiteError: as of `place`.
+        """
+        several = [one for one in self.places if one.startswith(name + "[")]
+        if name in self.places or not several:
+            return self.place(name)
+        return tuple(map(self.place, several))
 
     def place(self, name: str) -> P:
         """Where a site is.

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import cast, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,9 +228,7 @@ class NetModel(Model):
         points = list(map(self._native, leaves(asked.value)))
         given = list(map(shape_of, points))
         if given != list(shapes):
-            wanted, got = (
-                one[0] if len(one) == 1 else tuple(one) for one in (list(shapes), given)
-            )
+            wanted, got = (one[0] if len(one) == 1 else tuple(one) for one in (list(shapes), given))
             raise SiteError(
                 f"The value for the site {asked.at!r} must have shape {wanted} for these inputs, got "
                 f"{got}."

@@ -226,7 +226,7 @@ def sites(builder: Builder, net: Net) -> None:
         known = model.sites(trial.inputs)
         found = 0
         for site in known:
-            value = model.activation(trial.inputs, site.name)
+            value = model.array_at(trial.inputs, site.name)
             require(
                 shape_of(value) == site.shape,
                 f"The value at {site.name} has the shape {shape_of(value)}; told was {site.shape}.",
