@@ -81,7 +81,7 @@ def test_gradients_of_several_scores_are_those_of_each(framework: str, at: str |
             )
             inputs = model.prepare(X)
         at = model.sites(inputs)[0].name
-    for found, score in zip(model.gradients(inputs, scores, at=at), scores, strict=True):
+    for found, score in zip(model.gradients(inputs, scores, sites=[at]), scores, strict=True):
         alone = model.gradient(inputs, score, at=at)
         for one, other in (
             (found.score, alone.score),

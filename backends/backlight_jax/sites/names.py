@@ -1,6 +1,6 @@
 """Names for the values inside a program, as the user would say them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
@@ -68,7 +68,8 @@ class ScopeUse:
 
 
 def scoped(structure: Structure, foreign: bool) -> list[Use]:
-    """The result of each use of each scope, the innermost scope first.
+    """What leaves each use of each scope, the innermost scope first: a value, or several in the order in
+    which they are computed, `name[0]`, `name[1]`.
 
     Args:
         structure: the program.
@@ -96,15 +97,22 @@ def scoped(structure: Structure, foreign: bool) -> list[Use]:
         leaving = [value for value in use.values if last.get(value, -1) > use.end]
         floating = [value for value in leaving or use.values if structure.is_floating(value)]
         if floating:
-            results.append((use.scope, floating[-1]))
-    results.sort(key=lambda result: result[1])
-    names = numbered(("/".join(scope), value) for scope, value in results)
+            results.append((use.scope, floating if leaving else floating[-1:]))
+    results.sort(key=lambda result: result[1][-1])
+    numbered_use = Uses()
     counted = [
         (-len(scope), use)
-        for (scope, _), use in zip(results, names, strict=True)
+        for scope, values in results
+        for use in parts(numbered_use("/".join(scope)), values)
         if foreign is any(map(is_foreign, scope))
     ]
     return [use for _, use in sorted(counted, key=lambda each: each[0])]
+
+
+def parts(name: str, values: Sequence[int]) -> list[Use]:
+    """The name of a value, or of each of several."""
+    several = len(values) > 1
+    return [(f"{name}[{at}]" if several else name, value) for at, value in enumerate(values)]
 
 
 def parameterised(structure: Structure) -> Iterator[Use]:
@@ -132,6 +140,5 @@ def primitives(structure: Structure) -> Iterator[tuple[str, int, bool]]:
     counted = numbered((node.primitive, at) for at, node in enumerate(structure.active_nodes))
     for name, at in counted:
         node = structure.active_nodes[at]
-        for index, value in enumerate(node.outputs):
-            part = f"{name}[{index}]" if len(node.outputs) > 1 else name
+        for part, value in parts(name, node.outputs):
             yield part, value, node.primitive not in LAYOUT
