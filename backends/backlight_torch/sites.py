@@ -162,10 +162,12 @@ class SiteAccess(Visitor):
         }
         for path, tensor in found.items():
             if not usable(tensor, self.rows):
+                others = [name + one for one in found if usable(found[one], self.rows)]
+                advice = f" Name another: {', '.join(map(repr, others))}." if others else ""
                 raise SiteError(
                     f"The site {name + path!r} has a value of shape {tuple(tensor.shape)} and "
                     f"{tensor.dtype}; a site must be a floating-point array with the {self.rows} "
-                    "examples on axis 0."
+                    f"examples on axis 0.{advice}"
                 )
         return found
 

@@ -41,8 +41,8 @@ def last_feature_map(objective: Objective) -> str:
 
 
 def grid_at(objective: Objective) -> Grid | None:
-    """How places of the first input lie in the value at the objective's site; None where they do not
-    form a grid there."""
+    """How places of an input, the first that has some, lie in the value at the objective's site; None
+    where they do not form a grid there."""
     if objective.at is None:
         return None
     if objective.structure is not None:
@@ -132,7 +132,7 @@ def _search(objective: Objective) -> str:
 def advice(objective: Objective) -> str:
     """What to do where a site is no feature map: other sites are named only if they can be read."""
     seen = objective.structure
-    if (seen is not None and not seen.place_axes) or objective.input_layout is None:
+    if objective.input_layout is None if seen is None else not seen.places.wanted:
         return (
             "Class activation maps need inputs with places, such as pictures (N, C, H, W) or "
             "(N, H, W, C): explain the input itself, with integrated_gradients for example."
@@ -188,8 +188,9 @@ def layouts(objective: Objective, values: Tree, maps: bool) -> tuple[Layout | No
         maps: whether the technique gives class activation maps.
     """
     inputs = leaves(objective.inputs.attributed)
-    found = leaves(values)
-    likes = inputs if len(found) == len(inputs) else inputs[:1] * len(found)
+    found, grid = leaves(values), grid_at(objective) if maps else None
+    under = inputs[0 if grid is None else grid.input]
+    likes = inputs if len(found) == len(inputs) else [under] * len(found)
     return tuple(
         _layout(objective, leaf, like, maps) for leaf, like in zip(found, likes, strict=True)
     )

@@ -65,7 +65,7 @@ class NetStructure:
     @cached_property
     def place_axes(self) -> tuple[int, ...]:
         """The axes of the first input that hold places, not channels."""
-        return tuple(axis for _, axis in self.places.wanted)
+        return tuple(axis for number, axis in self.places.wanted if number == 0)
 
     @cached_property
     def grids(self) -> Mapping[str, Grid]:

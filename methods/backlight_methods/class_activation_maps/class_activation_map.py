@@ -119,7 +119,7 @@ class ClassActivationMap(JointMethod):
         if self.rectify:
             maps = arrays.maximum(maps, arrays.zeros_like(maps))
         if self.upsample != "none":
-            shape = shape_of(leaves(objective.inputs.attributed)[0])
+            shape = shape_of(leaves(objective.inputs.attributed)[grid.input])
             sizes = tuple(shape[line.axis] for line in grid.lines)
             if self.upsample == "receptive_field":
                 maps = place(maps, grid.lines, sizes, objective.model)
@@ -132,7 +132,13 @@ class ClassActivationMap(JointMethod):
 
     def _grid(self, objective: Objective, found: Gradient) -> Grid:
         """How places are read out of the feature map."""
-        shape = shape_of(leaves(found.value)[0])
+        parts = leaves(found.value)
+        if len(parts) > 1:
+            raise SiteError(
+                f"A class activation map needs one feature map, and {objective.at!r} gives {len(parts)} "
+                f"arrays: name one of them, as {str(objective.at) + '[0]'!r}."
+            )
+        shape = shape_of(parts[0])
         if self.axes is not None:
             if objective.at is None or max(self.axes) >= len(shape):
                 raise HyperParameterError(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from backlight import Method, Objective, Result
-from backlight.errors import InputError, is_one_of, require
+from backlight.errors import is_one_of, require
 from backlight.explaining.spatial import grid_at
-from backlight.values.tree import leaves, rebuild
+from backlight.values.tree import leaves, names, rebuild
 from backlight_methods.class_activation_maps.grad_cam import GradCAM
 from backlight_methods.gradients.guided_backprop import GuidedBackprop
 from backlight_methods.gradients.rectifiers import GuidedRules
@@ -19,6 +19,9 @@ from backlight_methods.gradients.rectifiers import GuidedRules
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCAM(Method):
     """Guided backprop at the input, kept where Grad-CAM at `at` (the last feature map) is positive.
+
+    Of several inputs the map lies over one, the first that the net's operations show to have places.
+    The others have no place that it could weigh: their values are guided backprop, as a warning says.
 
     Args:
         upsample: how the map is brought to the input's places: "bilinear" (the paper's),
@@ -55,21 +58,22 @@ class GuidedGradCAM(Method):
         return True
 
     def attribute(self, objective: Objective) -> Result:
-        if len(leaves(objective.inputs.attributed)) > 1:
-            raise InputError(
-                "Guided Grad-CAM needs one input, over whose places the map is laid out; got several. "
-                "Use guided_backprop and grad_cam."
-            )
         cam = GradCAM(upsample=self.upsample, rectify=self.rectify).attribute(objective)
         guided = objective.at_site(None).ruled(self.rules)
-        (maps,), (gradient,) = leaves(cam.values), leaves(guided.gradient)
+        (weight,), gradients = leaves(cam.values), leaves(guided.gradient)
         grid = grid_at(objective)
         if grid is None:
             raise AssertionError("unreachable: Grad-CAM needs a value with places")
-        weight = maps
-        for axis in range(1, gradient.ndim):
+        for axis in range(1, gradients[grid.input].ndim):
             if axis not in [line.axis for line in grid.lines]:
                 weight = objective.arrays.expand_dims(weight, axis=axis)
-        values = rebuild(guided.gradient, [gradient * weight])
+        gradients[grid.input] = gradients[grid.input] * weight
+        values = rebuild(guided.gradient, gradients)
         notes = (*cam.warnings, *self.rules.notes(guided.operations))
+        if len(gradients) > 1:
+            over = names(values)[grid.input]
+            notes += (
+                f"The map lies over the input {over!r} alone: the values of the others are guided "
+                "backprop, which nothing weighs.",
+            )
         return Result(values, guided.score, warnings=notes)

@@ -45,7 +45,7 @@ class Places:
     of them can tell the score.
 
     Attributes:
-        wanted: the axes of the first input that hold places, not channels: in their order.
+        wanted: the axes of the first input that has any which hold places, not channels: in their order.
         carrying: the values that carry all of them, with the nearest other one before that all ways
             lead through; None for none.
     """
@@ -188,8 +188,8 @@ class Places:
         return found
 
     def _wanted(self) -> tuple[InputAxis, ...]:
-        """The axes of the first input that any linear layer leaves places along; those that are only
-        grouped as channels, as colours are by a depthwise convolution, are none."""
+        """The axes of an input that any linear layer leaves places along, of the first that has some;
+        those that are only grouped as channels, as colours are by a depthwise convolution, are none."""
         found: set[InputAxis] = set()
         grouped: set[InputAxis] = set()
         slid: set[InputAxis] = set()
@@ -206,7 +206,7 @@ class Places:
                 grouped |= {atom.axis for atom in atoms_in((given[axes[1]],))}
                 slid |= {atom.axis for atom in atoms_in(given[axis] for axis in axes[2:])}
         found -= grouped - slid
-        return tuple(sorted(axis for axis in found if axis[0] == 0))
+        return tuple(sorted(axis for axis in found if axis[0] == min(found)[0]))
 
     def _carry(self) -> None:
         for value in self.graph.sources:

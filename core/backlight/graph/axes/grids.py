@@ -38,6 +38,7 @@ class Grid:
         starts, lengths: which range of each axis but the examples' to take: class tokens are left out.
         factors: what each axis of the value is then divided into, all in one row.
         order: of the factors: examples, then those of each line, then all else.
+        input: which of the inputs, by its position.
     """
 
     lines: tuple[Line, ...]
@@ -45,6 +46,7 @@ class Grid:
     lengths: tuple[int, ...]
     factors: tuple[int, ...]
     order: tuple[int, ...]
+    input: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,6 +99,7 @@ def grid_of(axes: Axes, wanted: Sequence[InputAxis]) -> Grid | None:
         tuple(lengths),
         tuple(factor.length for factor in factors),
         (0, *(1 + place for place in order)),
+        wanted[0][0],
     )
 
 
