@@ -45,15 +45,20 @@ def gradient(builder: Builder, net: Net) -> None:
 
 
 def gradients(builder: Builder, net: Net) -> None:
-    """`gradients` gives for each of several classes what `gradient` gives for it alone."""
+    """`gradients` gives for each of several classes, at each of several sites, what `gradient` gives for
+    it alone."""
     trial = builder.trial(net)
     with trial.precision():
         outputs, count = trial.model.outputs(trial.inputs), len(CLASSES)
         classes = (np.asarray(CLASSES), np.roll(CLASSES, 1))
         scores = [Class(one).bind(outputs, count) for one in classes]
-        found = trial.model.gradients(trial.inputs, scores)
-        alone = [trial.model.gradient(trial.inputs, score) for score in scores]
-    require(len(found) == len(scores), f"{len(scores)} scores have {len(found)} gradients.")
+        sites = (None, *(site.name for site in trial.model.sites(trial.inputs)[:2]))
+        found = trial.model.gradients(trial.inputs, scores, sites=sites)
+        alone = [
+            trial.model.gradient(trial.inputs, score, at=site) for score in scores for site in sites
+        ]
+    asked = f"{len(scores)} scores at {len(sites)} sites"
+    require(len(found) == len(alone), f"{asked} have {len(found)} gradients.")
     for at, (one, other) in enumerate(zip(found, alone, strict=True)):
         for what in ("score", "gradient"):
             pairs = zip(leaves(getattr(one, what)), leaves(getattr(other, what)), strict=True)
