@@ -102,6 +102,7 @@ class SiteAccess(Visitor):
         value: the replacement.
         read: where the score is read.
         opens: whether gradients are switched on from the cut on. Before it no graph is needed.
+        attached: whether what is differentiated keeps the graph of what it was computed from.
         begun: told of what is differentiated, before the net goes on with it.
         leaf: what is differentiated: the replacement.
         seen: the value that was read.
@@ -112,6 +113,7 @@ class SiteAccess(Visitor):
     value: torch.Tensor | None = None
     read: Point | None = None
     opens: bool = False
+    attached: bool = False
     begun: Callable[[torch.Tensor], None] | None = None
     leaf: torch.Tensor | None = None
     seen: torch.Tensor | None = None
@@ -144,10 +146,11 @@ class SiteAccess(Visitor):
     def _start(self, name: str, own: torch.Tensor) -> torch.Tensor:
         if self.value is None:
             with torch.inference_mode(False):  # in which the net may be at this point
-                leaf = own.detach().clone()
+                leaf = (own if self.attached else own.detach()).clone()
         elif self.value.shape == own.shape:
             # An array that was made in inference mode has no graph; a copy has.
-            leaf = self.value.clone() if self.value.is_inference() else self.value.detach()
+            own_graph = self.attached or self.value.is_inference()
+            leaf = self.value.clone() if own_graph else self.value.detach()
         else:
             raise SiteError(
                 f"The value for the site {name!r} must have its shape {tuple(own.shape)}, got "

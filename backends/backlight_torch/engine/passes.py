@@ -1,6 +1,7 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
 from typing import TypeAlias, cast, final
 
 import torch
@@ -37,12 +38,17 @@ KEPT = 32
 
 @final
 class Passes:
-    """The passes of a net."""
+    """The passes of a net; `attached`: what they give can be differentiated once more."""
 
     def __init__(
-        self, net: Net, arrays: Arrays, sites: Callable[[Inputs], tuple[Site, ...]]
+        self,
+        net: Net,
+        arrays: Arrays,
+        sites: Callable[[Inputs], tuple[Site, ...]],
+        attached: bool = False,
     ) -> None:
         self.net = net
+        self.attached = attached
         self.arrays = arrays
         self.sites_of = sites
         self.before: Recent[Before] = Recent(KEPT)
@@ -58,7 +64,7 @@ class Passes:
         net = self.net.unoptimised()
         if net is self.net:
             return self
-        other = Passes(net, self.arrays, self.sites_of)
+        other = Passes(net, self.arrays, self.sites_of, self.attached)
         other.before, other.unshared, other.axes = self.before, self.unshared, self.axes
         return other
 
@@ -69,43 +75,44 @@ class Passes:
 
     def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
         access = self.access(block, score, at, value)
-        with running(self.net.roots(), graph=False, hooked=access is not None):
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+        with self._running(False, hooked=access is not None):
+            arguments, _ = self._inputs(block, differentiated=False)
             outputs = self.call(arguments, access)
             if at is not None and access is not None and access.leaf is None:
                 raise self.unknown(at, block)
-            return self.evaluate(block, score, outputs)
+            return self._given(self.evaluate(block, score, outputs))
 
     def at_input(self, block: Block, score: Score) -> Found:
         access = self.access(block, score)
-        with running(self.net.roots(), graph=True, hooked=access is not None):
-            arguments, starts = copied_inputs(block.inputs, differentiated=True)
+        with self._running(True, hooked=access is not None):
+            arguments, starts = self._inputs(block, differentiated=True)
             outputs = self.call(arguments, access)
             scores = self.evaluate(block, score, outputs)
             return *self.each(block, scores, starts), None
 
     def at_site(self, block: Block, score: Score, at: str, value: Tree | None) -> Found:
-        with running(self.net.roots(), graph=False, hooked=True):
-            # Before the site no graph is recorded: the access switches gradients on there.
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+        with self._running(False, hooked=True):
+            # Before the site no graph is recorded, if none is asked for: the access switches gradients
+            # on there.
+            arguments, _ = self._inputs(block, differentiated=False)
             access = self.access(block, score, at, value, opens=True)
             outputs = self.call(arguments, access)
             if access is None or access.leaf is None or not torch.is_grad_enabled():
                 # Not reached without gradients, or reached inside a block of the net's own at whose
                 # end they went off again: the whole net runs with gradients.
                 torch.set_grad_enabled(True)
-                arguments, _ = copied_inputs(block.inputs, differentiated=False)
+                arguments, _ = self._inputs(block, differentiated=False)
                 access = self.access(block, score, at, value)
                 outputs = self.call(arguments, access)
             if access is None or access.leaf is None:
                 raise self.unknown(at, block)
             scores = self.evaluate(block, score, outputs)
-            return *self.each(block, scores, [access.leaf]), access.leaf.detach()
+            return *self.each(block, scores, [access.leaf]), self._given(access.leaf)
 
     def activation(self, block: Block, at: str) -> torch.Tensor:
         access = SiteAccess(block.inputs.count, read=Point.parse(at, self.net.places()))
-        with running(self.net.roots(), graph=False, hooked=True):
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+        with self._running(False, hooked=True):
+            arguments, _ = self._inputs(block, differentiated=False)
             self.call(arguments, access)
         if access.seen is None:
             raise self.unknown(at, block)
@@ -130,7 +137,19 @@ class Passes:
             value=None if value is None else cast(torch.Tensor, leaves(value)[0]),
             read=None if site is None else Point.parse(site, places),
             opens=opens,
+            attached=self.attached,
         )
+
+    def _running(self, graph: bool, hooked: bool) -> AbstractContextManager[None]:
+        roots = self.net.roots()
+        return running(roots, graph=graph or self.attached, hooked=hooked, twice=self.attached)
+
+    def _inputs(self, block: Block, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
+        return copied_inputs(block.inputs, differentiated, self.attached)
+
+    def _given(self, array: torch.Tensor) -> torch.Tensor:
+        """A result, for those who asked."""
+        return array if self.attached else array.detach()
 
     @interruptible
     def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
@@ -191,7 +210,7 @@ class Passes:
             self.backward(block, column, starts, more)
             for column, more in zip(columns, kept, strict=True)
         ]
-        return [column.detach() for column in columns], found
+        return [self._given(column) for column in columns], found
 
     def backward(
         self,
@@ -213,7 +232,8 @@ class Passes:
                 scores,
                 wanted,
                 grad_outputs=torch.ones_like(scores),
-                retain_graph=again,
+                retain_graph=again or self.attached,
+                create_graph=self.attached,
                 allow_unused=True,
             )
         except (BacklightError, torch.OutOfMemoryError):

@@ -56,6 +56,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[GivenT], ...]: ...
 
@@ -71,6 +72,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[Any], ...]: ...
 
@@ -86,6 +88,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NDArray[np.floating[Any]]]: ...
 
@@ -101,6 +104,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
 
@@ -116,6 +120,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NestedT]: ...
 
@@ -131,6 +136,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
 
@@ -146,6 +152,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any]: ...
 
@@ -160,13 +167,14 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any] | tuple[Attribution[Any], ...]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
-        model, x, target, at, batch_size, extra, class_names: as of a technique's call, see
-            `Method.__call__`.
+        model, x, target, at, batch_size, extra, class_names, differentiable: as of a technique's call,
+            see `Method.__call__`.
         method: a technique, or the name of an installed one (`backlight methods` lists them).
         **hyper_parameters: of the technique named: `steps=128`, `baseline=0.5` ...
 
@@ -176,5 +184,12 @@ def explain(
     technique = make_method(method, hyper_parameters)
     call = cast(Callable[..., Attribution[Any] | tuple[Attribution[Any], ...]], technique)
     return call(
-        model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
+        model,
+        x,
+        target,
+        at=at,
+        batch_size=batch_size,
+        extra=extra,
+        class_names=class_names,
+        differentiable=differentiable,
     )
