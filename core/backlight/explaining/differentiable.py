@@ -22,8 +22,16 @@ def attached(method: "Method", model: Model) -> Model:
     if not method.differentiable:
         others = [name for name, one in ready().items() if one.differentiable]
         raise CoverageError(
-            f"{method!r} cannot be differentiated: it has rules for the backward pass, leaves the "
-            "framework's arrays, or adds samples until a tolerance is met. Techniques that can be: "
-            f"{', '.join(others) or 'none is installed'}; without tolerance=."
+            f"{method!r} cannot be differentiated, as {hindrance(method)}. Techniques that can be: "
+            f"{', '.join(others) or 'none is installed'}."
         )
     return model.attach()
+
+
+def hindrance(method: "Method") -> str:
+    """Why a technique's values cannot be differentiated, as a clause."""
+    if method.rules is not None:
+        return "its backward pass obeys rules, whose derivative is not taken"
+    if not method.differentiates:
+        return "it computes with numbers outside of the framework"
+    return "numbers decide how much it computes: leave out tolerance="
