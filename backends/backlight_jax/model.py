@@ -177,6 +177,7 @@ class JaxModel(NetModel):
         return not isinstance(array, Tracer)
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        self.require_numbers(array)
         with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
             return np.asarray(array)
 

@@ -160,6 +160,7 @@ class TensorFlowModel(NetModel):
         return hasattr(array, "numpy")  # which symbols of a graph that is being built have not
 
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        self.require_numbers(array)
         return np.asarray(array.numpy())  # type: ignore[attr-defined]
 
     def is_floating(self, array: Array) -> bool:

@@ -307,6 +307,16 @@ class Model(ABC, Generic[ArrayT]):
         differentiated, they may not be."""
         return True
 
+    @final
+    def require_numbers(self, array: ArrayT) -> None:
+        """Raise InputError unless the array's numbers are known by now."""
+        if not self.has_numbers(array):
+            raise InputError(
+                "Numbers are needed here that are not known yet, inside a function that is being compiled "
+                "or differentiated. Say differentiable=True, a target, and a baseline that is not made of "
+                "the input; or explain outside of the function."
+            )
+
     @abstractmethod
     def owns(self, array: object) -> bool:
         """Whether this is one of the framework's own arrays."""

@@ -161,7 +161,8 @@ class IntegratedGradients(JointMethod):
         values, spread = first
         size = norms(objective, values)
         error, notes = relative(spread, size, objective), list[str]()
-        ends = np.flatnonzero(~np.isfinite(size)) if rule in CLOSED else np.arange(0)
+        seen = rule in CLOSED and objective.model.has_numbers(leaves(values)[0])
+        ends = np.flatnonzero(~np.isfinite(size)) if seen else np.arange(0)
         if len(ends):
             notes.append(
                 f"The gradient is not finite at an end of the path of {named(objective, ends)}, where "
