@@ -6,13 +6,16 @@ from typing import Any, cast, final
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError, ModelError
 from backlight.graph.dependence.connection import connection
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
-from backlight.model.model import Gradient, Options, Site
+from backlight.memory.identity import identity_of
+from backlight.memory.memory import Memory
+from backlight.model.model import Gradient, Model, Options, Site
 from backlight.model.net_model import NetModel, Question, model_errors
 from backlight.model.weights import Storage
 from backlight.rules.operations import Operation
@@ -55,6 +58,7 @@ class JaxModel(NetModel):
     version = jax.__version__
     arrays = cast(Arrays, jnp)
     keeps_forward = True
+    attachable = True
 
     def __init__(self, net: object, options: Options) -> None:
         super().__init__(net, options)
@@ -63,6 +67,16 @@ class JaxModel(NetModel):
     @property
     def _net(self) -> Net:
         return self.recall("net", None, lambda: as_net(self.given))
+
+    @property
+    def transient(self) -> bool:  # type: ignore[override]
+        return any(isinstance(part, Tracer) for part, _ in identity_of(self.given).segments())
+
+    def attach(self) -> Model:
+        attached = super().attach()
+        # What is remembered of a net that holds tracers would keep them alive.
+        attached.memory = Memory(attached.identity)
+        return attached
 
     @property
     def _convolution(self) -> tuple[int, ...]:
@@ -162,11 +176,16 @@ class JaxModel(NetModel):
         model: Any = self._parameter() if like is None and floating else like
         dtype = model.dtype if floating and model is not None else array.dtype
         native = jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(dtype))
-        if getattr(model, "committed", False) and len(model.devices()) == 1:
+        placed = self.has_numbers(model) and getattr(model, "committed", False)
+        if placed and len(model.devices()) == 1:
             native = jax.device_put(native, next(iter(model.devices())))
         return cast(Array, native)
 
+    def has_numbers(self, array: Array) -> bool:
+        return not isinstance(array, Tracer)
+
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        self.require_numbers(array)
         with model_errors(OUT_OF_MEMORY, SEVERAL_DEVICES):
             return np.asarray(array)
 

@@ -26,6 +26,7 @@ from backlight.values.tree import Tree, leaves, map_leaves
 from backlight_tensorflow import arrays as array_functions
 from backlight_tensorflow import identity  # noqa: F401  (how to read modules)
 from backlight_tensorflow.capture.flattening import Tensor
+from backlight_tensorflow.capture.grouping import free_centres
 from backlight_tensorflow.capture.lengths import FEW
 from backlight_tensorflow.capture.tracing import Trace, trace
 from backlight_tensorflow.engine.copying import LOCK
@@ -52,6 +53,7 @@ class TensorFlowModel(NetModel):
     version: str = tf.__version__
     arrays: Arrays = cast(Arrays, array_functions)
     keeps_forward = True
+    attachable = True
 
     def __init__(self, net: Any, options: Options) -> None:
         super().__init__(net, options)
@@ -161,7 +163,11 @@ class TensorFlowModel(NetModel):
         with tf.device(device):
             return cast(Array, tf.constant(array, dtype))
 
+    def has_numbers(self, array: Array) -> bool:
+        return hasattr(array, "numpy")  # which symbols of a graph that is being built have not
+
     def to_numpy(self, array: Array) -> NDArray[np.generic]:
+        self.require_numbers(array)
         return np.asarray(array.numpy())  # type: ignore[attr-defined]
 
     def is_floating(self, array: Array) -> bool:
@@ -196,16 +202,22 @@ class TensorFlowModel(NetModel):
                 # It may need to know the number of examples; if it is broken, it fails again.
                 return None
 
-        found = self.recall("trace", request.key, of_any_size)
+        key, count = (request.key, self.attached), request.count
+        found = self.recall("trace", key, of_any_size)
         if found is None:
-            key, count = (request.key, request.count), request.count
             with self._network.explained(request):
-                found = self.recall("trace", key, lambda: self._trace(request, count, count))
+                make = partial(self._trace, request, count, count)
+                found = self.recall("trace", (*key, count), make)
+        if self.attached:
+            found.watch()
         return request, found
 
     def _trace(self, request: Request, count: int | None, few: int) -> Trace:
         with LOCK:
-            return trace(self._network.call, request, count, few, self._network.recorder)
+            made = trace(self._network.call, request, count, few, self._network.recorder)
+        if self.attached:
+            free_centres(made.flat.nodes)
+        return made
 
     def _run(
         self,

@@ -49,6 +49,7 @@ class TorchModel(NetModel):
     version = torch.__version__
     arrays = cast(Arrays, array_api_compat.torch)
     keeps_forward = True
+    attachable = True
 
     @property
     def net(self) -> Net:
@@ -56,9 +57,10 @@ class TorchModel(NetModel):
 
     @property
     def _passes(self) -> Passes:
-        return self.recall(
-            "passes", None, lambda: Passes(net_of(self.given), self.arrays, self.sites)
-        )
+        def make() -> Passes:
+            return Passes(net_of(self.given), self.arrays, self.sites, self.attached)
+
+        return self.recall("passes", self.attached, make)
 
     @property
     def signals(self) -> bool:  # type: ignore[override]
@@ -145,7 +147,7 @@ class TorchModel(NetModel):
 
     def detached(self, array: Array) -> Array:
         tensor = cast(torch.Tensor, array)
-        return cast(Array, tensor.detach()) if tensor.requires_grad else array
+        return cast(Array, tensor.detach()) if tensor.requires_grad and not self.attached else array
 
     def owns(self, array: object) -> bool:
         return isinstance(array, torch.Tensor)

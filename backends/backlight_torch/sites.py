@@ -107,6 +107,7 @@ class SiteAccess(Visitor):
         value: what replaces the arrays at the only cut.
         reads: where values are read: by the score, at one point.
         opens: whether gradients are switched on from the first cut on. Before it no graph is needed.
+        attached: whether what is differentiated keeps the graph of what it was computed from.
         begun: told of what is differentiated, before the net goes on with it.
         starts: what is differentiated at each cut that was come across.
         seen: the values that were read.
@@ -117,6 +118,7 @@ class SiteAccess(Visitor):
     value: Sequence[torch.Tensor] | None = None
     reads: Sequence[Point] = ()
     opens: bool = False
+    attached: bool = False
     begun: Callable[[torch.Tensor], None] | None = None
     starts: dict[Point, Tree[torch.Tensor]] = field(default_factory=dict)
     seen: dict[Point, Tree[torch.Tensor]] = field(default_factory=dict)
@@ -188,9 +190,10 @@ class SiteAccess(Visitor):
         if follows and self.value is None and self.begun is None:
             return own.clone()  # another cut may lead to it
         with torch.inference_mode(False):  # in which the net may be at this point
+            start = own if self.attached else own.detach()
             # An array that was made in inference mode has no graph; a copy has.
-            copies = self.value is None or own.is_inference()
-            leaf = own.detach().clone() if copies else own.detach()
+            copies = self.value is None or self.attached or own.is_inference()
+            leaf = start.clone() if copies else start
         leaf.requires_grad_()
         if self.begun is not None:
             self.begun(leaf)

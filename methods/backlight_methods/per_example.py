@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Objective
+from backlight.explaining.zeros import numbers
 from backlight.values.arrays import Array
 from backlight.values.tree import Tree, map_leaves, sum_per_example
 
@@ -16,15 +17,16 @@ def norms(objective: Objective, values: Tree) -> Numbers:
     """The sum of the absolute values of each example, shape (N,)."""
     absolute = map_leaves(objective.arrays.abs, values)
     total = sum_per_example(absolute, objective.arrays)
-    return objective.model.to_numpy(total).astype(np.float64)
+    return numbers(objective.model, total)
 
 
 def relative(spread: Numbers, size: Numbers, objective: Objective) -> Numbers:
     """spread / size, no smaller than rounding; 0 where both are 0, infinite where only size is, or where
-    it is not finite."""
+    it is not finite; NaN where it is not known."""
     some = np.isfinite(size) & (size > 0)
     nothing = (size == 0) & (spread == 0)
-    ratio = np.divide(spread, size, out=np.where(nothing, 0.0, np.inf), where=some)
+    otherwise = np.where(nothing, 0.0, np.where(np.isnan(size), np.nan, np.inf))
+    ratio = np.divide(spread, size, out=otherwise, where=some)
     return np.where(some, np.maximum(ratio, objective.precision), ratio)
 
 

@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from backlight.graph.graph import FEW, UNIFORM, DType, Graph, Numbers, Value
@@ -46,7 +47,10 @@ def graph_of(
         graph.values[value].learned = True
     for value, constant in program.constants.items():
         held = graph.values[value]
-        held.constant, held.learned = constant, True
+        held.learned = True
+        if isinstance(constant, Tracer):  # it has no numbers yet, as a learned argument has none
+            continue
+        held.constant = constant
         if held.dtype is not DType.OTHER and constant.size <= UNIFORM:
             graph.look(value, numbers(constant))
     known: dict[int, Numbers] = {}

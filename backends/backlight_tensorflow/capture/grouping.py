@@ -1,9 +1,9 @@
 """Operations of TensorFlow that are one operation to everybody else."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from backlight_tensorflow.capture.flattening import SHAPE_ONLY, Flat, Node, Value, reached
 from backlight_tensorflow.table.reading import Reading, Step, Steps
@@ -13,6 +13,9 @@ UNREPEATABLE = frozenset(
     {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule", "CudnnRNNV3"}
 )
 """Operations that are not run a second time at other values."""
+
+Users: TypeAlias = dict[Value, list[Node]]
+"""The operations that read a value's numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +77,10 @@ class Surroundings:
     fixed: frozenset[Value]
     read: Callable[[Node], Reading]
     table: Callable[[Reading], Steps]
-    users: dict[Value, list[Node]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for node in self.nodes:
-            if node.op.type not in SHAPE_ONLY:
-                for value in dict.fromkeys(node.inputs):
-                    self.users.setdefault(value, []).append(node)
+    @cached_property
+    def users(self) -> "Users":
+        return users_of(self.nodes)
 
     def primitives(self, node: Node) -> Steps:
         return self.table(self.read(node))
@@ -125,7 +125,7 @@ def single(around: Surroundings, node: Node) -> list[Group]:
             for value, result in zip(node.inputs, node.outputs, strict=True)
         ]
     steps = around.primitives(node)
-    if is_centre(around, node):
+    if is_centre(around.users, node):
         steps = [Step("identity", (0,))]
     outputs = node.outputs[:1] if steps[-1].primitive == "batch_norm" else node.outputs
     return [
@@ -133,7 +133,28 @@ def single(around: Surroundings, node: Node) -> list[Group]:
     ]
 
 
-def is_centre(around: Surroundings, node: Node) -> bool:
+def users_of(nodes: Iterable[Node]) -> Users:
+    """By value: the operations that read its numbers, in order."""
+    users: Users = {}
+    for node in nodes:
+        if node.op.type not in SHAPE_ONLY:
+            for value in dict.fromkeys(node.inputs):
+                users.setdefault(value, []).append(node)
+    return users
+
+
+def free_centres(nodes: Sequence[Node]) -> None:
+    """Let the means that variances are taken around depend on the values, as they do. Holding them
+    constant, as `tf.nn.moments` does, changes no derivative, but that of the derivative."""
+    users = users_of(nodes)
+    for node in nodes:
+        if is_centre(users, node):
+            (held,), (mean,) = node.outputs, node.inputs
+            for user in users.get(held, ()):
+                user.inputs = [mean if operand is held else operand for operand in user.inputs]
+
+
+def is_centre(users: Users, node: Node) -> bool:
     """Whether it holds constant the mean that a variance is taken around: the derivative by that mean is
     zero, so that nothing is lost where it counts as depending on the values."""
     mean = node.inputs[0].node if node.op.type == "StopGradient" else None
@@ -142,25 +163,25 @@ def is_centre(around: Surroundings, node: Node) -> bool:
         and mean.op.type == "Mean"
         and all(
             mean.inputs[0] in user.inputs
-            and (user.op.type == "SquaredDifference" or is_around(around, user))
-            for user in around.users.get(node.outputs[0], ())
+            and (user.op.type == "SquaredDifference" or is_around(users, user))
+            for user in users.get(node.outputs[0], ())
         )
     )
 
 
-def is_around(around: Surroundings, node: Node) -> bool:
+def is_around(users: Users, node: Node) -> bool:
     """Whether only the mean of its squares minus the square of its mean is made of a difference."""
 
     def ends(*types: str) -> set[Node]:
         reached = {node}
         for type_ in types:
-            users = {user for one in reached for user in around.users.get(one.outputs[0], ())}
-            reached = {user for user in users if user.op.type == type_}
+            after = {user for one in reached for user in users.get(one.outputs[0], ())}
+            reached = {user for user in after if user.op.type == type_}
         return reached
 
-    users = [user.op.type for user in around.users.get(node.outputs[0], ())]
+    types = [user.op.type for user in users.get(node.outputs[0], ())]
     both = ends("Square", "Mean", "Sub") & ends("Mean", "Square", "Sub")
-    return node.op.type == "Sub" and sorted(users) == ["Mean", "Square"] and len(both) == 1
+    return node.op.type == "Sub" and sorted(types) == ["Mean", "Square"] and len(both) == 1
 
 
 def convolution(around: Surroundings, node: Node) -> Group | None:

@@ -124,7 +124,7 @@ def path_to_outputs(traced: "Trace", places: list[Value]) -> Path:
 
 def score_arguments(score: Score) -> tuple[list[Tensor], list[tf.TensorSpec]]:
     """The operands of a score as arguments of a program."""
-    tensors = [tf.constant(operand) for operand in score.operands()]
+    tensors = [tf.convert_to_tensor(operand) for operand in score.operands()]
     return tensors, [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in tensors]
 
 

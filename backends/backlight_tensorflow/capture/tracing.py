@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.ops.resource_variable_ops import variable_accessed
 
 from backlight.graph.outputs import output_kind
 from backlight.interrupts import unbroken_package
@@ -108,6 +109,12 @@ class Trace:
     def output_values(self) -> list[Value]:
         leaves = tf.nest.flatten(self.outputs, expand_composites=True)
         return [self.flat.of(leaf)[0] for leaf in leaves if isinstance(leaf, tf.Tensor)]
+
+    def watch(self) -> None:
+        """Let the gradient tapes that are open see that the network's variables are used. What calls a
+        copied operation does not tell them."""
+        for variable in self._function.variables:
+            variable_accessed(variable)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What was made for a key, made at most once while it is remembered."""

@@ -17,36 +17,43 @@ from backlight.values.tree import Tree, leaves, map_leaves, names, rebuild
 T = TypeVar("T")
 
 
-def copied_inputs(inputs: Inputs, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
-    """Inputs that the net may write into, and the arrays that they are differentiated at.
+def copied_inputs(
+    inputs: Inputs, differentiated: bool, attached: bool = False
+) -> tuple[Inputs, list[torch.Tensor]]:
+    """Inputs that the net may write into, and the arrays that they are differentiated at; `attached` to
+    what the inputs were computed from, or not.
 
     The arrays share memory with the user's, which the net never gets: it gets copies.
     """
-    starts = [start(cast(torch.Tensor, leaf), differentiated) for leaf in leaves(inputs.attributed)]
+    starts = [
+        start(cast(torch.Tensor, leaf), differentiated, attached)
+        for leaf in leaves(inputs.attributed)
+    ]
     copies = cast(list[Array], [array.clone() for array in starts])
     return Inputs(
         rebuild(inputs.attributed, copies),
-        tuple(copied(value) for value in inputs.positional),
-        {name: copied(value) for name, value in inputs.keyword.items()},
+        tuple(copied(value, attached) for value in inputs.positional),
+        {name: copied(value, attached) for name, value in inputs.keyword.items()},
     ), starts
 
 
-def start(array: torch.Tensor, differentiated: bool) -> torch.Tensor:
-    # An array that was made in inference mode has no graph, whatever is asked of it; a copy has.
-    own = array.clone() if array.is_inference() else array.detach()
+def start(array: torch.Tensor, differentiated: bool, attached: bool) -> torch.Tensor:
+    if array.is_inference():  # it has no graph, whatever is asked of it; a copy has
+        own = array.clone()
+    else:
+        own = array.view_as(array) if attached else array.detach()
     return own.requires_grad_() if differentiated and own.is_floating_point() else own
 
 
-def copied(value: object) -> object:
+def copied(value: object, attached: bool) -> object:
+    def copy(array: torch.Tensor) -> torch.Tensor:
+        return array.clone() if attached else array.detach().clone()
+
     if isinstance(value, PerExample):
-        return PerExample(cast(Array, own_copy(cast(torch.Tensor, value.value))))
+        return PerExample(cast(Array, copy(cast(torch.Tensor, value.value))))
     if isinstance(value, Shared):
-        return Shared(copied(value.value))
-    return pytree.tree_map_only(torch.Tensor, own_copy, value)
-
-
-def own_copy(array: torch.Tensor) -> torch.Tensor:
-    return array.detach().clone()
+        return Shared(copied(value.value, attached))
+    return pytree.tree_map_only(torch.Tensor, copy, value)
 
 
 @final

@@ -1,6 +1,7 @@
 """Forward and backward passes of a net, for examples that go through it together."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeAlias, cast, final
 
 import torch
@@ -39,12 +40,17 @@ KEPT = 32
 
 @final
 class Passes:
-    """The passes of a net."""
+    """The passes of a net; `attached`: what they give can be differentiated once more."""
 
     def __init__(
-        self, net: Net, arrays: Arrays, sites: Callable[[Inputs], tuple[Site, ...]]
+        self,
+        net: Net,
+        arrays: Arrays,
+        sites: Callable[[Inputs], tuple[Site, ...]],
+        attached: bool = False,
     ) -> None:
         self.net = net
+        self.attached = attached
         self.arrays = arrays
         self.sites_of = sites
         self.before: Recent[Before] = Recent(KEPT)
@@ -60,7 +66,7 @@ class Passes:
         net = self.net.unoptimised()
         if net is self.net:
             return self
-        other = Passes(net, self.arrays, self.sites_of)
+        other = Passes(net, self.arrays, self.sites_of, self.attached)
         other.before, other.unshared, other.axes = self.before, self.unshared, self.axes
         return other
 
@@ -71,11 +77,11 @@ class Passes:
 
     def score(self, block: Block, score: Score, at: str | None, value: Tree | None) -> torch.Tensor:
         access = self.access(block, score, (at,), value)
-        with running(self.net.roots(), graph=False, hooked=access is not None):
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+        with self._running(graph=False, hooked=access is not None):
+            arguments, _ = self._inputs(block, differentiated=False)
             outputs = self.call(arguments, access)
             self.require(access, block)
-            return self.evaluate(block, score, outputs)
+            return self._given(self.evaluate(block, score, outputs))
 
     def gradients(
         self, block: Block, score: Score, sites: Sequence[str | None], value: Tree | None
@@ -83,26 +89,24 @@ class Passes:
         """Of a score, or of each of several side by side, at each site; None is the inputs."""
         inside = None not in sites
         hooked = score.site is not None or any(site is not None for site in sites)
-        with running(self.net.roots(), graph=not inside, hooked=hooked):
+        with self._running(graph=not inside, hooked=hooked):
             # Before the first site no graph is recorded: the access switches gradients on there.
             access = self.access(block, score, sites, value, opens=inside)
-            arguments, starts = copied_inputs(block.inputs, differentiated=not inside)
+            arguments, starts = self._inputs(block, differentiated=not inside)
             outputs = self.call(arguments, access)
             if inside and not (access and access.complete and torch.is_grad_enabled()):
                 # Not reached without gradients, or reached inside a block of the net's own at whose
                 # end they went off again: the whole net runs with gradients.
                 torch.set_grad_enabled(True)
-                arguments, _ = copied_inputs(block.inputs, differentiated=False)
+                arguments, _ = self._inputs(block, differentiated=False)
                 access = self.access(block, score, sites, value)
                 outputs = self.call(arguments, access)
             self.require(access, block)
             scores = self.evaluate(block, score, outputs)
             values = [None if site is None else self.started(access, site) for site in sites]
             each = [starts if one is None else leaves(one) for one in values]
-            detached = [
-                None if one is None else map_leaves(torch.Tensor.detach, one) for one in values
-            ]
-            return *self.each(block, scores, each), detached
+            given = [None if one is None else map_leaves(self._given, one) for one in values]
+            return *self.each(block, scores, each), given
 
     def started(self, access: SiteAccess | None, site: str) -> Tree[torch.Tensor]:
         """What is differentiated at a site, once the net has run."""
@@ -113,8 +117,8 @@ class Passes:
         places = self.net.places()
         points = [Point.parse(site, places) for site in sites]
         access = SiteAccess(block.inputs.count, reads=points)
-        with running(self.net.roots(), graph=False, hooked=True):
-            arguments, _ = copied_inputs(block.inputs, differentiated=False)
+        with self._running(graph=False, hooked=True):
+            arguments, _ = self._inputs(block, differentiated=False)
             self.call(arguments, access)
         for point in points:
             if point not in access.seen:
@@ -141,6 +145,7 @@ class Passes:
             value=None if value is None else cast(list[torch.Tensor], leaves(value)),
             reads=[] if read is None else [Point.parse(read, places)],
             opens=opens,
+            attached=self.attached,
         )
 
     def require(self, access: SiteAccess | None, block: Block) -> None:
@@ -148,6 +153,17 @@ class Passes:
         for point in () if access is None else access.cuts:
             if point not in access.starts:  # type: ignore[union-attr]
                 raise self.unknown(point.name, block)
+
+    def _running(self, graph: bool, hooked: bool) -> AbstractContextManager[None]:
+        roots = self.net.roots()
+        return running(roots, graph=graph or self.attached, hooked=hooked, twice=self.attached)
+
+    def _inputs(self, block: Block, differentiated: bool) -> tuple[Inputs, list[torch.Tensor]]:
+        return copied_inputs(block.inputs, differentiated, self.attached)
+
+    def _given(self, array: torch.Tensor) -> torch.Tensor:
+        """A result, for those who asked."""
+        return array if self.attached else array.detach()
 
     @interruptible
     def call(self, arguments: Inputs, visitor: Visitor | None = None) -> object:
@@ -208,7 +224,7 @@ class Passes:
         for column in columns:
             gradients = iter(self.backward(block, column, flat, column is not columns[-1]))
             found.append([[next(gradients) for _ in site] for site in starts])
-        return [column.detach() for column in columns], found
+        return [self._given(column) for column in columns], found
 
     def backward(
         self,
@@ -230,7 +246,8 @@ class Passes:
                 scores,
                 wanted,
                 grad_outputs=torch.ones_like(scores),
-                retain_graph=again,
+                retain_graph=again or self.attached,
+                create_graph=self.attached,
                 allow_unused=True,
             )
         except (BacklightError, torch.OutOfMemoryError):

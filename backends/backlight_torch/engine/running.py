@@ -9,6 +9,7 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
@@ -38,13 +39,16 @@ class Census:
 
 
 @contextmanager
-def running(roots: Iterable[nn.Module], *, graph: bool, hooked: bool) -> Iterator[None]:
+def running(
+    roots: Iterable[nn.Module], *, graph: bool, hooked: bool, twice: bool = False
+) -> Iterator[None]:
     """Inference mode of the modules, and gradients on or off, whatever the caller's own modes are.
 
     Args:
         roots: the modules that will run.
         graph: whether operations are recorded for a backward pass.
         hooked: whether the values of inner modules are wanted.
+        twice: whether the backward pass is to be differentiated too.
     """
     census = Census([])
     try:
@@ -56,6 +60,8 @@ def running(roots: Iterable[nn.Module], *, graph: bool, hooked: bool) -> Iterato
                 more.enter_context(without_compilation())
             if census.attention:
                 more.enter_context(EveryModule())
+            if twice:
+                more.enter_context(without_fused_attention())
             yield
     finally:
         restore(census.lowered)
@@ -174,6 +180,10 @@ without_cudnn = Overlap(lambda: torch.backends.cudnn.flags(enabled=False))
 
 without_compilation = Overlap(lambda: torch.compiler.set_stance("force_eager"))
 """Hooks that are added after compilation do not run in compiled code."""
+
+
+without_fused_attention = Overlap(lambda: sdpa_kernel(SDPBackend.MATH))
+"""The backward passes of fused kernels of attention have no derivative."""
 
 
 class EveryModule(TorchFunctionMode):

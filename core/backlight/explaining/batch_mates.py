@@ -16,7 +16,10 @@ from backlight.values.tree import map_nested
 
 def order_matters(model: Model, inputs: Inputs) -> bool:
     """Whether these four examples have other outputs where they come in another order, and the same ones
-    in the same order. Costs two forward passes, or three."""
+    in the same order; as if they had, where numbers are not known yet. Costs two forward passes, or
+    three."""
+    if not all(map(model.has_numbers, outputs_of_rows(model, inputs, np.arange(4)))):
+        return True
 
     def outputs(order: NDArray[np.int64]) -> list[NDArray[np.generic]]:
         back = np.argsort(order)
@@ -54,10 +57,15 @@ def numbers_of_rows(
     model: Model, inputs: Inputs, rows: NDArray[np.int64]
 ) -> list[NDArray[np.generic]]:
     """The floating-point outputs that have a row for each of these examples."""
+    numbers = map(model.to_numpy, outputs_of_rows(model, inputs, rows))
+    return [one for one in numbers if one.dtype.kind in "fc"]
+
+
+def outputs_of_rows(model: Model, inputs: Inputs, rows: NDArray[np.int64]) -> list[Array]:
+    """The outputs that have a row for each of these examples."""
     found: list[Array] = []
     map_nested(found.append, model.predict(take_rows(model, inputs, rows)))
-    numbers = [model.to_numpy(leaf) for leaf in found if shape_of(leaf)[:1] == (len(rows),)]
-    return [one for one in numbers if one.dtype.kind in "fc"]
+    return [leaf for leaf in found if shape_of(leaf)[:1] == (len(rows),)]
 
 
 def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:

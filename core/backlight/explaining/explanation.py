@@ -70,21 +70,26 @@ class Explanation:
         Raises:
             NoGradientError: no gradient reaches anything of what is explained.
         """
-        objective, structure = self.objective, self.objective.structure
-        looked = objective.structure_or_reason
-        gaps = result.gap_notes()
+        objective = self.objective
         found = (
-            *looked.notes(objective.count),
+            *objective.structure_or_reason.notes(objective.count),
             *draw_notes(objective.model),
             *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
             *result.warnings,
+            *(() if objective.model.attached else self._notes_of_values(result)),
+        )
+        return tuple(dict.fromkeys(found))
+
+    def _notes_of_values(self, result: Measured) -> tuple[str, ...]:
+        """What is to be said about zeros and gaps. To look into them may take several passes."""
+        objective, structure, gaps = self.objective, self.objective.structure, result.gap_notes()
+        return (
             *zero_notes(
                 objective, self.blocks[0], result.nonzero, self.differentiates, result.is_exact
             ),
             *gaps,
             *(structure.choice_notes() if gaps and structure is not None else ()),
         )
-        return tuple(dict.fromkeys(found))
 
 
 def prepare(
@@ -202,11 +207,11 @@ def blocks_of(count: int, batch_size: int) -> tuple[NDArray[np.int64], ...]:
 
 
 def returned_like(x: object, values: Tree, model: Model) -> object:
-    """NumPy in, NumPy out (in the dtype that came in, if it was a float of 32 bits or more); else as
-    they are."""
+    """NumPy in, NumPy out (in the dtype that came in, if it was a float of 32 bits or more); else, and
+    where they are to be differentiated, as they are."""
     given = x.attributed if isinstance(x, Inputs) else x
     first: object = leaves(cast(Tree, given))[0]
-    if model.owns(first) and not isinstance(first, np.ndarray):
+    if model.attached or (model.owns(first) and not isinstance(first, np.ndarray)):
         return values
     floating = isinstance(first, np.ndarray) and first.dtype.kind == "f" and first.itemsize >= 4
     dtype = cast(NDArray[Any], first).dtype if floating else None

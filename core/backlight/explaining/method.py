@@ -15,6 +15,7 @@ from backlight.errors import (
     BacklightWarning,
     CoverageError,
 )
+from backlight.explaining.differentiable import attached
 from backlight.explaining.explanation import finish, prepare
 from backlight.explaining.layer_inputs import Place, Places, several
 from backlight.explaining.no_gradients import no_gradients
@@ -66,6 +67,12 @@ class Method(ByValue, ABC):
         looks at nothing but what one pass gives for all."""
         return False
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether its values can be differentiated: they are made of gradients and functions of the
+        model's own arrays alone, and numbers do not decide how much is computed."""
+        return self.differentiates and self.rules is None
+
     def objection(self, objective: Objective) -> str | None:
         """Why the technique would mean nothing here, with what to do instead; None where it means
         something. It is asked before `attribute`, for the first examples: what it says is raised as a
@@ -97,6 +104,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> tuple[tuple[Attribution[Any], ...], ...]: ...
 
     @overload
@@ -110,6 +118,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> tuple[Attribution[Any], ...]: ...
 
     @overload
@@ -123,6 +132,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> tuple[Attribution[GivenT], ...]: ...
 
     @overload
@@ -136,6 +146,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> tuple[Attribution[Any], ...]: ...
 
     @overload
@@ -149,6 +160,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[NDArray[np.floating[Any]]]: ...
 
     @overload
@@ -162,6 +174,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[GivenT]: ...
 
     @overload
@@ -175,6 +188,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[NestedT]: ...
 
     @overload
@@ -188,6 +202,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[GivenT]: ...
 
     @overload
@@ -201,6 +216,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[Any]: ...
 
     @final
@@ -216,6 +232,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        differentiable: bool = False,
     ) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
         """Explain why the model gives `x` the score `target`.
 
@@ -234,6 +251,10 @@ class Method(ByValue, ABC):
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
             class_names: of the net's outputs in their order, for captions; the attribution keeps them.
+            differentiable: whether the values stay in the framework's gradient computation, so that a
+                loss may hold them (`docs/priors.md`): they are then the framework's own arrays, whatever
+                `x` is. The net runs in inference mode all the same. Baselines count as constants.
+                Nothing is said about zeros, gaps and numbers that are not finite: see that first.
 
         Raises:
             BacklightError: a subclass that says what was wrong and what is accepted.
@@ -243,6 +264,8 @@ class Method(ByValue, ABC):
         impossible = no_gradients(self, wrapped)
         if impossible is not None:
             raise CoverageError(impossible)
+        if differentiable:
+            wrapped = attached(self, wrapped)
         explanations = prepare(
             wrapped,
             x,

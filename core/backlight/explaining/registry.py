@@ -57,6 +57,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[tuple[Attribution[Any], ...], ...]: ...
 
@@ -72,6 +73,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[Any], ...]: ...
 
@@ -87,6 +89,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[GivenT], ...]: ...
 
@@ -102,6 +105,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[Any], ...]: ...
 
@@ -117,6 +121,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NDArray[np.floating[Any]]]: ...
 
@@ -132,6 +137,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
 
@@ -147,6 +153,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NestedT]: ...
 
@@ -162,6 +169,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
 
@@ -177,6 +185,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any]: ...
 
@@ -191,13 +200,14 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
-        model, x, target, at, batch_size, extra, class_names: as of a technique's call, see
-            `Method.__call__`.
+        model, x, target, at, batch_size, extra, class_names, differentiable: as of a technique's call,
+            see `Method.__call__`.
         method: a technique, or the name of an installed one (`backlight methods` lists them).
         **hyper_parameters: of the technique named: `steps=128`, `baseline=0.5` ...
 
@@ -207,5 +217,12 @@ def explain(
     """
     call: Callable[..., Any] = make_method(method, hyper_parameters)
     return call(  # type: ignore[no-any-return]
-        model, x, target, at=at, batch_size=batch_size, extra=extra, class_names=class_names
+        model,
+        x,
+        target,
+        at=at,
+        batch_size=batch_size,
+        extra=extra,
+        class_names=class_names,
+        differentiable=differentiable,
     )

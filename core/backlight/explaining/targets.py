@@ -13,6 +13,7 @@ from backlight.model.model import Model
 from backlight.scores.class_scores import Class, ClassScore
 from backlight.scores.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
 from backlight.scores.several import Top
+from backlight.scores.traced_class import TracedClass
 from backlight.values.arrays import AnyArray, Array, Arrays, shape_of
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import (
@@ -91,7 +92,9 @@ def resolve(
     if target is None:
         return predicted_score(model, inputs, blocks, outputs)
     if model.owns(target):
-        target = cast(Classes, model.to_numpy(cast(Array, target)))
+        classes = cast(Array, target)
+        known = model.has_numbers(classes)
+        target = model.to_numpy(classes) if known else TracedClass(classes, model.arrays)
     score = as_score(cast(Score | Classes, target))
     if isinstance(score, Function):
         score = Function(score.function, *(on_host(model, one) for one in score.given))

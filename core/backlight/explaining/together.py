@@ -102,7 +102,7 @@ def answers(technique: Technique, objectives: Sequence[Objective]) -> list[tuple
         computed[position] if one.score is None else one.score
         for position, one in enumerate(results)
     ]
-    for result, score in zip(results, scores, strict=True):
+    for result, score in zip(results, scores, strict=True) if not first.model.attached else ():
         check_finite(technique, first, result.values, numbers(first.model, score))
     return list(zip(results, scores, strict=True))
 

@@ -221,7 +221,9 @@ def differs(before: Numbers, moved: Objective) -> bool:
 
 
 def numbers(model: Model, array: Array) -> Numbers:
-    """The numbers of an array on the host, as float64."""
+    """The numbers of an array on the host, as float64; NaN where they are not known yet."""
+    if not model.has_numbers(array):
+        return np.full(shape_of(array), np.nan)
     return model.to_numpy(array).astype(np.float64)
 
 

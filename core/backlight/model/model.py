@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast, final
@@ -10,7 +11,13 @@ from typing import Any, Generic, TypeVar, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, InputTypeError, SiteError, UnknownNameError
+from backlight.errors import (
+    CoverageError,
+    InputError,
+    InputTypeError,
+    SiteError,
+    UnknownNameError,
+)
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
 from backlight.interrupts import interruptible
@@ -139,6 +146,12 @@ class Model(ABC, Generic[ArrayT]):
     """Whether `gradients` runs the model forward once for all scores and sites."""
     declared_channels: InputChannels | None = None
     """What the user said about the channels of the inputs, to `wrap`."""
+    attachable: bool = False
+    """Whether there is an attached form of it, see `attach`."""
+    attached: bool = False
+    """Whether results stay in the gradient computation of the user's own, see `attach`."""
+    transient: bool = False
+    """Whether it holds values of a computation that is being traced, and must not outlive that."""
 
     @abstractmethod
     def predict(self, inputs: Inputs[ArrayT] | Tree[ArrayT]) -> Any:
@@ -302,9 +315,40 @@ class Model(ABC, Generic[ArrayT]):
         """The answer to a question about the net, made where it is not remembered of it as it is now."""
         return self.memory.recall(what, key, make)
 
+    def attach(self) -> "Model[ArrayT]":
+        """The same net, whose scores, activations and gradients without rules can be differentiated once
+        more: by its weights, and by the inputs.
+
+        Raises:
+            CoverageError: the backend has no such form.
+        """
+        if not self.attachable:
+            raise CoverageError(
+                f"Attributions of this {self.framework} model cannot be differentiated; those of PyTorch, "
+                "JAX and TensorFlow models can. Leave differentiable out."
+            )
+        attached = copy(self)
+        attached.attached = True
+        return attached
+
     def detached(self, array: ArrayT) -> ArrayT:
         """The array outside of any gradient computation of the user's own."""
         return array
+
+    def has_numbers(self, array: ArrayT) -> bool:
+        """Whether the array's numbers are known by now: inside of a function that is being compiled, or
+        differentiated, they may not be."""
+        return True
+
+    @final
+    def require_numbers(self, array: ArrayT) -> None:
+        """Raise InputError unless the array's numbers are known by now."""
+        if not self.has_numbers(array):
+            raise InputError(
+                "Numbers are needed here that are not known yet, inside a function that is being compiled "
+                "or differentiated. Say differentiable=True, a target, and a baseline that is not made of "
+                "the input; or explain outside of the function."
+            )
 
     @abstractmethod
     def owns(self, array: object) -> bool:

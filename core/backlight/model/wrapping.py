@@ -84,6 +84,8 @@ def wrap(
     if model is None:
         raise NoBackendError(no_backend(net, inputs, framework))
     model.declared, model.declared_channels = outputs, channels
+    if model.transient:
+        return model
     with _lock:
         _recent[key] = (parts, model)  # which keeps the parts, and so their ids, alive
         while len(_recent) > KEPT:

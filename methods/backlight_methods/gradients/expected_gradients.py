@@ -62,6 +62,10 @@ class ExpectedGradients(JointMethod):
     def linear(self) -> bool:
         return self.tolerance is None  # which draws as many as the score needs
 
+    @property
+    def differentiable(self) -> bool:
+        return self.tolerance is None
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         drawn = self._drawn(objective, targets, range(self.samples), [])
         results = self._results(objective, targets, drawn)

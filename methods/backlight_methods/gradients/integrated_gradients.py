@@ -12,6 +12,7 @@ import numpy as np
 
 from backlight import JointMethod, Objective, Result, Score
 from backlight.errors import is_one_of, is_real, is_whole, require
+from backlight.explaining.zeros import numbers
 from backlight.values.arrays import SINGLE, Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild, sum_per_example
@@ -105,6 +106,10 @@ class IntegratedGradients(JointMethod):
     def linear(self) -> bool:
         return self.tolerance is None  # whose steps depend on the score
 
+    @property
+    def differentiable(self) -> bool:
+        return self.tolerance is None
+
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         references, rule = objective.references(self.baseline), self.used_rule
         share = np.full(len(references), 1 / len(references))
@@ -119,7 +124,7 @@ class IntegratedGradients(JointMethod):
     def _result(
         self, objective: Objective, score: Array, start: Array, first: tuple[Tree, Numbers]
     ) -> Result:
-        change = objective.model.to_numpy(score - start).astype(np.float64)
+        change = numbers(objective.model, score - start)
         found = self._integral(objective, change, self.used_rule, first)
         if self.multipliers:
             error = found.error if self.steps > 1 else None
@@ -156,7 +161,8 @@ class IntegratedGradients(JointMethod):
         values, spread = first
         size = norms(objective, values)
         error, notes = relative(spread, size, objective), list[str]()
-        ends = np.flatnonzero(~np.isfinite(size)) if rule in CLOSED else np.arange(0)
+        seen = rule in CLOSED and objective.model.has_numbers(leaves(values)[0])
+        ends = np.flatnonzero(~np.isfinite(size)) if seen else np.arange(0)
         if len(ends):
             notes.append(
                 f"The gradient is not finite at an end of the path of {named(objective, ends)}, where "
@@ -314,9 +320,9 @@ def mean(arrays: Sequence[Array]) -> Array:
 
 def absolute_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:
     """|sum of values - change| of each example."""
-    total = objective.model.to_numpy(sum_per_example(values, objective.arrays))
+    total = numbers(objective.model, sum_per_example(values, objective.arrays))
     with np.errstate(invalid="ignore"):  # a score may be infinite at the baseline
-        return np.asarray(np.abs(total.astype(np.float64) - change))
+        return np.asarray(np.abs(total - change))
 
 
 def relative_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:

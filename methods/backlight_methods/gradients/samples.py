@@ -40,7 +40,7 @@ class Samples:
             lambda leaf, m: arrays.sum((leaf - m[None, ...]) ** 2, axis=0), values, mean
         )
         flat = map_leaves(lambda leaf: arrays.reshape(leaf, (-1, *shape_of(leaf)[2:])), values)
-        sums = objective.model.to_numpy(sum_per_example(flat, arrays)).astype(np.float64)
+        sums = numbers(objective.model, sum_per_example(flat, arrays))
         return cls(objective, mean, spread, sums.reshape(-1, objective.count))
 
     def joined(self, more: Self) -> Self:

@@ -78,6 +78,10 @@ class Smooth(JointMethod):
     def linear(self) -> bool:
         return self.statistic == "mean" and self.inner.linear
 
+    @property
+    def differentiable(self) -> bool:
+        return self.inner.differentiable
+
     def objection(self, objective: Objective) -> str | None:
         return self.inner.objection(objective)
 

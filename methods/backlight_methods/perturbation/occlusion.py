@@ -67,6 +67,10 @@ class Occlusion(JointMethod):
         return False
 
     @property
+    def differentiable(self) -> bool:
+        return True
+
+    @property
     def linear(self) -> bool:
         return True
 

@@ -34,6 +34,7 @@ class GraphAxes:
         read_out: positions of the nodes at which what depends on an input leaves the framework.
         rows: of each value that is made of one row alone, which.
         filled: of each value into which rows were put by themselves, each in its place, which.
+        uniform: values that are one number throughout, computed of others.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class GraphAxes:
     read_out: list[int] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
     filled: dict[int, frozenset[int]] = field(default_factory=dict)
+    uniform: set[int] = field(default_factory=set)
     _folded: dict[int, Numbers] = field(default_factory=dict)
 
     @staticmethod
@@ -155,7 +157,9 @@ class GraphAxes:
         return None if held.number is None else np.full(shape, held.number)
 
     def _fold(self, node: Node) -> None:
-        """Notes the few whole numbers that are computed of others."""
+        """Notes the few whole numbers that are computed of others, and what is one number throughout."""
+        if node.primitive == "broadcast" and prod(self.lengths(node.operands[0])) == 1:
+            self.uniform.add(node.result)
         held = self.graph.values[node.result] if len(node.results) == 1 else None
         if held is None or held.dtype.differentiable or prod(self.lengths(node.result)) > FEW:
             return

@@ -61,7 +61,9 @@ class NodeAxes:
 
     def is_constant(self, value: int) -> bool:
         """Whether it depends on no input, and is not one number throughout."""
-        return value not in self.within.axes and self.within.graph.values[value].number is None
+        within = self.within
+        number = within.graph.values[value].number
+        return number is None and value not in within.axes and value not in within.uniform
 
     def known(self, operand: int) -> Numbers | None:
         """The few whole numbers that an operand consists of."""
