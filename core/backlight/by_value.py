@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator
 from dataclasses import fields
+from inspect import isroutine
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +55,14 @@ def on_host(array: object) -> NDArray[np.generic]:
 
 
 def short_repr(value: object) -> str:
-    """As `repr`, but short where there are arrays or many things."""
+    """As `repr`, but short where there are arrays or many things, and functions by their names: the same
+    in each run."""
     if is_array(value):
         host = on_host(value)
         name = dtype_of(value)
         if host.size <= FEW:
             return f"array({name}, {host.tolist()})"
-        mean = host.astype(np.float64).mean() if host.dtype.kind not in "OSUMm" else float("nan")
+        mean = host.mean(dtype=np.float64) if host.dtype.kind not in "OSUMm" else float("nan")
         return f"array({name}, {host.shape}, mean {mean:.2g})"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key!r}: {short_repr(one)}' for key, one in value.items())}}}"
@@ -70,7 +72,7 @@ def short_repr(value: object) -> str:
         listed += [""] if isinstance(value, tuple) and len(value) == 1 else []
         inside = ", ".join(listed).rstrip(" ")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
-    return repr(value)
+    return value.__name__ if isroutine(value) else repr(value)
 
 
 def dtype_of(array: object) -> str:
