@@ -1,11 +1,15 @@
 """Frozen dataclasses whose fields may hold arrays: short to show, and equal where their numbers are."""
 
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import fields
 from inspect import isroutine
 
 import numpy as np
 from numpy.typing import NDArray
+
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+"""Where something is in memory, which is elsewhere in each run."""
 
 FEW = 6
 """How many numbers or things are short_repr one by one."""
@@ -72,7 +76,7 @@ def short_repr(value: object) -> str:
         listed += [""] if isinstance(value, tuple) and len(value) == 1 else []
         inside = ", ".join(listed).rstrip(" ")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
-    return value.__name__ if isroutine(value) else repr(value)
+    return value.__name__ if isroutine(value) else ADDRESS.sub("", repr(value))
 
 
 def dtype_of(array: object) -> str:
