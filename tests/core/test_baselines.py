@@ -1,14 +1,14 @@
 """Baselines that are made of the examples, drawn or computed: which each gets, and what is refused."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Drawn, MadeBaseline, Several
+from backlight import Drawn, MadeBaseline, Method, Several
 from backlight.errors import HyperParameterError, InputError
 from backlight.values.noise import drawn_rows
 from backlight_methods import (
@@ -32,9 +32,9 @@ K = 1
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
 
-def values(method: type, baseline: object, **options: object) -> np.ndarray:
-    technique = method(baseline=baseline, **options)
-    return np.asarray(technique(LINEAR, X, K, batch_size=2).values)
+def values(method: Method, baseline: object) -> np.ndarray:
+    found = replace(method, baseline=baseline)(LINEAR, X, K, batch_size=2)
+    return np.asarray(found.values)
 
 
 def by_algebra(baselines: np.ndarray) -> np.ndarray:
@@ -57,9 +57,12 @@ KINDS: dict[str, tuple[object, list[np.ndarray]]] = {
 """Baselines, and what they are for the examples."""
 
 
-@pytest.mark.parametrize("method", [IntegratedGradients, DeepLIFT, FeatureAblation, Occlusion])
+TECHNIQUES = [IntegratedGradients(steps=2), DeepLIFT(), FeatureAblation(), Occlusion()]
+
+
+@pytest.mark.parametrize("method", TECHNIQUES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_technique_takes_baselines_of_every_kind(method: type, kind: str) -> None:
+def test_every_technique_takes_baselines_of_every_kind(method: Method, kind: str) -> None:
     baseline, expected = KINDS[kind]
     np.testing.assert_allclose(values(method, baseline), by_algebra(np.stack(expected)), **CLOSE)
 
@@ -96,9 +99,9 @@ def test_as_many_samples_of_each_input_are_needed() -> None:
 
 
 def test_expected_gradients_draw_among_the_draws() -> None:
-    found = ExpectedGradients(baseline=Drawn(DATA, 9), samples=30)(LINEAR, X, K)
+    found = ExpectedGradients(baseline=Drawn(DATA, 9), samples=12)(LINEAR, X, K)
     assert np.abs(np.asarray(found.values) - by_algebra(np.stack([DATA] * 5, 1))).max() < 1.0
-    repeated = ExpectedGradients(baseline=Drawn(DATA, 9), samples=30)(LINEAR, X, K, batch_size=1)
+    repeated = ExpectedGradients(baseline=Drawn(DATA, 9), samples=12)(LINEAR, X, K, batch_size=1)
     np.testing.assert_allclose(repeated.values, found.values, **CLOSE)
 
 
@@ -132,7 +135,7 @@ def test_data_of_another_shape_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"shaped like an example, \(4,\); got data of shape \(9, 3"
     ):
-        values(DeepLIFT, Drawn(DATA[:, :3], 2))
+        values(DeepLIFT(), Drawn(DATA[:, :3], 2))
 
 
 # Functions
@@ -224,7 +227,7 @@ class Reversed(MadeBaseline):
 
 
 def test_what_others_make_is_a_baseline() -> None:
-    found = values(DeepLIFT, Reversed())
+    found = values(DeepLIFT(), Reversed())
     np.testing.assert_allclose(found, by_algebra(X[None, :, ::-1]), **CLOSE)
     with pytest.raises(InputError, match=r"Reversed\(times=0\) made no baseline at all"):
-        values(DeepLIFT, Reversed(0))
+        values(DeepLIFT(), Reversed(0))
