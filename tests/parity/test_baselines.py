@@ -137,6 +137,9 @@ def test_letters_may_be_where_channels_are(framework: str) -> None:
 
 # Neighbours
 
+cell_of_place = np.arange(6).reshape(2, 3).repeat(3, axis=0).repeat(2, axis=1)
+"""A grid of 2 x 3 over the places."""
+
 
 def filled(hidden: np.ndarray) -> np.ndarray:
     """The pictures with hidden places (6, 6) filled in, by a dense solution."""
@@ -152,8 +155,7 @@ def filled(hidden: np.ndarray) -> np.ndarray:
 
 def falls() -> np.ndarray:
     """How far the score of `linear` falls without each cell of a grid of 2 x 3, (4, 6)."""
-    cells = np.arange(6).reshape(2, 3).repeat(3, axis=0).repeat(2, axis=1)
-    changes = [PICTURES - filled(cells == cell) for cell in range(6)]
+    changes = [PICTURES - filled(cell_of_place == cell) for cell in range(6)]
     return np.stack([one.reshape(4, -1) @ WEIGHT[:, K] for one in changes], axis=1)
 
 
@@ -167,6 +169,21 @@ def test_what_is_hidden_is_filled_in_from_around_it(framework: str) -> None:
     occluded = Occlusion(window=(3, 2), stride=(3, 2), baseline="neighbours")(model, x, K)
     window = occluded.numpy()[:, 0, ::3, ::2].reshape(4, 6)
     np.testing.assert_allclose(window, falls(), **close(framework))
+
+
+def test_channels_may_be_last_or_none() -> None:
+    last = backlight.wrap(lambda x: linear(np, np.moveaxis(x, 3, 1)), "numpy", channels="last")
+    method = FeatureAblation(features=Grid(2, 3), baseline="neighbours")
+    found = method(last, np.moveaxis(PICTURES, 1, 3), K).by(Grid(2, 3)).values
+    np.testing.assert_allclose(found, falls(), **close("numpy"))
+    planes = PICTURES.reshape(12, 6, 6)
+    weight = WEIGHT[:36]
+    model = backlight.wrap(lambda x: x.reshape(-1, 36) @ weight, "numpy", channels="none")
+    found = method(model, planes, K).by(Grid(2, 3)).values
+    change = np.stack(
+        [planes - filled(cell_of_place == cell).reshape(12, 6, 6) for cell in range(6)], 1
+    )
+    np.testing.assert_allclose(found, change.reshape(12, 6, 36) @ weight[:, K], **close("numpy"))
 
 
 def test_shapley_values_sum_to_the_change_from_the_mean_colour() -> None:

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError
+from backlight.errors import HyperParameterError, InputError
 from backlight.explaining.baseline_functions import computed
 from backlight.explaining.native_baselines import baseline_parts, like_the_value, native
 from backlight.model.model import Model
@@ -37,6 +37,7 @@ def references_of(
 
     Raises:
         InputError: it is no number and no array, or of another shape or structure, or cannot be made.
+        HyperParameterError: a name that is none here.
     """
     if isinstance(baseline, Several):
         return [
@@ -48,7 +49,12 @@ def references_of(
         return [computed(cast(BaselineFunction, baseline), value, model)]
 
     def of_leaf(part: object, leaf: Array) -> list[Array]:
-        maker = NAMED.get(part, part) if isinstance(part, str) else part
+        if isinstance(part, str) and part not in NAMED:
+            raise HyperParameterError(
+                "A baseline by name is 'blur' or 'mean' or, where a technique hides features entirely, "
+                f"'neighbours'; got {part!r}."
+            )
+        maker = NAMED[part] if isinstance(part, str) else part
         if isinstance(maker, MadeBaseline):
             return made(maker, leaf, model, layout_of(leaf), rows)
         if is_function(part):
