@@ -370,13 +370,9 @@ class Objective:
             excess = map_leaves(lambda new, old, added: (new - old) - added, total, before, more)
         return total
 
-    def baselines(self, baseline: Baseline) -> list[Tree]:
-        """The baselines as trees of native arrays, shaped like `value`."""
-        return [self._as_wide(one) for one in self.references(baseline)]
-
     def references(self, baseline: Baseline) -> list[Tree]:
-        """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
-        one row, not N."""
+        """The baselines as trees of native arrays, with axis 0 of length 1 where all examples share one:
+        such a reference costs one row, not N."""
         if id(baseline) not in self._references:  # kept with it: no other gets its id
             found = references_of(
                 baseline, self.value, self.model, self.rows, self.total, self.layout_of

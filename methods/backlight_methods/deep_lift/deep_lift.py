@@ -115,8 +115,8 @@ class DeepLIFT(Method):
     """Differences of the score from a baseline's, dealt out to the inputs.
 
     Args:
-        baseline: a number, an array, one for each example, or `Several`, whose results are averaged
-            (DeepSHAP).
+        baseline: a number, an array, one for each example, a function, `Drawn(data)` ...; the results
+            for `Several` are averaged (DeepSHAP). See docs/baselines.md.
         rule: "rescale", or "reveal_cancel", which treats what raises and what lowers a neuron
             apart; where no linear operation is right before a unary function, it is the same as
             "rescale".

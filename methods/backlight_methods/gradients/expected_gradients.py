@@ -32,7 +32,7 @@ class ExpectedGradients(JointMethod):
 
     Args:
         samples: gradients per example, at least 1; each draws a baseline and a place on the path.
-        baseline: the baselines to draw from, usually `Several(background)`.
+        baseline: the baselines to draw from, usually `Several(background)` or `Drawn(background)`.
         tolerance: draws more, for the examples that need them, until the largest standard error of an
             example's values is at most this share of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.

@@ -54,7 +54,8 @@ class IntegratedGradients(JointMethod):
             `tolerance` it must be one whose steps can be reused, and is "trapezoid" by default. Where
             the gradient is not finite at an end of the path (a square root of 0), rules with a node
             there give way to "midpoint", with a warning.
-        baseline: a number, an array, one for each example, or `Several`.
+        baseline: a number, an array, one for each example, a function, `Drawn(data)` ...; the mean over
+            `Several`. See docs/baselines.md.
         tolerance: adds steps, for the examples that need them, until of each the estimated `error` and
             the relative gap, |sum - (score - baseline score)| / |score - baseline score|, are both at
             most this.
