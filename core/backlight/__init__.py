@@ -29,8 +29,11 @@ from backlight.scores.class_scores import Class, Logit, LogProbability, Margin, 
 from backlight.scores.scores import Function, Neuron, Output, Score
 from backlight.scores.several import Top
 from backlight.values.baselines import Several
+from backlight.values.dinucleotide_shuffles import DinucleotideShuffles
+from backlight.values.drawn import Drawn
 from backlight.values.examples import Examples
 from backlight.values.inputs import Inputs, Shared
+from backlight.values.made_baselines import MadeBaseline
 from backlight.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ __all__ = [
     "Connection",
     "Cost",
     "Cut",
+    "DinucleotideShuffles",
+    "Drawn",
     "Elements",
     "Evaluation",
     "Examples",
@@ -88,6 +93,7 @@ __all__ = [
     "Kind",
     "LogProbability",
     "Logit",
+    "MadeBaseline",
     "Margin",
     "Method",
     "Metric",

@@ -1,10 +1,15 @@
 """Frozen dataclasses whose fields may hold arrays: short to show, and equal where their numbers are."""
 
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import fields
+from inspect import isroutine
 
 import numpy as np
 from numpy.typing import NDArray
+
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+"""Where something is in memory, which is elsewhere in each run."""
 
 FEW = 6
 """How many numbers or things are short_repr one by one."""
@@ -54,13 +59,14 @@ def on_host(array: object) -> NDArray[np.generic]:
 
 
 def short_repr(value: object) -> str:
-    """As `repr`, but short where there are arrays or many things."""
+    """As `repr`, but short where there are arrays or many things, and functions by their names: the same
+    in each run."""
     if is_array(value):
         host = on_host(value)
         name = dtype_of(value)
         if host.size <= FEW:
             return f"array({name}, {host.tolist()})"
-        mean = host.astype(np.float64).mean() if host.dtype.kind not in "OSUMm" else float("nan")
+        mean = host.mean(dtype=np.float64) if host.dtype.kind not in "OSUMm" else float("nan")
         return f"array({name}, {host.shape}, mean {mean:.2g})"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key!r}: {short_repr(one)}' for key, one in value.items())}}}"
@@ -70,7 +76,7 @@ def short_repr(value: object) -> str:
         listed += [""] if isinstance(value, tuple) and len(value) == 1 else []
         inside = ", ".join(listed).rstrip(" ")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
-    return repr(value)
+    return value.__name__ if isroutine(value) else ADDRESS.sub("", repr(value))
 
 
 def dtype_of(array: object) -> str:

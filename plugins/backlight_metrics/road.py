@@ -1,9 +1,7 @@
 """ROAD: removal by what the neighbours foretell, so that little but the information is gone."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import product
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,11 @@ from backlight.errors import InputError, is_real, is_whole, require
 from backlight.evaluating.metric import Direction
 from backlight.evaluating.places import LeafPlaces
 from backlight.values.arrays import Array, shape_of
+from backlight.values.neighbours import filled_in
 from backlight.values.noise import normal
 from backlight.values.tree import leaves, rebuild
 from backlight_metrics.infidelity import range_of
 from backlight_metrics.removal import orders
-
-STRAIGHT, DIAGONAL = 2.0, 1.0
-"""How much a neighbour counts: along one axis of places, along several."""
 
 
 @final
@@ -122,44 +118,10 @@ def imputed(
     places: LeafPlaces,
 ) -> NDArray[np.float64]:
     """One example, shaped as it is, with the removed places (places,) filled in."""
-    from scipy.sparse import identity
-    from scipy.sparse.linalg import spsolve
-
-    rows = np.flatnonzero(removed)
-    if not len(rows):
-        return x
-    axis = x.ndim - 1 if places.channel_axis is None else places.channel_axis - 1
-    last = x[..., None] if places.channel_axis is None else np.moveaxis(x, axis, -1)
-    flat = last.reshape(places.count, -1)
-    own = neighbours(places.grid)[rows]
-    system = (identity(len(rows), format="csc") - own[:, rows]).tocsc()
-    known = own[:, np.flatnonzero(~removed)] @ flat[~removed]
-    found = flat.copy()
-    found[rows] = np.asarray(spsolve(system, known)).reshape(known.shape)
-    shaped = found.reshape(last.shape)
-    back = shaped[..., 0] if places.channel_axis is None else np.moveaxis(shaped, -1, axis)
+    axis = 0 if places.channel_axis is None else places.channel_axis - 1
+    first = x[None] if places.channel_axis is None else np.moveaxis(x, axis, 0)
+    planes = first.reshape(-1, places.count)
+    gone = np.broadcast_to(removed, planes.shape)
+    filled = filled_in(planes, gone, places.grid).reshape(first.shape)
+    back = filled[0] if places.channel_axis is None else np.moveaxis(filled, 0, axis)
     return np.where(places.spread(removed), back + noise, x)
-
-
-@lru_cache(maxsize=4)
-def neighbours(grid: tuple[int, ...]) -> Any:
-    """The mean over neighbours as a sparse matrix (places, places), each row of which sums to 1."""
-    from scipy.sparse import coo_matrix
-
-    index = np.arange(int(np.prod(grid))).reshape(grid)
-    rows, columns, weights = [], [], []
-    for step in product((-1, 0, 1), repeat=len(grid)):
-        if not any(step):
-            continue
-        ends = [(max(0, -one), max(0, one), side) for one, side in zip(step, grid, strict=True)]
-        here = index[tuple(slice(low, side - high) for low, high, side in ends)]
-        there = index[tuple(slice(high, side - low) for low, high, side in ends)]
-        rows.append(here.reshape(-1))
-        columns.append(there.reshape(-1))
-        weights.append(np.full(here.size, STRAIGHT if sum(map(abs, step)) == 1 else DIAGONAL))
-    found = coo_matrix(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
-        shape=(index.size, index.size),
-    ).tocsr()
-    total = np.asarray(found.sum(axis=1)).reshape(-1, 1)
-    return found.multiply(1 / total).tocsr()

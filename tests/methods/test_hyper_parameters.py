@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight import BacklightWarning, Method, Several
+from backlight import BacklightWarning, DinucleotideShuffles, Drawn, Method, Several
 from backlight.errors import HyperParameterError
 from backlight_methods import (
     LRP,
@@ -116,7 +116,7 @@ PROBES: dict[str, list[object]] = {
     "noise": [-0.1, NAN, INF, "a", True, None, np.ones(2)],
     "tolerance": [0, -1, NAN, INF, "a", True, np.ones(2)],
     "baseline": [
-        *(NAN, INF, "a", None, True, b"a", [], (), {}, {"a": "b"}, object(), print),
+        *(NAN, INF, "a", None, True, b"a", [], (), {}, {"a": "b"}, object(), Drawn),
         *map(np.array, ([0.0, NAN], ["a"], [True], [1j])),
         torch.tensor([NAN]),
     ],
@@ -126,7 +126,8 @@ PROBES: dict[str, list[object]] = {
     "inner": [None, "gradient", METHODS["gradient"], 3],
     "composite": [None, "nonsense", 3, ["epsilon"], Epsilon(), Composite],
     **dict.fromkeys(
-        ["rectify", "relative", "all_rectifiers", "allow_gradient", "multipliers"], SWITCH
+        ["rectify", "relative", "all_rectifiers", "allow_gradient", "multipliers", "hypothetical"],
+        SWITCH,
     ),
     **dict.fromkeys(["channels", "upsample", "backward", "statistic", "where"], NAMES),
 }
@@ -171,7 +172,10 @@ def test_each_of_several_is_a_baseline(one: object) -> None:
 @pytest.mark.parametrize("make", [IntegratedGradients, ExpectedGradients, DeepLIFT])
 @pytest.mark.parametrize(
     "baseline",
-    [1, 0.5, np.float32(0.5), np.zeros(3), (0.0, np.ones(2)), {"a": 0.0}, torch.ones(3)],
+    [
+        *(1, 0.5, np.float32(0.5), np.zeros(3), (0.0, np.ones(2)), {"a": 0.0}, torch.ones(3)),
+        *(np.zeros_like, Drawn(np.zeros((20, 3))), ("blur", DinucleotideShuffles())),
+    ],
 )
 def test_what_a_baseline_may_be(make: type[Method], baseline: object) -> None:
     assert make(baseline=baseline).baseline is baseline

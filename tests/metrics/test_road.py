@@ -6,21 +6,12 @@ import pytest
 from backlight.errors import HyperParameterError
 from backlight.evaluating.places import LeafPlaces
 from backlight_metrics import Road
-from backlight_metrics.road import imputed, neighbours
+from backlight_metrics.road import imputed
+from tests.core.test_neighbours import mean_of_neighbours
 from tests.metrics.nets import SIDE, additive, bent, judged, random
 
 COLOUR = LeafPlaces((3, 5, 6), 1, True)
 GREY = LeafPlaces((5, 6), None, True)
-
-
-def test_neighbours_count_as_in_the_paper() -> None:
-    found = neighbours((5, 6)).toarray().reshape(5, 6, 5, 6)
-    inner = found[2, 3]
-    np.testing.assert_allclose(inner[2, 4], 1 / 6)
-    np.testing.assert_allclose(inner[3, 4], 1 / 12)
-    np.testing.assert_allclose(found.reshape(30, 30).sum(axis=1), 1)
-    np.testing.assert_allclose(found[0, 0, 0, 1], 2 / 5)  # a corner has three
-    np.testing.assert_allclose(neighbours((4,)).toarray()[1], [0.5, 0, 0.5, 0])
 
 
 @pytest.mark.parametrize("places", [COLOUR, GREY])
@@ -30,7 +21,7 @@ def test_what_is_filled_in_solves_the_system(places: LeafPlaces) -> None:
     found = imputed(x, removed, np.zeros(places.shape), places).reshape(-1, 30)
     kept = ~removed
     np.testing.assert_array_equal(found[:, kept], x.reshape(-1, 30)[:, kept])
-    mean = neighbours((5, 6)).toarray()
+    mean = mean_of_neighbours((5, 6))
     np.testing.assert_allclose(found[:, removed], (found @ mean.T)[:, removed], atol=1e-10)
 
 

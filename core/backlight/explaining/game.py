@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.explaining.hiding import Hiding
 from backlight.explaining.objective import Objective
 from backlight.explaining.result import Result
 from backlight.explaining.zeros import numbers
@@ -57,7 +58,7 @@ class Game:
         self.scores = objective.scores(targets)
         self.full: Numbers = np.stack([numbers(objective.model, one) for one in self.scores])
         self._baseline = baseline
-        self._references = objective.references(baseline)
+        self._hiding = Hiding(objective, baseline)
         asarray, count = objective.model.asarray, self.count
         self._places = [
             asarray(np.where(one == NOWHERE, count, one).reshape(-1)) for one in labelling.labels
@@ -103,7 +104,7 @@ class Game:
         game.scores = [model.arrays.take(one, index, axis=0) for one in self.scores]
         game.full, game._known = self.full[:, rows], self._known[:, :, rows]
         game._index, game._baseline = dict(self._index), self._baseline
-        game._references = game.objective.references(self._baseline)
+        game._hiding = Hiding(game.objective, self._baseline)
         game._places = [
             model.asarray(np.where(one == NOWHERE, self.count, one).reshape(-1))
             for one in game.labelling.labels
@@ -134,7 +135,8 @@ class Game:
         for chunk, size in self._chunks(len(coalitions)):
             part = coalitions[chunk.start : chunk.stop]
             filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            each = [self._scored(filled, reference) for reference in self._references]
+            there = self._there(filled)
+            each = [self._scored(there, number) for number in range(self._hiding.count)]
             found.append(np.mean(each, axis=0)[: len(part)])
         return np.concatenate(found)
 
@@ -147,20 +149,15 @@ class Game:
         parts = [range(start, min(start + most, count)) for start in range(0, count, most)]
         return [(part, min(most, -(-len(part) // step) * step)) for part in parts]
 
-    def _scored(self, coalitions: Coalitions, reference: Tree) -> Numbers:
-        objective, model = self.objective, self.objective.model
+    def _there(self, coalitions: Coalitions) -> list[Array]:
+        """For each array of the value which of its numbers are there, or what share of each."""
+        model = self.objective.model
         everywhere = np.ones((len(coalitions), 1), dtype=coalitions.dtype)  # what is no feature
         shares = np.concatenate([coalitions, everywhere], axis=1)
         whole = shares.dtype == np.bool_
-        points = []
-        parts = zip(
-            leaves(objective.value),
-            leaves(reference),
-            self.labelling.labels,
-            self._places,
-            strict=True,
-        )
-        for leaf, nothing, labels, places in parts:
+        found = []
+        parts = zip(leaves(self.objective.value), self.labelling.labels, self._places, strict=True)
+        for leaf, labels, places in parts:
             if not whole and not model.is_floating(leaf):
                 raise InputError(
                     "A share of a whole number, such as a token's id, means nothing: use a technique "
@@ -168,13 +165,13 @@ class Game:
                 )
             native = model.asarray(shares) if whole else model.asarray(shares, like=leaf)
             mask = model.arrays.take(native, places, axis=1)
-            mask = model.arrays.reshape(mask, (len(shares), *labels.shape))
-            there, gone = leaf[None, ...], nothing[None, ...]
-            points.append(
-                model.arrays.where(mask, there, gone) if whole else gone + mask * (there - gone)
-            )
-        scores = objective.scores(self.targets, rebuild(objective.value, points))
-        return np.stack([numbers(model, one) for one in scores], axis=1)
+            found.append(model.arrays.reshape(mask, (len(shares), *labels.shape)))
+        return found
+
+    def _scored(self, there: Sequence[Array], number: int) -> Numbers:
+        """The scores (S, targets, n) with one of the baselines in the place of what is not there."""
+        scores = self.objective.scores(self.targets, self._hiding.point(number, there))
+        return np.stack([numbers(self.objective.model, one) for one in scores], axis=1)
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import CoverageError, TargetError
-from backlight.explaining.references import reference_of
+from backlight.explaining.references import references_of
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.model.model import Gradient, Model
@@ -19,7 +19,7 @@ from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.scores.several import Stacked, stackable
 from backlight.values.arrays import SINGLE, Array, Arrays, precision, shape_of, widened
-from backlight.values.baselines import Baseline, Several
+from backlight.values.baselines import Baseline
 from backlight.values.inputs import Inputs
 from backlight.values.layout import Layout, guessed, layout_by_places, site_layout
 from backlight.values.tree import Tree, leaves, map_leaves
@@ -385,17 +385,21 @@ class Objective:
             excess = map_leaves(lambda new, old, added: (new - old) - added, total, before, more)
         return total
 
-    def baselines(self, baseline: Baseline) -> list[Tree]:
-        """The baselines as trees of native arrays, shaped like `value`."""
-        return [self._as_wide(one) for one in self.references(baseline)]
-
     def references(self, baseline: Baseline) -> list[Tree]:
-        """The baselines with axis 0 of length 1 where all examples share one: such a reference costs
-        one row, not N."""
-        given = baseline.values if isinstance(baseline, Several) else (baseline,)
-        rows = self.rows, self.total
-        found = [reference_of(one, self.value, self.model, *rows, self.layout_of) for one in given]
-        return [self._as_wide(one) for one in found] if self.whole else found
+        """The baselines as trees of native arrays, with axis 0 of length 1 where all examples share one:
+        such a reference costs one row, not N."""
+        if id(baseline) not in self._references:  # kept with it: no other gets its id
+            found = references_of(
+                baseline, self.value, self.model, self.rows, self.total, self.layout_of
+            )
+            wide = [self._as_wide(one) for one in found] if self.whole else found
+            self._references[id(baseline)] = baseline, wide
+        return self._references[id(baseline)][1]
+
+    @cached_property
+    def _references(self) -> dict[int, tuple[Baseline, list[Tree]]]:
+        """Those that were asked for: what draws or computes them does it once."""
+        return {}
 
     def _as_wide(self, reference: Tree) -> Tree:
         """A reference with a row for each example."""

@@ -7,26 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError
+from backlight.explaining.baseline_functions import computed
+from backlight.explaining.native_baselines import baseline_parts, like_the_value, native
 from backlight.model.model import Model
-from backlight.values.arrays import Array, shape_of, widened
+from backlight.values.arrays import Array, shape_of
+from backlight.values.baselines import BaselineFunction, Several, is_function
 from backlight.values.layout import Layout
-from backlight.values.made_baselines import MADE, MadeBaseline, made_baseline
+from backlight.values.made_baselines import NAMED, MadeBaseline
 from backlight.values.tree import Tree, leaves, rebuild
 
 
-def reference_of(
+def references_of(
     baseline: object,
     value: Tree,
     model: Model,
     rows: NDArray[np.int64],
     total: int,
     layout_of: Callable[[Array], Layout | None],
-) -> Tree:
-    """One baseline for a value, with axis 0 of length 1 where all examples share it.
+) -> list[Tree]:
+    """The baselines for a value, each with axis 0 of length 1 where all examples share it.
 
     Args:
-        baseline: a number, an array or one for each example, or the name of what is made of the example
-            itself; one for all arrays of the value, or as they are nested.
+        baseline: one or `Several`, for all arrays of the value, or nested as they are.
         value: what is explained, shape (N, ...).
         model: whose arrays these are.
         rows: where these examples are in the user's batch.
@@ -34,90 +36,75 @@ def reference_of(
         layout_of: where an array of the value has its places.
 
     Raises:
-        InputError: it is no number and no array, or of another shape or structure.
+        InputError: it is no number and no array, or of another shape or structure, or cannot be made.
+        HyperParameterError: a name that is none here.
     """
+    if isinstance(baseline, Several):
+        return [
+            reference
+            for one in baseline.values
+            for reference in references_of(one, value, model, rows, total, layout_of)
+        ]
+    if is_function(baseline):
+        return [computed(cast(BaselineFunction, baseline), value, model)]
 
-    def leaf_of(part: object, leaf: Array) -> Array:
-        if isinstance(part, str):
-            return made(part, leaf, model, layout_of(leaf))
-        array = native(part, leaf, model)
-        shape, wanted = shape_of(array), shape_of(leaf)
-        shared = (1, *wanted[1:])
-        if array.ndim == 0:
-            return model.arrays.broadcast_to(array, shared)
-        if shape == (total, *wanted[1:]) and (shape[0] != 1):
-            return model.arrays.take(array, model.asarray(rows), axis=0)
-        if shape == wanted[1:]:
-            return model.arrays.expand_dims(array, axis=0)
-        if shape != shared:
-            raise InputError(
-                f"A baseline must be a number, or an array of shape {wanted[1:]}, {shared} "
-                f"or {(total, *wanted[1:])}; got shape {shape}. "
-                "For several baselines per example use Several([...])."
+    def of_leaf(part: object, leaf: Array) -> list[Array]:
+        if isinstance(part, str) and part not in NAMED:
+            raise HyperParameterError(
+                "A baseline by name is 'blur' or 'mean' or, where a technique hides features entirely, "
+                f"'neighbours'; got {part!r}."
             )
-        return array
+        maker = NAMED[part] if isinstance(part, str) else part
+        if isinstance(maker, MadeBaseline):
+            return made(maker, leaf, model, layout_of(leaf), rows)
+        if is_function(part):
+            return leaves(computed(cast(BaselineFunction, part), leaf, model))
+        return [given(part, leaf, model, rows, total)]
 
-    parts = baseline_parts(baseline, value)
-    return rebuild(value, list(map(leaf_of, parts, leaves(value))))
-
-
-def made(name: str, leaf: Array, model: Model, layout: Layout | None) -> Array:
-    """The baseline of this name, a row for each example."""
-    if name not in MADE:
-        raise HyperParameterError(f"A baseline by name is 'blur' or 'mean', got {name!r}.")
-    if not model.is_floating(leaf):
-        raise InputError(f"{name!r} needs floating-point numbers; say a number, or an array.")
-    host = model.to_numpy(leaf).astype(np.float64)
-    return model.asarray(made_baseline(cast(MadeBaseline, name), host, layout), like=leaf)
-
-
-def native(baseline: object, leaf: Array, model: Model) -> Array:
-    """A baseline for one array of the value, in a dtype that goes with it."""
-    if model.owns(baseline) and not isinstance(baseline, np.ndarray):
-        array = widened(model.detached(baseline), model.arrays)  # type: ignore[arg-type]
-    else:
-        host = np.asarray(baseline)
-        if host.dtype.kind not in "fiub" and not holds_any(leaf):
-            raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
-        # Whole numbers are as good as any where the value is not of integers itself.
-        host = host.astype(np.float64) if model.is_floating(leaf) else host
-        array = model.asarray(host, like=leaf)
-    return array if model.is_floating(leaf) or holds_any(leaf) else whole(array, leaf, model)
-
-
-def holds_any(leaf: object) -> bool:
-    """Whether the value is a table of columns of any kind, as an array of Python's objects."""
-    return isinstance(leaf, np.ndarray) and leaf.dtype == np.object_
-
-
-def whole(baseline: Array, leaf: Array, model: Model) -> Array:
-    """A baseline in the dtype of a value of integers, which it must fit without being changed."""
-    host = model.to_numpy(baseline)
-    with np.errstate(invalid="ignore"):
-        numbers = host.astype(model.to_numpy(leaf[:1, ...]).dtype)
-    if not np.array_equal(numbers, host):
+    columns = list(map(of_leaf, baseline_parts(baseline, value), leaves(value)))
+    count = max(map(len, columns))
+    if any(len(column) not in (1, count) for column in columns):
         raise InputError(
-            f"The value to explain holds integers, {numbers.dtype}, such as token ids or raw "
-            f"pictures: its baseline must be of whole numbers that {numbers.dtype} has, got "
-            f"{host.flat[np.flatnonzero(numbers != host)[0]]}. For token ids say the id of the "
-            "padding or mask token, baseline=0 for example."
+            f"The inputs have {', '.join(str(len(column)) for column in columns)} baselines for each "
+            "example: say as many samples for each."
         )
-    return model.asarray(numbers, like=leaf)
+    return [
+        rebuild(value, [column[number % len(column)] for column in columns])
+        for number in range(count)
+    ]
 
 
-def baseline_parts(baseline: object, value: Tree) -> list[object]:
-    """One baseline for each leaf of the value, from one for all or a structure like the value's."""
-    if isinstance(value, dict) and isinstance(baseline, dict):
-        if set(value) != set(baseline):
-            raise InputError(f"Baselines for {sorted(baseline)}, but inputs {sorted(value)}.")
-        return [baseline[name] for name in value]
-    if isinstance(value, tuple) and isinstance(baseline, tuple):
-        if len(value) != len(baseline):
-            raise InputError(f"{len(baseline)} baselines for {len(value)} inputs.")
-        return list(baseline)
-    if len(leaves(value)) > 1 and np.ndim(baseline) != 0:  # type: ignore[arg-type]
+def given(
+    baseline: object, leaf: Array, model: Model, rows: NDArray[np.int64], total: int
+) -> Array:
+    """A number, or an array, for one array of the value."""
+    array = native(baseline, leaf, model)
+    shape, wanted = shape_of(array), shape_of(leaf)
+    shared = (1, *wanted[1:])
+    if array.ndim == 0:
+        return model.arrays.broadcast_to(array, shared)
+    if shape == (total, *wanted[1:]) and (shape[0] != 1):
+        return model.arrays.take(array, model.asarray(rows), axis=0)
+    if shape == wanted[1:]:
+        return model.arrays.expand_dims(array, axis=0)
+    if shape != shared:
         raise InputError(
-            "Several inputs need a number, or a baseline for each in the inputs' own structure; "
-            f"got a {type(baseline).__name__}."
+            f"A baseline must be a number, or an array of shape {wanted[1:]}, {shared} "
+            f"or {(total, *wanted[1:])}; got shape {shape}. "
+            "For several baselines per example use Several([...])."
         )
-    return [baseline] * len(leaves(value))
+    return array
+
+
+def made(
+    maker: MadeBaseline,
+    leaf: Array,
+    model: Model,
+    layout: Layout | None,
+    rows: NDArray[np.int64],
+) -> list[Array]:
+    """What is made of the examples, a row for each."""
+    found = maker.of(model.to_numpy(leaf), layout, rows)
+    if not len(found):
+        raise InputError(f"{maker!r} made no baseline at all; at least one is needed.")
+    return [like_the_value(one, leaf, model, repr(maker)) for one in found]

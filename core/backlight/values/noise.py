@@ -1,7 +1,8 @@
 """Random numbers from a seed: drawn on the host, so that every framework sees the same ones.
 
-Each draw is addressed by (seed, sample, leaf) and never by the example, so that a result changes
-neither with the chunks a batch is cut into nor with an example's batch-mates.
+Each draw is addressed by (seed, sample, leaf) and not by the example, or, where each example is to have
+its own, by its place in the user's batch: a result changes neither with the chunks a batch is cut into
+nor with an example's batch-mates.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from backlight.values.arrays import Channels
 
 # Keys that differ only in zeros at the end are one stream to NumPy: each purpose ends its own.
-NORMAL, UNIFORM, CHOICE, SHARES, ORDER = 1, 2, 3, 4, 5
+NORMAL, UNIFORM, CHOICE, SHARES, ORDER, ROWS, SHUFFLE = 1, 2, 3, 4, 5, 6, 7
 
 
 def normal(
@@ -45,3 +46,14 @@ def shares(seed: int, sample: int, count: int, leaf: int = 0) -> NDArray[np.floa
 def order(seed: int, sample: int, count: int) -> NDArray[np.int64]:
     """`count` things in a random order, all orders equally likely, for one sample."""
     return np.random.default_rng([seed, sample, 0, ORDER]).permutation(count)
+
+
+def drawn_rows(seed: int, row: int, count: int, samples: int) -> NDArray[np.int64]:
+    """Different ones of `count` things, all as likely, for the example at this place of the batch."""
+    generator = np.random.default_rng([seed, row, 0, ROWS])
+    return generator.choice(count, samples, replace=False).astype(np.int64)
+
+
+def shuffling(seed: int, sample: int) -> np.random.Generator:
+    """What one sample's shuffles of letters are drawn with."""
+    return np.random.default_rng([seed, sample, 0, SHUFFLE])

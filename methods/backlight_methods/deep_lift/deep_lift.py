@@ -18,6 +18,7 @@ from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift.reveal_cancel import RevealCancel
 from backlight_methods.deep_lift.rules import RULES, Rescale, SquareRescale
+from backlight_methods.multipliers import require_multipliers, terms_of
 
 FINE = 1e-12
 """A step between neighbouring numbers below which rounding makes no gap that is worth a word."""
@@ -114,8 +115,8 @@ class DeepLIFT(Method):
     """Differences of the score from a baseline's, dealt out to the inputs.
 
     Args:
-        baseline: a number, an array, one for each example, or `Several`, whose results are averaged
-            (DeepSHAP).
+        baseline: a number, an array, one for each example, a function, `Drawn(data)` ...; the results
+            for `Several` are averaged (DeepSHAP). See docs/baselines.md.
         rule: "rescale", or "reveal_cancel", which treats what raises and what lowers a neuron
             apart; where no linear operation is right before a unary function, it is the same as
             "rescale".
@@ -123,6 +124,8 @@ class DeepLIFT(Method):
             raising an error.
         multipliers: leave out the factor x - x': what a change of each input would count for, also of
             letters that a one-hot input does not have. Nothing is summed up to then.
+        hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
+            are not there; times the input, these sum to score - baseline score.
 
     Law: the values of an example sum to score - baseline score, whatever the operations
         (proposition 2, "summation to delta").
@@ -134,12 +137,13 @@ class DeepLIFT(Method):
     rule: Literal["rescale", "reveal_cancel"] = "rescale"
     allow_gradient: bool = False
     multipliers: bool = False
+    hypothetical: bool = False
 
     def __post_init__(self) -> None:
         known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
-        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
+        require_multipliers(self)
         require_baseline(self)
 
     @property
@@ -153,6 +157,7 @@ class DeepLIFT(Method):
     def attribute(self, objective: Objective) -> Result:
         rules, arrays = self.rules, objective.arrays
         references = objective.references(self.baseline)
+        terms = terms_of(objective, self.multipliers, self.hypothetical)
         passes: list[Gradient] = []
 
         def part(chunk: range) -> Tree:
@@ -165,17 +170,12 @@ class DeepLIFT(Method):
             def fold(leaf: Array) -> Array:
                 return arrays.reshape(leaf, (len(chunk), objective.count, *shape_of(leaf)[1:]))
 
-            shares = map_leaves(
-                lambda x, b, m: arrays.sum(
-                    fold(m) if self.multipliers else (fold(x) - b) * fold(m), axis=0
-                ),
-                found.value,
-                starts,
-                found.gradient,
-            )
+            ways = map_leaves(lambda x, b: fold(x) - b, found.value, starts)
+            each = terms(ways, map_leaves(fold, found.gradient))
+            shares = [arrays.sum(one, axis=0) for one in leaves(each)]
             if found.reference_score is None:
                 raise AssertionError("unreachable: a reference was given")
-            return *leaves(shares), arrays.sum(fold(found.reference_score), axis=0)
+            return *shares, arrays.sum(fold(found.reference_score), axis=0)
 
         *shares, start = leaves(objective.summed(len(references), part))
         (found,) = passes
@@ -183,7 +183,7 @@ class DeepLIFT(Method):
         return Result(
             values,
             found.score[: objective.count],
-            None if self.multipliers else start / len(references),
+            None if self.multipliers or self.hypothetical else start / len(references),
             advice=rules.advice(found.operations, objective.precision),
             warnings=rules.notes(found.operations),
         )

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import JointMethod, Objective, Result, Score
-from backlight.errors import require
 from backlight.explaining.zeros import numbers
 from backlight.values.arrays import Array
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import choice, uniform
-from backlight.values.tree import Tree, map_leaves
+from backlight.values.tree import Tree
 from backlight_methods.gradients.integrated_gradients import mean_scores
 from backlight_methods.gradients.paths import Paths
 from backlight_methods.gradients.samples import Samples, largest_error, replaced
+from backlight_methods.multipliers import require_multipliers, terms_of
 from backlight_methods.per_example import named
 from backlight_methods.sampling import require_sampling
 
@@ -32,13 +32,15 @@ class ExpectedGradients(JointMethod):
 
     Args:
         samples: gradients per example, at least 1; each draws a baseline and a place on the path.
-        baseline: the baselines to draw from, usually `Several(background)`.
+        baseline: the baselines to draw from, usually `Several(background)` or `Drawn(background)`.
         tolerance: draws more, for the examples that need them, until the largest standard error of an
             example's values is at most this share of the score's change; None for no more.
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the draws, which are the same on every framework and for every example.
         multipliers: leave out the factor x - x': the mean gradient. Nothing is summed up to then.
+        hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
+            are not there; times the input, these sum to score - baseline score.
 
     Law: in expectation, the values of an example sum to its score minus the mean score of the
         baselines; the gap that is reported shrinks as 1 / sqrt(samples).
@@ -52,9 +54,10 @@ class ExpectedGradients(JointMethod):
     maximum_samples: int = 20_000
     seed: int = 0
     multipliers: bool = False
+    hypothetical: bool = False
 
     def __post_init__(self) -> None:
-        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
+        require_multipliers(self)
         require_sampling(self, least=1)
         require_baseline(self)
 
@@ -74,7 +77,7 @@ class ExpectedGradients(JointMethod):
                 self._continued(objective.with_target(target), result, samples)
                 for target, result, samples in zip(targets, results, drawn, strict=True)
             ]
-        if self.multipliers:
+        if self.multipliers or self.hypothetical:
             return [replace(result, baseline_score=None) for result in results]
         return results
 
@@ -146,14 +149,10 @@ class ExpectedGradients(JointMethod):
         ]
 
     def _values(self, paths: Paths, targets: Sequence[Score], samples: range) -> list[Tree]:
-        """(x - x') times the gradient for each of these samples, shape (samples, N, ...), for each
-        target."""
+        """The terms of each of these samples, (x - x') times the gradient where nothing else is asked,
+        shape (samples, N, ...), for each target."""
         chosen = [choice(self.seed, sample, len(paths.references)) for sample in samples]
         places = np.array([uniform(self.seed, sample) for sample in samples])
         points, ways = paths.points(chosen, places)
-        return [
-            found.gradient
-            if self.multipliers
-            else map_leaves(lambda w, g: w * g, ways, found.gradient)
-            for found in paths.objective.gradients(targets, points)
-        ]
+        terms = terms_of(paths.objective, self.multipliers, self.hypothetical)
+        return [terms(ways, found.gradient) for found in paths.objective.gradients(targets, points)]

@@ -26,6 +26,7 @@ from backlight_methods.gradients.quadrature import (
     estimated,
     refined,
 )
+from backlight_methods.multipliers import Terms, require_multipliers, terms_of
 from backlight_methods.per_example import chooser, named, norms, relative, replace_rows
 
 BEYOND = 10.0
@@ -54,13 +55,16 @@ class IntegratedGradients(JointMethod):
             `tolerance` it must be one whose steps can be reused, and is "trapezoid" by default. Where
             the gradient is not finite at an end of the path (a square root of 0), rules with a node
             there give way to "midpoint", with a warning.
-        baseline: a number, an array, one for each example, or `Several`.
+        baseline: a number, an array, one for each example, a function, `Drawn(data)` ...; the mean over
+            `Several`. See docs/baselines.md.
         tolerance: adds steps, for the examples that need them, until of each the estimated `error` and
             the relative gap, |sum - (score - baseline score)| / |score - baseline score|, are both at
             most this.
         maximum_steps: where `tolerance` gives up, with a warning.
         multipliers: leave out the factor x - x': the mean gradient on the way, as is wanted for letters
             that a one-hot input does not have. Nothing is summed up to then.
+        hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
+            are not there; times the input, these sum to score - baseline score.
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported
         (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
@@ -77,6 +81,7 @@ class IntegratedGradients(JointMethod):
     tolerance: float | None = None
     maximum_steps: int = 3200
     multipliers: bool = False
+    hypothetical: bool = False
 
     def __post_init__(self) -> None:
         known = self.rule is None or is_one_of(self.rule, NODES)
@@ -87,10 +92,11 @@ class IntegratedGradients(JointMethod):
         limit = is_whole(self.maximum_steps) and self.maximum_steps >= 1
         require(limit, self, "maximum_steps", "at least 1")
         require_baseline(self)
-        require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
+        require_multipliers(self)
         if self.tolerance is not None:
-            summing = not self.multipliers
-            require(summing, self, "multipliers", "False with a tolerance, which asks for sums")
+            for field in ("multipliers", "hypothetical"):
+                summing = not getattr(self, field)
+                require(summing, self, field, "False with a tolerance, which asks for sums")
             positive = is_real(self.tolerance) and self.tolerance > 0
             require(positive, self, "tolerance", "greater than 0")
             nested = self.rule != "gauss_legendre"
@@ -126,7 +132,7 @@ class IntegratedGradients(JointMethod):
     ) -> Result:
         change = numbers(objective.model, score - start)
         found = self._integral(objective, change, self.used_rule, first)
-        if self.multipliers:
+        if self.multipliers or self.hypothetical:
             error = found.error if self.steps > 1 else None
             return Result(found.values, score, error=error, warnings=found.warnings)
         known = self.steps > 1 or self.tolerance is not None
@@ -232,7 +238,8 @@ class IntegratedGradients(JointMethod):
             sizes = [norms(objective, part) for part in parts[1:]]
             return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
 
-        sums = path_sums(objective, targets, references, nodes, rows, self.multipliers)
+        terms = terms_of(objective, self.multipliers, self.hypothetical)
+        sums = path_sums(objective, targets, references, nodes, rows, terms)
         return list(map(read, sums))
 
 
@@ -252,11 +259,10 @@ def path_sums(
     references: Sequence[Tree],
     nodes: Numbers,
     weights: Numbers,
-    multipliers: bool = False,
+    terms: Terms,
 ) -> list[Tree]:
-    """For each target and row of weights (rows, nodes): sum_i weight_i (x - b) gradient(b + node_i
-    (x - b)), the mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision;
-    `multipliers` leaves the factor x - b out."""
+    """For each target and row of weights (rows, nodes): sum_i weight_i term(x - b, gradient(b + node_i
+    (x - b))), the mean over the references b, shape (rows, N, ...). Row 0 is summed in full precision."""
     arrays, steps, paths = objective.arrays, len(nodes), Paths(objective, references)
     shares = weights / len(references)
 
@@ -264,8 +270,7 @@ def path_sums(
         step = np.array(chunk) % steps
         points, way = paths.points([sample // steps for sample in chunk], nodes[step])
 
-        def weighted(w: Array, g: Array) -> Array:
-            term = g if multipliers else w * g
+        def weighted(term: Array) -> Array:
             column = objective.column(shares[0, step], like=term[0, ...])
             first = arrays.sum(column * term, axis=0)
             # The others in one product: where a device rounds its operands, it does not matter to them.
@@ -275,10 +280,7 @@ def path_sums(
             return arrays.concat([first[None, ...], more], axis=0)
 
         found = objective.gradients(targets, points)
-        pairs = (
-            (w, g) for one in found for w, g in zip(leaves(way), leaves(one.gradient), strict=True)
-        )
-        return tuple(weighted(w, g) for w, g in pairs)
+        return tuple(weighted(term) for one in found for term in leaves(terms(way, one.gradient)))
 
     sums, width = (
         leaves(objective.summed(len(references) * steps, part)),

@@ -30,7 +30,8 @@ class Conductance(JointMethod):
     Args:
         steps: intervals of the way, at least 1. The integral over the layer's own values is taken by
             the trapezoid rule: the gradient's mean at both ends of an interval, times the values' change.
-        baseline: of the input: a number, an array, one for each example, or `Several`, averaged.
+        baseline: of the input: a number, an array, one for each example, a function, `Drawn(data)` ...;
+            the mean over `Several`.
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported, at any
         layer that every way from the input to the score crosses (completeness, the paper's section 3).

@@ -28,7 +28,8 @@ class InternalInfluence(JointMethod):
     Args:
         steps: gradients per example (and baseline), at the nodes of Gauss and Legendre's rule, at least
             1.
-        baseline: of the input: a number, an array, one for each example, or `Several`, averaged.
+        baseline: of the input: a number, an array, one for each example, a function, `Drawn(data)` ...;
+            the mean over `Several`.
 
     Law: of a score that is linear in the layer's values, it is their weight, whatever the input is.
     Cost: `steps` forward and backward passes per baseline, and a forward pass, for several layers as for

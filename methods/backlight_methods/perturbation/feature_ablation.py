@@ -26,8 +26,8 @@ class FeatureAblation(FeatureMethod):
     Args:
         features: what is absent together, such as `Grid(16, 16)`; see `backlight.features`. By default
             about 64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
-            `Several`.
+        baseline: what an absent feature is: a number, an array, "blur", "neighbours", `Drawn(data)` ...;
+            the mean over `Several`. See docs/baselines.md.
 
     Law: for a model linear in x, the values of a feature sum to weight * (x - baseline) summed over it. A
         feature that the score does not depend on has 0.

@@ -25,7 +25,7 @@ class FeatureMethod(Method):
 
     def __post_init__(self) -> None:
         require_features(self)
-        require_baseline(self)
+        require_baseline(self, hides=True)
         self.require_ranges()
 
     def require_ranges(self) -> None:

@@ -38,8 +38,8 @@ class KernelSHAP(FeatureMethod):
     Args:
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
             about 64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
-            `Several`.
+        baseline: what an absent feature is: a number, an array, "blur", "neighbours", `Drawn(data)` ...;
+            the mean over `Several`. See docs/baselines.md.
         samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more.
         tolerance: draws more coalitions until the largest standard error of an example is at most this
             share of the score's change; None for no more.

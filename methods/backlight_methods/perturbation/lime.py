@@ -38,8 +38,8 @@ class LIME(FeatureMethod):
     Args:
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
             about 64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
-            `Several`.
+        baseline: what an absent feature is: a number, an array, "blur", "neighbours", `Drawn(data)` ...;
+            the mean over `Several`. See docs/baselines.md.
         samples: coalitions, at least 4 for each feature; None for 4 each and 1024 more. The first is
             the example itself; each feature is in half of the others.
         width: of the kernel, greater than 0; the authors' code has 0.25 for pictures and text.

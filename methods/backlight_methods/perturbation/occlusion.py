@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backlight import JointMethod, Objective, Result, Score
 from backlight.errors import HyperParameterError, InputError, is_whole, require
+from backlight.explaining.hiding import Hiding
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, rebuild
@@ -36,7 +37,8 @@ class Occlusion(JointMethod):
         stride: from one window to the next, at most the window's side, so that every place is covered;
             by default half the window, rounded up.
         baseline: what a window is filled with: a number, an array, one for each example; the mean
-            over `Several`. Whole numbers where the value is of integers.
+            over `Several`. Whole numbers where the value is of integers; "neighbours" fills it in from
+            around it.
         axes: the axes along which windows lie, counted from the examples' axis 0; along all others
             everything is covered at once: (1, 2) for pictures (N, H, W). By default the axes of the
             places, as `backlight.wrap(net, channels=...)` says or shapes tell; of an inner value
@@ -60,7 +62,7 @@ class Occlusion(JointMethod):
             whole = all(is_whole(length) and length >= 1 for length in lengths)
             require(whole, self, field, "at least 1 along each axis")
         require(are_axes(self.axes), self, "axes", AXES)
-        require_baseline(self)
+        require_baseline(self, hides=True)
 
     @property
     def differentiates(self) -> bool:
@@ -80,12 +82,12 @@ class Occlusion(JointMethod):
             self._windows(leaf, objective) for leaf in value
         ]  # refused before anything is run
         scores = objective.scores(targets)
-        baselines = [leaves(tree) for tree in objective.baselines(self.baseline)]
+        hiding = Hiding(objective, self.baseline)
         found = []  # of each leaf, the values for each target
         for position, (masks, cover) in enumerate(covers):
             falls = [
-                self._leaf(objective, position, baseline[position], masks, cover, targets, scores)
-                for baseline in baselines
+                self._leaf(hiding, number, position, masks, cover, targets, scores)
+                for number in range(hiding.count)
             ]
             found.append([mean(of_one) for of_one in zip(*falls, strict=True)])
         guesses = (
@@ -98,36 +100,37 @@ class Occlusion(JointMethod):
 
     def _leaf(
         self,
-        objective: Objective,
+        hiding: Hiding,
+        number: int,
         position: int,
-        baseline: Array,
         masks: NDArray[np.bool_],
         cover: tuple[int, ...],
         targets: Sequence[Score],
         scores: Sequence[Array],
     ) -> list[Array]:
-        """Values of one leaf for each target: the fall of its score, spread over the places of each
-        window."""
+        """Values of one leaf for each target, with one of the baselines: the fall of its score, spread
+        over the places of each window."""
+        objective = hiding.objective
         arrays, model = objective.arrays, objective.model
         value = leaves(objective.value)
         leaf, places = value[position], prod(cover)
 
         def part(chunk: range) -> Tree:
             mask = masks[chunk.start : chunk.stop]
-            covered = model.asarray(mask.reshape(len(mask), *cover))
+            there = model.asarray(~mask.reshape(len(mask), *cover))
             points = [
                 arrays.broadcast_to(one[None, ...], (len(mask), *shape_of(one))) for one in value
             ]
-            points[position] = arrays.where(covered, baseline[None, ...], leaf[None, ...])
-            there = objective.scores(targets, rebuild(objective.value, points))
+            points[position] = hiding.leaf(number, position, there)
+            left = objective.scores(targets, rebuild(objective.value, points))
 
-            def shared(score: Array, left: Array) -> Array:
+            def shared(score: Array, rest: Array) -> Array:
                 # A place's share: sum over windows of fall, as (N, windows) @ (windows, places).
                 flat = mask.reshape(len(mask), places).astype(np.float64)
-                fall = score[None, ...] - left
+                fall = score[None, ...] - rest
                 return arrays.permute_dims(fall, (1, 0)) @ model.asarray(flat, like=score)
 
-            return tuple(map(shared, scores, there))
+            return tuple(map(shared, scores, left))
 
         falls = leaves(objective.summed(len(masks), part))
         count = np.maximum(masks.sum(axis=0).reshape(1, places), 1).astype(np.float64)

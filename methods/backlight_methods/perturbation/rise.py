@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backlight import Method, Objective, Result, Score
 from backlight.errors import InputError, is_real, is_whole, require
+from backlight.explaining.hiding import Hiding
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import shares
@@ -82,23 +83,27 @@ class RISE(Method):
                 "value, at=..., or hide features entirely, as KernelSHAP does."
             )
         covers = [cover(leaf, objective) for leaf in value]
-        references = objective.references(self.baseline)
+        hiding = Hiding(objective, self.baseline)
 
         def part(chunk: range) -> Tree:
             masks = [
                 np.stack([self._mask(sample, number, *one) for sample in chunk])
                 for number, one in enumerate(covers)
             ]
+            there = [
+                objective.model.asarray(mask, like=leaf)
+                for mask, leaf in zip(masks, value, strict=True)
+            ]
             each = [
-                objective.scores(targets, self._points(objective, reference, masks))
-                for reference in references
+                objective.scores(targets, hiding.point(number, there))
+                for number in range(hiding.count)
             ]
             sums = []
             for of_target in zip(*each, strict=True):
                 total = of_target[0]
                 for more in of_target[1:]:
                     total = total + more
-                sums += weighed(total / len(references), masks, objective)
+                sums += weighed(total / hiding.count, masks, objective)
             return tuple(sums)
 
         found = iter(leaves(objective.summed(self.samples, part)))
@@ -141,15 +146,6 @@ class RISE(Method):
             at = (np.arange(places) + 0.5) * cells / places - 0.5 + drawn[axis]
             mask = np.moveaxis(np.tensordot(line(at, cells + 1), mask, axes=(1, axis)), 0, axis)
         return mask.reshape(shape)
-
-    def _points(self, objective: Objective, reference: Tree, masks: Sequence[Numbers]) -> Tree:
-        points = []
-        for leaf, nothing, mask in zip(
-            leaves(objective.value), leaves(reference), masks, strict=True
-        ):
-            there, gone = leaf[None, ...], nothing[None, ...]
-            points.append(gone + objective.model.asarray(mask, like=leaf) * (there - gone))
-        return rebuild(objective.value, points)
 
     def _mean(self, total: Array, squares: Array, objective: Objective) -> tuple[Array, Array]:
         """The values, and their standard errors, from the sums of score * mask and of its square."""

@@ -39,8 +39,8 @@ class ShapleyValues(FeatureMethod):
     Args:
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
             about 64 cells of places, the tokens of a sequence, the columns of a table.
-        baseline: what an absent feature is: a number, an array, "blur", "mean" ...; the mean over
-            `Several`.
+        baseline: what an absent feature is: a number, an array, "blur", "neighbours", `Drawn(data)` ...;
+            the mean over `Several`. See docs/baselines.md.
         samples: orders that are drawn, an even number of at least 4: each second one is the one before
             it, reversed. Tutorials draw 5 to 25; `standard_error` tells how far that goes.
         exact: up to how many features all coalitions are asked, 0 to 20.

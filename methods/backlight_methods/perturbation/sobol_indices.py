@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from backlight.explaining.game import Estimate, Game
 from backlight.explaining.stopping import Stopping
+from backlight.values.baselines import require_baseline
 from backlight.values.noise import shares
 from backlight_methods.perturbation.feature_method import FeatureMethod
 from backlight_methods.sampling import require_sampling
@@ -64,6 +65,7 @@ class SobolIndices(FeatureMethod):
 
     def require_ranges(self) -> None:
         require_sampling(self, least=2)
+        require_baseline(self)  # features fade
 
     def estimate(self, game: Game) -> Estimate:
         stopping = Stopping(self.samples, self.tolerance, self.floor, self.maximum_samples)
