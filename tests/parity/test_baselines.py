@@ -197,9 +197,10 @@ def test_shapley_values_sum_to_the_change_from_the_mean_colour() -> None:
 
 def test_neighbours_may_be_one_of_several() -> None:
     model, x = wrapped("torch", linear), native("torch", PICTURES)
+    drawn = Drawn(PICTURES[::-1].copy(), samples=2)
     both, *alone = (
         FeatureAblation(features=Grid(2, 3), baseline=one)(model, x, K).numpy()
-        for one in (Several(["neighbours", 0.5]), "neighbours", 0.5)
+        for one in (Several([drawn, "neighbours"]), drawn, drawn, "neighbours")
     )
     np.testing.assert_allclose(both, np.mean(alone, axis=0), **close("torch"))
 
