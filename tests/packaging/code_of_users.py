@@ -1,6 +1,6 @@
 """Code as users write it, to be looked at by a type checker and never run."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import jax
 import numpy as np
@@ -33,6 +33,11 @@ margin, *rest = backlight.explain(net, x, [backlight.Logit(1), backlight.Margin(
 assert_type(margin, backlight.Attribution[torch.Tensor])
 assert_type(IntegratedGradients()(net, x, backlight.Top(2))[0].values, torch.Tensor)
 
+early, late = backlight.explain(net, x, 1, at=["0", "1"])
+assert_type(early, backlight.Attribution[Any])
+both = backlight.explain(net, x, [backlight.Logit(1)], at=("0", None))
+assert_type(both[0][1], backlight.Attribution[Any])
+
 predicted: torch.Tensor = backlight.wrap(net).predict(x)
 backlight.wrap(net).score(pixels, backlight.Logit(1))
 
@@ -40,7 +45,7 @@ backlight.wrap(net).score(pixels, backlight.Logit(1))
 def strongest(model: backlight.Model[torch.Tensor], given: backlight.Attribution) -> float:
     found = model.gradient(x, backlight.Logit(1))
     assert_type(found, backlight.Gradient[torch.Tensor])
-    assert_type(model.activation(x, "0"), torch.Tensor)
+    assert_type(model.array_at(x, "0"), torch.Tensor)
     return float(given.score.max())
 
 
