@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
@@ -101,10 +102,12 @@ def torch_net(method: backlight.Method, **where: Any) -> SmoothNet:
     return SmoothNet(lambda weights: loss(weights).item(), gradient)
 
 
-def tensorflow_net(method: backlight.Method, **where: Any) -> SmoothNet:
-    # GELU spelled out, as TensorFlow's takes the root of 2 in float32.
-    layers, x, wide = keras.layers, tf.constant(PICTURES), {"dtype": "float64"}
-    net = keras.Sequential(
+@cache
+def keras_net() -> keras.Model:
+    """One for all techniques, which share what is traced of it. GELU is spelled out, as TensorFlow's
+    takes the root of 2 in float32."""
+    layers, wide = keras.layers, {"dtype": "float64"}
+    return keras.Sequential(
         [
             keras.Input((5, 5, 2), **wide),
             layers.Conv2D(4, 3, padding="same", activation="softplus", name="inner", **wide),
@@ -115,6 +118,10 @@ def tensorflow_net(method: backlight.Method, **where: Any) -> SmoothNet:
             layers.Dense(3, use_bias=False, **wide),
         ]
     )
+
+
+def tensorflow_net(method: backlight.Method, **where: Any) -> SmoothNet:
+    net, x = keras_net(), tf.constant(PICTURES)
 
     def loss(weights: Weights, **flag: bool) -> tf.Tensor:
         net.set_weights([*weights.values()])

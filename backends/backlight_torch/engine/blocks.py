@@ -38,10 +38,9 @@ def copied_inputs(
 
 
 def start(array: torch.Tensor, differentiated: bool, attached: bool) -> torch.Tensor:
+    own = array.view_as(array) if attached else array.detach()
     if array.is_inference():  # it has no graph, whatever is asked of it; a copy has
         own = array.clone()
-    else:
-        own = array.view_as(array) if attached else array.detach()
     return own.requires_grad_() if differentiated and own.is_floating_point() else own
 
 

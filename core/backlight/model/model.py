@@ -324,8 +324,8 @@ class Model(ABC, Generic[ArrayT]):
         """
         if not self.attachable:
             raise CoverageError(
-                f"Attributions of this {self.framework} model cannot be differentiated; those of PyTorch, "
-                "JAX and TensorFlow models can. Leave differentiable out."
+                f"Attributions of this {self.framework} model cannot be differentiated; those of "
+                "PyTorch, JAX and TensorFlow models can. Leave differentiable=True out."
             )
         attached = copy(self)
         attached.attached = True
@@ -345,9 +345,9 @@ class Model(ABC, Generic[ArrayT]):
         """Raise InputError unless the array's numbers are known by now."""
         if not self.has_numbers(array):
             raise InputError(
-                "Numbers are needed here that are not known yet, inside a function that is being compiled "
-                "or differentiated. Say differentiable=True, a target, and a baseline that is not made of "
-                "the input; or explain outside of the function."
+                "Numbers are needed here that are not known yet, inside a function that is being "
+                "compiled or differentiated. Say differentiable=True, a target, and a baseline that is "
+                "not made of the input; or explain outside of the function."
             )
 
     @abstractmethod
