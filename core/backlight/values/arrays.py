@@ -119,6 +119,18 @@ def widened(x: Array, arrays: Arrays) -> Array:
     return arrays.astype(x, arrays.float32) if precision(x) > SINGLE else x
 
 
+def between(start: Array, end: Array, share: Array, arrays: Arrays) -> Array:
+    """start + share * (end - start), counted from the nearer end: exactly `start` where the share is 0,
+    and `end` where it is 1, so that what is equal there is equal here.
+
+    Args:
+        share: from 0 to 1; all three broadcast against each other.
+    """
+    ends = share > 0.5
+    nearer, step = arrays.where(ends, end, start), arrays.where(ends, share - 1.0, share)
+    return nearer + step * (end - start)
+
+
 def smallest(x: Array) -> float:
     """A number near the smallest positive one of the array's floating-point dtype, whose inverse is
     finite."""

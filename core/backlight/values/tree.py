@@ -61,12 +61,12 @@ def map_leaves(
     return rebuild(first, [function(*column) for column in columns])
 
 
-def concat(trees: Sequence[Tree], arrays: Arrays) -> Tree:
-    """Join trees of the same structure along the examples' axis."""
+def concat(trees: Sequence[Tree], arrays: Arrays, axis: int = 0) -> Tree:
+    """Join trees of the same structure along an axis, by default that of the examples."""
     if len(trees) == 1:
         return trees[0]
     columns = zip(*(leaves(tree) for tree in trees), strict=True)
-    return rebuild(trees[0], [arrays.concat(list(column), axis=0) for column in columns])
+    return rebuild(trees[0], [arrays.concat(list(column), axis=axis) for column in columns])
 
 
 def sum_per_example(tree: Tree, arrays: Arrays) -> Array:
