@@ -17,7 +17,7 @@ from backlight.features.labelling import FeaturesOf, label
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline
-from backlight.values.tree import Tree, leaves, map_leaves, names, rebuild
+from backlight.values.tree import Tree, leaves, names, rebuild, stack
 
 
 @final
@@ -157,15 +157,10 @@ def with_each(
 ) -> list[Result]:
     """Results with what is said of the game with each baseline, which costs no further pass where the
     same coalitions are asked for."""
-    arrays = game.objective.arrays
-    each = [answer(one) for one in game.by_baseline]
-
-    def stacked(*values: Array) -> Array:
-        return arrays.concat([one[None, ...] for one in values], axis=0)
-
+    each = zip(*[answer(one) for one in game.by_baseline], strict=True)
     return [
-        replace(result, each=map_leaves(stacked, *(one.values for one in ones)))
-        for result, ones in zip(results, zip(*each, strict=True), strict=True)
+        replace(result, each=stack([one.values for one in ones], game.objective.arrays))
+        for result, ones in zip(results, each, strict=True)
     ]
 
 

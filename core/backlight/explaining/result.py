@@ -11,7 +11,7 @@ from backlight.errors import ResultError
 from backlight.explaining.objective import Objective
 from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of
-from backlight.values.tree import Given, Tree, leaves, map_leaves
+from backlight.values.tree import Tree, leaves, map_leaves
 
 FAULT = "Another baseline may help; `gap` has how far each sum is off."
 
@@ -164,7 +164,7 @@ def check_column(who: str, objective: Objective, name: str, column: Array | None
         )
 
 
-def nesting(tree: Tree[Given]) -> object:
+def nesting(tree: Tree) -> object:
     """The nesting of a tree: None for one array, its length for a tuple, its names for a dict."""
     if isinstance(tree, dict):
         return sorted(tree)

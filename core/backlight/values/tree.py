@@ -69,6 +69,11 @@ def concat(trees: Sequence[Tree], arrays: Arrays, axis: int = 0) -> Tree:
     return rebuild(trees[0], [arrays.concat(list(column), axis=axis) for column in columns])
 
 
+def stack(trees: Sequence[Tree], arrays: Arrays) -> Tree:
+    """Trees of the same structure and shapes along a new first axis."""
+    return concat([map_leaves(lambda leaf: leaf[None, ...], tree) for tree in trees], arrays)
+
+
 def sum_per_example(tree: Tree, arrays: Arrays) -> Array:
     """Sum of everything but the examples' axis, over all leaves: shape (N,)."""
     sums = [

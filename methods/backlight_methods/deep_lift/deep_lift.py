@@ -15,9 +15,10 @@ from backlight.rules.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, places
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
-from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+from backlight.values.tree import Tree, concat, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift.reveal_cancel import RevealCancel
 from backlight_methods.deep_lift.rules import RULES, Rescale, SquareRescale
+from backlight_methods.keeping import Keep, require_keep
 
 FINE = 1e-12
 """A step between neighbouring numbers below which rounding makes no gap that is worth a word."""
@@ -123,6 +124,7 @@ class DeepLIFT(Method):
             raising an error.
         multipliers: leave out the factor x - x': what a change of each input would count for, also of
             letters that a one-hot input does not have. Nothing is summed up to then.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: the values of an example sum to score - baseline score, whatever the operations
         (proposition 2, "summation to delta").
@@ -134,6 +136,7 @@ class DeepLIFT(Method):
     rule: Literal["rescale", "reveal_cancel"] = "rescale"
     allow_gradient: bool = False
     multipliers: bool = False
+    keep: Keep = "mean"
 
     def __post_init__(self) -> None:
         known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
@@ -141,6 +144,7 @@ class DeepLIFT(Method):
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
         require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
         require_baseline(self)
+        require_keep(self)
 
     @property
     def rules(self) -> DeepLIFTRules:
@@ -154,6 +158,7 @@ class DeepLIFT(Method):
         rules, arrays = self.rules, objective.arrays
         references = objective.references(self.baseline)
         passes: list[Gradient] = []
+        kept: list[Tree] = []
 
         def part(chunk: range) -> Tree:
             starts = objective.stacked([references[number] for number in chunk])
@@ -165,17 +170,16 @@ class DeepLIFT(Method):
             def fold(leaf: Array) -> Array:
                 return arrays.reshape(leaf, (len(chunk), objective.count, *shape_of(leaf)[1:]))
 
-            shares = map_leaves(
-                lambda x, b, m: arrays.sum(
-                    fold(m) if self.multipliers else (fold(x) - b) * fold(m), axis=0
-                ),
-                found.value,
-                starts,
-                found.gradient,
-            )
+            def share(x: Array, b: Array, m: Array) -> Array:
+                return fold(m) if self.multipliers else (fold(x) - b) * fold(m)
+
+            shares = map_leaves(share, found.value, starts, found.gradient)
+            if self.keep == "each":
+                kept.append(shares)
             if found.reference_score is None:
                 raise AssertionError("unreachable: a reference was given")
-            return *leaves(shares), arrays.sum(fold(found.reference_score), axis=0)
+            parts = *leaves(shares), fold(found.reference_score)
+            return tuple(arrays.sum(one, axis=0) for one in parts)
 
         *shares, start = leaves(objective.summed(len(references), part))
         (found,) = passes
@@ -184,6 +188,7 @@ class DeepLIFT(Method):
             values,
             found.score[: objective.count],
             None if self.multipliers else start / len(references),
+            each=concat(kept, arrays) if kept else None,
             advice=rules.advice(found.operations, objective.precision),
             warnings=rules.notes(found.operations),
         )

@@ -17,7 +17,7 @@ from backlight.explaining.result import nesting
 from backlight.rules.rules import Rules
 from backlight.values.arrays import Array, shape_of
 from backlight.values.noise import normal
-from backlight.values.tree import Tree, leaves, map_leaves, names, rebuild
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradients.gradient import Gradient
 from backlight_methods.per_example import Numbers
 from backlight_methods.samples import Samples
@@ -189,15 +189,17 @@ class Smooth(MeanMethod):
 
     def _noises(self, value: Tree) -> list[float]:
         """The noise of each array of the value."""
-        if not isinstance(self.noise, (tuple, dict)):
-            return [self.noise] * len(leaves(value))
-        if nesting(self.noise) != nesting(value):
-            raise InputError(
-                "Smooth.noise must be a number, or one for each of the inputs in their own structure: "
-                f"{nesting(value)}; got {self.noise}."
-            )
-        noises = dict(zip(names(self.noise), leaves(self.noise), strict=True))
-        return [noises[name] for name in names(value)]
+        noise = self.noise
+        if not isinstance(noise, (tuple, dict)):
+            return [noise] * len(leaves(value))
+        if isinstance(noise, tuple) and isinstance(value, tuple) and len(noise) == len(value):
+            return list(noise)
+        if isinstance(noise, dict) and isinstance(value, dict) and noise.keys() == value.keys():
+            return [noise[name] for name in value]
+        raise InputError(
+            "Smooth.noise must be a number, or one for each of the inputs in their own structure: "
+            f"{nesting(value) or 'one array'}; got {noise}."
+        )
 
 
 def value_range(leaf: Array, objective: Objective) -> Array:

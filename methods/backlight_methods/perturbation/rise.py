@@ -21,7 +21,7 @@ from backlight.values.arrays import Array, between, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import shares
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
-from backlight_methods.gradients.integrated_gradients import mean
+from backlight_methods.keeping import mean
 from backlight_methods.samples import Samples
 from backlight_methods.sampling import MeanMethod
 
