@@ -32,12 +32,8 @@ def test_the_ends_of_the_way_are_the_baseline_and_the_input_exactly() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
 
 
-def test_what_is_as_in_the_baseline_stays_so_all_the_way() -> None:
-    np.testing.assert_array_equal(points(X, X[:1])[:, 0], np.tile(X[0], (5, 1)))
-
-
-def test_shares_of_each_number_are_counted_from_the_nearer_end() -> None:
+def test_shares_of_0_and_1_are_the_ends_exactly() -> None:
     share = strict.asarray(np.arange(400) % 3 / 2)
-    found = np.asarray(between(strict.asarray(START), strict.asarray(X), share, strict))
+    found = np.asarray(between(strict.asarray(START), strict.asarray(X), share))
     np.testing.assert_array_equal(found[:, 0::3], np.tile(START[:, 0::3], (2, 1)))
     np.testing.assert_array_equal(found[:, 2::3], X[:, 2::3])

@@ -23,7 +23,7 @@ from backlight_methods import (
     Smooth,
     SobolIndices,
 )
-from tests.methods.judges import any_numbers
+from tests.methods.judges import any_numbers, check_intervals
 from tests.methods.polynomials import CLOSE, cubic, model_of, noisy, random, slope_of, value_of
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
 
@@ -339,9 +339,4 @@ def test_the_intervals_cover_what_is_true_as_often_as_they_say(name: str) -> Non
     x = np.array([[0.7, -0.4, 1.1]])
     expected, model = in_expectation(name, x[0]), model_of(WEIGHTS)
     found = [SAMPLED[name](seed)(model, x, 0) for seed in range(200)]
-    means = np.stack([np.asarray(one.values)[0] for one in found])
-    errors = np.stack([np.asarray(one.standard_error)[0] for one in found])
-    covered = (np.abs(means - expected) <= 1.96 * errors).mean()
-    assert 0.90 <= covered <= 0.98
-    told, seen = np.sqrt((errors**2).mean(axis=0)), np.sqrt(((means - expected) ** 2).mean(axis=0))
-    np.testing.assert_allclose(told, seen, rtol=0.25)
+    check_intervals(found, expected)

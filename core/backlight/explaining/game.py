@@ -192,9 +192,7 @@ class Game:
             mask = model.arrays.reshape(mask, (len(shares), *labels.shape))
             there, gone = leaf[None, ...], nothing[None, ...]
             points.append(
-                model.arrays.where(mask, there, gone)
-                if whole
-                else between(gone, there, mask, model.arrays)
+                model.arrays.where(mask, there, gone) if whole else between(gone, there, mask)
             )
         scores = objective.scores(self.targets, rebuild(objective.value, points))
         return np.stack([numbers(model, one) for one in scores], axis=1)

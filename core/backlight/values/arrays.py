@@ -119,16 +119,14 @@ def widened(x: Array, arrays: Arrays) -> Array:
     return arrays.astype(x, arrays.float32) if precision(x) > SINGLE else x
 
 
-def between(start: Array, end: Array, share: Array, arrays: Arrays) -> Array:
-    """start + share * (end - start), counted from the nearer end: exactly `start` where the share is 0,
-    and `end` where it is 1, so that what is equal there is equal here.
+def between(start: Array, end: Array, share: Array) -> Array:
+    """start + share * (end - start): exactly `start` where the share is 0 and `end` where it is 1, so that
+    what is equal there is equal here.
 
     Args:
         share: from 0 to 1; all three broadcast against each other.
     """
-    ends = share > 0.5
-    nearer, step = arrays.where(ends, end, start), arrays.where(ends, share - 1.0, share)
-    return nearer + step * (end - start)
+    return share * end + (1.0 - share) * start
 
 
 def smallest(x: Array) -> float:

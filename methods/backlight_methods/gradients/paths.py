@@ -41,6 +41,6 @@ class Paths:
         ways = map_leaves(lambda x, b: x - b, ends, starts)
 
         def point(b: Array, x: Array) -> Array:
-            return between(b, x, objective.column(places, like=x[0, ...]), objective.arrays)
+            return between(b, x, objective.column(places, like=x[0, ...]))
 
         return map_leaves(point, starts, ends), ways

@@ -154,7 +154,7 @@ class RISE(MeanMethod):
         ):
             there, gone = leaf[None, ...], nothing[None, ...]
             share = objective.model.asarray(mask, like=leaf)
-            points.append(between(gone, there, share, objective.arrays))
+            points.append(between(gone, there, share))
         return rebuild(objective.value, points)
 
 
