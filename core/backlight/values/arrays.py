@@ -120,8 +120,7 @@ def widened(x: Array, arrays: Arrays) -> Array:
 
 
 def between(start: Array, end: Array, share: Array) -> Array:
-    """start + share * (end - start): exactly `start` where the share is 0 and `end` where it is 1, so that
-    what is equal there is equal here.
+    """start + share * (end - start): exactly `start` where the share is 0 and `end` where it is 1.
 
     Args:
         share: from 0 to 1; all three broadcast against each other.

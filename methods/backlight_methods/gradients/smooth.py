@@ -53,7 +53,7 @@ class Smooth(MeanMethod):
 
     Law: without noise, the mean is the inner technique's result and the variance is 0. Where the inner
         technique is complete, so is the mean: score and baseline score are then means over the copies,
-        and the gap is off by no more than the copies' gaps on average.
+        and the gap is at most the mean of the copies' gaps.
     Cost: `samples` times that of the inner technique.
     """
 
