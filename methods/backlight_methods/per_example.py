@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from backlight import Objective
 from backlight.explaining.zeros import numbers
 from backlight.values.arrays import Array
-from backlight.values.tree import Tree, map_leaves, sum_per_example
+from backlight.values.tree import Tree, concat, map_leaves, sum_per_example
 
 Numbers = NDArray[np.float64]
 
@@ -37,16 +37,19 @@ def named(objective: Objective, rows: NDArray[np.int64]) -> str:
     return f"example{'s' if len(numbers) > 1 else ''} {shown}"
 
 
-def chooser(objective: Objective, rows: NDArray[np.int64]) -> Callable[[Array], Array]:
-    """A function that picks these rows of an array."""
+def chooser(
+    objective: Objective, rows: NDArray[np.int64], axis: int = 0
+) -> Callable[[Array], Array]:
+    """A function that picks these rows of an array, whose examples are on this axis."""
     index = objective.model.asarray(rows)
-    return lambda leaf: objective.arrays.take(leaf, index, axis=0)
+    return lambda leaf: objective.arrays.take(leaf, index, axis=axis)
 
 
-def replace_rows(objective: Objective, old: Tree, new: Tree, rows: NDArray[np.int64]) -> Tree:
+def replace_rows(
+    objective: Objective, old: Tree, new: Tree, rows: NDArray[np.int64], axis: int = 0
+) -> Tree:
     """`old` with its `rows` taken from `new`, without writing into either."""
     index = np.arange(objective.count)
     index[rows] = objective.count + np.arange(len(rows))
-    choose = chooser(objective, index)
-    joined = map_leaves(lambda a, b: objective.arrays.concat([a, b], axis=0), old, new)
-    return map_leaves(choose, joined)
+    choose = chooser(objective, index, axis)
+    return map_leaves(choose, concat([old, new], objective.arrays, axis))

@@ -16,10 +16,10 @@ import torch
 
 import backlight
 from backlight import Attribution, Method, __version__
-from backlight.attribution.saving import COLUMNS, NOTES
+from backlight.attribution.saving import COLUMNS, NOTES, TREES
 from backlight.errors import InputError
 from backlight.values.layout import Layout
-from backlight.values.tree import leaves, names
+from backlight.values.tree import leaves, map_leaves, names
 from backlight_methods import GradCAM, Gradient, IntegratedGradients, Saliency, Smooth
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
 
@@ -34,7 +34,8 @@ def made() -> Attribution:
 
 def test_it_says_what_was_done() -> None:
     found = Smooth(samples=2, seed=7)(MODEL, X, at="mix")
-    assert found.method.startswith("Smooth(inner=Gradient(), samples=2, noise=0.15")
+    assert found.method.startswith("Smooth(samples=2, tolerance=None, ")
+    assert "inner=Gradient(), noise=0.15" in found.method
     assert found.target.startswith("Class(")
     assert (found.framework, found.framework_version) == ("reference", strict.__version__)
     assert (found.version, found.seed, found.at) == (__version__, 7, "mix")
@@ -118,6 +119,7 @@ def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
         standard_error=None if name == "one" else VALUES[name],
         standard_error_of_sum=np.array([0.0, 0.25, 1e300]),
         r_squared=np.array([-0.5, 0.25, 1.0]),
+        each=None if name == "one" else map_leaves(lambda x: np.stack([x, -x]), VALUES[name]),
     )
     saved.save(tmp_path / "it.npz")
     loaded = Attribution.load(tmp_path / "it.npz")
@@ -130,12 +132,13 @@ def check_equal(loaded: Attribution, saved: Attribution) -> None:
     for one, other in zip(leaves(loaded.values), leaves(saved.values), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
-    assert (loaded.standard_error is None) == (saved.standard_error is None)
-    if saved.standard_error is not None:
-        assert names(loaded.standard_error) == names(saved.standard_error)
-        pairs = zip(leaves(loaded.standard_error), leaves(saved.standard_error), strict=True)
-        for one, other in pairs:
-            np.testing.assert_array_equal(one, other)
+    for name in TREES:
+        ours, theirs = getattr(loaded, name), getattr(saved, name)
+        assert (ours is None) == (theirs is None)
+        if theirs is not None:
+            assert names(ours) == names(theirs)
+            for one, other in zip(leaves(ours), leaves(theirs), strict=True):
+                np.testing.assert_array_equal(one, other)
     for name in COLUMNS:
         one, other = getattr(loaded, name), getattr(saved, name)
         np.testing.assert_array_equal(one, other)
@@ -187,7 +190,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_every_field_is_saved() -> None:
     found = {field.name for field in fields(Attribution)}
-    assert found == {*NOTES, *COLUMNS, "values", "standard_error"}
+    assert found == {*NOTES, *COLUMNS, *TREES, "values"}
 
 
 ABOUT = {

@@ -128,6 +128,8 @@ def measured(**changes: object) -> Measured:
         "error": None,
         "standard_error": None,
         "standard_error_of_sum": None,
+        "standard_error_of_gap": None,
+        "each": None,
         "r_squared": None,
         "advice": "Do this.",
         "warnings": (),

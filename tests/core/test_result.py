@@ -52,6 +52,19 @@ class Wrong(Method):
             lambda o: Result(o.value, standard_error=np.ones(4)),
             "standard_error as reference arrays",
         ),
+        (
+            lambda o: Result(o.value, standard_error_of_gap=np.ones(3)),
+            "standard_error_of_gap as a NumPy array",
+        ),
+        (
+            lambda o: Result(o.value, each=o.value),
+            r"was given 4 examples, and must give each with as many rows; got .* \(3,\)",
+        ),
+        (
+            lambda o: Result(o.value, each=o.value[None, :, :2]),
+            r"one each for each value, shapes \[\(4, 3\)\]; got \[\(4, 2\)\]",
+        ),
+        (lambda o: Result(o.value, each=(o.value[None, ...],) * 2), "structure, None; got 2"),
         (lambda o: Result(o.value, warnings="so"), "tuple of sentences, got 'so'"),
     ],
 )

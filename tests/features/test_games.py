@@ -22,7 +22,7 @@ from backlight_methods import (
 )
 from backlight_methods.perturbation.kernel_shap import drawn_pairs
 from tests.features.games import by_orders, coalitions, game_model, of_table, table
-from tests.methods.judges import any_numbers, closed_form
+from tests.methods.judges import any_numbers, check_intervals, closed_form
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
 
 pytestmark = [*any_numbers, places_by_shapes]
@@ -164,12 +164,7 @@ def test_the_intervals_cover_what_is_true_as_often_as_they_say(name: str) -> Non
     game = table(7, seed=3)
     expected, model, x = limit(name, game), game_model(game), np.ones((1, 7))
     found = [SAMPLED[name](seed)(model, x, 0) for seed in range(200)]
-    means = np.stack([np.asarray(one.values)[0] for one in found])
-    errors = np.stack([np.asarray(one.standard_error)[0] for one in found])
-    covered = (np.abs(means - expected) <= 1.96 * errors).mean()
-    assert 0.90 <= covered <= 0.98
-    told, seen = np.sqrt((errors**2).mean(axis=0)), np.sqrt(((means - expected) ** 2).mean(axis=0))
-    np.testing.assert_allclose(told, seen, rtol=0.25)
+    check_intervals(found, expected)
 
 
 def test_the_error_of_orders_is_that_of_the_mean_of_their_pairs() -> None:

@@ -4,7 +4,7 @@ import array_api_strict as strict
 import numpy as np
 import pytest
 
-from backlight import Class, Neuron, Objective
+from backlight import Class, Neuron, Objective, Result
 from backlight.errors import InputError
 from backlight_methods import (
     Gradient,
@@ -13,7 +13,7 @@ from backlight_methods import (
     Saliency,
 )
 from backlight_methods.gradients.quadrature import estimated
-from backlight_methods.gradients.samples import Samples
+from backlight_methods.samples import Samples
 from tests.methods.judges import any_numbers, closed_form
 from tests.methods.polynomials import CLOSE, EXACT, cubic, first, model_of, random, slope_of
 from tests.reference import ReferenceModel, linear, places_by_shapes, polynomial
@@ -150,15 +150,16 @@ def test_samples_tell_how_far_off_their_mean_is() -> None:
     inputs = model.prepare(np.ones((2, 3)))
     score = Class(0).bind(model.outputs(inputs), 2)
     objective = Objective(model, inputs, score, None, 8, np.arange(2), 2)
-    parts = [Samples.of(objective, strict.asarray(part)) for part in (draws[:2], draws[2:])]
-    found = parts[0].joined(parts[1])
+    rows = [strict.asarray(part.reshape(-1, 3)) for part in (draws[:2], draws[2:])]
+    first, rest = (Samples.of(objective, Result(part)) for part in rows)
+    found = first.joined(rest)
     sums = draws.sum(axis=2)
     np.testing.assert_allclose(found.mean, draws.mean(axis=0))
-    np.testing.assert_allclose(found.standard_error_of_sum(), sums.std(axis=0, ddof=1) / np.sqrt(7))
+    np.testing.assert_allclose(found.standard_error_of_sum, sums.std(axis=0, ddof=1) / np.sqrt(7))
     of_each = draws.std(axis=0, ddof=1) / np.sqrt(7)  # the standard error of each value's mean
     expected = np.sqrt(2 / np.pi) * of_each.sum(axis=1) / np.abs(draws.mean(axis=0)).sum(axis=1)
-    np.testing.assert_allclose(found.error(), expected)
-    assert parts[0].joined(parts[1]).sums.shape == (7, 2)
+    np.testing.assert_allclose(found.error, expected)
+    assert found.count == 7
 
 
 def test_errors_of_a_slope_and_of_jumps_go_together() -> None:

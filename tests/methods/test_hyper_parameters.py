@@ -129,7 +129,7 @@ PROBES: dict[str, list[object]] = {
         ["rectify", "relative", "all_rectifiers", "allow_gradient", "multipliers", "hypothetical"],
         SWITCH,
     ),
-    **dict.fromkeys(["channels", "upsample", "backward", "statistic", "where"], NAMES),
+    **dict.fromkeys(["channels", "upsample", "backward", "statistic", "where", "keep"], NAMES),
 }
 """For each hyper-parameter, by its name: what it must refuse, whose ever it is."""
 RULES = ["nonsense", 1, True, ["rescale"], np.zeros(2)]

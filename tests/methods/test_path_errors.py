@@ -253,7 +253,7 @@ def test_the_standard_error_is_that_of_the_sum_over_many_seeds() -> None:
 
 def test_expected_gradients_draw_until_their_errors_are_small() -> None:
     net, x = smooth_net(torch.float64)
-    method = ExpectedGradients(samples=1, tolerance=0.2, floor=0.1, baseline=Several([0.0, 0.5]))
+    method = ExpectedGradients(samples=2, tolerance=0.2, floor=0.1, baseline=Several([0.0, 0.5]))
     found = method(net, x[:4], 0)
     allowed = 0.2 * np.maximum(np.abs(found.score - found.baseline_score), 0.1)
     assert (found.standard_error.numpy().max(axis=1) <= allowed).all()
@@ -261,7 +261,7 @@ def test_expected_gradients_draw_until_their_errors_are_small() -> None:
         alone = method(net, x[row : row + 1], 0)
         np.testing.assert_allclose(found.numpy()[row], alone.numpy()[0], rtol=1e-10)
         np.testing.assert_allclose(found.baseline_score[row], alone.baseline_score[0], rtol=1e-10)
-    with pytest.warns(match="8 samples did not bring the standard errors of examples 0, 1"):
+    with pytest.warns(match="8 samples did not bring the standard error of examples 0, 1"):
         replace(method, maximum_samples=8)(net, x[:2], 0)
 
 

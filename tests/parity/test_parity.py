@@ -55,7 +55,7 @@ def technique(name: str, net: str) -> Callable[[str], Method]:
         return lambda framework: ExpectedGradients(
             baseline=Several([0.0, noise(net, framework)]), **smaller
         )
-    if name == "internal_influence":
+    if name in ("conductance", "internal_influence"):
         return lambda framework: METHODS[name](baseline=noise(net, framework), **smaller)
     method = METHODS[name](**smaller)
     return lambda framework: method

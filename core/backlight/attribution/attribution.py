@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.by_feature import ByFeature, by_feature
-from backlight.attribution.saving import read, write
+from backlight.attribution.saving import TREES, read, write
 from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf, Pooling
 from backlight.values.arrays import shape_of
@@ -38,6 +38,8 @@ class Attribution(Generic[ValuesT]):
             drawn too; else None.
         r_squared: how much of the score's variation a surrogate explains that the technique fits,
             float64, shape (N,); None where it fits none.
+        each: what the values are the mean of, structured like them, each array of shape (baselines or
+            samples, N, ...), where the technique was told to keep them; else None.
         method: the technique with its hyper-parameters.
         target: the score with its classes.
         classes: the class explained for each example, int64, shape (N,), where there is one.
@@ -79,6 +81,7 @@ class Attribution(Generic[ValuesT]):
     standard_error: ValuesT | None = None
     standard_error_of_sum: NDArray[np.float64] | None = None
     r_squared: NDArray[np.float64] | None = None
+    each: ValuesT | None = None
     layouts: tuple[Layout | None, ...] = ()
     class_names: tuple[str, ...] | None = None
     rivals: NDArray[np.int64] | None = None
@@ -109,15 +112,14 @@ class Attribution(Generic[ValuesT]):
         Raises:
             BacklightError: the values have no such features.
         """
-        spread = cast(Tree | None, self.standard_error)
-        host = None if spread is None else map_leaves(host_array, spread)
-        return by_feature(self.numpy(), host, self.layouts, features, how)
+        return by_feature(
+            self.numpy(), host_arrays(self.standard_error), self.layouts, features, how
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
-        spread = self.standard_error
-        host = None if spread is None else map_leaves(host_array, cast(Tree, spread))
-        write(path, self.numpy(), host, vars(self))
+        more = {name: host_arrays(getattr(self, name)) for name in TREES}
+        write(path, self.numpy(), more, vars(self))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Attribution[Any]":
@@ -173,6 +175,11 @@ def checked_names(
             "for each of the net's classes, in their order."
         )
     return tuple(names)
+
+
+def host_arrays(tree: object) -> Tree[NDArray[np.generic]] | None:
+    """Native arrays on the host, in their structure; None where there are none."""
+    return None if tree is None else map_leaves(host_array, cast(Tree, tree))
 
 
 def host_array(leaf: object) -> NDArray[np.generic]:

@@ -28,6 +28,9 @@ value."""
 
 OF_SUM = "standard_error_of_sum"
 
+TREES = {"standard_error": 0, "each": 1}
+"""What there may be beside the values in their structure, with the axis of the examples."""
+
 NOT_OURS = (
     AttributeError,
     EOFError,
@@ -164,13 +167,14 @@ def plain(value: Any) -> object:
 def write(
     path: str | os.PathLike[str],
     values: Tree[NDArray[np.generic]],
-    standard_error: Tree[NDArray[np.generic]] | None,
+    more: Mapping[str, Tree[NDArray[np.generic]] | None],
     known: Mapping[str, Any],
 ) -> None:
-    """Write the file whole or not at all; `values` and `standard_error` are NumPy arrays."""
+    """Write the file whole or not at all; `values`, and what there is of `TREES`, are NumPy arrays."""
     arrays = members("values", values)
-    if standard_error is not None:
-        arrays |= members("standard_error", standard_error)
+    for name, there in more.items():
+        if there is not None:
+            arrays |= members(name, there)
     arrays |= {name: known[name] for name in COLUMNS if known[name] is not None}
     structure = "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
     about = {"format": FORMAT, "structure": structure, "arrays": list(arrays)}
@@ -205,8 +209,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
                 arrays[OF_SUM] = arrays.pop("standard_error")
             columns = {name: column(name, arrays) for name in COLUMNS}
             notes = {name: note(name, about) for name in NOTES}
-            values, spread = (tree(name, arrays, about) for name in ("values", "standard_error"))
-            return {**columns, **notes, "values": values, "standard_error": spread}
+            trees = {name: tree(name, arrays, about) for name in ("values", *TREES)}
+            return {**columns, **notes, **trees}
     except FileNotFoundError:
         raise
     except (InputError, *NOT_OURS) as error:
@@ -277,7 +281,7 @@ def members(prefix: str, tree: Tree[NDArray[np.generic]]) -> dict[str, NDArray[n
 def tree(
     what: str, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, Any]
 ) -> object | None:
-    """The values, or their standard errors, which there need not be."""
+    """The values, or what there may be beside them."""
     parts = {
         name.removeprefix(f"{what}/"): array
         for name, array in arrays.items()
@@ -285,9 +289,9 @@ def tree(
     }
     if not parts and what != "values":
         return None
-    count = len(arrays["score"])
+    count, axis = len(arrays["score"]), TREES.get(what, 0)
     for name, part in parts.items():
-        if part.dtype.kind not in "fciu" or part.shape[:1] != (count,):
+        if part.dtype.kind not in "fciu" or part.shape[axis : axis + 1] != (count,):
             raise InputError(
                 f"its {what} {name} must be numbers for {count} examples, got shape {part.shape} and "
                 f"dtype {part.dtype}"

@@ -172,17 +172,17 @@ def finish(
     result = joined(found, model)
     grid = grid_at(first) if explanation.spatial else None
     notes = explanation.notes(result)
+    spread, each = result.standard_error, result.each
     return Attribution(
         values=returned_like(x, result.values, model),
         score=result.score,
         baseline_score=result.baseline_score,
         gap=result.gap,
         error=result.error,
-        standard_error=None
-        if result.standard_error is None
-        else returned_like(x, result.standard_error, model),
+        standard_error=None if spread is None else returned_like(x, spread, model),
         standard_error_of_sum=result.standard_error_of_sum,
         r_squared=result.r_squared,
+        each=None if each is None else returned_like(x, each, model),
         method=method,
         target=repr(score),
         classes=score.classes,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError
 from backlight.explaining.native_baselines import baseline_parts
 from backlight.explaining.objective import Objective
-from backlight.values.arrays import Array, shape_of
+from backlight.values.arrays import Array, between, shape_of
 from backlight.values.baselines import Baseline, OneBaseline, Several, fills_in
 from backlight.values.layout import Layout
 from backlight.values.neighbours import filled_in
@@ -95,7 +95,7 @@ class Hiding:
             return self._filled_in(value, there, layout)
         gone = leaves(self._references[number])[position][None, ...]
         if shares:
-            return gone + there * (value[None, ...] - gone)
+            return between(gone, value[None, ...], there)
         return arrays.where(there, value[None, ...], gone)
 
     def _filled_in(self, value: Array, there: Array, layout: Layout) -> Array:

@@ -21,8 +21,8 @@ class Measured:
     """A result with what was measured on it: float64, shape (N,), on the host.
 
     Attributes:
-        values, score, baseline_score, error, standard_error, standard_error_of_sum, r_squared, advice,
-            warnings: as of `Result`.
+        values, score, baseline_score, error, standard_error, standard_error_of_sum,
+            standard_error_of_gap, r_squared, each, advice, warnings: as of `Result`.
         gap: |sum of values - (score - baseline score)|, where there is a baseline score.
         size: sum of |values|, where there is one.
         nonzero: where values are not exactly 0.
@@ -40,7 +40,9 @@ class Measured:
     error: Numbers | None
     standard_error: Tree | None
     standard_error_of_sum: Numbers | None
+    standard_error_of_gap: Numbers | None
     r_squared: Numbers | None
+    each: Tree | None
     advice: str | None
     warnings: tuple[str, ...]
     operations: int
@@ -59,7 +61,7 @@ class Measured:
             scores,
             self.size,
             self.precision,
-            self.standard_error_of_sum,
+            self.standard_error_of_gap,
             self.operations,
         )
 
@@ -76,10 +78,11 @@ class Measured:
 def measure(objective: Objective, result: Result, score: Array) -> Measured:
     """The result for one block with its numbers on the host and its completeness measured."""
     model = objective.model
-    values = map_leaves(lambda leaf: widened(leaf, model.arrays), result.values)
-    spread = result.standard_error
-    if spread is not None:
-        spread = map_leaves(lambda leaf: widened(leaf, model.arrays), spread)
+
+    def wide(tree: Tree) -> Tree:
+        return map_leaves(lambda leaf: widened(leaf, model.arrays), tree)
+
+    values = wide(result.values)
     host = numbers(model, score)
     baseline = gap = size = None
     if result.baseline_score is not None:
@@ -96,9 +99,11 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
         gap=gap,
         size=size,
         error=result.error,
-        standard_error=spread,
+        standard_error=None if result.standard_error is None else wide(result.standard_error),
         standard_error_of_sum=result.standard_error_of_sum,
+        standard_error_of_gap=result.standard_error_of_gap,
         r_squared=result.r_squared,
+        each=None if result.each is None else wide(result.each),
         advice=result.advice,
         warnings=result.warnings,
         operations=1 if objective.structure is None else objective.structure.operations,
@@ -109,6 +114,7 @@ def measure(objective: Objective, result: Result, score: Array) -> Measured:
 def joined(found: Sequence[Measured], model: Model) -> Measured:
     """The results for the blocks of a batch as one."""
     spreads = [one.standard_error for one in found if one.standard_error is not None]
+    each = [one.each for one in found if one.each is not None]
     return Measured(
         values=concat([one.values for one in found], model.arrays),
         score=np.concatenate([one.score for one in found]),
@@ -119,7 +125,9 @@ def joined(found: Sequence[Measured], model: Model) -> Measured:
         error=column([one.error for one in found]),
         standard_error=None if len(spreads) < len(found) else concat(spreads, model.arrays),
         standard_error_of_sum=column([one.standard_error_of_sum for one in found]),
+        standard_error_of_gap=column([one.standard_error_of_gap for one in found]),
         r_squared=column([one.r_squared for one in found]),
+        each=None if len(each) < len(found) else concat(each, model.arrays, axis=1),
         advice=found[0].advice,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
         operations=found[0].operations,

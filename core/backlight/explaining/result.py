@@ -1,5 +1,6 @@
 """What a technique hands back, and whether it can be what was asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 
 from backlight.errors import ResultError
 from backlight.explaining.objective import Objective
+from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of
-from backlight.values.tree import Tree, leaves
+from backlight.values.tree import Tree, leaves, map_leaves
 
 FAULT = "Another baseline may help; `gap` has how far each sum is off."
 
@@ -31,8 +33,12 @@ class Result:
             samples.
         standard_error_of_sum: of the sum of each example's values, float64, shape (N,), where that is
             drawn too.
+        standard_error_of_gap: how far chance takes the sum of each example's values from the change of
+            the score, float64, shape (N,), where it does; a gap is then judged by it.
         r_squared: how much of the score's variation a surrogate explains that the technique fits,
             float64, shape (N,), where it fits one.
+        each: what the values are the mean of, structured like them, each array of shape (baselines or
+            samples, N, ...), where that was asked for.
         advice: what to do about a large gap, as a sentence for the user; None where a gap is no
             fault, as where biases may keep a share.
         warnings: sentences for the user.
@@ -44,7 +50,9 @@ class Result:
     error: NDArray[np.float64] | None = None
     standard_error: Tree | None = None
     standard_error_of_sum: NDArray[np.float64] | None = None
+    standard_error_of_gap: NDArray[np.float64] | None = None
     r_squared: NDArray[np.float64] | None = None
+    each: Tree | None = None
     advice: str | None = FAULT
     warnings: tuple[str, ...] = ()
 
@@ -55,19 +63,20 @@ def check_result(method: object, objective: Objective, result: object) -> None:
     if not isinstance(result, Result):
         raise ResultError(f"{who}.attribute must return Result, got a {type(result).__name__}.")
     check_values(who, objective, "values", result.values)
-    if result.standard_error is not None:
-        check_values(who, objective, "standard_error", result.standard_error)
-        shapes = [
-            [shape_of(leaf) for leaf in leaves(tree)]
-            for tree in (result.standard_error, result.values)
-        ]
-        if shapes[0] != shapes[1]:
+    wanted = [shape_of(leaf) for leaf in leaves(result.values)]
+    first = None if result.each is None else map_leaves(lambda leaf: leaf[0, ...], result.each)
+    for name, tree in (("standard_error", result.standard_error), ("each", first)):
+        if tree is None:
+            continue
+        check_values(who, objective, name, tree)
+        shapes = [shape_of(leaf) for leaf in leaves(tree)]
+        if shapes != wanted:
             raise ResultError(
-                f"{who} must give a standard_error for each value, shapes {shapes[1]}; got {shapes[0]}."
+                f"{who} must give one {name} for each value, shapes {wanted}; got {shapes}."
             )
     for name in ("score", "baseline_score"):
         check_column(who, objective, name, getattr(result, name))
-    for name in ("error", "standard_error_of_sum", "r_squared"):
+    for name in ("error", "standard_error_of_sum", "standard_error_of_gap", "r_squared"):
         column = getattr(result, name)
         if column is not None and (
             not isinstance(column, np.ndarray)
@@ -81,6 +90,43 @@ def check_result(method: object, objective: Objective, result: object) -> None:
     sentences = result.warnings
     if not isinstance(sentences, tuple) or not all(isinstance(one, str) for one in sentences):
         raise ResultError(f"{who} must give warnings as a tuple of sentences, got {sentences!r}.")
+
+
+def in_order(parts: Sequence[Result], order: NDArray[np.int64], model: Model) -> Result:
+    """Some of the rows of several results for the same target, as if these came one after the other.
+    What one of them lacks, all lack; advice is the first one's."""
+    first, index = parts[0], model.asarray(order)
+
+    def rows(axis: int, *ones: Array) -> Array:
+        return model.arrays.take(model.arrays.concat(ones, axis=axis), index, axis=axis)
+
+    def trees(of_parts: Sequence[Tree | None], axis: int = 0) -> Tree | None:
+        ones = [one for one in of_parts if one is not None]
+        if len(ones) < len(parts):
+            return None
+        return map_leaves(lambda *columns: rows(axis, *columns), *ones)
+
+    def natives(of_parts: Sequence[Array | None]) -> Array | None:
+        ones = [one for one in of_parts if one is not None]
+        return rows(0, *ones) if len(ones) == len(parts) else None
+
+    def columns(of_parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+        ones = [one for one in of_parts if one is not None]
+        return np.concatenate(ones)[order] if len(ones) == len(parts) else None
+
+    return Result(
+        map_leaves(lambda *ones: rows(0, *ones), *(one.values for one in parts)),
+        natives([one.score for one in parts]),
+        natives([one.baseline_score for one in parts]),
+        error=columns([one.error for one in parts]),
+        standard_error=trees([one.standard_error for one in parts]),
+        standard_error_of_sum=columns([one.standard_error_of_sum for one in parts]),
+        standard_error_of_gap=columns([one.standard_error_of_gap for one in parts]),
+        r_squared=columns([one.r_squared for one in parts]),
+        each=trees([one.each for one in parts], axis=1),
+        advice=first.advice,
+        warnings=tuple(dict.fromkeys(note for one in parts for note in one.warnings)),
+    )
 
 
 def check_values(who: str, objective: Objective, name: str, values: Tree) -> None:

@@ -124,14 +124,27 @@ def difference(
         off = plus.error * size(plus.values, model) + minus.error * size(minus.values, model)
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.where(off == 0, 0.0, off / size(values, model))
-    spread = of_sum = None
+    spread = of_sum = of_gap = each = None
     if plus.standard_error is not None and minus.standard_error is not None:
         spread = map_leaves(lambda a, b: a + b, plus.standard_error, minus.standard_error)
     if plus.standard_error_of_sum is not None and minus.standard_error_of_sum is not None:
         of_sum = plus.standard_error_of_sum + minus.standard_error_of_sum
+    if plus.standard_error_of_gap is not None and minus.standard_error_of_gap is not None:
+        of_gap = plus.standard_error_of_gap + minus.standard_error_of_gap
+    if plus.each is not None and minus.each is not None:
+        each = map_leaves(lambda a, b: a - b, plus.each, minus.each)
     notes = tuple(dict.fromkeys((*plus.warnings, *minus.warnings)))
     found = Result(
-        values, score - less, start, error, spread, of_sum, advice=plus.advice, warnings=notes
+        values,
+        score - less,
+        start,
+        error,
+        spread,
+        of_sum,
+        of_gap,
+        each=each,
+        advice=plus.advice,
+        warnings=notes,
     )
     return found, score - less
 

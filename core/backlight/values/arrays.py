@@ -119,6 +119,15 @@ def widened(x: Array, arrays: Arrays) -> Array:
     return arrays.astype(x, arrays.float32) if precision(x) > SINGLE else x
 
 
+def between(start: Array, end: Array, share: Array) -> Array:
+    """start + share * (end - start): exactly `start` where the share is 0 and `end` where it is 1.
+
+    Args:
+        share: from 0 to 1; all three broadcast against each other.
+    """
+    return share * end + (1.0 - share) * start
+
+
 def smallest(x: Array) -> float:
     """A number near the smallest positive one of the array's floating-point dtype, whose inverse is
     finite."""

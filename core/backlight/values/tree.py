@@ -61,12 +61,17 @@ def map_leaves(
     return rebuild(first, [function(*column) for column in columns])
 
 
-def concat(trees: Sequence[Tree], arrays: Arrays) -> Tree:
-    """Join trees of the same structure along the examples' axis."""
+def concat(trees: Sequence[Tree], arrays: Arrays, axis: int = 0) -> Tree:
+    """Join trees of the same structure along an axis, by default that of the examples."""
     if len(trees) == 1:
         return trees[0]
     columns = zip(*(leaves(tree) for tree in trees), strict=True)
-    return rebuild(trees[0], [arrays.concat(list(column), axis=0) for column in columns])
+    return rebuild(trees[0], [arrays.concat(list(column), axis=axis) for column in columns])
+
+
+def stack(trees: Sequence[Tree], arrays: Arrays) -> Tree:
+    """Trees of the same structure and shapes along a new first axis."""
+    return concat([map_leaves(lambda leaf: leaf[None, ...], tree) for tree in trees], arrays)
 
 
 def sum_per_example(tree: Tree, arrays: Arrays) -> Array:

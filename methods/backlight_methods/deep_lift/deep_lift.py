@@ -15,9 +15,10 @@ from backlight.rules.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, places
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
-from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+from backlight.values.tree import Tree, concat, leaves, map_leaves, rebuild
 from backlight_methods.deep_lift.reveal_cancel import RevealCancel
 from backlight_methods.deep_lift.rules import RULES, Rescale, SquareRescale
+from backlight_methods.keeping import Keep, require_keep
 from backlight_methods.multipliers import require_multipliers, terms_of
 
 FINE = 1e-12
@@ -126,6 +127,7 @@ class DeepLIFT(Method):
             letters that a one-hot input does not have. Nothing is summed up to then.
         hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
             are not there; times the input, these sum to score - baseline score.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: the values of an example sum to score - baseline score, whatever the operations
         (proposition 2, "summation to delta").
@@ -138,6 +140,7 @@ class DeepLIFT(Method):
     allow_gradient: bool = False
     multipliers: bool = False
     hypothetical: bool = False
+    keep: Keep = "mean"
 
     def __post_init__(self) -> None:
         known = is_one_of(self.rule, ("rescale", "reveal_cancel"))
@@ -145,6 +148,7 @@ class DeepLIFT(Method):
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
         require_multipliers(self)
         require_baseline(self)
+        require_keep(self)
 
     @property
     def rules(self) -> DeepLIFTRules:
@@ -159,6 +163,7 @@ class DeepLIFT(Method):
         references = objective.references(self.baseline)
         terms = terms_of(objective, self.multipliers, self.hypothetical)
         passes: list[Gradient] = []
+        kept: list[Tree] = []
 
         def part(chunk: range) -> Tree:
             starts = objective.stacked([references[number] for number in chunk])
@@ -171,11 +176,13 @@ class DeepLIFT(Method):
                 return arrays.reshape(leaf, (len(chunk), objective.count, *shape_of(leaf)[1:]))
 
             ways = map_leaves(lambda x, b: fold(x) - b, found.value, starts)
-            each = terms(ways, map_leaves(fold, found.gradient))
-            shares = [arrays.sum(one, axis=0) for one in leaves(each)]
+            shares = terms(ways, map_leaves(fold, found.gradient))
+            if self.keep == "each":
+                kept.append(shares)
             if found.reference_score is None:
                 raise AssertionError("unreachable: a reference was given")
-            return *shares, arrays.sum(fold(found.reference_score), axis=0)
+            parts = *leaves(shares), fold(found.reference_score)
+            return tuple(arrays.sum(one, axis=0) for one in parts)
 
         *shares, start = leaves(objective.summed(len(references), part))
         (found,) = passes
@@ -184,6 +191,7 @@ class DeepLIFT(Method):
             values,
             found.score[: objective.count],
             None if self.multipliers or self.hypothetical else start / len(references),
+            each=concat(kept, arrays) if kept else None,
             advice=rules.advice(found.operations, objective.precision),
             warnings=rules.notes(found.operations),
         )

@@ -26,6 +26,7 @@ from backlight_methods.gradients.quadrature import (
     estimated,
     refined,
 )
+from backlight_methods.keeping import Keep, averaged, require_keep
 from backlight_methods.multipliers import Terms, require_multipliers, terms_of
 from backlight_methods.per_example import chooser, named, norms, relative, replace_rows
 
@@ -65,6 +66,7 @@ class IntegratedGradients(JointMethod):
             that a one-hot input does not have. Nothing is summed up to then.
         hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
             are not there; times the input, these sum to score - baseline score.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: the values of an example sum to score - baseline score, up to the gap that is reported
         (completeness, the paper's proposition 1). A small gap is not accuracy: what is too much at one
@@ -82,6 +84,7 @@ class IntegratedGradients(JointMethod):
     maximum_steps: int = 3200
     multipliers: bool = False
     hypothetical: bool = False
+    keep: Keep = "mean"
 
     def __post_init__(self) -> None:
         known = self.rule is None or is_one_of(self.rule, NODES)
@@ -93,6 +96,7 @@ class IntegratedGradients(JointMethod):
         require(limit, self, "maximum_steps", "at least 1")
         require_baseline(self)
         require_multipliers(self)
+        require_keep(self)
         if self.tolerance is not None:
             for field in ("multipliers", "hypothetical"):
                 summing = not getattr(self, field)
@@ -127,14 +131,14 @@ class IntegratedGradients(JointMethod):
             for target, score, start, first in zip(targets, scores, starts, sums, strict=True)
         ]
 
-    def _result(
-        self, objective: Objective, score: Array, start: Array, first: tuple[Tree, Numbers]
-    ) -> Result:
+    def _result(self, objective: Objective, score: Array, start: Array, first: "Sums") -> Result:
         change = numbers(objective.model, score - start)
         found = self._integral(objective, change, self.used_rule, first)
         if self.multipliers or self.hypothetical:
             error = found.error if self.steps > 1 else None
-            return Result(found.values, score, error=error, warnings=found.warnings)
+            return Result(
+                found.values, score, error=error, each=found.each, warnings=found.warnings
+            )
         known = self.steps > 1 or self.tolerance is not None
         gap = absolute_gap(objective, found.values, change)
         with np.errstate(invalid="ignore"):  # an infinite error of values that are 0
@@ -146,13 +150,12 @@ class IntegratedGradients(JointMethod):
             score,
             start,
             error=found.error if known else None,
+            each=found.each,
             advice=JUMPS if jumps else f"Raise {more}, or compare with another baseline.",
             warnings=found.warnings,
         )
 
-    def _first(
-        self, objective: Objective, targets: Sequence[Score], rule: Rule
-    ) -> list[tuple[Tree, Numbers]]:
+    def _first(self, objective: Objective, targets: Sequence[Score], rule: Rule) -> "list[Sums]":
         """What the steps asked for give, before any are added."""
         return self._sums(objective, targets, rule, self._intervals(rule), *NODES[rule](self.steps))
 
@@ -160,13 +163,12 @@ class IntegratedGradients(JointMethod):
         return self.steps - 1 if rule == "trapezoid" else self.steps
 
     def _integral(
-        self, objective: Objective, change: Numbers, rule: Rule, first: tuple[Tree, Numbers]
+        self, objective: Objective, change: Numbers, rule: Rule, first: "Sums"
     ) -> "Integral":
         """The values by this rule, to the tolerance if there is one, from what its first steps gave."""
         intervals = self._intervals(rule)
-        values, spread = first
-        size = norms(objective, values)
-        error, notes = relative(spread, size, objective), list[str]()
+        values, each, size = first.values, first.each, norms(objective, first.values)
+        error, notes = relative(first.spread, size, objective), list[str]()
         seen = rule in CLOSED and objective.model.has_numbers(leaves(values)[0])
         ends = np.flatnonzero(~np.isfinite(size)) if seen else np.arange(0)
         if len(ends):
@@ -178,6 +180,8 @@ class IntegratedGradients(JointMethod):
             (inner_first,) = self._first(part, (part.target,), "midpoint")
             inner = self._integral(part, change[ends], "midpoint", inner_first)
             values = replace_rows(objective, values, inner.values, ends)
+            if each is not None and inner.each is not None:
+                each = replace_rows(objective, each, inner.each, ends, axis=1)
             error[ends] = inner.error
             notes += inner.warnings
         while self.tolerance is not None:
@@ -203,12 +207,13 @@ class IntegratedGradients(JointMethod):
                 break
             part, chosen = objective.take(pending), chooser(objective, pending)
             even = np.full(len(nodes), 1 / len(nodes))
-            ((more, spread),) = self._sums(part, (part.target,), rule, finer, nodes, even)
+            (more,) = self._sums(part, (part.target,), rule, finer, nodes, even)
             better = map_leaves(
                 lambda old, new: kept * old + (1 - kept) * new,  # noqa: B023
                 map_leaves(chosen, values),
-                more,
+                more.values,
             )
+            spread = more.spread
             if rule in CLOSED:
                 # The new nodes are inner ones: what the nodes at the ends do, whose share halves with the
                 # intervals, shows in how far the values moved.
@@ -217,7 +222,7 @@ class IntegratedGradients(JointMethod):
             values = replace_rows(objective, values, better, pending)
             error[pending] = relative(spread, norms(part, better), part)
             intervals = finer
-        return Integral(values, error, tuple(notes))
+        return Integral(values, error, each, tuple(notes))
 
     def _sums(
         self,
@@ -227,30 +232,49 @@ class IntegratedGradients(JointMethod):
         intervals: int,
         nodes: Numbers,
         weights: Numbers,
-    ) -> list[tuple[Tree, Numbers]]:
-        """For each target the values by these nodes, and the size (N,) of the error of a rule that has
-        them."""
+    ) -> "list[Sums]":
+        """For each target what these nodes give."""
         rows = np.vstack([weights, error_weights(rule, nodes, intervals)])
         references = objective.references(self.baseline)
+        apart = [[one] for one in references] if self.keep == "each" else [references]
 
-        def read(sums: Tree) -> tuple[Tree, Numbers]:
-            parts = [map_leaves(lambda leaf: leaf[row, ...], sums) for row in range(len(rows))]  # noqa: B023
-            sizes = [norms(objective, part) for part in parts[1:]]
-            return parts[0], estimated(np.reshape(sizes, (-1, objective.count)))
+        def read(*groups: Tree) -> Sums:
+            """From the sums over groups of baselines."""
+
+            def row(number: int) -> tuple[Tree, Tree | None]:
+                parts = [map_leaves(lambda leaf: leaf[number, ...], sums) for sums in groups]
+                return averaged(parts, self.keep, objective.arrays)
+
+            values, each = row(0)
+            sizes = [norms(objective, row(number)[0]) for number in range(1, len(rows))]
+            return Sums(values, estimated(np.reshape(sizes, (-1, objective.count))), each)
 
         terms = terms_of(objective, self.multipliers, self.hypothetical)
-        sums = path_sums(objective, targets, references, nodes, rows, terms)
-        return list(map(read, sums))
+        sums = [path_sums(objective, targets, group, nodes, rows, terms) for group in apart]
+        return list(map(read, *sums))
+
+
+@final
+@dataclass(frozen=True)
+class Sums:
+    """Values (N, ...) by the nodes of a rule, the size (N,) of its error, and the values for each
+    baseline, (baselines, N, ...), where they are kept."""
+
+    values: Tree
+    spread: Numbers
+    each: Tree | None
 
 
 @final
 @dataclass(frozen=True)
 class Integral:
-    """Values (N, ...), their estimated relative error (N,), and what to tell the user."""
+    """Values (N, ...), their estimated relative error (N,), those for each baseline (see `Sums`), and
+    what to tell the user."""
 
     values: Tree
     error: Numbers
-    warnings: tuple[str, ...] = ()
+    each: Tree | None
+    warnings: tuple[str, ...]
 
 
 def path_sums(
@@ -308,16 +332,6 @@ def mean_scores(
         )
 
     return leaves(objective.summed(len(references), part))
-
-
-def mean(arrays: Sequence[Array]) -> Array:
-    """The mean, added up in halves, so that of a thousand arrays no digits are lost."""
-
-    def total(ones: Sequence[Array]) -> Array:
-        half = len(ones) // 2
-        return total(ones[:half]) + total(ones[half:]) if half else ones[0]
-
-    return total(arrays) / len(arrays) if len(arrays) > 1 else arrays[0]
 
 
 def absolute_gap(objective: Objective, values: Tree, change: Numbers) -> Numbers:

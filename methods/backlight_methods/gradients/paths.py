@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Objective
+from backlight.values.arrays import Array, between
 from backlight.values.tree import Tree, map_leaves
 
 Numbers = NDArray[np.float64]
@@ -27,7 +28,8 @@ class Paths:
     references: Sequence[Tree]
 
     def points(self, chosen: Sequence[int], places: Numbers) -> tuple[Tree, Tree]:
-        """Points x' + place (x - x') and the whole ways x - x', shape (samples, N, ...) each.
+        """Points x' + place (x - x'), at the ends exactly x' and x, and the whole ways x - x', shape
+        (samples, N, ...) each.
 
         Args:
             chosen: which of the baselines, for each sample.
@@ -35,8 +37,10 @@ class Paths:
         """
         objective = self.objective
         starts = objective.stacked([self.references[one] for one in chosen])
-        ways = map_leaves(lambda x, b: x[None, ...] - b, objective.value, starts)
-        points = map_leaves(
-            lambda b, w: b + objective.column(places, like=w[0, ...]) * w, starts, ways
-        )
-        return points, ways
+        ends = map_leaves(lambda x: x[None, ...], objective.value)
+        ways = map_leaves(lambda x, b: x - b, ends, starts)
+
+        def point(b: Array, x: Array) -> Array:
+            return between(b, x, objective.column(places, like=x[0, ...]))
+
+        return map_leaves(point, starts, ends), ways

@@ -6,61 +6,84 @@ variance: VarGrad, Adebayo et al., "Local Explanation Methods for Deep Neural Ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, final
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, TypeAlias, final
 
 import numpy as np
 
-from backlight import JointMethod, Method, Objective, Result, Score
-from backlight.errors import InputTypeError, is_one_of, is_real, is_whole, require
+from backlight import Method, Objective, Result, Score
+from backlight.errors import InputError, InputTypeError, is_one_of, is_real, require
+from backlight.explaining.result import nesting
 from backlight.rules.rules import Rules
 from backlight.values.arrays import Array, shape_of
 from backlight.values.noise import normal
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradients.gradient import Gradient
-from backlight_methods.gradients.samples import Samples
+from backlight_methods.per_example import Numbers
+from backlight_methods.samples import Samples
+from backlight_methods.sampling import MeanMethod
+
+Noise: TypeAlias = float | tuple[float, ...] | dict[str, float]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Smooth(JointMethod):
+class Smooth(MeanMethod):
     """Another technique, smoothed over Gaussian noise.
 
     Args:
         inner: the technique whose results are combined.
         samples: noisy copies per example, at least 1; the paper uses 50.
-        noise: standard deviation of the noise, at least 0; the paper finds 0.1 to 0.2 of the range.
+        noise: standard deviation of the noise, at least 0; the paper finds 0.1 to 0.2 of the range. For
+            several inputs one number for all, or a tuple or dict of one each: an input of 0, which may
+            be of integers, is left as it is.
         relative: whether `noise` is a share of each example's own range, max - min; else it is in
             the input's units.
         statistic: "mean", "square" (mean of squares) or "variance" (mean squared deviation).
         where: "input" adds noise to the model's input, also when explaining an inner site; "site"
             adds it to the value at the site.
+        tolerance: adds copies, for the examples that need them, until the largest standard error of an
+            example's values is at most this share: of the score's change where the inner technique is
+            complete, else of the largest absolute value; None for no more. Of a mean only.
+        floor: what the tolerance is a share of at least, in the units of the values.
+        maximum_samples: where the tolerance gives up, with a warning.
         seed: of the noise, which is the same on every framework and for every example.
+        keep: "each" keeps the inner technique's values for each copy as well, as `Attribution.each`:
+            `samples` times the memory of the values.
 
-    Law: without noise, the mean is the inner technique's result and the variance is 0.
+    Law: without noise, the mean is the inner technique's result and the variance is 0. Where the inner
+        technique is complete, so is the mean: score and baseline score are then means over the copies,
+        and the gap is at most the mean of the copies' gaps.
     Cost: `samples` times that of the inner technique.
     """
 
+    least: ClassVar[int] = 1
+
     inner: Method = field(default_factory=Gradient)
     samples: int = 50
-    noise: float = 0.15
+    noise: Noise = 0.15
     relative: bool = True
     statistic: Literal["mean", "square", "variance"] = "mean"
     where: Literal["input", "site"] = "input"
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(isinstance(self.inner, Method), self, "inner", "a technique, such as Gradient()")
-        require(is_whole(self.samples) and self.samples >= 1, self, "samples", "at least 1")
-        require(is_real(self.noise) and self.noise >= 0, self, "noise", "at least 0")
-        require(isinstance(self.relative, bool), self, "relative", "True or False")
-        require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
-        known = ("mean", "square", "variance")
+        each = leaves(self.noise)
+        positive = bool(each) and all(is_real(one) and one >= 0 for one in each)
         require(
-            is_one_of(self.statistic, known), self, "statistic", "'mean', 'square' or 'variance'"
+            positive, self, "noise", "at least 0, or a tuple or dict of such, one for each input"
         )
-        places = ("input", "site")
-        require(is_one_of(self.where, places), self, "where", "'input' or 'site'")
+        require(isinstance(self.relative, bool), self, "relative", "True or False")
+        known = is_one_of(self.statistic, ("mean", "square", "variance"))
+        require(known, self, "statistic", "'mean', 'square' or 'variance'")
+        met = self.tolerance is None or self.statistic == "mean"
+        require(met, self, "statistic", "'mean' with a tolerance, which asks for standard errors")
+        require(is_one_of(self.where, ("input", "site")), self, "where", "'input' or 'site'")
+
+    @property
+    def differentiates(self) -> bool:
+        return self.inner.differentiates
 
     @property
     def spatial(self) -> bool:
@@ -76,68 +99,111 @@ class Smooth(JointMethod):
 
     @property
     def linear(self) -> bool:
-        return self.statistic == "mean" and self.inner.linear
+        return super().linear and self.statistic == "mean" and self.inner.linear
 
     @property
     def differentiable(self) -> bool:
-        return self.inner.differentiable
+        return self.tolerance is None and self.inner.differentiable
 
     def objection(self, objective: Objective) -> str | None:
         return self.inner.objection(objective)
 
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
-        noisy_input = self.where == "input" or objective.at is None
-        value = objective.inputs.attributed if noisy_input else objective.value
-        if not all(map(objective.model.is_floating, leaves(value))):
-            raise InputTypeError(
-                "Noise cannot be added to integers; use Smooth(where='site') to add it to the "
-                "value at the site instead."
+    def drawn(self, objective: Objective, targets: Sequence[Score], samples: range) -> list[Result]:
+        """What the inner technique says of noisy copies."""
+        is_input = self.where == "input" or objective.at is None
+        value = objective.inputs.attributed if is_input else objective.value
+        points = self._noisy(objective, value, samples, is_input)
+        moved = objective.with_inputs(points) if is_input else objective.at_points(points)
+        rows = np.tile(np.arange(objective.count), len(samples))
+        asked = [target.take(rows) for target in targets]
+
+        def with_score(result: Result, target: Score) -> Result:
+            if result.baseline_score is None or result.score is not None:
+                return result
+            return replace(result, score=moved.with_target(target).score())
+
+        found = self.inner.attribute_each(moved, asked)
+        return [with_score(one, target) for one, target in zip(found, asked, strict=True)]
+
+    def results(
+        self, objective: Objective, targets: Sequence[Score], found: Sequence[Samples]
+    ) -> list[Result]:
+        if self.statistic != "mean":
+            return [
+                Result(self._statistic(one), each=one.each, warnings=one.warnings) for one in found
+            ]
+
+        def means(one: Samples) -> tuple[Array | None, Array | None]:
+            """Of the copies' scores and baseline scores."""
+            if one.scores is None:
+                return None, None
+            like = leaves(one.mean)[0]
+            score, start = one.scores.mean(axis=0)
+            return objective.model.asarray(score, like=like), objective.model.asarray(
+                start, like=like
             )
-        found: list[Samples] = []
-        warnings: list[tuple[str, ...]] = [()] * len(targets)
-        for chunk in objective.chunks(self.samples):
-            points = self._noisy(objective, value, chunk, noisy_input)
-            moved = objective.with_inputs(points) if noisy_input else objective.at_points(points)
-            rows = np.tile(np.arange(objective.count), len(chunk))
-            results = self.inner.attribute_each(moved, [target.take(rows) for target in targets])
-            more = [self._samples(objective, result.values, len(chunk)) for result in results]
-            found = [a.joined(b) for a, b in zip(found, more, strict=True)] if found else more
-            warnings = [a + b.warnings for a, b in zip(warnings, results, strict=True)]
-        is_mean = self.statistic == "mean"
+
+        def chance(one: Samples) -> Numbers | None:
+            return None if one.gap_errors is None else one.gap_errors.mean(axis=0)
+
         return [
             Result(
-                self._statistic(samples),
-                error=samples.error() if is_mean else None,
-                standard_error=samples.standard_error() if is_mean else None,
-                standard_error_of_sum=samples.standard_error_of_sum() if is_mean else None,
-                warnings=tuple(dict.fromkeys(said)),
+                one.mean,
+                *means(one),
+                error=one.error,
+                standard_error=one.standard_error,
+                standard_error_of_sum=one.standard_error_of_sum,
+                # The inner technique draws the same for all copies: chance takes all of them alike.
+                standard_error_of_gap=chance(one),
+                each=one.each,
+                advice=one.advice,
+                warnings=one.warnings,
             )
-            for samples, said in zip(found, warnings, strict=True)
+            for one in found
         ]
 
-    def _samples(self, objective: Objective, values: Tree, count: int) -> Samples:
-        return Samples.of(objective, map_leaves(lambda leaf: fold(leaf, count, objective), values))
-
     def _statistic(self, samples: Samples) -> Tree:
-        if self.statistic == "mean":
-            return samples.mean
-        variance = map_leaves(lambda s: s / self.samples, samples.spread)
+        """The variance, or the mean of squares."""
+        variance = map_leaves(lambda s: s / samples.count, samples.spread)
         if self.statistic == "variance":
             return variance
         return map_leaves(lambda v, m: v + m * m, variance, samples.mean)
 
-    def _noisy(self, objective: Objective, value: Tree, chunk: range, is_input: bool) -> Tree:
+    def _noisy(self, objective: Objective, value: Tree, samples: range, is_input: bool) -> Tree:
         """Noisy copies of the value, shape (samples, N, ...)."""
-        parts = []
-        for number, leaf in enumerate(leaves(value)):
+        arrays, model, parts = objective.arrays, objective.model, []
+        each = zip(leaves(value), self._noises(value), strict=True)
+        for number, (leaf, size) in enumerate(each):
             shape = shape_of(leaf)
-            layout = objective.model.input_layout(shape) if is_input else objective.layout_of(leaf)
+            if size == 0:
+                parts.append(arrays.broadcast_to(leaf[None, ...], (len(samples), *shape)))
+                continue
+            if not model.is_floating(leaf):
+                raise InputTypeError(
+                    "Noise cannot be added to integers; use Smooth(where='site') to add it to the "
+                    "value at the site instead, or noise of 0 for this one of several inputs."
+                )
+            layout = model.input_layout(shape) if is_input else objective.layout_of(leaf)
             channels = layout.channels if layout else "last"
-            drawn = [normal(self.seed, sample, number, shape[1:], channels) for sample in chunk]
-            noise = objective.model.asarray(self.noise * np.stack(drawn)[:, None], like=leaf)
+            drawn = [normal(self.seed, sample, number, shape[1:], channels) for sample in samples]
+            noise = model.asarray(size * np.stack(drawn)[:, None], like=leaf)
             scale = value_range(leaf, objective)[None, ...] if self.relative else 1.0
             parts.append(leaf[None, ...] + noise * scale)
         return rebuild(value, parts)
+
+    def _noises(self, value: Tree) -> list[float]:
+        """The noise of each array of the value."""
+        noise = self.noise
+        if not isinstance(noise, (tuple, dict)):
+            return [noise] * len(leaves(value))
+        if isinstance(noise, tuple) and isinstance(value, tuple) and len(noise) == len(value):
+            return list(noise)
+        if isinstance(noise, dict) and isinstance(value, dict) and noise.keys() == value.keys():
+            return [noise[name] for name in value]
+        raise InputError(
+            "Smooth.noise must be a number, or one for each of the inputs in their own structure: "
+            f"{nesting(value) or 'one array'}; got {noise}."
+        )
 
 
 def value_range(leaf: Array, objective: Objective) -> Array:
@@ -145,7 +211,3 @@ def value_range(leaf: Array, objective: Objective) -> Array:
     axes = tuple(range(1, leaf.ndim))
     highest = objective.arrays.max(leaf, axis=axes, keepdims=True)
     return highest - objective.arrays.min(leaf, axis=axes, keepdims=True)
-
-
-def fold(leaf: Array, samples: int, objective: Objective) -> Array:
-    return objective.arrays.reshape(leaf, (samples, objective.count, *shape_of(leaf)[1:]))

@@ -10,7 +10,9 @@ from typing import final
 
 import numpy as np
 
-from backlight.explaining.game import Estimate, Game
+from backlight import Result
+from backlight.explaining.estimate import Estimate
+from backlight.explaining.game import Game
 from backlight_methods.perturbation.feature_method import FeatureMethod
 
 
@@ -28,6 +30,7 @@ class FeatureAblation(FeatureMethod):
             about 64 cells of places, the tokens of a sequence, the columns of a table.
         baseline: what an absent feature is: a number, an array, "blur", "neighbours", `Drawn(data)` ...;
             the mean over `Several`. See docs/baselines.md.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: for a model linear in x, the values of a feature sum to weight * (x - baseline) summed over it. A
         feature that the score does not depend on has 0.
@@ -38,6 +41,6 @@ class FeatureAblation(FeatureMethod):
     def linear(self) -> bool:
         return True
 
-    def estimate(self, game: Game) -> Estimate:
+    def answer(self, game: Game) -> list[Result]:
         left = game(~np.eye(game.count, dtype=np.bool_))
-        return Estimate(game.full[..., None] - np.moveaxis(left, 0, -1))
+        return Estimate(game.full[..., None] - np.moveaxis(left, 0, -1)).results(game)

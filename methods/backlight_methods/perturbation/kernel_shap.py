@@ -16,18 +16,17 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.explaining.game import Estimate, Game
-from backlight.explaining.stopping import Stopping
+from backlight.explaining.estimate import Estimate
+from backlight.explaining.game import Game
 from backlight.values.noise import shares
-from backlight_methods.perturbation.feature_method import FeatureMethod
-from backlight_methods.sampling import regression_samples, require_sampling
+from backlight_methods.perturbation.sampled_feature_method import Regression
 
 Numbers = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class KernelSHAP(FeatureMethod):
+class KernelSHAP(Regression):
     """Shapley values, fitted to the scores of coalitions that are drawn in pairs, each with its
     complement.
 
@@ -46,6 +45,7 @@ class KernelSHAP(FeatureMethod):
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: the values of an example sum to score - baseline score, exactly (efficiency); they are Shapley
         values where `samples` is 2 ** M - 2 for M features, and of any number of samples where the
@@ -54,27 +54,9 @@ class KernelSHAP(FeatureMethod):
         targets; as many for each of several baselines.
     """
 
-    samples: int | None = None
-    tolerance: float | None = None
-    floor: float = 1e-3
-    maximum_samples: int = 100_000
-    seed: int = 0
-
-    def require_ranges(self) -> None:
-        require_sampling(self, least=6, optional=True)
-
-    @property
-    def linear(self) -> bool:
-        return self.tolerance is None  # which draws as many as the score needs
-
-    def estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game, samples: int) -> Estimate:
         if game.count == 1:
             return Estimate(game.change[..., None], np.zeros((*game.full.shape, 1)), complete=True)
-        samples = regression_samples(self, self.samples, game)
-        stopping = Stopping(samples, self.tolerance, self.floor, self.maximum_samples)
-        return stopping.run(game, self._fitted)
-
-    def _fitted(self, game: Game, samples: int) -> Estimate:
         pairs = drawn_pairs(game.count, samples // 2, self.seed)
         with_, without = np.split(game(np.concatenate([pairs.coalitions, ~pairs.coalitions])), 2)
         # The two residuals of a pair are of one size and of opposite sign, but for a constant.

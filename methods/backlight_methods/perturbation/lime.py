@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import is_one_of, is_real, require
-from backlight.explaining.game import Estimate, Game
-from backlight.explaining.stopping import Stopping
+from backlight.explaining.estimate import Estimate
+from backlight.explaining.game import Game
 from backlight.values.noise import shares
-from backlight_methods.perturbation.feature_method import FeatureMethod
-from backlight_methods.sampling import regression_samples, require_sampling
+from backlight_methods.perturbation.sampled_feature_method import Regression
 
 Numbers = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ GROUPS = 20
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LIME(FeatureMethod):
+class LIME(Regression):
     """The weights of a linear model that is fitted to the scores of the example with some features
     only, those that lack little weighing most.
 
@@ -52,38 +51,32 @@ class LIME(FeatureMethod):
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`. Of
+            a ridge alone: of a lasso the mean is another.
 
     Law: without penalty, where the score is a sum of functions of one feature each, a feature's value
         is what it adds, and r_squared is 1. The values need not sum to anything.
     Cost: `samples` forward passes, whatever the number of targets; as many for each of several baselines.
     """
 
-    samples: int | None = None
     width: float = 0.25
     regression: Literal["ridge", "lasso"] = "ridge"
     penalty: float = 1.0
-    tolerance: float | None = None
-    floor: float = 1e-3
-    maximum_samples: int = 100_000
-    seed: int = 0
 
-    def require_ranges(self) -> None:
-        require_sampling(self, least=6, optional=True)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require(is_real(self.width) and self.width > 0, self, "width", "greater than 0")
         known = is_one_of(self.regression, ("ridge", "lasso"))
         require(known, self, "regression", "'ridge' or 'lasso'")
         require(is_real(self.penalty) and self.penalty >= 0, self, "penalty", "at least 0")
+        additive = self.keep == "mean" or self.regression == "ridge"
+        require(additive, self, "keep", "'mean' with a lasso, which is not the mean over baselines")
 
     @property
     def linear(self) -> bool:
-        return self.tolerance is None and self.regression == "ridge"
+        return super().linear and self.regression == "ridge"
 
-    def estimate(self, game: Game) -> Estimate:
-        samples = regression_samples(self, self.samples, game)
-        stopping = Stopping(samples, self.tolerance, self.floor, self.maximum_samples)
-        return stopping.run(game, self._fitted)
-
-    def _fitted(self, game: Game, samples: int) -> Estimate:
+    def estimate(self, game: Game, samples: int) -> Estimate:
         drawn = [shares(self.seed, sample, game.count) < 0.5 for sample in range(1, samples)]
         there = np.stack([np.ones(game.count, dtype=np.bool_), *drawn])
         distance = 1 - np.sqrt(there.mean(axis=1))

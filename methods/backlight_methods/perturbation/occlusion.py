@@ -19,7 +19,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, rebuild
 from backlight_methods.axes import AXES, are_axes
-from backlight_methods.gradients.integrated_gradients import mean
+from backlight_methods.keeping import Keep, averaged, require_keep
 
 Lengths: TypeAlias = int | tuple[int, ...]
 
@@ -43,6 +43,7 @@ class Occlusion(JointMethod):
             everything is covered at once: (1, 2) for pictures (N, H, W). By default the axes of the
             places, as `backlight.wrap(net, channels=...)` says or shapes tell; of an inner value
             (N, T, features) that belongs to no picture or signal, axis 1.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: for a model linear in x, with window and stride 1, the value of a place (the same in each of
         its channels) is weight * (x - baseline) summed over channels.
@@ -54,6 +55,7 @@ class Occlusion(JointMethod):
     stride: Lengths | None = None
     baseline: Baseline = 0.0
     axes: tuple[int, ...] | None = None
+    keep: Keep = "mean"
 
     def __post_init__(self) -> None:
         for field in ("window", "stride"):
@@ -63,6 +65,7 @@ class Occlusion(JointMethod):
             require(whole, self, field, "at least 1 along each axis")
         require(are_axes(self.axes), self, "axes", AXES)
         require_baseline(self, hides=True)
+        require_keep(self)
 
     @property
     def differentiates(self) -> bool:
@@ -83,19 +86,20 @@ class Occlusion(JointMethod):
         ]  # refused before anything is run
         scores = objective.scores(targets)
         hiding = Hiding(objective, self.baseline)
-        found = []  # of each leaf, the values for each target
-        for position, (masks, cover) in enumerate(covers):
+        found = []  # for each baseline, the values for each target
+        for number in range(hiding.count):
             falls = [
                 self._leaf(hiding, number, position, masks, cover, targets, scores)
-                for number in range(hiding.count)
+                for position, (masks, cover) in enumerate(covers)
             ]
-            found.append([mean(of_one) for of_one in zip(*falls, strict=True)])
+            found.append([rebuild(objective.value, parts) for parts in zip(*falls, strict=True)])
         guesses = (
             [] if self.axes else [one for leaf in value if (one := self._guess(leaf, objective))]
         )
+        means = [averaged(each, self.keep, objective.arrays) for each in zip(*found, strict=True)]
         return [
-            Result(rebuild(objective.value, parts), score, warnings=tuple(guesses))
-            for parts, score in zip(zip(*found, strict=True), scores, strict=True)
+            Result(values, score, each=each, warnings=tuple(guesses))
+            for (values, each), score in zip(means, scores, strict=True)
         ]
 
     def _leaf(

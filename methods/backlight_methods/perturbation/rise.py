@@ -9,26 +9,29 @@ equations 6 and 7, and the masks of its section 3.2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import prod
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Objective, Result, Score
+from backlight import Objective, Result, Score
 from backlight.errors import InputError, is_real, is_whole, require
 from backlight.explaining.hiding import Hiding
 from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.noise import shares
-from backlight.values.tree import Tree, leaves, rebuild
+from backlight.values.tree import Tree, leaves, map_leaves, rebuild
+from backlight_methods.keeping import mean
+from backlight_methods.samples import Samples
+from backlight_methods.sampling import MeanMethod
 
 Numbers = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class RISE(Method):
+class RISE(MeanMethod):
     """The mean score over random masks, those counting that let the place through.
 
     A mask is a coarse grid of cells that are open or shut, brought to the places' size with soft edges
@@ -41,7 +44,13 @@ class RISE(Method):
             numbers (of (N, tokens, features), each token) is open or shut.
         probability: that a cell is open, between 0 and 1.
         baseline: what is behind a mask: a number, an array, "blur", "mean" ...; the mean over `Several`.
+        tolerance: draws more masks, for the examples that need them, until the largest standard error of
+            an example is at most this share of its largest absolute value; None for no more.
+        floor: what the tolerance is a share of at least, in the score's units.
+        maximum_samples: where the tolerance gives up, with a warning.
         seed: of the masks, which are the same on every framework and for every example.
+        keep: "each" keeps what each mask says as well, as `Attribution.each`: `samples` times the memory
+            of the values.
 
     Law: of a score that does not depend on x, each value is the score, in expectation; for a model
         linear in x without places, value_i = score of probability * x + (1 - probability) * baseline,
@@ -53,29 +62,21 @@ class RISE(Method):
     cells: int = 7
     probability: float = 0.5
     baseline: Baseline = 0.0
-    seed: int = 0
+    maximum_samples: int = 100_000
 
     def __post_init__(self) -> None:
-        require(is_whole(self.samples) and self.samples >= 2, self, "samples", "at least 2")
+        super().__post_init__()
         require(is_whole(self.cells) and self.cells >= 1, self, "cells", "at least 1")
         inside = is_real(self.probability) and 0 < self.probability < 1
         require(inside, self, "probability", "between 0 and 1")
-        require(is_whole(self.seed) and self.seed >= 0, self, "seed", "at least 0")
         require_baseline(self)
 
     @property
     def differentiates(self) -> bool:
         return False
 
-    @property
-    def linear(self) -> bool:
-        return True
-
-    def attribute(self, objective: Objective) -> Result:
-        (result,) = self.attribute_each(objective, (objective.target,))
-        return result
-
-    def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
+    def drawn(self, objective: Objective, targets: Sequence[Score], samples: range) -> list[Result]:
+        """The scores of masked examples, where the masks let a place through: a number for each place."""
         value = leaves(objective.value)
         if not all(map(objective.model.is_floating, value)):
             raise InputError(
@@ -83,52 +84,56 @@ class RISE(Method):
                 "value, at=..., or hide features entirely, as KernelSHAP does."
             )
         covers = [cover(leaf, objective) for leaf in value]
+        masks = [
+            np.stack([self._mask(sample, number, *one) for sample in samples])
+            for number, one in enumerate(covers)
+        ]
+        there = [
+            objective.model.asarray(mask, like=leaf)
+            for mask, leaf in zip(masks, value, strict=True)
+        ]
         hiding = Hiding(objective, self.baseline)
+        each = [
+            objective.scores(targets, hiding.point(number, there)) for number in range(hiding.count)
+        ]
 
-        def part(chunk: range) -> Tree:
-            masks = [
-                np.stack([self._mask(sample, number, *one) for sample in chunk])
-                for number, one in enumerate(covers)
-            ]
-            there = [
-                objective.model.asarray(mask, like=leaf)
-                for mask, leaf in zip(masks, value, strict=True)
-            ]
-            each = [
-                objective.scores(targets, hiding.point(number, there))
-                for number in range(hiding.count)
-            ]
-            sums = []
-            for of_target in zip(*each, strict=True):
-                total = of_target[0]
-                for more in of_target[1:]:
-                    total = total + more
-                sums += weighed(total / hiding.count, masks, objective)
-            return tuple(sums)
+        def through(score: Array, mask: Numbers) -> Array:
+            share = objective.model.asarray(mask / self.probability, like=score)
+            column = objective.arrays.reshape(score, (*shape_of(score), *(1,) * (mask.ndim - 2)))
+            return objective.arrays.reshape(column * share, (-1, *mask.shape[2:]))
 
-        found = iter(leaves(objective.summed(self.samples, part)))
-        results = []
-        for score in objective.scores(targets):
-            pairs = [self._mean(next(found), next(found), objective) for _ in value]
-            means, errors = (
-                [
-                    objective.arrays.broadcast_to(
-                        objective.arrays.reshape(one, (objective.count, *shape[1:])), shape_of(leaf)
-                    )
-                    for one, leaf, (shape, _) in zip(column, value, covers, strict=True)
-                ]
-                for column in zip(*pairs, strict=True)
+        scores = [mean(of_target) for of_target in zip(*each, strict=True)]
+        return [
+            Result(rebuild(objective.value, [through(score, mask) for mask in masks]))
+            for score in scores
+        ]
+
+    def results(
+        self, objective: Objective, targets: Sequence[Score], found: Sequence[Samples]
+    ) -> list[Result]:
+        notes = [objective.guess(leaf) for leaf in leaves(objective.value)]
+
+        def everywhere(of_places: Array, leaf: Array, *samples: int) -> Array:
+            return objective.arrays.broadcast_to(of_places, (*samples, *shape_of(leaf)))
+
+        def spread(tree: Tree | None, *samples: int) -> Tree | None:
+            if tree is None:
+                return None
+            return map_leaves(
+                lambda one, leaf: everywhere(one, leaf, *samples), tree, objective.value
             )
-            notes = tuple(note for leaf in value if (note := objective.guess(leaf)))
-            results.append(
-                Result(
-                    rebuild(objective.value, means),
-                    score,
-                    standard_error=rebuild(objective.value, errors),
-                    warnings=notes,
-                )
+
+        return [
+            Result(
+                map_leaves(everywhere, one.mean, objective.value),
+                score,
+                error=one.error,
+                standard_error=spread(one.standard_error),
+                each=spread(one.each, one.count),
+                warnings=tuple(note for note in notes if note),
             )
-        return results
+            for one, score in zip(found, objective.scores(targets), strict=True)
+        ]
 
     def _mask(
         self, sample: int, leaf: int, shape: tuple[int, ...], grid: tuple[int, ...]
@@ -146,15 +151,6 @@ class RISE(Method):
             at = (np.arange(places) + 0.5) * cells / places - 0.5 + drawn[axis]
             mask = np.moveaxis(np.tensordot(line(at, cells + 1), mask, axes=(1, axis)), 0, axis)
         return mask.reshape(shape)
-
-    def _mean(self, total: Array, squares: Array, objective: Objective) -> tuple[Array, Array]:
-        """The values, and their standard errors, from the sums of score * mask and of its square."""
-        mean = total / self.samples
-        variance = objective.arrays.maximum(
-            squares / self.samples - mean * mean, objective.arrays.zeros_like(mean)
-        )
-        error = objective.arrays.sqrt(variance) / sqrt(self.samples - 1)
-        return mean / self.probability, error / self.probability
 
 
 def cover(leaf: Array, objective: Objective) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -177,15 +173,3 @@ def line(at: Numbers, cells: int) -> Numbers:
     between them; beyond the ends it is as there."""
     inside = np.clip(at, 0, cells - 1)
     return np.asarray(np.maximum(1 - np.abs(inside[:, None] - np.arange(cells)), 0))
-
-
-def weighed(score: Array, masks: Sequence[Numbers], objective: Objective) -> list[Array]:
-    """For each array of the value, the sums over masks of score * mask and of its square, (n, places)."""
-    arrays, model = objective.arrays, objective.model
-    by_example = arrays.permute_dims(score, (1, 0))
-    found = []
-    for mask in masks:
-        flat = mask.reshape(len(mask), -1)
-        found.append(by_example @ model.asarray(flat, like=score))
-        found.append(by_example**2 @ model.asarray(flat**2, like=score))
-    return found

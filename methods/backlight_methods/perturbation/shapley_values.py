@@ -9,17 +9,16 @@ Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for Shapley Value Estima
 
 from dataclasses import dataclass
 from math import comb
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import is_whole, require
-from backlight.explaining.game import Estimate, Game
-from backlight.explaining.stopping import Stopping
+from backlight.explaining.estimate import Estimate
+from backlight.explaining.game import Game
 from backlight.values.noise import order
-from backlight_methods.perturbation.feature_method import FeatureMethod
-from backlight_methods.sampling import require_sampling
+from backlight_methods.perturbation.sampled_feature_method import SampledFeatureMethod
 
 Numbers = NDArray[np.float64]
 
@@ -30,7 +29,7 @@ FLAGS = 2**22
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ShapleyValues(FeatureMethod):
+class ShapleyValues(SampledFeatureMethod):
     """The mean change of the score where a feature appears, over orders of appearance: over all of
     them where there are few features, else over orders that are drawn.
 
@@ -49,6 +48,7 @@ class ShapleyValues(FeatureMethod):
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the orders, which are the same on every framework and for every example.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
 
     Law: the values of an example sum to score - baseline score, exactly, also where orders are drawn
         (efficiency); features that add the same everywhere have the same value (symmetry), where all
@@ -57,32 +57,23 @@ class ShapleyValues(FeatureMethod):
         as many for each of several baselines.
     """
 
+    least: ClassVar[int] = 4
+
     samples: int = 20
     exact: int = 12
-    tolerance: float | None = None
-    floor: float = 1e-3
     maximum_samples: int = 2000
-    seed: int = 0
 
-    def require_ranges(self) -> None:
-        require_sampling(self, least=4)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for field in ("samples", "maximum_samples"):
             require(getattr(self, field) % 2 == 0, self, field, "an even number")
         known = is_whole(self.exact) and 0 <= self.exact <= MOST_EXACT
         require(known, self, "exact", f"from 0 to {MOST_EXACT}")
 
-    @property
-    def linear(self) -> bool:
-        return self.tolerance is None  # which draws as many as the score needs
-
-    def estimate(self, game: Game) -> Estimate:
+    def estimate(self, game: Game, samples: int) -> Estimate:
+        """The mean over pairs of orders, and its standard error: pairs are independent of each other."""
         if game.count <= max(self.exact, 1):
             return exact_values(game)
-        stopping = Stopping(self.samples, self.tolerance, self.floor, self.maximum_samples)
-        return stopping.run(game, self._drawn)
-
-    def _drawn(self, game: Game, samples: int) -> Estimate:
-        """The mean over pairs of orders, and its standard error: pairs are independent of each other."""
         pairs, mean, spread = samples // 2, np.zeros(()), np.zeros(())
         together = max(1, FLAGS // (2 * game.count**2))
         for start in range(0, pairs, together):

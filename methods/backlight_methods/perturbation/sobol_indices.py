@@ -14,12 +14,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.explaining.game import Estimate, Game
-from backlight.explaining.stopping import Stopping
+from backlight.errors import require
+from backlight.explaining.estimate import Estimate
+from backlight.explaining.game import Game
 from backlight.values.baselines import require_baseline
 from backlight.values.noise import shares
-from backlight_methods.perturbation.feature_method import FeatureMethod
-from backlight_methods.sampling import require_sampling
+from backlight_methods.perturbation.sampled_feature_method import SampledFeatureMethod
 
 Numbers = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ SHARES = 2**21
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SobolIndices(FeatureMethod):
+class SobolIndices(SampledFeatureMethod):
     """The share of the score's variance that would be left if all features but one were known, where each
     feature is faded towards the baseline by a random share of its own.
 
@@ -49,6 +49,7 @@ class SobolIndices(FeatureMethod):
         floor: what the tolerance is a share of at least.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the draws, which are the same on every framework and for every example.
+        keep: "mean" alone: the index of a mean score is not the mean of indices.
 
     Law: for a model linear in x, the index of a feature is (weight * (x - baseline))^2, summed over the
         feature before it is squared, divided by the sum of these over features; a feature that the
@@ -58,20 +59,21 @@ class SobolIndices(FeatureMethod):
     """
 
     samples: int = 32
-    tolerance: float | None = None
     floor: float = 1.0
     maximum_samples: int = 2000
-    seed: int = 0
 
-    def require_ranges(self) -> None:
-        require_sampling(self, least=2)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require_baseline(self)  # features fade
+        require(
+            self.keep == "mean", self, "keep", "'mean', as indices are not means over baselines"
+        )
 
-    def estimate(self, game: Game) -> Estimate:
-        stopping = Stopping(self.samples, self.tolerance, self.floor, self.maximum_samples)
-        return stopping.run(game, self._indices)
+    @property
+    def linear(self) -> bool:
+        return False
 
-    def _indices(self, game: Game, samples: int) -> Estimate:
+    def estimate(self, game: Game, samples: int) -> Estimate:
         parts = []
         together = max(1, SHARES // (game.count + 2) // game.count)
         for start in range(0, samples, together):
