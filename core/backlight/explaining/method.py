@@ -218,6 +218,7 @@ class Method(ByValue, ABC):
             class_names=class_names,
             spatial=self.spatial,
             differentiates=self.differentiates,
+            rules=self.rules,
         )
         for explanation in explanations:
             objection = self.objection(explanation.first)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from backlight.errors import CoverageError
+from backlight.graph.dependence.cuts import Cut
 from backlight.rules.operations import AFFINE, Kind, Operation
 from backlight.values.arrays import Array, Arrays
 
@@ -175,6 +176,10 @@ class Rules(ABC):
     @abstractmethod
     def choose(self, operation: Operation) -> Rule | None:
         """The rule for an operation; None for the framework's own derivative."""
+
+    def bridges(self, cut: Cut) -> bool:
+        """Whether a rule hands on what the plain gradient does not where a way of it is cut."""
+        return False
 
     def treatment(self, operation: Operation) -> Treatment:
         if self.choose(operation) is not None:
