@@ -1,6 +1,6 @@
 """Shapley values of the 49 cells of a picture, ours and those of Captum and shap, whichever are
 installed: how many examples go through the net, and how many seconds of processor time it takes, per run
-    and to reach one standard error.
+and to reach one standard error.
 
 Errors are those seen over seeds against a long run; cost to reach 1 % of the score's change is the
 cost of a run times (error / 1 %)^2. Peers run with each of a few sizes of batch, of which the fastest

@@ -28,7 +28,9 @@ def connection_of(objective: Objective, rules: Rules | None = None) -> Connectio
         (shapes, objective.target.recipe, objective.at),
         lambda: model.connection(inputs, objective.target, at=objective.at),
     )
-    cuts = tuple(cut for cut in found.cuts if rules is None or not rules.bridges(cut))
+    cuts = tuple(
+        cut for cut in found.cuts if rules is None or not rules.bridges(cut.type, cut.name)
+    )
     if len(cuts) == len(found.cuts):
         return found
     return Connection(found.depends, found.depends, cuts)

@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from typing import final
 
 from backlight.errors import require
-from backlight.graph.dependence.cuts import Cut
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rule
 
@@ -38,14 +37,14 @@ class ForOperation:
         require(isinstance(self.rule, Rule), self, "rule", "a rule, such as Secant()")
         require(isinstance(self.at, str), self, "at", "a text, such as 'encoder.*'")
 
-    def fits(self, operation: Operation | Cut) -> bool:
-        named = fnmatchcase(operation.name, self.at)
-        return named and fnmatchcase(operation.type, self.type)
+    def fits(self, type: str, name: str) -> bool:
+        """Whether it is for operations of this type and place."""
+        return fnmatchcase(name, self.at) and fnmatchcase(type, self.type)
 
 
 def custom_rule(rules: Sequence[ForOperation], operation: Operation) -> Rule | None:
     """The rule of the first that fits; None where none does."""
-    return next((one.rule for one in rules if one.fits(operation)), None)
+    return next((one.rule for one in rules if one.fits(operation.type, operation.name)), None)
 
 
 def without_operation(
@@ -54,7 +53,7 @@ def without_operation(
     """A sentence for each that fits no operation."""
     types = list(dict.fromkeys(one.type for one in operations))
     for one in rules:
-        if not any(map(one.fits, operations)):
+        if not any(one.fits(operation.type, operation.name) for operation in operations):
             there = f"{', '.join(types[:10])}{' ...' if len(types) > 10 else ''}"
             yield f"No operation fits {one!r}; of these types there are some: {there or 'none'}."
 

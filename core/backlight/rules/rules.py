@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from backlight.errors import CoverageError
-from backlight.graph.dependence.cuts import Cut
 from backlight.rules.operations import AFFINE, Kind, Operation
 from backlight.values.arrays import Array, Arrays
 
@@ -177,8 +176,9 @@ class Rules(ABC):
     def choose(self, operation: Operation) -> Rule | None:
         """The rule for an operation; None for the framework's own derivative."""
 
-    def bridges(self, cut: Cut) -> bool:
-        """Whether a rule hands on what the plain gradient does not where a way of it is cut."""
+    def bridges(self, type: str, name: str) -> bool:
+        """Whether a rule hands on what the plain gradient does not where a way of it is cut, at
+        operations of this type and place."""
         return False
 
     def treatment(self, operation: Operation) -> Treatment:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
-from backlight import Cut, Gradient, Method, Objective, Result
+from backlight import Gradient, Method, Objective, Result
 from backlight.errors import is_one_of, require
 from backlight.rules.for_operation import (
     ForOperation,
@@ -66,8 +66,8 @@ class DeepLIFTRules(Rules):
         known = RULES.get(operation.kind)
         return Rescale() if known is None and operation.kind in UNARY else known
 
-    def bridges(self, cut: Cut) -> bool:
-        return any(one.fits(cut) for one in self.custom)
+    def bridges(self, type: str, name: str) -> bool:
+        return any(one.fits(type, name) for one in self.custom)
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
         closed = [one for one in self._closed(operations) if not one.chosen]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from backlight import Cut, Method, Objective, Result
+from backlight import Method, Objective, Result
 from backlight.errors import HyperParameterError, is_one_of, require
 from backlight.rules.for_operation import (
     ForOperation,
@@ -98,8 +98,8 @@ class LRPRules(Rules):
         exact = operation.undone or operation.kind in AFFINE | NATIVE
         return Treatment.EXACT if exact else Treatment.FALLBACK
 
-    def bridges(self, cut: Cut) -> bool:
-        return any(one.fits(cut) for one in self.custom)
+    def bridges(self, type: str, name: str) -> bool:
+        return any(one.fits(type, name) for one in self.custom)
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
         inner = [one for one in operations if not one.first and self.composite.reaches_input(one)]
