@@ -1,6 +1,6 @@
 """Shapley values of the 49 cells of a picture, ours and those of Captum and shap, whichever are
-installed: how many examples go through the net, and how many seconds it takes, per run and to reach
-    one standard error.
+installed: how many examples go through the net, and how many seconds of processor time it takes, per run
+and to reach one standard error.
 
 Errors are those seen over seeds against a long run; cost to reach 1 % of the score's change is the
 cost of a run times (error / 1 %)^2. Peers run with each of a few sizes of batch, of which the fastest
@@ -123,9 +123,9 @@ def measured(run: Run, net: Counted, truth: np.ndarray) -> tuple[float, float, f
     run(0)  # what is found out once
     wrong, net.seen, seconds = [], 0, []
     for seed in SEEDS:
-        started = time.perf_counter()
+        started = time.process_time()
         found = run(seed + 1)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         wrong.append(((found - truth) ** 2).mean())
     return float(np.sqrt(np.mean(wrong))), net.seen / len(SEEDS), float(np.median(seconds))
 

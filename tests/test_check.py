@@ -292,7 +292,7 @@ def test_tables_notes_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert lines[8].startswith("note: Guided backprop has no rule for aten.sort at sorted")
     assert lines[9].startswith("ok: of 12 operations, 4 by a rule")
-    assert lines[11] == "lrp(composite='epsilon_plus', multipliers=False)"
+    assert lines[11] == "lrp(composite='epsilon_plus', custom_rules=(), multipliers=False)"
     assert "\x1b" not in out
 
 

@@ -23,6 +23,7 @@ from backlight.model.model import Gradient, Model, Options, Site
 from backlight.model.wrapping import forget, wrap
 from backlight.plugins.entry_points import plugins as installed_plugins
 from backlight.plugins.hooks import hookimpl
+from backlight.rules.for_operation import ForOperation
 from backlight.rules.operations import Kind, Operation
 from backlight.rules.rules import AppliedOperation, OutputGradientRule, Rule, Rules
 from backlight.scores.class_scores import Class, Logit, LogProbability, Margin, Probability
@@ -85,6 +86,7 @@ __all__ = [
     "Evaluation",
     "Examples",
     "Features",
+    "ForOperation",
     "Function",
     "Gradient",
     "Grid",

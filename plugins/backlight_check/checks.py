@@ -119,7 +119,7 @@ def check(example: ScoredExample, technique: Technique, at: str | None = None) -
     rules = method.rules or NoRules()
     operations = model.operations(example.inputs, score=example.score, at=place, rules=rules)
     objective = example.objective(place)
-    connection = connection_of(objective)
+    connection = connection_of(objective, rules)
     grid = grid_at(objective) if method.spatial else None
     return Check(
         technique.name,

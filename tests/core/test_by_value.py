@@ -79,8 +79,8 @@ def test_bfloat16_is_shown_and_compared() -> None:
 
 
 def test_plain_fields_are_as_they_were() -> None:
-    said = "DeepLIFT(baseline=0.0, rule='rescale', allow_gradient=False, multipliers=False, "
-    assert repr(DeepLIFT()) == f"{said}hypothetical=False)"
+    said = "baseline=0.0, rule='rescale', allow_gradient=False, custom_rules=(), multipliers=False"
+    assert repr(DeepLIFT()) == f"DeepLIFT({said}, hypothetical=False, keep='mean')"
     assert DeepLIFT(baseline=0) == DeepLIFT(baseline=0.0)
     assert hash(DeepLIFT(baseline=0)) == hash(DeepLIFT(baseline=np.float64(0)))
     assert DeepLIFT() != DeepLIFT(allow_gradient=True)

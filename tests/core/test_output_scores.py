@@ -9,6 +9,7 @@ import pytest
 
 from backlight import (
     Class,
+    Function,
     LogProbability,
     Margin,
     Neuron,
@@ -16,7 +17,7 @@ from backlight import (
     Probability,
 )
 from backlight.errors import TargetError, UnknownNameError
-from backlight_methods import Gradient
+from backlight_methods import Gradient, IntegratedGradients
 from tests.core.score_nets import CLOSE, EACH, EXACT, LOGITS, ODDS, RNG, Nested, X, logits, model
 from tests.reference import ReferenceModel
 
@@ -82,6 +83,85 @@ def test_an_index_that_does_not_fit_is_refused(make: type, what: str, index: obj
     with pytest.raises(TargetError) as caught:
         Gradient()(net, X, target)
     assert f"does not fit the {what} of shape (5, 2, 4, 5)" in str(caught.value)
+
+
+EACH_ROW, EACH_COLUMN = [1, 0, 0, 1, 1], [3, 0, 2, 2, 1]
+EACH_PAIR = list(zip(EACH_ROW, EACH_COLUMN, strict=True))
+MAP = ReferenceModel(("maps", lambda x: dense(x)[:, :, :, 0]))
+
+
+@pytest.mark.parametrize("batch_size", [2, 256])
+@pytest.mark.parametrize(
+    "target",
+    [
+        EACH_PAIR,
+        Output(index=EACH_PAIR),
+        Output(index=(np.array(EACH_ROW), strict.asarray(EACH_COLUMN))),
+        Neuron("maps", (EACH_ROW, EACH_COLUMN)),
+        Neuron("maps", EACH_PAIR),
+    ],
+)
+def test_each_example_may_have_an_element_of_its_own(target: object, batch_size: int) -> None:
+    for technique in (Gradient(), IntegratedGradients(steps=3)):
+        found = technique(MAP, X, target, batch_size=batch_size)
+        score = MAPS[np.arange(5), EACH_ROW, EACH_COLUMN, 0]
+        np.testing.assert_allclose(found.score, score, **EXACT)
+    slopes = DENSE[:, EACH_ROW, EACH_COLUMN, 0].T
+    np.testing.assert_allclose(found.values, X * slopes, rtol=1e-6, atol=1e-7)
+
+
+def test_a_tuple_is_one_index_or_a_class_for_each() -> None:
+    """By the axes of the output."""
+    found = Gradient()(MAP, X[:2], (1, 3))
+    np.testing.assert_allclose(found.score, MAPS[:2, 1, 3, 0], **EXACT)
+    found = Gradient()(model(), X[:2], (1, 3))
+    np.testing.assert_allclose(found.score, [LOGITS[0, 1], LOGITS[1, 3]], **EXACT)
+    found = Gradient()(model(), X[:2], [(1,), (3,)])
+    np.testing.assert_allclose(found.score, [LOGITS[0, 1], LOGITS[1, 3]], **EXACT)
+    several = Gradient()(MAP, X, [Output(index=(1, 3)), EACH_PAIR[0]])
+    assert [one.target for one in several] == ["Output(index=(1, 3))"] * 2
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (EACH_PAIR[:3], "has 3 of them, and there are 5 examples"),
+        ([*EACH_PAIR[:4], (0,)], "tuples of integers of one length"),
+        ([*EACH_PAIR[:4], (1, 4)], r"Index ([1, 0, 0, 1, 1], [3, 0, 2, 2, 4]) does not fit"),
+        ([*EACH_PAIR[:4], (-1, 0)], "each integer at least 0"),
+        (EACH_ROW, "a tuple, (3, 7), or a list of tuples"),
+        ([*EACH_PAIR[:4], 1], "list of tuples of integers"),
+        ([*EACH_PAIR[:4], (0, 0.5)], "list of tuples of integers"),
+        ((1, 3, 0), "does not fit the output of shape (5, 2, 4)"),
+        (Output(index=(np.array([0.5] * 5), 0)), "integers, slices"),
+        (Neuron("maps", "1"), "got '1'"),
+    ],
+)
+def test_what_is_no_element_of_each_example_is_told(target: object, told: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        Gradient()(MAP, X, target)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("batch_size", [2, 256])
+def test_a_function_selects_a_neuron(batch_size: int) -> None:
+    def chosen(value, arrays):
+        return value[:, 1, 3] - arrays.sum(value[:, 0, :], axis=1)
+
+    def own(value, arrays, column):
+        return arrays.take_along_axis(value[:, 0, :], column[:, None], axis=1)[:, 0]
+
+    of_maps = MAPS[..., 0]
+    found = Gradient()(MAP, X, Neuron("maps", chosen), batch_size=batch_size)
+    np.testing.assert_allclose(found.score, of_maps[:, 1, 3] - of_maps[:, 0].sum(1), **EXACT)
+    slope = DENSE[:, 1, 3, 0] - DENSE[:, 0, :, 0].sum(1)
+    np.testing.assert_allclose(found.values, np.tile(slope, (5, 1)), **CLOSE)
+    target = Function(own, EACH_COLUMN, at="maps")
+    found = Gradient()(MAP, X, target, batch_size=batch_size)
+    np.testing.assert_allclose(found.score, of_maps[np.arange(5), 0, EACH_COLUMN], **EXACT)
+    assert found.target == "Function(own, (5,), at='maps')"
+    with pytest.raises(TargetError, match=r"gave shape \((5|2), 2\).*one number per example"):
+        Gradient()(MAP, X, Neuron("maps", lambda value, arrays: value[:, :, 0]))
 
 
 Pair = namedtuple("Pair", ["first", "second"])

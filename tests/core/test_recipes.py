@@ -32,6 +32,8 @@ from tests.tape import arrays as functions
         (Margin(1, 2), Margin(2, 1), True),
         (Margin(1, 2), Class(1), False),
         (Output(index=1), Output(index=3), True),
+        (Output(index=1), Output(index=[3, 1]), True),
+        (Output(index=(1, 2)), Output(index=[(3, 0), (1, 1)]), True),
         (Output(index=(1, ...)), Output(index=(..., 1)), False),
         (Output(index=(slice(0, 2),)), Output(index=(slice(0, 3),)), False),
         (Output(index=1), Neuron("a", index=1), False),
@@ -39,6 +41,7 @@ from tests.tape import arrays as functions
         (Neuron("a", 1), Neuron("a", 2), True),
         (Function(abs), Function(abs), True),
         (Function(abs), Function(min), False),
+        (Function(abs), Function(abs, at="a"), False),
         (Function(abs, [1, 2]), Function(abs, [3, 4]), True),
         (Function(abs, [1, 2, 3]), Function(abs, [3, 4]), True),
         (Function(abs, [1, 2]), Function(abs, [1.0, 2.0]), False),
@@ -68,6 +71,7 @@ def test_a_bound_score_computes_for_any_operands() -> None:
         (Class(1), Class(EACH)),
         (Margin(1, 2), Margin(EACH, 1)),
         (Output(index=1), Output(index=3)),
+        (Output(index=1), Output(index=[3, 0, 1, 2, 0])),
     ]:
         one, other = one.bind(spec, 5), other.bind(spec, 5)
         operands = [strict.asarray(row) for row in other.operands()]
@@ -83,6 +87,7 @@ def test_a_bound_score_computes_for_any_operands() -> None:
         Class(EACH),
         Margin(EACH, 1),
         Output(index=2),
+        Output(index=[3, 0, 1, 2, 0]),
         Function(abs),
         Function(abs, EACH, MASKS, MASKS > 0),
     ],

@@ -20,7 +20,7 @@ from backlight_methods import (
     ShapleyValues,
     SobolIndices,
 )
-from backlight_methods.perturbation.kernel_shap import drawn_pairs
+from backlight_methods.perturbation.kernel_shap import Pairs, constrained, dealt, drawn_pairs
 from tests.features.games import by_orders, coalitions, game_model, of_table, table
 from tests.methods.judges import any_numbers, check_intervals, closed_form
 from tests.reference import ReferenceModel, places_by_shapes, polynomial
@@ -294,6 +294,35 @@ def test_drawn_pairs_stand_for_all_of_their_sizes() -> None:
     np.testing.assert_allclose(often, chances / chances.sum(), atol=0.02)
     share = drawn.mean(axis=0)  # features are alike
     assert np.abs(share - share.mean()).max() < 0.02
+
+
+def test_coalitions_of_a_deck_have_nothing_in_common() -> None:
+    """They are of the sizes that were asked for, and the first ones are the same however many follow."""
+    sizes = np.random.default_rng(0).integers(2, 7, 60)
+    coalitions, decks = dealt(sizes, 13, seed=2)
+    np.testing.assert_array_equal(coalitions.sum(axis=1), sizes)
+    for deck in range(decks.max() + 1):
+        own = coalitions[decks == deck]
+        assert own.sum(axis=0).max() == 1
+        rest = sizes[decks == deck + 1][:1]
+        assert not len(rest) or own.sum() + rest[0] > 13  # a deck is used up
+    some, _ = dealt(sizes[:20], 13, seed=2)
+    np.testing.assert_array_equal(some, coalitions[:20])
+    assert np.diff(decks).max() == 1
+
+
+def test_the_error_of_pairs_is_that_of_independent_decks() -> None:
+    """Where all coalitions of a deck are off by one number, decks count and not coalitions."""
+    count, rng = 6, np.random.default_rng(3)
+    told, seen = [], []
+    for seed in range(300):
+        members, decks = dealt(np.full(200, 2), count, seed)
+        pairs = Pairs(members, np.full(200, 1 / 200), decks)
+        off = rng.normal(size=decks.max() + 1)[decks][:, None]
+        found, errors = constrained(pairs, off, np.zeros(1))
+        told.append((errors**2).mean())
+        seen.append((found**2).mean())
+    assert np.sqrt(np.mean(told) / np.mean(seen)) == pytest.approx(1.0, abs=0.1)
 
 
 # Ablation, LIME, RISE, Sobol indices

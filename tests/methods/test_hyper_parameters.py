@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight import BacklightWarning, DinucleotideShuffles, Drawn, Method, Several
+from backlight import BacklightWarning, DinucleotideShuffles, Drawn, ForOperation, Method, Several
 from backlight.errors import HyperParameterError
 from backlight_methods import (
     LRP,
@@ -125,6 +125,15 @@ PROBES: dict[str, list[object]] = {
     "axes": [0, 1, (), (0, 1), (1, 1), (1.5,), (True,), "12", [1, 2], np.array([1, 2])],
     "inner": [None, "gradient", METHODS["gradient"], 3],
     "composite": [None, "nonsense", 3, ["epsilon"], Epsilon(), Composite],
+    "custom_rules": [
+        None,
+        "a",
+        3,
+        [],
+        (Epsilon(),),
+        (("a", Epsilon()),),
+        ForOperation("a", Epsilon()),
+    ],
     **dict.fromkeys(
         ["rectify", "relative", "all_rectifiers", "allow_gradient", "multipliers", "hypothetical"],
         SWITCH,

@@ -52,8 +52,8 @@ class Gradients:
         """By id: what derivatives lead back to, with its node, which cannot be asked for meanwhile."""
         self._active: dict[Node, bool] = {}
         self._pending: list[Pending] = []
-        self._own: set[Node] = set()
-        """The nodes of operations that were seen."""
+        self._own: dict[Node, Record] = {}
+        """The operations that were seen, by their nodes."""
         self._functions: set[Node] = set()
         """Those that no operation was seen for."""
         self._values: dict[Edge, int] = {}
@@ -113,7 +113,12 @@ class Gradients:
     def result(self, edge: Edge) -> int:
         """Which value a result of a node is."""
         if edge not in self._values:
-            self._function(edge[0])
+            node, number = edge
+            record = self._own.get(node)
+            if record is None or record.view is not None:
+                self._function(node)
+            else:  # nothing but its detached result was read, by a function that leaves PyTorch
+                self._values[edge] = record.results[0] + number
         return self._values[edge]
 
     def _function(self, node: Node) -> None:
@@ -163,7 +168,7 @@ class Gradients:
                 node = whole
                 record.view = View.of(result, base)
         record.node = node
-        self._own.add(node)
+        self._own[node] = record
         return True
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from backlight.explaining.completeness import listed
 from backlight.explaining.objective import Objective
 from backlight.graph.dependence.cuts import Connection, Cut
+from backlight.rules.rules import Rules
 from backlight.values.arrays import shape_of
 from backlight.values.tree import leaves, names
 
@@ -14,15 +15,25 @@ ADVICE = (
 )
 
 
-def connection_of(objective: Objective) -> Connection:
-    """The connection of a value and a score, found once for a model, shapes and kind of score."""
+def connection_of(objective: Objective, rules: Rules | None = None) -> Connection:
+    """The connection of a value and a score, found once for a model, shapes and kind of score.
+
+    Args:
+        rules: that the backward pass obeys: what they bridge is no cut.
+    """
     model, inputs = objective.model, objective.inputs
     shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    return model.recall(
+    found = model.recall(
         "connection",
         (shapes, objective.target.recipe, objective.at),
         lambda: model.connection(inputs, objective.target, at=objective.at),
     )
+    cuts = tuple(
+        cut for cut in found.cuts if rules is None or not rules.bridges(cut.type, cut.name)
+    )
+    if len(cuts) == len(found.cuts):
+        return found
+    return Connection(found.depends, found.depends, cuts)
 
 
 def unreached_objection(connection: Connection, what: Sequence[str]) -> str | None:

@@ -27,6 +27,7 @@ from backlight.explaining.zeros import zero_notes
 from backlight.model.host_random import draw_notes
 from backlight.model.model import Model
 from backlight.model.wrapping import wrap
+from backlight.rules.rules import Rules
 from backlight.values.arrays import Array
 from backlight.values.inputs import Extra, Inputs
 from backlight.values.tree import Tree, leaves, map_leaves
@@ -43,6 +44,7 @@ class Explanation:
         predicted: whether the score is that of the predicted classes, as the user named none.
         spatial: whether a feature map is read.
         differentiates: whether gradients are taken with respect to the objective's value.
+        rules: that the backward pass obeys; None for the plain gradient.
         is_site_chosen: whether the feature map was chosen here, as the user named none.
         class_names: of the net's outputs in their order, if the user gave them, or the model tells them.
     """
@@ -52,6 +54,7 @@ class Explanation:
     predicted: bool
     spatial: bool
     differentiates: bool
+    rules: Rules | None
     is_site_chosen: bool
     class_names: tuple[str, ...] | None
 
@@ -85,7 +88,12 @@ class Explanation:
         objective, structure, gaps = self.objective, self.objective.structure, result.gap_notes()
         return (
             *zero_notes(
-                objective, self.blocks[0], result.nonzero, self.differentiates, result.is_exact
+                objective,
+                self.blocks[0],
+                result.nonzero,
+                self.differentiates,
+                self.rules,
+                result.is_exact,
             ),
             *gaps,
             *(structure.choice_notes() if gaps and structure is not None else ()),
@@ -103,6 +111,7 @@ def prepare(
     class_names: Sequence[str] | None = None,
     spatial: bool = False,
     differentiates: bool = False,
+    rules: Rules | None = None,
 ) -> tuple[Explanation, ...]:
     """What is to be explained, from what the user said; see `Method.__call__`. One explanation for each
     target, of all sites; they share inputs and blocks.
@@ -110,6 +119,7 @@ def prepare(
     Args:
         spatial: whether a feature map is to be read: the last one, where `at` names none.
         differentiates: whether gradients will be taken.
+        rules: that they will obey.
 
     Raises:
         BacklightError: a subclass that says what was wrong and what is accepted.
@@ -142,7 +152,9 @@ def prepare(
         chosen = at is None and spatial
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
-        return Explanation(objective, blocks, predicted, spatial, differentiates, chosen, names)
+        return Explanation(
+            objective, blocks, predicted, spatial, differentiates, rules, chosen, names
+        )
 
     return tuple(map(explanation, targets))
 

@@ -239,7 +239,9 @@ class Method(ByValue, ABC):
         Args:
             model: a model of any installed framework, or one from `backlight.wrap`.
             x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy.
-            target: a class, one per example, a Score, or a function `(outputs, arrays) -> (N,)`. None
+            target: a class, one per example, a Score, or a function `(outputs, arrays) -> (N,)`. Of an
+                output with several axes behind the batch, the index of an element, `(3, 7)`, or a list
+                with one for each example. None
                 explains the output of a one-output model, or else the class that is predicted. A list of
                 scores and functions, or `Top(k)`, asks for several explanations at once, which come as a
                 tuple: what they have in common is computed once.
@@ -276,6 +278,7 @@ class Method(ByValue, ABC):
             class_names=class_names,
             spatial=self.spatial,
             differentiates=self.differentiates,
+            rules=self.rules,
         )
         each = [one for explanation in explanations for one in explanation.each()]
         for explanation in each:

@@ -11,7 +11,8 @@ from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.explaining.rows import take_rows
 from backlight.model.model import Model
 from backlight.scores.class_scores import Class, ClassScore
-from backlight.scores.scores import ONE_EACH, Classes, Function, Neuron, Output, Score
+from backlight.scores.element_index import is_index
+from backlight.scores.scores import ONE_EACH, Classes, Function, Output, Score
 from backlight.scores.several import Top
 from backlight.scores.traced_class import TracedClass
 from backlight.values.arrays import AnyArray, Array, Arrays, shape_of
@@ -28,7 +29,14 @@ from backlight.values.outputs import (
 )
 from backlight.values.tree import leaves, names
 
-Target: TypeAlias = Score | Classes | AnyArray | Callable[[Any, Arrays], Array | AnyArray] | None
+Target: TypeAlias = (
+    Score
+    | Classes
+    | Sequence[tuple[int, ...]]
+    | AnyArray
+    | Callable[[Any, Arrays], Array | AnyArray]
+    | None
+)
 """What users may say for `target`; None is resolved by looking at the model's outputs."""
 
 Targets: TypeAlias = Top | Sequence[Score | Callable[[Any, Arrays], Array | AnyArray]]
@@ -36,8 +44,8 @@ Targets: TypeAlias = Top | Sequence[Score | Callable[[Any, Arrays], Array | AnyA
 
 
 def listed(target: object) -> TypeGuard[Targets]:
-    """Whether these are several targets: a list with a score or a function in it. One of classes alone
-    is one target, with a class for each example."""
+    """Whether these are several targets: a list with a score or a function in it. One of classes, or of
+    index tuples, is one target, with a class or an element for each example."""
     if not isinstance(target, (list, tuple)):
         return isinstance(target, Top)
     return any(isinstance(one, Score) or callable(one) for one in target)
@@ -65,13 +73,27 @@ def each(
     return [targets.score(ranked[:, place], path) for place in range(targets.count)]
 
 
-def as_score(target: Score | Classes | Callable[[Any, Arrays], Array | AnyArray]) -> Score:
-    """A target as a score: integers mean `Class`, a callable means `Function`."""
+def as_score(
+    target: Score | Classes | Sequence[tuple[int, ...]] | Callable[[Any, Arrays], Array | AnyArray],
+    outputs: "Outputs | None" = None,
+) -> Score:
+    """A target as a score: integers mean `Class`, a callable means `Function`, a list of tuples of
+    integers an element of the output for each example. A tuple of integers is the index of one element
+    for all examples where the output has several axes behind the batch; else it has a class for each.
+
+    Args:
+        target: as the user gave it.
+        outputs: of the model, where they are known.
+    """
     if isinstance(target, Score):
         return target
     if callable(target):
         return Function(target)
-    return Class(target)
+    if isinstance(target, list) and any(map(is_index, target)):
+        return Output(index=target)
+    if is_index(target) and outputs is not None and len(single(outputs, None).shape) > 2:
+        return Output(index=target)
+    return Class(cast(Classes, target))
 
 
 def resolve(
@@ -83,27 +105,30 @@ def resolve(
         TargetError: the outputs have no such class or element; or no target was given, and the
             outputs are neither one number nor one row of class scores per example.
     """
-    if isinstance(target, Neuron):
-        block = take_rows(model, inputs, blocks[0])
-        # Not from the list of sites: backends also know shorter names of some.
-        value = model.array_at(block, target.at)
-        return target.bind(OutputSpec(shape_of(value)), inputs.count), False
-    outputs = model.outputs(take_rows(model, inputs, blocks[0]))
+    block = take_rows(model, inputs, blocks[0])
+    site = target.site if isinstance(target, Score) else None
+    outputs: Outputs = model.outputs(block) if site is None else value_spec(model, block, site)
     if target is None:
         return predicted_score(model, inputs, blocks, outputs)
     if model.owns(target):
         classes = cast(Array, target)
         known = model.has_numbers(classes)
         target = model.to_numpy(classes) if known else TracedClass(classes, model.arrays)
-    score = as_score(cast(Score | Classes, target))
+    score = as_score(cast(Score | Classes, target), outputs)
     if isinstance(score, Function):
-        score = Function(score.function, *(on_host(model, one) for one in score.given))
+        score = score.with_operands([on_host(model, one) for one in score.given])
     score = score.bind(outputs, inputs.count)
     if isinstance(score, Function) and len(blocks) > 1:
         check_rows(model, inputs, blocks[0], score)
     if isinstance(score, ClassScore) and score.kind == "logits" and score.scale != "output":
         score = replace(score, kind=kind_by_values(model, inputs, blocks, score))
     return score, False
+
+
+def value_spec(model: Model, inputs: Inputs, at: str) -> OutputSpec:
+    """What a score of an inner value is bound to."""
+    # Not from the list of sites: backends also know shorter names of some.
+    return OutputSpec(shape_of(model.array_at(inputs, at)))
 
 
 def on_host(model: Model, operand: object) -> NDArray[np.generic]:

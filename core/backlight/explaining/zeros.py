@@ -22,6 +22,7 @@ from backlight.explaining.connection import (
 from backlight.explaining.objective import Objective
 from backlight.graph.dependence.cuts import Connection, Cut
 from backlight.model.model import Model
+from backlight.rules.rules import Rules
 from backlight.values.arrays import Array, shape_of
 from backlight.values.tree import Tree, leaves, rebuild
 
@@ -70,6 +71,7 @@ def zero_notes(
     block: NDArray[np.int64],
     nonzero: NonZero,
     differentiates: bool,
+    rules: Rules | None,
     is_exact: bool,
 ) -> tuple[str, ...]:
     """What is to be said about the zeros of an attribution, and about what is not in its values.
@@ -79,6 +81,7 @@ def zero_notes(
         block: rows that go through the model together.
         nonzero: where the attribution is not 0.
         differentiates: whether it was made by gradients with respect to the objective's value.
+        rules: that its backward pass obeyed.
         is_exact: whether its values sum to what they should, so that no cut has taken anything.
 
     Raises:
@@ -87,10 +90,10 @@ def zero_notes(
     found: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
     if differentiates and all(one.all() for one in nonzero.elements):
-        found = () if is_exact else cuts_beside(objective.take(block))
+        found = () if is_exact else cuts_beside(objective.take(block), rules)
     elif differentiates:
         part = objective.take(block)
-        connection = connection_of(part)
+        connection = connection_of(part, rules)
         if not any(connection.reached):
             connection = replace(connection, depends=tried(part, connection))
         what = named_parts(part, connection)
@@ -114,10 +117,10 @@ def zero_notes(
     return found + zero_examples(objective, nothing, len(block), cuts)
 
 
-def cuts_beside(objective: Objective) -> tuple[str, ...]:
+def cuts_beside(objective: Objective, rules: Rules | None) -> tuple[str, ...]:
     """What is to be said about ways that are cut beside others, where a gradient arrives everywhere."""
     try:
-        return cut_notes(connection_of(objective))
+        return cut_notes(connection_of(objective, rules))
     except BacklightError as error:  # the values are what they are
         return (f"Whether some ways of the gradient are cut could not be looked into: {error}",)
 

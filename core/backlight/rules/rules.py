@@ -176,6 +176,11 @@ class Rules(ABC):
     def choose(self, operation: Operation) -> Rule | None:
         """The rule for an operation; None for the framework's own derivative."""
 
+    def bridges(self, type: str, name: str) -> bool:
+        """Whether a rule hands on what the plain gradient does not where a way of it is cut, at
+        operations of this type and place."""
+        return False
+
     def treatment(self, operation: Operation) -> Treatment:
         if self.choose(operation) is not None:
             return Treatment.RULE

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import TargetError
+from backlight.scores.element_index import brief
 from backlight.scores.scores import Classes, Output, Score
 from backlight.values.arrays import Array, Arrays, log_softmax, precision, smallest, softmax
 from backlight.values.outputs import (
@@ -57,7 +58,8 @@ class ClassScore(Score):
         if columns is None:
             raise TargetError(
                 f"A class needs an output of shape (N, classes), got {describe(output)}. "
-                "Use Output(path, index=...) for an element, a channel or a region."
+                "Use Output(path, index=...) for an element, a channel or a region; an element of the "
+                "only output is a tuple, (3, 7), or a list of tuples, one for each example."
             )
         if binary and output.kind in ("probabilities", "log_probabilities"):
             raise TargetError(
@@ -254,12 +256,3 @@ def rows_of(classes: Classes, count: int, columns: int, what: str = "outputs") -
         worst = array[outside].flat[0] if array.ndim else array
         raise TargetError(f"The model has {columns} {what}, 0 to {columns - 1}; got class {worst}.")
     return np.broadcast_to(np.where(array < 0, array + columns, array), (count,)).astype(np.int64)
-
-
-def brief(classes: Classes) -> str:
-    """Classes in a few characters: one number where all are equal."""
-    array = np.asarray(classes)
-    if array.ndim == 0 or (array.size and (array == array.flat[0]).all()):
-        return str(int(array.flat[0]))
-    listed = ", ".join(str(k) for k in array[:6])
-    return f"[{listed}{', ...' if array.size > 6 else ''}]"

@@ -5,11 +5,9 @@ example). Backends compile the recipe once and pass the operands as arrays, so a
 no new compilation; techniques never see the difference.
 """
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from types import EllipsisType
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast, final
 
 import numpy as np
@@ -17,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from backlight.errors import BacklightError, TargetError
 from backlight.memory.memory import version_of
+from backlight.scores import element_index
+from backlight.scores.element_index import ElementIndex
 from backlight.values.arrays import AnyArray, Array, Arrays
 from backlight.values.outputs import (
     Outputs,
@@ -32,7 +32,6 @@ from backlight.values.outputs import (
 )
 
 Classes: TypeAlias = int | Sequence[int] | NDArray[np.integer]
-ElementIndex: TypeAlias = int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]
 
 
 class Score(ABC):
@@ -97,36 +96,36 @@ class Output(Score):
         index: indexes the axes after the batch: an integer, a slice, `...` or a tuple of them. The
             axes that remain are summed: `Output("out", index=(3,))` of a (N, classes, H, W)
             segmentation is the evidence for class 3 in the whole picture,
-            `Output("out", index=(3, 10, 12))` that at one pixel.
+            `Output("out", index=(3, 10, 12))` that at one pixel. An array of integers, shape (N,), in
+            an integer's place has one for each example; so has a list of N tuples of integers,
+            `[(3, 10, 12), (0, 1, 5)]`.
     """
 
     path: Path = None
     index: ElementIndex = ()
-    rows: int | None = field(default=None, repr=False)
 
     @property
     def recipe(self) -> Hashable:
-        return (Output, self.path, shape_of_index(self.index))
+        return (Output, self.path, element_index.form(self.index))
 
     def bind(self, outputs: Outputs, count: int) -> "Output":
         path = located(outputs, self.path)
-        check_index(self.index, single(outputs, path).shape, "output")
-        return replace(self, path=path, rows=count)
+        shape = single(outputs, path).shape
+        return Output(path, element_index.bound(self.index, shape, count, "output"))
 
     def operands(self) -> tuple[NDArray[np.int64], ...]:
-        return index_operands(self.index, self.rows)
+        return element_index.operands(self.index)
 
     def take(self, rows: NDArray[np.int64]) -> "Output":
-        return replace(self, rows=len(rows))
+        return replace(self, index=element_index.take(self.index, rows))
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
-        return pick(array_at(outputs, self.path), self.index, operands, arrays)
+        return element_index.pick(array_at(outputs, self.path), self.index, operands, arrays)
 
     def __repr__(self) -> str:
         parts = [] if self.path is None else [repr(self.path)]
-        parts += (
-            [] if isinstance(self.index, tuple) and not self.index else [f"index={self.index!r}"]
-        )
+        whole = isinstance(self.index, tuple) and not self.index
+        parts += [] if whole else [f"index={element_index.shown(self.index)}"]
         return f"Output({', '.join(parts)})"
 
 
@@ -137,12 +136,12 @@ class Neuron(Score):
 
     Args:
         at: an inner site, as named by `model.sites(x)`.
-        index: as in `Output`: axes after the batch, in the site's own order of axes.
+        index: as in `Output`: axes after the batch, in the site's own order of axes. Or a function
+            `(value, arrays) -> (N,)` of the site's value: see `Function`.
     """
 
     at: str
-    index: ElementIndex = ()
-    rows: int | None = field(default=None, repr=False)
+    index: ElementIndex | Callable[[Any, Arrays], Array | AnyArray] = ()
 
     @property
     def site(self) -> str:
@@ -150,21 +149,33 @@ class Neuron(Score):
 
     @property
     def recipe(self) -> Hashable:
-        return (Neuron, self.at, shape_of_index(self.index))
+        return (Neuron, self.at, element_index.form(self._index))
 
-    def bind(self, outputs: Outputs, count: int) -> "Neuron":
+    def bind(self, outputs: Outputs, count: int) -> "Neuron | Function":
         """Here `outputs` is the specification of the site's value."""
-        check_index(self.index, single(outputs, None).shape, f"site {self.at!r}")
-        return replace(self, rows=count)
+        if callable(self.index):
+            return Function(self.index, at=self.at).bind(outputs, count)
+        shape = single(outputs, None).shape
+        index = element_index.bound(self.index, shape, count, f"site {self.at!r}")
+        return Neuron(self.at, index)
 
     def operands(self) -> tuple[NDArray[np.int64], ...]:
-        return index_operands(self.index, self.rows)
+        return element_index.operands(self._index)
 
     def take(self, rows: NDArray[np.int64]) -> "Neuron":
-        return replace(self, rows=len(rows))
+        return replace(self, index=element_index.take(self._index, rows))
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
-        return pick(array_at(outputs, None), self.index, operands, arrays)
+        return element_index.pick(array_at(outputs, None), self._index, operands, arrays)
+
+    @property
+    def _index(self) -> ElementIndex:
+        """Of a bound neuron: it is no function."""
+        return cast(ElementIndex, self.index)
+
+    def __repr__(self) -> str:
+        index = name_of(self.index) if callable(self.index) else element_index.shown(self.index)
+        return f"Neuron(at={self.at!r}, index={index})"
 
 
 @final
@@ -184,19 +195,27 @@ class Function(Score):
             frameworks that compile.
         operands: arrays of numbers with one row per example, shapes (N, ...), NumPy's or the
             framework's own. Floating-point numbers of NumPy's take the model's dtype.
+        at: an inner site, whose value the function is then of, instead of the model's outputs.
     """
 
     def __init__(
-        self, function: Callable[..., Array | AnyArray], *operands: ArrayLike | AnyArray
+        self,
+        function: Callable[..., Array | AnyArray],
+        *operands: ArrayLike | AnyArray,
+        at: str | None = None,
     ) -> None:
-        self.function = function
+        self.function, self.at = function, at
         self.given = cast(tuple[ArrayLike, ...], operands)
+
+    @property
+    def site(self) -> str | None:
+        return self.at
 
     @property
     def recipe(self) -> Hashable:
         forms = [np.asarray(one) for one in self.given]
         version = version_of(self.function)
-        return (Function, version, *((one.shape[1:], one.dtype.str) for one in forms))
+        return (Function, self.at, version, *((one.shape[1:], one.dtype.str) for one in forms))
 
     def bind(self, outputs: Outputs, count: int) -> "Function":
         operands = [np.asarray(one) for one in self.given]
@@ -207,13 +226,17 @@ class Function(Score):
                     f"examples, shape ({count}, ...); got {one.dtype} of shape {one.shape}. What all "
                     "examples share the function may close over."
                 )
-        return Function(self.function, *operands)
+        return self.with_operands(operands)
 
     def operands(self) -> tuple[NDArray[np.generic], ...]:
         return tuple(np.asarray(one) for one in self.given)
 
     def take(self, rows: NDArray[np.int64]) -> "Function":
-        return Function(self.function, *(one[rows] for one in self.operands()))
+        return self.with_operands([one[rows] for one in self.operands()])
+
+    def with_operands(self, operands: Sequence[NDArray[np.generic]]) -> "Function":
+        """The same of other operands."""
+        return Function(self.function, *operands, at=self.at)
 
     def evaluate(self, outputs: object, operands: Sequence[Array], arrays: Arrays) -> Array:
         try:
@@ -242,9 +265,13 @@ class Function(Score):
         raise TargetError(f"{self!r} gave {gave} for outputs {describe(given)}. {ONE_EACH}")
 
     def __repr__(self) -> str:
-        name = getattr(self.function, "__name__", None) or repr(self.function)
-        shapes = [str(np.shape(one)) for one in self.given]
-        return f"Function({', '.join([name, *shapes])})"
+        parts = [name_of(self.function), *(str(np.shape(one)) for one in self.given)]
+        parts += [] if self.at is None else [f"at={self.at!r}"]
+        return f"Function({', '.join(parts)})"
+
+
+def name_of(function: Callable[..., Array | AnyArray]) -> str:
+    return getattr(function, "__name__", None) or repr(function)
 
 
 ONE_EACH = (
@@ -252,65 +279,3 @@ ONE_EACH = (
     "shown. What belongs to each example, such as labels or masks, is passed as "
     "Function(f, labels, masks), and comes with the same rows as f(outputs, arrays, labels, masks)."
 )
-
-
-def entries(index: ElementIndex) -> tuple[int | slice | EllipsisType, ...]:
-    """The entries of an index, NumPy's integers made plain ones."""
-    given = index if isinstance(index, tuple) else (index,)
-    for one in given:
-        if not isinstance(one, (slice, EllipsisType)) and not hasattr(one, "__index__"):
-            raise TargetError(
-                f"An index is made of integers, slices and `...`, got {one!r} in {index!r}."
-            )
-    return tuple(
-        one if isinstance(one, (slice, EllipsisType)) else operator.index(one) for one in given
-    )
-
-
-def shape_of_index(index: ElementIndex) -> Hashable:
-    """An index without its integers: they travel as operands."""
-    return tuple("integer" if isinstance(entry, int) else repr(entry) for entry in entries(index))
-
-
-def index_operands(index: ElementIndex, rows: int | None) -> tuple[NDArray[np.int64], ...]:
-    integers = [entry for entry in entries(index) if isinstance(entry, int)]
-    return tuple(np.full(rows or 1, integer, dtype=np.int64) for integer in integers)
-
-
-def full_index(index: ElementIndex, axes: int) -> list[int | slice]:
-    """An index with one entry for each of the axes after the batch, `...` spelled out."""
-    given = list(entries(index))
-    if Ellipsis in given:
-        at = given.index(Ellipsis)
-        given[at : at + 1] = [slice(None)] * (axes - len(given) + 1)
-    given += [slice(None)] * (axes - len(given))
-    return [entry for entry in given if not isinstance(entry, EllipsisType)]
-
-
-def check_index(index: ElementIndex, shape: tuple[int, ...], what: str) -> None:
-    lengths = shape[1:]
-    given = full_index(index, len(lengths))
-    fits = len(given) == len(lengths) and all(
-        0 <= entry < length
-        if isinstance(entry, int)
-        else (entry.step or 1) > 0 and len(range(*entry.indices(length))) > 0
-        for entry, length in zip(given, lengths, strict=True)
-    )
-    if not fits:
-        raise TargetError(
-            f"Index {index!r} does not fit the {what} of shape {shape}: it addresses the axes after "
-            "the batch, each integer at least 0 and below the axis's length, each slice forwards and "
-            "not empty."
-        )
-
-
-def pick(value: Array, index: ElementIndex, operands: Sequence[Array], arrays: Arrays) -> Array:
-    """`value[:, *index]` summed over what is left, integers taken from the operands: shape (N,)."""
-    integers = iter(operands)
-    for axis, entry in enumerate(full_index(index, value.ndim - 1), start=1):
-        if isinstance(entry, int):
-            # Every row of an operand is the same here; a length-1 take keeps the axis in its place.
-            value = arrays.take(value, next(integers)[:1], axis=axis)
-        elif entry != slice(None):
-            value = value[(*(slice(None),) * axis, entry, ...)]
-    return value if value.ndim == 1 else arrays.sum(value, axis=tuple(range(1, value.ndim)))

@@ -11,6 +11,12 @@ from typing import Literal, final
 
 from backlight import Gradient, Method, Objective, Result
 from backlight.errors import is_one_of, require
+from backlight.rules.for_operation import (
+    ForOperation,
+    custom_rule,
+    require_custom_rules,
+    without_operation,
+)
 from backlight.rules.operations import AFFINE, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, places
 from backlight.values.arrays import Array, shape_of
@@ -33,10 +39,12 @@ class DeepLIFTRules(Rules):
     Attributes:
         reveal_cancel: whether a unary function behind a linear operation gets that rule.
         allow_gradient: whether an operation that cannot be run again may have its plain gradient.
+        custom: rules of the user's own, which come first.
     """
 
     reveal_cancel: bool
     allow_gradient: bool
+    custom: tuple[ForOperation, ...] = ()
 
     @property
     def folds_scales(self) -> bool:
@@ -48,6 +56,9 @@ class DeepLIFTRules(Rules):
         return (UNARY | set(RULES)) | ({Kind.NEURON} if self.reveal_cancel else set())
 
     def choose(self, operation: Operation) -> Rule | None:
+        own = custom_rule(self.custom, operation)
+        if own is not None:
+            return own
         if operation.kind is Kind.NEURON:
             return RevealCancel() if self.reveal_cancel else None
         if not operation.replayable:
@@ -56,6 +67,9 @@ class DeepLIFTRules(Rules):
             return SquareRescale()
         known = RULES.get(operation.kind)
         return Rescale() if known is None and operation.kind in UNARY else known
+
+    def bridges(self, type: str, name: str) -> bool:
+        return any(one.fits(type, name) for one in self.custom)
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
         closed = [one for one in self._closed(operations) if not one.chosen]
@@ -75,14 +89,19 @@ class DeepLIFTRules(Rules):
             "allow_gradient=True uses the plain gradient there, and the gap shows by how much the sum "
             "is then off."
         )
+        if closed:
+            advice += (
+                f" custom_rules=(ForOperation({closed[0].type!r}, Secant()),) is complete at a function "
+                "of each number by itself."
+            )
         if stopped:
             advice += " A net that stops the gradient there itself may let it pass to be explained."
         return f"DeepLIFT cannot be complete here: {', and '.join(reasons)}. {advice}"
 
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
         closed = self._closed(operations)
-        averaged = [one for one in operations if one.kind is Kind.OTHER and one not in closed]
-        found = []
+        averaged = [one for one in self._inexact(operations) if one not in closed]
+        found = [*without_operation(self.custom, operations)]
         if closed:
             found.append(f"DeepLIFT uses the plain gradient at {places(closed)}.")
         if averaged:
@@ -94,8 +113,7 @@ class DeepLIFTRules(Rules):
 
     def advice(self, operations: Sequence[Operation], step: float = 1.0) -> str:
         """What to do about a large gap, in a dtype in which 1 and the next number are a step apart."""
-        closed = self._closed(operations)
-        inexact = [one for one in operations if one.kind is Kind.OTHER or one in closed]
+        inexact = self._inexact(operations)
         if not inexact and step < FINE:
             return (
                 "Rounding does not explain that in float64: look for numbers that the code draws anew "
@@ -104,6 +122,15 @@ class DeepLIFTRules(Rules):
         if not inexact:
             return "Compare with another baseline, or compute in float64."
         return f"What has no closed form is {places(inexact)}; another baseline may close the gap."
+
+    def _inexact(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Those without a closed form."""
+        other = [
+            one
+            for one in operations
+            if one.kind is Kind.OTHER and custom_rule(self.custom, one) is None
+        ]
+        return other + [one for one in self._closed(operations) if one not in other]
 
     def _closed(self, operations: Sequence[Operation]) -> list[Operation]:
         """Those without a multiplier: they would have to be run again, and cannot be."""
@@ -123,6 +150,9 @@ class DeepLIFT(Method):
             "rescale".
         allow_gradient: use the plain gradient at operations that cannot be run again, instead of
             raising an error.
+        custom_rules: rules of your own, for functions that have none or cannot be looked into:
+            `(ForOperation("autograd.CubeBackward", Secant()),)`; of several that fit the first acts.
+            `Secant` is in `backlight_methods.deep_lift.rules`; docs/rules.md shows how to write one.
         multipliers: leave out the factor x - x': what a change of each input would count for, also of
             letters that a one-hot input does not have. Nothing is summed up to then.
         hypothetical: of one-hot inputs, what each letter would count for in its place, also those that
@@ -138,6 +168,7 @@ class DeepLIFT(Method):
     baseline: Baseline = 0.0
     rule: Literal["rescale", "reveal_cancel"] = "rescale"
     allow_gradient: bool = False
+    custom_rules: tuple[ForOperation, ...] = ()
     multipliers: bool = False
     hypothetical: bool = False
     keep: Keep = "mean"
@@ -147,12 +178,14 @@ class DeepLIFT(Method):
         require(known, self, "rule", "'rescale' or 'reveal_cancel'")
         require(isinstance(self.allow_gradient, bool), self, "allow_gradient", "True or False")
         require_multipliers(self)
+        require_custom_rules(self, self.custom_rules)
         require_baseline(self)
         require_keep(self)
 
     @property
     def rules(self) -> DeepLIFTRules:
-        return DeepLIFTRules(self.rule == "reveal_cancel", self.allow_gradient)
+        cancels = self.rule == "reveal_cancel"
+        return DeepLIFTRules(cancels, self.allow_gradient, self.custom_rules)
 
     @property
     def linear(self) -> bool:

@@ -13,6 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from backlight.errors import CoverageError
 from backlight.rules.operations import Kind
 from backlight.rules.rules import AppliedOperation, Rule
 from backlight.values.arrays import Array, Arrays, of_dtype, precision
@@ -91,6 +92,36 @@ class Rescale(Rule):
         far = arrays.abs(way) > least
         change = of_dtype(op.output - reference.output, x, arrays) / arrays.where(far, way, ones)
         return (of_dtype(grad, x, arrays) * arrays.where(far, change, mean),)
+
+
+def differ(one: int | None, other: int) -> bool:
+    """Whether two lengths do; None is unknown while TensorFlow traces."""
+    return one is not None and one != other
+
+
+@final
+@dataclass(frozen=True)
+class Secant(Rule):
+    """dy / dx at a function of each number by itself whose derivative is not asked for: it may have none,
+    or another than its own. 0 where dx = 0.
+
+    Raises:
+        CoverageError: the operation reads several values, or gives another shape than it reads.
+    """
+
+    def __call__(self, op: AppliedOperation, grad: Array) -> Sequence[Array]:
+        x, reference = op.inputs[0], reference_of(op)
+        given, result = tuple(x.shape[1:]), op.operation.shape[1:]  # type: ignore[attr-defined]
+        if len(op.inputs) > 1 or len(given) != len(result) or any(map(differ, given, result)):
+            raise CoverageError(
+                f"Secant is for functions of each number by itself; {op.operation.type} at "
+                f"{op.name or 'an unnamed place'} reads {len(op.inputs)} value(s), the first of shape "
+                f"{given} per example, and gives {result}. Write a rule for it, see docs/rules.md."
+            )
+        way = x - reference.inputs[0]
+        one = op.arrays.zeros_like(way) + 1.0
+        divisor = op.arrays.where(op.arrays.abs(way) > 0.0, way, one)
+        return (grad * ((op.output - reference.output) / divisor),)
 
 
 @final

@@ -10,6 +10,12 @@ from typing import final
 
 from backlight import Method, Objective, Result
 from backlight.errors import HyperParameterError, is_one_of, require
+from backlight.rules.for_operation import (
+    ForOperation,
+    custom_rule,
+    require_custom_rules,
+    without_operation,
+)
 from backlight.rules.operations import AFFINE, LINEAR, UNARY, Kind, Operation
 from backlight.rules.rules import Rule, Rules, Treatment, places
 from backlight.values.tree import map_leaves
@@ -53,10 +59,12 @@ class LRPRules(Rules):
     Attributes:
         composite: which rule acts at which linear operation.
         technique: its name, for messages.
+        custom: rules of the user's own, which come first.
     """
 
     composite: Composite
     technique: str = "LRP"
+    custom: tuple[ForOperation, ...] = ()
 
     @property
     def folds_scales(self) -> bool:
@@ -64,9 +72,13 @@ class LRPRules(Rules):
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset(Kind) - {Kind.NEURON, Kind.OTHER, Kind.SUM, Kind.ADD}
+        other = set() if self.custom else {Kind.OTHER}
+        return frozenset(Kind) - {Kind.NEURON, Kind.SUM, Kind.ADD} - other
 
     def choose(self, operation: Operation) -> Rule | None:
+        own = custom_rule(self.custom, operation)
+        if own is not None:
+            return own
         if operation.undone:  # the derivatives of the two undo each other as well
             return None
         if operation.kind in LINEAR:
@@ -85,6 +97,9 @@ class LRPRules(Rules):
             return Treatment.RULE
         exact = operation.undone or operation.kind in AFFINE | NATIVE
         return Treatment.EXACT if exact else Treatment.FALLBACK
+
+    def bridges(self, type: str, name: str) -> bool:
+        return any(one.fits(type, name) for one in self.custom)
 
     def objection(self, operations: Sequence[Operation]) -> str | None:
         inner = [one for one in operations if not one.first and self.composite.reaches_input(one)]
@@ -108,7 +123,7 @@ class LRPRules(Rules):
     def notes(self, operations: Sequence[Operation]) -> tuple[str, ...]:
         left = [one for one in operations if self.treatment(one) is Treatment.FALLBACK]
         unused = self.composite.unused(operations)
-        found = []
+        found = [*without_operation(self.custom, operations)]
         if left:
             found.append(
                 f"{self.technique} has no rule for {places(left)}: the plain gradient is used there."
@@ -138,6 +153,9 @@ class LRP(Method):
             `epsilon_plus`, `epsilon_plus_flat`, `epsilon_plus_box`, `epsilon_gamma_box`,
             `epsilon_w_square`, `epsilon_alpha2_beta1`, `epsilon_alpha2_beta1_flat`), or a
             `Composite`. "epsilon_plus" has z-plus at convolutions and epsilon at dense layers.
+        custom_rules: rules of your own, for functions that have none or cannot be looked into, in
+            multiplier form (relevance over value): `(ForOperation("cube", Ratio()),)`; of several that
+            fit the first acts.
         multipliers: leave out the factor x, where there is one. Nothing is summed up to then.
 
     Law: without biases, the values of an example sum to its score (conservation), but for what epsilon
@@ -151,19 +169,21 @@ class LRP(Method):
     """
 
     composite: CompositeName | Composite = "epsilon_plus"
+    custom_rules: tuple[ForOperation, ...] = ()
     multipliers: bool = False
 
     def __post_init__(self) -> None:
         require(isinstance(self.multipliers, bool), self, "multipliers", "True or False")
+        require_custom_rules(self, self.custom_rules)
         known = isinstance(self.composite, Composite) or is_one_of(self.composite, COMPOSITES)
         listed = ", ".join(map(repr, COMPOSITES))
         require(known, self, "composite", f"a Composite or one of {listed}")
 
     @property
     def rules(self) -> LRPRules:
-        if isinstance(self.composite, Composite):
-            return LRPRules(self.composite)
-        return LRPRules(COMPOSITES[self.composite])
+        said = self.composite
+        composite = said if isinstance(said, Composite) else COMPOSITES[said]
+        return LRPRules(composite, custom=self.custom_rules)
 
     @property
     def linear(self) -> bool:

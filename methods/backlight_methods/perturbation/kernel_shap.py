@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backlight.explaining.estimate import Estimate
 from backlight.explaining.game import Game
-from backlight.values.noise import shares
+from backlight.values.noise import order, shares
 from backlight_methods.perturbation.sampled_feature_method import Regression
 
 Numbers = NDArray[np.float64]
@@ -74,13 +74,17 @@ class Pairs:
     Attributes:
         coalitions: shape (pairs, features).
         weights: of each pair, shape (pairs,), 1 in all as far as all are there, and in expectation.
-        drawn: how many of them, the last ones, are drawn; the others are all that there are of their
-            sizes.
+        decks: of those that are drawn, the last ones, the number of the deck that each was dealt from,
+            from 0; the others are all that there are of their sizes.
     """
 
     coalitions: NDArray[np.bool_]
     weights: Numbers
-    drawn: int
+    decks: NDArray[np.int64]
+
+    @property
+    def drawn(self) -> int:
+        return len(self.decks)
 
 
 def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
@@ -110,22 +114,40 @@ def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
         coalitions.append(chosen)
         weights.append(np.full(number, share / number))
         left, whole = left - number, size
-    drawn = left if whole < len(sizes) else 0
-    if drawn:
+    decks = np.empty(0, dtype=np.int64)
+    if whole < len(sizes):
         chances = often[whole:] / often[whole:].sum()
-        numbers = np.stack([shares(seed, sample, count + 1) for sample in range(drawn)])
         ends = np.cumsum(chances)
-        at = np.searchsorted(ends / ends[-1], numbers[:, 0], side="right")
-        ranks = np.argsort(np.argsort(numbers[:, 1:], axis=1), axis=1)
-        coalitions.append(ranks < sizes[whole:][at, None])
-        weights.append(mass[whole:][at] / chances[at] / drawn)
-    return Pairs(np.concatenate(coalitions), np.concatenate(weights), drawn)
+        at = np.searchsorted(ends / ends[-1], shares(seed, 0, left), side="right")
+        members, decks = dealt(sizes[whole:][at], count, seed)
+        coalitions.append(members)
+        weights.append(mass[whole:][at] / chances[at] / left)
+    return Pairs(np.concatenate(coalitions), np.concatenate(weights), decks)
+
+
+def dealt(
+    sizes: NDArray[np.int64], count: int, seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Coalitions of these sizes, dealt like cards from shuffled decks of the features, each until it is
+    too small for the next, and the deck of each. Those of one deck have nothing in common, so that
+    features appear more evenly than by chance, and the errors are smaller; decks are independent."""
+    coalitions = np.zeros((len(sizes), count), dtype=np.bool_)
+    decks = np.empty(len(sizes), dtype=np.int64)
+    deck, cards = -1, np.empty(0, dtype=np.int64)
+    for number, size in enumerate(sizes.tolist()):
+        if len(cards) < size:
+            deck += 1
+            cards = order(seed, deck, count)
+        coalitions[number, cards[:size]] = True
+        decks[number], cards = deck, cards[size:]
+    return coalitions, decks
 
 
 def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Numbers]:
     """Values that sum to the change, shape (features, K), and their standard errors: by the residuals
     of the pairs that were drawn, as they would be had the fit not seen them (MacKinnon, White, "Some
-    heteroskedasticity-consistent covariance matrix estimators", 1985).
+    heteroskedasticity-consistent covariance matrix estimators", 1985), summed up deck by deck (Liang,
+    Zeger, "Longitudinal Data Analysis Using Generalized Linear Models", 1986).
 
     Args:
         half: half of v(coalition) - v(complement), shape (pairs, K).
@@ -147,7 +169,13 @@ def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, 
     pulls = (pairs.weights[:, None] * inside)[drawn] @ inverse
     leverage = (pulls * inside[drawn]).sum(axis=1, keepdims=True)
     residual = (rest - inside @ found)[drawn] / np.maximum(1 - leverage, 1e-3)
-    influence = pulls @ basis.T * pairs.drawn  # of a residual of 1, on the values
-    mean = influence.T @ residual / pairs.drawn
-    square = (influence**2).T @ residual**2 / pairs.drawn
-    return values, np.sqrt(np.maximum(square - mean**2, 0) / (pairs.drawn - 1))
+    influence = pulls @ basis.T  # of a residual of 1, on the values
+    total = square = np.zeros_like(values)
+    ends = np.flatnonzero(np.diff(pairs.decks, append=-1)) + 1
+    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+        added = influence[start:end].T @ residual[start:end]
+        total, square = total + added, square + added**2
+    decks = len(ends)
+    if decks == 1:  # which tells nothing of others
+        return values, np.full_like(values, np.inf)
+    return values, np.sqrt(np.maximum(square - total**2 / decks, 0) * decks / (decks - 1))

@@ -217,7 +217,7 @@ def test_neurons() -> None:
     moved = cast(Any, hidden * 3)
     same(model.score(x, score, at="1", value=moved), 3 * hidden[:, 2])
     with pytest.raises(UnknownNameError, match="'3'"):
-        model.gradient(x, Neuron("3", rows=5))
+        model.gradient(x, Neuron("3"))
 
 
 def test_token_ids_at_the_embedding() -> None:
