@@ -123,18 +123,24 @@ def keras_net() -> keras.Model:
 def tensorflow_net(method: backlight.Method, **where: Any) -> SmoothNet:
     net, x = keras_net(), tf.constant(PICTURES)
 
-    def loss(weights: Weights, **flag: bool) -> tf.Tensor:
+    def filled(weights: Weights) -> keras.Model:
         net.set_weights([*weights.values()])
+        return net
+
+    def loss(net: keras.Model, **flag: bool) -> tf.Tensor:
         return tf.reduce_sum(tf.sin(method(net, x, CLASSES, **where, **flag).values))
 
     def gradient(weights: Weights) -> Weights:
+        loss(
+            filled(weights), differentiable=True
+        )  # a tape sees what is traced inside of it in any case
         with tf.GradientTape() as tape:
-            found = loss(weights, differentiable=True)
+            found = loss(net, differentiable=True)
         gradients = tape.gradient(found, net.trainable_variables, unconnected_gradients="zero")
         arrays = [np.asarray(tf.convert_to_tensor(one)) for one in gradients]
         return dict(zip(weights, arrays, strict=True))
 
-    return SmoothNet(lambda weights: float(loss(weights)), gradient)
+    return SmoothNet(lambda weights: float(loss(filled(weights))), gradient)
 
 
 def jax_outputs(weights: Mapping[str, jax.Array], x: jax.Array) -> jax.Array:

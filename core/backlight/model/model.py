@@ -328,7 +328,7 @@ class Model(ABC, Generic[ArrayT]):
                 "PyTorch, JAX and TensorFlow models can. Leave differentiable=True out."
             )
         attached = copy(self)
-        attached.attached = True
+        attached.attached, attached.memory = True, self.memory
         return attached
 
     def detached(self, array: ArrayT) -> ArrayT:
