@@ -107,6 +107,7 @@ class BlockStore:
         ids: NDArray[np.integer[Any]],
         arrays: Mapping[str, NDArray[Any]],
         skipped: Sequence[Skipped] = (),
+        notes: Mapping[str, str] | None = None,
     ) -> None:
         """Store a block, whole or not at all. One that is there already is replaced.
 
@@ -116,13 +117,14 @@ class BlockStore:
             arrays: any names, n rows each, of NumPy's own dtypes. float32 ones with two or more axes
                 are stored in the plan's dtype, all others as they are.
             skipped: the block's other candidates.
+            notes: texts about the block, by name.
 
         Raises:
             InputError: a candidate of the block is in neither, or something is not as above.
             StoreError: it could not be written, as the disk is full say. What was written before stays.
         """
         given = {name: np.asarray(array) for name, array in arrays.items()}
-        made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped))
+        made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped), notes or {})
         check_block(self.plan, block, made)
         try:
             commit(
@@ -146,7 +148,7 @@ class BlockStore:
             arrays = read_arrays(self.path(block), header, header.names)
         except InputError as error:
             raise again(error) from error
-        return Block(arrays.pop("ids"), arrays, header.skipped)
+        return Block(arrays.pop("ids"), arrays, header.skipped, header.notes)
 
     def read_row(self, id: int) -> dict[str, NDArray[Any]]:
         """What is stored of one candidate, without reading the rest of its block, whose checksums are
@@ -210,6 +212,13 @@ class BlockStore:
     def skipped(self) -> tuple[Skipped, ...]:
         """The candidates that could not be read, of the blocks that are done."""
         return tuple(one for _, header in self._done({}, quick=True) for one in header.skipped)
+
+    def notes(self) -> dict[str, str]:
+        """The texts about the blocks that are done; of those with one name the first."""
+        found: dict[str, str] = {}
+        for _, header in self._done({}, quick=True):
+            found = {**header.notes, **found}
+        return found
 
     def _done(self, faults: dict[str, str], quick: bool) -> Iterator[tuple[int, Header]]:
         """The blocks whose files are sound, in order; what is wrong with others goes into `faults`."""

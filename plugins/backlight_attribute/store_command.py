@@ -1,0 +1,96 @@
+"""The commands `backlight store info`, `verify` and `export`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+store_app = typer.Typer(
+    help="Look at what `backlight attribute` has written.", no_args_is_help=True
+)
+
+Store: TypeAlias = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+
+MISSING = 1
+"""The exit code where blocks are missing or damaged."""
+
+
+class Format(StrEnum):
+    """What a store can be exported to."""
+
+    npz = "npz"
+    parquet = "parquet"
+    zarr = "zarr"
+
+
+@store_app.command("info")
+def info_command(store: Store) -> None:
+    """Say what a store holds: model, data, techniques, targets, columns, and how far it is.
+
+    Example: `backlight store info results`
+    """
+    from backlight_attribute.results import Attributions
+    from backlight_attribute.terminal import show_info, show_status
+
+    found = Attributions.open(store)
+    show_info(found)
+    show_status(found)
+
+
+@store_app.command("verify")
+def verify_command(store: Store) -> None:
+    """Read every byte and compare it with its checksum. The exit code is 1 where blocks are missing.
+
+    Example: `backlight store verify results`
+    """
+    from backlight_attribute.results import Attributions
+    from backlight_attribute.terminal import show_status
+
+    found = Attributions.open(store)
+    status = found.status(quick=False)
+    show_status(found)
+    if not status.complete:
+        raise typer.Exit(MISSING)
+
+
+@store_app.command("export")
+def export_command(
+    store: Store,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="PATH", help="The file or folder to write."),
+    ],
+    format: Annotated[
+        Format | None,
+        typer.Option(help="What is written; where nothing is said, what PATH ends in."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this column; say it again for more. `backlight store info` lists them.",
+        ),
+    ] = None,
+) -> None:
+    """Write a store's columns to one file of another kind, block by block.
+
+    Examples:
+
+        backlight store export results -o results.parquet
+
+        backlight store export results -o scores.npz --column predicted --column labels
+    """
+    from backlight_attribute.exporting import export
+    from backlight_attribute.results import Attributions
+    from backlight_loading.progress_bar import progress_bar
+
+    with progress_bar() as progress:
+        export(
+            Attributions.open(store),
+            output,
+            format.value if format else None,
+            column or (),
+            progress=progress,
+        )
+    print(f"Written to {output}")
