@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from backlight import Model
 from backlight.errors import BacklightError, InputError, reason
-from backlight.values.arrays import Array
 from backlight.values.examples import Labels
 from backlight.values.outputs import array_at
 from backlight_attribute.codes import code_of, general
@@ -123,11 +122,11 @@ class Asking:
         except BacklightError as error:
             if len(every) == 1:
                 return outputs, {0: reason(error)}
-            for row in every:  # whoever it is about, the others have their outputs
+            for row in range(len(every)):  # whoever it is about, the others have their outputs
                 try:
                     outputs[row] = self._said(batch, every[row : row + 1])
                 except BacklightError as of_one:
-                    refused[int(row)] = reason(of_one)
+                    refused[row] = reason(of_one)
         for row in np.flatnonzero(~self._usable(outputs)).tolist():
             refused.setdefault(row, self._unusable(batch, row))
         return outputs, refused
@@ -156,8 +155,8 @@ class Asking:
         return np.asarray(usable.all(axis=1))
 
     def _unusable(self, batch: Batch, row: int) -> str:
-        x: Array | NDArray[Any] = self.prepared(batch.x[row : row + 1])
-        fine = x.dtype.kind != "f" or bool(np.isfinite(x).all())  # type: ignore[union-attr]
+        x = self.prepared(batch.x[row : row + 1])
+        fine = x.dtype.kind != "f" or bool(np.isfinite(x).all())
         cause = "" if fine else "; its input, as prepared for the model, is not finite already"
         return f"the model's outputs are not all finite numbers{cause}"
 

@@ -1,4 +1,4 @@
-"""What a store keeps of a technique's values: all of them, sums over features, the largest, or figures."""
+"""What a store keeps of a technique's values: all, sums over features, the largest, or figures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -140,5 +140,3 @@ def kept_of(said: "str | Kept | Features") -> Kept:
             raise HyperParameterError(f"top takes how many values are kept, top:20; got {said!r}.")
         return Top(int(count))
     return Pooled(named_features(said))
-
-

@@ -128,7 +128,7 @@ class Attributions:
         """
         name, plan = self._checked(technique, target), self.store.plan
         row = self.store.read_row(id)
-        failed = row[f"{technique}/error"][()].decode()
+        failed = text(row[f"{technique}/error"])
         if failed:
             raise InputError(f"{technique} found nothing of example {id}: {failed}")
         if f"{name}/values" not in row:
@@ -156,7 +156,7 @@ class Attributions:
             framework=framework,
             framework_version=plan.versions[framework],
             version=plan.versions["backlight"],
-            warnings=self.warnings(row[f"{name}/warnings"][()].decode()),
+            warnings=self.warnings(text(row[f"{name}/warnings"])),
             layouts=layouts_of([cast(dict[str, Any] | None, form["layout"])]),
             class_names=self.classes or None,
         )
@@ -176,7 +176,7 @@ class Attributions:
     @cached_property
     def _ids(self) -> Mapping[str, int]:
         ids, names = self.column("names")
-        return {name.decode(): id for name, id in zip(names.tolist(), ids.tolist(), strict=True)}
+        return {text(name): id for name, id in zip(names, ids.tolist(), strict=True)}
 
     def _checked(self, technique: str, target: str) -> str:
         if technique not in self.techniques:
@@ -188,3 +188,8 @@ class Attributions:
     def __repr__(self) -> str:
         listed = ", ".join(self.techniques)
         return f"Attributions({self.store.plan.count:,} examples by {listed}, {self.store.folder})"
+
+
+def text(stored: NDArray[Any]) -> str:
+    """One text, stored as UTF-8."""
+    return bytes(stored[()]).decode(errors="surrogateescape")

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from backlight import Examples, Method, Model
 from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError
+from backlight.explaining.targets import kind_of_numbers
 from backlight.features.features import Features
 from backlight.progress import Progress
 from backlight.values.arrays import shape_of
@@ -31,7 +30,7 @@ from backlight_datasets import (
     versions,
 )
 from backlight_datasets.reading import check_skipped
-from backlight_engines import Engine, engine_of
+from backlight_engines import Engine, make_engine
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.preparation import (
     Colour,
@@ -41,13 +40,12 @@ from backlight_loading.preparation import (
     wanted_picture,
 )
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import Technique, techniques, usable
+from backlight_loading.techniques import Technique, pairs, techniques, usable, value_of
 from backlight_study.answers import method_text
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.checks import first_of
 from backlight_study.model_digest import model_digest
 from backlight_study.predictions import kind_of_one
-from backlight.explaining.targets import kind_of_numbers
 from backlight_study.replies import chosen_output, outputs_of
 
 BLOCK = 64
@@ -231,6 +229,19 @@ def kind_of_outputs(numbers: NDArray[np.float64]) -> OutputKind:
     if not len(sound):
         return "logits"
     return kind_of_one(sound) if sound.shape[1] == 1 else kind_of_numbers(sound)
+
+
+def engine_of(said: str | Engine) -> Engine:
+    """An engine, or that of `NAME:key=value,key=value`.
+
+    Raises:
+        UnknownNameError, HyperParameterError: no such engine, or not with these options.
+    """
+    if isinstance(said, Engine):
+        return said
+    name, _, rest = said.partition(":")
+    options = {key: value_of(text, None) for key, text in pairs(rest, said).items()}
+    return make_engine(name.replace("-", "_"), options)
 
 
 def class_names(model: Model, source: Source) -> tuple[str, ...]:

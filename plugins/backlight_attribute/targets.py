@@ -74,7 +74,7 @@ class Targets:
         found: dict[str, Score] = {}
         for name, said in self.asked:
             if name in known and said is None:
-                found[name] = known[name]  # type: ignore[index]
+                found[name] = known[name]
             elif isinstance(said, Score):
                 found[name] = said
             else:
@@ -93,15 +93,13 @@ class Targets:
         """The true classes of misclassified examples, and else the second most probable ones."""
         others = self._odds(outputs).copy()
         others[np.arange(len(others)), classes] = -np.inf
-        second = others.argmax(axis=1)
+        second = np.asarray(others.argmax(axis=1), dtype=np.int64)
         if labels is None:
-            return second.astype(np.int64)
-        return np.where(labels != classes, labels, second).astype(np.int64)
+            return second
+        return np.asarray(np.where(labels != classes, labels, second), dtype=np.int64)
 
     def _odds(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (
-            odds_of_one(outputs, self.kind) if self.single else probabilities(outputs, self.kind)
-        )
+        return odds_of_one(outputs, self.kind) if self.single else probabilities(outputs, self.kind)
 
 
 def targets_of(

@@ -95,7 +95,7 @@ class Cases:
             baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
         return Block(self.prepared(stored), self.questions(full), baseline, len(places))
 
-    def answers(self, block: "Block", technique: Technique) -> Answers:
+    def answers(self, block: "Block", technique: Technique) -> Answers[Question]:
         """What a technique says of a block."""
         started = perf_counter()
         answers = ask(
@@ -170,7 +170,7 @@ def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[
     return cases.model.passes - begun, foreseen
 
 
-def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[Any]]:
+def columns_of(number: int, answers: Answers[Question], count: int) -> dict[str, NDArray[Any]]:
     """A technique's answers as arrays of the store."""
     found: dict[str, NDArray[Any]] = {
         f"{number}/error": np.array(answers.errors, dtype=str),
@@ -186,7 +186,9 @@ def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[A
     return found
 
 
-def stored_answers(store: BlockStore, techniques: int) -> Iterator[tuple[int, int, Answers]]:
+def stored_answers(
+    store: BlockStore, techniques: int
+) -> Iterator[tuple[int, int, Answers[Question]]]:
     """What each technique says of each case, one by one: its place, the technique's number, and the
     answers about it alone. One block is in memory at a time."""
     for block in range(store.plan.blocks):
@@ -196,7 +198,7 @@ def stored_answers(store: BlockStore, techniques: int) -> Iterator[tuple[int, in
                 yield place, number, of_row(found.arrays, number, row)
 
 
-def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers:
+def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers[Question]:
     error = str(arrays[f"{number}/error"][row])
     seconds = float(arrays[f"{number}/seconds"][row])
     questions: dict[Question, Answer] = {}

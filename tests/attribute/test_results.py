@@ -186,7 +186,9 @@ def test_float16_has_a_scale(tmp_path: Path) -> None:
     largest = np.abs(exact).max(axis=(1, 2, 3), keepdims=True)
     assert (np.abs(rounded - exact) <= largest * 2.0**-11).all()
     assert (rounded != exact).any()
-    first, second = (path / "block-000000.npz" for path in (tmp_path / "float32", tmp_path / "float16"))
+    first, second = (
+        path / "block-000000.npz" for path in (tmp_path / "float32", tmp_path / "float16")
+    )
     assert np.load(second)[f"gradient/{name}/values"].dtype == np.float16
     assert np.load(first)[f"gradient/{name}/values"].dtype == np.float32
 

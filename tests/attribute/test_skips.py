@@ -112,7 +112,7 @@ def test_a_technique_that_fails_for_one(tmp_path: Path) -> None:
         methods=["gradient", "occlusion:window=4,stride=4"],
     )
     assert not found.status().skipped
-    with pytest.raises(InputError, match="gradient found nothing of example 11: .*no gradient"):
+    with pytest.raises(InputError, match=r"gradient found nothing of example 11: .*no gradient"):
         found.attribution(11, "gradient", "predicted")
     assert np.isfinite(found.attribution(11, "occlusion", "predicted").values).all()
     _, values = found.values("gradient", "predicted")
@@ -123,7 +123,7 @@ def test_more_than_are_allowed(tmp_path: Path) -> None:
     x = PICTURES.copy()
     x[[3, 12, 13, 30]] = np.nan
     data = Examples(x, DATA.labels, CLASSES, DATA.names)
-    with pytest.raises(InputError, match="3 candidates could not .* at most 2") as told:
+    with pytest.raises(InputError, match=r"3 candidates could not .* at most 2") as told:
         run(data, tmp_path, most_skipped=2)
     assert "picture-003.png" in str(told.value)
     found = run(data, tmp_path, most_skipped=4)  # it goes on where it was
