@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self, cast, final
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from backlight import Attribution
 from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError, UnknownNameError
+from backlight_attribute.origin import Origin
 from backlight_datasets import BlockStore, Skipped
+from backlight_datasets.plan import NAME as PLAN
 
 
 @final
@@ -59,10 +62,23 @@ class Attributions:
         """
         return cls(BlockStore.open(folder))
 
+    @classmethod
+    def within(cls, folder: str | os.PathLike[str] | None) -> Self | None:
+        """The results in this folder, if it is one that `attribute_dataset` has written."""
+        if folder is None or not (Path(folder) / PLAN).is_file():
+            return None
+        found = cls.open(folder)
+        return found if "keep" in found.store.plan.options else None
+
     @property
     def techniques(self) -> tuple[str, ...]:
         """Names of the techniques."""
         return tuple(cast(list[str], self.store.plan.options["names"]))
+
+    @cached_property
+    def origin(self) -> Origin:
+        """How the run was asked for."""
+        return Origin.read(self.store.folder)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -190,6 +206,6 @@ class Attributions:
         return f"Attributions({self.store.plan.count:,} examples by {listed}, {self.store.folder})"
 
 
-def text(stored: NDArray[Any]) -> str:
+def text(stored: NDArray[Any] | np.bytes_) -> str:
     """One text, stored as UTF-8."""
-    return bytes(stored[()]).decode(errors="surrogateescape")
+    return bytes(np.asarray(stored)[()]).decode(errors="surrogateescape")

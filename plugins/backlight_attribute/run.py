@@ -17,6 +17,7 @@ from backlight.values.arrays import shape_of
 from backlight.values.outputs import OutputKind, array_at
 from backlight.values.outputs import Path as OutputPath
 from backlight_attribute.kept import Kept, kept_of
+from backlight_attribute.origin import Origin, wherever
 from backlight_attribute.results import Attributions
 from backlight_attribute.targets import TargetName, Targets, targets_of
 from backlight_attribute.work import AttributionWork, opened
@@ -155,6 +156,21 @@ def attribute_dataset(
         versions={**versions(), wrapped.framework: wrapped.version},
     )
     begun = BlockStore.begin(store, plan)
+    Origin(
+        wherever(model) if isinstance(model, str) else None,
+        wherever(os.fspath(data)) if isinstance(data, str | os.PathLike) else None,
+        tuple(map(str, methods)) or tuple(one.name for one in chosen),
+        baseline,
+        framework,
+        scores,
+        size,
+        colour,
+        tuple(classes),
+        prepares.name,
+        prepares.divide_by,
+        prepares.mean,
+        prepares.std,
+    ).write(begun.folder)
     work = AttributionWork(
         model if isinstance(model, str) else net,
         framework,
