@@ -118,7 +118,7 @@ class Attributions:
     def values(self, technique: str, target: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Ids (n,) and values (n, ...) of all examples that are done. They are in memory at once;
         `attribution` reads one."""
-        return self.column(f"{self._checked(technique, target)}/values")
+        return self.column(f"{self.checked(technique, target)}/values")
 
     def id_of(self, name: str) -> int:
         """The number of the example of this name.
@@ -142,7 +142,7 @@ class Attributions:
                 kept; the reason is said.
             StoreError: its block is not done, or damaged.
         """
-        name, plan = self._checked(technique, target), self.store.plan
+        name, plan = self.checked(technique, target), self.store.plan
         row = self.store.read_row(id)
         failed = text(row[f"{technique}/error"])
         if failed:
@@ -180,7 +180,7 @@ class Attributions:
     def form(self, technique: str, target: str) -> Mapping[str, object]:
         """What is the same for all examples: `at` (the inner site, or ""), `shape` and `layout` of the
         values, `names` of the features that are kept."""
-        name = self._checked(technique, target)
+        name = self.checked(technique, target)
         if name not in self._notes:
             raise InputError(f"{technique} has found nothing yet for the target {target!r}.")
         return cast(dict[str, object], json.loads(self._notes[name]))
@@ -194,7 +194,12 @@ class Attributions:
         ids, names = self.column("names")
         return {text(name): id for name, id in zip(names, ids.tolist(), strict=True)}
 
-    def _checked(self, technique: str, target: str) -> str:
+    def checked(self, technique: str, target: str) -> str:
+        """What the columns of a technique and target begin with.
+
+        Raises:
+            UnknownNameError: no such technique or target.
+        """
         if technique not in self.techniques:
             raise UnknownNameError("technique of the store", technique, self.techniques)
         if target not in self.targets:

@@ -24,6 +24,13 @@ class Format(StrEnum):
     zarr = "zarr"
 
 
+class By(StrEnum):
+    """By which classes examples are put together."""
+
+    predicted = "predicted"
+    labels = "labels"
+
+
 @store_app.command("info")
 def info_command(store: Store) -> None:
     """Say what a store holds: model, data, techniques, targets, columns, and how far it is.
@@ -94,3 +101,45 @@ def export_command(
             progress=progress,
         )
     print(f"Written to {output}")
+
+
+@store_app.command("plot")
+def plot_command(
+    store: Store,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg, .pdf.")
+    ],
+    target: Annotated[
+        str, typer.Option(metavar="NAME", help="Of which target of the store.")
+    ] = "predicted",
+    by: Annotated[
+        By, typer.Option(help="By which classes examples are put together.")
+    ] = By.predicted,
+) -> None:
+    """Draw where techniques look on average: the mean size of values over all examples, and by class.
+
+    Example: `backlight store plot results -o mean.png`
+    """
+    from backlight_attribute.exporting import needed
+    from backlight_attribute.results import Attributions
+    from backlight_attribute.summaries import mean_sizes_figure
+
+    needed("matplotlib")
+    mean_sizes_figure(Attributions.open(store), target, by.value).savefig(output, dpi=150)
+    print(f"Drawn in {output}")
+
+
+@store_app.command("findings")
+def findings_command(store: Store) -> None:
+    """Say what the mistakes of the whole data set have in common, by their maps.
+
+    Example: `backlight store findings results`
+    """
+    from backlight_attribute.results import Attributions
+    from backlight_attribute.summaries import findings
+
+    found = findings(Attributions.open(store))
+    for one in found:
+        print(f"{one.severity}: {one.title}\n    {one.caveat}")
+    if not found:
+        print("The maps of the mistakes have nothing in common that stands out.")
