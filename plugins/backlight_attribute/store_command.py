@@ -54,10 +54,7 @@ def verify_command(store: Store) -> None:
     from backlight_attribute.results import Attributions
     from backlight_attribute.terminal import show_status
 
-    found = Attributions.open(store)
-    status = found.status(quick=False)
-    show_status(found)
-    if not status.complete:
+    if not show_status(Attributions.open(store), quick=False).complete:
         raise typer.Exit(MISSING)
 
 

@@ -3,15 +3,15 @@
 from rich.console import Console
 from rich.markup import escape
 
-from backlight_attribute.results import Attributions
+from backlight_attribute.results import Attributions, Status
 from backlight_loading.names import legible
 
 MOST_LINES = 5
 
 
-def show_status(found: Attributions) -> None:
-    """How far a run is; on the error stream what was skipped."""
-    status, folder = found.status(), legible(str(found.store.folder))
+def show_status(found: Attributions, quick: bool = True) -> Status:
+    """Say how far a run is, see `Attributions.status`; on the error stream what was skipped."""
+    status, folder = found.status(quick), legible(str(found.store.folder))
     console = Console(stderr=True, soft_wrap=True)
     for one in status.skipped[:MOST_LINES]:
         console.print(f"Skipped {escape(legible(str(one)))}", style="yellow")
@@ -22,6 +22,7 @@ def show_status(found: Attributions) -> None:
         f"{status.explained:,} of {status.examples:,} examples explained, {len(status.skipped):,} "
         f"skipped; {done:,} of {status.blocks:,} blocks in {folder}"
     )
+    return status
 
 
 def show_info(found: Attributions) -> None:
