@@ -207,7 +207,7 @@ def test_the_picture_has_a_row_for_each_technique(found: Attributions) -> None:
 
 
 def test_findings_of_a_planted_cue(tmp_path: Path) -> None:
-    """Of class 0 a quarter has one bright corner and a quarter another, which the net takes for class 1."""
+    """A quarter of class 0 has one bright corner, a quarter another, which the net takes for class 1."""
     rng = np.random.default_rng(0)
     count = 240
     x = rng.uniform(0, 0.2, (count, 1, 8, 8)).astype(np.float32)
