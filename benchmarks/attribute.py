@@ -199,7 +199,8 @@ def loop(framework: str, times: int = 9) -> None:
                 net, data, store=name, methods=[method], block_length=length, batch_size=256
             )
 
-    bare(), ours()  # compiled
+    bare()
+    ours()  # compiled now
     ratios, blocks_take = [], []
     for turn in range(times):
         pair: dict[str, float] = {}
