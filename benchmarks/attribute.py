@@ -70,7 +70,7 @@ def kills(engine: str, times: int) -> None:
         assert process.wait() == 0, process.communicate()[1]
         wanted = contents(folder / "whole")
         left = leftover()
-        for turn in range(times):
+        for _ in range(times):
             process = begun(folder, "store", engine, *options)
             known = len(blocks(folder / "store"))
             while process.poll() is None and len(blocks(folder / "store")) == known:
@@ -168,7 +168,7 @@ def memory(engine: str) -> None:
                 time.sleep(0.05)
             assert process.returncode == 0, process.communicate()[1]
             print(
-                f"{engine}, {count:,} examples: {dict((k, v >> 20) for k, v in most.items())} MiB"
+                f"{engine}, {count:,} examples: {{k: v >> 20 for k, v in most.items()}} MiB"
             )
 
 
