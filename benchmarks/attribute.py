@@ -167,9 +167,8 @@ def memory(engine: str) -> None:
                     continue
                 time.sleep(0.05)
             assert process.returncode == 0, process.communicate()[1]
-            print(
-                f"{engine}, {count:,} examples: {{k: v >> 20 for k, v in most.items()}} MiB"
-            )
+            told = ", ".join(f"{who} {peak >> 20} MiB" for who, peak in most.items() if peak)
+            print(f"{engine}, {count:,} examples: {told}", flush=True)
 
 
 def loop(framework: str, times: int = 9) -> None:
