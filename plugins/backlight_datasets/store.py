@@ -29,6 +29,9 @@ from backlight_datasets.source import Skipped
 
 FILE = re.compile(r"block-(\d{6,})\.npz")
 
+MOST_HEADERS = 256
+"""How many blocks' headers are kept in memory, some 20 kB each."""
+
 
 @final
 @dataclass(frozen=True)
@@ -237,7 +240,8 @@ class BlockStore:
 
     @cached_property
     def _headers(self) -> dict[Path, tuple[tuple[int, int, int], Header]]:
-        """Headers that were read, and of which file: each column is looked for in all of them."""
+        """Headers that were read, `MOST_HEADERS` at most, and of which file: each column is looked for in
+        all of them."""
         return {}
 
     def _read_header(self, path: Path, block: int) -> Header:
@@ -246,7 +250,8 @@ class BlockStore:
         known, header = self._headers.get(path, (None, None))
         if known != stamp or header is None:
             header = read_header(path, self.plan, block)
-            self._headers[path] = stamp, header
+            if path in self._headers or len(self._headers) < MOST_HEADERS:
+                self._headers[path] = stamp, header
         return header
 
     def _header(self, block: int) -> Header:
