@@ -49,6 +49,12 @@ def backlight_metrics() -> "Mapping[str, Callable[..., Metric]]":  # type: ignor
     """Metrics by name: classes, or functions that make one from hyper-parameters."""
 
 
+# As for finders: an engine is a `backlight_engines.Engine`.
+@hookspec
+def backlight_engines() -> "Mapping[str, Callable[..., object]]":  # type: ignore[empty-body]
+    """Engines by name, which do the blocks of long runs: classes, or functions that make one from options."""
+
+
 @hookspec(firstresult=True)
 def backlight_load_model(path: Path) -> object | None:
     """Load a model from a file or folder of a format that this plugin knows, or return None."""
