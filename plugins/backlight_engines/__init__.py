@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from backlight_engines.engine import Engine
 from backlight_engines.errors import EngineError
 from backlight_engines.in_process import InProcess
+from backlight_engines.processes import Processes
 from backlight_engines.registry import engines, make_engine
 from backlight_engines.work import Receipt, Work
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     "in_process": InProcess,
+    "processes": Processes,
 }
 """The engines of this package, by name."""
 
@@ -23,6 +25,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "InProcess",
+    "Processes",
     "Receipt",
     "Work",
     "engines",

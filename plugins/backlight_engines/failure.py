@@ -1,4 +1,4 @@
-"""What goes wrong in work: said with the block in which it did, and brought from a worker to the driver."""
+"""What goes wrong in work: said with the block, and brought from a worker to the driver."""
 
 import pickle
 import traceback
@@ -64,9 +64,9 @@ class Failure:
         except Exception:  # of a class that only the worker knows, say
             found = None
         error = found if isinstance(found, BacklightError) else EngineError(f"{self.said}.")
-        error.__cause__ = WorkerTraceback(f"\n{self.trace.rstrip()}")
+        error.__cause__ = RemoteError(f"\n{self.trace.rstrip()}")
         return error
 
 
-class WorkerTraceback(Exception):
+class RemoteError(Exception):
     """Where a worker raised an error, as text."""

@@ -52,7 +52,7 @@ def backlight_metrics() -> "Mapping[str, Callable[..., Metric]]":  # type: ignor
 # As for finders: an engine is a `backlight_engines.Engine`.
 @hookspec
 def backlight_engines() -> "Mapping[str, Callable[..., object]]":  # type: ignore[empty-body]
-    """Engines by name, which do the blocks of long runs: classes, or functions that make one from options."""
+    """Engines, which do a long run block by block, by name: classes, or functions that make one."""
 
 
 @hookspec(firstresult=True)
