@@ -37,14 +37,17 @@ def answer(step: Callable[[], T], where: str) -> T | Failure:
         return Failure.of(error)
 
 
-def pickled(work: Work) -> bytes:
+def pickled(work: Work, dumps: Callable[[Work], bytes] = pickle.dumps) -> bytes:
     """The work as it is sent to workers.
+
+    Args:
+        dumps: makes bytes that `pickle.loads` takes.
 
     Raises:
         EngineError: it cannot be pickled.
     """
     try:
-        return pickle.dumps(work)
+        return dumps(work)
     except Exception as error:  # whatever is in it
         raise EngineError(
             f"The work cannot be sent to other processes: {reason(error)}. Give the model as "

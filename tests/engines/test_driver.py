@@ -114,7 +114,8 @@ def test_blocks_are_asked_for_as_they_are_needed() -> None:
 
     def blocks() -> Iterator[int]:
         nonlocal asked
-        for asked in itertools.count(1):
+        while True:
+            asked += 1
             yield asked
 
     run = drive(Players(), 5, blocks(), restarts=0)
@@ -158,7 +159,9 @@ class Deadly(Players):
 
 
 @pytest.mark.parametrize("restarts", [0, 3])
-@pytest.mark.parametrize(("block", "where"), [(7, "in block 7"), (None, "as they started the work")])
+@pytest.mark.parametrize(
+    ("block", "where"), [(7, "in block 7"), (None, "as they started the work")]
+)
 def test_where_workers_die_again_and_again_the_run_ends(
     restarts: int, block: int | None, where: str
 ) -> None:

@@ -1,7 +1,6 @@
 """What all engines keep to: in this process, in others, on Ray."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,7 @@ from backlight_engines import (
 )
 from tests.core.conftest import install  # noqa: F401
 from tests.engines.works import (
-    Refused,
-    Telling,
+    RefusedError,
     Unloadable,
     Unpicklable,
     Writing,
@@ -95,15 +93,15 @@ def test_what_is_not_asked_for_is_not_done(engine: Engine, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("where", "error"),
-    [("start", Refused), ("start", ZeroDivisionError), (7, Refused), (7, SystemExit)],
+    [("start", RefusedError), ("start", ZeroDivisionError), (7, RefusedError), (7, SystemExit)],
 )
 def test_an_error_of_the_work_ends_the_run(
     engine: Engine, tmp_path: Path, where: str | int, error: type[Exception]
 ) -> None:
     place = "at its start" if where == "start" else "in block 7"
-    with pytest.raises(Refused if error is Refused else EngineError) as caught:
+    with pytest.raises(RefusedError if error is RefusedError else EngineError) as caught:
         list(engine.run(Writing(tmp_path, 0.01, raises=where, error=error), range(1000)))
-    if error is Refused:
+    if error is RefusedError:
         assert str(caught.value) == f"no {where}"
         assert caught.value.__notes__ == [f"(The work failed {place}.)"]
     else:

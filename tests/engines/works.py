@@ -16,7 +16,7 @@ from backlight_datasets.committing import commit, replace
 from backlight_engines import Receipt, Work
 
 
-class Refused(BacklightError, ValueError):
+class RefusedError(BacklightError, ValueError):
     """An error that the work raises on purpose."""
 
 
