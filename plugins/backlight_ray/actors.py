@@ -24,7 +24,9 @@ class Actor(Worker):
     """An actor as the driver sees it. What it answers is put into the queue of all."""
 
     def __init__(self, handle: Any, heard: "SimpleQueue[Heard]") -> None:
-        self.handle = handle  # the methods of a `WorkerSide` have `remote` there, which types do not tell
+        self.handle = (
+            handle  # the methods of a `WorkerSide` have `remote` there, which types do not tell
+        )
         self._heard = heard
 
     def send(self, block: int) -> None:

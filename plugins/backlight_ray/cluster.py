@@ -91,10 +91,12 @@ def connect(address: str | None, cpus: int) -> None:
             check_listens(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
-        where = "cannot begin on this machine" if address is None else f"is not at {address!r}"
+        if address is None:
+            raise EngineError(f"Ray cannot begin on this machine: {reason(error)}.") from error
         raise EngineError(
-            f"Ray {where}: {reason(error)}. `ray start --head` begins a cluster and says its address, "
-            "host:port."
+            f"Ray cannot be reached at {address!r}: {reason(error)}. `ray start --head` begins a cluster "
+            "and says its address, host:port. Where it asks for tokens, this process needs "
+            "RAY_AUTH_MODE=token."
         ) from error
 
 
@@ -127,8 +129,8 @@ def check_room(need: Need, workers: int) -> None:
         )
     if room < workers:
         warnings.warn(
-            f"{room} of {workers} workers, each with {need}, fit into the cluster of {len(nodes)} nodes. "
-            "The others begin if nodes join.",
+            f"The cluster has room for {room} of {workers} workers, each with {need}. The others begin "
+            "if nodes join.",
             BacklightWarning,
             stacklevel=2,
         )
