@@ -1,12 +1,12 @@
 """Blocks by Ray: imports it when a run begins."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import final
 
 from backlight.errors import is_real, require
-from backlight_engines import Engine, EngineError, Receipt, Work
+from backlight_engines import Engine, EngineError, Receipts, Work
 from backlight_engines.driver import drive
 from backlight_engines.processes import check_at_least
 from backlight_engines.worker_side import pickled
@@ -44,7 +44,7 @@ class Ray(Engine):
         fits = is_real(gpus) and gpus >= 0 and (gpus <= 1 or gpus == int(gpus))
         require(fits, self, "gpus_per_worker", "at least 0, and whole beyond 1, as Ray has it")
 
-    def run(self, work: Work, blocks: Iterable[int]) -> Iterator[Receipt]:
+    def run(self, work: Work, blocks: Iterable[int]) -> Receipts:
         try:
             from ray import cloudpickle
         except ModuleNotFoundError as error:
@@ -55,7 +55,7 @@ class Ray(Engine):
         # What a script or a notebook defines itself is sent along, as Ray does.
         return self._receipts(pickled(work, cloudpickle.dumps), blocks)
 
-    def _receipts(self, sent: bytes, blocks: Iterable[int]) -> Iterator[Receipt]:
+    def _receipts(self, sent: bytes, blocks: Iterable[int]) -> Receipts:
         from backlight_ray.actors import Actors
         from backlight_ray.cluster import Need, check_room, connected
 

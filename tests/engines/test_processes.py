@@ -17,7 +17,6 @@ from tests.engines.laws import (  # noqa: F401
     test_an_error_of_the_work_ends_the_run,
     test_each_block_is_done_once,
     test_what_is_not_asked_for_is_not_done,
-    test_where_the_error_was_raised_is_shown,
     test_without_blocks_nothing_starts,
     test_work_that_workers_cannot_load,
 )
