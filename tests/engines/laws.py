@@ -15,7 +15,9 @@ from tests.engines.works import RefusedError, Unloadable, Writing, noted, proces
 
 def whole(folder: Path, blocks: range) -> None:
     """There is a file for each block, with all that is in it."""
-    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith("block")}
+    found = {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith("block")
+    }
     assert found == {f"block-{block:06d}": b"%d." % block for block in blocks}
 
 

@@ -21,18 +21,12 @@ from tests.engines.laws import (  # noqa: F401
     test_work_that_workers_cannot_load,
 )
 from tests.engines.stopping import stopped
-from tests.engines.works import Telling, Unpicklable, Writing, noted
+from tests.engines.works import Unpicklable, Writing, noted, told
 
 
 @pytest.fixture
 def engine() -> Engine:
     return Processes(workers=2)
-
-
-def told(engine: Engine, *names: str) -> set[tuple[str, ...]]:
-    """What these variables are in the workers."""
-    receipts = engine.run(Telling(names), range(6))
-    return {tuple(one.reason for one in receipt.skipped) for receipt in receipts}
 
 
 def test_work_that_cannot_be_pickled(engine: Engine) -> None:
@@ -60,16 +54,16 @@ def test_each_worker_has_its_part_of_the_cores(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     part = str(max(cores() // 2, 1))
     before = dict(os.environ)
-    assert told(Processes(workers=2), *THREADS) == {("7", part, part, part)}
-    assert told(Processes(workers=1, threads=3), *THREADS) == {("3",) * 4}
+    assert told(Processes(workers=2), 1, *THREADS) == {("7", part, part, part)}
+    assert told(Processes(workers=1, threads=3), 1, *THREADS) == {("3",) * 4}
     assert dict(os.environ) == before
 
 
 def test_each_worker_has_its_own_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,6,7,8")
-    found = told(Processes(workers=2, gpus_per_worker=2), "CUDA_VISIBLE_DEVICES")
+    found = told(Processes(workers=2, gpus_per_worker=2), 2, "CUDA_VISIBLE_DEVICES")
     assert found == {("3,GPU-5",), ("6,7",)}
-    assert told(Processes(workers=1), "CUDA_VISIBLE_DEVICES") == {("3,GPU-5,6,7,8",)}
+    assert told(Processes(workers=1), 1, "CUDA_VISIBLE_DEVICES") == {("3,GPU-5,6,7,8",)}
     with pytest.raises(EngineError, match=r"^3 workers with 2 GPUs each need 6; .* sees 5 "):
         Processes(workers=3, gpus_per_worker=2).run(Writing(tmp_path), range(5))
 

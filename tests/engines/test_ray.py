@@ -28,7 +28,7 @@ from tests.engines.laws import (  # noqa: F401
     whole,
 )
 from tests.engines.stopping import stopped
-from tests.engines.works import Telling, Writing, noted, processes
+from tests.engines.works import Writing, noted, processes, told
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -57,22 +57,15 @@ def engine(cluster: "Cluster") -> Engine:
     return Ray(workers=2, address=cluster.address)
 
 
-def told(engine: Engine, *names: str) -> set[tuple[str, ...]]:
-    """What these variables are in the workers."""
-    receipts = engine.run(Telling(names), range(6))
-    return {tuple(one.reason for one in receipt.skipped) for receipt in receipts}
-
-
 def test_workers_are_on_both_nodes_with_their_threads(engine: Engine) -> None:
-    found = told(engine, "RAY_RAYLET_PID", "OMP_NUM_THREADS", "NPROC", "TF_NUM_INTRAOP_THREADS")
-    assert len(found) == 2
+    found = told(engine, 2, "RAY_RAYLET_PID", "OMP_NUM_THREADS", "NPROC", "TF_NUM_INTRAOP_THREADS")
     assert {threads[1:] for threads in found} == {("1", "1", "1")}
 
 
 def test_a_worker_has_a_gpu_of_its_own(cluster: "Cluster") -> None:
     """Ray counts the GPUs that a node says it has, and tells CUDA which to show."""
     one = Ray(workers=1, address=cluster.address, gpus_per_worker=1)
-    assert told(one, "CUDA_VISIBLE_DEVICES") == {("0",)}
+    assert told(one, 1, "CUDA_VISIBLE_DEVICES") == {("0",)}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Work that leaves files behind: each block one, each start a line."""
 
+import itertools
 import os
 import pickle
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +15,7 @@ from typing import BinaryIO
 from backlight import BacklightError
 from backlight_datasets import Skipped
 from backlight_datasets.committing import commit, replace
-from backlight_engines import Receipt, Work
+from backlight_engines import Engine, Receipt, Work
 
 
 class RefusedError(BacklightError, ValueError):
@@ -99,9 +101,20 @@ class Telling(Work):
         return self.do
 
     def do(self, block: int) -> Receipt:
-        time.sleep(0.2)  # so that each worker has blocks
+        time.sleep(0.05)
         said = tuple(Skipped(0, name, os.environ.get(name, "unset")) for name in self.names)
         return Receipt(block, 0.0, 0, said)
+
+
+def told(engine: Engine, kinds: int, *names: str) -> set[tuple[str, ...]]:
+    """What these variables are in the workers, as soon as so many kinds of worker have said it."""
+    found: set[tuple[str, ...]] = set()
+    with closing(engine.run(Telling(names), itertools.count())) as receipts:
+        for receipt in receipts:
+            found.add(tuple(one.reason for one in receipt.skipped))
+            if len(found) == kinds:
+                break
+    return found
 
 
 class Unpicklable(Work):
