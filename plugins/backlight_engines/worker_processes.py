@@ -141,7 +141,7 @@ def serve(connection: Connection, sent: bytes) -> None:
     threading.Thread(target=end_with_driver, daemon=True).start()
     with suppress(KeyboardInterrupt, EOFError, ConnectionError), terminable():
         allow_interrupts()
-        worker = WorkerSide()
+        worker = WorkerSide({})  # the process has its environment from its first moment
         connection.send(worker.start(sent))
         while True:
             connection.send(worker.do(connection.recv()))

@@ -1,7 +1,8 @@
 """What runs in a worker, whatever brings it there."""
 
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar, cast, final
 
@@ -16,7 +17,14 @@ T = TypeVar("T")
 
 @final
 class WorkerSide:
-    """Starts the work, then does blocks. An error is an answer too."""
+    """Starts the work, then does blocks. An error is an answer too.
+
+    Args:
+        variables: of the environment, which frameworks read as the work loads them.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        os.environ.update(variables)
 
     def start(self, pickled: bytes) -> Ready | Failure:
         def started() -> Ready:

@@ -51,14 +51,13 @@ class Actors(Workers):
         self._sent = ray.put(sent)
         self._heard: SimpleQueue[Heard] = SimpleQueue()
         self._actors: set[Actor] = set()
-        self._make = ray.remote(
-            num_cpus=need.cpus,
-            num_gpus=need.gpus,
-            runtime_env={"env_vars": thread_variables(need.cpus, 1)},
-        )(WorkerSide)
+        self._make = ray.remote(num_cpus=need.cpus, num_gpus=need.gpus)(WorkerSide)
+        # Ray itself sets OMP_NUM_THREADS. A `runtime_env` would do it for all, but in processes that are
+        # begun beside those which Ray has ready.
+        self._variables = thread_variables(need.cpus, 1)
 
     def begin(self) -> Worker:
-        actor = Actor(self._make.remote(), self._heard)
+        actor = Actor(self._make.remote(self._variables), self._heard)
         self._actors.add(actor)
         actor.hear(actor.handle.start.remote(self._sent))
         return actor

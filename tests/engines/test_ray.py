@@ -15,16 +15,14 @@ from backlight.errors import HyperParameterError
 from backlight_engines import Engine, EngineError, make_engine
 from backlight_engines.environment import put_back
 from backlight_ray import Ray
-from backlight_ray.cluster import Need
+from backlight_ray.cluster import Need, connect
 from tests.engines.laws import (  # noqa: F401
     none_left,
-    test_a_block_in_which_workers_die_ends_the_run,
     test_a_worker_that_dies_is_replaced,
     test_an_error_of_the_work_ends_the_run,
     test_each_block_is_done_once,
     test_what_is_not_asked_for_is_not_done,
     test_without_blocks_nothing_starts,
-    test_work_that_workers_cannot_load,
     whole,
 )
 from tests.engines.stopping import stopped
@@ -36,25 +34,29 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator["Cluster"]:
-    """Without tokens, which Ray would write into the home folder."""
+    """A cluster that this process is connected to, without tokens, which go into the home folder."""
     before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
+    handler = signal.getsignal(signal.SIGTERM)
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    import ray
     from ray.cluster_utils import Cluster
 
-    found = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
+    head = {"num_cpus": 1, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=head)
     try:
         found.add_node(num_cpus=1, num_gpus=1)
+        ray.init(found.address, log_to_driver=False)
         yield found
     finally:
+        ray.shutdown()
         found.shutdown()
         put_back(before)
+        signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture
 def engine(cluster: "Cluster") -> Engine:
-    return Ray(workers=2, address=cluster.address)
+    return Ray(workers=2)
 
 
 def test_workers_are_on_both_nodes_with_their_threads(engine: Engine) -> None:
@@ -62,9 +64,10 @@ def test_workers_are_on_both_nodes_with_their_threads(engine: Engine) -> None:
     assert {threads[1:] for threads in found} == {("1", "1", "1")}
 
 
-def test_a_worker_has_a_gpu_of_its_own(cluster: "Cluster") -> None:
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_has_a_gpu_of_its_own() -> None:
     """Ray counts the GPUs that a node says it has, and tells CUDA which to show."""
-    one = Ray(workers=1, address=cluster.address, gpus_per_worker=1)
+    one = Ray(workers=1, gpus_per_worker=1)
     assert told(one, 1, "CUDA_VISIBLE_DEVICES") == {("0",)}
 
 
@@ -75,11 +78,12 @@ def test_a_worker_has_a_gpu_of_its_own(cluster: "Cluster") -> None:
         ({"gpus_per_worker": 2}, "1 CPU and 2 GPU"),
     ],
 )
+@pytest.mark.usefixtures("cluster")
 def test_what_no_node_has_is_said_at_once(
-    cluster: "Cluster", tmp_path: Path, options: dict[str, int], need: str
+    tmp_path: Path, options: dict[str, int], need: str
 ) -> None:
     """Both nodes together would have the two CPUs."""
-    engine = make_engine("ray", {"address": cluster.address, **options})
+    engine = make_engine("ray", options)
     with pytest.raises(EngineError) as caught:
         list(engine.run(Writing(tmp_path), range(3)))
     assert str(caught.value).startswith(
@@ -89,8 +93,9 @@ def test_what_no_node_has_is_said_at_once(
     assert "1 CPU and 1 GPU" in str(caught.value)
 
 
-def test_workers_without_room_are_not_waited_for(cluster: "Cluster", tmp_path: Path) -> None:
-    many = Ray(workers=5, address=cluster.address, gpus_per_worker=0.5)
+@pytest.mark.usefixtures("cluster")
+def test_workers_without_room_are_not_waited_for(tmp_path: Path) -> None:
+    many = Ray(workers=5, gpus_per_worker=0.5)
     with pytest.warns(
         BacklightWarning, match=r"has room for 1 of 5 workers, each with 1 CPU and 0\.5"
     ):
@@ -119,7 +124,7 @@ def test_how_many_workers_fit_into_a_node(
 
 def test_blocks_of_a_node_that_dies_are_done_by_others(cluster: "Cluster", tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1)
-    run = Ray(workers=3, address=cluster.address).run(Writing(tmp_path, 0.05), range(200))
+    run = Ray(workers=3).run(Writing(tmp_path, 0.05), range(200))
     done = [next(run).block for _ in range(10)]
     while len(processes(tmp_path)) < 3:
         done.append(next(run).block)
@@ -137,25 +142,19 @@ def test_workers_end_with_the_driver(
     stopped(number, tmp_path, "ray", "workers=1", f"address={cluster.address}")
 
 
-def test_a_connection_of_the_process_is_taken_and_kept(cluster: "Cluster", tmp_path: Path) -> None:
+def test_a_connection_of_the_process_is_kept(engine: Engine, tmp_path: Path) -> None:
     import ray
 
-    handler = signal.getsignal(signal.SIGTERM)
-    ray.init(cluster.address, log_to_driver=False)
-    try:
-        assert len(list(Ray(workers=1).run(Writing(tmp_path), range(3)))) == 3
-        assert ray.is_initialized()
-        with pytest.raises(EngineError, match=r"connected to Ray already, so the address 'auto'"):
-            list(Ray(address="auto").run(Writing(tmp_path), range(3)))
-    finally:
-        ray.shutdown()
-        signal.signal(signal.SIGTERM, handler)
+    assert len(list(engine.run(Writing(tmp_path), range(3)))) == 3
+    assert ray.is_initialized()
+    with pytest.raises(EngineError, match=r"connected to Ray already, so the address 'auto'"):
+        list(Ray(address="auto").run(Writing(tmp_path), range(3)))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "host.invalid:6379"])
-def test_where_no_cluster_is_that_is_said(address: str, tmp_path: Path) -> None:
+def test_where_no_cluster_is_that_is_said(address: str) -> None:
     with pytest.raises(EngineError, match=rf"^Ray cannot be reached at '{address}': .*ray start"):
-        list(Ray(address=address).run(Writing(tmp_path), range(3)))
+        connect(address, 1)
 
 
 SCRIPT = """
@@ -163,7 +162,7 @@ import os, signal
 import ray
 from backlight_engines import Receipt, Work
 from backlight_ray import Ray
-from backlight_ray.cluster import Need
+from backlight_ray.cluster import Need, connect
 
 class Here(Work):
     def __init__(self, net):
