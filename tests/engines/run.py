@@ -11,12 +11,14 @@ from backlight.termination import terminable
 from backlight_engines import make_engine
 from tests.engines.works import Writing
 
+SLOW = 6
+
 
 def main() -> None:
     name, folder, *given = sys.argv[1:]
     said = dict(one.split("=", 1) for one in given)
     options = {key: int(value) if value.isdigit() else value for key, value in said.items()}
-    work = Writing(Path(folder), seconds=0.05)
+    work = Writing(Path(folder), slow=SLOW)
     for receipt in make_engine(name, options).run(work, range(10**6)):
         print(receipt.block, flush=True)
 

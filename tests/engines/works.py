@@ -29,6 +29,7 @@ class Writing(Work):
     Attributes:
         folder: where.
         seconds: that it takes to write one.
+        slow: the first block that takes half a minute.
         raises: at this block, or as it starts, by number or "start", a foreign error or one of ours.
         dies: in this block, or as it starts, each time or once.
     """
@@ -39,6 +40,7 @@ class Writing(Work):
     error: type[Exception] = ZeroDivisionError
     dies: int | str | None = None
     always: bool = False
+    slow: int = 10**9
     code: int = -signal.SIGKILL
 
     def start(self) -> Callable[[int], Receipt]:
@@ -57,7 +59,7 @@ class Writing(Work):
     def write(self, file: BinaryIO, block: int) -> None:
         file.write(b"%d" % block)
         file.flush()
-        time.sleep(self.seconds)
+        time.sleep(30.0 if block >= self.slow else self.seconds)
         file.write(b".")
 
     def ill(self, where: int | str) -> None:
