@@ -12,7 +12,7 @@ from backlight_engines.errors import EngineError
 from backlight_engines.in_process import InProcess
 from backlight_engines.processes import Processes
 from backlight_engines.registry import engines, make_engine
-from backlight_engines.work import Receipt, Work
+from backlight_engines.work import Receipt, Receipts, Work
 
 ENGINES: Mapping[str, Callable[..., Engine]] = {
     "in_process": InProcess,
@@ -27,6 +27,7 @@ __all__ = [
     "InProcess",
     "Processes",
     "Receipt",
+    "Receipts",
     "Work",
     "engines",
     "make_engine",

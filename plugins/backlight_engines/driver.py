@@ -7,14 +7,14 @@ from typing import final
 
 from backlight_engines.errors import EngineError
 from backlight_engines.failure import Failure
-from backlight_engines.work import Receipt
+from backlight_engines.work import Receipt, Receipts
 from backlight_engines.workers import Lost, Ready, Worker, Workers
 
 AHEAD = 2
 """Blocks that a worker has at most: the one that it does, and the next, so that it need not wait."""
 
 
-def drive(workers: Workers, most: int, blocks: Iterable[int], restarts: int) -> Iterator[Receipt]:
+def drive(workers: Workers, most: int, blocks: Iterable[int], restarts: int) -> Receipts:
     """Have workers do all blocks, and end them, also where the caller asks for no more receipts.
 
     Args:
@@ -49,7 +49,7 @@ class Driver:
             Counter()
         )  # by block; by None of those in a row that start
 
-    def receipts(self) -> Iterator[Receipt]:
+    def receipts(self) -> Receipts:
         self._look_ahead()
         for _ in range(len(self._next)):
             self._workers.begin()

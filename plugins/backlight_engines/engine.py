@@ -1,9 +1,9 @@
 """What an engine is: who does the blocks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from backlight_engines.work import Receipt, Work
+from backlight_engines.work import Receipts, Work
 
 
 class Engine(ABC):
@@ -17,7 +17,7 @@ class Engine(ABC):
     """
 
     @abstractmethod
-    def run(self, work: Work, blocks: Iterable[int]) -> Iterator[Receipt]:
+    def run(self, work: Work, blocks: Iterable[int]) -> Receipts:
         """Do the blocks and give their receipts, in the order in which they are done.
 
         Args:

@@ -57,8 +57,13 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         try:
             yield
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            put_back(before)
+
+
+def put_back(before: Mapping[str, str | None]) -> None:
+    """Variables as they were; None where there was none."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,6 +1,6 @@
 """Blocks in several processes of this machine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -9,7 +9,7 @@ from backlight_engines.driver import drive
 from backlight_engines.engine import Engine
 from backlight_engines.environment import GPUS, thread_variables, visible_gpus
 from backlight_engines.errors import EngineError
-from backlight_engines.work import Receipt, Work
+from backlight_engines.work import Receipts, Work
 from backlight_engines.worker_processes import WorkerProcesses
 from backlight_engines.worker_side import pickled
 
@@ -43,7 +43,7 @@ class Processes(Engine):
         if self.threads is not None:
             check_at_least(1, self, "threads")
 
-    def run(self, work: Work, blocks: Iterable[int]) -> Iterator[Receipt]:
+    def run(self, work: Work, blocks: Iterable[int]) -> Receipts:
         threads = thread_variables(self.threads, self.workers)
         environments = [threads | gpus for gpus in self._gpu_variables()]
         workers = WorkerProcesses(pickled(work), environments)

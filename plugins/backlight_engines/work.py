@@ -1,9 +1,9 @@
 """Work that is done block by block: what engines are given, and what comes back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 from backlight_datasets import Skipped
 
@@ -24,6 +24,11 @@ class Receipt:
     seconds: float
     done: int
     skipped: tuple[Skipped, ...] = ()
+
+
+Receipts: TypeAlias = Generator[Receipt, None, None]
+"""What an engine gives: workers are there until the last receipt, an error, or `close`. What may leave
+the loop before, at an interrupt say, closes it (`contextlib.closing`)."""
 
 
 class Work(ABC):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
 from typing import final
 
 from backlight.termination import terminable
@@ -41,7 +42,9 @@ class WorkerProcess(Worker):
         self.connection, theirs = SPAWN.Pipe()
         # Python ends daemons with the driver. They begin no processes themselves, but see `serve`.
         self.process = SPAWN.Process(target=serve, args=(theirs, sent), daemon=True)
-        with theirs, interrupts_held():
+        # Ctrl-C is for all processes of a terminal: this one hears of it when it can end without a word.
+        ensure_running()  # which would make it hear at once
+        with theirs, held(signal.SIGINT):
             self.process.start()
 
     def send(self, block: int) -> None:
@@ -138,10 +141,13 @@ class WorkerProcesses(Workers):
 def serve(connection: Connection, sent: bytes) -> None:
     """What a worker's process runs, until the driver closes the pipe, interrupts it, or is gone."""
     multiprocessing.current_process().daemon = False  # a data loader may have processes of its own
-    threading.Thread(target=end_with_driver, daemon=True).start()
+    with held(
+        signal.SIGINT, signal.SIGTERM
+    ):  # a signal that comes to another thread wakes no sleeper
+        threading.Thread(target=end_with_driver, daemon=True).start()
     with suppress(KeyboardInterrupt, EOFError, ConnectionError), terminable():
-        allow_interrupts()
-        worker = WorkerSide()
+        hear(signal.SIGINT)
+        worker = WorkerSide({})  # the process has its environment from its first moment
         connection.send(worker.start(sent))
         while True:
             connection.send(worker.do(connection.recv()))
@@ -156,19 +162,19 @@ def end_with_driver() -> None:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Ctrl-C is for all processes of a terminal: those that begin inside are deaf to it until they
-    allow it, and say nothing about it; in this one it comes afterwards."""
+def held(*numbers: int) -> Iterator[None]:
+    """Signals for this thread come afterwards; processes and threads begun inside are deaf to them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def allow_interrupts() -> None:
+def hear(number: int) -> None:
+    """Be deaf to a signal no longer."""
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})

@@ -1,7 +1,8 @@
 """What runs in a worker, whatever brings it there."""
 
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar, cast, final
 
@@ -16,7 +17,14 @@ T = TypeVar("T")
 
 @final
 class WorkerSide:
-    """Starts the work, then does blocks. An error is an answer too."""
+    """Starts the work, then does blocks. An error is an answer too.
+
+    Args:
+        variables: of the environment, which frameworks read as the work loads them.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        os.environ.update(variables)
 
     def start(self, pickled: bytes) -> Ready | Failure:
         def started() -> Ready:
@@ -37,14 +45,17 @@ def answer(step: Callable[[], T], where: str) -> T | Failure:
         return Failure.of(error)
 
 
-def pickled(work: Work) -> bytes:
+def pickled(work: Work, dumps: Callable[[Work], bytes] = pickle.dumps) -> bytes:
     """The work as it is sent to workers.
+
+    Args:
+        dumps: makes bytes that `pickle.loads` takes.
 
     Raises:
         EngineError: it cannot be pickled.
     """
     try:
-        return pickle.dumps(work)
+        return dumps(work)
     except Exception as error:  # whatever is in it
         raise EngineError(
             f"The work cannot be sent to other processes: {reason(error)}. Give the model as "
