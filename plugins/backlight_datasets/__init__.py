@@ -9,28 +9,42 @@ for block, batch in read_blocks(source, plan.block_length, store.missing(), befo
 
 from backlight_datasets.archive import NpzSource
 from backlight_datasets.block_file import Block
+from backlight_datasets.columns import Columns
 from backlight_datasets.digests import digest_of_arrays
+from backlight_datasets.elements import Elements
 from backlight_datasets.errors import StoreError
+from backlight_datasets.items import ItemsSource
 from backlight_datasets.opening import open_source
 from backlight_datasets.plan import Plan, versions
 from backlight_datasets.reading import read_blocks
 from backlight_datasets.sequence import SequenceSource
+from backlight_datasets.shards.tar import TarSource
 from backlight_datasets.source import Batch, Skipped, Source
 from backlight_datasets.store import BlockStore, Column
+from backlight_datasets.streams.stream import StreamSource
 from backlight_datasets.subset import Subset
+from backlight_datasets.tables.delimited import DelimitedSource
+from backlight_datasets.tables.parquet import ParquetSource
 
 __all__ = [
     "Batch",
     "Block",
     "BlockStore",
     "Column",
+    "Columns",
+    "DelimitedSource",
+    "Elements",
+    "ItemsSource",
     "NpzSource",
+    "ParquetSource",
     "Plan",
     "SequenceSource",
     "Skipped",
     "Source",
     "StoreError",
+    "StreamSource",
     "Subset",
+    "TarSource",
     "digest_of_arrays",
     "open_source",
     "read_blocks",

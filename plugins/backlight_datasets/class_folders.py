@@ -1,4 +1,4 @@
-"""The pictures of class folders by their number."""
+"""The pictures of class folders, or of one folder without classes, by their number."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import final
 
+from backlight.values.examples import UNKNOWN
 from backlight_datasets.digests import digest_of_texts
 from backlight_loading.picture_folders import (
     beside,
@@ -16,6 +17,7 @@ from backlight_loading.picture_folders import (
     contents,
     folder_class,
     folder_names,
+    is_class_folder,
 )
 
 ENDS = 4096
@@ -28,9 +30,9 @@ class Listing:
     """Every file of the class folders in sorted order, about 70 bytes of memory each.
 
     Attributes:
-        folder: it holds the class folders.
+        folder: it holds the class folders, or files without labels alone.
         classes: class names in the order of the labels.
-        places: the class folders' own names.
+        places: the class folders' own names; "" for files without labels.
         labels: of each class folder.
         files: the names of the files in each class folder.
         left_out: what is there but is no file of a class, with the reason.
@@ -51,6 +53,10 @@ class Listing:
     def __len__(self) -> int:
         return self.ends[-1]
 
+    @property
+    def labelled(self) -> bool:
+        return UNKNOWN not in self.labels
+
     def place(self, number: int) -> tuple[int, str]:
         """The class folder's position, and the file's name in it."""
         k = bisect_right(self.ends, number)
@@ -65,7 +71,7 @@ class Listing:
 
     def name(self, number: int) -> str:
         k, name = self.place(number)
-        return f"{self.places[k]}/{name}"
+        return f"{self.places[k]}/{name}".lstrip("/")
 
     def digest(self) -> str:
         """Of the names alone."""
@@ -95,11 +101,15 @@ def ends_of(path: Path) -> str:
 
 
 def listing(folder: Path, classes: Sequence[str]) -> Listing:
-    """What is in the class folders now.
+    """What is in the class folders now, or in a folder that has files and no folders.
 
     Raises:
         InputError, UnknownNameError: see `read_folder`.
     """
+    files, left_out = contents(folder)
+    if files and not any(map(is_class_folder, folder.iterdir())):
+        alone = (tuple(files),)
+        return Listing(folder, tuple(classes), ("",), (UNKNOWN,), alone, tuple(left_out))
     folders = class_folders(folder)
     names = tuple(classes) or folder_names(folders)
     found = [contents(entry) for entry in folders]

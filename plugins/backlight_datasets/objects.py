@@ -1,0 +1,68 @@
+"""Objects as sources: those of this library, of other libraries, and of plugins."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from backlight import Examples
+from backlight.errors import InputError
+from backlight.plugins.entry_points import plugins
+from backlight_datasets.elements import Elements
+from backlight_datasets.hugging_face import hugging_face_source
+from backlight_datasets.items import Items, ItemsSource
+from backlight_datasets.sequence import SequenceSource
+from backlight_datasets.source import Source
+from backlight_datasets.streams.stream import StreamSource
+from backlight_datasets.streams.tensorflow_datasets import tensorflow_source
+from backlight_datasets.streams.torch_loaders import torch_source
+from backlight_loading.examples import refuse, renamed
+
+
+def from_object(
+    data: object, elements: Elements, classes: Sequence[str], options: Sequence[str], text: str
+) -> Source:
+    """The source of an object; see `open_source`."""
+    if isinstance(data, Examples):
+        refuse(options, text)
+        known = renamed(data, tuple(classes), text)
+        return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
+    if isinstance(data, np.ndarray):
+        refuse(options, text)
+        return SequenceSource(data, None, classes)
+    found = data if isinstance(data, Source) else offered(data)
+    if found is not None:
+        refuse(options, text)
+        return with_classes(found, classes, text)
+    for source_of in (torch_source, tensorflow_source, hugging_face_source):
+        source = source_of(data, elements, classes)
+        if source is not None:
+            return source
+    if isinstance(data, Items) and not isinstance(data, Mapping):
+        return ItemsSource(data, elements, classes)
+    if callable(data):
+        return StreamSource(data, elements=elements, classes=classes)
+    raise InputError(
+        f"{text[0].upper()}{text[1:]} is a {kind(data)}, of which no examples can be read. It must be a "
+        "path, backlight.Examples, a backlight_datasets.Source, an array, a data set of PyTorch's, "
+        "TensorFlow's or Hugging Face's, a sequence of (x, label), or a function that makes one."
+    )
+
+
+def offered(data: object) -> Source | None:
+    """The source that an installed plugin makes of an object, or of a path."""
+    opened: type[Source] = Source  # type: ignore[type-abstract]
+    return plugins().first("backlight_open_source", opened, data=data)
+
+
+def with_classes(found: Source, classes: Sequence[str], text: str) -> Source:
+    """A source as it is; InputError where it was asked for other classes than its own."""
+    if classes and tuple(classes) != found.classes:
+        raise InputError(
+            f"{text} has classes of its own, {', '.join(found.classes[:5]) or 'without names'}; make "
+            "it with the class names in the model's order."
+        )
+    return found
+
+
+def kind(data: object) -> str:
+    return f"{type(data).__module__}.{type(data).__qualname__}"

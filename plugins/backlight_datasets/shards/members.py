@@ -1,0 +1,171 @@
+"""Where the members of tar archives lie."""
+
+import tarfile
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError, reason
+from backlight.values.examples import Labels
+from backlight_datasets.class_folders import ends_of
+from backlight_datasets.class_names import LabelColumn
+from backlight_datasets.columns import Columns
+from backlight_datasets.digests import digest_of_texts
+from backlight_datasets.source import unlabelled
+
+ARRAYS = "npy"
+PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "tif", "tiff", "gif")
+LABELS = ("cls", "label")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The examples of archives by their number.
+
+    Attributes:
+        files: the archives in sorted order.
+        shard, begin, size: of each example's x: its archive, and where it lies there, int64; a size of -1
+            where it has none.
+        endings: of each example's x.
+        keys: what the members of an example are called but for their endings.
+        labelled: whether there are members for labels.
+        labels: of each.
+        classes: their names.
+        digest: of names, sizes and labels, and of the archives' sizes and ends.
+    """
+
+    files: tuple[Path, ...]
+    shard: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    size: NDArray[np.int64]
+    endings: tuple[str, ...]
+    keys: tuple[str, ...]
+    labelled: bool
+    labels: Labels
+    classes: tuple[str, ...]
+    digest: str
+
+    def name(self, number: int) -> str:
+        key = self.keys[number]
+        return key if len(self.files) == 1 else f"{self.files[self.shard[number]].name}/{key}"
+
+
+@final
+class Headers:
+    """Examples of archives as they are found."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._x = columns.x or (*PICTURES, ARRAYS)
+        self._label = LABELS if columns.label is None else (columns.label,)
+        self.shard, self.begin, self.size = array("q"), array("q"), array("q")
+        self.endings: list[str] = []
+        self.keys: list[str] = []
+        self.texts: list[str] = []
+        self.labelled = False
+
+    def add(self, shard: int, file: Path) -> None:
+        """Go through the headers of an archive.
+
+        Raises:
+            InputError: it has a member twice.
+        """
+        places: dict[str, int] = {}
+        seen: set[str] = set()
+        for member, text in members_of(file, self._label):
+            folder, slash, name = member.name.rpartition("/")
+            stem, _, ending = name.partition(".")
+            key = folder + slash + stem
+            if member.name in seen:
+                raise InputError(
+                    f"{file} has {member.name} twice, the second at byte {member.offset}; each example "
+                    "needs a name of its own."
+                )
+            seen.add(member.name)
+            at = places.setdefault(key, len(self.keys))
+            if at == len(self.keys):
+                self.keys.append(key)
+                self.texts.append("")
+                self.endings.append("")
+                for column, value in ((self.shard, shard), (self.begin, 0), (self.size, -1)):
+                    column.append(value)
+            if ending.lower() in self._x and self.size[at] < 0:
+                self.begin[at], self.size[at] = member.offset_data, member.size
+                self.endings[at] = ending.lower()
+            if text is not None:
+                self.texts[at], self.labelled = text, True
+
+
+def members_of(file: Path, read: tuple[str, ...]) -> Iterator[tuple[tarfile.TarInfo, str | None]]:
+    """The files in an archive, and the texts of those with one of these endings.
+
+    Raises:
+        InputError: it is no archive, damaged or compressed.
+    """
+    try:
+        with tarfile.open(file, "r:") as archive, file.open("rb") as opened:
+            for member in archive:
+                vars(archive)["members"] = []  # which would be kept, about a kilobyte each
+                if not member.isfile():
+                    continue
+                text = None
+                if member.name.rpartition("/")[2].partition(".")[2].lower() in read:
+                    opened.seek(member.offset_data)
+                    text = opened.read(member.size).decode()
+                yield member, text
+            check_end(opened, archive.offset)
+    except (tarfile.TarError, OSError, UnicodeDecodeError) as error:
+        advice = " Compressed archives must be unpacked: gunzip." if is_packed(file) else ""
+        raise InputError(f"{file} could not be read: {reason(error)}.{advice}") from error
+
+
+def check_end(file: BinaryIO, at: int) -> None:
+    """Raise ReadError where an archive has no mark of its end after its last header: Python's reader
+    takes whatever is there for the end."""
+    file.seek(at)
+    block = file.read(tarfile.BLOCKSIZE)
+    if not block:
+        raise tarfile.ReadError("it is cut off: the mark of its end is missing")
+    if block.strip(b"\0"):
+        raise tarfile.ReadError(f"the header at byte {at} is damaged")
+
+
+def is_packed(file: Path) -> bool:
+    return file.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst")
+
+
+def find(path: Path, columns: Columns, classes: tuple[str, ...]) -> Members:
+    """Go through the headers of an archive, or of all in a folder."""
+    files = tuple(sorted(path.glob("*.tar"))) if path.is_dir() else (path,)
+    found = Headers(columns)
+    for shard, file in enumerate(files):
+        found.add(shard, file)
+    if not found.keys:
+        raise InputError(f"{path} holds no files.")
+    known: tuple[Labels, tuple[str, ...]] = unlabelled(len(found.keys)), classes
+    if found.labelled:
+        labels = LabelColumn()
+        for text in found.texts:
+            labels.add(text)
+        known = labels.labels(classes, str(path))
+    shards, begins, sizes = (
+        np.array(one, dtype=np.int64) for one in (found.shard, found.begin, found.size)
+    )
+    rows = zip(found.keys, found.endings, found.size, found.texts, strict=True)
+    texts = (*(f"{file.name} {ends_of(file)}" for file in files), *map(repr, rows))
+    return Members(
+        files,
+        shards,
+        begins,
+        sizes,
+        tuple(found.endings),
+        tuple(found.keys),
+        found.labelled,
+        *known,
+        digest_of_texts(texts),
+    )

@@ -1,0 +1,49 @@
+"""Data sets of TensorFlow's, `tf.data`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backlight.errors import InputError
+from backlight_datasets.elements import Elements
+from backlight_datasets.source import Source
+from backlight_datasets.streams.stream import StreamSource
+
+
+def tensorflow_source(data: Any, elements: Elements, classes: Sequence[str]) -> Source | None:
+    """The source of a `tf.data.Dataset`; None for what is none.
+
+    Raises:
+        InputError: it repeats for ever, or it does not show whether it is of batches.
+    """
+    known: Any = sys.modules.get("tensorflow")
+    if known is None or not isinstance(data, known.data.Dataset):
+        return None
+    length = int(data.cardinality())
+    if length == known.data.INFINITE_CARDINALITY:
+        raise InputError(
+            "The tf.data.Dataset repeats for ever; give one that ends, dataset.take(n)."
+        )
+    batched = is_batched(data.element_spec)
+    count = None if batched or length < 0 else length
+    # Not the iterator of the data set itself, which must be made anew for each pass.
+    return StreamSource(data.as_numpy_iterator, count, batched, elements, classes)
+
+
+def is_batched(spec: Any) -> bool:
+    """Whether the elements are batches: their first axis has no fixed length, or labels have none.
+
+    Raises:
+        InputError: it cannot be told.
+    """
+    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
+    parts = list(parts) if isinstance(parts, tuple | list) else [parts]
+    shapes = [part.shape for part in parts]
+    if any(shape.rank == 0 for shape in shapes):
+        return False
+    if all(shape.rank and shape[0] is None for shape in shapes):
+        return True
+    raise InputError(
+        f"Elements of shapes {', '.join(map(str, shapes))} may be examples or batches. Say which: "
+        "StreamSource(dataset.as_numpy_iterator, batched=True)."
+    )
