@@ -4,13 +4,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from typing import final
 
 from backlight.values.examples import UNKNOWN
-from backlight_datasets.digests import digest_of_texts
+from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_loading.picture_folders import (
     beside,
     class_folders,
@@ -19,9 +18,6 @@ from backlight_loading.picture_folders import (
     folder_names,
     is_class_folder,
 )
-
-ENDS = 4096
-"""How many bytes at the beginning and at the end of a file its fingerprint looks at."""
 
 
 @final
@@ -86,18 +82,6 @@ class Listing:
         yield self.digest()
         for number in range(len(self)):
             yield ends_of(self.path(number))
-
-
-def ends_of(path: Path) -> str:
-    """The size of a file, and a digest of its first and last bytes."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            head = file.read(ENDS)
-            size = file.seek(0, 2)
-            file.seek(max(len(head), size - ENDS))
-            return f"{size} {sha256(head + file.read(ENDS)).hexdigest()}"
-    except OSError as error:  # which `read` will say of it as well
-        return f"unreadable: {error.strerror}"
 
 
 def listing(folder: Path, classes: Sequence[str]) -> Listing:

@@ -36,6 +36,6 @@ class Seen:
             earliest = same[np.argmin(order[same + 1])]
             raise InputError(
                 f"Numbers {order[earliest]} and {order[earliest + 1]} of {where}, counted from 0, have "
-                "the same name; each example needs its own. Say another column, or none to go by numbers: "
-                'Columns(name="").'
+                "the same name; each example needs its own. Say another column, or none "
+                'to go by numbers: Columns(name="").'
             )

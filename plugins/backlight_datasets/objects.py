@@ -27,25 +27,44 @@ def from_object(
         known = renamed(data, tuple(classes), text)
         return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
     if isinstance(data, np.ndarray):
+        data = data, None
+    if isinstance(data, tuple) and len(data) == 2:
         refuse(options, text)
-        return SequenceSource(data, None, classes)
+        return SequenceSource(*data, classes)
     found = data if isinstance(data, Source) else offered(data)
     if found is not None:
         refuse(options, text)
         return with_classes(found, classes, text)
+    found = from_library(data, elements, classes)
+    if found is not None:
+        refuse_unless_pictures(found, options, text)
+        return found
+    refuse(options, text)
+    raise InputError(
+        f"{text[0].upper()}{text[1:]} is a {kind(data)}; it must be backlight.Examples, a "
+        "backlight_datasets.Source, an array, (x, labels), a data set of PyTorch's, TensorFlow's or Hugging Face's, a "
+        "sequence of (x, label), of dicts or of x, or a function without required arguments that returns "
+        "one."
+    )
+
+
+def from_library(data: object, elements: Elements, classes: Sequence[str]) -> Source | None:
+    """The source of another library's data set, or of a thing that can be used like one."""
     for source_of in (torch_source, tensorflow_source, hugging_face_source):
         source = source_of(data, elements, classes)
         if source is not None:
             return source
-    if isinstance(data, Items) and not isinstance(data, Mapping):
+    if isinstance(data, Items) and not isinstance(data, Mapping | tuple):
         return ItemsSource(data, elements, classes)
     if callable(data):
         return StreamSource(data, elements=elements, classes=classes)
-    raise InputError(
-        f"{text[0].upper()}{text[1:]} is a {kind(data)}, of which no examples can be read. It must be a "
-        "path, backlight.Examples, a backlight_datasets.Source, an array, a data set of PyTorch's, "
-        "TensorFlow's or Hugging Face's, a sequence of (x, label), or a function that makes one."
-    )
+    return None
+
+
+def refuse_unless_pictures(source: Source, options: Sequence[str], text: str) -> None:
+    """Raise InputError for options that would do nothing."""
+    if source.read(0, 0).x.ndim != 4:
+        refuse(options, text)
 
 
 def offered(data: object) -> Source | None:

@@ -8,7 +8,7 @@ from backlight.plugins.entry_points import plugins
 from backlight_datasets.archive import NpzSource
 from backlight_datasets.elements import Elements
 from backlight_datasets.hugging_face import is_saved, saved
-from backlight_datasets.objects import from_object, offered, with_classes
+from backlight_datasets.objects import from_object, offered, refuse_unless_pictures, with_classes
 from backlight_datasets.shards.tar import TarSource
 from backlight_datasets.source import Source
 from backlight_datasets.tables.delimited import DelimitedSource
@@ -53,8 +53,7 @@ def from_path(
         return NpzSource(path, classes)
     if form in READERS:
         source = READERS[form](path, elements, classes)
-        if source.read(0, 0).x.ndim != 4:
-            refuse(options, text)
+        refuse_unless_pictures(source, options, text)
         return source
     size, colour = elements.size, elements.colour
     examples = load_examples(text, size, colour, tuple(classes), options=options)

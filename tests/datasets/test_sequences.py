@@ -103,7 +103,7 @@ def test_what_is_refused() -> None:
         SequenceSource(X, Y, names=("a", "b"))
     with pytest.raises(InputError, match="whole numbers"):
         SequenceSource(X, np.array(list("abcdefg")))
-    with pytest.raises(InputError, match="Numbers 0 and 2 of the examples, .* have the same name"):
+    with pytest.raises(InputError, match=r"Numbers 0 and 2 of the examples, .* have the same name"):
         SequenceSource(X[:3], Y[:3], names=("a", "b", "a"))
     with pytest.raises(HyperParameterError, match="got a length of 0"):
         list(read_blocks(SequenceSource(X, Y), 0))

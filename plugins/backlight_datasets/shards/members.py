@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason
 from backlight.values.examples import Labels
-from backlight_datasets.class_folders import ends_of
 from backlight_datasets.class_names import LabelColumn
 from backlight_datasets.columns import Columns
-from backlight_datasets.digests import digest_of_texts
+from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_datasets.source import unlabelled
 
 ARRAYS = "npy"

@@ -9,9 +9,8 @@ from typing import Any, final
 
 from backlight.errors import InputError, reason
 from backlight.values.examples import Labels
-from backlight_datasets.class_folders import ends_of
 from backlight_datasets.columns import Columns
-from backlight_datasets.digests import digest_of_texts
+from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import unlabelled
 from backlight_datasets.tables.arrow import labels_in, pyarrow
