@@ -98,6 +98,8 @@ def first_form(count: int, read: ReadOne) -> Form:
     Raises:
         InputError: there is none.
     """
+    if not count:
+        raise InputError("There are no examples.")
     reasons: list[str] = []
     for number in range(min(count, LOOKED)):
         try:

@@ -1,6 +1,6 @@
 """Objects as sources: those of this library, of other libraries, and of plugins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,9 +42,9 @@ def from_object(
     refuse(options, text)
     raise InputError(
         f"{text[0].upper()}{text[1:]} is a {kind(data)}; it must be backlight.Examples, a "
-        "backlight_datasets.Source, an array, (x, labels), a data set of PyTorch's, TensorFlow's or Hugging Face's, a "
-        "sequence of (x, label), of dicts or of x, or a function without required arguments that returns "
-        "one."
+        "backlight_datasets.Source, an array, (x, labels), a data set of PyTorch's, TensorFlow's or "
+        "Hugging Face's, a sequence of (x, label), of dicts or of x, or a function without required "
+        "arguments that returns one."
     )
 
 
@@ -54,9 +54,11 @@ def from_library(data: object, elements: Elements, classes: Sequence[str]) -> So
         source = source_of(data, elements, classes)
         if source is not None:
             return source
-    if isinstance(data, Items) and not isinstance(data, Mapping | tuple):
+    if isinstance(data, Mapping | tuple):
+        return None
+    if isinstance(data, Items):
         return ItemsSource(data, elements, classes)
-    if callable(data):
+    if isinstance(data, Iterable) or callable(data):
         return StreamSource(data, elements=elements, classes=classes)
     return None
 

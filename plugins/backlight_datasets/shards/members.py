@@ -75,17 +75,17 @@ class Headers:
             InputError: it has a member twice.
         """
         places: dict[str, int] = {}
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for member, text in members_of(file, self._label):
             folder, slash, name = member.name.rpartition("/")
             stem, _, ending = name.partition(".")
             key = folder + slash + stem
             if member.name in seen:
                 raise InputError(
-                    f"{file} has {member.name} twice, the second at byte {member.offset}; each example "
-                    "needs a name of its own."
+                    f"{file} has {member.name} twice, at bytes {seen[member.name]} and {member.offset}; "
+                    "each example needs a name of its own."
                 )
-            seen.add(member.name)
+            seen[member.name] = member.offset
             at = places.setdefault(key, len(self.keys))
             if at == len(self.keys):
                 self.keys.append(key)
