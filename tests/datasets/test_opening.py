@@ -95,7 +95,7 @@ def test_a_folder_without_class_folders_has_no_labels(tmp_path: Path) -> None:
 
 def test_labels_are_asked_for_unless_they_are_not_needed() -> None:
     for data in (X, list(X), SequenceSource(X), StreamSource(lambda: iter(X))):
-        with pytest.raises(InputError, match="There are no labels in the .*, and they are needed"):
+        with pytest.raises(InputError, match=r"There are no labels in the .*, and they are needed"):
             open_source(data)
         assert open_source(data, labelled=False).read(1, 3).labels.tolist() == [-1, -1]
 

@@ -22,6 +22,7 @@ from backlight_datasets import (
 )
 
 LONG = "n" * 300
+USUAL = Columns()
 
 
 def written(place: Path, columns: dict[str, list[Any]], kind: str) -> Path:
@@ -37,7 +38,7 @@ def written(place: Path, columns: dict[str, list[Any]], kind: str) -> Path:
 
 
 def opened(
-    place: Path, columns: dict[str, list[Any]], kind: str, said: Columns = Columns(), **more: Any
+    place: Path, columns: dict[str, list[Any]], kind: str, said: Columns = USUAL, **more: Any
 ) -> Source:
     return open_source(written(place, columns, kind), columns=said, labelled=False, **more)
 
