@@ -79,10 +79,28 @@ class ItemsSource(Source):
 
     def read(self, start: int, stop: int) -> Batch:
         check_range(start, stop, len(self))
-        return gathered(start, stop, self._example, lambda k: self.names(k, k + 1)[0], self._form)
+        together = self._together(start, stop)
+
+        def example(number: int) -> Example:
+            return (
+                self._elements.example(together[number - start])
+                if together
+                else self._example(number)
+            )
+
+        return gathered(start, stop, example, lambda k: self.names(k, k + 1)[0], self._form)
 
     def _example(self, number: int) -> Example:
         return self._elements.example(self._items[number])
+
+    def _together(self, start: int, stop: int) -> Sequence[object]:
+        """The elements of a range, of a data set that gives many at once as PyTorch's may; else none."""
+        many = getattr(self._items, "__getitems__", None)
+        try:
+            found: Sequence[object] = many([*range(start, stop)]) if many else ()
+        except Exception:  # one of them fails: which one, and why, is seen when each is asked for
+            return ()
+        return found if len(found) == stop - start else ()
 
     def __getstate__(self) -> dict[str, Any]:
         check_pickles(self._items)

@@ -125,6 +125,31 @@ def test_a_length_that_lies_costs_those_that_are_not_there() -> None:
     ]
 
 
+def test_what_gives_many_at_once_is_asked_so_as_long_as_none_fails() -> None:
+    class Many(list[Any]):
+        asked: list[object] = []
+
+        def __getitems__(self, rows: list[int]) -> list[Any]:
+            self.asked.append(rows)
+            return [self[k] for k in rows]
+
+        def __getitem__(self, k: Any) -> Any:
+            if k == 3:
+                raise OSError("torn")
+            self.asked.append(k)
+            return super().__getitem__(k)
+
+    many = Many(zip(X, [0, 1, 2, 3], strict=True))
+    source = open_source(many)
+    many.asked.clear()
+    assert source.read(1, 3).labels.tolist() == [1, 2]
+    assert many.asked == [[1, 2], 1, 2]
+    many.asked.clear()
+    batch = source.read(2, 4)
+    assert many.asked == [[2, 3], 2, 2]
+    assert (batch.labels.tolist(), str(batch.skipped[0])) == ([2], "3: OSError: torn")
+
+
 def test_examples_that_are_not_finite_are_skipped_on_request() -> None:
     x = X.copy()
     x[1, 2], x[3, 0] = np.nan, -np.inf

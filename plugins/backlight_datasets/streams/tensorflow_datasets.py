@@ -9,6 +9,9 @@ from backlight_datasets.elements import Elements
 from backlight_datasets.source import Source
 from backlight_datasets.streams.stream import StreamSource
 
+TOGETHER = 64
+"""How many examples are taken at once."""
+
 
 def tensorflow_source(data: Any, elements: Elements, classes: Sequence[str]) -> Source | None:
     """The source of a `tf.data.Dataset`; None for what is none.
@@ -26,8 +29,16 @@ def tensorflow_source(data: Any, elements: Elements, classes: Sequence[str]) -> 
         )
     batched = is_batched(data.element_spec)
     count = None if batched or length < 0 else length
+    if not batched and all(shape.is_fully_defined() for shape in shapes_of(data.element_spec)):
+        data, batched = data.batch(TOGETHER), True  # which gives them many times as fast
     # Not the iterator of the data set itself, which must be made anew for each pass.
     return StreamSource(data.as_numpy_iterator, count, batched, elements, classes)
+
+
+def shapes_of(spec: Any) -> list[Any]:
+    """The shapes of an element's parts."""
+    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
+    return [part.shape for part in (parts if isinstance(parts, tuple | list) else [parts])]
 
 
 def is_batched(spec: Any) -> bool:
@@ -36,9 +47,7 @@ def is_batched(spec: Any) -> bool:
     Raises:
         InputError: it cannot be told.
     """
-    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
-    parts = list(parts) if isinstance(parts, tuple | list) else [parts]
-    shapes = [part.shape for part in parts]
+    shapes = shapes_of(spec)
     if any(shape.rank == 0 for shape in shapes):
         return False
     if all(shape.rank and shape[0] is None for shape in shapes):
