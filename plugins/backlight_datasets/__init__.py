@@ -9,9 +9,9 @@ for block, batch in read_blocks(source, plan.block_length, store.missing(), befo
 
 from backlight_datasets.archive import NpzSource
 from backlight_datasets.block_file import Block
-from backlight_datasets.columns import Columns
+from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.digests import digest_of_arrays
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.errors import StoreError
 from backlight_datasets.items import ItemsSource
 from backlight_datasets.opening import open_source
@@ -31,9 +31,9 @@ __all__ = [
     "Block",
     "BlockStore",
     "Column",
-    "Columns",
+    "ColumnNames",
     "DelimitedSource",
-    "Elements",
+    "ElementReader",
     "ItemsSource",
     "NpzSource",
     "ParquetSource",

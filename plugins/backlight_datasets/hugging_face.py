@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from backlight.errors import InputError, PluginError, reason
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.items import ItemsSource
 from backlight_datasets.source import Source
 from backlight_datasets.streams.stream import StreamSource
 
 
-def hugging_face_source(data: Any, elements: Elements, classes: Sequence[str]) -> Source | None:
+def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]) -> Source | None:
     """The source of a Dataset or IterableDataset; None for what is neither.
 
     Raises:
@@ -29,7 +29,7 @@ def hugging_face_source(data: Any, elements: Elements, classes: Sequence[str]) -
     if not isinstance(data, known.Dataset | known.IterableDataset):
         return None
     features = data.features or {}
-    meant = elements.columns.among(list(features)) if features else elements.columns
+    meant = reader.columns.among(list(features)) if features else reader.columns
     own = tuple(getattr(features.get(meant.label), "names", None) or ())
     if own and classes and own != tuple(classes):
         raise InputError(
@@ -37,12 +37,12 @@ def hugging_face_source(data: Any, elements: Elements, classes: Sequence[str]) -
             f"{', '.join(classes[:5])}. Name them as the data does, in its order."
         )
     if isinstance(data, known.IterableDataset):
-        return StreamSource(data, None, False, elements, own or classes)
+        return StreamSource(data, None, False, reader, own or classes)
     names = tuple(map(str, data[meant.name])) if meant.name else ()
     pictures = any(isinstance(features[name], known.Image) for name in meant.x)
     if data.format["type"] is None and not pictures:
         data = data.with_format("numpy")  # lists would lose their dtype
-    return ItemsSource(data, elements, own or classes, names)
+    return ItemsSource(data, reader, own or classes, names)
 
 
 def is_saved(path: Path) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, final, runtime_checkable
 
 from backlight.errors import InputError, reason
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.gathering import Example, Form, first_form, gathered
 from backlight_datasets.naming import Seen
 from backlight_datasets.sequence import check_counts
@@ -33,21 +33,21 @@ class ItemsSource(Source):
     def __init__(
         self,
         items: Items,
-        elements: Elements = Elements(),
+        reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
         names: Sequence[str] = (),
     ) -> None:
         """
         Args:
             items: a map-style data set of PyTorch's, one of Hugging Face's, or any sequence.
-            elements: how its elements become examples.
+            reader: how its elements become examples.
             classes: names of the classes, or of the labels or numbers of each example.
             names: one per example; their numbers where there are none.
 
         Raises:
             InputError: there are no examples, none can be read, or two have the same name.
         """
-        self._items, self._elements, self._classes = items, elements, tuple(classes)
+        self._items, self._reader, self._classes = items, reader, tuple(classes)
         self._names = tuple(names)
         check_counts(len(items), len(items), len(self._names))
         Seen(self._names).check("the examples")
@@ -83,7 +83,7 @@ class ItemsSource(Source):
 
         def example(number: int) -> Example:
             return (
-                self._elements.example(together[number - start])
+                self._reader.example(together[number - start])
                 if together
                 else self._example(number)
             )
@@ -91,7 +91,7 @@ class ItemsSource(Source):
         return gathered(start, stop, example, lambda k: self.names(k, k + 1)[0], self._form)
 
     def _example(self, number: int) -> Example:
-        return self._elements.example(self._items[number])
+        return self._reader.example(self._items[number])
 
     def _together(self, start: int, stop: int) -> Sequence[object]:
         """The elements of a range, of a data set that gives many at once as PyTorch's may; else none."""

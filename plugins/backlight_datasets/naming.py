@@ -37,5 +37,5 @@ class Seen:
             raise InputError(
                 f"Numbers {order[earliest]} and {order[earliest + 1]} of {where}, counted from 0, have "
                 "the same name; each example needs its own. Say another column, or none "
-                'to go by numbers: Columns(name="").'
+                'to go by numbers: ColumnNames(name="").'
             )

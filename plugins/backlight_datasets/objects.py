@@ -7,7 +7,7 @@ import numpy as np
 from backlight import Examples
 from backlight.errors import InputError
 from backlight.plugins.entry_points import plugins
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.hugging_face import hugging_face_source
 from backlight_datasets.items import Items, ItemsSource
 from backlight_datasets.sequence import SequenceSource
@@ -19,7 +19,7 @@ from backlight_loading.examples import refuse, renamed
 
 
 def from_object(
-    data: object, elements: Elements, classes: Sequence[str], options: Sequence[str], text: str
+    data: object, reader: ElementReader, classes: Sequence[str], options: Sequence[str], text: str
 ) -> Source:
     """The source of an object; see `open_source`."""
     if isinstance(data, Examples):
@@ -35,7 +35,7 @@ def from_object(
     if found is not None:
         refuse(options, text)
         return with_classes(found, classes, text)
-    found = from_library(data, elements, classes)
+    found = from_library(data, reader, classes)
     if found is not None:
         refuse_unless_pictures(found, options, text)
         return found
@@ -48,18 +48,18 @@ def from_object(
     )
 
 
-def from_library(data: object, elements: Elements, classes: Sequence[str]) -> Source | None:
+def from_library(data: object, reader: ElementReader, classes: Sequence[str]) -> Source | None:
     """The source of another library's data set, or of a thing that can be used like one."""
     for source_of in (torch_source, tensorflow_source, hugging_face_source):
-        source = source_of(data, elements, classes)
+        source = source_of(data, reader, classes)
         if source is not None:
             return source
     if isinstance(data, Mapping | tuple):
         return None
     if isinstance(data, Items):
-        return ItemsSource(data, elements, classes)
+        return ItemsSource(data, reader, classes)
     if isinstance(data, Iterable) or callable(data):
-        return StreamSource(data, elements=elements, classes=classes)
+        return StreamSource(data, reader=reader, classes=classes)
     return None
 
 

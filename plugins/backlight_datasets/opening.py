@@ -5,8 +5,8 @@ from os import PathLike, fspath
 
 from backlight import Examples
 from backlight.errors import InputError
-from backlight_datasets.columns import Columns
-from backlight_datasets.elements import Elements
+from backlight_datasets.column_names import ColumnNames
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.objects import from_object, kind
 from backlight_datasets.paths import from_path
 from backlight_datasets.source import Source
@@ -20,7 +20,7 @@ def open_source(
     colour: Colour | None = None,
     classes: Sequence[str] = (),
     options: Sequence[str] = (),
-    columns: Columns = Columns(),
+    columns: ColumnNames = ColumnNames(),
     labelled: bool = True,
 ) -> Source:
     """Examples to be read a range at a time.
@@ -44,16 +44,16 @@ def open_source(
         PluginError: it takes a package that is not installed.
         UnknownNameError: a column that is not there.
     """
-    elements = Elements(columns, size, colour)
+    reader = ElementReader(columns, size, colour)
     if isinstance(data, str | PathLike):
         text = fspath(data)
         if is_reference(text):
-            source = from_object(of_reference(text), elements, classes, options, text)
+            source = from_object(of_reference(text), reader, classes, options, text)
         else:
-            source = from_path(text, elements, tuple(classes), options, labelled)
+            source = from_path(text, reader, tuple(classes), options, labelled)
     else:
         text = "the examples" if isinstance(data, Source | Examples) else f"the {kind(data)}"
-        source = from_object(data, elements, classes, options, text)
+        source = from_object(data, reader, classes, options, text)
     if labelled and not source.labelled:
         raise InputError(
             f"There are no labels in {text}, and they are needed here: put the pictures of each class "

@@ -6,7 +6,7 @@ from pathlib import Path
 from backlight import Examples
 from backlight.plugins.entry_points import plugins
 from backlight_datasets.archive import NpzSource
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.hugging_face import is_saved, saved
 from backlight_datasets.objects import from_object, offered, refuse_unless_pictures, with_classes
 from backlight_datasets.shards.tar import TarSource
@@ -16,7 +16,7 @@ from backlight_datasets.tables.parquet import ParquetSource
 from backlight_loading.examples import load_examples, refuse
 from backlight_loading.references import is_there
 
-READERS: Mapping[str, Callable[[Path, Elements, Sequence[str]], Source]] = {
+READERS: Mapping[str, Callable[[Path, ElementReader, Sequence[str]], Source]] = {
     ".csv": DelimitedSource,
     ".tsv": DelimitedSource,
     ".parquet": ParquetSource,
@@ -26,7 +26,7 @@ READERS: Mapping[str, Callable[[Path, Elements, Sequence[str]], Source]] = {
 
 def from_path(
     text: str,
-    elements: Elements,
+    reader: ElementReader,
     classes: Sequence[str],
     options: Sequence[str],
     labelled: bool,
@@ -39,7 +39,7 @@ def from_path(
         return with_classes(found, classes, text)
     form = form_of(path)
     if form == "saved":
-        return from_object(saved(path), elements, classes, options, text)
+        return from_object(saved(path), reader, classes, options, text)
     if form == "folder":
         # Here and not above: what reads no pictures needs no Pillow.
         from backlight_datasets.folder import FolderSource
@@ -47,17 +47,17 @@ def from_path(
 
         if labelled:
             class_folders(path)  # there must be some
-        return FolderSource(path, elements.size, elements.colour, classes)
+        return FolderSource(path, reader.size, reader.colour, classes)
     if form == ".npz":
         refuse(options, text)
         return NpzSource(path, classes)
     if form in READERS:
-        source = READERS[form](path, elements, classes)
+        source = READERS[form](path, reader, classes)
         refuse_unless_pictures(source, options, text)
         return source
-    size, colour = elements.size, elements.colour
+    size, colour = reader.size, reader.colour
     examples = load_examples(text, size, colour, tuple(classes), options=options)
-    return from_object(examples, elements, (), (), text)
+    return from_object(examples, reader, (), (), text)
 
 
 def form_of(path: Path) -> str:

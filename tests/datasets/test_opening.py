@@ -13,7 +13,7 @@ from PIL import Image
 from backlight import hookimpl
 from backlight.errors import BacklightWarning, InputError, PluginError
 from backlight_datasets import (
-    Columns,
+    ColumnNames,
     SequenceSource,
     Source,
     StreamSource,
@@ -126,27 +126,26 @@ def test_a_length_that_lies_costs_those_that_are_not_there() -> None:
 
 
 def test_what_gives_many_at_once_is_asked_so_as_long_as_none_fails() -> None:
-    class Many(list[Any]):
-        asked: list[object] = []
+    asked: list[object] = []
 
+    class Many(list[Any]):
         def __getitems__(self, rows: list[int]) -> list[Any]:
-            self.asked.append(rows)
+            asked.append(rows)
             return [self[k] for k in rows]
 
         def __getitem__(self, k: Any) -> Any:
             if k == 3:
                 raise OSError("torn")
-            self.asked.append(k)
+            asked.append(k)
             return super().__getitem__(k)
 
-    many = Many(zip(X, [0, 1, 2, 3], strict=True))
-    source = open_source(many)
-    many.asked.clear()
+    source = open_source(Many(zip(X, [0, 1, 2, 3], strict=True)))
+    asked.clear()
     assert source.read(1, 3).labels.tolist() == [1, 2]
-    assert many.asked == [[1, 2], 1, 2]
-    many.asked.clear()
+    assert asked == [[1, 2], 1, 2]
+    asked.clear()
     batch = source.read(2, 4)
-    assert many.asked == [[2, 3], 2, 2]
+    assert asked == [[2, 3], 2, 2]
     assert (batch.labels.tolist(), str(batch.skipped[0])) == ([2], "3: OSError: torn")
 
 
@@ -202,7 +201,7 @@ def test_data_sets_of_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     twice = datasets.Dataset.from_dict({"x": X[:3], "id": ["a", "b", "a"]})
     with pytest.raises(InputError, match="Numbers 0 and 2 of the examples"):
         open_source(twice, labelled=False)
-    assert open_source(twice, labelled=False, columns=Columns(name="")).names(0, 1) == ("0",)
+    assert open_source(twice, labelled=False, columns=ColumnNames(name="")).names(0, 1) == ("0",)
     whole.save_to_disk(tmp_path / "saved")
     (tmp_path / "saved" / "data-00000-of-00001.arrow").write_bytes(b"torn")
     with pytest.raises(InputError, match="saved could not be read"):

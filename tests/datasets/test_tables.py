@@ -13,16 +13,16 @@ from PIL import Image
 
 from backlight.errors import InputError, PluginError, UnknownNameError
 from backlight_datasets import (
-    Columns,
+    ColumnNames,
     DelimitedSource,
-    Elements,
+    ElementReader,
     ParquetSource,
     Source,
     open_source,
 )
 
 LONG = "n" * 300
-USUAL = Columns()
+USUAL = ColumnNames()
 
 
 def written(place: Path, columns: dict[str, list[Any]], kind: str) -> Path:
@@ -38,7 +38,7 @@ def written(place: Path, columns: dict[str, list[Any]], kind: str) -> Path:
 
 
 def opened(
-    place: Path, columns: dict[str, list[Any]], kind: str, said: Columns = USUAL, **more: Any
+    place: Path, columns: dict[str, list[Any]], kind: str, said: ColumnNames = USUAL, **more: Any
 ) -> Source:
     return open_source(written(place, columns, kind), columns=said, labelled=False, **more)
 
@@ -67,14 +67,16 @@ def test_labels_are_classes_numbers_or_names(tmp_path: Path, kind: str) -> None:
 @both
 def test_columns_by_name(tmp_path: Path, kind: str) -> None:
     columns = {**A, "species": ["x", "y", "x"], "code": ["p", LONG, "r"]}
-    said = Columns(x=("b", "a"), label="species", name="code")
+    said = ColumnNames(x=("b", "a"), label="species", name="code")
     found = opened(tmp_path, columns, kind, said)
     np.testing.assert_array_equal(found.read(0, 3).x, [[1, 0.5], [2, 1.5], [3, 2.5]])
     assert found.names(1, 3) == (LONG, "r")
-    assert found.fingerprint() != opened(tmp_path, columns, kind, Columns(x=("a",))).fingerprint()
+    assert (
+        found.fingerprint() != opened(tmp_path, columns, kind, ColumnNames(x=("a",))).fingerprint()
+    )
     with pytest.raises(UnknownNameError, match=r"Unknown column 'specie'\. Nearest: species"):
-        opened(tmp_path, columns, kind, Columns(label="specie"))
-    alone = opened(tmp_path, {"a": [1.0, 2.0], "label": [0, 1]}, kind, Columns(label=""))
+        opened(tmp_path, columns, kind, ColumnNames(label="specie"))
+    alone = opened(tmp_path, {"a": [1.0, 2.0], "label": [0, 1]}, kind, ColumnNames(label=""))
     np.testing.assert_array_equal(alone.read(0, 2).x, [[1, 0], [2, 1]])
 
 
@@ -83,7 +85,7 @@ def test_two_of_one_name_are_refused_with_both_places(tmp_path: Path, kind: str)
     columns = {**A, "id": ["p", LONG, LONG]}
     with pytest.raises(InputError, match=r"Numbers 1 and 2 of .*table.* have the same name"):
         opened(tmp_path, columns, kind)
-    assert opened(tmp_path, columns, kind, Columns(name="", x=("a",))).names(0, 3) == (
+    assert opened(tmp_path, columns, kind, ColumnNames(name="", x=("a",))).names(0, 3) == (
         "0",
         "1",
         "2",
@@ -116,7 +118,7 @@ def test_pictures_by_their_files(tmp_path: Path, kind: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     kinds = {"csv": DelimitedSource, "parquet": ParquetSource}
-    moved = kinds[kind](written(elsewhere, columns, kind), Elements(folder=tmp_path))
+    moved = kinds[kind](written(elsewhere, columns, kind), ElementReader(folder=tmp_path))
     np.testing.assert_array_equal(moved.read(0, 2).x, batch.x)
 
 

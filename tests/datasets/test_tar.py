@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from backlight.errors import InputError
-from backlight_datasets import Columns, Elements, TarSource, open_source
+from backlight_datasets import ColumnNames, ElementReader, TarSource, open_source
 from tests.datasets.kinds import array_bytes, tar
 
 X = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
@@ -37,7 +37,7 @@ def test_members_belong_together_by_all_before_the_first_dot(tmp_path: Path) -> 
     assert batch.x[:, 0, 0, 0].tolist() == [1, 2]
     assert (batch.labels.tolist(), found.classes) == ([1, -1], ("cat", "dog"))
     assert [str(one)[:40] for one in batch.skipped] == ["c: it has no picture and no .npy; say wh"]
-    only = TarSource(path, Elements(Columns(x=("seg.png",), label="")))
+    only = TarSource(path, ElementReader(ColumnNames(x=("seg.png",), label="")))
     assert only.read(0, 3).x[:, 0, 0, 0].tolist() == [3]
     assert not only.labelled
     assert open_source(path, size=(4, 5), colour="grey").read(0, 1).x.shape == (1, 4, 5, 1)

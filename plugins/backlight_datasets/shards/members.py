@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError, reason
 from backlight.values.examples import Labels
 from backlight_datasets.class_names import LabelColumn
-from backlight_datasets.columns import Columns
+from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_datasets.source import unlabelled
 
@@ -59,7 +59,7 @@ class Members:
 class Headers:
     """Examples of archives as they are found."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: ColumnNames) -> None:
         self._x = columns.x or (*PICTURES, ARRAYS)
         self._label = LABELS if columns.label is None else (columns.label,)
         self.shard, self.begin, self.size = array("q"), array("q"), array("q")
@@ -138,7 +138,7 @@ def is_packed(file: Path) -> bool:
     return file.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst")
 
 
-def find(path: Path, columns: Columns, classes: tuple[str, ...]) -> Members:
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Members:
     """Go through the headers of an archive, or of all in a folder."""
     files = tuple(sorted(path.glob("*.tar"))) if path.is_dir() else (path,)
     found = Headers(columns)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backlight.errors import InputError
 from backlight_datasets.digests import digest_of_texts
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.found import Found
 from backlight_datasets.gathering import Example, first_form, gathered
 from backlight_datasets.shards.members import ARRAYS, Members, find
@@ -31,13 +31,13 @@ class TarSource(Source):
     def __init__(
         self,
         path: str | PathLike[str],
-        elements: Elements = Elements(),
+        reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
     ) -> None:
         """
         Args:
             path: of the archive, or of a folder of `.tar` files.
-            elements: how pictures are read; its columns are the endings, without a dot, of x and of
+            reader: how pictures are read; its columns are the endings, without a dot, of x and of
                 labels, where they are others.
             classes: all classes in the model's order, where the labels' own have another.
 
@@ -45,8 +45,8 @@ class TarSource(Source):
             InputError: an archive cannot be read, or has a member twice; or nothing can be read.
         """
         place = Path(path).absolute()
-        self._found = Found(place, partial(find, place, elements.columns, tuple(classes)))
-        self._elements = elements
+        self._found = Found(place, partial(find, place, reader.columns, tuple(classes)))
+        self._reader = reader
         found = self._found.now()
         self._form = first_form(len(found.keys), lambda k: self._example(found, k))
 
@@ -68,8 +68,8 @@ class TarSource(Source):
     def fingerprint(self) -> str:
         """Of the names, sizes and labels of all members, and of each archive's name, size, and first and
         last 4096 bytes. An edit in the middle that leaves the lengths is not seen."""
-        found, elements = self._found.now(), self._elements
-        return digest_of_texts((found.digest, *map(repr, (elements, found.classes))))
+        found, reader = self._found.now(), self._reader
+        return digest_of_texts((found.digest, *map(repr, (reader, found.classes))))
 
     def names(self, start: int, stop: int) -> tuple[str, ...]:
         check_range(start, stop, len(self))
@@ -84,7 +84,7 @@ class TarSource(Source):
         size = int(found.size[number])
         if size < 0:
             raise InputError(
-                "it has no picture and no .npy; say which ending is x: Columns(x=(...,))"
+                "it has no picture and no .npy; say which ending is x: ColumnNames(x=(...,))"
             )
         with found.files[found.shard[number]].open("rb", buffering=0) as file:
             file.seek(int(found.begin[number]))
@@ -93,4 +93,4 @@ class TarSource(Source):
             raise InputError("the archive ends before it")
         array = found.endings[number] == ARRAYS
         x = np.load(BytesIO(data), allow_pickle=False) if array else data
-        return Example(self._elements.array(x), np.asarray(found.labels[number]))
+        return Example(self._reader.array(x), np.asarray(found.labels[number]))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from backlight.errors import InputError, reason
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.gathering import Example, Form, first_form, gathered
 from backlight_datasets.items import check_pickles
 from backlight_datasets.read_on import ReadOn
@@ -22,7 +22,7 @@ begins a pass over it."""
 
 @final
 class StreamSource(Source):
-    """Elements by their place in a stream, which gives the same ones in the same order at each pass.
+    """ElementReader by their place in a stream, which gives the same ones in the same order at each pass.
 
     Ranges that rise cost one pass in all, a lower one begins another; each of several processes reads the
     whole stream. Where it raises an error or ends too early, all that it still owes is skipped with the
@@ -34,7 +34,7 @@ class StreamSource(Source):
         stream: Stream,
         count: int | None = None,
         batched: bool = False,
-        elements: Elements = Elements(),
+        reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
     ) -> None:
         """
@@ -42,7 +42,7 @@ class StreamSource(Source):
             stream: of elements, or of batches of them.
             count: how many examples it has; None counts them, for which it is read once.
             batched: whether what comes are batches: `(x, labels)`, a dict of arrays, or x alone.
-            elements: how an element becomes an example.
+            reader: how an element becomes an example.
             classes: names of the classes, or of the labels or numbers of each example.
 
         Raises:
@@ -54,12 +54,12 @@ class StreamSource(Source):
                 f"A {type(stream).__qualname__} can be read once only. Give a function that makes a new "
                 "one each time."
             )
-        self._stream, self._batched, self._elements = stream, batched, elements
+        self._stream, self._batched, self._reader = stream, batched, reader
         self._classes, self._count = tuple(classes), count
         self._failure = ""
         first = self._begins_the_same()
-        self._form: Form = first_form(len(first), lambda number: elements.example(first[number]))
-        self._reader = ReadOn(self._pieces)
+        self._form: Form = first_form(len(first), lambda number: reader.example(first[number]))
+        self._rows = ReadOn(self._pieces)
 
     def __len__(self) -> int:
         if self._count is None:
@@ -95,8 +95,8 @@ class StreamSource(Source):
 
     def read(self, start: int, stop: int) -> Batch:
         check_range(start, stop, len(self))
-        found = [element for piece in self._reader.rows(start, stop) for element in piece]
-        if stop == len(self) and not self._failure and self._reader.rows(stop, stop + 1):
+        found = [element for piece in self._rows.rows(start, stop) for element in piece]
+        if stop == len(self) and not self._failure and self._rows.rows(stop, stop + 1):
             raise InputError(
                 f"The stream has more than the {stop} examples that it is said to have; give the right "
                 "count, or none."
@@ -105,7 +105,7 @@ class StreamSource(Source):
         def example(number: int) -> Example:
             if number - start >= len(found):
                 raise InputError(self._failure or "the stream ended before it")
-            return self._elements.example(found[number - start])
+            return self._reader.example(found[number - start])
 
         return gathered(start, stop, example, str, self._form)
 
@@ -134,18 +134,18 @@ class StreamSource(Source):
 
     def _same(self, one: object, other: object) -> bool:
         try:
-            x, y = self._elements.example(one).x, self._elements.example(other).x
+            x, y = self._reader.example(one).x, self._reader.example(other).x
         except Exception:  # what cannot be read is said when it is read
             return True
         return np.array_equal(x, y, equal_nan=x.dtype.kind in "fc")
 
     def __getstate__(self) -> dict[str, Any]:
         check_pickles(self._stream)
-        return {name: value for name, value in vars(self).items() if name != "_reader"}
+        return {name: value for name, value in vars(self).items() if name != "_rows"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._reader = ReadOn(self._pieces)
+        self._rows = ReadOn(self._pieces)
 
 
 def rows_of_batch(batch: Any) -> list[Any]:

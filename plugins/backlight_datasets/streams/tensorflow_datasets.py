@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backlight.errors import InputError
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.source import Source
 from backlight_datasets.streams.stream import StreamSource
 
@@ -13,7 +13,7 @@ TOGETHER = 64
 """How many examples are taken at once."""
 
 
-def tensorflow_source(data: Any, elements: Elements, classes: Sequence[str]) -> Source | None:
+def tensorflow_source(data: Any, reader: ElementReader, classes: Sequence[str]) -> Source | None:
     """The source of a `tf.data.Dataset`; None for what is none.
 
     Raises:
@@ -32,7 +32,7 @@ def tensorflow_source(data: Any, elements: Elements, classes: Sequence[str]) -> 
     if not batched and all(shape.is_fully_defined() for shape in shapes_of(data.element_spec)):
         data, batched = data.batch(TOGETHER), True  # which gives them many times as fast
     # Not the iterator of the data set itself, which must be made anew for each pass.
-    return StreamSource(data.as_numpy_iterator, count, batched, elements, classes)
+    return StreamSource(data.as_numpy_iterator, count, batched, reader, classes)
 
 
 def shapes_of(spec: Any) -> list[Any]:
@@ -42,7 +42,7 @@ def shapes_of(spec: Any) -> list[Any]:
 
 
 def is_batched(spec: Any) -> bool:
-    """Whether the elements are batches: their first axis has no fixed length, or labels have none.
+    """Whether the reader are batches: their first axis has no fixed length, or labels have none.
 
     Raises:
         InputError: it cannot be told.
@@ -53,6 +53,6 @@ def is_batched(spec: Any) -> bool:
     if all(shape.rank and shape[0] is None for shape in shapes):
         return True
     raise InputError(
-        f"Elements of shapes {', '.join(map(str, shapes))} may be examples or batches. Say which: "
+        f"ElementReader of shapes {', '.join(map(str, shapes))} may be examples or batches. Say which: "
         "StreamSource(dataset.as_numpy_iterator, batched=True)."
     )

@@ -56,7 +56,9 @@ def rows_of(piece: Any, columns: Sequence[str]) -> Sequence[Any]:
         ]
         return list(np.column_stack(columns_of_numbers))
     if len(found) > 1:
-        raise InputError(f"column {odd[0]} holds no numbers; name the features, Columns(x=(...))")
+        raise InputError(
+            f"column {odd[0]} holds no numbers; name the features, ColumnNames(x=(...))"
+        )
     column = found[odd[0]]
     if is_list(column.type) and is_number(column.type.value_type):
         lists = (row.values for row in column)

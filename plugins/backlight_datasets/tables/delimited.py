@@ -10,7 +10,7 @@ import numpy as np
 
 from backlight.errors import InputError, shown
 from backlight_datasets.digests import digest_of_texts
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.found import Found
 from backlight_datasets.gathering import Example, first_form, gathered
 from backlight_datasets.source import Batch, Source, check_range, numbered
@@ -29,13 +29,13 @@ class DelimitedSource(Source):
     def __init__(
         self,
         path: str | PathLike[str],
-        elements: Elements = Elements(),
+        reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
     ) -> None:
         """
         Args:
             path: of the file, in UTF-8.
-            elements: which columns hold what, and how pictures are read; these lie beside the table
+            reader: which columns hold what, and how pictures are read; these lie beside the table
                 unless another folder is said.
             classes: all classes in the model's order, where the labels' own have another.
 
@@ -44,8 +44,8 @@ class DelimitedSource(Source):
             UnknownNameError: a column that is not there.
         """
         place = Path(path).absolute()
-        self._found = Found(place, partial(find, place, elements.columns, tuple(classes)))
-        self._elements = elements.beside(place.parent)
+        self._found = Found(place, partial(find, place, reader.columns, tuple(classes)))
+        self._reader = reader.beside(place.parent)
         rows = self._found.now()
         if not rows.count:
             raise InputError(f"{path} has a header and no rows.")
@@ -75,8 +75,8 @@ class DelimitedSource(Source):
     def fingerprint(self) -> str:
         """Of the table's bytes, and of what is taken from it. Of pictures their names count alone, and
         not what is in their files."""
-        rows, elements = self._found.now(), self._elements
-        said = (rows.columns, elements.size, elements.colour, rows.classes)
+        rows, reader = self._found.now(), self._reader
+        said = (rows.columns, reader.size, reader.colour, rows.classes)
         return digest_of_texts((rows.digest, *map(repr, said)))
 
     def names(self, start: int, stop: int) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class DelimitedSource(Source):
         cells = [row[place] for place in rows.places]
         label = np.asarray(rows.labels[number])
         if self._pictures:
-            return Example(self._elements.array(cells[0]), label)
+            return Example(self._reader.array(cells[0]), label)
         return Example(
             np.array([number_in(*pair) for pair in zip(cells, rows.columns.x, strict=True)]), label
         )

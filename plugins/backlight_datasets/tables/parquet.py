@@ -10,7 +10,7 @@ import numpy as np
 
 from backlight.errors import InputError, reason
 from backlight_datasets.digests import digest_of_texts
-from backlight_datasets.elements import Elements
+from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.found import Found
 from backlight_datasets.gathering import Example, ReadOne, first_form, gathered
 from backlight_datasets.read_on import ReadOn
@@ -23,7 +23,7 @@ from backlight_datasets.tables.row_groups import RowGroup, RowGroups, find
 class ParquetSource(Source):
     """A Parquet file, or a folder of them with the same columns.
 
-    Columns of numbers are features, an empty one NaN: float32 if all are float32 or float16, else
+    ColumnNames of numbers are features, an empty one NaN: float32 if all are float32 or float16, else
     float64. One column may hold lists of numbers, pictures' bytes, or names of their files. Rows that
     cannot be read are skipped, and with a damaged row group all its rows. A pickle ships the path.
     """
@@ -31,13 +31,13 @@ class ParquetSource(Source):
     def __init__(
         self,
         path: str | PathLike[str],
-        elements: Elements = Elements(),
+        reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
     ) -> None:
         """
         Args:
             path: of the file, or the folder.
-            elements: which columns hold what, and how pictures are read; these lie beside the table
+            reader: which columns hold what, and how pictures are read; these lie beside the table
                 unless another folder is said.
             classes: all classes in the model's order, where the labels' own have another.
 
@@ -47,8 +47,8 @@ class ParquetSource(Source):
             UnknownNameError: a column that is not there.
         """
         place = Path(path).absolute()
-        self._found = Found(place, partial(find, place, elements.columns, tuple(classes)))
-        self._elements = elements.beside(place if place.is_dir() else place.parent)
+        self._found = Found(place, partial(find, place, reader.columns, tuple(classes)))
+        self._reader = reader.beside(place if place.is_dir() else place.parent)
         self._reading: tuple[RowGroup, ReadOn[Any]] | None = None
         self._form = first_form(len(self), lambda k: self._examples(k, k + 1)(k))
 
@@ -71,8 +71,8 @@ class ParquetSource(Source):
         """Of each file's name, size, and first and last 4096 bytes, where Parquet keeps the statistics of
         its columns. An edit in the middle that leaves the length and these is not seen, and pictures in
         other files count with their names alone."""
-        found, elements = self._found.now(), self._elements
-        said = (found.columns, elements.size, elements.colour, found.classes)
+        found, reader = self._found.now(), self._reader
+        said = (found.columns, reader.size, reader.colour, found.classes)
         return digest_of_texts((found.digest, *map(repr, said)))
 
     def names(self, start: int, stop: int) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class ParquetSource(Source):
             row = rows[number - start]
             if isinstance(row, InputError):
                 raise row
-            return Example(self._elements.array(row), np.asarray(found.labels[number]))
+            return Example(self._reader.array(row), np.asarray(found.labels[number]))
 
         return example
 

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from backlight.errors import InputError, reason
 from backlight.values.examples import Labels
-from backlight_datasets.columns import Columns
+from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import unlabelled
@@ -59,7 +59,7 @@ class RowGroups:
     """
 
     files: tuple[Path, ...]
-    columns: Columns
+    columns: ColumnNames
     groups: tuple[RowGroup, ...]
     ends: tuple[int, ...]
     labels: Labels
@@ -76,7 +76,7 @@ class RowGroups:
             start = end
 
 
-def find(path: Path, columns: Columns, classes: tuple[str, ...]) -> RowGroups:
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> RowGroups:
     """Look at the ends of the files, and at the labels and names in them.
 
     Raises:

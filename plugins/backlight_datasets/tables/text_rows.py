@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError, reason, shown
 from backlight.values.examples import Labels
 from backlight_datasets.class_names import LabelColumn
-from backlight_datasets.columns import Columns
+from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import unlabelled
 
@@ -43,7 +43,7 @@ class Rows:
 
     files: tuple[Path, ...]
     header: tuple[str, ...]
-    columns: Columns
+    columns: ColumnNames
     places: tuple[int, ...]
     begins: NDArray[np.int64]
     count: int
@@ -64,7 +64,7 @@ class Rows:
         return row[at] if at < len(row) else ""
 
 
-def find(path: Path, columns: Columns, classes: tuple[str, ...]) -> Rows:
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
     """Go through a table once."""
     begins, count, digest = array("q"), 0, sha256()
     labels, seen = LabelColumn(), Seen()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason
-from backlight_datasets.columns import Columns
+from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.gathering import Example
 from backlight_loading.preparation import Colour, Size
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class Elements:
+class ElementReader:
     """How an element becomes an example: a row of a table, `(x, label)`, a dict, or x alone.
 
     Attributes:
@@ -31,12 +31,12 @@ class Elements:
         folder: that names of files are relative to; None is that of the table, or the working directory.
     """
 
-    columns: Columns = Columns()
+    columns: ColumnNames = ColumnNames()
     size: Size | None = None
     colour: Colour | None = None
     folder: Path | None = None
 
-    def beside(self, folder: Path) -> "Elements":
+    def beside(self, folder: Path) -> "ElementReader":
         """With names of files relative to this folder, where none was said."""
         return replace(self, folder=(self.folder or folder).absolute())
 

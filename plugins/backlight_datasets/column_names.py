@@ -13,7 +13,7 @@ NAMES = ("id", "__key__")
 
 @final
 @dataclass(frozen=True)
-class Columns:
+class ColumnNames:
     """Names of columns; those that are not said are looked for under usual names.
 
     Attributes:
@@ -29,7 +29,7 @@ class Columns:
     label: str | None = None
     name: str | None = None
 
-    def among(self, known: Sequence[str]) -> "Columns":
+    def among(self, known: Sequence[str]) -> "ColumnNames":
         """The columns of a table that are meant, all three said; "" for a label or name that is not
         there.
 
