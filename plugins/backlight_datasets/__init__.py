@@ -13,18 +13,16 @@ from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.digests import digest_of_arrays
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.errors import StoreError
+from backlight_datasets.files import FilesSource
 from backlight_datasets.items import ItemsSource
 from backlight_datasets.opening import open_source
 from backlight_datasets.plan import Plan, versions
 from backlight_datasets.reading import read_blocks
 from backlight_datasets.sequence import SequenceSource
-from backlight_datasets.shards.tar import TarSource
 from backlight_datasets.source import Batch, Skipped, Source
 from backlight_datasets.store import BlockStore, Column
 from backlight_datasets.streams.stream import StreamSource
 from backlight_datasets.subset import Subset
-from backlight_datasets.tables.delimited import DelimitedSource
-from backlight_datasets.tables.parquet import ParquetSource
 
 __all__ = [
     "Batch",
@@ -32,11 +30,10 @@ __all__ = [
     "BlockStore",
     "Column",
     "ColumnNames",
-    "DelimitedSource",
     "ElementReader",
+    "FilesSource",
     "ItemsSource",
     "NpzSource",
-    "ParquetSource",
     "Plan",
     "SequenceSource",
     "Skipped",
@@ -44,7 +41,6 @@ __all__ = [
     "StoreError",
     "StreamSource",
     "Subset",
-    "TarSource",
     "digest_of_arrays",
     "open_source",
     "read_blocks",

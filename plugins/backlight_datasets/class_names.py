@@ -85,8 +85,9 @@ def in_classes(
 
 
 def is_number(text: str) -> bool:
+    """Whether a cell holds a number, or nothing."""
     try:
-        float(text)
+        float(text or "nan")
     except ValueError:
         return False
     return True

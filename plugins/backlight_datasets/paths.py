@@ -9,18 +9,18 @@ from backlight_datasets.archive import NpzSource
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.hugging_face import is_saved, saved
 from backlight_datasets.objects import from_object, offered, refuse_unless_pictures, with_classes
-from backlight_datasets.shards.tar import TarSource
+from backlight_datasets.shards.tar import tar_source
 from backlight_datasets.source import Source
-from backlight_datasets.tables.delimited import DelimitedSource
-from backlight_datasets.tables.parquet import ParquetSource
+from backlight_datasets.tables.delimited import delimited_source
+from backlight_datasets.tables.parquet import parquet_source
 from backlight_loading.examples import load_examples, refuse
 from backlight_loading.references import is_there
 
 READERS: Mapping[str, Callable[[Path, ElementReader, Sequence[str]], Source]] = {
-    ".csv": DelimitedSource,
-    ".tsv": DelimitedSource,
-    ".parquet": ParquetSource,
-    ".tar": TarSource,
+    ".csv": delimited_source,
+    ".tsv": delimited_source,
+    ".parquet": parquet_source,
+    ".tar": tar_source,
 }
 
 

@@ -14,12 +14,12 @@ from PIL import Image
 from backlight.errors import InputError, PluginError, UnknownNameError
 from backlight_datasets import (
     ColumnNames,
-    DelimitedSource,
     ElementReader,
-    ParquetSource,
     Source,
     open_source,
 )
+from backlight_datasets.tables.delimited import delimited_source
+from backlight_datasets.tables.parquet import parquet_source
 
 LONG = "n" * 300
 USUAL = ColumnNames()
@@ -117,7 +117,7 @@ def test_pictures_by_their_files(tmp_path: Path, kind: str) -> None:
     assert opened(tmp_path, columns, kind, size=(5, 6)).read(0, 4).x.shape == (3, 5, 6, 1)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    kinds = {"csv": DelimitedSource, "parquet": ParquetSource}
+    kinds = {"csv": delimited_source, "parquet": parquet_source}
     moved = kinds[kind](written(elsewhere, columns, kind), ElementReader(folder=tmp_path))
     np.testing.assert_array_equal(moved.read(0, 2).x, batch.x)
 
@@ -138,7 +138,7 @@ ROWS = {
 @pytest.mark.parametrize("text", ROWS)
 def test_a_broken_row_is_skipped_by_number(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    batch = DelimitedSource(tmp_path / "t.csv").read(0, 3)
+    batch = delimited_source(tmp_path / "t.csv", ElementReader()).read(0, 3)
     np.testing.assert_array_equal(batch.x, [[1, 2], [5, 6]])
     assert batch.labels.tolist() == [0, 1]
     assert [str(one) for one in batch.skipped] == [ROWS[text]]
@@ -168,7 +168,7 @@ TABLES = {
 def test_what_is_no_table(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(InputError, match=TABLES[data]):
-        DelimitedSource(tmp_path / "t.csv")
+        delimited_source(tmp_path / "t.csv", ElementReader())
 
 
 def test_lists_and_pictures_in_parquet(tmp_path: Path) -> None:
@@ -211,10 +211,10 @@ def test_what_is_no_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(b"PAR1 but no table")
     with pytest.raises(InputError, match=r"t\.parquet could not be read: ArrowInvalid"):
-        ParquetSource(path)
+        parquet_source(path, ElementReader())
     pyarrow.parquet.write_table(pyarrow.table({"a": pyarrow.array([], "f8")}), path)
     with pytest.raises(InputError, match="it has no rows"):
-        ParquetSource(path)
+        parquet_source(path, ElementReader())
     folder = tmp_path / "both"
     folder.mkdir()
     pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), folder / "0.parquet")
@@ -224,7 +224,7 @@ def test_what_is_no_parquet(tmp_path: Path) -> None:
     mixed = pyarrow.table({"a": [1.0], "city": ["Ulm"]})
     pyarrow.parquet.write_table(mixed, path)
     with pytest.raises(InputError, match="column city holds no numbers; name the features"):
-        ParquetSource(path)
+        parquet_source(path, ElementReader())
 
 
 def test_a_table_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def test_a_table_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(InputError, match=r"table\.csv could not be read: PermissionError.*denied"):
-        DelimitedSource(path)
+        delimited_source(path, ElementReader())
 
 
 def test_without_pyarrow_the_extra_is_named(
@@ -244,4 +244,4 @@ def test_without_pyarrow_the_extra_is_named(
     path = written(tmp_path, A, "parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(PluginError, match=r"pip install 'backlight\[parquet\]'"):
-        ParquetSource(path)
+        parquet_source(path, ElementReader())

@@ -1,58 +1,17 @@
-"""Where the members of tar archives lie."""
+"""What the headers of tar archives say of examples."""
 
 import tarfile
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backlight.errors import InputError, reason
-from backlight.values.examples import Labels
-from backlight_datasets.class_names import LabelColumn
 from backlight_datasets.column_names import ColumnNames
-from backlight_datasets.digests import digest_of_texts, ends_of
-from backlight_datasets.source import unlabelled
 
 ARRAYS = "npy"
 PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "tif", "tiff", "gif")
 LABELS = ("cls", "label")
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Members:
-    """The examples of archives by their number.
-
-    Attributes:
-        files: the archives in sorted order.
-        shard, begin, size: of each example's x: its archive, and where it lies there, int64; a size of -1
-            where it has none.
-        endings: of each example's x.
-        keys: what the members of an example are called but for their endings.
-        labelled: whether there are members for labels.
-        labels: of each.
-        classes: their names.
-        digest: of names, sizes and labels, and of the archives' sizes and ends.
-    """
-
-    files: tuple[Path, ...]
-    shard: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    size: NDArray[np.int64]
-    endings: tuple[str, ...]
-    keys: tuple[str, ...]
-    labelled: bool
-    labels: Labels
-    classes: tuple[str, ...]
-    digest: str
-
-    def name(self, number: int) -> str:
-        key = self.keys[number]
-        return key if len(self.files) == 1 else f"{self.files[self.shard[number]].name}/{key}"
 
 
 @final
@@ -136,35 +95,3 @@ def check_end(file: BinaryIO, at: int) -> None:
 
 def is_packed(file: Path) -> bool:
     return file.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst")
-
-
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Members:
-    """Go through the headers of an archive, or of all in a folder."""
-    files = tuple(sorted(path.glob("*.tar"))) if path.is_dir() else (path,)
-    found = Headers(columns)
-    for shard, file in enumerate(files):
-        found.add(shard, file)
-    if not found.keys:
-        raise InputError(f"{path} holds no files.")
-    known: tuple[Labels, tuple[str, ...]] = unlabelled(len(found.keys)), classes
-    if found.labelled:
-        labels = LabelColumn()
-        for text in found.texts:
-            labels.add(text)
-        known = labels.labels(classes, str(path))
-    shards, begins, sizes = (
-        np.array(one, dtype=np.int64) for one in (found.shard, found.begin, found.size)
-    )
-    rows = zip(found.keys, found.endings, found.size, found.texts, strict=True)
-    texts = (*(f"{file.name} {ends_of(file)}" for file in files), *map(repr, rows))
-    return Members(
-        files,
-        shards,
-        begins,
-        sizes,
-        tuple(found.endings),
-        tuple(found.keys),
-        found.labelled,
-        *known,
-        digest_of_texts(texts),
-    )
