@@ -1,8 +1,9 @@
 """Rates of every kind of source, sizes of their pickles, and peak memory at few and many examples.
 
-`python -m benchmarks.sources` makes what it reads in a temporary folder, about 1 GB, and removes it. Rows
-are 8 numbers in float32, 200,000 of them, in blocks of 200; pictures are 224 x 224 JPEGs. Rates are the
-best of two passes; what is read lies in the system's cache.
+`python -m benchmarks.sources` makes what it reads in a temporary folder, about 1 GB, and removes it.
+Rows are 8 numbers in float32, 200,000 of them, in blocks of 200; pictures are 224 x 224 JPEGs. Times are
+the processor's, so that what else runs there matters little; rates are the best of two passes, and what
+is read lies in the system's cache.
 """
 
 import csv
@@ -14,7 +15,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -162,12 +163,12 @@ def through(source: Source) -> float:
 
 
 def seconds(function: Callable[[], object], times: int = 1) -> float:
-    """The least of a few."""
+    """Of the processor, the least of a few."""
     taken = []
     for _ in range(times):
-        begin = perf_counter()
+        begin = process_time()
         function()
-        taken.append(perf_counter() - begin)
+        taken.append(process_time() - begin)
     return min(taken)
 
 
