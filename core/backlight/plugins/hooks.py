@@ -65,6 +65,13 @@ def backlight_load_examples(path: Path) -> "Examples | None":
     """Load labelled examples from a file or folder that this plugin knows, or return None."""
 
 
+# Core knows no `backlight_datasets.Source`. Examples that are loaded whole serve every command; a source
+# is read a range at a time, and may be made of an object too.
+@hookspec(firstresult=True)
+def backlight_open_source(data: object) -> object | None:
+    """Open a path, or an object of another library, as a `backlight_datasets.Source`, or return None."""
+
+
 @hookspec(firstresult=True)
 def backlight_render(attribution: "Attribution") -> str | None:
     """Draw an attribution as a piece of self-contained HTML, or return None."""
