@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -23,6 +23,8 @@ from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.replies import outputs_of
 
 Columns = dict[str, NDArray[Any]]
+
+NO_LABEL = "There is no label for this one, or none that is a class of the model."
 
 
 @final
@@ -78,14 +80,14 @@ class Asking:
     ) -> tuple[Columns, dict[str, str]]:
         """The columns of the sound rows, and notes: what is the same for all of them, and what the codes
         of warnings mean."""
-        columns: Columns = {
-            "outputs": outputs,
-            "predicted": self.targets.predicted(outputs),
-            "labels": labels[sound],
-        }
+        predicted = self.targets.predicted(outputs)
+        columns: Columns = {"outputs": outputs, "predicted": predicted, "labels": labels[sound]}
         notes: dict[str, str] = {}
-        rows = self._filled(sound)
-        scores = self.targets.scores(outputs[self._filled(np.arange(len(sound)))], labels[rows])
+        known = self.targets.knows(labels[sound])
+        # Of those without a label the predicted class takes its place, and what it gives is left out.
+        true = np.where(known, labels[sound], predicted) if known.any() else predicted
+        rows, again = self._filled(sound), self._filled(np.arange(len(sound)))
+        scores = self.targets.scores(outputs[again], true[again])
         x, baseline = self.prepared(stored[rows]), None
         if self.baseline is not None:
             ends = ends_of(stored)
@@ -96,6 +98,8 @@ class Asking:
             columns[f"{technique.name}/error"] = np.array([one.encode() for one in answers.errors])
             for target, answer in answers.questions.items():
                 name = f"{technique.name}/{target}"
+                if target == "true":
+                    answer = without(answer, ~known)
                 told = [{code_of(text): general(text) for text in one} for one in answer.warnings]
                 notes |= {f"warning {code}": text for one in told for code, text in one.items()}
                 notes[name] = form_of(answer, self.kept)
@@ -170,3 +174,16 @@ def form_of(answer: Answer, kept: Kept) -> str:
         "names": list(kept.names(answer.values, answer.layout)),
     }
     return json.dumps(form, sort_keys=True)
+
+
+def without(answer: Answer, rows: NDArray[np.bool_]) -> Answer:
+    """An answer with NaN in these rows, for which nothing was asked, and a warning that says so."""
+    if not rows.any():
+        return answer
+    values = answer.values.copy()
+    values[rows] = np.nan
+    numbers = {name: np.where(rows, np.nan, column) for name, column in answer.numbers.items()}
+    told = tuple(
+        (NO_LABEL,) if nothing else one for one, nothing in zip(answer.warnings, rows, strict=True)
+    )
+    return replace(answer, values=values, numbers=numbers, warnings=told)

@@ -43,8 +43,9 @@ def attribute_command(
     data: Annotated[
         str,
         typer.Argument(
-            help="The examples: a folder of pictures, a file, or file.py:name of backlight.Examples or a "
-            "backlight_datasets.Source."
+            help="The examples, labelled or not: a folder of pictures, or of one sub-folder per class; "
+            "an .npz, .csv, .parquet or .tar file, or a folder of such; what Hugging Face's save_to_disk "
+            "wrote; or file.py:name of a data set of any library."
         ),
     ],
     store: Annotated[
@@ -99,6 +100,23 @@ def attribute_command(
         Baseline | None,
         typer.Option(help="What stands for nothing, for techniques that compare with a baseline."),
     ] = None,
+    x: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--x",
+            metavar="COLUMN",
+            help="Of a table: a column that the model takes; say it again for more. Where none is said, "
+            "pictures, or all that are neither label nor name.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a table: the column of labels; '' takes none."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a table: what examples are called."),
+    ] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Say how far the run in STORE is, and do nothing.")
     ] = False,
@@ -142,6 +160,7 @@ def attribute_command(
         show_status(Attributions.open(store))
         return
     from backlight_attribute.run import attribute_dataset
+    from backlight_datasets import ColumnNames
 
     preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
     with progress_bar() as progress:
@@ -164,6 +183,7 @@ def attribute_command(
             size=size_of(size),
             colour=colour.value if colour else None,
             classes=read_classes(classes) if classes else (),
+            columns=ColumnNames(tuple(x or ()), label, name),
             seed=seed,
             progress=progress,
         )

@@ -10,7 +10,7 @@ from typing import Any, Self, final
 
 from backlight.errors import reason
 from backlight.values.outputs import Path as OutputPath
-from backlight_datasets import StoreError
+from backlight_datasets import ColumnNames, StoreError
 from backlight_datasets.committing import commit, replace
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
@@ -41,6 +41,7 @@ class Origin:
     size: Size | None
     colour: Colour | None
     classes: tuple[str, ...]
+    columns: ColumnNames
     preprocess: str
     divide_by: float | None
     mean: tuple[float, ...]
@@ -76,7 +77,8 @@ class Origin:
                 one: tuple(found[one]) if isinstance(found[one], list) else found[one]
                 for one in ("size", "scores")
             }
-            return cls(**{**found, **lists, **nested})
+            columns = {**found["columns"], "x": tuple(found["columns"]["x"])}
+            return cls(**{**found, **lists, **nested, "columns": ColumnNames(**columns)})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"How the store in {folder} was asked for is not known, as {NAME} cannot be read: "

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Examples, Method, Model
+from backlight import Method, Model
 from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError
 from backlight.explaining.targets import kind_of_numbers
@@ -23,6 +23,7 @@ from backlight_attribute.targets import TargetName, Targets, targets_of
 from backlight_attribute.work import AttributionWork, opened
 from backlight_datasets import (
     BlockStore,
+    ColumnNames,
     Plan,
     Skipped,
     Source,
@@ -58,7 +59,7 @@ LOOKED_AT = 32
 
 def attribute_dataset(
     model: object,
-    data: str | os.PathLike[str] | Examples | Source,
+    data: object,
     *,
     store: str | os.PathLike[str],
     methods: Sequence[str | Method] = (),
@@ -76,6 +77,7 @@ def attribute_dataset(
     size: Size | None = None,
     colour: Colour | None = None,
     classes: Sequence[str] = (),
+    columns: ColumnNames | None = None,
     seed: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Attributions:
@@ -87,7 +89,8 @@ def attribute_dataset(
     Args:
         model: of any installed framework, or a text that names one, as `net.py:model` or a path: what
             workers of other processes load by themselves.
-        data: `backlight.Examples`, a folder, a file, or a `backlight_datasets.Source`.
+        data: a folder, a file, `backlight.Examples`, a `backlight_datasets.Source`, or what another
+            library calls a data set; see `backlight_datasets.open_source`. It need not have labels.
         store: the folder to write to.
         methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
             Grad-CAM and occlusion; of a model without gradients, those of these that need none.
@@ -109,6 +112,7 @@ def attribute_dataset(
         preprocessing: from the examples to the model's input; bytes are divided by 255 by default.
         size, colour: of pictures in files.
         classes: class names in the model's order, where the data's own have another.
+        columns: which columns of tables, or entries of examples that are dicts, hold what.
         seed: for techniques with noise.
         progress: called with what is being done, how many examples are done and how many there are.
 
@@ -128,7 +132,10 @@ def attribute_dataset(
     net = load_model(model) if isinstance(model, str) else model
     wrapped, prepared = opened(net, framework, prepares)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
-    source = open_source(data, size or wanted[0], colour or wanted[1], classes)
+    named = columns or ColumnNames()
+    source = open_source(
+        data, size or wanted[0], colour or wanted[1], classes, columns=named, labelled=False
+    )
     chosen = chosen if methods else usable(chosen, wrapped)
     first = first_of(source)
     sample = prepared(first)
@@ -166,6 +173,7 @@ def attribute_dataset(
         size,
         colour,
         tuple(classes),
+        named,
         prepares.name,
         prepares.divide_by,
         prepares.mean,
@@ -235,7 +243,7 @@ def asked_targets(
     kind = output.kind
     if kind == "logits" and model.declared is None:
         kind = kind_of_outputs(numbers.reshape(len(numbers), -1))
-    labels = source.read(0, min(len(source), LOOKED_AT)).labels
+    labels = batch.labels if source.labelled else None
     return targets_of(said, kind, shape_of(found), path, class_names(model, source), labels)
 
 

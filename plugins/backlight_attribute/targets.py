@@ -58,19 +58,23 @@ class Targets:
         """
         return np.asarray(self._odds(outputs).argmax(axis=1), dtype=np.int64)
 
-    def scores(self, outputs: NDArray[np.float64], labels: Labels | None) -> dict[str, Score]:
+    def knows(self, labels: Labels) -> NDArray[np.bool_]:
+        """Of which examples the label is a class of the model, (n,)."""
+        if not is_of_classes(labels):
+            return np.zeros(len(labels), dtype=np.bool_)
+        return np.asarray((labels >= 0) & (labels < max(self.width, 2)))
+
+    def scores(self, outputs: NDArray[np.float64], true: NDArray[np.int64]) -> dict[str, Score]:
         """The score of these examples for each target, by its name.
 
         Args:
             outputs: what the model says of them, (n, width).
-            labels: their classes, (n,); None where they have none.
+            true: their classes, (n,).
         """
         classes = self.predicted(outputs)
-        rival = self._rivals(outputs, classes, labels)
+        rival = self._rivals(outputs, classes, true)
         known = of_classes(classes, rival, self.kind, self.single, self.path)
-        if labels is not None and "true" in self.names:
-            true = np.asarray(labels, dtype=np.int64)
-            known["true"] = of_classes(true, rival, self.kind, self.single, self.path)["predicted"]
+        known["true"] = of_classes(true, rival, self.kind, self.single, self.path)["predicted"]
         found: dict[str, Score] = {}
         for name, said in self.asked:
             if name in known and said is None:
@@ -88,15 +92,16 @@ class Targets:
         return (Class if self.kind == "logits" else Logit)(numbers, self.path)
 
     def _rivals(
-        self, outputs: NDArray[np.float64], classes: NDArray[np.int64], labels: Labels | None
+        self,
+        outputs: NDArray[np.float64],
+        classes: NDArray[np.int64],
+        true: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """The true classes of misclassified examples, and else the second most probable ones."""
         others = self._odds(outputs).copy()
         others[np.arange(len(others)), classes] = -np.inf
-        second = np.asarray(others.argmax(axis=1), dtype=np.int64)
-        if labels is None:
-            return second
-        return np.asarray(np.where(labels != classes, labels, second), dtype=np.int64)
+        second = others.argmax(axis=1)
+        return np.asarray(np.where(true != classes, true, second), dtype=np.int64)
 
     def _odds(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return odds_of_one(outputs, self.kind) if self.single else probabilities(outputs, self.kind)

@@ -222,7 +222,7 @@ def report_command(
     from backlight import wrap
     from backlight_attribute.answered import StoredAnswers
     from backlight_attribute.results import Attributions
-    from backlight_datasets import open_source
+    from backlight_datasets import ColumnNames, open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
     from backlight_loading.examples import class_names_of, read_classes
     from backlight_loading.models import load_model, note_on, wanted_shape
@@ -253,7 +253,8 @@ def report_command(
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
-    source = open_source(data, read_size, read_as or wanted[1], names, given)
+    columns = ColumnNames() if origin is None else origin.columns
+    source = open_source(data, read_size, read_as or wanted[1], names, given, columns)
     note = note_on(model)
     kept_in = store if earlier is None else None
     with progress_bar() as progress, unfinished(directory, kept_in) as kept:

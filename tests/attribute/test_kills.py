@@ -1,5 +1,5 @@
-"""Runs over a data set that are ended in the midst, and gone on with, have in the end the bytes of one that
-was let be, each example once."""
+"""Runs over a data set that are ended in the midst, and gone on with, have in the end the bytes of one
+that was let be, each example once."""
 
 import errno
 import os
