@@ -61,7 +61,9 @@ class Origin:
     def write(self, folder: Path) -> None:
         """Write it down in a store's folder; the last one counts."""
         text = json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
-        commit(folder / NAME, lambda file: file.write(text.encode()), replace)
+        there = folder / NAME
+        if not there.exists() or there.read_text(encoding="utf-8") != text:
+            commit(there, lambda file: file.write(text.encode()), replace)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
