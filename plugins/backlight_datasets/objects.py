@@ -28,7 +28,7 @@ def from_object(
         return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
     if isinstance(data, np.ndarray):
         data = data, None
-    if isinstance(data, tuple) and len(data) == 2:
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], np.ndarray):
         refuse(options, text)
         return SequenceSource(*data, classes)
     found = data if isinstance(data, Source) else offered(data)

@@ -29,9 +29,9 @@ def open_source(
         data: a path: a folder of class folders, of pictures, of `.parquet` or `.tar` files, or one
             that Hugging Face's `save_to_disk` wrote; an `.npz`, `.csv`, `.tsv`, `.parquet` or `.tar`
             file; or what an installed plugin reads. A reference `file.py:name` to an object, or to a
-            function that makes one. Or an object: a source, examples, an array, a pair of x and labels, a
-            data set or loader of PyTorch's, a `tf.data.Dataset`, a data set of Hugging Face's, or a list
-            or other sequence of `(x, label)`, of dicts, or of x alone.
+            function that makes one. Or an object: a source, examples, an array, a pair of an array and
+            labels, a data set or loader of PyTorch's, a `tf.data.Dataset`, a data set of Hugging Face's,
+            or a list or other sequence of `(x, label)`, of dicts, or of x alone.
         size, colour: of pictures; see `FolderSource`.
         classes: class names in the model's order, where the data's own have another.
         options: those that the user gave and that only pictures can follow.

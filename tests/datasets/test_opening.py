@@ -170,6 +170,7 @@ NOTHING: dict[str, tuple[Any, str]] = {
     "empty list": ([], "There are no examples"),
     "texts": (["a", "b"], "None of the 2 candidates could be read: 0: .*No such file"),
     "a tuple of three": ((1, 2, 3), "a builtins.tuple; it must be backlight.Examples"),
+    "a shape": ((4, 3), "a builtins.tuple; it must be"),
     "a number": (3, "a builtins.int; it must be"),
     "a dict": ({"x": X}, "a builtins.dict; it must be"),
     "three in one": ([(1, 2, 3)], "it is a tuple of 3; it must be"),
