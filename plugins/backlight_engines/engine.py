@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+from backlight.errors import is_whole, require
 from backlight_engines.work import Receipts, Work
 
 
@@ -30,3 +31,11 @@ class Engine(ABC):
             EngineError: what else the work raised; workers that die again and again; what they need
                 cannot be had.
         """
+
+
+def check_at_least(least: int, engine: Engine, field: str) -> None:
+    """Raise HyperParameterError unless a field is a whole number of at least so much."""
+    value = getattr(engine, field)
+    require(
+        is_whole(value) and value >= least, engine, field, f"a whole number of at least {least}"
+    )

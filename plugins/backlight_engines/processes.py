@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from backlight.errors import is_whole, require
 from backlight_engines.driver import drive
-from backlight_engines.engine import Engine
+from backlight_engines.engine import Engine, check_at_least
 from backlight_engines.environment import GPUS, thread_variables, visible_gpus
 from backlight_engines.errors import EngineError
 from backlight_engines.work import Receipts, Work
@@ -62,11 +61,3 @@ class Processes(Engine):
             )
         starts = range(0, each * self.workers, each)
         return [{GPUS: ",".join(found[start : start + each])} for start in starts]
-
-
-def check_at_least(least: int, engine: Engine, field: str) -> None:
-    """Raise HyperParameterError unless a field is a whole number of at least so much."""
-    value = getattr(engine, field)
-    require(
-        is_whole(value) and value >= least, engine, field, f"a whole number of at least {least}"
-    )

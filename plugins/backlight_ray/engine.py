@@ -8,7 +8,7 @@ from typing import final
 from backlight.errors import is_real, require
 from backlight_engines import Engine, EngineError, Receipts, Work
 from backlight_engines.driver import drive
-from backlight_engines.processes import check_at_least
+from backlight_engines.engine import check_at_least
 from backlight_engines.worker_side import pickled
 
 

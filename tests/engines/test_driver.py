@@ -175,6 +175,52 @@ def test_where_workers_die_again_and_again_the_run_ends(
     assert players.ended
 
 
+class ShortLived(Players):
+    """Every other worker dies as it starts, the others in the third block that they get."""
+
+    def answers(self) -> Iterator[tuple[Worker, Answer]]:
+        done = 0
+        for player, answer in super().answers():
+            lives = self.begun % 2 == 0
+            done = done + 1 if isinstance(answer, Receipt) else 0
+            if (lives and done < 3) or self.begun > 20:
+                yield player, answer
+            else:
+                self.players.clear()
+                yield player, Lost("was shot")
+
+
+def test_workers_that_start_begin_the_count_again() -> None:
+    players = ShortLived()
+    assert len(list(drive(players, 1, range(40), restarts=1))) == 40
+    assert players.begun > 20
+
+
+class WithoutReplacement(Players):
+    """The second worker dies when the first has nothing to do any more, and no other ever starts."""
+
+    def begin(self) -> Worker:
+        worker = super().begin()
+        if self.begun > 2:
+            self.players.remove(worker)  # type: ignore[arg-type]
+        return worker
+
+    def answers(self) -> Iterator[tuple[Worker, Answer]]:
+        first, second = self.players
+        yield from ((player, Ready()) for player in (first, second))
+        while first.blocks:
+            yield first, Receipt(first.blocks.popleft(), 0.0, 1)
+        yield second, Lost("was shot")
+        while first.blocks:
+            yield first, Receipt(first.blocks.popleft(), 0.0, 1)
+        raise AssertionError("a block waits for nobody")
+
+
+def test_a_worker_that_is_free_does_the_blocks_of_a_lost_one() -> None:
+    receipts = list(drive(WithoutReplacement(), 2, range(4), restarts=1))
+    assert sorted(receipt.block for receipt in receipts) == [0, 1, 2, 3]
+
+
 def test_an_error_of_the_iterator_of_blocks_ends_the_workers() -> None:
     def blocks() -> Iterator[int]:
         yield from range(10)
