@@ -74,7 +74,7 @@ class Targets:
         classes = self.predicted(outputs)
         rival = self._rivals(outputs, classes, true)
         known = of_classes(classes, rival, self.kind, self.single, self.path)
-        known["true"] = of_classes(true, rival, self.kind, self.single, self.path)["predicted"]
+        known["true"] = self._of_classes(true)
         found: dict[str, Score] = {}
         for name, said in self.asked:
             if name in known and said is None:
@@ -82,14 +82,13 @@ class Targets:
             elif isinstance(said, Score):
                 found[name] = said
             else:
-                found[name] = self._of_class(int(said or 0), len(outputs))
+                found[name] = self._of_classes(np.full(len(outputs), said, dtype=np.int64))
         return found
 
-    def _of_class(self, number: int, count: int) -> Score:
-        numbers = np.full(count, number, dtype=np.int64)
+    def _of_classes(self, classes: NDArray[np.int64]) -> Score:
         if self.single:
-            return Function(OneOutput(self.kind, self.path), numbers)
-        return (Class if self.kind == "logits" else Logit)(numbers, self.path)
+            return Function(OneOutput(self.kind, self.path), classes)
+        return (Class if self.kind == "logits" else Logit)(classes, self.path)
 
     def _rivals(
         self,

@@ -150,3 +150,27 @@ def test_labels_that_are_needed(tmp_path: Path) -> None:
 def test_classes_that_are_not_there(target: Any, tmp_path: Path) -> None:
     with pytest.raises(backlight.BacklightError, match=r"melat.*metal|classes 0 to 2"):
         run(DATA, tmp_path, targets=[target])
+
+
+def test_labels_that_are_missing(tmp_path: Path) -> None:
+    """What needs no label is there for all; what needs one is NaN, and said, where there is none."""
+    labels = np.asarray(DATA.labels).copy()
+    labels[[2, 17]] = -1, 7
+    source = Examples(PICTURES, labels, CLASSES, DATA.names)
+    found = run(source, tmp_path, targets=["true", "contrast"])
+    _, values = found.values("gradient", "true")
+    rest = np.setdiff1d(np.arange(COUNT), [2, 17])
+    assert np.isnan(values[[2, 17]]).all() and np.isfinite(values[rest]).all()
+    assert np.isfinite(found.values("gradient", "contrast")[1]).all()
+    told = found.attribution(17, "gradient", "true").warnings
+    assert told == ("There is no label for this one, or none that is a class of the model.",)
+    assert found.attribution(16, "gradient", "true").warnings == ()
+
+
+def test_examples_without_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=DATA.x)
+    found = run(tmp_path / "data.npz", tmp_path / "store")
+    assert found.status().complete
+    check_others(found, [])
+    with pytest.raises(InputError, match="'contrast' needs a class for each example"):
+        run(tmp_path / "data.npz", tmp_path / "other", targets=["contrast"])
