@@ -38,11 +38,12 @@ from backlight.values.made_baselines import MadeBaseline
 from backlight.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
+    from backlight_attribute import attribute_dataset as attribute_dataset
     from backlight_study import study as study
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    """What plugins add to these names: `study`, which needs more than the core."""
+    """What plugins add to these names, which needs more than the core."""
     found = None
     if name in _ADDED:
         found = installed_plugins().first("backlight_function", object, name=name)
@@ -51,7 +52,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     return found
 
 
-_ADDED = ("study",)
+_ADDED = ("attribute_dataset", "study")
 
 
 def _drawn(attribution: Attribution) -> str | None:

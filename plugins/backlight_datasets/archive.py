@@ -9,20 +9,28 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Examples
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError, reason
 from backlight.values.examples import labels_of
+from backlight_datasets.class_names import in_classes
 from backlight_datasets.digests import digest_of_texts
 from backlight_datasets.members import Member, members_of, read_whole, stored_rows
 from backlight_datasets.sequence import check_counts
-from backlight_datasets.source import Batch, Source, check_range, ids_between, numbered
-from backlight_loading.examples import class_names, renamed, x_and_y
+from backlight_datasets.source import (
+    Batch,
+    Source,
+    check_range,
+    ids_between,
+    numbered,
+    unlabelled,
+)
+from backlight_loading.examples import class_names, x_and_y
 
 
 @final
 class NpzSource(Source):
-    """Arrays `x` (or `images`) and `y` (or `labels`) of an archive, and `classes` if it has names.
+    """Arrays `x` (or `images`) of an archive, with `y` (or `labels`) if it has labels, and `classes` if
+    these have names.
 
     Of `x` the rows that are asked for are read, from where they lie in the file. Where it is deflated
     (`numpy.savez_compressed`) they are read from the beginning on: ranges in order cost one pass over
@@ -40,16 +48,14 @@ class NpzSource(Source):
         """
         self._path = Path(path).absolute()
         members = members_of(self._path)
-        x, y = x_and_y(members, self._path)
-        check_counts(members[x].shape[0], members[y].shape[0])
+        x, y = x_and_y(members, self._path, labelled=False)
+        if y:
+            check_counts(members[x].shape[0], members[y].shape[0])
         small = {name: members[name] for name in (y, "classes") if name in members}
         arrays = read_whole(self._path, small)
         stored = class_names(arrays.get("classes", np.array((), dtype=str)), self._path)
-        # Labels can be renamed without the examples.
-        labels = labels_of(arrays[y], f" in {path}")
-        alone = Examples(np.empty((len(labels), 0)), labels, stored)
-        known = renamed(alone, tuple(classes), str(path))
-        self._labels, self._classes = known.labels, tuple(known.classes)
+        labels = labels_of(arrays[y], f" in {path}") if y else unlabelled(members[x].shape[0])
+        self._labels, self._classes = in_classes(labels, stored, classes, str(path))
         self._names = (x, y)
         self._content = self._content_of(members)
         self._x = members[x]
@@ -63,6 +69,10 @@ class NpzSource(Source):
     @property
     def classes(self) -> tuple[str, ...]:
         return self._classes
+
+    @property
+    def labelled(self) -> bool:
+        return bool(self._names[1])
 
     @property
     def left_out(self) -> tuple[str, ...]:

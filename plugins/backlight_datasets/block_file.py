@@ -3,7 +3,7 @@
 It is an `.npz` archive, not deflated, with a checksum (CRC-32) of each array as zip has them:
 
 - `about`: JSON with the format, the plan's digest, the block's number, the names of the arrays and which
-  of them are scaled, and the candidates that were skipped;
+  of them are scaled, the candidates that were skipped, and notes;
 - `ids`: the numbers of the candidates that the arrays have rows for, int64;
 - the arrays under names of their own, and for a scaled one, float16, the scales, float32, (n,), under
   `scale/` and its name.
@@ -11,7 +11,7 @@ It is an `.npz` archive, not deflated, with a checksum (CRC-32) of each array as
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
@@ -39,11 +39,13 @@ class Block:
         ids: of the candidates that have rows, rising, int64, (n,).
         arrays: by name, n rows each.
         skipped: the block's other candidates.
+        notes: texts about the block, by name.
     """
 
     ids: NDArray[np.int64]
     arrays: Mapping[str, NDArray[Any]]
     skipped: tuple[Skipped, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @final
@@ -55,6 +57,7 @@ class Header:
     names: tuple[str, ...]
     scaled: frozenset[str]
     skipped: tuple[Skipped, ...]
+    notes: Mapping[str, str]
 
     def unscaled(self, name: str, stored: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """An array as it was given, from those of the file."""
@@ -112,6 +115,7 @@ def write_block(file: BinaryIO, plan: Plan, number: int, block: Block) -> None:
         "arrays": list(block.arrays),
         "scaled": narrow,
         "skipped": [astuple(one) for one in block.skipped],
+        "notes": dict(sorted(block.notes.items())),
     }
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, array in {"about": np.array(json.dumps(about)), **arrays}.items():
@@ -137,6 +141,7 @@ def read_header(path: Path, plan: Plan, number: int) -> Header:
             tuple(about["arrays"]),
             frozenset(about["scaled"]),
             tuple(Skipped(*one) for one in about["skipped"]),
+            dict(about.get("notes", {})),  # which older stores have not
         )
     except NOT_OURS as error:
         raise InputError(f"{path} has notes that cannot be read: {reason(error)}.") from error

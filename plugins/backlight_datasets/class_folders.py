@@ -1,25 +1,23 @@
-"""The pictures of class folders by their number."""
+"""The pictures of class folders, or of one folder without classes, by their number."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from typing import final
 
-from backlight_datasets.digests import digest_of_texts
+from backlight.values.examples import UNKNOWN
+from backlight_datasets.digests import digest_of_texts, ends_of
 from backlight_loading.picture_folders import (
     beside,
     class_folders,
     contents,
     folder_class,
     folder_names,
+    is_class_folder,
 )
-
-ENDS = 4096
-"""How many bytes at the beginning and at the end of a file its fingerprint looks at."""
 
 
 @final
@@ -28,9 +26,9 @@ class Listing:
     """Every file of the class folders in sorted order, about 70 bytes of memory each.
 
     Attributes:
-        folder: it holds the class folders.
+        folder: it holds the class folders, or files without labels alone.
         classes: class names in the order of the labels.
-        places: the class folders' own names.
+        places: the class folders' own names; "" for files without labels.
         labels: of each class folder.
         files: the names of the files in each class folder.
         left_out: what is there but is no file of a class, with the reason.
@@ -51,6 +49,10 @@ class Listing:
     def __len__(self) -> int:
         return self.ends[-1]
 
+    @property
+    def labelled(self) -> bool:
+        return UNKNOWN not in self.labels
+
     def place(self, number: int) -> tuple[int, str]:
         """The class folder's position, and the file's name in it."""
         k = bisect_right(self.ends, number)
@@ -65,7 +67,7 @@ class Listing:
 
     def name(self, number: int) -> str:
         k, name = self.place(number)
-        return f"{self.places[k]}/{name}"
+        return f"{self.places[k]}/{name}".lstrip("/")
 
     def digest(self) -> str:
         """Of the names alone."""
@@ -82,24 +84,16 @@ class Listing:
             yield ends_of(self.path(number))
 
 
-def ends_of(path: Path) -> str:
-    """The size of a file, and a digest of its first and last bytes."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            head = file.read(ENDS)
-            size = file.seek(0, 2)
-            file.seek(max(len(head), size - ENDS))
-            return f"{size} {sha256(head + file.read(ENDS)).hexdigest()}"
-    except OSError as error:  # which `read` will say of it as well
-        return f"unreadable: {error.strerror}"
-
-
 def listing(folder: Path, classes: Sequence[str]) -> Listing:
-    """What is in the class folders now.
+    """What is in the class folders now, or in a folder that has files and no folders.
 
     Raises:
         InputError, UnknownNameError: see `read_folder`.
     """
+    files, left_out = contents(folder)
+    if files and not any(map(is_class_folder, folder.iterdir())):
+        alone = (tuple(files),)
+        return Listing(folder, tuple(classes), ("",), (UNKNOWN,), alone, tuple(left_out))
     folders = class_folders(folder)
     names = tuple(classes) or folder_names(folders)
     found = [contents(entry) for entry in folders]

@@ -1,8 +1,9 @@
-"""Digests of arrays: what says that a model's weights, or data, are the same."""
+"""Digests of arrays and files: what says that a model's weights, or data, are the same."""
 
 import json
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from backlight.errors import InputError, shown
 
 CHUNK = 1 << 24
 """How many bytes of an array are copied at a time."""
+
+ENDS = 4096
+"""How many bytes at the beginning and at the end of a file its fingerprint looks at."""
 
 
 def digest_of_arrays(named: Iterable[tuple[str, NDArray[Any]]]) -> str:
@@ -57,3 +61,15 @@ def digest_of_texts(texts: Iterable[str]) -> str:
         data = text.encode(errors="surrogatepass")
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
+
+
+def ends_of(path: Path) -> str:
+    """The size of a file, and a digest of its first and last bytes."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            head = file.read(ENDS)
+            size = file.seek(0, 2)
+            file.seek(max(len(head), size - ENDS))
+            return f"{size} {sha256(head + file.read(ENDS)).hexdigest()}"
+    except OSError as error:  # which `read` will say of it as well
+        return f"unreadable: {error.strerror}"

@@ -26,7 +26,8 @@ from backlight_loading.preparation import Colour, Size
 
 @final
 class FolderSource(Source):
-    """A folder that holds a sub-folder of pictures per class, whose names are the classes.
+    """A folder that holds a sub-folder of pictures per class, whose names are the classes; or, without
+    labels, one that holds pictures and no folder.
 
     What is no picture, or a broken one, is skipped by name. A copy in another process lists the folder
     again, and finds the same pictures under the same numbers or raises an error.
@@ -41,15 +42,15 @@ class FolderSource(Source):
     ) -> None:
         """
         Args:
-            folder: it holds a sub-folder per class.
+            folder: it holds a sub-folder per class, or pictures.
             size: (height, width) that every picture is stretched to; None keeps the size they all have.
             colour: "grey" (one channel) or "rgb"; None reads grey if every picture is grey, else RGB,
                 for which the headers are looked at up to the first one in colours.
             classes: all classes in the model's order, where the folder does not have all of them.
 
         Raises:
-            InputError: no class folders, no readable picture, or pictures of several sizes and no
-                `size`; or a folder that is named after several of the classes.
+            InputError: no class folders and no files, no readable picture, or pictures of several sizes
+                and no `size`; or a folder that is named after several of the classes.
             UnknownNameError: a folder that is named after none of them.
         """
         self._folder = Path(folder).absolute()
@@ -64,6 +65,10 @@ class FolderSource(Source):
     @property
     def classes(self) -> tuple[str, ...]:
         return self._listed.classes
+
+    @property
+    def labelled(self) -> bool:
+        return self._listed.labelled
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -1,77 +1,70 @@
-"""The source that a user names: a folder of pictures, an `.npz` file, or a thing in code."""
+"""The source that a user names: files, an object of another library, or a thing in code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike, fspath
-from pathlib import Path
 
 from backlight import Examples
 from backlight.errors import InputError
-from backlight.plugins.entry_points import plugins
-from backlight_datasets.archive import NpzSource
-from backlight_datasets.sequence import SequenceSource
+from backlight_datasets.column_names import ColumnNames
+from backlight_datasets.element_reader import ElementReader
+from backlight_datasets.objects import from_object, kind
+from backlight_datasets.paths import from_path
 from backlight_datasets.source import Source
-from backlight_loading.examples import is_folder, load_examples, refuse, renamed
 from backlight_loading.preparation import Colour, Size
-from backlight_loading.references import is_reference, is_there, load_reference, made
+from backlight_loading.references import is_reference, load_reference, made
 
 
 def open_source(
-    data: str | PathLike[str] | Examples | Source,
+    data: object,
     size: Size | None = None,
     colour: Colour | None = None,
     classes: Sequence[str] = (),
     options: Sequence[str] = (),
+    columns: ColumnNames = ColumnNames(),
+    labelled: bool = True,
 ) -> Source:
-    """Labelled examples to be read a range at a time.
+    """Examples to be read a range at a time.
 
     Args:
-        data: a folder of class folders, an `.npz` file, a reference `file.py:name` to examples or a
-            source, a path that an installed plugin reads, or examples or a source themselves.
-        size, colour: of pictures in files; see `FolderSource`.
+        data: a path: a folder of class folders, of pictures, of `.parquet` or `.tar` files, or one
+            that Hugging Face's `save_to_disk` wrote; an `.npz`, `.csv`, `.tsv`, `.parquet` or `.tar`
+            file; or what an installed plugin reads. A reference `file.py:name` to an object, or to a
+            function that makes one. Or an object: a source, examples, an array, a pair of an array and
+            labels, a data set or loader of PyTorch's, a `tf.data.Dataset`, a data set of Hugging Face's,
+            or a list or other sequence of `(x, label)`, of dicts, or of x alone.
+        size, colour: of pictures; see `FolderSource`.
         classes: class names in the model's order, where the data's own have another.
-        options: those that the user gave and that only pictures in files can follow.
+        options: those that the user gave and that only pictures can follow.
+        columns: which columns of tables, or entries of examples that are dicts, hold what.
+        labelled: whether there must be labels.
 
     Raises:
-        InputError: nothing is there, it holds no examples, or an option does not apply to it.
+        InputError: nothing is there, it holds no examples, or no labels where there must be some; or an
+            option does not apply to it.
+        PluginError: it takes a package that is not installed.
+        UnknownNameError: a column that is not there.
     """
-    if isinstance(data, Source | Examples):
-        refuse(options, f"the {type(data).__name__}")
-        return from_code(data, classes, "the examples")
-    text = fspath(data)
-    if is_reference(text):
-        refuse(options, text)
-        found = made(load_reference(text), text)
-        if not isinstance(found, Source | Examples):
-            raise InputError(
-                f"{text} is a {type(found).__module__}.{type(found).__qualname__}; it must be "
-                "backlight.Examples or a backlight_datasets.Source, or a function without required "
-                "arguments that returns one."
-            )
-        return from_code(found, classes, text)
-    if is_folder(text):
-        # Here and not above: what reads no pictures needs no Pillow.
-        from backlight_datasets.folder import FolderSource
-
-        return FolderSource(text, size, colour, classes)
-    path = Path(text)
-    if is_there(path) and path.suffix == ".npz" and not is_offered(path):
-        refuse(options, text)
-        return NpzSource(path, classes)
-    return from_code(load_examples(text, size, colour, tuple(classes), options=options), (), text)
-
-
-def from_code(found: Source | Examples, classes: Sequence[str], text: str) -> Source:
-    if isinstance(found, Examples):
-        known = renamed(found, tuple(classes), text)
-        return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
-    if classes and tuple(classes) != found.classes:
+    reader = ElementReader(columns, size, colour)
+    if isinstance(data, str | PathLike):
+        text = fspath(data)
+        if is_reference(text):
+            source = from_object(of_reference(text), reader, classes, options, text)
+        else:
+            source = from_path(text, reader, tuple(classes), options, labelled)
+    else:
+        text = "the examples" if isinstance(data, Source | Examples) else f"the {kind(data)}"
+        source = from_object(data, reader, classes, options, text)
+    if labelled and not source.labelled:
         raise InputError(
-            f"{text} has classes of its own, {', '.join(found.classes[:5]) or 'without names'}; make "
-            "it with the class names in the model's order."
+            f"There are no labels in {text}, and they are needed here: put the pictures of each class "
+            "into a sub-folder that has the class's name, or give y (or labels), or name their column."
         )
-    return found
+    return source
 
 
-def is_offered(path: Path) -> bool:
-    """Whether an installed plugin reads this path."""
-    return plugins().first("backlight_load_examples", Examples, path=path) is not None
+def of_reference(text: str) -> object:
+    """What a reference names, or what the function that it names makes."""
+    named = load_reference(text)
+    found = made(named, text)
+    # A generator is read once; the function that makes it can be called for each pass.
+    return named if isinstance(found, Iterator) else found

@@ -1,15 +1,25 @@
 """Arrays in memory, or anything else that gives examples by their number."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, reason
+from backlight.errors import InputError
 from backlight.values.examples import labels_of
 from backlight_datasets.digests import digest_of_arrays
-from backlight_datasets.source import Batch, Skipped, Source, check_range, ids_between, numbered
+from backlight_datasets.gathering import Example, Form, first_form, gathered
+from backlight_datasets.naming import Seen
+from backlight_datasets.source import (
+    Batch,
+    Source,
+    check_range,
+    ids_between,
+    numbered,
+    unlabelled,
+)
 
 Examples: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
 """An array, mapped from a file maybe, or a sequence with an array for each number."""
@@ -19,14 +29,15 @@ Examples: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
 class SequenceSource(Source):
     """Examples in memory, or in a sequence that makes them when they are asked for.
 
-    An example that raises an error when it is asked for is skipped by name. A pickle holds all that the
+    An example that raises an error when it is asked for, or is unlike the first one that can be read, is
+    skipped by name. A pickle holds all that the
     sequence holds: for several processes, files are better.
     """
 
     def __init__(
         self,
         x: Examples,
-        labels: Sequence[int] | NDArray[Any],
+        labels: Sequence[int] | NDArray[Any] | None = None,
         classes: Sequence[str] = (),
         names: Sequence[str] = (),
         left_out: Sequence[str] = (),
@@ -35,17 +46,20 @@ class SequenceSource(Source):
         Args:
             x: examples by their number, all of one shape and dtype.
             labels: the true class of each; or, see `Labels`, 0 or 1 for each of several labels, or
-                numbers.
+                numbers. None where nothing is known.
             classes: names of the classes, or of the labels or numbers of each example.
             names: one per example; their numbers where there are none.
             left_out: what is known not to be among them, with the reason.
 
         Raises:
-            InputError: there are not as many labels, or names, as examples; or labels are no numbers.
+            InputError: there are not as many labels, or names, as examples; labels are no numbers; or two
+                have the same name.
         """
-        self._labels = labels_of(labels)
+        self._labelled = labels is not None
+        self._labels = unlabelled(len(x)) if labels is None else labels_of(labels)
         check_counts(len(x), len(self._labels), len(names))
         self._x, self._names = x, tuple(names)
+        Seen(self._names).check("the examples")
         self._classes, self._left_out = tuple(classes), tuple(left_out)
 
     def __len__(self) -> int:
@@ -54,6 +68,10 @@ class SequenceSource(Source):
     @property
     def classes(self) -> tuple[str, ...]:
         return self._classes
+
+    @property
+    def labelled(self) -> bool:
+        return self._labelled
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -72,22 +90,17 @@ class SequenceSource(Source):
         ids = ids_between(start, stop)
         if isinstance(self._x, np.ndarray):
             return Batch(np.array(self._x[start:stop]), self._labels[start:stop], ids)
-        found: list[NDArray[Any]] = []
-        skipped: list[Skipped] = []
-        for number in range(start, stop):
-            try:
-                found.append(np.asarray(self._x[number]))
-            except Exception as error:  # it is the user's code, which may fail in any way
-                skipped.append(Skipped(number, self.names(number, number + 1)[0], reason(error)))
-        kept = np.setdiff1d(ids, [one.id for one in skipped])
-        for number, one in zip(kept, found, strict=True):
-            if (one.shape, one.dtype) != (found[0].shape, found[0].dtype):
-                raise InputError(
-                    f"Examples must have one shape and dtype: number {kept[0]} has {found[0].shape} "
-                    f"and {found[0].dtype}, number {number} {one.shape} and {one.dtype}."
-                )
-        x = np.stack(found) if found else np.empty((0,))
-        return Batch(x, self._labels[kept], kept, tuple(skipped))
+        return gathered(start, stop, self._example, self._name, self._form)
+
+    @cached_property
+    def _form(self) -> Form:
+        return first_form(len(self), self._example)
+
+    def _example(self, number: int) -> Example:
+        return Example(np.asarray(self._x[number]), np.asarray(self._labels[number]))
+
+    def _name(self, number: int) -> str:
+        return self._names[number] if self._names else str(number)
 
     def _named(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield "labels", self._labels

@@ -1,4 +1,4 @@
-"""Labelled examples, read a range at a time."""
+"""Examples, labelled or not, read a range at a time."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
-from backlight.values.examples import Labels
+from backlight.values.examples import UNKNOWN, Labels
 
 
 @final
@@ -37,7 +37,8 @@ class Batch:
 
     Attributes:
         x: one example per row, any numeric dtype; pictures are uint8, (n, H, W, channels).
-        labels: what is true of each: mostly its class, int64, (n,); else see `Labels`.
+        labels: what is true of each: mostly its class, int64, (n,), -1 where it is not known; else see
+            `Labels`.
         ids: the number of each among all candidates, rising, int64, (n,).
         skipped: those of the range that could not be read, by rising id.
     """
@@ -49,7 +50,7 @@ class Batch:
 
 
 class Source(ABC):
-    """Labelled examples that are read a range at a time, so that memory does not grow with their number.
+    """Examples that are read a range at a time, so that memory does not grow with their number.
 
     The candidates are numbered from 0 in an order that stays. The number is the example's id: one that
     cannot be read keeps its own, and no other's moves. A source can be pickled, and is small then where
@@ -67,6 +68,11 @@ class Source(ABC):
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, or of the labels or numbers of each example, in their order; none where
         they have none."""
+
+    @property
+    @abstractmethod
+    def labelled(self) -> bool:
+        """Whether there are labels, though some may be missing."""
 
     @property
     @abstractmethod
@@ -104,3 +110,8 @@ def numbered(start: int, stop: int) -> tuple[str, ...]:
 
 def ids_between(start: int, stop: int) -> NDArray[np.int64]:
     return np.arange(start, stop, dtype=np.int64)
+
+
+def unlabelled(count: int) -> NDArray[np.int64]:
+    """The labels of so many examples that have none."""
+    return np.full(count, UNKNOWN, dtype=np.int64)

@@ -29,6 +29,9 @@ from backlight_datasets.source import Skipped
 
 FILE = re.compile(r"block-(\d{6,})\.npz")
 
+MOST_HEADERS = 256
+"""How many blocks' headers are kept in memory, some 20 kB each."""
+
 
 @final
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class BlockStore:
         ids: NDArray[np.integer[Any]],
         arrays: Mapping[str, NDArray[Any]],
         skipped: Sequence[Skipped] = (),
+        notes: Mapping[str, str] | None = None,
     ) -> None:
         """Store a block, whole or not at all. One that is there already is replaced.
 
@@ -116,13 +120,14 @@ class BlockStore:
             arrays: any names, n rows each, of NumPy's own dtypes. float32 ones with two or more axes
                 are stored in the plan's dtype, all others as they are.
             skipped: the block's other candidates.
+            notes: texts about the block, by name.
 
         Raises:
             InputError: a candidate of the block is in neither, or something is not as above.
             StoreError: it could not be written, as the disk is full say. What was written before stays.
         """
         given = {name: np.asarray(array) for name, array in arrays.items()}
-        made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped))
+        made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped), notes or {})
         check_block(self.plan, block, made)
         try:
             commit(
@@ -146,7 +151,7 @@ class BlockStore:
             arrays = read_arrays(self.path(block), header, header.names)
         except InputError as error:
             raise again(error) from error
-        return Block(arrays.pop("ids"), arrays, header.skipped)
+        return Block(arrays.pop("ids"), arrays, header.skipped, header.notes)
 
     def read_row(self, id: int) -> dict[str, NDArray[Any]]:
         """What is stored of one candidate, without reading the rest of its block, whose checksums are
@@ -211,6 +216,13 @@ class BlockStore:
         """The candidates that could not be read, of the blocks that are done."""
         return tuple(one for _, header in self._done({}, quick=True) for one in header.skipped)
 
+    def notes(self) -> dict[str, str]:
+        """The texts about the blocks that are done; of those with one name the first."""
+        found: dict[str, str] = {}
+        for _, header in self._done({}, quick=True):
+            found = {**header.notes, **found}
+        return found
+
     def _done(self, faults: dict[str, str], quick: bool) -> Iterator[tuple[int, Header]]:
         """The blocks whose files are sound, in order; what is wrong with others goes into `faults`."""
         for path in sorted(self.folder.iterdir()):
@@ -228,7 +240,8 @@ class BlockStore:
 
     @cached_property
     def _headers(self) -> dict[Path, tuple[tuple[int, int, int], Header]]:
-        """Headers that were read, and of which file: each column is looked for in all of them."""
+        """Headers that were read, `MOST_HEADERS` at most, and of which file: each column is looked for in
+        all of them."""
         return {}
 
     def _read_header(self, path: Path, block: int) -> Header:
@@ -237,7 +250,8 @@ class BlockStore:
         known, header = self._headers.get(path, (None, None))
         if known != stamp or header is None:
             header = read_header(path, self.plan, block)
-            self._headers[path] = stamp, header
+            if path in self._headers or len(self._headers) < MOST_HEADERS:
+                self._headers[path] = stamp, header
         return header
 
     def _header(self, block: int) -> Header:

@@ -48,6 +48,10 @@ class Subset(Source):
         return self._source.classes
 
     @property
+    def labelled(self) -> bool:
+        return self._source.labelled
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         return ()
 

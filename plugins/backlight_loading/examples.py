@@ -167,14 +167,14 @@ class Described(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
 
-def x_and_y(arrays: Mapping[str, Described], path: Path) -> tuple[str, str]:
-    """What the examples and the labels of an archive are called in it."""
+def x_and_y(arrays: Mapping[str, Described], path: Path, labelled: bool = True) -> tuple[str, str]:
+    """What the examples and the labels of an archive are called in it; "" for labels that are not there,
+    unless it must be `labelled`."""
     x = next((name for name in ("x", "images") if name in arrays), None)
-    y = next((name for name in ("y", "labels") if name in arrays), None)
-    if x is None or y is None:
-        raise InputError(
-            f"{path} must hold x (or images) and y (or labels); it holds {', '.join(arrays) or 'none'}."
-        )
+    y = next((name for name in ("y", "labels") if name in arrays), "")
+    if x is None or (labelled and not y):
+        wanted = "x (or images) and y (or labels)" if labelled else "x (or images)"
+        raise InputError(f"{path} must hold {wanted}; it holds {', '.join(arrays) or 'none'}.")
     if not arrays[x].shape:
         raise InputError(
             f"The examples in {path} must be an array with one row each, got one value."

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +173,7 @@ def why(error: Exception, file: Path) -> str:
     return reason.replace(str(file), file.name)
 
 
-def open_picture(file: Path) -> Image.Image:
+def open_picture(file: Path | BinaryIO) -> Image.Image:
     """A picture whose header alone is read yet.
 
     One of up to twice `Image.MAX_IMAGE_PIXELS`, 179 megapixels, is read without a word; Pillow raises
@@ -194,26 +195,31 @@ def upright_size(file: Path) -> Size:
     return (width, height) if turned else (height, width)
 
 
-def read(file: Path, size: Size | None) -> Image.Image:
-    """One picture upright, 8 bits, grey or RGB, on white where it was transparent."""
+def read(file: Path | BinaryIO, size: Size | None) -> Image.Image:
+    """One picture in a file; see `upright`."""
     with open_picture(file) as opened:
-        # Copies of a large picture are spared: it is turned in place, converted only where it must be.
-        ImageOps.exif_transpose(opened, in_place=True)
-        picture: Image.Image = opened
-        grey = picture.mode in GREY_MODES
-        if picture.mode.startswith("I;16"):
-            wide = np.asarray(picture.convert("I"))
-            picture = Image.fromarray((wide // 257).astype(np.uint8))
-        elif picture.mode in ("I", "F"):
-            raise ValueError(f"pixels of mode {picture.mode} have no agreed range")
-        elif picture.has_transparency_data:
-            clear = picture.convert("RGBA")
-            white = Image.new("RGBA", clear.size, "white")
-            picture = Image.alpha_composite(white, clear).convert("RGB")
-        mode = "L" if grey else "RGB"
-        if picture.mode != mode:
-            picture = picture.convert(mode)
-        picture.load()
+        return upright(opened, size)
+
+
+def upright(opened: Image.Image, size: Size | None) -> Image.Image:
+    """A picture upright, 8 bits, grey or RGB, on white where it was transparent."""
+    # Copies of a large picture are spared: it is turned in place, converted only where it must be.
+    ImageOps.exif_transpose(opened, in_place=True)
+    picture: Image.Image = opened
+    grey = picture.mode in GREY_MODES
+    if picture.mode.startswith("I;16"):
+        wide = np.asarray(picture.convert("I"))
+        picture = Image.fromarray((wide // 257).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {picture.mode} have no agreed range")
+    elif picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        white = Image.new("RGBA", clear.size, "white")
+        picture = Image.alpha_composite(white, clear).convert("RGB")
+    mode = "L" if grey else "RGB"
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    picture.load()
     if size is not None and picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
     return picture

@@ -4,13 +4,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backlight.errors import InputError
 from backlight_loading.options import (
     Classes,
-    Classifier,
     DivideBy,
     Framework,
     Masks,
@@ -24,17 +24,28 @@ from backlight_loading.options import (
 )
 from backlight_report.choices import Baseline, Only, Panels, TakenFirst, Task
 
+if TYPE_CHECKING:
+    from backlight_attribute.origin import Origin
+    from backlight_loading.preparation import Colour as ColourName
+
 
 def report_command(
-    model: Classifier,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="The classifier: file.py:name or package.module:name of a model, or of a function "
+            "without required arguments that returns one; or the path of a saved model. Where --store "
+            "names what `backlight attribute` has written, it may be left out, and DATA too.",
+        ),
+    ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="Labelled pictures: a folder with one sub-folder of pictures per class (their sorted "
             "names are the classes, and must be in the model's order: see --classes); an .npz file with "
             "x (or images), y (or labels) and perhaps classes; or file.py:name of backlight.Examples."
         ),
-    ],
+    ] = None,
     directory: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to write the report into."),
@@ -167,9 +178,10 @@ def report_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="A folder that keeps what was computed, for other reports of the same model and data. "
-            "Where none is named, DIR.unfinished keeps it until the report is complete: the same command "
-            "goes on where it was killed.",
+            help="A folder that keeps what was computed, for other reports of the same model and data; "
+            "or what `backlight attribute` has written, whose maps are then those of the report. Where "
+            "none is named, DIR.unfinished keeps it until the report is complete: the same command goes "
+            "on where it was killed.",
         ),
     ] = None,
     embed: Annotated[
@@ -203,10 +215,14 @@ def report_command(
         backlight report net.py:model pictures/ --cell Shirt:Coat --cell 'Bag:*' --size 96x96
 
         backlight report net.py:model pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+
+        backlight report --store results -o report
     """
     # Here and not above: the other commands need none of it.
     from backlight import wrap
-    from backlight_datasets import open_source
+    from backlight_attribute.answered import StoredAnswers
+    from backlight_attribute.results import Attributions
+    from backlight_datasets import ColumnNames, open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
     from backlight_loading.examples import class_names_of, read_classes
     from backlight_loading.models import load_model, note_on, wanted_shape
@@ -220,18 +236,28 @@ def report_command(
 
     claim(directory)
     techniques(method or (), seed)  # a mistyped name is said before anything is loaded
-    preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
-    asked_size = size_of(size)
+    earlier = Attributions.within(store)
+    origin = None if earlier is None else earlier.origin
+    model, data = named(model, data, origin)
     names = read_classes(classes) if classes else ()
+    if origin is None:
+        preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
+        asked_size, path = size_of(size), output_path(scores)
+        read_as: ColourName | None = colour.value if colour else None
+    else:  # it is read as it was for the store: all else is another model, or other data
+        preprocessing, asked_size, names = origin.preprocessing, origin.size, origin.classes
+        read_as, path, framework = origin.colour, origin.scores, origin.framework
     if (cell or true or predicted) and (folders := class_names_of(data)):
         check_classes(cell or (), [*(true or ()), *(predicted or ())], names or folders)
     net = load_model(model)
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
-    source = open_source(data, read_size, colour.value if colour else wanted[1], names, given)
+    columns = ColumnNames() if origin is None else origin.columns
+    source = open_source(data, read_size, read_as or wanted[1], names, given, columns)
     note = note_on(model)
-    with progress_bar() as progress, unfinished(directory, store) as kept:
+    kept_in = store if earlier is None else None
+    with progress_bar() as progress, unfinished(directory, kept_in) as kept:
         written = report(
             net,
             source,
@@ -249,11 +275,12 @@ def report_command(
             order=order.value if order else None,
             limit=limit,
             right=right,
-            baseline=baseline.value if baseline else None,
+            baseline=baseline.value if baseline else origin and origin.baseline,
             near=near,
             store=kept,
+            answered=None if earlier is None else StoredAnswers(earlier),
             framework=framework,
-            scores=output_path(scores),
+            scores=path,
             preprocessing=preprocessing,
             size=read_size,
             seed=seed,
@@ -269,6 +296,23 @@ def report_command(
             progress=progress,
         )
     show(written)
+
+
+def named(model: str | None, data: str | None, origin: "Origin | None") -> tuple[str, str]:
+    """The model and the data, those of a store where none are said.
+
+    Raises:
+        InputError: they are not known.
+    """
+    model = model or (origin and origin.model)
+    data = data or (origin and origin.data)
+    if model is None or data is None:
+        raise InputError(
+            f"Name {'MODEL and DATA' if model is None else 'DATA'}: backlight report MODEL DATA. They "
+            "may be left out where --store names what `backlight attribute` has written about a model "
+            "and data that have names."
+        )
+    return model, data
 
 
 def check_classes(cells: Sequence[str], said: Sequence[str], names: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_report.directory import MARK, PAGE
+from backlight_study.answered import Answered
 from backlight_study.baselines import PictureBaseline
 from backlight_study.cells import Said
 from backlight_study.judging import Judgement, judge
@@ -93,6 +94,7 @@ def report(
     baseline: PictureBaseline | None = None,
     near: str | None = None,
     store: str | os.PathLike[str] | None = None,
+    answered: Answered | None = None,
     framework: str | None = None,
     scores: OutputPath = None,
     preprocessing: Preprocessing | None = None,
@@ -159,6 +161,7 @@ def report(
         baseline=baseline,
         near=near,
         store=store,
+        answered=answered,
         framework=framework,
         scores=scores,
         preprocessing=preprocessing,

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from backlight import Attribution, BacklightWarning, Method, Model, Score
 from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
 from backlight.values.layout import Layout
 from backlight_loading.techniques import Technique
-from backlight_study.questions import Question
 
 Numbers = NDArray[np.float64]
+
+NameT = TypeVar("NameT", bound=str)
+"""How questions are called."""
 
 COLUMNS = ("score", "baseline_score", "gap", "error", "standard_error_of_sum")
 """What an attribution says of each example beside its values."""
@@ -46,7 +48,7 @@ class Answer:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Answers(Generic[NameT]):
     """What a technique says of n cases.
 
     Attributes:
@@ -55,7 +57,7 @@ class Answers:
         seconds: how long it took.
     """
 
-    questions: Mapping[Question, Answer]
+    questions: Mapping[NameT, Answer]
     errors: tuple[str, ...]
     seconds: float = 0.0
 
@@ -63,11 +65,11 @@ class Answers:
 def ask(
     model: Model,
     x: NDArray[Any],
-    questions: Mapping[Question, Score],
+    questions: Mapping[NameT, Score],
     technique: Technique,
     batch_size: int | None,
     baseline: NDArray[Any] | None = None,
-) -> Answers:
+) -> Answers[NameT]:
     """Ask a technique all questions about some cases at once; about each alone where that fails, so that
     one case costs no other its maps.
 
@@ -103,11 +105,11 @@ def ask(
 def attributions(
     model: Model,
     x: NDArray[Any],
-    questions: Mapping[Question, Score],
+    questions: Mapping[NameT, Score],
     method: Method,
     at: str | None,
     batch_size: int | None,
-) -> dict[Question, Answer]:
+) -> dict[NameT, Answer]:
     call = cast(Callable[..., Sequence[Attribution]], method)
     with warnings.catch_warnings():
         # They are in the attributions as well.
@@ -154,14 +156,14 @@ def warnings_of(told: Sequence[str], row: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def joined(alone: Sequence[Answers]) -> Answers:
+def joined(alone: Sequence[Answers[NameT]]) -> Answers[NameT]:
     """Answers about single cases as one about all of them."""
     errors = tuple(error for one in alone for error in one.errors)
     sound = next((one for one in alone if one.questions), None)
     if sound is None:
         return Answers({}, errors)
 
-    def of(name: Question) -> Answer:
+    def of(name: NameT) -> Answer:
         like = sound.questions[name]
         parts = [one.questions.get(name) for one in alone]
         nothing = np.full_like(like.values, np.nan)
@@ -181,7 +183,7 @@ def joined(alone: Sequence[Answers]) -> Answers:
     return Answers({name: of(name) for name in sound.questions}, errors)
 
 
-def first_of(answers: Answers, count: int, seconds: float) -> Answers:
+def first_of(answers: Answers[NameT], count: int, seconds: float) -> Answers[NameT]:
     """The answers about the first so many cases."""
     questions = {
         name: replace(

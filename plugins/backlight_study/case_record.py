@@ -91,7 +91,7 @@ def explanation_record(
     case: StudyRecord,
     place: int,
     number: int,
-    answers: Answers,
+    answers: Answers[Question],
     pictures: CasePictures,
 ) -> StudyRecord:
     """What a technique says of a case."""

@@ -19,6 +19,7 @@ from backlight.values.layout import Layout
 from backlight_datasets import BlockStore, Source, Subset
 from backlight_loading.preparation import Prepared
 from backlight_loading.techniques import Technique
+from backlight_study.answered import Answered
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
@@ -51,6 +52,7 @@ class Cases:
         shape, dtype: of one example as it is stored.
         baseline: for techniques that have one and were not told another, in the picture's own terms.
         batch_size: most rows in one pass.
+        answered: what another run has found, which is not asked again.
     """
 
     model: CountedModel
@@ -65,6 +67,7 @@ class Cases:
     dtype: str
     baseline: PictureBaseline | None = None
     batch_size: int | None = None
+    answered: Answered | None = None
 
     def stored(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The examples at these places among the cases, as they are stored."""
@@ -93,15 +96,20 @@ class Cases:
         stored, baseline = self.stored(full), None
         if self.baseline is not None:
             baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
-        return Block(self.prepared(stored), self.questions(full), baseline, len(places))
+        return Block(self.prepared(stored), self.questions(full), baseline, places)
 
-    def answers(self, block: "Block", technique: Technique) -> Answers:
+    def answers(self, block: "Block", technique: Technique) -> Answers[Question]:
         """What a technique says of a block."""
         started = perf_counter()
+        if self.answered is not None:
+            ids = self.task.ids[self.rows[block.places]]
+            known = self.answered.answers(ids, technique, self.baseline, block.questions)
+            if known is not None:
+                return known
         answers = ask(
             self.model, block.x, block.questions, technique, self.batch_size, block.baseline
         )
-        return first_of(answers, block.count, perf_counter() - started)
+        return first_of(answers, len(block.places), perf_counter() - started)
 
 
 @final
@@ -113,13 +121,13 @@ class Block:
         x: as the model takes them.
         questions: what is asked about them.
         baseline: of each, where one is said in the picture's own terms.
-        count: how many of them are cases; the others repeat the last one.
+        places: of those that are cases; the others repeat the last one.
     """
 
     x: NDArray[Any]
     questions: Mapping[Question, Score]
     baseline: NDArray[Any] | None
-    count: int
+    places: NDArray[np.int64]
 
 
 @final
@@ -170,7 +178,7 @@ def explain_cases(cases: Cases, store: BlockStore, progress: Progress) -> tuple[
     return cases.model.passes - begun, foreseen
 
 
-def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[Any]]:
+def columns_of(number: int, answers: Answers[Question], count: int) -> dict[str, NDArray[Any]]:
     """A technique's answers as arrays of the store."""
     found: dict[str, NDArray[Any]] = {
         f"{number}/error": np.array(answers.errors, dtype=str),
@@ -186,7 +194,9 @@ def columns_of(number: int, answers: Answers, count: int) -> dict[str, NDArray[A
     return found
 
 
-def stored_answers(store: BlockStore, techniques: int) -> Iterator[tuple[int, int, Answers]]:
+def stored_answers(
+    store: BlockStore, techniques: int
+) -> Iterator[tuple[int, int, Answers[Question]]]:
     """What each technique says of each case, one by one: its place, the technique's number, and the
     answers about it alone. One block is in memory at a time."""
     for block in range(store.plan.blocks):
@@ -196,7 +206,7 @@ def stored_answers(store: BlockStore, techniques: int) -> Iterator[tuple[int, in
                 yield place, number, of_row(found.arrays, number, row)
 
 
-def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers:
+def of_row(arrays: Mapping[str, NDArray[Any]], number: int, row: int) -> Answers[Question]:
     error = str(arrays[f"{number}/error"][row])
     seconds = float(arrays[f"{number}/seconds"][row])
     questions: dict[Question, Answer] = {}

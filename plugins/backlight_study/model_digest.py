@@ -31,15 +31,19 @@ def model_digest(
 
 
 def weights_digest(model: Model) -> str | None:
-    """SHA-256 of all weights: names, dtypes, shapes and bytes. None where they are not told."""
+    """SHA-256 of all weights in their order: dtypes, shapes and bytes. None where they are not told.
+
+    Their names do not count: Keras counts the layers of a process in them, so that a net that is made
+    twice has others.
+    """
     told = model.weights()
     if told is None:
         return None
 
     def named() -> Iterator[tuple[str, NDArray[Any]]]:
         for kind, arrays in (("parameter", told.parameters), ("buffer", told.buffers)):
-            for name, one in arrays.items():  # one at a time is brought to the host
-                yield f"{kind} {name} {one.dtype}", model.to_numpy(one)
+            for place, one in enumerate(arrays.values()):  # one at a time is brought to the host
+                yield f"{kind} {place} {one.dtype}", model.to_numpy(one)
 
     return digest_of_arrays(named())
 

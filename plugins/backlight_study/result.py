@@ -204,7 +204,7 @@ class Study:
                 found[technique.name] = told
         return found
 
-    def each_answer(self) -> Iterator[tuple[int, int, Answers]]:
+    def each_answer(self) -> Iterator[tuple[int, int, Answers[Question]]]:
         """All answers, one by one: a case's place, a technique's number, and what it says of that case
         alone."""
         return stored_answers(self.store, len(self.cases.techniques))

@@ -27,6 +27,7 @@ from backlight_loading.preparation import (
 )
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
+from backlight_study.answered import Answered
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.cells import Said
 from backlight_study.checks import check, check_shape, first_of, trial
@@ -35,7 +36,7 @@ from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.replies import BLOCK, ask_all
+from backlight_study.replies import BLOCK, Replies, ask_all, chosen_output
 from backlight_study.result import Study
 from backlight_study.selection import Choice, Only, Order
 from backlight_study.site_space import SiteSpace, pooling, write_features
@@ -63,6 +64,7 @@ def study(
     baseline: PictureBaseline | None = None,
     near: str | None = None,
     store: str | os.PathLike[str] | None = None,
+    answered: Answered | None = None,
     framework: str | None = None,
     scores: OutputPath = None,
     preprocessing: Preprocessing | None = None,
@@ -109,6 +111,8 @@ def study(
             are nearest to a case; the outputs where none is said.
         store: a folder that keeps predictions and answers, where a killed study is gone on with; a
             temporary one where none is named.
+        answered: what another run has found of the same model and data, which is not asked again; its
+            techniques are those of the study, where none are said.
         framework: of a model that is a plain function.
         scores: which of several outputs holds the class scores.
         preprocessing: from the examples to the model's input; bytes are divided by 255 by default.
@@ -122,6 +126,8 @@ def study(
         BacklightError: what is wrong with the model, the data or the arguments.
     """
     started = perf_counter()
+    if answered is not None and not methods:
+        methods = answered.methods
     chosen = techniques(methods, seed)  # a mistyped name is said before anything is read
     check_baseline(baseline)
     check_task(task)
@@ -160,17 +166,16 @@ def study(
         },
         versions={**versions(), wrapped.framework: wrapped.version},
     )
-    replies = ask_all(
-        wrapped,
-        source,
-        prepared,
-        sample,
-        length,
-        progress,
-        CHECKS[task],
-        scores,
-        begin_store(folder, "answers", plan),
-    )
+    if answered is None:
+        asked = begin_store(folder, "answers", plan)
+        replies = ask_all(
+            wrapped, source, prepared, sample, length, progress, CHECKS[task], scores, asked
+        )
+    else:
+        answered.check(plan.data, plan.model)
+        path, output = chosen_output(wrapped, sample, scores)
+        found, outputs, labels, skipped = answered.outputs()
+        replies = Replies(outputs, labels, found, output.kind, path, skipped)
     judged = built_task(task, wrapped, source, replies, seed or 0)
     named = named_by(task, judged.classes, cell, true, predicted)
     rows = None if ids is None else rows_of(source, replies.ids, ids)
@@ -203,6 +208,7 @@ def study(
         str(first.dtype),
         baseline,
         batch_size,
+        answered,
     )
     answers = begin_store(folder, "maps", maps_plan(plan, cases, selection))
     space = None

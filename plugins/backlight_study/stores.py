@@ -56,6 +56,7 @@ def maps_plan(asked: Plan, cases: Cases, selection: Selection) -> Plan:
                 digest_of_arrays((str(place), array) for place, array in enumerate(arrays))
                 for arrays in (arrays_of(one.method) for one in cases.techniques)
             ],
+            **({} if cases.answered is None else {"answered": cases.answered.digest}),
         },
         versions=asked.versions,
     )

@@ -79,7 +79,7 @@ def test_classes(tmp_path: Path) -> None:
 def test_what_is_no_archive_of_examples(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     for arrays, message in (
-        ({"x": X}, r"must hold x \(or images\) and y \(or labels\); it holds x"),
+        ({"y": Y}, r"must hold x \(or images\); it holds y"),
         ({"x": X, "y": Y[:3]}, "There are 11 examples with 3 labels"),
         ({"x": X, "y": X}, "must be whole numbers"),
         ({"x": np.array([None] * 11), "y": Y}, "Python objects"),

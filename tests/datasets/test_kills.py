@@ -8,17 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
-from backlight.partial import hidden
 from backlight_datasets import BlockStore, StoreError, block_file
+from tests.datasets.stopping import blocks, stopped, tear
 from tests.datasets.writer import PLAN, SOURCE, X, run
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed")
@@ -47,49 +44,17 @@ def same(folder: Path, undisturbed: Path) -> None:
     np.testing.assert_array_equal(scores, X[ids].sum(axis=(1, 2), dtype=np.float64))
 
 
-def blocks(folder: Path) -> list[Path]:
-    return sorted(folder.glob("block-*.npz"))
-
-
-def stopped(folder: Path, number: int, times: int) -> Iterator[tuple[int, int]]:
-    """Runs in processes that get a signal after some blocks: the process's number and how it ended."""
-    rng = random.Random(0)
-    command = [sys.executable, "-m", "tests.datasets.writer", str(folder), str(number)]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=root) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for _ in range(times):
-            wanted = min(len(blocks(folder)) + rng.randrange(6), PLAN.blocks)
-            process.stdin.write("begin\n")
-            process.stdin.flush()
-            child = int(process.stdout.readline())
-            while len(blocks(folder)) < wanted:
-                time.sleep(0.0005)
-            time.sleep(rng.uniform(0.0, 0.004))
-            process.stdin.write("end\n")
-            process.stdin.flush()
-            yield child, int(process.stdout.readline())
-        process.stdin.close()
-        assert process.wait() == 0
-
-
 @posix
 def test_twenty_kills_with_torn_files(tmp_path: Path, undisturbed: Path) -> None:
     rng = random.Random(0)
     kills, counts = 0, []
-    for child, ended in stopped(tmp_path, signal.SIGKILL, 20):
+    for child, ended in stopped(tmp_path, signal.SIGKILL, 20, PLAN.blocks):
         kills += ended == -signal.SIGKILL
         done = blocks(tmp_path)
         counts.append(len(done))
         if not done:
             continue
-        # What was being written as the process ended, and a file of which a disk has lost the end.
-        partial = hidden(tmp_path / "block", "partial")
-        token = partial.name.replace(f"-{os.getpid()}-", f"-{child}-")
-        partial.with_name(token).write_bytes(done[0].read_bytes()[: rng.randrange(2000)])
-        torn = rng.choice(done)
-        torn.write_bytes(torn.read_bytes()[: rng.randrange(torn.stat().st_size)])
+        tear(tmp_path, child, rng)
     assert kills > 10
     assert max(counts) > 20
     same(tmp_path, undisturbed)
@@ -98,7 +63,7 @@ def test_twenty_kills_with_torn_files(tmp_path: Path, undisturbed: Path) -> None
 @posix
 def test_interrupts_leave_no_debris(tmp_path: Path, undisturbed: Path) -> None:
     interrupts = 0
-    for _, ended in stopped(tmp_path, signal.SIGINT, 20):
+    for _, ended in stopped(tmp_path, signal.SIGINT, 20, PLAN.blocks):
         interrupts += ended == 130
         assert not list(tmp_path.glob(".*"))
     assert interrupts > 10

@@ -70,6 +70,17 @@ def test_examples_that_raise_are_skipped_by_number() -> None:
         list(read_blocks(SequenceSource(Lazy(tuple(range(7))), Y), 2))
 
 
+def test_examples_unlike_the_first_are_skipped_by_number() -> None:
+    ragged = SequenceSource([X[0], X[1, :1], X[2].astype(np.float64), X[3]], Y[:4])
+    for start in (0, 1):
+        batch = ragged.read(start, 4)
+        np.testing.assert_array_equal(batch.x, X[[0, 3][start:]])
+        assert [str(one) for one in batch.skipped] == [
+            "1: it is float32 of shape (1, 3), and the first example is float32 of (2, 3)",
+            "2: it is float64 of shape (2, 3), and the first example is float32 of (2, 3)",
+        ]
+
+
 def test_fingerprints_are_of_all_that_is_given() -> None:
     changed = X.copy()
     changed[6, 1, 2] = -changed[6, 1, 2]
@@ -92,9 +103,8 @@ def test_what_is_refused() -> None:
         SequenceSource(X, Y, names=("a", "b"))
     with pytest.raises(InputError, match="whole numbers"):
         SequenceSource(X, np.array(list("abcdefg")))
-    ragged = SequenceSource([X[0], X[1, :1]], [0, 1])
-    with pytest.raises(InputError, match=r"number 0 has \(2, 3\) .* number 1 \(1, 3\)"):
-        ragged.read(0, 2)
+    with pytest.raises(InputError, match=r"Numbers 0 and 2 of the examples, .* have the same name"):
+        SequenceSource(X[:3], Y[:3], names=("a", "b", "a"))
     with pytest.raises(HyperParameterError, match="got a length of 0"):
         list(read_blocks(SequenceSource(X, Y), 0))
     assert len(SequenceSource(X[:0], [])) == 0

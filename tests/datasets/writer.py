@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def run(folder: Path) -> None:
         store.write(block, batch.ids, results(batch), batch.skipped)
 
 
-def child(folder: Path) -> None:
+def child(run: Callable[[Path], object], folder: Path) -> None:
     warnings.simplefilter("ignore", BacklightWarning)  # of files that were torn on purpose
     try:
         run(folder)
@@ -56,12 +57,13 @@ def child(folder: Path) -> None:
     os._exit(0)
 
 
-def main() -> None:
+def serve(run: Callable[[Path], object]) -> None:
+    """See the module; `run` goes on with the store in a folder."""
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
     while sys.stdin.readline():
         process = os.fork()
         if not process:
-            child(folder)
+            child(run, folder)
         print(process, flush=True)
         sys.stdin.readline()
         os.kill(process, number)
@@ -70,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(run)

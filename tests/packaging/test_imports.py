@@ -16,7 +16,7 @@ from backlight.plugins.entry_points import plugins
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "equinox", "mlx", "captum"}
-FRAMEWORKS |= {"onnx", "onnxruntime"}
+FRAMEWORKS |= {"onnx", "onnxruntime", "ray"}
 ENTRIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
     "backlight"
 ]

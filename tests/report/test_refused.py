@@ -58,7 +58,7 @@ REFUSED = {
     "no classifier": (["{place}/net.py:heat_map", "{place}/pictures"], r"gives \(1, 2, 8, 8\)"),
     "labels outside": (["{net}", "{place}/labels.npz"], "Labels must be 0 to 1; example 1 has 5"),
     "other classes": (["{net}", "{place}/three.npz"], "3 classes .* 2 outputs"),
-    "no labels": (["{net}", "{place}/unlabelled.npz"], "it holds x"),
+    "no labels": (["{net}", "{place}/unlabelled.npz"], "no labels in .*unlabelled"),
     "broken arrays": (["{net}", "{place}/broken.npz"], "could not be read"),
     "rows of features": (["{net}", "{place}/rows.npz"], r"about pictures.*\(4, 3\)"),
     "a file for the report": (["{net}", "{place}/pictures", "-o", "{place}/net.py"], "is a file"),

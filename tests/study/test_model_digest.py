@@ -43,7 +43,6 @@ def torch_mixed(w: Any) -> Any:
 def keras_model(w: Any) -> Any:
     import keras
 
-    keras.utils.clear_session()  # names are counted
     net = keras.Sequential(
         [
             keras.Input((6,)),

@@ -1,13 +1,9 @@
 """The console command `backlight`: what is installed, and the commands that plugins add."""
 
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +13,7 @@ from backlight.command_line.listing import show_methods, show_plugins
 from backlight.errors import BacklightError, BacklightWarning
 from backlight.plugins.choices import remember
 from backlight.plugins.entry_points import plugins
+from backlight.termination import terminable
 from backlight.version import __version__
 
 BAD_INPUT = 2
@@ -54,29 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stopped:
             print(TERMINATED if terminated else STOPPED, file=sys.stderr)
             sys.exit(ENDED if terminated else INTERRUPTED)
-
-
-@contextmanager
-def terminable() -> Iterator[list[int]]:
-    """SIGTERM does what Ctrl-C does meanwhile, so that all is put back; the list then has the signal."""
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield seen  # signals are the main thread's
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        on_interrupt = signal.getsignal(signal.SIGINT)
-        if callable(on_interrupt):
-            on_interrupt(signal.SIGINT, frame)
-        else:  # Ctrl-C is switched off, as in the background of a script
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def run(arguments: Sequence[str]) -> None:

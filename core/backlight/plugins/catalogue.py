@@ -145,6 +145,11 @@ class Catalogue(Generic[T]):
             name, plugins().choose(f"The {self.word}", name, known[name]), hyper_parameters
         )
 
+    @property
+    def _kind(self) -> str:
+        """The base as it is imported."""
+        return f"{self.base.__module__.partition('.')[0]}.{self.base.__name__}"
+
     def _fault(self, make: object) -> str | None:
         """Why something is no maker."""
         if isinstance(make, self.base):
@@ -154,8 +159,8 @@ class Catalogue(Generic[T]):
         of_type = f"of type {type(make).__qualname__}"
         kind = make.__qualname__ if isinstance(make, type) else of_type
         return (
-            f"{kind}, neither a subclass of backlight.{self.base.__name__} nor a function with named "
-            "hyper-parameters that makes one"
+            f"{kind}, neither a subclass of {self._kind} nor a function with named hyper-parameters that "
+            "makes one"
         )
 
     def _makes(self, make: object) -> bool:
@@ -188,7 +193,7 @@ class Catalogue(Generic[T]):
         if not isinstance(made, self.base):
             raise PluginError(
                 f"The {self.word} {name} made something of type {type(made).__qualname__}, not a "
-                f"backlight.{self.base.__name__}."
+                f"{self._kind}."
             )
         return made
 

@@ -49,6 +49,12 @@ def backlight_metrics() -> "Mapping[str, Callable[..., Metric]]":  # type: ignor
     """Metrics by name: classes, or functions that make one from hyper-parameters."""
 
 
+# As for finders: an engine is a `backlight_engines.Engine`.
+@hookspec
+def backlight_engines() -> "Mapping[str, Callable[..., object]]":  # type: ignore[empty-body]
+    """Engines, which do a long run block by block, by name: classes, or functions that make one."""
+
+
 @hookspec(firstresult=True)
 def backlight_load_model(path: Path) -> object | None:
     """Load a model from a file or folder of a format that this plugin knows, or return None."""
@@ -57,6 +63,13 @@ def backlight_load_model(path: Path) -> object | None:
 @hookspec(firstresult=True)
 def backlight_load_examples(path: Path) -> "Examples | None":
     """Load labelled examples from a file or folder that this plugin knows, or return None."""
+
+
+# Core knows no `backlight_datasets.Source`. Examples that are loaded whole serve every command; a source
+# is read a range at a time, and may be made of an object too.
+@hookspec(firstresult=True)
+def backlight_open_source(data: object) -> object | None:
+    """Open a path, or an object of another library, as a `backlight_datasets.Source`, or return None."""
 
 
 @hookspec(firstresult=True)

@@ -11,7 +11,11 @@ from backlight.errors import InputError
 
 Labels: TypeAlias = NDArray[np.int64 | np.bool_ | np.float64]
 """What is true of N examples: a class each, int64 (N,); 0 or 1, or truth values, for each of L labels,
-(N, L); or numbers that a model is to give, float64 (N,) or (N, k)."""
+(N, L); or numbers that a model is to give, float64 (N,) or (N, k). One that is not known is -1 among
+int64, and NaN among float64."""
+
+UNKNOWN = -1
+"""The label of an example whose class nobody says."""
 
 
 @final
@@ -56,6 +60,14 @@ def labels_of(given: NDArray[Any] | Sequence[Any], where: str = "") -> Labels:
         f"values, (N, labels); or numbers (N,) or (N, k) that a model is to give; got {found.dtype} "
         f"{found.shape}."
     )
+
+
+def is_known(labels: Labels) -> NDArray[np.bool_]:
+    """Whether each example's label is known, and all of them where it has several, (N,)."""
+    known = ~np.isnan(labels) if labels.dtype.kind == "f" else labels != UNKNOWN
+    if labels.dtype.kind == "b":
+        known = np.ones(labels.shape, dtype=bool)
+    return np.asarray(known.reshape(len(labels), -1).all(axis=1))
 
 
 def is_of_classes(labels: Labels) -> bool:

@@ -1,0 +1,55 @@
+"""Which columns of a table, or entries of an example that is a dict, hold what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from backlight.errors import InputError, UnknownNameError
+
+X = ("x", "image", "img", "picture", "pixel_values", "file", "file_name", "filename", "path")
+LABELS = ("label", "labels", "y", "target")
+NAMES = ("id", "__key__")
+
+
+@final
+@dataclass(frozen=True)
+class ColumnNames:
+    """Names of columns; those that are not said are looked for under usual names.
+
+    Attributes:
+        x: features in the model's order, or the one column of pictures, their files' names, or arrays.
+            If none is said: the first of `x`, `image`, `img`, `picture`, `pixel_values`, `file`,
+            `file_name`, `filename` and `path` that is there, or else all that are neither label nor name.
+        label: if not said, the first of `label`, `labels`, `y` and `target`; "" takes no labels.
+        name: what examples are called, each differently. If not said, `id` or `__key__`; "" takes their
+            numbers.
+    """
+
+    x: tuple[str, ...] = ()
+    label: str | None = None
+    name: str | None = None
+
+    def among(self, known: Sequence[str]) -> "ColumnNames":
+        """The columns of a table that are meant, all three said; "" for a label or name that is not
+        there.
+
+        Raises:
+            UnknownNameError: one that is said is not there.
+            InputError: no column is left for x.
+        """
+        for said in (*self.x, self.label, self.name):
+            if said and said not in known:
+                raise UnknownNameError("column", said, known)
+        free = [one for one in known if one not in self.x]
+        label = self.label if self.label is not None else first(LABELS, free)
+        name = self.name if self.name is not None else first(NAMES, free)
+        left = [one for one in free if one not in (label, name)]
+        usual = first(X, left)
+        x = self.x or ((usual,) if usual else tuple(left))
+        if not x:
+            raise InputError(f"No column is left for the examples; there are {', '.join(known)}.")
+        return replace(self, x=x, label=label, name=name)
+
+
+def first(usual: Sequence[str], known: Sequence[str]) -> str:
+    return next((one for one in usual if one in known), "")

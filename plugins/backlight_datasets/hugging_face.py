@@ -1,0 +1,70 @@
+"""Data sets of Hugging Face's `datasets`: in memory, or saved in a folder."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backlight.errors import InputError, PluginError, reason
+from backlight_datasets.element_reader import ElementReader
+from backlight_datasets.items import ItemsSource
+from backlight_datasets.source import Source
+from backlight_datasets.streams.stream import StreamSource
+
+
+def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]) -> Source | None:
+    """The source of a Dataset or IterableDataset; None for what is neither.
+
+    Raises:
+        InputError: it has several splits, or classes of other names.
+        UnknownNameError: a column that is not there.
+    """
+    known: Any = sys.modules.get("datasets")
+    if known is None or not hasattr(known, "IterableDatasetDict"):
+        return None
+    if isinstance(data, known.DatasetDict | known.IterableDatasetDict):
+        raise InputError(
+            f"The data has splits, {', '.join(data)}; give one: data[{next(iter(data))!r}]."
+        )
+    if not isinstance(data, known.Dataset | known.IterableDataset):
+        return None
+    features = data.features or {}
+    meant = reader.columns.among(list(features)) if features else reader.columns
+    own = tuple(getattr(features.get(meant.label), "names", None) or ())
+    if own and classes and own != tuple(classes):
+        raise InputError(
+            f"The column {meant.label} has classes of its own, {', '.join(own[:5])}; it was asked for "
+            f"{', '.join(classes[:5])}. Name them as the data does, in its order."
+        )
+    if isinstance(data, known.IterableDataset):
+        return StreamSource(data, None, False, reader, own or classes)
+    names = tuple(map(str, data[meant.name])) if meant.name else ()
+    pictures = any(isinstance(features[name], known.Image) for name in meant.x)
+    if data.format["type"] is None and not pictures:
+        data = data.with_format("numpy")  # lists would lose their dtype
+    return ItemsSource(data, reader, own or classes, names)
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a folder is one that `save_to_disk` wrote."""
+    return any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def saved(path: Path) -> object:
+    """The data set that `save_to_disk` wrote into a folder.
+
+    Raises:
+        PluginError: `datasets` is not installed.
+        InputError: it cannot be read.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise PluginError(
+            f"{path} needs Hugging Face's datasets ({error}): pip install 'backlight[hugging-face]'."
+        ) from error
+    try:
+        found: object = datasets.load_from_disk(str(path))
+    except Exception as error:  # its readers raise errors of any kind
+        raise InputError(f"{path} could not be read: {reason(error)}.") from error
+    return found

@@ -1,0 +1,1 @@
+"""Tar archives whose members belong together by name: the shards of WebDataset."""

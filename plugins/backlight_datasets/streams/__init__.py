@@ -1,0 +1,1 @@
+"""Data sets that give their examples in an order only."""

@@ -1,0 +1,197 @@
+"""Tables of text: CSV files, and those with tabs."""
+
+import csv
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError, reason, shown
+from backlight.values.examples import Labels
+from backlight_datasets.class_names import LabelColumn, is_number
+from backlight_datasets.column_names import ColumnNames
+from backlight_datasets.element_reader import ElementReader
+from backlight_datasets.files import FilesSource
+from backlight_datasets.gathering import Example, ReadOne
+from backlight_datasets.naming import Seen
+from backlight_datasets.source import numbered, unlabelled
+
+STRIDE = 64
+"""Of every so many rows it is kept where they begin."""
+
+
+def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] = ()) -> FilesSource:
+    """A CSV file, or one with tabs (`.tsv`), in UTF-8: a header, then a row for each example.
+
+    Its columns are features, float64, an empty one NaN; or one names a picture's file. Rows with another
+    number of cells and features that are no numbers are skipped. The fingerprint is of every byte.
+
+    Args:
+        path: of the file.
+        reader: which columns hold what, and how pictures are read; these lie beside the table unless
+            another folder is said.
+        classes: all classes in the model's order, where the labels' own have another.
+
+    Raises:
+        InputError: it cannot be read or holds no examples, or two have the same name.
+        UnknownNameError: a column that is not there.
+    """
+    place = path.absolute()
+    made = partial(find, place, reader.columns, tuple(classes))
+    return FilesSource(place, made, reader.beside(place.parent))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Where the rows of a table lie.
+
+    Attributes:
+        files: the table's own.
+        header: the columns' names.
+        columns: what is meant by them.
+        begins: where every 64th row begins in the file, int64.
+        labels: of each row.
+        classes: their names.
+        digest: of the file's bytes.
+    """
+
+    files: tuple[Path, ...]
+    header: tuple[str, ...]
+    columns: ColumnNames
+    begins: NDArray[np.int64]
+    labels: Labels
+    classes: tuple[str, ...]
+    digest: str
+
+    @property
+    def labelled(self) -> bool:
+        return bool(self.columns.label)
+
+    @cached_property
+    def pictures(self) -> bool:
+        """Whether x is the one column in which the first row has no number."""
+        (row,) = self.read(0, 1)
+        return len(self.columns.x) == 1 and not is_number(self.cell(row, self.columns.x[0]))
+
+    def read(self, start: int, stop: int) -> list[list[str]]:
+        """The cells of some rows."""
+        with self.files[0].open("rb") as file:
+            file.seek(self.begins[start // STRIDE] if start < stop else 0)
+            rows = (cells for _, cells in records(file, delimiter(self.files[0])))
+            return list(islice(rows, start % STRIDE, start % STRIDE + stop - start))
+
+    def cell(self, row: Sequence[str], name: str) -> str:
+        """A row's cell of a column; an empty one where the row is too short."""
+        at = self.header.index(name)
+        return row[at] if at < len(row) else ""
+
+    def names(self, start: int, stop: int) -> tuple[str, ...]:
+        name = self.columns.name or (self.columns.x[0] if self.pictures else "")
+        if not name:
+            return numbered(start, stop)
+        rows = self.read(start, stop)
+        return tuple(self.cell(row, name) or str(start + k) for k, row in enumerate(rows))
+
+    def examples(self, start: int, stop: int, reader: ElementReader) -> ReadOne:
+        rows = self.read(start, stop)
+        places = [self.header.index(name) for name in self.columns.x]
+
+        def example(number: int) -> Example:
+            row = rows[number - start]
+            if len(row) != len(self.header):
+                raise InputError(f"the row has {len(row)} cells, and the header {len(self.header)}")
+            cells = [row[place] for place in places]
+            named = zip(cells, self.columns.x, strict=True)
+            x = (
+                reader.array(cells[0])
+                if self.pictures
+                else np.array([number_in(*one) for one in named])
+            )
+            return Example(x, np.asarray(self.labels[number]))
+
+        return example
+
+
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
+    """Go through a table once."""
+    begins, count, digest = array("q"), 0, sha256()
+    labels, seen = LabelColumn(), Seen()
+    try:
+        with path.open("rb") as file:
+            for chunk in iter(partial(file.read, 1 << 20), b""):
+                digest.update(chunk)
+            file.seek(0)
+            rows = records(file, delimiter(path))
+            begin, header = next(rows, (0, []))
+            check_header(path, header)
+            meant = columns.among(header)
+            at = {name: k for k, name in enumerate(header)}
+            for end, row in rows:
+                if count % STRIDE == 0:
+                    begins.append(begin)
+                begin, count = end, count + 1
+                sound = len(row) == len(header)
+                if meant.label:
+                    labels.add(row[at[meant.label]] if sound else "")
+                if meant.name:
+                    seen.add((row[at[meant.name]] if sound else "") or f"{count}\0")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} could not be read: {reason(error)}.") from error
+    known: tuple[Labels, tuple[str, ...]] = unlabelled(count), classes
+    if meant.label:
+        known = labels.labels(classes, str(path))
+    if not count:
+        raise InputError(f"{path} has a header and no rows.")
+    seen.check(str(path))
+    return Rows(
+        (path,),
+        tuple(header),
+        meant,
+        np.array(begins, dtype=np.int64),
+        *known,
+        digest.hexdigest(),
+    )
+
+
+def check_header(path: Path, header: Sequence[str]) -> None:
+    if not header:
+        raise InputError(f"{path} is empty; it must begin with the names of its columns.")
+    twice = [name for k, name in enumerate(header) if name in header[:k]]
+    if twice:
+        raise InputError(f"{path} has several columns that are called {shown(twice[0])}.")
+
+
+def delimiter(path: Path) -> str:
+    return "\t" if path.suffix == ".tsv" else ","
+
+
+def records(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows from here on that are not empty, and where each one ends."""
+    at = file.tell()
+
+    def lines() -> Iterator[str]:
+        nonlocal at
+        for line in file:
+            coding = "utf-8" if at else "utf-8-sig"
+            at += len(line)
+            yield line.decode(coding)
+
+    for cells in csv.reader(lines(), delimiter=delimiter, strict=True):
+        if cells:
+            yield at, cells
+
+
+def number_in(text: str, column: str) -> float:
+    """A cell's number; NaN where it is empty."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(f"its {column} is {shown(text)}, which is no number") from None

@@ -1,0 +1,58 @@
+"""Runs that are stopped at some moment, and files that were torn by it."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE
+
+from backlight.partial import hidden
+
+
+def blocks(folder: Path) -> list[Path]:
+    return sorted(folder.glob("block-*.npz"))
+
+
+def stopped(
+    folder: Path, number: int, times: int, count: int, module: str = "tests.datasets.writer"
+) -> Iterator[tuple[int, int]]:
+    """Runs in processes that get a signal after some blocks: the process's number and how it ended.
+
+    Args:
+        folder: of the store.
+        number: of the signal.
+        count: how many blocks there are to be.
+        module: what is run; see `serve`.
+    """
+    rng = random.Random(0)
+    command = [sys.executable, "-m", module, str(folder), str(number)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=root) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(times):
+            wanted = min(len(blocks(folder)) + rng.randrange(6), count)
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+            child = int(process.stdout.readline())
+            while len(blocks(folder)) < wanted:
+                time.sleep(0.0005)
+            time.sleep(rng.uniform(0.0, 0.004))
+            process.stdin.write("end\n")
+            process.stdin.flush()
+            yield child, int(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def tear(folder: Path, process: int, rng: random.Random) -> None:
+    """Leave what was being written as a process ended, and a file of which a disk has lost the end."""
+    done = blocks(folder)
+    partial = hidden(folder / "block", "partial")
+    token = partial.name.replace(f"-{os.getpid()}-", f"-{process}-")
+    partial.with_name(token).write_bytes(done[0].read_bytes()[: rng.randrange(2000)])
+    torn = rng.choice(done)
+    torn.write_bytes(torn.read_bytes()[: rng.randrange(torn.stat().st_size)])
