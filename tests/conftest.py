@@ -1,6 +1,6 @@
 """What all tests share: one thread per framework, torch imported before TensorFlow, and programs of JAX
-compiled in a tenth of the time: they are small, and run once or twice, and one that was compiled is kept
-for the net that is built anew with the same operations.
+compiled with the least work, since they are small and run once or twice, and each but once: the same net
+built anew makes the same program.
 
 Triton, which comes with torch's CUDA build and which torch.compile imports, ends the process where
 TensorFlow was imported before it.
