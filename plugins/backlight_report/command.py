@@ -8,25 +8,12 @@ from typing import Annotated
 
 import typer
 
-from backlight_loading.options import (
-    Classes,
-    Classifier,
-    DivideBy,
-    Framework,
-    Masks,
-    Mean,
-    Preprocess,
-    ReadAs,
-    Scores,
-    Size,
-    Std,
-    Techniques,
-)
+from backlight_loading import options
 from backlight_report.choices import Baseline, Only, Panels, TakenFirst, Task
 
 
 def report_command(
-    model: Classifier,
+    model: options.Classifier,
     data: Annotated[
         str,
         typer.Argument(
@@ -46,7 +33,7 @@ def report_command(
             "is said, labels and outputs say it, or an error asks."
         ),
     ] = None,
-    method: Techniques = None,
+    method: options.Techniques = None,
     only: Annotated[
         Only | None,
         typer.Option(
@@ -123,7 +110,7 @@ def report_command(
             help="Explain N more that the model gets right, of the classes concerned, for comparison.",
         ),
     ] = 0,
-    masks: Masks = None,
+    masks: options.Masks = None,
     baseline: Annotated[
         Baseline | None,
         typer.Option(
@@ -148,15 +135,15 @@ def report_command(
             "more, or 'none'. `backlight metrics` lists them. If none is said: srg and decision_flip.",
         ),
     ] = None,
-    framework: Framework = None,
-    size: Size = None,
-    colour: ReadAs = None,
-    classes: Classes = None,
-    scores: Scores = None,
-    divide_by: DivideBy = None,
-    mean: Mean = None,
-    std: Std = None,
-    preprocess: Preprocess = None,
+    framework: options.Framework = None,
+    size: options.Size = None,
+    colour: options.ReadAs = None,
+    classes: options.Classes = None,
+    scores: options.Scores = None,
+    divide_by: options.DivideBy = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    preprocess: options.Preprocess = None,
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
     ] = None,
