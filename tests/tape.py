@@ -341,11 +341,6 @@ gelu = elementwise(
     reference.gelu,
     lambda x: (1 + reference.erf(x / np.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
 )
-hard_swish = elementwise(
-    Kind.HARD_SWISH,
-    lambda x: x * np.clip(x + 3, 0, 6) / 6,
-    lambda x: np.where(x < -3, 0, np.where(x > 3, 1, (2 * x + 3) / 6)),
-)
 exp = elementwise(Kind.EXP, np.exp, np.exp)
 tanh = elementwise(Kind.TANH, np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 silu = elementwise(

@@ -6,19 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backlight_loading.options import (
-    Classes,
-    Classifier,
-    DivideBy,
-    Framework,
-    Mean,
-    Preprocess,
-    ReadAs,
-    Scores,
-    Size,
-    Std,
-    Techniques,
-)
+from backlight_loading import options
 
 
 class Dtype(StrEnum):
@@ -39,7 +27,7 @@ class Baseline(StrEnum):
 
 
 def attribute_command(
-    model: Classifier,
+    model: options.Classifier,
     data: Annotated[
         str,
         typer.Argument(
@@ -52,7 +40,7 @@ def attribute_command(
         Path,
         typer.Option("--output", "-o", metavar="STORE", help="The folder to write results into."),
     ],
-    method: Techniques = None,
+    method: options.Techniques = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,15 +108,15 @@ def attribute_command(
     status: Annotated[
         bool, typer.Option("--status", help="Say how far the run in STORE is, and do nothing.")
     ] = False,
-    framework: Framework = None,
-    size: Size = None,
-    colour: ReadAs = None,
-    classes: Classes = None,
-    scores: Scores = None,
-    divide_by: DivideBy = None,
-    mean: Mean = None,
-    std: Std = None,
-    preprocess: Preprocess = None,
+    framework: options.Framework = None,
+    size: options.Size = None,
+    colour: options.ReadAs = None,
+    classes: options.Classes = None,
+    scores: options.Scores = None,
+    divide_by: options.DivideBy = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    preprocess: options.Preprocess = None,
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
     ] = None,

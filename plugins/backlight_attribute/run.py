@@ -34,6 +34,7 @@ from backlight_datasets import (
 from backlight_datasets.reading import check_skipped
 from backlight_engines import Engine, make_engine
 from backlight_loading.models import load_model, wanted_shape
+from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import (
     Colour,
     Prepared,
@@ -48,7 +49,7 @@ from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.checks import first_of
 from backlight_study.model_digest import model_digest
 from backlight_study.predictions import kind_of_one
-from backlight_study.replies import chosen_output, outputs_of
+from backlight_study.replies import outputs_of
 
 BLOCK = 64
 """How many examples a file of the store holds, where nothing is said."""

@@ -10,16 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backlight_compare.defaults import DEFAULT, TOLERANCE
-from backlight_loading.options import (
-    Classes,
-    DivideBy,
-    Framework,
-    Mean,
-    Preprocess,
-    ReadAs,
-    Size,
-    Std,
-)
+from backlight_loading import options
 
 if TYPE_CHECKING:
     from backlight.values.outputs import Path as OutputPath
@@ -76,14 +67,14 @@ def compare_command(
             "or of the first and of the second one, where `logits=` says that the second has only one.",
         ),
     ] = None,
-    framework: Framework = None,
-    size: Size = None,
-    colour: ReadAs = None,
-    classes: Classes = None,
-    divide_by: DivideBy = None,
-    mean: Mean = None,
-    std: Std = None,
-    preprocess: Preprocess = None,
+    framework: options.Framework = None,
+    size: options.Size = None,
+    colour: options.ReadAs = None,
+    classes: options.Classes = None,
+    divide_by: options.DivideBy = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    preprocess: options.Preprocess = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of what is drawn.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
 ) -> None:

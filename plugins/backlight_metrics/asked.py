@@ -21,19 +21,12 @@ from backlight.scores.class_scores import ClassScore
 from backlight.values.examples import is_of_classes
 from backlight.values.inputs import Inputs
 from backlight.values.layout import input_layout
-from backlight.values.outputs import (
-    OutputKind,
-    Path,
-    array_at,
-    describe,
-    located,
-    paths,
-    single,
-)
+from backlight.values.outputs import OutputKind, Path, array_at
 from backlight_loading.examples import is_folder, load_examples
 from backlight_loading.mask_fitting import Fitting, fitted_masks, without_mask
 from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.models import load_model, wanted_shape
+from backlight_loading.outputs import chosen_output
 from backlight_loading.picture_folders import upright_size
 from backlight_loading.preparation import (
     Colour,
@@ -181,16 +174,10 @@ def scores_at(model: Model, x: NDArray[Any], path: Path) -> tuple[Path, OutputKi
     """Where the class scores are; and of one output, that of class 1 of two, what it holds.
 
     Raises:
-        InputError: the outputs are several, or no classifier's.
+        InputError: the outputs are no classifier's.
+        TargetError: there are several, and none is said.
     """
-    outputs = model.outputs(model.prepare(x))  # type: ignore[arg-type]
-    if path is None and len(list(paths(outputs))) > 1:
-        raise InputError(
-            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
-            "scores, by its name or position, with --scores."
-        )
-    whole = located(outputs, path)
-    output = single(outputs, whole)
+    whole, output = chosen_output(model, x, path)
     if output.shape[1:] in ((), (1,)):
         return whole, output.kind
     if len(output.shape) != 2:

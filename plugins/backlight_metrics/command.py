@@ -5,20 +5,7 @@ from typing import Annotated
 
 import typer
 
-from backlight_loading.options import (
-    Classes,
-    Classifier,
-    DivideBy,
-    Framework,
-    Masks,
-    Mean,
-    Preprocess,
-    ReadAs,
-    Scores,
-    Size,
-    Std,
-    Techniques,
-)
+from backlight_loading import options
 
 
 class Question(StrEnum):
@@ -30,7 +17,7 @@ class Question(StrEnum):
 
 
 def evaluate_command(
-    model: Classifier,
+    model: options.Classifier,
     data: Annotated[
         str,
         typer.Argument(
@@ -38,7 +25,7 @@ def evaluate_command(
             "with x and y, or file.py:name of backlight.Examples, as `backlight report` takes them."
         ),
     ],
-    method: Techniques = None,
+    method: options.Techniques = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,20 +54,20 @@ def evaluate_command(
             "say it themselves.",
         ),
     ] = "0",
-    masks: Masks = None,
+    masks: options.Masks = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print all numbers, of each example too, as JSON instead."),
     ] = False,
-    framework: Framework = None,
-    size: Size = None,
-    colour: ReadAs = None,
-    classes: Classes = None,
-    scores: Scores = None,
-    divide_by: DivideBy = None,
-    mean: Mean = None,
-    std: Std = None,
-    preprocess: Preprocess = None,
+    framework: options.Framework = None,
+    size: options.Size = None,
+    colour: options.ReadAs = None,
+    classes: options.Classes = None,
+    scores: options.Scores = None,
+    divide_by: options.DivideBy = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    preprocess: options.Preprocess = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="For all that is drawn.")] = 0,
     batch_size: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Most examples in one pass.")

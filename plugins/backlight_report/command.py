@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.errors import InputError
-from backlight_loading.options import (
-    Classes,
-    DivideBy,
-    Framework,
-    Masks,
-    Mean,
-    Preprocess,
-    ReadAs,
-    Scores,
-    Size,
-    Std,
-    Techniques,
-)
+from backlight_loading import options
 from backlight_report.choices import Baseline, Only, Panels, TakenFirst, Task
 
 if TYPE_CHECKING:
@@ -57,7 +45,7 @@ def report_command(
             "is said, labels and outputs say it, or an error asks."
         ),
     ] = None,
-    method: Techniques = None,
+    method: options.Techniques = None,
     only: Annotated[
         Only | None,
         typer.Option(
@@ -134,7 +122,7 @@ def report_command(
             help="Explain N more that the model gets right, of the classes concerned, for comparison.",
         ),
     ] = 0,
-    masks: Masks = None,
+    masks: options.Masks = None,
     baseline: Annotated[
         Baseline | None,
         typer.Option(
@@ -159,15 +147,15 @@ def report_command(
             "more, or 'none'. `backlight metrics` lists them. If none is said: srg and decision_flip.",
         ),
     ] = None,
-    framework: Framework = None,
-    size: Size = None,
-    colour: ReadAs = None,
-    classes: Classes = None,
-    scores: Scores = None,
-    divide_by: DivideBy = None,
-    mean: Mean = None,
-    std: Std = None,
-    preprocess: Preprocess = None,
+    framework: options.Framework = None,
+    size: options.Size = None,
+    colour: options.ReadAs = None,
+    classes: options.Classes = None,
+    scores: options.Scores = None,
+    divide_by: options.DivideBy = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    preprocess: options.Preprocess = None,
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
     ] = None,

@@ -13,9 +13,10 @@ from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
+from backlight_loading.outputs import chosen_output
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import Predictions, check_classifier, some_of
-from backlight_study.replies import CheckOutputs, chosen_output, example_in_words, outputs_of
+from backlight_study.replies import CheckOutputs, example_in_words, outputs_of
 
 
 def check(examples: Examples) -> None:

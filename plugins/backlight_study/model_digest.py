@@ -12,8 +12,9 @@ from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source, digest_of_arrays
+from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import Prepared
-from backlight_study.replies import chosen_output, outputs_of
+from backlight_study.replies import outputs_of
 
 ASKED, LARGEST = 4, 8
 """How many examples, and how many of a model's answers to each, tell it from others."""

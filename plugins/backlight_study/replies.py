@@ -8,21 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Model
-from backlight.errors import BacklightError, InputError, TargetError
+from backlight.errors import BacklightError, InputError
 from backlight.progress import Progress
 from backlight.values.arrays import Array
 from backlight.values.examples import Labels
-from backlight.values.outputs import (
-    OutputKind,
-    OutputSpec,
-    Path,
-    array_at,
-    describe,
-    located,
-    paths,
-    single,
-)
+from backlight.values.outputs import OutputKind, Path, array_at
 from backlight_datasets import BlockStore, Source, read_blocks
+from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import Prepared
 
 OUTPUTS = "outputs"
@@ -151,23 +143,6 @@ def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None 
         "Pictures are read with the size and colours that --size and --colour say; --preprocess "
         "names a function of your own."
     ) from cause
-
-
-def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputSpec]:
-    """Where the output that is meant is among all, and what it is.
-
-    Raises:
-        TargetError: there are several, and none is said.
-        UnknownNameError: there is none of this name.
-    """
-    outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
-    if path is None and len(list(paths(outputs))) > 1:
-        raise TargetError(
-            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
-            "scores, by its name or position, with --scores (scores= in Python)."
-        )
-    whole = located(outputs, path)
-    return whole, single(outputs, whole)
 
 
 def check_finite(

@@ -18,6 +18,7 @@ from backlight_datasets import (
     open_source,
     versions,
 )
+from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import (
     Colour,
     Size,
@@ -36,7 +37,7 @@ from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
-from backlight_study.replies import BLOCK, Replies, ask_all, chosen_output
+from backlight_study.replies import BLOCK, Replies, ask_all
 from backlight_study.result import Study
 from backlight_study.selection import Choice, Only, Order
 from backlight_study.site_space import SiteSpace, pooling, write_features

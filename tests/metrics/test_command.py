@@ -101,7 +101,7 @@ def test_one_output_for_two_classes(net: str, question: str) -> None:
     np.testing.assert_allclose(found["score"], (sign * values)[rows], rtol=1e-5)
     with pytest.raises(backlight.errors.InputError, match="labels up to 2"):
         ran("evaluate", f"{net}:one", f"{net}:data", *asked)
-    with pytest.raises(backlight.errors.InputError, match="several outputs"):
+    with pytest.raises(backlight.errors.TargetError, match="several outputs"):
         ran("evaluate", f"{net}:several", f"{net}:data", *asked)
 
 

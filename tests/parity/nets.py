@@ -15,14 +15,12 @@ PICTURES = (
     "batch_norm",
     "overlapping_pools",
     "reused_relu",
-    "silu",
     "gelu",
-    "hard_swish",
     "squeeze_excite",
 )
 SEQUENCES = ("encoder_pre_norm", "encoder_post_norm")
 NETS = (*PICTURES, *SEQUENCES)
-SMOOTH = ("silu", "gelu", "hard_swish", "squeeze_excite", *SEQUENCES)
+SMOOTH = ("gelu", "squeeze_excite", *SEQUENCES)
 """Nets without a rectifier."""
 
 

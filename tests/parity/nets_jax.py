@@ -92,16 +92,12 @@ def pictures(name: str, dtype: str) -> Callable[[Array], Array]:
         squeezed = jax.nn.silu(part.dense(x.mean((1, 2)), "squeeze"))
         return part.top(x * jax.nn.sigmoid(part.dense(squeezed, "excite"))[:, None, None])
 
-    def smooth(x: Array) -> Array:
-        activation = {
-            "silu": jax.nn.silu,
-            "gelu": lambda z: jax.nn.gelu(z, approximate=False),
-            "hard_swish": jax.nn.hard_swish,
-        }[name]
-        return part.top(activation(part.conv(activation(part.conv(x, "conv1")), "conv2")))
+    def gelu(x: Array) -> Array:
+        x = jax.nn.gelu(part.conv(x, "conv1"), approximate=False)
+        return part.top(jax.nn.gelu(part.conv(x, "conv2"), approximate=False))
 
-    functions = (cnn, batch_norm, overlapping_pools, reused_relu, squeeze_excite)
-    return {one.__name__: one for one in functions}.get(name, smooth)
+    functions = (cnn, batch_norm, overlapping_pools, reused_relu, squeeze_excite, gelu)
+    return {one.__name__: one for one in functions}[name]
 
 
 def encoder(name: str, dtype: str) -> Callable[[Array], Array]:

@@ -93,9 +93,8 @@ def layers(name: str, dtype: str) -> keras.Model:
         gate = keras.layers.Reshape((1, 1, WIDTH), dtype=dtype)(gate)
         x = keras.layers.Multiply(dtype=dtype)([x, gate])
     else:
-        activation = gelu if name == "gelu" else name
-        x = part.conv("conv1", activation=activation)(x)
-        x = part.conv("conv2", activation=activation)(x)
+        x = part.conv("conv1", activation=gelu)(x)
+        x = part.conv("conv2", activation=gelu)(x)
     return keras.Model(given, part.dense("head")(pooling(dtype=dtype)(x)))
 
 

@@ -81,11 +81,8 @@ class Net(nn.Module):
         squeezed = nn.silu(part.squeeze(x.mean((1, 2))))
         return self.top(x * mx.sigmoid(part.excite(squeezed))[:, None, None])
 
-    def smooth(self, part: Layers, x: mx.array) -> mx.array:
-        activation = {"silu": nn.silu, "gelu": nn.gelu, "hard_swish": nn.hardswish}[self.name]
-        return self.top(activation(part.conv2(activation(part.conv1(x)))))
-
-    silu = gelu = hard_swish = smooth
+    def gelu(self, part: Layers, x: mx.array) -> mx.array:
+        return self.top(nn.gelu(part.conv2(nn.gelu(part.conv1(x)))))
 
     def attention(self, part: Layers, x: mx.array) -> mx.array:
         split = (-1, TOKENS, HEADS, WIDTH // HEADS)

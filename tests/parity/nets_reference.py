@@ -48,12 +48,11 @@ def picture_stages(name: str) -> list[tuple[str, Callable]]:
         x = tape.relu(conv(x, "conv2"))
         return tape.relu(conv(x, "conv2"))
 
-    def smooth(x):
-        activation = getattr(tape, name)
-        return activation(conv(activation(conv(x, "conv1")), "conv2"))
+    def gelu(x):
+        return tape.gelu(conv(tape.gelu(conv(x, "conv1")), "conv2"))
 
-    bodies = (cnn, batch_norm, overlapping_pools, reused_relu)
-    body = {one.__name__: one for one in bodies}.get(name, smooth)
+    bodies = (cnn, batch_norm, overlapping_pools, reused_relu, gelu)
+    body = {one.__name__: one for one in bodies}[name]
     return [("first", channels_first), ("body", body), ("top", top)]
 
 

@@ -15,7 +15,6 @@ class Net(nn.Module):
 
     def __init__(self, name: str):
         super().__init__()
-        self.name = name
         for key, array in weights(name).items():
             if key == "depthwise":
                 array = array.transpose(2, 3, 0, 1)
@@ -84,13 +83,10 @@ class ReusedReLU(Net):
         return self.top(self.relu(x))
 
 
-class Smooth(Net):
+class GELU(Net):
     def forward(self, x: Tensor) -> Tensor:
-        activation = {"silu": functional.silu, "gelu": functional.gelu}.get(
-            self.name, functional.hardswish
-        )
-        x = activation(self.conv(x, "conv1"))
-        return self.top(activation(self.conv(x, "conv2")))
+        x = functional.gelu(self.conv(x, "conv1"))
+        return self.top(functional.gelu(self.conv(x, "conv2")))
 
 
 class SqueezeExcite(Net):
@@ -143,7 +139,8 @@ def net(name: str, dtype: str = "float64") -> nn.Module:
         "batch_norm": BatchNorm,
         "overlapping_pools": OverlappingPools,
         "reused_relu": ReusedReLU,
+        "gelu": GELU,
         "squeeze_excite": SqueezeExcite,
     }
-    make = Encoder if name in SEQUENCES else makers.get(name, Smooth)
+    make = Encoder if name in SEQUENCES else makers[name]
     return make(name).to(getattr(torch, dtype))

@@ -70,7 +70,7 @@ def together(framework: str, families: tuple[str, ...]) -> Mapping[Name, Found]:
         for name, spelling in spelled(framework, family).items()
     }
     try:
-        return measured(framework, spellings)
+        return measured(framework, spellings, tried(framework))
     except BacklightError:  # each is tried by itself, and says it again
         return {}
 
@@ -83,11 +83,19 @@ def found_of(framework: str, family: str, name: str, techniques: Iterable[str]) 
     return (found or measured(framework, own, techniques))[one]
 
 
+def tried(framework: str) -> tuple[str, ...]:
+    """All techniques; where each is compiled, the one LRP that has every rule, epsilon's among them."""
+    compiled = framework in ("tensorflow", "jax")
+    return tuple(name for name in TECHNIQUES if not (compiled and name == "lrp_epsilon"))
+
+
 def judges(framework: str, wanted: Mapping[str, Values], place: int) -> Mapping[str, Values]:
     """The techniques that a spelling is tried with: on MLX one of them, by the place that it has among
-    the spellings; elsewhere all."""
-    name = list(wanted)[place % len(wanted)]
-    return {name: wanted[name]} if framework == "mlx" else wanted
+    the spellings; elsewhere all that are tried there."""
+    names = [name for name in wanted if name in tried(framework)]
+    if framework == "mlx":
+        names = [names[place % len(names)]]
+    return {name: wanted[name] for name in names}
 
 
 def wrong(found: Found, wanted: Mapping[str, Values], close: float) -> dict[str, str]:

@@ -12,9 +12,10 @@ from backlight.values.examples import Labels, is_of_classes
 from backlight.values.outputs import OutputSpec
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
+from backlight_loading.outputs import chosen_output
 from backlight_study.checks import class_names
 from backlight_study.predictions import check_classifier, classified
-from backlight_study.replies import BLOCK, CheckOutputs, Replies, chosen_output, outputs_of
+from backlight_study.replies import BLOCK, CheckOutputs, Replies, outputs_of
 from backlight_study.tasks import multi_label, regression
 from backlight_study.tasks.classification import Classification
 from backlight_study.tasks.multi_label import MultiLabel

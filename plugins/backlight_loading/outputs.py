@@ -1,0 +1,26 @@
+"""Which of a model's outputs a command is about."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from backlight import Model
+from backlight.errors import TargetError
+from backlight.values.outputs import OutputSpec, Path, describe, located, paths, single
+
+
+def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputSpec]:
+    """Where the output that is meant is among all, and what it is.
+
+    Raises:
+        TargetError: there are several, and none is said.
+        UnknownNameError: there is none of this name.
+    """
+    outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
+    if path is None and len(list(paths(outputs))) > 1:
+        raise TargetError(
+            f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
+            "scores, by its name or position, with --scores (scores= in Python)."
+        )
+    whole = located(outputs, path)
+    return whole, single(outputs, whole)
