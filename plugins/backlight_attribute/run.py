@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ from backlight_datasets import (
     versions,
 )
 from backlight_datasets.reading import check_skipped
-from backlight_engines import Engine, make_engine
+from backlight_engines import Engine, InProcess, make_engine
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import (
@@ -180,14 +181,14 @@ def attribute_dataset(
         prepares.mean,
         prepares.std,
     ).write(begun.folder)
+    by_name = isinstance(model, str) and not isinstance(run_by, InProcess)
     work = AttributionWork(
-        model if isinstance(model, str) else net,
+        model if by_name else net,  # workers elsewhere load it by themselves
         framework,
         source,
         prepares,
         sample.ndim,
         str(begun.folder),
-        None,
         asked,
         tuple(chosen),
         kept,
@@ -217,11 +218,12 @@ def run_blocks(
     done = count - sum(lengths)
     check_skipped(skipped, most, count)
     progress("Explaining", done, count)
-    for receipt in engine.run(work, missing):
-        done += receipt.done + len(receipt.skipped)
-        skipped |= {one.id: one for one in receipt.skipped}
-        progress("Explaining", done, count)
-        check_skipped(skipped, most, count)
+    with closing(engine.run(work, missing)) as receipts:  # no worker outlives an error here
+        for receipt in receipts:
+            done += receipt.done + len(receipt.skipped)
+            skipped |= {one.id: one for one in receipt.skipped}
+            progress("Explaining", done, count)
+            check_skipped(skipped, most, count)
 
 
 def asked_targets(

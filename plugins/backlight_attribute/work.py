@@ -32,7 +32,6 @@ class AttributionWork(Work):
         preprocessing: from them to the model's input.
         axes: of that input.
         folder: of the store.
-        weights: the digest of the model's weights; None where they are not known.
         targets, techniques, kept, batch_size, baseline: see `Asking`.
     """
 
@@ -42,7 +41,6 @@ class AttributionWork(Work):
     preprocessing: Preprocessing
     axes: int
     folder: str
-    weights: str | None
     targets: Targets
     techniques: tuple[Technique, ...]
     kept: Kept
@@ -55,13 +53,13 @@ class AttributionWork(Work):
             InputError: the model has other weights here than where the run was begun.
         """
         model, prepared = opened(self.net, self.framework, self.preprocessing, self.axes)
-        here = weights_digest(model)
-        if self.weights is not None and here != self.weights:
+        store = BlockStore.open(self.folder)
+        weights = weights_digest(model)
+        if weights is not None and weights not in store.plan.model:
             raise InputError(
                 "The model that a worker made has other weights than the one that the run was begun "
                 "with: a function that makes a model must load its weights, or set its seed."
             )
-        store = BlockStore.open(self.folder)
         length = store.plan.block_length
         asking = Asking(
             model,

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +13,8 @@ from rich.text import Text
 
 from backlight.command_line.commands import offered_commands
 from backlight.errors import PluginError, reason, shown
-from backlight.explaining.registry import METHODS, Maker
+from backlight.explaining.registry import METHODS
+from backlight.plugins.catalogue import Catalogue
 from backlight.plugins.entry_points import plugins
 from backlight.plugins.plugins import Offers, Plugin, Plugins
 
@@ -26,7 +28,7 @@ def show_plugins() -> None:
     Example: `backlight plugins`
     """
     found = plugins()
-    clashes = clashing("The technique", METHODS.offered()) + clashing(
+    clashes = clashing(f"The {METHODS.word}", METHODS.offered()) + clashing(
         "The command", offered_commands()
     )
     table = Table(box=None, header_style="bold")
@@ -72,9 +74,14 @@ def show_methods() -> None:
     hyper-parameters of your choice: `backlight report net.py:net pictures/ --method
     integrated_gradients:steps=100`
     """
+    show_offered(METHODS)
+
+
+def show_offered(catalogue: Catalogue[Any]) -> None:
+    """List what plugins offer, with what each can be told and its first line."""
     console = Console()
     print_line = partial(console.print, soft_wrap=not console.is_terminal)
-    known = METHODS.offered()
+    known = catalogue.offered()
     offering = {plugin for offers in known.values() for plugin, _ in offers}
     for plugin in sorted(offering, key=lambda plugin: (plugin.foreign, str(plugin))):
         print_line(f"[magenta]From the plugin {escape(str(plugin))}:[/magenta]\n")
@@ -84,11 +91,11 @@ def show_methods() -> None:
                 first, *_ = (inspect.getdoc(make) or "").splitlines() or [""]
                 print_line(f"    {escape(first)}")
         print_line()
-    for clash in clashing("The technique", known):
+    for clash in clashing(f"The {catalogue.word}", known):
         print_line(f"[bold red]{escape(clash)}[/bold red]")
 
 
-def parameters(make: Maker) -> str:
+def parameters(make: Callable[..., object]) -> str:
     """The hyper-parameters of a technique with their defaults, or why they cannot be told."""
     try:
         return ", ".join(f"{name}={value}" for name, value in defaults(make))
