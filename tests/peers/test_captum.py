@@ -13,7 +13,6 @@ from backlight_methods import (
     GradCAM,
     InputXGradient,
     IntegratedGradients,
-    InternalInfluence,
     Occlusion,
     Saliency,
     Smooth,
@@ -43,12 +42,6 @@ def assert_equal(ours: object, theirs: torch.Tensor) -> None:
 def test_saliency(net: torch.nn.Module, x: torch.Tensor) -> None:
     theirs = captum.attr.Saliency(net).attribute(x.clone().requires_grad_(), target=LABELS)
     assert_equal(Saliency()(net, x, LABELS).values, theirs)
-
-
-def test_input_x_gradient(net: torch.nn.Module, x: torch.Tensor) -> None:
-    peer = captum.attr.InputXGradient(net)
-    theirs = peer.attribute(x.clone().requires_grad_(), target=LABELS)
-    assert_equal(InputXGradient()(net, x, LABELS).values, theirs)
 
 
 @pytest.mark.filterwarnings("ignore:.* sum to the change of the score")  # of few steps
@@ -136,18 +129,3 @@ def test_noise_tunnel(
 def uneven(x: torch.Tensor) -> torch.Tensor:
     """Not flat: over flat pixels max-pool has ties that only rounding breaks."""
     return torch.from_numpy(np.random.default_rng(0).uniform(size=(1, 1, 28, 28))).to(x)
-
-
-def test_internal_influence(net: torch.nn.Module, x: torch.Tensor) -> None:
-    theirs = captum.attr.InternalInfluence(net, net.get_submodule("features.conv2")).attribute(
-        x, baselines=uneven(x), target=LABELS, n_steps=10
-    )
-    ours = InternalInfluence(steps=10, baseline=uneven(x))(net, x, LABELS, at="features.conv2")
-    assert_equal(ours.values, theirs)
-
-
-def test_multipliers_of_integrated_gradients(net: torch.nn.Module, x: torch.Tensor) -> None:
-    peer = captum.attr.IntegratedGradients(net, multiply_by_inputs=False)
-    theirs = peer.attribute(x, baselines=uneven(x), target=LABELS, n_steps=10)
-    ours = IntegratedGradients(steps=10, baseline=uneven(x), multipliers=True)(net, x, LABELS)
-    assert_equal(ours.values, theirs)
