@@ -47,14 +47,16 @@ def surrogate(at: Setting) -> Numbers:
     return np.linalg.lstsq(root * design, root * coalition_scores(at), rcond=None)[0][:-1].T
 
 
-def expected_integral(at: Setting) -> Numbers:
-    """The integral of the gradient, at the middles of 200 steps, on average over baselines."""
+def expected_integral(at: Setting, ways: bool = True) -> Numbers:
+    """The integral of the gradient, at the middles of 200 steps, times the way if asked to, on average
+    over baselines."""
     x, background, steps = at["x"], at["background"], 200
     total = torch.zeros_like(x)
     for step, start in product(range(steps), background):
         point = (start + (step + 0.5) / steps * (x - start)).requires_grad_()
         score = at["net"](point)[range(len(x)), at["labels"]].sum()
-        total += torch.autograd.grad(score, point)[0] * (x - start)
+        gradient = torch.autograd.grad(score, point)[0]
+        total += gradient * (x - start) if ways else gradient
     return (total / steps / len(background)).numpy()
 
 
@@ -84,6 +86,7 @@ JUDGES: Mapping[str, Callable[[Setting], Numbers]] = {
     "the definition, over all coalitions": shapley,
     "the fit to all coalitions": surrogate,
     "the integral, 200 steps from each baseline": expected_integral,
+    "the mean gradient on these ways": lambda at: expected_integral(at, ways=False),
     "the gradient of squares is linear": lambda at: (2 * at["squares"].weight * at["x"]).numpy(),
     "weight times change: the score is linear there": flows,
     "weight times change of one neuron": lambda at: flows(at)[:, 1, 2, 0],

@@ -77,4 +77,4 @@ def of_lite0(side: int = 224) -> Pictures:
     )
     named = [f"{plan.CLASSES[given.labels[k]]}: {given.names[k]}" for k in chosen]
     return Pictures("EfficientNet-Lite0", about, net, x[chosen], given.labels[chosen], crops[chosen],
-                    named, -127 / 128, 1.0, 16, (8, 1024), "large")  # fmt: skip
+                    named, -127 / 128, 1.0, 16, (8, 2048), "large")  # fmt: skip
