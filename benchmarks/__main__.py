@@ -29,6 +29,8 @@ def main() -> None:
             run("memory", kind, steps)
     print("\nParity of three frameworks", flush=True)
     run("parity")
+    print("\nCaptum's features, and how far results differ", flush=True)
+    run("captum_features")
     print("\nSources of data and stores of results", flush=True)
     run("datasets")
 

@@ -90,13 +90,6 @@ def test_deep_lift(which: int) -> None:
     assert_equal(ours.values, theirs)
 
 
-def test_multipliers_of_deep_lift() -> None:
-    model, baseline = net(), BASELINES[:1]
-    peer = captum.attr.DeepLift(model, multiply_by_inputs=False)
-    theirs = peer.attribute(X, baselines=baseline, target=LABELS)
-    assert_equal(DeepLIFT(baseline=baseline[0], multipliers=True)(model, X, LABELS).values, theirs)
-
-
 def test_deep_shap() -> None:
     model = net()
     theirs = captum.attr.DeepLiftShap(model).attribute(X, baselines=BASELINES, target=LABELS)
