@@ -110,6 +110,7 @@ def test_frameworks_agree(framework: str, method: Method) -> None:
         (Smooth(inner=LRP()), "its backward pass obeys rules"),
         (IntegratedGradients(tolerance=0.1), "leave out tolerance="),
         (ExpectedGradients(tolerance=0.1), "leave out tolerance="),
+        (Smooth(tolerance=0.1), "leave out tolerance="),
         (methods()["shapley_values"](), "numbers outside of the framework"),
     ],
 )

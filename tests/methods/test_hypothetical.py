@@ -55,15 +55,16 @@ def test_it_is_the_mean_over_baselines_of_what_multipliers_say_of_each_letter(
     method: Method,
 ) -> None:
     model, several = rectifying(), Several(list(BASELINES))
-    found = replace(method, baseline=several, hypothetical=True)(model, X, K)
+    found = replace(method, baseline=several, hypothetical=True, keep="each")(model, X, K)
     assert found.gap is None
-    expected = np.zeros(X.shape)
-    for start in BASELINES:
+    expected = np.zeros((len(BASELINES), *X.shape))
+    for number, start in enumerate(BASELINES):
         factors = np.asarray(replace(method, baseline=start, multipliers=True)(model, X, K).values)
         for letter in range(4):
             change = CODES[letter] - start
-            expected[..., letter] += (factors * change).sum(axis=2) / len(BASELINES)
-    np.testing.assert_allclose(found.values, expected, **CLOSE)
+            expected[number, ..., letter] = (factors * change).sum(axis=2)
+    np.testing.assert_allclose(found.each, expected, **CLOSE)
+    np.testing.assert_allclose(found.values, expected.mean(axis=0), **CLOSE)
 
 
 @pytest.mark.parametrize("method", TECHNIQUES)

@@ -1,6 +1,7 @@
 """Baselines that are drawn, shuffled, computed or filled in: on each framework those of NumPy."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -195,14 +196,20 @@ def test_shapley_values_sum_to_the_change_from_the_mean_colour() -> None:
     np.testing.assert_allclose(found.gap, 0, atol=1e-9)
 
 
-def test_neighbours_may_be_one_of_several() -> None:
+@pytest.mark.parametrize(
+    "method", [FeatureAblation(features=Grid(2, 3)), Occlusion(window=(3, 2), stride=(3, 2))]
+)
+def test_neighbours_may_be_one_of_several(method: FeatureAblation | Occlusion) -> None:
     model, x = wrapped("torch", linear), native("torch", PICTURES)
     drawn = Drawn(PICTURES[::-1].copy(), samples=2)
-    both, *alone = (
-        FeatureAblation(features=Grid(2, 3), baseline=one)(model, x, K).numpy()
-        for one in (Several([drawn, "neighbours"]), drawn, drawn, "neighbours")
+    both = replace(method, baseline=Several([drawn, "neighbours"]), keep="each")(model, x, K)
+    of_drawn, of_filled = (
+        replace(method, baseline=one)(model, x, K).numpy() for one in (drawn, "neighbours")
     )
-    np.testing.assert_allclose(both, np.mean(alone, axis=0), **close("torch"))
+    each = np.asarray(both.each)
+    np.testing.assert_allclose(each[:2].mean(axis=0), of_drawn, **close("torch"))
+    np.testing.assert_allclose(each[2:], of_filled[None], **close("torch"))
+    np.testing.assert_allclose(both.numpy(), each.mean(axis=0), **close("torch"))
 
 
 def test_segments_of_each_example_and_channels_are_filled_in() -> None:
