@@ -48,17 +48,15 @@ SMALLER: dict[str, dict[str, dict[str, object]]] = {
 """Techniques of few passes."""
 OF_A_DEEP_NET = (
     "deep_lift",
-    "excitation_backprop",
     "grad_cam",
     "gradient",
     "guided_backprop",
     "internal_influence",
     "lrp",
-    "occlusion",
 )
-"""One technique for each thing that is asked of a framework: outputs, inner values, gradients at the
-input and at an inner value, and a backward pass under each family of rules. What the others make of the
-answers is arithmetic, judged on the small net."""
+"""One technique for each thing that is asked of a framework: inner values, gradients at the input and at
+an inner value, and a backward pass under each kind of rule. What the others make of the answers is
+arithmetic, judged on the small net."""
 SIDES = {"fashion": (28, 1), "efficientnet_lite0": (224, 3)}
 
 

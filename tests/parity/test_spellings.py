@@ -84,7 +84,8 @@ def found_of(framework: str, family: str, name: str, techniques: Iterable[str]) 
 
 
 def tried(framework: str) -> tuple[str, ...]:
-    """All techniques; where each is compiled, the one LRP that has every rule, epsilon's among them."""
+    """All techniques; where each is compiled, without LRP by epsilon alone, which `test_rules` asks of
+    whole nets there."""
     compiled = framework in ("tensorflow", "jax")
     return tuple(name for name in TECHNIQUES if not (compiled and name == "lrp_epsilon"))
 
