@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
@@ -12,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError, UnknownNameError
+from backlight.plugins.extras import extra
 from backlight.progress import Progress
 from backlight_attribute.results import Attributions
 from backlight_datasets import Block, Column
-from backlight_datasets.committing import commit, replace
+from backlight_datasets.committing import clear, commit, commit_folder, replace
+from backlight_datasets.tables.arrow import pyarrow
 
 Blocks: TypeAlias = Callable[[], Iterator[Block]]
 Columns: TypeAlias = Mapping[str, Column]
@@ -43,7 +44,7 @@ def export(
         InputError: the store is not complete; or the path is there.
         HyperParameterError: no such format.
         UnknownNameError: no such column.
-        InputError: pyarrow, or zarr, is not installed.
+        PluginError: pyarrow, or zarr, is not installed.
     """
     kind = format or path.suffix.removeprefix(".")
     if kind not in WRITERS:
@@ -59,6 +60,7 @@ def export(
         )
     if path.exists():
         raise InputError(f"{path} is there already; name another one.")
+    clear(path.parent, path.name)
     there = found.store.columns()
     for name in columns:
         if name not in there:
@@ -120,7 +122,7 @@ def write_parquet(
 ) -> None:
     """A row group for each block; arrays as lists of fixed size, row by row, whose shapes the file's
     metadata has under `shapes`."""
-    arrow, parquet = needed("pyarrow"), needed("pyarrow.parquet", "pyarrow")
+    arrow = pyarrow()
     shapes = {name: list(one.shape) for name, one in columns.items() if one.shape}
 
     def as_arrow(rows: NDArray[Any]) -> Any:
@@ -144,7 +146,7 @@ def write_parquet(
             rows = table(block)
             if writer is None:
                 schema = rows.schema.with_metadata(about)
-                writer = parquet.ParquetWriter(file, schema, compression="zstd")
+                writer = arrow.parquet.ParquetWriter(file, schema, compression="zstd")
             writer.write_table(rows.cast(writer.schema))
         if writer is not None:
             writer.close()
@@ -156,37 +158,30 @@ def write_zarr(
     path: Path, columns: Columns, blocks: Blocks, count: int, found: Attributions
 ) -> None:
     """A group with an array for each column, a chunk for each block."""
-    zarr = needed("zarr")
-    group = zarr.open_group(str(path), mode="w-")
-    group.attrs["plan"] = json.loads(json.dumps(asdict(found.store.plan)))
-    every = {"ids": Column(np.dtype(np.int64), ()), **widest(columns, blocks)}
-    length = max(1, found.store.plan.block_length)
-    arrays = {
-        name: group.create_array(
-            name,
-            shape=(count, *one.shape),
-            chunks=(min(length, max(1, count)), *one.shape),
-            dtype=one.dtype,
-        )
-        for name, one in every.items()
-    }
-    done = 0
-    for block in blocks():
-        for name, one in every.items():
-            rows = block.ids if name == "ids" else rows_of(block, name, one)
-            arrays[name][done : done + len(rows)] = rows.astype(one.dtype, copy=False)
-        done += len(block.ids)
+    zarr = extra("zarr", "zarr", f"{path} needs zarr")
 
+    def write(folder: Path) -> None:
+        group = zarr.open_group(str(folder), mode="w-")
+        group.attrs["plan"] = json.loads(json.dumps(asdict(found.store.plan)))
+        every = {"ids": Column(np.dtype(np.int64), ()), **widest(columns, blocks)}
+        length = max(1, found.store.plan.block_length)
+        arrays = {
+            name: group.create_array(
+                name,
+                shape=(count, *one.shape),
+                chunks=(min(length, max(1, count)), *one.shape),
+                dtype=one.dtype,
+            )
+            for name, one in every.items()
+        }
+        done = 0
+        for block in blocks():
+            for name, one in every.items():
+                rows = block.ids if name == "ids" else rows_of(block, name, one)
+                arrays[name][done : done + len(rows)] = rows.astype(one.dtype, copy=False)
+            done += len(block.ids)
 
-def needed(module: str, package: str | None = None) -> Any:
-    """A package that not every installation has."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = package or module
-        raise InputError(
-            f"This needs {name}, which is not installed: pip install {name}."
-        ) from error
+    commit_folder(path, write)
 
 
 WRITERS: Mapping[str, Callable[[Path, Columns, Blocks, int, Attributions], None]] = {
