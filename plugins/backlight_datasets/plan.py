@@ -153,16 +153,16 @@ def stored(folder: Folder) -> dict[str, Any]:
         raise damaged(folder, TypeError("it names no format, a whole number"))
     if found["format"] != FORMAT:
         raise StoreError(
-            f"{folder.file(NAME)} is of format {found['format']}; this is Backlight {__version__}, which reads format "
-            f"{FORMAT}."
+            f"{folder.file(NAME)} is of format {found['format']}; this is Backlight {__version__}, which "
+            f"reads format {FORMAT}."
         )
     return found
 
 
 def damaged(folder: Folder, error: Exception) -> StoreError:
     return StoreError(
-        f"{folder.file(NAME)} is no plan that can be read: {type(error).__name__}: {error}. Name another folder; or, "
-        "if this is a store and nothing else, delete it to begin again."
+        f"{folder.file(NAME)} is no plan that can be read: {type(error).__name__}: {error}. Name another "
+        "folder; or, if this is a store and nothing else, delete it to begin again."
     )
 
 

@@ -21,7 +21,7 @@ from backlight_datasets.block_file import (
     write_block,
 )
 from backlight_datasets.errors import StoreError
-from backlight_datasets.members import check_whole, read_whole, stored_rows
+from backlight_datasets.members import check_whole, stored_rows
 from backlight_datasets.plan import Plan, begin, read_plan
 from backlight_datasets.source import Skipped
 from backlight_datasets.storage.folder import File, Folder
@@ -170,9 +170,9 @@ class BlockStore:
             if one.id == id:
                 raise InputError(f"Nothing is stored of number {id}, which was skipped: {one}.")
         try:
-            ids = read_whole(self.path(block), {"ids": header.members["ids"]})["ids"]
-            k = int(np.searchsorted(ids, id))
             with self.path(block).open("rb") as file:
+                ids = header.members["ids"]
+                k = int(np.searchsorted(stored_rows(file, ids, 0, *ids.shape), id))
                 rows = {
                     name: stored_rows(file, member, k, k + 1)
                     for name, member in header.members.items()

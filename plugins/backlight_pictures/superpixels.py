@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray

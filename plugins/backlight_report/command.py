@@ -167,9 +167,9 @@ def report_command(
         typer.Option(
             metavar="DIR",
             help="A folder that keeps what was computed, for other reports of the same model and data; "
-            "or what `backlight attribute` has written, there or at a URL, whose maps are then those of the report. Where "
-            "none is named, DIR.unfinished keeps it until the report is complete: the same command goes "
-            "on where it was killed.",
+            "or what `backlight attribute` has written, there or at a URL, whose maps are then those of "
+            "the report. Where none is named, DIR.unfinished keeps it until the report is complete: the "
+            "same command goes on where it was killed.",
         ),
     ] = None,
     embed: Annotated[

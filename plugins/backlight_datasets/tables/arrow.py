@@ -13,12 +13,11 @@ from backlight.values.examples import UNKNOWN, Labels, labels_of
 from backlight_datasets.class_names import LabelColumn, in_classes
 
 
-def pyarrow() -> "ModuleType | Any":
+def pyarrow() -> ModuleType:
     """pyarrow with its reader of Parquet, which is an extra."""
-    extra("pyarrow.parquet", "parquet", "Parquet files need pyarrow")
-    import pyarrow
-
-    return pyarrow
+    asked = "parquet", "Parquet files need pyarrow"
+    extra("pyarrow.parquet", *asked)
+    return extra("pyarrow", *asked)
 
 
 def is_number(kind: Any) -> bool:
