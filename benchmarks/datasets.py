@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from backlight_datasets import BlockStore, Plan, SequenceSource, Source, open_source, read_blocks
+from backlight_datasets.store import file_name
 
 COUNTS = (2_000, 20_000)
 SIDE = 28
@@ -82,17 +83,18 @@ def row(name: str, source: Source, opened: str) -> None:
 
 def stores(place: Path) -> None:
     print(
-        f"\n{'store':26}{'write, MB/s':>12}{'block, MB/s':>13}{'row, ms':>9}{'size':>7}"
+        f"\n{'store':35}{'write, MB/s':>12}{'block, MB/s':>13}{'row, ms':>9}{'size':>7}"
         f"{'quick look, ms':>16}{'whole, MB/s':>13}"
     )
     for shape, length, blocks in (((SIDE, SIDE), 1000, 20), ((224, 224, 3), 40, 8)):
         for dtype in ("float32", "float16"):
-            measured(place, shape, length, blocks, dtype)
+            for where in (str(place), "memory://benchmark"):
+                measured(where, shape, length, blocks, dtype)
 
 
-def measured(place: Path, shape: tuple[int, ...], length: int, blocks: int, dtype: str) -> None:
+def measured(place: str, shape: tuple[int, ...], length: int, blocks: int, dtype: str) -> None:
     plan = Plan(count=blocks * length, block_length=length, dtype=dtype)  # type: ignore[arg-type]
-    store = BlockStore.begin(place / f"store {shape} {dtype}", plan)
+    store = BlockStore.begin(f"{place}/store {shape} {dtype}", plan)
     values = RNG.normal(size=(length, *shape)).astype(np.float32)
     scores = RNG.normal(size=length)
     raw = blocks * values.nbytes / 1e6
@@ -105,11 +107,11 @@ def measured(place: Path, shape: tuple[int, ...], length: int, blocks: int, dtyp
     written = raw / seconds(write)
     read = raw / seconds(lambda: [store.read(block) for block in range(blocks)])
     one = seconds(lambda: store.read_row(plan.count - 3), 20) * 1e3
-    size = sum(store.path(block).stat().st_size for block in range(blocks)) / raw / 1e6
+    size = sum(len(store.folder.read(file_name(block))) for block in range(blocks)) / raw / 1e6
     quick = seconds(lambda: store.missing(quick=True)) / blocks * 1e3
     whole = raw * size / seconds(store.missing)
-    name = f"{dtype}, {' x '.join(map(str, shape))}"
-    print(f"{name:26}{written:12.0f}{read:13.0f}{one:9.2f}{size:7.2f}{quick:16.2f}{whole:13.0f}")
+    name = f"{dtype}, {' x '.join(map(str, shape))}{', memory://' * ('://' in place)}"
+    print(f"{name:35}{written:12.0f}{read:13.0f}{one:9.2f}{size:7.2f}{quick:16.2f}{whole:13.0f}")
 
 
 def memory(known: dict[str, dict[int, Path]]) -> None:

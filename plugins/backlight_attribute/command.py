@@ -1,7 +1,6 @@
 """The command `backlight attribute`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,8 +36,13 @@ def attribute_command(
         ),
     ],
     store: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="STORE", help="The folder to write results into."),
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="STORE",
+            help="The folder to write results into, or its URL, as s3://bucket/results.",
+        ),
     ],
     method: options.Techniques = None,
     target: Annotated[
@@ -134,6 +138,8 @@ def attribute_command(
         backlight attribute net.py:model test.npz --target predicted --target contrast -o results
 
         backlight attribute net.py:model pictures/ --engine processes:workers=4 -o results
+
+        backlight attribute net.py:model pictures/ -o s3://bucket/results
 
         backlight store info results
     """

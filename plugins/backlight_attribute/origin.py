@@ -11,7 +11,7 @@ from typing import Any, Self, final
 from backlight.errors import reason
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import ColumnNames, StoreError
-from backlight_datasets.committing import commit, replace
+from backlight_datasets.storage.folder import Folder
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.references import is_reference, is_there, load_reference
@@ -58,22 +58,21 @@ class Origin:
         function: Any = load_reference(self.preprocess)
         return Preprocessing(function=function, name=self.preprocess)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Folder) -> None:
         """Write it down in a store's folder; the last one counts."""
-        text = json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
-        there = folder / NAME
-        if not there.exists() or there.read_text(encoding="utf-8") != text:
-            commit(there, lambda file: file.write(text.encode()), replace)
+        text = (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        if not folder.exists(NAME) or folder.read(NAME) != text:
+            folder.commit(NAME, lambda file: file.write(text))
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Folder) -> Self:
         """What was written down in a store's folder.
 
         Raises:
             StoreError: it is not there, or cannot be read.
         """
         try:
-            found = json.loads((folder / NAME).read_text(encoding="utf-8"))
+            found = json.loads(folder.read(NAME))
             lists = {one: tuple(found[one]) for one in ("methods", "classes", "mean", "std")}
             nested = {
                 one: tuple(found[one]) if isinstance(found[one], list) else found[one]

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self, cast, final
 
 import numpy as np
@@ -17,6 +16,8 @@ from backlight.errors import InputError, UnknownNameError
 from backlight_attribute.origin import Origin
 from backlight_datasets import BlockStore, Skipped
 from backlight_datasets.plan import NAME as PLAN
+from backlight_datasets.storage.local import LocalFolder
+from backlight_datasets.storage.opening import open_folder
 
 
 @final
@@ -64,8 +65,15 @@ class Attributions:
 
     @classmethod
     def within(cls, folder: str | os.PathLike[str] | None) -> Self | None:
-        """The results in this folder, if it is one that `attribute_dataset` has written."""
-        if folder is None or not (Path(folder) / PLAN).is_file():
+        """The results in this folder, if it is one that `attribute_dataset` has written.
+
+        Raises:
+            StoreError: it is a URL, and no store is there.
+        """
+        if folder is None:
+            return None
+        place = open_folder(folder)
+        if isinstance(place, LocalFolder) and not place.exists(PLAN):
             return None
         found = cls.open(folder)
         return found if "keep" in found.store.plan.options else None

@@ -93,7 +93,7 @@ def attribute_dataset(
             workers of other processes load by themselves.
         data: a folder, a file, `backlight.Examples`, a `backlight_datasets.Source`, or what another
             library calls a data set; see `backlight_datasets.open_source`. It need not have labels.
-        store: the folder to write to.
+        store: the folder to write to, or its URL, as `s3://bucket/results`; see `open_folder`.
         methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
             Grad-CAM and occlusion; of a model without gradients, those of these that need none.
         targets: what is asked about each example: "predicted", "true" (its label), "contrast" (the
@@ -188,7 +188,7 @@ def attribute_dataset(
         source,
         prepares,
         sample.ndim,
-        str(begun.folder),
+        begun.folder.place,
         asked,
         tuple(chosen),
         kept,

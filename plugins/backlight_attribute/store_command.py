@@ -10,7 +10,9 @@ store_app = typer.Typer(
     help="Look at what `backlight attribute` has written.", no_args_is_help=True
 )
 
-Store: TypeAlias = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+Store: TypeAlias = Annotated[
+    str, typer.Argument(metavar="STORE", help="The store's folder, or its URL.")
+]
 
 MISSING = 1
 """The exit code where blocks are missing or damaged."""
@@ -117,11 +119,9 @@ def plot_command(
 
     Example: `backlight store plot results -o mean.png`
     """
-    from backlight_attribute.exporting import needed
     from backlight_attribute.results import Attributions
     from backlight_attribute.summaries import mean_sizes_figure
 
-    needed("matplotlib")
     mean_sizes_figure(Attributions.open(store), target, by.value).savefig(output, dpi=150)
     print(f"Drawn in {output}")
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.attribution.saving import layouts_of
 from backlight.errors import HyperParameterError, InputError
+from backlight.plugins.extras import extra
 from backlight_attribute.results import Attributions
 from backlight_datasets import Block
 from backlight_findings import Finding, Studied, find, finders
@@ -95,11 +96,11 @@ def mean_sizes_figure(
 ) -> "Figure":
     """A picture of the mean sizes: a row for each technique, all examples and the classes with the most.
 
-    matplotlib must be installed.
-
     Raises:
+        PluginError: matplotlib is not installed.
         InputError: the values are no maps; or as of `mean_sizes`.
     """
+    extra("matplotlib", "plot", "Pictures need matplotlib")
     from matplotlib.figure import Figure
 
     rows = {name: mean_sizes(found, name, target, by) for name in found.techniques}

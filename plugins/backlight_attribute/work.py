@@ -31,7 +31,7 @@ class AttributionWork(Work):
         source: the examples.
         preprocessing: from them to the model's input.
         axes: of that input.
-        folder: of the store.
+        folder: of the store, its path or URL.
         targets, techniques, kept, batch_size, baseline: see `Asking`.
     """
 

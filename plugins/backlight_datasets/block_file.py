@@ -12,7 +12,6 @@ It is an `.npz` archive, not deflated, with a checksum (CRC-32) of each array as
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO, final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -25,6 +24,7 @@ from backlight_datasets.members import Member, members_of, read_whole
 from backlight_datasets.plan import FORMAT, Plan
 from backlight_datasets.scaled import scaled, unscaled
 from backlight_datasets.source import Skipped
+from backlight_datasets.storage.folder import File
 
 OWN = ("about", "ids")
 SCALE = "scale/"
@@ -123,7 +123,7 @@ def write_block(file: BinaryIO, plan: Plan, number: int, block: Block) -> None:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
-def read_header(path: Path, plan: Plan, number: int) -> Header:
+def read_header(path: File, plan: Plan, number: int) -> Header:
     """What the file says, once it is seen to be this block of this plan.
 
     Raises:
@@ -156,7 +156,7 @@ def read_header(path: Path, plan: Plan, number: int) -> Header:
     return header
 
 
-def read_arrays(path: Path, header: Header, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_arrays(path: File, header: Header, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """These arrays and the ids, their checksums compared; InputError where one is damaged."""
     wanted = [one for name in names for one in header.stored_names(name)]
     stored = read_whole(path, {one: header.members[one] for one in ("ids", *wanted)})

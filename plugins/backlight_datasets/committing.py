@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +34,30 @@ def commit(
     sync_folder(target.parent)
 
 
+@interruptible
+def commit_folder(target: Path, write: Callable[[Path], object]) -> None:
+    """The same of a folder, which must not be there.
+
+    Args:
+        target: where it is to be.
+        write: makes it at the path that it is given.
+    """
+    partial = hidden(family(target), "partial")
+    try:
+        write(partial)
+        partial.rename(target)
+    finally:
+        remove(partial)
+    sync_folder(target.parent)
+
+
+def remove(left: Path) -> None:
+    if left.is_dir():
+        shutil.rmtree(left)
+    else:
+        left.unlink(missing_ok=True)
+
+
 def replace(partial: Path, target: Path) -> None:
     """The new file is the one that stays."""
     partial.replace(target)
@@ -51,9 +76,9 @@ def keep_first(partial: Path, target: Path) -> None:
 
 
 def clear(folder: Path, target: str) -> None:
-    """Remove what killed processes have left of files of the family of this name."""
+    """Remove what killed processes have left of files and folders of the family of this name."""
     for left in abandoned(family(folder / target), "partial"):
-        left.unlink(missing_ok=True)
+        remove(left)
 
 
 def family(target: Path) -> Path:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backlight.errors import InputError, PluginError, reason
+from backlight.errors import InputError, reason
+from backlight.plugins.extras import extra
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.items import ItemsSource
 from backlight_datasets.source import Source
@@ -57,12 +58,7 @@ def saved(path: Path) -> object:
         PluginError: `datasets` is not installed.
         InputError: it cannot be read.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise PluginError(
-            f"{path} needs Hugging Face's datasets ({error}): pip install 'backlight[hugging-face]'."
-        ) from error
+    datasets = extra("datasets", "hugging-face", f"{path} needs Hugging Face's datasets")
     try:
         found: object = datasets.load_from_disk(str(path))
     except Exception as error:  # its readers raise errors of any kind

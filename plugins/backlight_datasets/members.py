@@ -3,10 +3,9 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import FileIO
+from io import BufferedIOBase, FileIO
 from math import prod
-from pathlib import Path
-from typing import IO, Any, Literal, final
+from typing import Any, Literal, final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError, reason
+from backlight_datasets.storage.folder import File
 
 LOCAL_HEADER = struct.Struct("<26xHH")
 """Of a zip file's member: how long its name and its extra field are."""
@@ -57,7 +57,7 @@ class Member:
         return np.ndarray((count, *self.shape[1:]), self.dtype, data)
 
 
-def members_of(path: Path) -> dict[str, Member]:
+def members_of(path: File) -> dict[str, Member]:
     """The arrays by their names, of which headers alone are read.
 
     Raises:
@@ -70,7 +70,7 @@ def members_of(path: Path) -> dict[str, Member]:
                     "it holds one array without a name (.npy); write an archive with "
                     "numpy.savez(file, x=..., y=...)"
                 )
-        with ZipFile(path) as archive, path.open("rb") as file:
+            archive = ZipFile(file)
             arrays = [one for one in archive.infolist() if one.filename.endswith(".npy")]
             return {
                 one.filename.removesuffix(".npy"): member_of(archive, one, file) for one in arrays
@@ -79,7 +79,7 @@ def members_of(path: Path) -> dict[str, Member]:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
 
 
-def member_of(archive: ZipFile, entry: ZipInfo, file: IO[bytes]) -> Member:
+def member_of(archive: ZipFile, entry: ZipInfo, file: BufferedIOBase) -> Member:
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         if version not in HEADERS:
@@ -101,7 +101,9 @@ def member_of(archive: ZipFile, entry: ZipInfo, file: IO[bytes]) -> Member:
     )
 
 
-def stored_rows(file: FileIO, member: Member, start: int, stop: int) -> NDArray[Any]:
+def stored_rows(
+    file: FileIO | BufferedIOBase, member: Member, start: int, stop: int
+) -> NDArray[Any]:
     """Some rows of a member that is not deflated.
 
     They are read and not mapped: mapped pages count as the process's memory, and end it where a file is
@@ -115,14 +117,14 @@ def stored_rows(file: FileIO, member: Member, start: int, stop: int) -> NDArray[
     return member.shaped(data, stop - start)
 
 
-def read_whole(path: Path, members: Mapping[str, Member]) -> dict[str, NDArray[Any]]:
+def read_whole(path: File, members: Mapping[str, Member]) -> dict[str, NDArray[Any]]:
     """All numbers of these members, their checksums compared.
 
     Raises:
         InputError: one is damaged.
     """
     try:
-        with ZipFile(path) as archive:
+        with path.open("rb") as file, ZipFile(file) as archive:
             return {name: read_member(archive, member) for name, member in members.items()}
     except (InputError, *NOT_OURS) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
@@ -137,10 +139,10 @@ def read_member(archive: ZipFile, member: Member) -> NDArray[Any]:
     return np.ndarray(member.shape, member.dtype, data, member.begin, order=order)
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: File) -> None:
     """Raise InputError where a byte of a member is not what it was."""
     try:
-        with ZipFile(path) as archive:
+        with path.open("rb") as file, ZipFile(file) as archive:
             damaged = archive.testzip()
     except NOT_OURS as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error

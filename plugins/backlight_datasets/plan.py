@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
-from backlight.errors import HyperParameterError, is_whole, shown
+from backlight.errors import HyperParameterError, is_whole, reason, shown
 from backlight.version import __version__
-from backlight_datasets.committing import clear, commit, keep_first
 from backlight_datasets.errors import StoreError
 from backlight_datasets.reading import blocks_of, rows_of
+from backlight_datasets.storage.folder import Folder
 
 FORMAT = 1
 NAME = "plan.json"
@@ -89,24 +88,25 @@ class Plan:
         return sha256(self.text.encode()).hexdigest()
 
 
-def begin(folder: Path, plan: Plan) -> None:
+def begin(folder: Folder, plan: Plan) -> None:
     """Write the plan into the folder, or see that the one which is there is the same.
 
     Raises:
         StoreError: another plan is there, which entries differ is said; or it cannot be written.
     """
-    target = folder / NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            clear(folder, NAME)
-            commit(target, lambda file: file.write(plan.text.encode()), keep_first)
+        folder.make()
+        if not folder.exists(NAME):
+            folder.clear(NAME)
+            folder.commit(NAME, lambda file: file.write(plan.text.encode()), first=True)
     except FileExistsError:
-        if not folder.is_dir():
-            raise StoreError(f"{folder} is a file; a store is a folder.") from None
-        # Another process was first.
+        pass  # Another process was first.
+    except NotADirectoryError:
+        raise StoreError(f"{folder} is a file; a store is a folder.") from None
     except OSError as error:
-        raise StoreError(f"The plan of {folder} could not be written: {error.strerror}.") from error
+        raise StoreError(
+            f"The plan of {folder} could not be written: {error.strerror or reason(error)}."
+        ) from error
     there, wanted = entries(folder), flat(json.loads(plan.text))
     differing = [name for name in sorted({*there, *wanted}) if there.get(name) != wanted.get(name)]
     if differing:
@@ -119,51 +119,50 @@ def begin(folder: Path, plan: Plan) -> None:
         )
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Folder) -> Plan:
     """The plan of a store.
 
     Raises:
         StoreError: there is none, or it is damaged or of a later format.
     """
-    path = folder / NAME
-    found = stored(path)
+    found = stored(folder)
     try:
         known = {name: value for name, value in found.items() if name != "format"}
         lists = {name: tuple(known[name]) for name in ("techniques", "targets")}
         return Plan(**{**known, **lists})
     except (KeyError, TypeError, HyperParameterError) as error:
-        raise damaged(path, error) from error
+        raise damaged(folder, error) from error
 
 
 def entry(found: Mapping[str, Json], name: str) -> str:
     return shown(found[name]) if name in found else "nothing"
 
 
-def entries(folder: Path) -> dict[str, Json]:
-    return flat(stored(folder / NAME))
+def entries(folder: Folder) -> dict[str, Json]:
+    return flat(stored(folder))
 
 
-def stored(path: Path) -> dict[str, Any]:
+def stored(folder: Folder) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(folder.read(NAME))
     except FileNotFoundError as error:
-        raise StoreError(f"{path.parent} holds no store: there is no {path.name}.") from error
+        raise StoreError(f"{folder} holds no store: there is no {NAME}.") from error
     except (OSError, ValueError) as error:
-        raise damaged(path, error) from error
+        raise damaged(folder, error) from error
     if not isinstance(found, dict) or not is_whole(found.get("format")):
-        raise damaged(path, TypeError("it names no format, a whole number"))
+        raise damaged(folder, TypeError("it names no format, a whole number"))
     if found["format"] != FORMAT:
         raise StoreError(
-            f"{path} is of format {found['format']}; this is Backlight {__version__}, which reads format "
-            f"{FORMAT}."
+            f"{folder.file(NAME)} is of format {found['format']}; this is Backlight {__version__}, which "
+            f"reads format {FORMAT}."
         )
     return found
 
 
-def damaged(path: Path, error: Exception) -> StoreError:
+def damaged(folder: Folder, error: Exception) -> StoreError:
     return StoreError(
-        f"{path} is no plan that can be read: {type(error).__name__}: {error}. Name another folder; or, "
-        "if this is a store and nothing else, delete it to begin again."
+        f"{folder.file(NAME)} is no plan that can be read: {type(error).__name__}: {error}. Name another "
+        "folder; or, if this is a store and nothing else, delete it to begin again."
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -21,11 +20,12 @@ from backlight_datasets.block_file import (
     read_header,
     write_block,
 )
-from backlight_datasets.committing import clear, commit, replace
 from backlight_datasets.errors import StoreError
-from backlight_datasets.members import check_whole, read_whole, stored_rows
+from backlight_datasets.members import check_whole, stored_rows
 from backlight_datasets.plan import Plan, begin, read_plan
 from backlight_datasets.source import Skipped
+from backlight_datasets.storage.folder import File, Folder
+from backlight_datasets.storage.opening import open_folder
 
 FILE = re.compile(r"block-(\d{6,})\.npz")
 
@@ -54,7 +54,7 @@ class BlockStore:
         plan: what it is to hold.
     """
 
-    folder: Path
+    folder: Folder
     plan: Plan
 
     @classmethod
@@ -65,9 +65,9 @@ class BlockStore:
             StoreError: another plan was begun there, which entries differ is said; or the folder cannot
                 be written.
         """
-        place = Path(folder)
+        place = open_folder(folder)
         begin(place, plan)
-        clear(place, "block-")
+        place.clear("block-")
         return cls(place, plan)
 
     @classmethod
@@ -77,11 +77,12 @@ class BlockStore:
         Raises:
             StoreError: none is there, or its plan cannot be read.
         """
-        return cls(Path(folder), read_plan(Path(folder)))
+        place = open_folder(folder)
+        return cls(place, read_plan(place))
 
-    def path(self, block: int) -> Path:
-        """The file of a block, which is there when the block is done."""
-        return self.folder / f"block-{block:06}.npz"
+    def path(self, block: int) -> File:
+        """The file of a block, which is there when the block is done: in a local folder a `Path`."""
+        return self.folder.file(file_name(block))
 
     def missing(self, quick: bool = False) -> list[int]:
         """The blocks that are not done. Damaged files and those of another plan do not count as done:
@@ -130,8 +131,8 @@ class BlockStore:
         made = Block(np.asarray(ids, dtype=np.int64), given, tuple(skipped), notes or {})
         check_block(self.plan, block, made)
         try:
-            commit(
-                self.path(block), lambda file: write_block(file, self.plan, block, made), replace
+            self.folder.commit(
+                file_name(block), lambda file: write_block(file, self.plan, block, made)
             )
         except OSError as error:
             raise StoreError(
@@ -169,9 +170,9 @@ class BlockStore:
             if one.id == id:
                 raise InputError(f"Nothing is stored of number {id}, which was skipped: {one}.")
         try:
-            ids = read_whole(self.path(block), {"ids": header.members["ids"]})["ids"]
-            k = int(np.searchsorted(ids, id))
-            with self.path(block).open("rb", buffering=0) as file:
+            with self.path(block).open("rb") as file:
+                ids = header.members["ids"]
+                k = int(np.searchsorted(stored_rows(file, ids, 0, *ids.shape), id))
                 rows = {
                     name: stored_rows(file, member, k, k + 1)
                     for name, member in header.members.items()
@@ -225,43 +226,47 @@ class BlockStore:
 
     def _done(self, faults: dict[str, str], quick: bool) -> Iterator[tuple[int, Header]]:
         """The blocks whose files are sound, in order; what is wrong with others goes into `faults`."""
-        for path in sorted(self.folder.iterdir()):
-            match = FILE.fullmatch(path.name)
-            if match is None:
+        for name in sorted(self.folder.names()):
+            match = FILE.fullmatch(name)
+            if match is None or name != file_name(int(match[1])):
                 continue
             try:
-                header = self._read_header(path, int(match[1]))
+                header = self._read_header(int(match[1]))
                 if not quick:
-                    check_whole(path)
+                    check_whole(self.folder.file(name))
             except InputError as error:
-                faults[path.name] = str(error)
+                faults[name] = str(error)
             else:
                 yield int(match[1]), header
 
     @cached_property
-    def _headers(self) -> dict[Path, tuple[tuple[int, int, int], Header]]:
+    def _headers(self) -> dict[int, tuple[str, Header]]:
         """Headers that were read, `MOST_HEADERS` at most, and of which file: each column is looked for in
         all of them."""
         return {}
 
-    def _read_header(self, path: Path, block: int) -> Header:
-        found = path.stat()
-        stamp = found.st_ino, found.st_mtime_ns, found.st_size
-        known, header = self._headers.get(path, (None, None))
+    def _read_header(self, block: int) -> Header:
+        stamp = self.folder.stamp(file_name(block))
+        known, header = self._headers.get(block, (None, None))
         if known != stamp or header is None:
-            header = read_header(path, self.plan, block)
-            if path in self._headers or len(self._headers) < MOST_HEADERS:
-                self._headers[path] = stamp, header
+            header = read_header(self.path(block), self.plan, block)
+            if block in self._headers or len(self._headers) < MOST_HEADERS:
+                self._headers[block] = stamp, header
         return header
 
     def _header(self, block: int) -> Header:
-        path = self.path(block)
-        if not path.exists():
-            raise StoreError(f"Block {block} is not done: there is no {path}.")
         try:
-            return self._read_header(path, block)
+            return self._read_header(block)
+        except FileNotFoundError:
+            raise StoreError(
+                f"Block {block} is not done: there is no {self.path(block)}."
+            ) from None
         except InputError as error:
             raise again(error) from error
+
+
+def file_name(block: int) -> str:
+    return f"block-{block:06}.npz"
 
 
 def again(error: Exception) -> StoreError:

@@ -2,17 +2,16 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from types import ModuleType
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, PluginError, is_real, is_whole, require
+from backlight.errors import InputError, is_real, is_whole, require
 from backlight.features.features import Features, Labels, Part, layout_of, over_places
+from backlight.plugins.extras import extra
 from backlight.values.layout import Layout
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 class Superpixels(Features):
@@ -113,13 +112,7 @@ def pictures(value: NDArray[np.float64], layout: Layout) -> NDArray[np.float64]:
     return np.asarray((last - low) / np.where(size > 0, size, 1.0))
 
 
-def segmentation() -> "ModuleType | Any":
+def segmentation() -> ModuleType:
     """scikit-image's segmentation, which few need and which is an extra."""
-    try:
-        import skimage.segmentation
-    except ImportError as error:
-        raise PluginError(
-            f"Superpixels need scikit-image ({error}): pip install 'backlight[superpixels]', or bring "
-            "labels of your own, Segments(labels)."
-        ) from error
-    return skimage.segmentation
+    use = "Superpixels, other than labels of your own in Segments(labels), need scikit-image"
+    return extra("skimage.segmentation", "superpixels", use)

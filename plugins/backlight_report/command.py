@@ -163,13 +163,13 @@ def report_command(
         int | None, typer.Option(min=1, metavar="N", help="Most pictures in one pass.")
     ] = None,
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="A folder that keeps what was computed, for other reports of the same model and data; "
-            "or what `backlight attribute` has written, whose maps are then those of the report. Where "
-            "none is named, DIR.unfinished keeps it until the report is complete: the same command goes "
-            "on where it was killed.",
+            "or what `backlight attribute` has written, there or at a URL, whose maps are then those of "
+            "the report. Where none is named, DIR.unfinished keeps it until the report is complete: the "
+            "same command goes on where it was killed.",
         ),
     ] = None,
     embed: Annotated[
@@ -244,7 +244,7 @@ def report_command(
     columns = ColumnNames() if origin is None else origin.columns
     source = open_source(data, read_size, read_as or wanted[1], names, given, columns)
     note = note_on(model)
-    kept_in = store if earlier is None else None
+    kept_in = Path(store) if store and earlier is None else None
     with progress_bar() as progress, unfinished(directory, kept_in) as kept:
         written = report(
             net,

@@ -6,6 +6,7 @@ and which control is the best.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any, final
 
@@ -202,7 +203,7 @@ def begin(
         },
         versions=study.store.plan.versions,
     )
-    store = begin_store(study.store.folder.parent, "metrics", plan)
+    store = begin_store(Path(study.store.folder.place).parent, "metrics", plan)
     explainers: dict[str, Explainer] = dict.fromkeys(names, unasked)
     judging = Judging(
         metrics, {**explainers, **beside}, frozenset(beside), ranges_of(study, wrong), seed

@@ -129,7 +129,7 @@ def test_an_interrupt_at_each_step(
     place = {
         "write": "backlight_datasets.store.write_block",
         "sync": "os.fsync",
-        "place": "backlight_datasets.store.replace",
+        "place": "backlight_datasets.storage.local.replace",
     }
     store = BlockStore.begin(tmp_path, PLAN)
     with monkeypatch.context() as patched:

@@ -29,7 +29,7 @@ ARRAYS: dict[str, NDArray[Any]] = {
 LOST = (Skipped(5, "b/5.png", "truncated"), Skipped(8, "c/\udce9.png", "no picture"))
 
 
-def written(folder: Path, plan: Plan = PLAN, blocks: Iterable[int] = range(3)) -> BlockStore:
+def written(folder: Path | str, plan: Plan = PLAN, blocks: Iterable[int] = range(3)) -> BlockStore:
     store = BlockStore.begin(folder, plan)
     for block in blocks:
         start, stop = plan.rows(block)

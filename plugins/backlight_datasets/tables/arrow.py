@@ -7,21 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, PluginError
+from backlight.errors import InputError
+from backlight.plugins.extras import extra
 from backlight.values.examples import UNKNOWN, Labels, labels_of
 from backlight_datasets.class_names import LabelColumn, in_classes
 
 
-def pyarrow() -> "ModuleType | Any":
+def pyarrow() -> ModuleType:
     """pyarrow with its reader of Parquet, which is an extra."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise PluginError(
-            f"Parquet files need pyarrow ({error}): pip install 'backlight[parquet]'."
-        ) from error
-    return pyarrow
+    asked = "parquet", "Parquet files need pyarrow"
+    extra("pyarrow.parquet", *asked)
+    return extra("pyarrow", *asked)
 
 
 def is_number(kind: Any) -> bool:
