@@ -5,7 +5,8 @@ __version__ = "0.1.0"
 API_VERSION = 1
 """The version of what plugins are written for, a whole number: the hooks of `backlight.plugins.hooks`;
 `Model` with what its verbs take and give (`Site`, `Gradient`, `Operation`, `Kind` ...); `Method` with
-`Objective` and `Result`; `Game` of `backlight.explaining.game`, `Estimate` of `backlight.explaining.estimate`; `Rules`, `Rule` and
+`Objective` and `Result`; `Game` of `backlight.explaining.game` and `Estimate` of
+`backlight.explaining.estimate`; `Rules`, `Rule` and
 `AppliedOperation`; the conformance kit, `backlight.testing`; and what techniques compute with:
 `backlight.values.arrays`, `backlight.values.tree` and `backlight.values.noise`. All else that is not
 in `backlight.__all__` may change with any release.
