@@ -1,9 +1,9 @@
 """Frozen dataclasses whose fields may hold arrays: short to show, and equal where their numbers are."""
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import fields
-from inspect import isroutine
+from inspect import get_annotations, isroutine
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ class ByValue:
                 setattr(cls, name, getattr(ByValue, name))
 
     def __repr__(self) -> str:
-        shares = (f"{one.name}={short_repr(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
+        names = own_first(type(self), [one.name for one in fields(self)])  # type: ignore[arg-type]
+        shares = (f"{name}={short_repr(getattr(self, name))}" for name in names)
         return f"{type(self).__qualname__}({', '.join(shares)})"
 
     def __eq__(self, other: object) -> bool:
@@ -40,6 +41,12 @@ class ByValue:
 
     def __hash__(self) -> int:
         return hash((type(self), numbers_of(self)))
+
+
+def own_first(made: object, names: Iterable[str]) -> list[str]:
+    """Names of what something is made from; of a class, the fields that it declares itself first."""
+    own = list(get_annotations(made)) if isinstance(made, type) else []
+    return sorted(names, key=lambda name: own.index(name) if name in own else len(own))
 
 
 def is_array(value: object) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import final
 
 from backlight import Connection, Method, Model, Objective
+from backlight.by_value import own_first
 from backlight.errors import InputError
 from backlight.explaining.connection import (
     connection_of,
@@ -188,10 +189,11 @@ def called(name: str, made: object, defaults: bool) -> str:
     """How a dataclass is made: `AlphaBeta(alpha=2.0, beta=1.0)`; the name alone if nothing is told."""
     if not is_dataclass(made):
         return name
+    by_name = {field.name: field for field in fields(made)}
     told = [
-        f"{field.name}={getattr(made, field.name)!r}"
-        for field in fields(made)
-        if defaults or repr(getattr(made, field.name)) != repr(field.default)
+        f"{name}={getattr(made, name)!r}"
+        for name in own_first(type(made), by_name)
+        if defaults or repr(getattr(made, name)) != repr(by_name[name].default)
     ]
     return f"{name}({', '.join(told)})" if told else name
 

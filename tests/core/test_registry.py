@@ -63,7 +63,7 @@ def test_an_unknown_method_names_the_nearest() -> None:
 def test_an_unknown_hyper_parameter_lists_the_known() -> None:
     with pytest.raises(HyperParameterError) as caught:
         backlight.explain(MODEL, X, 1, method="smooth", sample=3)
-    for fragment in ("smooth", "'sample'", "inner, noise, relative"):
+    for fragment in ("smooth", "'sample'", "inner, samples, noise, relative"):
         assert fragment in str(caught.value)
     with pytest.raises(HyperParameterError, match="it has none"):
         backlight.explain(MODEL, X, 1, method="gradient", steps=3)

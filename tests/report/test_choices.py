@@ -70,7 +70,9 @@ def test_techniques_from_text() -> None:
     placed = technique("Grad-CAM:at=conv,rectify=True")
     assert (placed.name, placed.at) == ("grad_cam", "conv")
     windows = technique("occlusion:window=(3, 2),stride=1").method
-    assert repr(windows) == "Occlusion(window=(3, 2), stride=1, baseline=0.0, axes=None)"
+    assert (
+        repr(windows) == "Occlusion(window=(3, 2), stride=1, baseline=0.0, axes=None, keep='mean')"
+    )
     names = [one.name for one in techniques(["gradient", "saliency", "gradient"])]
     assert names == ["gradient", "saliency", "gradient 2"]
     with pytest.raises(UnknownNameError, match="Nearest: grad_cam"):

@@ -14,7 +14,7 @@ from rich.text import Text
 from backlight.command_line.commands import offered_commands
 from backlight.errors import PluginError, reason, shown
 from backlight.explaining.registry import METHODS
-from backlight.plugins.catalogue import Catalogue
+from backlight.plugins.catalogue import Catalogue, parameters_of
 from backlight.plugins.entry_points import plugins
 from backlight.plugins.plugins import Offers, Plugin, Plugins
 
@@ -117,7 +117,7 @@ def defaults(make: Callable[..., object]) -> list[tuple[str, str]]:
         else {}
     )
     found = []
-    for name, parameter in inspect.signature(make).parameters.items():
+    for name, parameter in parameters_of(make).items():
         if name in factories:
             text = shown(factories[name]())
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast, final
 
+from backlight.by_value import own_first
 from backlight.errors import (
     BacklightError,
     BacklightWarning,
@@ -175,7 +176,7 @@ class Catalogue(Generic[T]):
     def _made(self, name: str, make: Callable[..., T], hyper_parameters: Mapping[str, object]) -> T:
         """Whatever its constructor refuses is an error that names it."""
         try:
-            check_parameters(name, inspect.signature(make).parameters, hyper_parameters)
+            check_parameters(name, parameters_of(make), hyper_parameters)
             made: object = make(**hyper_parameters)
         except BacklightError:
             raise
@@ -196,6 +197,12 @@ class Catalogue(Generic[T]):
                 f"{self._kind}."
             )
         return made
+
+
+def parameters_of(make: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """What something can be made from, a class's own first."""
+    found = inspect.signature(make).parameters
+    return {name: found[name] for name in own_first(make, found)}
 
 
 def check_parameters(
