@@ -31,6 +31,9 @@ from tests.engines.works import Writing, noted, processes, told
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
+# Ray forks to begin its own programs, of which JAX warns where another test has imported it before.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator["Cluster"]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +109,13 @@ def test_refused(
     ]
 
 
-def test_files_of_one_name_are_different_modules(tmp_path: Path) -> None:
+def test_files_of_one_name_are_different_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from backlight_loading.references import load_reference
 
+    # Processes that are begun later would import these.
+    monkeypatch.setattr(sys, "path", sys.path.copy())
     for folder in ("one", "other"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "beside.py").write_text("")

@@ -62,7 +62,7 @@ def test_rules_act_between_a_site_and_the_score() -> None:
         host(moved.reference_score),
         host(model.score(x, score, at="pool", value=np.repeat(start, 3, 0))),
     )
-    neuron = Neuron("deep", index=(0, 0, 1)).bind(OutputSpec((3, 2, 2, 3), "logits"), 3)
+    neuron = Neuron("deep", index=(0, slice(0, 1), 1)).bind(OutputSpec((3, 2, 2, 3), "logits"), 3)
     inside = model.gradient(x, neuron, rules=GUIDED)
     assert [str(one.kind) for one in inside.operations][-2:] == ["relu", "sum"]
 
