@@ -6,7 +6,6 @@ python -m benchmarks.attribute loop torch                      # against calling
 python -m benchmarks.attribute size                            # bytes and seconds per example
 """
 
-import os
 import random
 import resource
 import shutil
@@ -114,7 +113,7 @@ def end(process: "subprocess.Popen[str]", rng: random.Random) -> str:
     if way == "a worker, SIGKILL":
         rng.choice(children).kill()
     else:
-        os.kill(process.pid, signal.SIGKILL if "KILL" in way else signal.SIGTERM)
+        process.send_signal(signal.SIGKILL if "KILL" in way else signal.SIGTERM)
     return way
 
 

@@ -23,14 +23,22 @@ LENGTH = 200
 RNG = np.random.default_rng(0)
 
 
-def seconds(function: Callable[[], object], times: int = 3) -> float:
+def seconds(
+    function: Callable[[], object], times: int = 3, clock: Callable[[], float] = perf_counter
+) -> float:
     """The least of a few."""
     taken = []
     for _ in range(times):
-        begin = perf_counter()
+        begin = clock()
         function()
-        taken.append(perf_counter() - begin)
+        taken.append(clock() - begin)
     return min(taken)
+
+
+def peak_of_this_process() -> float:
+    """In MiB. Not `ru_maxrss`, which begins with what the parent had."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def through(source: Source) -> int:
@@ -128,9 +136,7 @@ def memory(known: dict[str, dict[int, Path]]) -> None:
 def main() -> None:
     if len(sys.argv) > 1:
         through(open_source(sys.argv[1]))
-        # Not `ru_maxrss`, which begins with what the parent had.
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+        print(peak_of_this_process())
         return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

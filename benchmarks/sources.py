@@ -24,6 +24,7 @@ from PIL import Image
 
 from backlight.errors import InputError
 from backlight_datasets import Source, open_source, read_blocks
+from benchmarks.datasets import peak_of_this_process, seconds
 
 COUNTS = (2_000, 200_000)
 PICTURES = (2_000, 20_000)
@@ -162,16 +163,6 @@ def through(source: Source) -> float:
     return float(sum(batch.x.sum(dtype=np.float64) for _, batch in read_blocks(source, LENGTH)))
 
 
-def seconds(function: Callable[[], object], times: int = 1) -> float:
-    """Of the processor, the least of a few."""
-    taken = []
-    for _ in range(times):
-        begin = process_time()
-        function()
-        taken.append(process_time() - begin)
-    return min(taken)
-
-
 def shipped(source: Source) -> str:
     try:
         return f"{len(pickle.dumps(source)):,}"
@@ -180,10 +171,10 @@ def shipped(source: Source) -> str:
 
 
 def row(name: str, data: object) -> None:
-    opened = seconds(lambda: open_source(data))
+    opened = seconds(lambda: open_source(data), 1, process_time)
     source = open_source(data)
-    rate = len(source) / seconds(lambda: through(source), 2)
-    digest = seconds(source.fingerprint)
+    rate = len(source) / seconds(lambda: through(source), 2, process_time)
+    digest = seconds(source.fingerprint, 1, process_time)
     print(f"{name:20}{rate:12,.0f}{opened:12.3f}{digest:16.3f}{shipped(source):>16}", flush=True)
 
 
@@ -218,9 +209,7 @@ def memory(place: Path) -> None:
 def main() -> None:
     if len(sys.argv) > 1:
         through(open_source(sys.argv[1]))
-        # Not `ru_maxrss`, which begins with what the parent had.
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+        print(peak_of_this_process())
         return
     with tempfile.TemporaryDirectory() as folder:
         rates(Path(folder))

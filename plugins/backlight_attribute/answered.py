@@ -3,18 +3,17 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.attribution.saving import layouts_of
 from backlight.values.examples import Labels
 from backlight_attribute.results import Attributions, text
-from backlight_datasets import Block, StoreError
+from backlight_datasets import StoreError
 from backlight_loading.techniques import Technique
 from backlight_study.answered import Answered
-from backlight_study.answers import COLUMNS, Answer, Answers, method_text
+from backlight_study.answers import COLUMNS, Answer, Answers, technique_text
 from backlight_study.baselines import PictureBaseline
 from backlight_study.questions import Question
 
@@ -65,10 +64,10 @@ class StoredAnswers(Answered):
         baseline: PictureBaseline | None,
         asked: Collection[Question],
     ) -> Answers[Question] | None:
-        name = self._names.get(f"{method_text(technique.method, baseline)} at {technique.at}")
+        name = self._names.get(technique_text(technique, baseline))
         if name is None or not set(asked) <= set(self.found.targets):
             return None
-        rows = [self._row(int(id)) for id in ids]
+        rows = self._rows(ids)
         if "true" in asked and any(row["predicted"] == row["labels"] for row in rows):
             return None  # of right examples a study asks for the class that comes second
         if any(f"{name}/{question}/values" not in row for row in rows for question in asked):
@@ -90,7 +89,7 @@ class StoredAnswers(Answered):
             numbers,
             str(form["at"]),
             tuple(self.found.warnings(text(row[f"{key}/warnings"])) for row in rows),
-            layouts_of([cast(dict[str, Any] | None, form["layout"])])[0],
+            self.found.layout(name, question),
         )
 
     @cached_property
@@ -98,17 +97,21 @@ class StoredAnswers(Answered):
         """The techniques' names by what tells them from others."""
         return dict(zip(self.found.store.plan.techniques, self.found.techniques, strict=True))
 
-    def _row(self, id: int) -> Mapping[str, NDArray[Any]]:
-        """All of one example, its block read once for those that are asked for together."""
-        store = self.found.store
-        number = id // store.plan.block_length
-        block = self._read.get(number)
-        if block is None:
+    def _rows(self, ids: NDArray[np.int64]) -> list[Mapping[str, NDArray[Any]]]:
+        """All that is stored of these examples, read once for the techniques that are asked about them
+        one after the other."""
+        if self._read.keys() != set(ids.tolist()):
             self._read.clear()
-            block = self._read[number] = store.read(number)
-        row = int(np.searchsorted(block.ids, id))
-        return {name: array[row] for name, array in block.arrays.items()}
+            store = self.found.store
+            numbers = ids // store.plan.block_length
+            for number in np.unique(numbers).tolist():
+                block = store.read(number)
+                for id in ids[numbers == number].tolist():
+                    row = int(np.searchsorted(block.ids, id))
+                    # Copies: a view would hold the whole block.
+                    self._read[id] = {name: one[row].copy() for name, one in block.arrays.items()}
+        return [self._read[id] for id in ids.tolist()]
 
     @cached_property
-    def _read(self) -> dict[int, Block]:
+    def _read(self) -> dict[int, Mapping[str, NDArray[Any]]]:
         return {}

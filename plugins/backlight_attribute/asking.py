@@ -20,7 +20,7 @@ from backlight_loading.preparation import Prepared, ends_of
 from backlight_loading.techniques import Technique
 from backlight_study.answers import Answer, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
-from backlight_study.replies import outputs_of
+from backlight_study.replies import outputs_of, rank_classes
 
 Columns = dict[str, NDArray[Any]]
 
@@ -100,19 +100,19 @@ class Asking:
                 name = f"{technique.name}/{target}"
                 if target == "true":
                     answer = without(answer, ~known)
-                told = [{code_of(text): general(text) for text in one} for one in answer.warnings]
-                notes |= {f"warning {code}": text for one in told for code, text in one.items()}
-                notes[name] = form_of(answer, self.kept)
-                told_of_all = {
-                    column: one for column, one in answer.numbers.items() if not np.isnan(one).all()
-                }
-                found_columns = {
-                    **told_of_all,
-                    "warnings": np.array([" ".join(sorted(codes)).encode() for codes in told]),
-                    **self.kept.columns(answer.values, answer.layout),
-                }
-                columns |= {f"{name}/{column}": one for column, one in found_columns.items()}
+                more, told = self._columns(answer)
+                columns |= {f"{name}/{column}": one for column, one in more.items()}
+                notes |= told | {name: form_of(answer, self.kept)}
         return columns, notes
+
+    def _columns(self, answer: Answer) -> tuple[Columns, dict[str, str]]:
+        """The columns of a technique and target, numbers that it never has left out, and what the codes
+        of its warnings mean."""
+        codes = [{code_of(text): general(text) for text in texts} for texts in answer.warnings]
+        columns = {name: one for name, one in answer.numbers.items() if not np.isnan(one).all()}
+        columns["warnings"] = np.array([" ".join(sorted(one)).encode() for one in codes])
+        columns |= self.kept.columns(answer.values, answer.layout)
+        return columns, {f"warning {code}": text for one in codes for code, text in one.items()}
 
     def _outputs(self, batch: Batch) -> tuple[NDArray[np.float64], dict[int, str]]:
         """The outputs (n, width), and for each row without sound ones the reason."""
@@ -131,7 +131,7 @@ class Asking:
                     outputs[row] = self._said(batch, every[row : row + 1])
                 except BacklightError as of_one:
                     refused[row] = reason(of_one)
-        for row in np.flatnonzero(~self._usable(outputs)).tolist():
+        for row in np.flatnonzero(~rank_classes(outputs, self.targets.kind)).tolist():
             refused.setdefault(row, self._unusable(batch, row))
         return outputs, refused
 
@@ -150,13 +150,6 @@ class Asking:
     def _filled(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """These rows, the last one repeated to the length of a block."""
         return np.pad(rows, (0, max(0, self.length - len(rows))), mode="edge")
-
-    def _usable(self, outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which rows are finite; a class that is ruled out (the logarithm of 0) is an answer."""
-        usable = np.isfinite(outputs)
-        if self.targets.kind in ("logits", "log_probabilities"):
-            usable |= np.isneginf(outputs) & usable.any(axis=1, keepdims=True)
-        return np.asarray(usable.all(axis=1))
 
     def _unusable(self, batch: Batch, row: int) -> str:
         x = self.prepared(batch.x[row : row + 1])

@@ -15,16 +15,6 @@ class Dtype(StrEnum):
     float32 = "float32"
 
 
-class Baseline(StrEnum):
-    """What stands for nothing, in the picture's own terms."""
-
-    black = "black"
-    white = "white"
-    grey = "grey"
-    mean = "mean"
-    blur = "blur"
-
-
 def attribute_command(
     model: options.Classifier,
     data: Annotated[
@@ -89,7 +79,7 @@ def attribute_command(
         ),
     ] = None,
     baseline: Annotated[
-        Baseline | None,
+        options.Baseline | None,
         typer.Option(help="What stands for nothing, for techniques that compare with a baseline."),
     ] = None,
     x: Annotated[

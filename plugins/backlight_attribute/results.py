@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backlight import Attribution
 from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError, UnknownNameError
+from backlight.values.layout import Layout
 from backlight_attribute.origin import Origin
 from backlight_datasets import BlockStore, Skipped
 from backlight_datasets.plan import NAME as PLAN
@@ -181,7 +182,7 @@ class Attributions:
             framework_version=plan.versions[framework],
             version=plan.versions["backlight"],
             warnings=self.warnings(text(row[f"{name}/warnings"])),
-            layouts=layouts_of([cast(dict[str, Any] | None, form["layout"])]),
+            layouts=(self.layout(technique, target),),
             class_names=self.classes or None,
         )
 
@@ -192,6 +193,11 @@ class Attributions:
         if name not in self._notes:
             raise InputError(f"{technique} has found nothing yet for the target {target!r}.")
         return cast(dict[str, object], json.loads(self._notes[name]))
+
+    def layout(self, technique: str, target: str) -> Layout | None:
+        """Where the values have their channels and places; None where they have no places."""
+        said = cast(dict[str, Any] | None, self.form(technique, target)["layout"])
+        return layouts_of([said])[0]
 
     @cached_property
     def _notes(self) -> Mapping[str, str]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Method, Model
-from backlight.by_value import arrays_of
 from backlight.errors import HyperParameterError, InputError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.features.features import Features
@@ -28,7 +27,6 @@ from backlight_datasets import (
     Plan,
     Skipped,
     Source,
-    digest_of_arrays,
     open_source,
     versions,
 )
@@ -44,8 +42,8 @@ from backlight_loading.preparation import (
     wanted_picture,
 )
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import Technique, pairs, techniques, usable, value_of
-from backlight_study.answers import method_text
+from backlight_loading.techniques import pairs, techniques, usable, value_of
+from backlight_study.answers import arrays_digest, technique_text
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.checks import first_of
 from backlight_study.model_digest import model_digest
@@ -147,7 +145,7 @@ def attribute_dataset(
         count=len(source),
         block_length=block_length,
         dtype=dtype,
-        techniques=tuple(f"{method_text(one.method, baseline)} at {one.at}" for one in chosen),
+        techniques=tuple(technique_text(one, baseline) for one in chosen),
         targets=asked.names,
         data=source.fingerprint(),
         model=model_digest(wrapped, source, prepared, sample, scores),
@@ -166,20 +164,20 @@ def attribute_dataset(
     )
     begun = BlockStore.begin(store, plan)
     Origin(
-        wherever(model) if isinstance(model, str) else None,
-        wherever(os.fspath(data)) if isinstance(data, str | os.PathLike) else None,
-        tuple(map(str, methods)) or tuple(one.name for one in chosen),
-        baseline,
-        framework,
-        scores,
-        size,
-        colour,
-        tuple(classes),
-        named,
-        prepares.name,
-        prepares.divide_by,
-        prepares.mean,
-        prepares.std,
+        model=wherever(model) if isinstance(model, str) else None,
+        data=wherever(os.fspath(data)) if isinstance(data, str | os.PathLike) else None,
+        methods=tuple(map(str, methods)) or tuple(one.name for one in chosen),
+        baseline=baseline,
+        framework=framework,
+        scores=scores,
+        size=size,
+        colour=colour,
+        classes=tuple(classes),
+        columns=named,
+        preprocess=prepares.name,
+        divide_by=prepares.divide_by,
+        mean=prepares.mean,
+        std=prepares.std,
     ).write(begun.folder)
     by_name = isinstance(model, str) and not isinstance(run_by, InProcess)
     work = AttributionWork(
@@ -274,9 +272,3 @@ def engine_of(said: str | Engine) -> Engine:
 def class_names(model: Model, source: Source) -> tuple[str, ...]:
     """The data's names of the classes, or the model's own."""
     return tuple(source.classes) or tuple(model.class_names or ())
-
-
-def arrays_digest(technique: Technique) -> str:
-    """Of a technique's arrays, which its repr tells in short."""
-    arrays = arrays_of(technique.method)
-    return digest_of_arrays((str(place), array) for place, array in enumerate(arrays))

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.attribution.saving import layouts_of
 from backlight.errors import HyperParameterError, InputError
 from backlight.plugins.extras import extra
+from backlight.values.layout import Layout
 from backlight_attribute.results import Attributions
 from backlight_datasets import Block
 from backlight_findings import Finding, Studied, find, finders
 from backlight_findings.maps import downsized
 from backlight_pictures.maps import to_maps
-from backlight_study.predictions import odds_of_one, probabilities
+from backlight_study.predictions import class_probabilities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,9 +113,7 @@ def mean_sizes_figure(
         *(f"{class_name(found, k)} {every.counts[k]:,}" for k in most),
     ]
     for line, (technique, sizes) in zip(axes, rows.items(), strict=True):
-        layout = layouts_of([cast(dict[str, Any], found.form(technique, target)["layout"])])[0]
-        if layout is None or len(layout.grid) != 2:
-            raise InputError(f"The values of {technique} lie at no places of a picture.")
+        layout = picture_layout(found, technique, target)
         for axis, values in zip(line, [sizes.all, *(sizes.by_class[k] for k in most)], strict=True):
             axis.imshow(to_maps(values[None], layout)[0], cmap="viridis", vmin=0)
             axis.set_xticks([])
@@ -152,9 +150,7 @@ def studied(found: Attributions, seed: int = 0) -> Studied:
     _, names = found.column("names")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise InputError("Mistakes are looked for among examples with a class each.")
-    kind = str(found.store.plan.options["outputs"])
-    single = outputs.shape[1] == 1
-    odds = odds_of_one(outputs, kind) if single else probabilities(outputs, kind)
+    odds = class_probabilities(outputs, str(found.store.plan.options["outputs"]))
     maps = {
         (technique, target): coarse_maps(found, technique, target, len(ids))
         for technique in found.techniques
@@ -181,9 +177,7 @@ def coarse_maps(
 ) -> NDArray[np.float64]:
     """Maps of all examples, (N, H, W) of at most `SIDE` places each way; NaN where there is none."""
     name = f"{found.checked(technique, target)}/values"
-    layout = layouts_of([cast(dict[str, Any] | None, found.form(technique, target)["layout"])])[0]
-    if layout is None or len(layout.grid) != 2:
-        raise InputError(f"The values of {technique} lie at no places of a picture.")
+    layout = picture_layout(found, technique, target)
     height, width = (min(SIDE, side) for side in layout.grid)
     result, done = np.full((count, height, width), np.nan), 0
     for number in range(found.store.plan.blocks):
@@ -194,6 +188,18 @@ def coarse_maps(
             result[done : done + len(maps)] = cells
         done += len(block.ids)
     return result
+
+
+def picture_layout(found: Attributions, technique: str, target: str) -> Layout:
+    """The layout of values that are maps of pictures.
+
+    Raises:
+        InputError: they are none.
+    """
+    layout = found.layout(technique, target)
+    if layout is None or len(layout.grid) != 2:
+        raise InputError(f"The values of {technique} lie at no places of a picture.")
+    return layout
 
 
 def blocks_with(found: Attributions, name: str) -> Iterator[Block]:

@@ -12,8 +12,8 @@ from backlight import Class, Function, Logit, Output, Score
 from backlight.errors import InputError, TargetError, UnknownNameError
 from backlight.values.examples import Labels, is_of_classes
 from backlight.values.outputs import OutputKind, Path
-from backlight_study.predictions import odds_of_one, probabilities
-from backlight_study.questions import OneOutput
+from backlight_study.predictions import class_probabilities
+from backlight_study.questions import OneOutput, rivals_among
 from backlight_study.questions import targets as of_classes
 
 TargetName: TypeAlias = str | int | Score
@@ -56,7 +56,7 @@ class Targets:
         Args:
             outputs: (n, width).
         """
-        return np.asarray(self._odds(outputs).argmax(axis=1), dtype=np.int64)
+        return np.asarray(class_probabilities(outputs, self.kind).argmax(axis=1), dtype=np.int64)
 
     def knows(self, labels: Labels) -> NDArray[np.bool_]:
         """Of which examples the label is a class of the model, (n,)."""
@@ -72,7 +72,7 @@ class Targets:
             true: their classes, (n,).
         """
         classes = self.predicted(outputs)
-        rival = self._rivals(outputs, classes, true)
+        rival = rivals_among(class_probabilities(outputs, self.kind), classes, true)
         known = of_classes(classes, rival, self.kind, self.single, self.path)
         known["true"] = self._of_classes(true)
         found: dict[str, Score] = {}
@@ -89,21 +89,6 @@ class Targets:
         if self.single:
             return Function(OneOutput(self.kind, self.path), classes)
         return (Class if self.kind == "logits" else Logit)(classes, self.path)
-
-    def _rivals(
-        self,
-        outputs: NDArray[np.float64],
-        classes: NDArray[np.int64],
-        true: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """The true classes of misclassified examples, and else the second most probable ones."""
-        others = self._odds(outputs).copy()
-        others[np.arange(len(others)), classes] = -np.inf
-        second = others.argmax(axis=1)
-        return np.asarray(np.where(true != classes, true, second), dtype=np.int64)
-
-    def _odds(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        return odds_of_one(outputs, self.kind) if self.single else probabilities(outputs, self.kind)
 
 
 def targets_of(

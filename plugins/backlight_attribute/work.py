@@ -54,7 +54,7 @@ class AttributionWork(Work):
         """
         model, prepared = opened(self.net, self.framework, self.preprocessing, self.axes)
         store = BlockStore.open(self.folder)
-        weights = weights_digest(model)
+        weights = weights_digest(model) if isinstance(self.net, str) else None
         if weights is not None and weights not in store.plan.model:
             raise InputError(
                 "The model that a worker made has other weights than the one that the run was begun "

@@ -74,10 +74,6 @@ class NpzSource(Source):
     def labelled(self) -> bool:
         return bool(self._names[1])
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return ()
-
     def fingerprint(self) -> str:
         """Of the classes, and of the lengths and checksums (CRC-32) of `x` and `y` that the archive has:
         deflated or not, it is the same."""

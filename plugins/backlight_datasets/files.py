@@ -80,10 +80,6 @@ class FilesSource(Source):
     def labelled(self) -> bool:
         return self._now.labelled
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return ()
-
     def fingerprint(self) -> str:
         """Of what the index says that the files hold, and of how it is read. Of pictures in files that a
         table names, their names count alone."""

@@ -65,10 +65,6 @@ class ItemsSource(Source):
         """Whether the first example has a label."""
         return self._form.labelled
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return ()
-
     def fingerprint(self) -> str:
         """Of every example, for which each is read once, and of the classes."""
         return content(self)

@@ -75,9 +75,9 @@ class Source(ABC):
         """Whether there are labels, though some may be missing."""
 
     @property
-    @abstractmethod
     def left_out(self) -> tuple[str, ...]:
-        """What is there but is no candidate, with the reason."""
+        """What is there but is no candidate, with the reason; nothing where a source does not say."""
+        return ()
 
     @abstractmethod
     def fingerprint(self) -> str:

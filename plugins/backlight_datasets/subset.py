@@ -51,10 +51,6 @@ class Subset(Source):
     def labelled(self) -> bool:
         return self._source.labelled
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return ()
-
     def fingerprint(self) -> str:
         return digest_of_texts((self._source.fingerprint(), *map(str, self._rows)))
 

@@ -76,6 +76,16 @@ Masks: TypeAlias = Annotated[
 ]
 
 
+class Baseline(StrEnum):
+    """What stands for nothing there, in the picture's own terms."""
+
+    black = "black"
+    white = "white"
+    grey = "grey"
+    mean = "mean"
+    blur = "blur"
+
+
 class Colour(StrEnum):
     """How pictures are read."""
 

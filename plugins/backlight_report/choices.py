@@ -34,16 +34,6 @@ class Panels(StrEnum):
     value = "value"
 
 
-class Baseline(StrEnum):
-    """What stands for nothing there."""
-
-    black = "black"
-    white = "white"
-    grey = "grey"
-    mean = "mean"
-    blur = "blur"
-
-
 class Only(StrEnum):
     """Which examples are explained."""
 

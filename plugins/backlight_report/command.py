@@ -10,7 +10,7 @@ import typer
 
 from backlight.errors import InputError
 from backlight_loading import options
-from backlight_report.choices import Baseline, Only, Panels, TakenFirst, Task
+from backlight_report.choices import Only, Panels, TakenFirst, Task
 
 if TYPE_CHECKING:
     from backlight_attribute.origin import Origin
@@ -124,7 +124,7 @@ def report_command(
     ] = 0,
     masks: options.Masks = None,
     baseline: Annotated[
-        Baseline | None,
+        options.Baseline | None,
         typer.Option(
             help="What stands for nothing, for techniques that compare with a baseline: a picture that "
             "is prepared as all are. Where nothing is said it is 0 in the model's input, which is "

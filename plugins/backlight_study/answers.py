@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution, BacklightWarning, Method, Model, Score
+from backlight.by_value import arrays_of
 from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
 from backlight.values.layout import Layout
+from backlight_datasets import digest_of_arrays
 from backlight_loading.techniques import Technique
 
 Numbers = NDArray[np.float64]
@@ -219,6 +221,17 @@ class Called(float):
 
     def __repr__(self) -> str:
         return self.name
+
+
+def technique_text(technique: Technique, baseline: str | None) -> str:
+    """What tells a technique from others in a plan, its arrays aside; see `method_text`."""
+    return f"{method_text(technique.method, baseline)} at {technique.at}"
+
+
+def arrays_digest(technique: Technique) -> str:
+    """Of a technique's arrays, which its repr tells in short."""
+    arrays = arrays_of(technique.method)
+    return digest_of_arrays((str(place), array) for place, array in enumerate(arrays))
 
 
 def method_text(method: Method, baseline: str | None) -> str:

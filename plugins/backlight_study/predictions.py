@@ -107,7 +107,7 @@ def classified(model: Model, replies: Replies) -> Predictions:
             "The model's one output is 1 for every example, as of a softmax over one number. A net with "
             "one output needs a sigmoid there, or nothing."
         )
-    odds = odds_of_one(together, kind) if alone else probabilities(together, kind)
+    odds = class_probabilities(together, kind)
     labels = np.asarray(replies.labels, dtype=np.int64)
     return Predictions(odds, labels, replies.ids, kind, alone, replies.path, replies.skipped)
 
@@ -144,6 +144,13 @@ def check_classifier(outputs: Array, rows: int, classes: Sequence[str]) -> None:
 def some_of(classes: Sequence[str]) -> str:
     """The first six of these names in a row."""
     return ", ".join(classes[:6]) + (" ..." if len(classes) > 6 else "")
+
+
+def class_probabilities(outputs: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """The probabilities of all classes, (n, classes), from outputs (n, k): one output is of class 1 of
+    two."""
+    one = outputs.shape[1] == 1
+    return odds_of_one(outputs, kind) if one else probabilities(outputs, kind)
 
 
 def probabilities(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

@@ -77,11 +77,18 @@ class OneOutput:
 def rivals(predictions: Predictions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """What the predicted classes of these examples are held against: the true ones, or, where the
     prediction is right, the second most probable ones."""
-    others = predictions.probabilities[rows].copy()
-    others[np.arange(len(rows)), predictions.classes[rows]] = -np.inf
-    second = others.argmax(axis=1)
-    wrong = predictions.wrong[rows]
-    return np.where(wrong, predictions.labels[rows], second).astype(np.int64)
+    return rivals_among(
+        predictions.probabilities[rows], predictions.classes[rows], predictions.labels[rows]
+    )
+
+
+def rivals_among(
+    probabilities: NDArray[np.float64], predicted: NDArray[np.int64], true: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The same from probabilities (n, classes), predicted and true classes (n,)."""
+    others = probabilities.copy()
+    others[np.arange(len(others)), predicted] = -np.inf
+    return np.where(true != predicted, true, others.argmax(axis=1)).astype(np.int64)
 
 
 def quantity(predictions: Predictions, classes: list[str]) -> str:

@@ -149,17 +149,23 @@ def check_finite(
     values: NDArray[Any], kind: str, x: NDArray[Any], source: Source, ids: NDArray[np.int64]
 ) -> None:
     """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
-    usable = np.isfinite(values)
-    if kind in ("logits", "log_probabilities"):
-        # A class that is ruled out (the logarithm of 0) is an answer, but not every class at once.
-        usable |= np.isneginf(values) & usable.any(axis=1, keepdims=True)
-    if usable.all():
+    unusable = np.flatnonzero(~rank_classes(values, kind))
+    if not len(unusable):
         return
-    row = int(np.flatnonzero(~usable.all(axis=1))[0])
+    row = int(unusable[0])
     fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
     cause = "" if fine else " Its input, as prepared for the model, is not finite already."
     which = example_in_words(source, int(ids[row]))
     raise InputError(f"The model's outputs for {which} are not all finite numbers.{cause}")
+
+
+def rank_classes(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
+    """Which rows of outputs (n, k) rank the classes, (n,): those that are finite. A class that is ruled
+    out (the logarithm of 0) is an answer, but not every class at once."""
+    usable = np.isfinite(values)
+    if kind in ("logits", "log_probabilities"):
+        usable |= np.isneginf(values) & usable.any(axis=1, keepdims=True)
+    return np.asarray(usable.all(axis=1))
 
 
 def example_in_words(source: Source, id: int) -> str:

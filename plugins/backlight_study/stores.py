@@ -6,9 +6,8 @@ from tempfile import mkdtemp
 from typing import final
 from weakref import finalize
 
-from backlight.by_value import arrays_of
-from backlight_datasets import BlockStore, Plan, digest_of_arrays
-from backlight_study.answers import method_text
+from backlight_datasets import BlockStore, Plan
+from backlight_study.answers import arrays_digest, technique_text
 from backlight_study.explaining import Cases, block_length
 from backlight_study.selection import Selection
 
@@ -37,9 +36,7 @@ def maps_plan(asked: Plan, cases: Cases, selection: Selection) -> Plan:
     return Plan(
         count=len(cases.rows),
         block_length=block_length(len(cases.rows)),
-        techniques=tuple(
-            f"{method_text(one.method, cases.baseline)} at {one.at}" for one in cases.techniques
-        ),
+        techniques=tuple(technique_text(one, cases.baseline) for one in cases.techniques),
         targets=("predicted", "true", "contrast")
         if task.name == "classification"
         else (task.question,),
@@ -51,11 +48,7 @@ def maps_plan(asked: Plan, cases: Cases, selection: Selection) -> Plan:
             "parts": list(selection.parts),
             "baseline": cases.baseline,
             "batch_size": cases.batch_size,
-            # A technique's repr tells its arrays in short.
-            "arrays": [
-                digest_of_arrays((str(place), array) for place, array in enumerate(arrays))
-                for arrays in (arrays_of(one.method) for one in cases.techniques)
-            ],
+            "arrays": [arrays_digest(one) for one in cases.techniques],
             **({} if cases.answered is None else {"answered": cases.answered.digest}),
         },
         versions=asked.versions,

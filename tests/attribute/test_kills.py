@@ -1,19 +1,16 @@
 """Runs over a data set that are ended in the midst, and gone on with, have in the end the bytes of one
 that was let be, each example once."""
 
-import errno
 import os
 import random
 import signal
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import pytest
 
 from backlight_attribute import Attributions
-from backlight_datasets import StoreError, block_file
 from tests.attribute.runner import BLOCKS, COUNT, run
-from tests.datasets.stopping import blocks, stopped, tear
+from tests.datasets.stopping import blocks, fills_the_disk, stopped, tear
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed")
 
@@ -56,21 +53,7 @@ def test_ends_at_random_moments(number: int, tmp_path: Path, undisturbed: Path) 
 def test_a_full_disk_ends_with_a_message_and_leaves_what_is_done(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = 0
-    write = block_file.write_block
-
-    def filling(file: BinaryIO, *given: Any) -> None:
-        nonlocal calls
-        calls += 1
-        write(file, *given)
-        if calls > 7:
-            file.truncate(500)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patched:
-        patched.setattr("backlight_datasets.store.write_block", filling)
-        with pytest.raises(StoreError, match=r"Block 7 could not be .*: No space left .* stay"):
-            run(tmp_path)
+    fills_the_disk(run, tmp_path, monkeypatch)
     assert len(blocks(tmp_path)) == 7 and not list(tmp_path.glob(".*"))
     run(tmp_path)
     same(tmp_path, undisturbed)

@@ -1,15 +1,20 @@
-"""Runs that are stopped at some moment, and files that were torn by it."""
+"""Runs that are stopped at some moment, files that were torn by it, and full disks."""
 
+import errno
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any, BinaryIO
+
+import pytest
 
 from backlight.partial import hidden
+from backlight_datasets import StoreError, block_file
 
 
 def blocks(folder: Path) -> list[Path]:
@@ -56,3 +61,24 @@ def tear(folder: Path, process: int, rng: random.Random) -> None:
     partial.with_name(token).write_bytes(done[0].read_bytes()[: rng.randrange(2000)])
     torn = rng.choice(done)
     torn.write_bytes(torn.read_bytes()[: rng.randrange(torn.stat().st_size)])
+
+
+def fills_the_disk(
+    run: Callable[[Path], object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run for whose eighth block there is no room, which it says."""
+    calls = 0
+    write = block_file.write_block
+
+    def filling(file: BinaryIO, *given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        write(file, *given)
+        if calls > 7:
+            file.truncate(500)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("backlight_datasets.store.write_block", filling)
+        with pytest.raises(StoreError, match=r"Block 7 could not be .*: No space left .* stay"):
+            run(folder)

@@ -1,7 +1,6 @@
 """Runs that end in the midst: by kill -9, on a full disk, at Ctrl-C. What is done stays, and what goes on
 with it ends in the same bytes as a run that was let be."""
 
-import errno
 import os
 import random
 import signal
@@ -9,13 +8,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
-from backlight_datasets import BlockStore, StoreError, block_file
-from tests.datasets.stopping import blocks, stopped, tear
+from backlight_datasets import BlockStore
+from tests.datasets.stopping import blocks, fills_the_disk, stopped, tear
 from tests.datasets.writer import PLAN, SOURCE, X, run
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed")
@@ -73,21 +71,7 @@ def test_interrupts_leave_no_debris(tmp_path: Path, undisturbed: Path) -> None:
 def test_a_full_disk_ends_with_a_message_and_leaves_what_is_done(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = 0
-    write = block_file.write_block
-
-    def filling(file: BinaryIO, *given: Any) -> None:
-        nonlocal calls
-        calls += 1
-        write(file, *given)
-        if calls > 7:
-            file.truncate(500)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patched:
-        patched.setattr("backlight_datasets.store.write_block", filling)
-        with pytest.raises(StoreError, match=r"Block 7 could not be .*: No space left .* stay"):
-            run(tmp_path)
+    fills_the_disk(run, tmp_path, monkeypatch)
     assert len(list(tmp_path.iterdir())) == 1 + 7
     run(tmp_path)
     same(tmp_path, undisturbed)

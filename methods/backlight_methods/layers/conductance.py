@@ -12,17 +12,16 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Gradient, JointMethod, Objective, Result, Score
-from backlight.errors import is_whole, require
+from backlight import Gradient, Objective, Result, Score
 from backlight.values.arrays import Array
-from backlight.values.baselines import Baseline, require_baseline
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 from backlight_methods.gradients.paths import Paths
+from backlight_methods.layers.path_technique import LayerPathTechnique
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Conductance(JointMethod):
+class Conductance(LayerPathTechnique):
     """The score's change, dealt out to the values at `at` while the input goes from a baseline to x.
 
     At the input itself it is integrated gradients by the trapezoid rule.
@@ -38,21 +37,6 @@ class Conductance(JointMethod):
     Cost: `steps` + 1 forward and backward passes per baseline, and a forward pass, for several layers as
         for one.
     """
-
-    steps: int = 50
-    baseline: Baseline = 0.0
-
-    def __post_init__(self) -> None:
-        require(is_whole(self.steps) and self.steps >= 1, self, "steps", "at least 1")
-        require_baseline(self)
-
-    @property
-    def linear(self) -> bool:
-        return True
-
-    @property
-    def joins_sites(self) -> bool:
-        return True
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         arrays, inputs = objective.arrays, objective.at_site(None)

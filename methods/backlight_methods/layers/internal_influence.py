@@ -12,17 +12,16 @@ from typing import final
 
 import numpy as np
 
-from backlight import Gradient, JointMethod, Objective, Result, Score
-from backlight.errors import is_whole, require
-from backlight.values.baselines import Baseline, require_baseline
+from backlight import Gradient, Objective, Result, Score
 from backlight.values.tree import Tree, leaves, rebuild
 from backlight_methods.gradients.paths import Paths
 from backlight_methods.gradients.quadrature import gauss_legendre
+from backlight_methods.layers.path_technique import LayerPathTechnique
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class InternalInfluence(JointMethod):
+class InternalInfluence(LayerPathTechnique):
     """By how much the score changes with each number of the layer `at`, on average on the way.
 
     Args:
@@ -35,21 +34,6 @@ class InternalInfluence(JointMethod):
     Cost: `steps` forward and backward passes per baseline, and a forward pass, for several layers as for
         one.
     """
-
-    steps: int = 50
-    baseline: Baseline = 0.0
-
-    def __post_init__(self) -> None:
-        require(is_whole(self.steps) and self.steps >= 1, self, "steps", "at least 1")
-        require_baseline(self)
-
-    @property
-    def linear(self) -> bool:
-        return True
-
-    @property
-    def joins_sites(self) -> bool:
-        return True
 
     def attribute_each(self, objective: Objective, targets: Sequence[Score]) -> list[Result]:
         inputs = objective.at_site(None)

@@ -77,10 +77,6 @@ class StreamSource(Source):
         """Whether the first example has a label."""
         return self._form.labelled
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return ()
-
     def fingerprint(self) -> str:
         """Of every example, for which the stream is read once, and of the classes."""
         return self._content
