@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.by_feature import ByFeature, by_feature
+from backlight.attribution.described import DescribedInput
 from backlight.attribution.saving import TREES, read, write
 from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf, Pooling
@@ -57,6 +58,10 @@ class Attribution(Generic[ValuesT]):
         layouts: of each array of the values, in order: where it has its channels and its places; None
             where that is not known.
         class_names: of the net's outputs in their order, where they were given.
+        inputs: what was explained, each array of the values' in order, with its kind, its names and, up
+            to a size, the numbers themselves; empty for the values of an inner site.
+        unit: of the score, and of values that sum to it: "logit", "probability" ...; "" where that is
+            not known.
     """
 
     renderer: ClassVar["Callable[[Attribution[Any]], str | None] | None"] = None
@@ -86,6 +91,8 @@ class Attribution(Generic[ValuesT]):
     class_names: tuple[str, ...] | None = None
     rivals: NDArray[np.int64] | None = None
     grid: tuple[int, ...] | None = None
+    inputs: tuple[DescribedInput, ...] = ()
+    unit: str = ""
 
     @property
     def relative_gap(self) -> NDArray[np.float64] | None:

@@ -8,14 +8,15 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.attribution.described import DescribedInput, InputKind
 from backlight.errors import InputError, is_real, is_whole, reason, shown
 from backlight.partial import abandoned, hidden
 from backlight.values.layout import Layout
@@ -27,6 +28,9 @@ FORMAT = 2
 value."""
 
 OF_SUM = "standard_error_of_sum"
+
+GIVEN = "given"
+"""What the arrays of the inputs are called, each with its number behind it."""
 
 TREES = {"standard_error": 0, "each": 1}
 """What there may be beside the values in their structure, with the axis of the examples."""
@@ -113,6 +117,38 @@ def are_layouts(value: object) -> bool:
     )
 
 
+def are_inputs(value: object) -> bool:
+    return isinstance(value, list) and all(is_input(one) for one in value)
+
+
+def is_input(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"kind", "names", "tokens", "words"}:
+        return False
+    rows = value["tokens"], value["words"]
+    return (
+        value["kind"] in get_args(InputKind)
+        and is_texts(value["names"])
+        and all(
+            isinstance(part, list) and all(isinstance(row, list) for row in part) for part in rows
+        )
+        and all(map(is_texts, value["tokens"]))
+        and all(is_whole(word) for row in value["words"] for word in row)
+        and [len(row) for row in value["tokens"]] == [len(row) for row in value["words"]]
+    )
+
+
+def inputs_of(value: list[dict[str, Any]]) -> tuple[DescribedInput, ...]:
+    return tuple(
+        DescribedInput(
+            one["kind"],
+            tuple(one["names"]),
+            tuple(map(tuple, one["tokens"])),
+            tuple(map(tuple, one["words"])),
+        )
+        for one in value
+    )
+
+
 def layouts_of(value: list[dict[str, Any] | None]) -> tuple[Layout | None, ...]:
     return tuple(
         None if one is None else Layout(**{**one, "grid": tuple(one["grid"])}) for one in value
@@ -143,6 +179,8 @@ NOTES = {
     "seconds": Note("a number from 0", lambda value: is_real(value) and value >= 0, float),
     "version": Note("a text", is_text),
     "layouts": Note("a list of layouts or nulls", are_layouts, layouts_of, before=()),
+    "inputs": Note("a list of inputs with their kinds and names", are_inputs, inputs_of, before=()),
+    "unit": Note("a text", is_text, before=""),
     "grid": Note(
         "a list of whole numbers or null",
         is_grid,
@@ -160,7 +198,11 @@ NOTES = {
 
 
 def plain(value: Any) -> object:
-    """What JSON does not know: NumPy's integers, as a seed may be one, and layouts."""
+    """What JSON does not know: NumPy's integers, as a seed may be one, layouts, and inputs, whose numbers
+    are arrays of the file."""
+    if isinstance(value, DescribedInput):
+        value = replace(value, given=None)
+        return {name: part for name, part in asdict(value).items() if name != "given"}
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else int(value)
 
 
@@ -176,6 +218,11 @@ def write(
         if there is not None:
             arrays |= members(name, there)
     arrays |= {name: known[name] for name in COLUMNS if known[name] is not None}
+    arrays |= {
+        f"{GIVEN}/{number}": one.given
+        for number, one in enumerate(known["inputs"])
+        if one.given is not None
+    }
     structure = "dict" if isinstance(values, dict) else "tuple" if isinstance(values, tuple) else ""
     about = {"format": FORMAT, "structure": structure, "arrays": list(arrays)}
     about |= {name: known[name] for name in NOTES}
@@ -208,9 +255,13 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
             if about["format"] == 1 and "standard_error" in arrays:
                 arrays[OF_SUM] = arrays.pop("standard_error")
             columns = {name: column(name, arrays) for name in COLUMNS}
-            notes = {name: note(name, about) for name in NOTES}
+            notes: dict[str, Any] = {name: note(name, about) for name in NOTES}
             trees = {name: tree(name, arrays, about) for name in ("values", *TREES)}
-            return {**columns, **notes, **trees}
+            inputs = tuple(
+                replace(one, given=arrays.get(f"{GIVEN}/{number}"))
+                for number, one in enumerate(notes["inputs"])
+            )
+            return {**columns, **notes, **trees, "inputs": inputs}
     except FileNotFoundError:
         raise
     except (InputError, *NOT_OURS) as error:

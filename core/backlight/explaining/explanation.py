@@ -1,15 +1,18 @@
 """One explanation: prepared once, answered by a technique block by block, finished as an attribution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution, checked_names
+from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
+from backlight.explaining.describing import Names, described
+from backlight.explaining.embedding import embedding, ids_apart, ids_elsewhere, ids_in
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
@@ -24,12 +27,14 @@ from backlight.explaining.targets import (
     resolve,
 )
 from backlight.explaining.zeros import zero_notes
+from backlight.graph.axes.grids import Grid
 from backlight.model.host_random import draw_notes
 from backlight.model.model import Model
 from backlight.model.wrapping import wrap
 from backlight.rules.rules import Rules
 from backlight.values.arrays import Array
 from backlight.values.inputs import Extra, Inputs
+from backlight.values.layout import Layout
 from backlight.values.tree import Tree, leaves, map_leaves
 
 
@@ -47,6 +52,9 @@ class Explanation:
         rules: that the backward pass obeys; None for the plain gradient.
         is_site_chosen: whether the feature map was chosen here, as the user named none.
         class_names: of the net's outputs in their order, if the user gave them, or the model tells them.
+        inputs: each input described.
+        ids: of each site: the name of the input whose ids it gives vectors, where it stands for that
+            input; its values are then summed over each vector.
     """
 
     objective: Objective
@@ -57,15 +65,32 @@ class Explanation:
     rules: Rules | None
     is_site_chosen: bool
     class_names: tuple[str, ...] | None
+    inputs: Mapping[str, DescribedInput]
+    ids: tuple[str | None, ...]
 
     @cached_property
     def first(self) -> Objective:
         """The objective of the first block."""
         return self.objective.take(self.blocks[0])
 
+    def inputs_at(self, grid: Grid | None) -> tuple[DescribedInput, ...]:
+        """The inputs that the values of the one site are of, array by array; none where they are an
+        inner value's own.
+
+        Args:
+            grid: of a class activation map: where the input's places are at its site.
+        """
+        every, (ids,) = tuple(self.inputs.values()), self.ids
+        if ids is not None:
+            return (self.inputs[ids],)
+        if self.spatial:
+            return () if grid is None else (every[grid.input],)
+        return every if self.objective.at is None else ()
+
     def each(self) -> "tuple[Explanation, ...]":
         """Of each site by itself."""
-        return tuple(replace(self, objective=one) for one in self.objective.apart())
+        apart = zip(self.objective.apart(), self.ids, strict=True)
+        return tuple(replace(self, objective=one, ids=(ids,)) for one, ids in apart)
 
     def notes(self, result: Measured) -> tuple[str, ...]:
         """What is to be said about the net and about what was found, each thing once.
@@ -74,11 +99,13 @@ class Explanation:
             NoGradientError: no gradient reaches anything of what is explained.
         """
         objective = self.objective
+        first, (ids,) = self.first, self.ids
         found = (
             *objective.structure_or_reason.notes(objective.count),
             *draw_notes(objective.model),
             *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
             *result.warnings,
+            *(() if ids is None or objective.model.attached else ids_elsewhere(first, ids)),
             *(() if objective.model.attached else self._notes_of_values(result)),
         )
         return tuple(dict.fromkeys(found))
@@ -109,6 +136,7 @@ def prepare(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     spatial: bool = False,
     differentiates: bool = False,
     rules: Rules | None = None,
@@ -125,13 +153,20 @@ def prepare(
         BacklightError: a subclass that says what was wrong and what is accepted.
     """
     wrapped = wrap(model, inputs=x)
-    inputs = wrapped.prepare(cast(Tree, x), extra)
+    inputs = ids_apart(wrapped, wrapped.prepare(cast(Tree, x), extra))
     sites = [named_site(wrapped, inputs, site) for site in placed(at)]
     if None in sites and spatial and at is not None:
         said = placed(at)[sites.index(None)]
         raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
+    ids: list[str | None] = [None] * len(sites)
     if None in sites and differentiates and not spatial:
-        check_differentiable(wrapped, inputs)
+        which = ids_in(wrapped, inputs)
+        vectors = None if which is None else embedding(wrapped, inputs, which)
+        if vectors is None:
+            check_differentiable(wrapped, inputs)
+        else:
+            ids = [which if site is None else None for site in sites]
+            sites = [vectors if site is None else site for site in sites]
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)
@@ -144,7 +179,7 @@ def prepare(
 
     def explanation(target: Target) -> Explanation:
         score, predicted = resolve(wrapped, inputs, blocks, target)
-        names = checked_names(said_names, score.classes)
+        called = checked_names(said_names, score.classes)
         every = np.arange(inputs.count)
         objective = Objective(wrapped, inputs, score, None, rows, every, inputs.count)
         whole = objective.structure_or_reason.needs_whole_batch
@@ -153,7 +188,16 @@ def prepare(
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
         return Explanation(
-            objective, blocks, predicted, spatial, differentiates, rules, chosen, names
+            objective,
+            blocks,
+            predicted,
+            spatial,
+            differentiates,
+            rules,
+            chosen,
+            called,
+            described(objective, names, ids[0]),
+            tuple(ids),
         )
 
     return tuple(map(explanation, targets))
@@ -184,17 +228,28 @@ def finish(
     result = joined(found, model)
     grid = grid_at(first) if explanation.spatial else None
     notes = explanation.notes(result)
-    spread, each = result.standard_error, result.each
+    (ids,) = explanation.ids
+    places: tuple[Layout | None, ...] = (None,)
+    if ids is None:
+        places = layouts(first, found[0].values, explanation.spatial)
+
+    def given(tree: Tree | None) -> Any:
+        """As it is returned: what belongs to an id summed over its vector."""
+        if tree is None:
+            return None
+        whole = tree if ids is None else map_leaves(partial(model.arrays.sum, axis=-1), tree)
+        return returned_like(x, whole, model)
+
     return Attribution(
-        values=returned_like(x, result.values, model),
+        values=given(result.values),
         score=result.score,
         baseline_score=result.baseline_score,
         gap=result.gap,
         error=result.error,
-        standard_error=None if spread is None else returned_like(x, spread, model),
+        standard_error=given(result.standard_error),
         standard_error_of_sum=result.standard_error_of_sum,
         r_squared=result.r_squared,
-        each=None if each is None else returned_like(x, each, model),
+        each=given(result.each),
         method=method,
         target=repr(score),
         classes=score.classes,
@@ -207,8 +262,10 @@ def finish(
         framework_version=model.version,
         warnings=notes,
         seconds=seconds,
-        layouts=layouts(first, found[0].values, explanation.spatial),
+        layouts=places,
         class_names=explanation.class_names,
+        inputs=explanation.inputs_at(grid),
+        unit=score.unit,
     )
 
 

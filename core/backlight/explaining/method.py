@@ -15,6 +15,7 @@ from backlight.errors import (
     BacklightWarning,
     CoverageError,
 )
+from backlight.explaining.describing import Names
 from backlight.explaining.differentiable import attached
 from backlight.explaining.explanation import finish, prepare
 from backlight.explaining.layer_inputs import Place, Places, several
@@ -28,6 +29,7 @@ from backlight.memory.memory import one_call
 from backlight.model.wrapping import wrap
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
+from backlight.values.given import taken_in
 from backlight.values.inputs import Extra, Inputs
 from backlight.values.tree import GivenT, NestedT
 
@@ -104,6 +106,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> tuple[tuple[Attribution[Any], ...], ...]: ...
 
@@ -118,6 +121,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> tuple[Attribution[Any], ...]: ...
 
@@ -132,6 +136,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> tuple[Attribution[GivenT], ...]: ...
 
@@ -146,6 +151,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> tuple[Attribution[Any], ...]: ...
 
@@ -160,6 +166,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[NDArray[np.floating[Any]]]: ...
 
@@ -174,6 +181,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[GivenT]: ...
 
@@ -188,6 +196,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[NestedT]: ...
 
@@ -202,6 +211,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[GivenT]: ...
 
@@ -216,6 +226,7 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[Any]: ...
 
@@ -232,13 +243,16 @@ class Method(ByValue, ABC):
         batch_size: int | None = None,
         extra: Extra = (),
         class_names: Sequence[str] | None = None,
+        names: Names = None,
         differentiable: bool = False,
     ) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
         """Explain why the model gives `x` the score `target`.
 
         Args:
             model: a model of any installed framework, or one from `backlight.wrap`.
-            x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy.
+            x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy. Of ids
+                of tokens, which have no gradient, the values are those at the embedding that gives them
+                their vectors, summed over each vector: one for each token.
             target: a class, one per example, a Score, or a function `(outputs, arrays) -> (N,)`. Of an
                 output with several axes behind the batch, the index of an element, `(3, 7)`, or a list
                 with one for each example. None
@@ -253,6 +267,9 @@ class Method(ByValue, ABC):
             batch_size: most rows in one pass; the result does not depend on it.
             extra: arguments that are passed through unattributed.
             class_names: of the net's outputs in their order, for captions; the attribution keeps them.
+            names: of a table's columns, or of the channels of anything else, in their order, for each of
+                several inputs in a tuple or dict. Of token ids: what tells their texts, such as their
+                tokenizer or vocabulary. The attribution keeps them, see `Attribution.inputs`.
             differentiable: whether the values stay in the framework's gradient computation, so that a
                 loss may hold them (`docs/priors.md`): they are then the framework's own arrays, whatever
                 `x` is. The net runs in inference mode all the same. Baselines count as constants.
@@ -262,6 +279,8 @@ class Method(ByValue, ABC):
             BacklightError: a subclass that says what was wrong and what is accepted.
         """
         started = time.perf_counter()
+        x, columns = taken_in(x)
+        names = columns if names is None else names
         wrapped = wrap(model, inputs=x)
         impossible = no_gradients(self, wrapped)
         if impossible is not None:
@@ -276,6 +295,7 @@ class Method(ByValue, ABC):
             batch_size=batch_size,
             extra=extra,
             class_names=class_names,
+            names=names,
             spatial=self.spatial,
             differentiates=self.differentiates,
             rules=self.rules,

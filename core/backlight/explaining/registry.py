@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.attribution import Attribution
+from backlight.explaining.describing import Names
 from backlight.explaining.layer_inputs import Place, Places
 from backlight.explaining.method import Method
 from backlight.explaining.targets import Target, Targets
@@ -57,6 +58,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[tuple[Attribution[Any], ...], ...]: ...
@@ -73,6 +75,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[Any], ...]: ...
@@ -89,6 +92,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[GivenT], ...]: ...
@@ -105,6 +109,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> tuple[Attribution[Any], ...]: ...
@@ -121,6 +126,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NDArray[np.floating[Any]]]: ...
@@ -137,6 +143,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
@@ -153,6 +160,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[NestedT]: ...
@@ -169,6 +177,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[GivenT]: ...
@@ -185,6 +194,7 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any]: ...
@@ -200,14 +210,15 @@ def explain(
     batch_size: int | None = None,
     extra: Extra = (),
     class_names: Sequence[str] | None = None,
+    names: Names = None,
     differentiable: bool = False,
     **hyper_parameters: object,
 ) -> Attribution[Any] | tuple[Attribution[Any] | tuple[Attribution[Any], ...], ...]:
     """Explain why `model` gives `x` the score `target`: any technique, anywhere, for any score.
 
     Args:
-        model, x, target, at, batch_size, extra, class_names, differentiable: as of a technique's call,
-            see `Method.__call__`.
+        model, x, target, at, batch_size, extra, class_names, names, differentiable: as of a
+            technique's call, see `Method.__call__`.
         method: a technique, or the name of an installed one (`backlight methods` lists them).
         **hyper_parameters: of the technique named: `steps=128`, `baseline=0.5` ...
 
@@ -224,5 +235,6 @@ def explain(
         batch_size=batch_size,
         extra=extra,
         class_names=class_names,
+        names=names,
         differentiable=differentiable,
     )

@@ -142,6 +142,8 @@ class Model(ABC, Generic[ArrayT]):
     signals: bool = False
     """Whether the net is known to take signals with channels: its first layer that looks at neighbours
     looks along one axis, as a one-dimensional convolution or a recurrent layer does."""
+    takes_names: bool = True
+    """Whether a dict of inputs goes to it by name; else it is one argument, as of a Keras model."""
     keeps_forward: bool = False
     """Whether `gradients` runs the model forward once for all scores and sites."""
     declared_channels: InputChannels | None = None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backlight.errors import BacklightError, InputError, ModelError, SiteError, UnknownNameError
 from backlight.graph.dependence.cuts import Connection
 from backlight.memory.identity import identity_of
+from backlight.memory.keras_layers import is_keras
 from backlight.model.model import Gradient, Model, Options
 from backlight.model.weights import Storage, Weights
 from backlight.rules.operations import Operation
@@ -95,6 +96,10 @@ class NetModel(Model):
     def __init__(self, net: object, options: Options) -> None:
         self.given = net
         self.options = options
+
+    @property
+    def takes_names(self) -> bool:  # type: ignore[override]
+        return not is_keras(self.given)
 
     @property
     def channels(self) -> Channels:  # type: ignore[override]

@@ -1,6 +1,6 @@
 """Scores of a class: its output, its probability, its logit, and the margin between two classes."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
@@ -22,6 +22,18 @@ from backlight.values.outputs import (
 )
 
 Scale: TypeAlias = Literal["output", "probability", "log_probability", "logit", "margin"]
+
+UNITS: Mapping[str | None, str] = {
+    "logit": "logit",
+    "logits": "logit",
+    "margin": "log-odds",
+    "probability": "probability",
+    "probabilities": "probability",
+    "sigmoid": "probability",
+    "log_probability": "log-probability",
+    "log_probabilities": "log-probability",
+}
+"""The units of scales, and of what outputs hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +137,11 @@ class ClassScore(Score):
                 return softmax(values, arrays)
             case _:  # the model's outputs are on that scale already
                 return values
+
+    @property
+    def unit(self) -> str:
+        """See `Score.unit`."""
+        return UNITS.get(self.kind if self.scale == "output" else self.scale, "")
 
     @property
     def classes(self) -> NDArray[np.int64]:

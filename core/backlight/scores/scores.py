@@ -70,6 +70,12 @@ class Score(ABC):
         """
 
     @property
+    def unit(self) -> str:
+        """What the score, and so what is summed up to it, is measured in: "logit", "probability",
+        "log-probability", "log-odds"; "" where that is not known. Only of a bound score."""
+        return ""
+
+    @property
     def classes(self) -> NDArray[np.int64] | None:
         """The class explained for each example, shape (N,), where the score has one."""
         return None

@@ -1,0 +1,124 @@
+"""Inputs as they are described to whoever reads their values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.attribution.described import DescribedInput, kind_of
+from backlight.attribution.tokens import TokenNames, named_tokens
+from backlight.errors import InputError, shown
+from backlight.explaining.embedding import IDS, leaves_by_name, padding
+from backlight.explaining.objective import Objective
+from backlight.explaining.spatial import layouts
+from backlight.model.model import Model
+from backlight.values.arrays import Array, shape_of
+from backlight.values.inputs import Inputs
+from backlight.values.layout import Layout
+
+Names: TypeAlias = (
+    TokenNames | tuple[Sequence[str] | None, ...] | Mapping[str, Sequence[str] | None] | None
+)
+"""What users may say for `names`: of a table's columns, or of channels, in their order; for several
+inputs a tuple or dict of them; for tokens see `TokenNames`."""
+
+KEPT = 2**21
+"""How many numbers of an input are kept at most, 8 MB of float32: examples from the first on."""
+
+
+def described(objective: Objective, names: Names, ids: str | None) -> dict[str, DescribedInput]:
+    """Each input by its name.
+
+    Args:
+        objective: of all examples.
+        names: of what the one input holds, or, in a tuple or dict, of each. With ids, of these.
+        ids: the input whose ids are explained by way of their vectors.
+
+    Raises:
+        InputError: there are not as many names as columns or channels, or an id has no text.
+    """
+    model, inputs = objective.model, objective.inputs
+    given = leaves_by_name(inputs)
+    if ids is None and len(given) == 1:
+        ids = next(
+            (name for name, leaf in given.items() if holds_ids(model, name, leaf, names)), None
+        )
+    if ids is not None:
+        own = names.get(ids) if isinstance(names, dict) and ids in names else names
+        return {ids: of_ids(model, inputs, ids, cast("TokenNames | None", own))}
+    places = layouts(objective.at_site(None), inputs.attributed, maps=False)
+    return {
+        name: of_numbers(model, leaf, layout, own)
+        for (name, leaf), layout, own in zip(
+            given.items(), places, each_of(names, list(given)), strict=True
+        )
+    }
+
+
+def holds_ids(model: Model, name: str, leaf: Array, names: Names) -> bool:
+    """Whether an input holds the ids of tokens: whole numbers, of a name or with names that say so."""
+    if model.is_floating(leaf) or len(shape_of(leaf)) != 2:
+        return False
+    columns = is_texts(names) and len(cast(Sequence[str], names)) == shape_of(leaf)[1]
+    return name in IDS or (names is not None and not columns)
+
+
+def is_texts(names: object) -> bool:
+    flat = isinstance(names, Sequence) and not isinstance(names, str)
+    return flat and all(isinstance(name, str) for name in cast(Sequence[object], names))
+
+
+def each_of(names: Names, inputs: Sequence[str]) -> list[Sequence[str] | None]:
+    """The names of each input's columns or channels."""
+    if names is None:
+        return [None] * len(inputs)
+    if len(inputs) == 1 and not isinstance(names, Mapping):
+        return [cast(Sequence[str], names)]
+    if isinstance(names, Mapping) and set(names) <= set(inputs):
+        return [cast("Sequence[str] | None", names.get(name)) for name in inputs]  # type: ignore[call-overload]
+    if isinstance(names, tuple) and len(names) == len(inputs):
+        return list(names)
+    raise InputError(
+        f"names must be a tuple or dict with those of each of the inputs {', '.join(inputs)}; got "
+        f"{shown(names)}."
+    )
+
+
+def of_numbers(
+    model: Model, leaf: Array, layout: Layout | None, names: Sequence[str] | None
+) -> DescribedInput:
+    shape = shape_of(leaf)
+    kind = kind_of(shape, layout, whole=False)
+    if names is None:
+        return DescribedInput(kind, given=kept(model, leaf))
+    columns = kind == "table" or layout is None
+    axis = len(shape) - 1 if columns else layout.channel_axis if layout is not None else None
+    count = 1 if axis is None else shape[axis]
+    if not is_texts(names) or len(names) != count:
+        what = "columns" if columns else "channels"
+        raise InputError(
+            f"names must be a list of {count} texts, one for each of the {what} of an input of shape "
+            f"{shape}; got {shown(names)}."
+        )
+    return DescribedInput(kind, tuple(names), given=kept(model, leaf))
+
+
+def of_ids(model: Model, inputs: Inputs, ids: str, names: TokenNames | None) -> DescribedInput:
+    """The input of token ids, whose names tell their texts."""
+    leaf = leaves_by_name(inputs)[ids]
+    own = np.asarray(model.to_numpy(leaf))
+    kind = kind_of(own.shape, None, whole=True)
+    if names is None or kind != "text":
+        return DescribedInput(kind, given=kept(model, leaf))
+    found = named_tokens(own, names, padding(model, inputs, own.shape))
+    return DescribedInput(kind, (), found.tokens, found.words, kept(model, leaf))
+
+
+def kept(model: Model, leaf: Array) -> NDArray[np.generic] | None:
+    """The first examples of an input as far as `KEPT` goes, one at least, on the host: a copy."""
+    if model.attached or not model.has_numbers(leaf):
+        return None
+    count, *rest = shape_of(leaf)
+    rows = max(1, min(count, KEPT // max(int(np.prod(rest)), 1)))
+    return np.array(model.to_numpy(cast(Any, leaf)[:rows, ...]))

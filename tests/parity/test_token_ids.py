@@ -1,0 +1,201 @@
+"""Ids of tokens, without a gradient, explained at their vectors, on each framework, against algebra."""
+
+import torch  # isort: skip  (before TensorFlow: the other order does not load)
+import warnings
+from typing import Any
+
+import flax.linen
+import jax
+import jax.numpy as jnp
+import keras
+import mlx.core as mx
+import mlx.nn
+import numpy as np
+import pytest
+import transformers
+
+import backlight
+from backlight import Attribution, BacklightWarning
+from backlight.errors import InputError, InputTypeError
+
+RNG = np.random.default_rng(4)
+TABLE, WEIGHT, PLACES = (RNG.normal(size=shape) for shape in ((20, 4), (4, 3), (5, 4)))
+IDS = RNG.integers(2, 20, (3, 5))
+CLASSES = [0, 1, 2]
+WORDS = [f"word{number}" for number in range(20)]
+
+
+class TorchNet(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding.from_pretrained(torch.tensor(TABLE))
+        self.weight = torch.nn.Parameter(torch.tensor(WEIGHT))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table(ids).tanh().sum(1) @ self.weight
+
+
+def keras_net() -> keras.Model:
+    ids = keras.Input((5,), dtype="int32")
+    table = keras.layers.Embedding(20, 4, name="table", dtype="float64")
+    top = keras.layers.Dense(3, use_bias=False, dtype="float64")
+    net = keras.Model(ids, top(keras.ops.sum(keras.ops.tanh(table(ids)), axis=1)))
+    table.set_weights([TABLE])
+    top.set_weights([WEIGHT])
+    return net
+
+
+class FlaxNet(flax.linen.Module):
+    @flax.linen.compact
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        vectors = flax.linen.Embed(20, 4, name="table", param_dtype=jnp.float64)(ids)
+        return jnp.tanh(vectors).sum(1) @ jnp.asarray(WEIGHT)
+
+
+def jax_function(ids: jax.Array) -> jax.Array:
+    with jax.named_scope("table"):
+        vectors = jnp.asarray(TABLE)[ids]
+    return jnp.tanh(vectors).sum(1) @ jnp.asarray(WEIGHT)
+
+
+class MLXNet(mlx.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = mlx.nn.Embedding(20, 4)
+        self.table.weight = mx.array(TABLE.astype(np.float32))
+        self.weight = mx.array(WEIGHT.astype(np.float32))
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        return mx.tanh(self.table(ids)).sum(1) @ self.weight
+
+
+def flax_net() -> Any:
+    return FlaxNet(), {"params": {"table": {"embedding": jnp.asarray(TABLE)}}}
+
+
+NETS = {
+    "torch": (TorchNet, IDS, 1e-12),
+    "keras": (keras_net, IDS, 1e-12),
+    "flax": (flax_net, IDS, 1e-12),
+    "jax": (lambda: jax_function, jnp.asarray(IDS), 1e-12),
+    "mlx": (MLXNet, mx.array(IDS), 1e-5),
+}
+
+
+@pytest.fixture(autouse=True)
+def doubles() -> Any:
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_each_token_has_what_its_vector_adds_to_the_score(name: str) -> None:
+    make, ids, within = NETS[name]
+    found = backlight.explain(make(), ids, CLASSES, "deep_lift", names=WORDS)
+    expected = np.einsum("nld,dn->nl", np.tanh(TABLE)[IDS], WEIGHT)
+    np.testing.assert_allclose(np.asarray(found.numpy()), expected, atol=within)
+    assert found.at is not None
+    assert found.at.endswith("table")
+    assert (found.gap < within * 100).all()
+    (text,) = found.inputs
+    assert (text.kind, text.tokens[0]) == ("text", tuple(WORDS[id] for id in IDS[0]))
+    np.testing.assert_array_equal(text.given, IDS)
+
+
+class WithPlaces(torch.nn.Module):
+    """Vectors with their places' added, before a layer whose sites come first."""
+
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.first = torch.nn.Embedding.from_pretrained(torch.tensor(PLACES))
+        self.words = torch.nn.Embedding.from_pretrained(torch.tensor(TABLE))
+        self.sum = torch.nn.Identity()
+        self.masked = masked
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        places = self.first(torch.arange(5).expand_as(ids))
+        vectors = self.sum(places + self.words(ids))
+        kept = (ids % 2 == 0)[..., None] if self.masked else 1.0
+        return (vectors.tanh() * kept).sum(1)
+
+
+def test_places_are_not_explained() -> None:
+    net = WithPlaces(masked=False).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", BacklightWarning)
+        found = backlight.explain(net, torch.tensor(IDS), CLASSES, "gradient")
+    assert found.at == "words"
+
+
+def test_ids_that_tell_the_score_in_another_way_too_are_told() -> None:
+    with pytest.warns(BacklightWarning, match="by another way than 'words' too"):
+        backlight.explain(WithPlaces(masked=True).eval(), torch.tensor(IDS), CLASSES, "gradient")
+
+
+def test_one_id_throughout_finds_its_vectors_too() -> None:
+    found = backlight.explain(TorchNet(), torch.full((2, 5), 3), 0, "gradient")
+    assert found.at == "table"
+
+
+def test_numbers_without_vectors_are_refused() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 3))
+    with pytest.raises(InputTypeError, match="for token ids attribute at the embedding"):
+        backlight.explain(lambda ids: net(ids.float()), torch.tensor(IDS), 0, "gradient")
+
+
+class Tokenizer:
+    all_special_ids = (0, 1)
+
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+        return ["[PAD]" if id == 0 else "[CLS]" if id == 1 else WORDS[id] for id in ids]
+
+
+def test_hugging_face_models_need_no_adapter() -> None:
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+    )
+    torch.manual_seed(0)
+    net = transformers.BertForSequenceClassification(config).eval()
+    ids = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 4, 0, 0]])
+    given = transformers.BatchEncoding(
+        {
+            "input_ids": ids,
+            "token_type_ids": torch.zeros_like(ids),
+            "attention_mask": (ids > 0).long(),
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", BacklightWarning)
+        found = backlight.explain(net, given, 1, steps=64, names=Tokenizer())
+    assert found.at == "bert.embeddings.word_embeddings"
+    assert found.values.shape == (2, 5)
+    assert (found.values[1, 3:] == 0).all()
+    assert (found.values[1, :3] != 0).all()
+    assert (found.relative_gap < 1e-2).all()
+    assert found.inputs[0].tokens[1] == ("[CLS]", "word9", "word4", "[PAD]", "[PAD]")
+    assert found.inputs[0].words[1] == (-1, 0, 1, -1, -1)
+
+
+def test_ablation_of_ids_names_them_too() -> None:
+    found: Attribution[Any] = backlight.explain(
+        TorchNet(), torch.tensor(IDS), CLASSES, "feature_ablation", names=WORDS
+    )
+    assert found.inputs[0].kind == "text"
+    assert found.inputs[0].tokens[2][0] == WORDS[IDS[2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (WORDS[:4], "There is no token of id"),
+        ([["a"] * 4] * 3, "names must have the 5 tokens of each of the 3 examples"),
+        (lambda id: None, "There is no token of id"),
+    ],
+)
+def test_a_wrong_vocabulary_is_refused(names: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        backlight.explain(TorchNet(), torch.tensor(IDS), CLASSES, "gradient", names=names)
