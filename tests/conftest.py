@@ -14,8 +14,9 @@ from importlib.util import find_spec
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# XLA's older emitters take 0.6 of the time. Numbers are judged, so that a program which they compile wrong
-# is seen: one of Keras's layers is (tests/backends/jax/rules/test_compiling.py), which compiles as users do.
+# XLA's older emitters take 0.6 of the time. Numbers are judged, so that a program which they compile
+# wrong is seen: one was, a net of Keras's layers, which tests/backends/jax/rules/test_compiling.py
+# compiles as users do.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import torch

@@ -35,11 +35,13 @@ from backlight.values.drawn import Drawn
 from backlight.values.examples import Examples
 from backlight.values.inputs import Inputs, Shared
 from backlight.values.made_baselines import MadeBaseline
+from backlight.values.token_baseline import TokenBaseline
 from backlight.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from backlight_attribute import attribute_dataset as attribute_dataset
     from backlight_study import study as study
+    from backlight_text import continuation as continuation
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -52,7 +54,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     return found
 
 
-_ADDED = ("attribute_dataset", "study")
+_ADDED = ("attribute_dataset", "continuation", "study")
 
 
 def _drawn(attribution: Attribution) -> str | None:
@@ -119,6 +121,7 @@ __all__ = [
     "Shared",
     "Site",
     "Subject",
+    "TokenBaseline",
     "Tokens",
     "Top",
     "Windows",

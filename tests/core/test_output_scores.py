@@ -206,11 +206,19 @@ def test_a_path_leads_to_one_of_several_outputs(
 
 @pytest.mark.parametrize("target", [None, 1, Probability(1), Output(index=1)])
 def test_several_outputs_need_a_path(target: object) -> None:
-    net = Nested(lambda out: {"logits": out, "twice": out}, ("head", logits))
+    net = Nested(lambda out: {"once": out, "twice": out}, ("head", logits))
     with pytest.raises(TargetError) as caught:
         Gradient()(net, X, target)
-    assert "{'logits': (5, 4), 'twice': (5, 4)}" in str(caught.value)
-    assert "path='logits'" in str(caught.value)
+    assert "{'once': (5, 4), 'twice': (5, 4)}" in str(caught.value)
+    assert "path='once'" in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [None, 1, Probability(1), Output(index=1)])
+def test_the_one_that_is_called_logits_is_meant_among_several(target: object) -> None:
+    net = Nested(lambda out: {"twice": 2 * out, "logits": out}, ("head", logits))
+    found, alone = Gradient()(net, X, target), Gradient()(model(), X, target)
+    np.testing.assert_allclose(found.score, alone.score, **EXACT)
+    assert "'logits'" in found.target
 
 
 ALONE = [

@@ -16,7 +16,7 @@ import transformers
 
 import backlight
 from backlight import Attribution, BacklightWarning
-from backlight.errors import InputError, InputTypeError
+from backlight.errors import HyperParameterError, InputError, InputTypeError
 
 RNG = np.random.default_rng(4)
 TABLE, WEIGHT, PLACES = (RNG.normal(size=shape) for shape in ((20, 4), (4, 3), (5, 4)))
@@ -199,3 +199,69 @@ def test_ablation_of_ids_names_them_too() -> None:
 def test_a_wrong_vocabulary_is_refused(names: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         backlight.explain(TorchNet(), torch.tensor(IDS), CLASSES, "gradient", names=names)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_token_stands_for_nothing_said(name: str) -> None:
+    make, ids, within = NETS[name]
+    baseline = backlight.TokenBaseline(1, keep=[int(IDS[0, 0])])
+    found = backlight.explain(make(), ids, CLASSES, "deep_lift", baseline=baseline)
+    instead = np.where(IDS[0, 0] == IDS, IDS, 1)
+    moved = np.tanh(TABLE)[IDS] - np.tanh(TABLE)[instead]
+    expected = np.einsum("nld,dn->nl", moved, WEIGHT)
+    np.testing.assert_allclose(np.asarray(found.numpy()), expected, atol=within)
+    scores = np.einsum("nld,dn->n", np.tanh(TABLE)[instead], WEIGHT)
+    np.testing.assert_allclose(found.baseline_score, scores, atol=within * 10)
+
+
+def test_a_token_stands_for_nothing_said_where_ids_are_hidden() -> None:
+    baseline = backlight.TokenBaseline(1)
+    found: Attribution[Any] = backlight.explain(
+        TorchNet(), torch.tensor(IDS), CLASSES, "shapley_values", baseline=baseline
+    )
+    moved = np.tanh(TABLE)[IDS] - np.tanh(TABLE)[1]
+    np.testing.assert_allclose(found.values, np.einsum("nld,dn->nl", moved, WEIGHT), atol=1e-12)
+
+
+def test_a_token_is_no_baseline_of_pictures() -> None:
+    net = torch.nn.Linear(3, 2)
+    with pytest.raises(InputError, match="needs an input of whole numbers, the ids of tokens"):
+        backlight.explain(net, torch.ones(2, 3), 0, baseline=backlight.TokenBaseline(1))
+
+
+@pytest.mark.parametrize("id", [-1, 1.5, True, "pad"])
+def test_what_is_no_id(id: Any) -> None:
+    with pytest.raises(HyperParameterError, match="a whole number from 0"):
+        backlight.TokenBaseline(id)
+
+
+def test_a_norm_has_no_sign() -> None:
+    found: Attribution[Any] = backlight.explain(
+        TorchNet(), torch.tensor(IDS), CLASSES, "gradient", at="table"
+    )
+    lengths = found.by("tokens", how="norm").values
+    np.testing.assert_allclose(lengths, np.linalg.norm(found.values, axis=2))
+
+
+def test_a_decoder_that_reads_what_its_encoder_reads_is_told() -> None:
+    config = transformers.T5Config(
+        vocab_size=20,
+        d_model=8,
+        d_kv=4,
+        d_ff=9,
+        num_layers=1,
+        num_heads=2,
+        eos_token_id=2,
+        pad_token_id=0,
+        decoder_start_token_id=0,
+    )
+    torch.manual_seed(0)
+    net = transformers.T5ForSequenceClassification(config).eval()
+    ids = torch.tensor([[5, 6, 7, 8, 2], [9, 4, 2, 0, 0]])
+    with pytest.warns(BacklightWarning, match="by another way than 'transformer.encoder.embed"):
+        found = backlight.explain(
+            net, {"input_ids": ids, "attention_mask": (ids > 0).long()}, 1, "deep_lift"
+        )
+    assert (found.relative_gap < 1e-4).all()
+    assert (found.values[1, 3:] == 0).all()
+    assert "path='logits'" in found.target

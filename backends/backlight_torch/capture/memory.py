@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.multiprocessing.reductions import StorageWeakRef
 
 Geometry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], int]
@@ -79,6 +80,18 @@ def block_of(part: Geometry, whole: Geometry) -> Geometry:
     for stride in whole[1]:
         found.append(lengths.pop(0)[0] if lengths and lengths[0][1] == stride else 1)
     return part if lengths else (tuple(found), whole[1], part[2])
+
+
+def index_of(part: Geometry, whole: Geometry) -> NDArray[np.int64]:
+    """Which numbers of an array, counted in its order, another one in its memory has; -1 for those that
+    it has not."""
+    numbers = np.full(1 + max(end_of(part), end_of(whole)), -1)
+    own, other = (
+        np.ndarray(shape, numbers.dtype, numbers, 8 * offset, [8 * one for one in strides])
+        for shape, strides, offset in (whole, part)
+    )
+    own[...] = np.arange(own.size).reshape(own.shape)
+    return other.copy()
 
 
 def apart(one: Geometry, other: Geometry) -> bool:

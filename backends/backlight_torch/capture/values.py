@@ -15,6 +15,7 @@ from backlight_torch.capture.memory import (
     apart,
     block_of,
     geometry,
+    index_of,
     same_numbers,
     start_of,
     version,
@@ -211,7 +212,8 @@ class Values:
             if own != whole and same_numbers(own, whole):
                 value = self._reshaped(value, array)
             elif own != whole:
-                value = self._derived("gather", [value], self.new(array), {})
+                places = {"index": index_of(own, whole)}
+                value = self._derived("gather", [value], self.new(array), places)
         return self._updated(value, array, memory.writes)
 
     def _updated(

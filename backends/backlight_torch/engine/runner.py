@@ -114,6 +114,9 @@ def moved(node: Node, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
         return x.reshape(node.attributes["shape"])
     if node.primitive == "identity":
         return x
+    index: Any = node.attributes.get("index")
+    if node.primitive == "gather" and index is not None and index.min(initial=0) >= 0:
+        return x.reshape(-1)[torch.as_tensor(index, device=x.device)]
     if node.primitive == "stop_gradient":
         return x.detach()
     if node.primitive == "update" and starts is not None:

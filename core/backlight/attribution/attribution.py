@@ -114,7 +114,8 @@ class Attribution(Generic[ValuesT]):
         Args:
             features: such as `Grid(16, 16)`, `Segments(labels)` or "grid:16x16"; for several inputs
                 one for all, or a tuple or dict.
-            how: "sum", or "mean" over the numbers of a feature.
+            how: "sum", or "mean" over the numbers of a feature; or "norm", the root of the sum of their
+                squares, which has no sign: of the vectors of tokens at their embedding, say.
 
         Raises:
             BacklightError: the values have no such features.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,8 @@ def by_feature(
     how: Pooling,
 ) -> ByFeature:
     """Values (N, ...) pooled; see `Attribution.by`."""
-    if how not in ("sum", "mean"):
-        raise HyperParameterError(f"Values are pooled by 'sum' or 'mean', got {how!r}.")
+    if how not in get_args(Pooling):
+        raise HyperParameterError(f"Values are pooled by 'sum', 'mean' or 'norm', got {how!r}.")
     arrays = leaves(values)
     known = layouts or (None,) * len(arrays)
     rows = np.arange(len(arrays[0]))
@@ -51,6 +51,9 @@ def by_feature(
     ]
     ((_, labelling),) = label(features, parts, names(values), together=True)
     size = np.maximum(labelling.sizes, 1) if how == "mean" else 1.0
+    if how == "norm":
+        squares = [np.square(np.asarray(array, dtype=np.float64)) for array in arrays]
+        return ByFeature(labelling.names, np.sqrt(labelling.pooled(squares)))
     return ByFeature(
         labelling.names,
         labelling.pooled(arrays) / size,

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.by_value import ByValue
 from backlight.values.layout import Layout
 
 InputKind: TypeAlias = Literal["picture", "text", "table", "series", "volume", "other"]
@@ -17,8 +18,8 @@ NO_WORD = -1
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class DescribedInput:
+@dataclass(frozen=True)
+class DescribedInput(ByValue):
     """One input of those that were explained, as far as is known.
 
     Attributes:

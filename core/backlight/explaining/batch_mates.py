@@ -65,7 +65,10 @@ def outputs_of_rows(model: Model, inputs: Inputs, rows: NDArray[np.int64]) -> li
     """The outputs that have a row for each of these examples."""
     found: list[Array] = []
     map_nested(found.append, model.predict(take_rows(model, inputs, rows)))
-    return [leaf for leaf in found if shape_of(leaf)[:1] == (len(rows),)]
+    arrays = [
+        leaf for leaf in found if hasattr(leaf, "shape")
+    ]  # a cache of keys and values is none
+    return [leaf for leaf in arrays if shape_of(leaf)[:1] == (len(rows),)]
 
 
 def differ(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> bool:

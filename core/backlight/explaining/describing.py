@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from backlight.attribution.described import DescribedInput, kind_of
 from backlight.attribution.tokens import TokenNames, named_tokens
 from backlight.errors import InputError, shown
-from backlight.explaining.embedding import IDS, leaves_by_name, padding
 from backlight.explaining.objective import Objective
 from backlight.explaining.spatial import layouts
+from backlight.explaining.token_ids import IDS, leaves_by_name, padding
 from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of
 from backlight.values.inputs import Inputs

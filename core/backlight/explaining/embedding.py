@@ -5,50 +5,17 @@ id gives the same vector wherever it stands, and another id another vector. So w
 segments, or looks at neighbours, is none.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import cast
-
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.explaining.objective import Objective
+from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
 from backlight.model.model import Model
-from backlight.values.arrays import Array, shape_of
-from backlight.values.inputs import Inputs, PerExample, unwrapped
-from backlight.values.tree import leaves, names, rebuild
-
-IDS = ("input_ids", "token_ids", "decoder_input_ids")
-"""What Hugging Face and KerasHub call the ids of tokens; with them come masks, segments and positions."""
-
-MASKS = ("attention_mask", "padding_mask")
-"""What they call an input that is 0 at padding."""
+from backlight.values.arrays import shape_of
+from backlight.values.inputs import Inputs
 
 SAME = 1e-4
 """The change of a score, as a share of it, that is taken for rounding."""
-
-
-def ids_apart(model: Model, inputs: Inputs) -> Inputs:
-    """Inputs of which the ids of tokens alone are attributed, and masks, segments and positions beside
-    them are passed through, where they all have names and hold whole numbers."""
-    given = leaves_by_name(inputs)
-    ids = next((name for name in IDS if name in given), None)
-    whole = not any(model.is_floating(leaf) for leaf in given.values())
-    if ids is None or not whole or len(given) == 1 or not model.takes_names:
-        return inputs
-    beside = {name: PerExample(leaf) for name, leaf in given.items() if name != ids}
-    return replace(inputs, attributed={ids: given[ids]}, keyword={**inputs.keyword, **beside})
-
-
-def ids_in(model: Model, inputs: Inputs) -> str | None:
-    """The name of the input whose ids are explained by way of vectors: the ids of tokens by their name,
-    or the only input; None where there is no such input, or others have gradients."""
-    given = leaves_by_name(inputs)
-    if any(model.is_floating(leaf) or not model.has_numbers(leaf) for leaf in given.values()):
-        return None
-    return next(
-        (name for name in IDS if name in given), next(iter(given)) if len(given) == 1 else None
-    )
 
 
 def embedding(model: Model, inputs: Inputs, ids: str) -> str | None:
@@ -123,28 +90,3 @@ def shuffled(
         other = 0 if ids.flat[0] else 1
         found.reshape(len(ids), -1)[:, ::2] = other
     return found
-
-
-def padding(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where a mask is 0, of this shape; nowhere where there is none."""
-    given = {**leaves_by_name(inputs), **inputs.keyword}
-    for name in MASKS:
-        mask = unwrapped(given.get(name))
-        if model.owns(mask) and shape_of(cast(Array, mask)) == shape:
-            return np.asarray(model.to_numpy(cast(Array, mask)) == 0, dtype=bool)
-    return np.zeros(shape, dtype=bool)
-
-
-def leaves_by_name(inputs: Inputs) -> Mapping[str, Array]:
-    return dict(zip(names(inputs.attributed), leaves(inputs.attributed), strict=True))
-
-
-def host_ids(model: Model, inputs: Inputs, ids: str) -> NDArray[np.integer]:
-    return np.asarray(model.to_numpy(leaves_by_name(inputs)[ids]))
-
-
-def with_ids(model: Model, inputs: Inputs, ids: str, new: NDArray[np.integer]) -> Inputs:
-    """The same inputs with other ids."""
-    given = leaves_by_name(inputs)
-    arrays = [model.asarray(new) if name == ids else leaf for name, leaf in given.items()]
-    return inputs.with_attributed(rebuild(inputs.attributed, arrays))

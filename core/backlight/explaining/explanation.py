@@ -12,7 +12,7 @@ from backlight.attribution.attribution import Attribution, checked_names
 from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
 from backlight.explaining.describing import Names, described
-from backlight.explaining.embedding import embedding, ids_apart, ids_elsewhere, ids_in
+from backlight.explaining.embedding import embedding, ids_elsewhere
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
@@ -26,6 +26,7 @@ from backlight.explaining.targets import (
     listed,
     resolve,
 )
+from backlight.explaining.token_ids import ids_apart, ids_in
 from backlight.explaining.zeros import zero_notes
 from backlight.graph.axes.grids import Grid
 from backlight.model.host_random import draw_notes

@@ -13,6 +13,7 @@ from backlight.errors import CoverageError, TargetError
 from backlight.explaining.references import references_of
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
+from backlight.explaining.token_ids import with_token
 from backlight.model.model import Gradient, Model
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
@@ -390,7 +391,13 @@ class Objective:
         such a reference costs one row, not N."""
         if id(baseline) not in self._references:  # kept with it: no other gets its id
             found = references_of(
-                baseline, self.value, self.model, self.rows, self.total, self.layout_of
+                baseline,
+                self.value,
+                self.model,
+                self.rows,
+                self.total,
+                self.layout_of,
+                lambda token: self._widened(with_token(self.model, self.inputs, self.at, token)),
             )
             wide = [self._as_wide(one) for one in found] if self.whole else found
             self._references[id(baseline)] = baseline, wide

@@ -14,6 +14,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.baselines import BaselineFunction, Several, is_function
 from backlight.values.layout import Layout
 from backlight.values.made_baselines import NAMED, MadeBaseline
+from backlight.values.token_baseline import TokenBaseline
 from backlight.values.tree import Tree, leaves, rebuild
 
 
@@ -24,6 +25,7 @@ def references_of(
     rows: NDArray[np.int64],
     total: int,
     layout_of: Callable[[Array], Layout | None],
+    of_token: Callable[[TokenBaseline], Tree],
 ) -> list[Tree]:
     """The baselines for a value, each with axis 0 of length 1 where all examples share it.
 
@@ -34,6 +36,7 @@ def references_of(
         rows: where these examples are in the user's batch.
         total: how many examples that has.
         layout_of: where an array of the value has its places.
+        of_token: the value with a token in the place of others.
 
     Raises:
         InputError: it is no number and no array, or of another shape or structure, or cannot be made.
@@ -43,8 +46,10 @@ def references_of(
         return [
             reference
             for one in baseline.values
-            for reference in references_of(one, value, model, rows, total, layout_of)
+            for reference in references_of(one, value, model, rows, total, layout_of, of_token)
         ]
+    if isinstance(baseline, TokenBaseline):
+        return [of_token(baseline)]
     if is_function(baseline):
         return [computed(cast(BaselineFunction, baseline), value, model)]
 

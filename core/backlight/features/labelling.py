@@ -18,7 +18,7 @@ Numbers: TypeAlias = NDArray[np.float64]
 FeaturesOf: TypeAlias = FeaturesOrName | tuple[FeaturesOrName, ...] | Mapping[str, FeaturesOrName]
 """Features, or their name such as `grid:16x16`; for several inputs one for all, or a tuple or dict."""
 
-Pooling: TypeAlias = Literal["sum", "mean"]
+Pooling: TypeAlias = Literal["sum", "mean", "norm"]
 
 CELLS = {1: 32, 2: 8}
 """How many cells there are along each axis of 1 or 2 axes of places, where nobody says; 4 for more."""

@@ -11,6 +11,7 @@ from backlight.by_value import ByValue, is_array, on_host, short_repr
 from backlight.errors import HyperParameterError, is_one_of, is_real, require
 from backlight.values.arrays import AnyArray
 from backlight.values.made_baselines import NAMED, MadeBaseline
+from backlight.values.token_baseline import TokenBaseline
 
 BaselineFunction: TypeAlias = Callable[[Any], Any]
 """Gives the baseline of each example from the value that is explained, in the framework's own arrays and
@@ -23,13 +24,14 @@ OneBaseline: TypeAlias = (
     | AnyArray
     | Literal["blur", "mean", "neighbours"]
     | MadeBaseline
+    | TokenBaseline
     | BaselineFunction
     | tuple[object, ...]
     | dict[str, object]
 )
 """A number; an array shaped like one example, like (1, ...), or like the batch (one each); what is
-made of the example itself: "blur", "mean", a `MadeBaseline` such as `Drawn(data)`, or a function; or, for
-several inputs, a tuple or dict with one of these each.
+made of the example itself: "blur", "mean", a `MadeBaseline` such as `Drawn(data)`, or a function; a
+`TokenBaseline`, of texts; or, for several inputs, a tuple or dict with one of these each.
 
 "neighbours" fills in what is hidden from what is around it, so that only techniques that hide features
 have it."""
@@ -86,7 +88,7 @@ def is_one_baseline(baseline: object) -> bool:
         if host.dtype == np.object_:
             return host.ndim > 0
         return host.dtype.kind not in "OSUMmcb" and bool(np.isfinite(host).all())
-    if isinstance(baseline, MadeBaseline) or is_function(baseline):
+    if isinstance(baseline, (MadeBaseline, TokenBaseline)) or is_function(baseline):
         return True
     return is_real(baseline) or is_one_of(baseline, (*NAMED, NEIGHBOURS))
 

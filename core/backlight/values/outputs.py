@@ -51,8 +51,14 @@ def key_of(parts: Mapping[object, object], step: str | int) -> str | int:
     raise UnknownNameError("output", step, [str(key) for key in parts])
 
 
+LOGITS = "logits"
+"""The name of the scores among several outputs."""
+
+
 def located(outputs: Outputs, path: Path) -> Path:
-    """The whole path, by the outputs' own names, of the one array that there is at `path`.
+    """The whole path, by the outputs' own names, of the one array that there is at `path`, or of the one
+    among several that is called `logits`, as of the models of Hugging Face, which give what is inside
+    beside it.
 
     Raises:
         UnknownNameError: the path leads nowhere; with the names that there are.
@@ -64,6 +70,8 @@ def located(outputs: Outputs, path: Path) -> Path:
         parts = children(follow(outputs, tuple(named))) or {}
         named.append(key_of(parts, step))
     arrays = [(*named, *below) for below in paths(found)]
+    if len(arrays) > 1 and (*named, LOGITS) in arrays:
+        arrays = [(*named, LOGITS)]
     if len(arrays) == 1:
         (whole,) = arrays
         return shortest(whole)
