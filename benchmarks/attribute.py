@@ -1,6 +1,7 @@
 """A data set explained: kills, memory, time against a bare loop, size on disk.
 
-python -m benchmarks.attribute kills processes:workers=2 40    # driver, workers, SIGTERM; torn files
+python -m benchmarks.attribute kills processes:workers=2 40    # driver, workers, SIGTERM; torn files;
+                                                               # of 8,000 examples, or so many as said
 python -m benchmarks.attribute memory in-process               # peak memory at 2,000 and 200,000 examples
 python -m benchmarks.attribute loop torch                      # against calling the technique in a loop
 python -m benchmarks.attribute size                            # bytes and seconds per example
@@ -57,14 +58,14 @@ def begun(folder: Path, store: str, engine: str, *options: str) -> "subprocess.P
     )
 
 
-def kills(engine: str, times: int) -> None:
+def kills(engine: str, times: int, examples: int) -> None:
     """Runs that are ended at random moments end in the bytes of one that was let be."""
     options = ("-m", "integrated_gradients:steps=16", "-m", "gradient", "--block-length", "16")
     options += ("--target", "predicted", "--target", "contrast")
     rng, ended = random.Random(0), dict[str, int]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepared(folder, 8000)
+        prepared(folder, examples)
         process = begun(folder, "whole", "in-process", *options)
         assert process.wait() == 0, process.communicate()[1]
         wanted = contents(folder / "whole")
@@ -249,7 +250,7 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     match what:
         case "kills":
-            kills(rest[0], int(rest[1]))
+            kills(rest[0], int(rest[1]), int(rest[2]) if len(rest) > 2 else 8000)
         case "memory":
             memory(rest[0])
         case "loop":
