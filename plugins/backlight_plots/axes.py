@@ -1,7 +1,7 @@
 """Axes to draw into, and the colours of values on them; pyplot, which has a state, is never used."""
 
 from functools import cache
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +10,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backlight import Attribution
 from backlight_pictures.colours import SHADES, painted
 from backlight_pictures.scale import Scale
-from backlight_plots.labels import value_label
 
 GREY = "#6e6e6e"
 """Of what is not a value: 5 to 1 against white."""
@@ -27,6 +25,15 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> Axes:
     if ax is not None:
         return ax
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+EXTENDED: dict[tuple[bool, bool], Literal["neither", "both", "min", "max"]] = {
+    (False, False): "neither",
+    (True, True): "both",
+    (True, False): "min",
+    (False, True): "max",
+}
+"""The ends of a colour bar with an arrow: whether there are values below and above the scale."""
 
 
 @cache
@@ -45,11 +52,12 @@ def norm(scale: Scale) -> Normalize:
 def colour_bar(
     ax: Axes,
     mappable: ScalarMappable,
-    attribution: Attribution[Any],
+    label: str,
     values: NDArray[np.float64],
     percentile: float | None,
+    orientation: Literal["vertical", "horizontal"] = "vertical",
 ) -> None:
-    """Beside the axes, the scale of a drawing, which says where it cuts values off.
+    """Beside the axes or below, the scale of a drawing, which says where it cuts values off.
 
     Args:
         values: all that are drawn.
@@ -57,11 +65,17 @@ def colour_bar(
     """
     low, high = mappable.get_clim()
     below, above = bool((values < (low or 0)).any()), bool((values > (high or 0)).any())
-    label = value_label(attribution)
     if percentile is not None and (below or above):
-        label += f", cut off at percentile {percentile:g} of |value|"
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above))
-    ax.figure.colorbar(mappable, ax=ax, label=label, extend=extend or "neither")
+        apart = "\n" if orientation == "vertical" else ", "
+        label += f"{apart}cut off at percentile {percentile:g}"
+    ax.figure.colorbar(
+        mappable,
+        ax=ax,
+        label=label,
+        extend=EXTENDED[below, above],
+        orientation=orientation,
+        aspect=20 if orientation == "vertical" else 50,
+    )
 
 
 def colour_of(value: float) -> tuple[float, ...]:

@@ -47,6 +47,6 @@ def bar(
     write_values(ax, shown, shown, signed=False)
     make_room(ax, np.array([0.0, *shown]))
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"mean size of {value_label(attribution)}")
+    ax.set_xlabel(value_label(attribution, "mean |value|"))
     ax.set_title(count_title(attribution, rows))
     return ax

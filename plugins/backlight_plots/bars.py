@@ -33,7 +33,7 @@ def bars(
     found = features_of_one(attribution, example, input, features).largest(max_display)
     values, error = found.values[0], np.nan_to_num(found.standard_error[0])
     places = np.arange(len(values))
-    ax = axes(ax, 6.4, figure_height(len(values)))
+    ax = axes(ax, 7.2, figure_height(len(values)))
     ax.barh(places, values, height=0.7, color=list(map(colour_of, values)))
     if error.any():
         ax.errorbar(values, places, xerr=error, fmt="none", ecolor=GREY)

@@ -36,7 +36,7 @@ def rows_of(attribution: Attribution[Any], of_class: int | str | None) -> NDArra
 
 def count_title(attribution: Attribution[Any], rows: NDArray[np.int64]) -> str:
     """How many examples there are, and which class was explained where it is one alone."""
-    told = f"{len(rows):,} examples"
+    told = f"{len(rows):,} example{'s' if len(rows) != 1 else ''}"
     if attribution.classes is None:
         return f"{told}, {attribution.target}"
     own = {int(k) for k in attribution.classes[rows]}

@@ -12,6 +12,7 @@ from backlight.features.labelling import FeaturesOf
 from backlight.values.tree import leaves
 from backlight_pictures.scale import number
 from backlight_plots.input_values import InputValues, checked_example, values_of
+from backlight_plots.labels import shortened
 from backlight_plots.word_values import words_of
 
 MOST_FEATURES = 10
@@ -44,7 +45,7 @@ class FeatureValues:
 
     def largest(self, max_display: int) -> "FeatureValues":
         """The features with the largest mean of |value|, these in order; then the others, if there are
-        any, as one: their sum.
+        any, as one: their sum. Names that are long are cut.
 
         Args:
             max_display: how many features are left, at least 2.
@@ -55,7 +56,7 @@ class FeatureValues:
             first, others = order, order[:0]
         else:
             first, others = order[: max_display - 1], order[max_display - 1 :]
-        names = tuple(self.names[one] for one in first)
+        names = tuple(shortened(self.names[one]) for one in first)
         if not len(others):
             arrays = (self.given[:, first], self.standard_error[:, first])
             return FeatureValues(names, self.values[:, first], self.rest, *arrays)

@@ -11,6 +11,7 @@ from backlight_pictures.scale import PERCENTILE
 from backlight_plots.axes import axes, colour_bar, colour_map, norm
 from backlight_plots.chosen import count_title, rows_of
 from backlight_plots.features import MOST_FEATURES, features_of_many
+from backlight_plots.labels import value_label
 from backlight_plots.rows import figure_height, name_rows
 from backlight_plots.scales import scale_to
 
@@ -50,6 +51,8 @@ def heatmap(
     )
     name_rows(ax, found.names)
     ax.set_xlabel("examples, from the lowest score to the highest")
-    colour_bar(ax, drawn, attribution, found.values, percentile if limit is None else None)
+    colour_bar(
+        ax, drawn, value_label(attribution), found.values, percentile if limit is None else None
+    )
     ax.set_title(count_title(attribution, rows))
     return ax

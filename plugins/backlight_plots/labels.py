@@ -6,6 +6,9 @@ from typing import Any
 from backlight import Attribution
 from backlight_pictures.scale import number
 
+LONGEST = 32
+"""Characters of a name."""
+
 
 def class_name(k: int, names: Sequence[str] | None) -> str:
     return names[k] if names else f"class {k}"
@@ -27,9 +30,22 @@ def asked(attribution: Attribution[Any], example: int) -> str:
     return f"{said} (predicted)" if attribution.predicted else said
 
 
-def value_label(attribution: Attribution[Any]) -> str:
+def value_label(attribution: Attribution[Any], what: str = "value") -> str:
     """What values are called on an axis, with the score's unit where they sum to scores."""
-    return f"value ({attribution.unit})" if attribution.unit and summing(attribution) else "value"
+    return f"{what} ({attribution.unit})" if attribution.unit and summing(attribution) else what
+
+
+def readable(text: str) -> str:
+    """On one line."""
+    return text.replace("\n", "\N{RETURN SYMBOL}")
+
+
+def shortened(name: str) -> str:
+    """On one line, cut in the middle where it is long."""
+    half, plain = LONGEST // 2, readable(name)
+    if len(plain) <= LONGEST:
+        return plain
+    return f"{plain[:half]} \N{HORIZONTAL ELLIPSIS} {plain[-half:]}"
 
 
 def summing(attribution: Attribution[Any]) -> bool:

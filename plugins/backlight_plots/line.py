@@ -11,7 +11,7 @@ from backlight.errors import InputError, shown
 from backlight_pictures.scale import PERCENTILE, number
 from backlight_plots.axes import axes, colour_bar, colour_map, norm
 from backlight_plots.input_values import checked_example, values_of
-from backlight_plots.labels import title
+from backlight_plots.labels import title, value_label
 from backlight_plots.map import along_places, given_layout, model_side
 from backlight_plots.scales import scale_to
 
@@ -57,7 +57,7 @@ def line(
     sums = np.add.reduceat(own, starts, axis=1)
     drawn = np.sort(np.argsort(-np.abs(own).sum(axis=1), kind="stable")[:max_display])
     scale = scale_to(sums[drawn], percentile, limit)
-    ax = axes(ax, 8.0, 1.4 + 0.9 * len(drawn))
+    ax = axes(ax, 8.0, 1.7 + 0.9 * len(drawn))
     edges = between(moments)[np.append(starts, own.shape[1])]
     mesh = ax.pcolormesh(
         edges,
@@ -82,7 +82,9 @@ def line(
     ax.tick_params(axis="y", length=0)
     label = "moment" if times is None else "time"
     ax.set_xlabel(label if together == 1 else f"{label} (a colour is the sum of {together})")
-    colour_bar(ax, mesh, attribution, sums[drawn], percentile if limit is None else None)
+    colour_bar(
+        ax, mesh, value_label(attribution), sums[drawn], percentile if limit is None else None
+    )
     left = len(own) - len(drawn)
     more = f", {left} more channels not drawn" if left else ""
     ax.set_title(title(attribution, example) + more)

@@ -100,7 +100,7 @@ def volume_map(
 def tiled(parts: NDArray[Any], gap: float) -> tuple[NDArray[Any], list[tuple[int, int]]]:
     """Arrays (n, H, W) side by side in rows, one place apart, and their upper left corners."""
     count, height, width = parts.shape
-    columns = ceil(sqrt(count * height / width))
+    columns = max(1, round(sqrt(count * height / width)))
     rows = ceil(count / columns)
     whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), gap, dtype=parts.dtype)
     corners = [

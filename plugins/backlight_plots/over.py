@@ -11,6 +11,7 @@ from backlight.errors import HyperParameterError, is_real
 from backlight_pictures.colours import SHADES, laid_on, pale
 from backlight_pictures.layers import Signs
 from backlight_plots.axes import colour_bar, colour_map, norm
+from backlight_plots.labels import value_label
 from backlight_plots.map import Map
 from backlight_plots.scales import scale_to
 
@@ -50,7 +51,7 @@ def draw_map(
         ax.set_xlabel(f"{signs} values alone")
     for (top, left), name in found.names.items():
         ax.text(left, top, name, fontsize=7, ha="left", va="top", parse_math=False)
-    colour_bar(ax, drawn, attribution, values, percentile if limit is None else None)
+    colour_bar(ax, drawn, value_label(attribution), values, percentile if limit is None else None)
 
 
 def aspect(found: Map) -> float:

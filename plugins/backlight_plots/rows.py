@@ -11,29 +11,16 @@ from backlight_pictures.scale import number
 HEIGHT = 0.34
 """Inches of a row."""
 
-LONGEST = 40
-"""Characters of a name; longer ones are cut in the middle."""
-
 
 def figure_height(count: int) -> float:
     return 1.2 + HEIGHT * count
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    ax.set_yticks(np.arange(len(names)), [shortened(name) for name in names], parse_math=False)
+    ax.set_yticks(np.arange(len(names)), list(names), parse_math=False)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "right", "top"]].set_visible(False)
-
-
-def shortened(name: str) -> str:
-    plain = " ".join(name.split())
-    half = LONGEST // 2 - 1
-    return (
-        plain
-        if len(plain) <= LONGEST
-        else f"{plain[:half]} \N{HORIZONTAL ELLIPSIS} {plain[-half:]}"
-    )
 
 
 def write_values(
@@ -56,5 +43,5 @@ def write_values(
 def make_room(ax: Axes, ends: NDArray[np.float64]) -> None:
     """Limits that leave room for the numbers beside the bars."""
     low, high = float(ends.min()), float(ends.max())
-    room = 0.14 * ((high - low) or 1.0)
+    room = 0.2 * ((high - low) or 1.0)
     ax.set_xlim(low - room, high + room)

@@ -12,15 +12,15 @@ from backlight import Attribution
 from backlight_pictures.scale import Scale
 from backlight_plots.axes import GREY, axes, colour_bar, colour_map, norm, text_on
 from backlight_plots.input_values import checked_example, values_of
-from backlight_plots.labels import title
+from backlight_plots.labels import readable, title, value_label
 from backlight_plots.scales import scale_to
 from backlight_plots.word_values import Word, words_of
 
 SIZE, LINE, SPACE, PAD = 10.0, 19.0, 4.0, 1.5
 """Of the font, from line to line, between words and around them: points."""
 
-WIDTH = 460.0
-"""Of a line, in points."""
+WIDTH = 520.0
+"""Of a line in a figure of its own, in points."""
 
 
 def text(
@@ -34,6 +34,8 @@ def text(
     limit: float | None = None,
 ) -> Axes:
     """Words on red speak for the score, those on blue against it; lines are wrapped.
+
+    Lines are as wide as `ax`, and as many as it takes; a figure of its own is as high as these.
 
     A word has the sum of its tokens' values. Special tokens and padding are dimmed: their value is the
     colour of their frame, and equal ones in a row are one, with their number and their sum.
@@ -52,16 +54,24 @@ def text(
     words = words_of(one, row, tokens)
     values = np.array([word.value for word in words])
     scale = scale_to(values, percentile, limit)
-    starts = wrapped([width(word) for word in words])
-    height = LINE * (max(line for line, _ in starts) + 1)
-    ax = axes(ax, WIDTH / 72 + 1.6, max(height / 72 + 0.5, 1.6))
+    width = WIDTH if ax is None else ax.get_window_extent().width * 72 / ax.figure.dpi
+    starts = wrapped([advance(word) for word in words], width)
+    height = LINE * (starts[-1][0] + 1)
+    ax = axes(ax, WIDTH / 72, height / 72 + 1.2)
     for word, (line, x) in zip(words, starts, strict=True):
         draw_word(ax, word, x, LINE * (line + 0.5), scale)
-    ax.set_xlim(0, WIDTH)
+    ax.set_xlim(0, width)
     ax.set_ylim(height, 0)
     ax.set_axis_off()
     drawn = ScalarMappable(norm(scale), colour_map(scale.signed))
-    colour_bar(ax, drawn, attribution, values, percentile if limit is None else None)
+    colour_bar(
+        ax,
+        drawn,
+        value_label(attribution),
+        values,
+        percentile if limit is None else None,
+        "horizontal",
+    )
     ax.set_title(title(attribution, example))
     return ax
 
@@ -84,11 +94,7 @@ def draw_word(ax: Axes, word: Word, x: float, y: float, scale: Scale) -> None:
     )
 
 
-def readable(text: str) -> str:
-    return text.replace("\n", "\N{RETURN SYMBOL}")
-
-
-def width(word: Word) -> float:
+def advance(word: Word) -> float:
     """Of a word, in points."""
     found, _, _ = TextToPath().get_text_width_height_descent(
         readable(word.text), FontProperties(size=SIZE), ismath=False
@@ -96,11 +102,11 @@ def width(word: Word) -> float:
     return float(found)
 
 
-def wrapped(widths: list[float]) -> list[tuple[int, float]]:
-    """The line of each word, and where in it it begins."""
+def wrapped(advances: list[float], width: float) -> list[tuple[int, float]]:
+    """The line of each word, and where in it it begins, in lines of this width."""
     found, line, x = [], 0, 0.0
-    for one in widths:
-        if x and x + one > WIDTH:
+    for one in advances:
+        if x and x + one > width:
             line, x = line + 1, 0.0
         found.append((line, x))
         x += one + SPACE + 2 * PAD

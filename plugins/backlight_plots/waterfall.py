@@ -63,7 +63,7 @@ def waterfall(
     rows.append((GAP, end - start - sum(value for _, value in rows)))
     ends = start + np.cumsum([value for _, value in reversed(rows)])[::-1]
     begins = np.append(ends[1:], start)
-    ax = axes(ax, 6.4, figure_height(len(rows)))
+    ax = axes(ax, 7.2, figure_height(len(rows)))
     for row, (name, value) in enumerate(rows):
         ax.barh(
             row,

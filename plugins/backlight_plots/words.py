@@ -13,7 +13,7 @@ from backlight_plots.axes import GREY, axes, colour_of
 from backlight_plots.chosen import count_title, rows_of
 from backlight_plots.features import checked_most
 from backlight_plots.input_values import values_of
-from backlight_plots.labels import value_label
+from backlight_plots.labels import shortened, value_label
 from backlight_plots.rows import figure_height, make_room, name_rows, write_values
 from backlight_plots.word_values import words_of
 
@@ -65,10 +65,10 @@ def words(
     ax = axes(ax, 6.4, figure_height(len(drawn)))
     ax.barh(np.arange(len(drawn)), values, height=0.7, color=list(map(colour_of, values)))
     ax.axvline(0, color=GREY, linewidth=0.8)
-    name_rows(ax, [f"{one.text} ({one.count})" for one in drawn])
+    name_rows(ax, [f"{shortened(one.text)} ({one.count})" for one in drawn])
     write_values(ax, values, values)
     make_room(ax, np.array([0.0, *values]))
-    ax.set_xlabel(f"sum of {value_label(attribution)}; in brackets how often")
+    ax.set_xlabel(value_label(attribution, "sum of values") + ", occurrences in brackets")
     ax.set_title(count_title(attribution, rows))
     return ax
 
