@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution
-from backlight.errors import HyperParameterError, InputError, is_whole
+from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf
 from backlight.values.tree import leaves
 from backlight_pictures.scale import number
-from backlight_plots.input_values import InputValues, checked_example, values_of
+from backlight_plots.input_values import InputValues, checked_example, checked_most, values_of
 from backlight_plots.labels import shortened
 from backlight_plots.word_values import words_of
 
@@ -50,7 +50,7 @@ class FeatureValues:
         Args:
             max_display: how many features are left, at least 2.
         """
-        checked_most(max_display)
+        checked_most(max_display, least=2)
         order = np.argsort(-np.abs(self.values).mean(axis=0), kind="stable")
         if len(order) <= max_display:
             first, others = order, order[:0]
@@ -76,14 +76,6 @@ class FeatureValues:
             name if np.isnan(own) else f"{name} = {number(float(own))}"
             for name, own in zip(self.names, self.given[row], strict=True)
         ]
-
-
-def checked_most(max_display: int) -> int:
-    if not is_whole(max_display) or max_display < 2:
-        raise HyperParameterError(
-            f"max_display must be a whole number from 2, got {max_display!r}."
-        )
-    return int(max_display)
 
 
 def features_of_many(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from backlight import Attribution
 from backlight.attribution.attribution import host_arrays
 from backlight.attribution.described import DescribedInput, kind_of
-from backlight.errors import InputError, UnknownNameError, is_whole, shown
+from backlight.errors import HyperParameterError, InputError, UnknownNameError, is_whole, shown
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves, names
 
@@ -64,7 +64,7 @@ def values_of(attribution: Attribution[Any], input: str | None = None) -> InputV
     sound = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
     if not sound.all():
         raise InputError(
-            f"There is NaN or infinity among the values of examples {shown(np.flatnonzero(~sound))}: "
+            f"There is NaN or infinity among the values of examples {shown(np.flatnonzero(~sound).tolist())}: "
             "they cannot be drawn."
         )
     layout = attribution.layouts[number] if attribution.layouts else None
@@ -88,3 +88,15 @@ def checked_example(example: int, count: int) -> int:
             f"example must be a whole number from 0 to {count - 1}, got {shown(example)}."
         )
     return int(example)
+
+
+def checked_most(max_display: int, least: int = 1) -> int:
+    """
+    Raises:
+        HyperParameterError: so little cannot be drawn.
+    """
+    if not is_whole(max_display) or max_display < least:
+        raise HyperParameterError(
+            f"max_display must be a whole number from {least}, got {shown(max_display)}."
+        )
+    return int(max_display)

@@ -10,7 +10,7 @@ from backlight import Attribution
 from backlight.errors import InputError, shown
 from backlight_pictures.scale import PERCENTILE, number
 from backlight_plots.axes import axes, colour_bar, colour_map, norm
-from backlight_plots.input_values import checked_example, values_of
+from backlight_plots.input_values import checked_example, checked_most, values_of
 from backlight_plots.labels import title, value_label
 from backlight_plots.map import along_places, given_layout, model_side
 from backlight_plots.scales import scale_to
@@ -55,7 +55,7 @@ def line(
     together = -(-own.shape[1] // COLUMNS)
     starts = np.arange(0, own.shape[1], together)
     sums = np.add.reduceat(own, starts, axis=1)
-    drawn = np.sort(np.argsort(-np.abs(own).sum(axis=1), kind="stable")[:max_display])
+    drawn = np.sort(np.argsort(-np.abs(own).sum(axis=1), kind="stable")[: checked_most(max_display)])
     scale = scale_to(sums[drawn], percentile, limit)
     ax = axes(ax, 8.0, 1.7 + 0.9 * len(drawn))
     edges = between(moments)[np.append(starts, own.shape[1])]

@@ -14,7 +14,7 @@ from backlight.values.layout import Layout, input_layout
 from backlight_pictures.layers import Signs
 from backlight_pictures.maps import reduction_of, to_maps
 from backlight_pictures.stored import shown
-from backlight_plots.input_values import InputValues, checked_example, values_of
+from backlight_plots.input_values import InputValues, checked_example, checked_most, values_of
 
 MOST_SLICES = 9
 
@@ -84,7 +84,7 @@ def volume_map(
     side = model_side(attribution)
     own = np.moveaxis(along_places(one.values[row], one.layout).sum(axis=-1), axis, 0)
     sizes = np.abs(own).sum(axis=(1, 2))
-    chosen = np.sort(np.argsort(-sizes, kind="stable")[:most])
+    chosen = np.sort(np.argsort(-sizes, kind="stable")[: checked_most(most)])
     given, picture = one.given(row), None
     if given is not None:
         layers = np.moveaxis(along_places(given, given_layout(given, one, side)), axis, 0)

@@ -11,8 +11,7 @@ from backlight import Attribution
 from backlight.errors import InputError
 from backlight_plots.axes import GREY, axes, colour_of
 from backlight_plots.chosen import count_title, rows_of
-from backlight_plots.features import checked_most
-from backlight_plots.input_values import values_of
+from backlight_plots.input_values import checked_most, values_of
 from backlight_plots.labels import shortened, value_label
 from backlight_plots.rows import figure_height, make_room, name_rows, write_values
 from backlight_plots.word_values import words_of
@@ -57,7 +56,7 @@ def words(
     """
     rows = rows_of(attribution, of_class)
     sums = word_sums(attribution, input, rows)
-    half = checked_most(max_display) // 2
+    half = checked_most(max_display, least=2) // 2
     speaking_for = [one for one in sums if one.value > 0][:half]
     speaking_against = [one for one in sums if one.value < 0][-half:]
     drawn = speaking_for + speaking_against
