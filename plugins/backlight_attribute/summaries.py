@@ -96,7 +96,8 @@ def mean_sizes(
 def mean_sizes_figure(
     found: Attributions, target: str = "predicted", by: By = "predicted"
 ) -> "Figure":
-    """A picture of the mean sizes: a row for each technique, all examples and the classes with the most.
+    """A picture of the mean sizes: a row with a scale of its own for each technique, all examples and the
+    classes with the most.
 
     Raises:
         PluginError: matplotlib is not installed.
@@ -122,13 +123,13 @@ def mean_sizes_figure(
         layout = picture_layout(found, technique, target)
         values = np.stack([sizes.all, *(sizes.by_class[k] for k in most)])
         maps = to_maps(values, layout)
-        scale = scale_of([maps])
+        scale = scale_of([maps], percentile=100)
         for axis, one in zip(line, maps, strict=True):
             drawn = axis.imshow(one, colour_map(signed=False), norm(scale))
             axis.set_xticks([])
             axis.set_yticks([])
         line[0].set_ylabel(technique)
-        figure.colorbar(drawn, ax=line, label="mean |value|", extend="max")
+        figure.colorbar(drawn, ax=line, label="mean |value|")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=8)
     return figure

@@ -54,20 +54,20 @@ def colour_bar(
     mappable: ScalarMappable,
     label: str,
     values: NDArray[np.float64],
-    percentile: float | None,
+    end: str | None,
     orientation: Literal["vertical", "horizontal"] = "vertical",
 ) -> None:
     """Beside the axes or below, the scale of a drawing, which says where it cuts values off.
 
     Args:
         values: all that are drawn.
-        percentile: of |value| that the scale ends at; None where its end was said.
+        end: where the scale ends, such as "percentile 99"; None where the user has said it.
     """
     low, high = mappable.get_clim()
     below, above = bool((values < (low or 0)).any()), bool((values > (high or 0)).any())
-    if percentile is not None and (below or above):
+    if end is not None and (below or above):
         apart = "\n" if orientation == "vertical" else ", "
-        label += f"{apart}cut off at percentile {percentile:g}"
+        label += f"{apart}cut off at {end}"
     ax.figure.colorbar(
         mappable,
         ax=ax,

@@ -10,9 +10,8 @@ from backlight import Attribution
 from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf
 from backlight.values.tree import leaves
-from backlight_pictures.scale import number
 from backlight_plots.input_values import InputValues, checked_example, checked_most, values_of
-from backlight_plots.labels import shortened
+from backlight_plots.labels import own_number, shortened
 from backlight_plots.word_values import words_of
 
 MOST_FEATURES = 10
@@ -73,7 +72,7 @@ class FeatureValues:
     def named(self, row: int) -> list[str]:
         """The names with the features' own numbers in one example."""
         return [
-            name if np.isnan(own) else f"{name} = {number(float(own))}"
+            name if np.isnan(own) else f"{name} = {own_number(float(own))}"
             for name, own in zip(self.names, self.given[row], strict=True)
         ]
 

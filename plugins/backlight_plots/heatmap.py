@@ -13,7 +13,7 @@ from backlight_plots.chosen import count_title, rows_of
 from backlight_plots.features import MOST_FEATURES, features_of_many
 from backlight_plots.labels import value_label
 from backlight_plots.rows import figure_height, name_rows
-from backlight_plots.scales import scale_to
+from backlight_plots.scales import end_of, scale_to
 
 
 def heatmap(
@@ -51,8 +51,6 @@ def heatmap(
     )
     name_rows(ax, found.names)
     ax.set_xlabel("examples, from the lowest score to the highest")
-    colour_bar(
-        ax, drawn, value_label(attribution), found.values, percentile if limit is None else None
-    )
+    colour_bar(ax, drawn, value_label(attribution), found.values, end_of(percentile, limit))
     ax.set_title(count_title(attribution, rows))
     return ax

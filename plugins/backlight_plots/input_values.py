@@ -63,9 +63,9 @@ def values_of(attribution: Attribution[Any], input: str | None = None) -> InputV
         )
     sound = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
     if not sound.all():
+        wrong = shown(np.flatnonzero(~sound).tolist())
         raise InputError(
-            f"There is NaN or infinity among the values of examples {shown(np.flatnonzero(~sound).tolist())}: "
-            "they cannot be drawn."
+            f"There is NaN or infinity among the values of examples {wrong}: they cannot be drawn."
         )
     layout = attribution.layouts[number] if attribution.layouts else None
     described = (

@@ -17,7 +17,7 @@ def class_name(k: int, names: Sequence[str] | None) -> str:
 def title(attribution: Attribution[Any], example: int) -> str:
     """What was explained of an example, and its score."""
     said = asked(attribution, example)
-    return f"{said}: {number(float(attribution.score[example]))} {attribution.unit}".rstrip()
+    return f"{said}: {attribution.unit or 'score'} {number(float(attribution.score[example]))}"
 
 
 def asked(attribution: Attribution[Any], example: int) -> str:
@@ -33,6 +33,11 @@ def asked(attribution: Attribution[Any], example: int) -> str:
 def value_label(attribution: Attribution[Any], what: str = "value") -> str:
     """What values are called on an axis, with the score's unit where they sum to scores."""
     return f"{what} ({attribution.unit})" if attribution.unit and summing(attribution) else what
+
+
+def own_number(value: float) -> str:
+    """A number of the input: six digits, as what is measured has more than values do."""
+    return f"{value:.6g}".replace("-", "\N{MINUS SIGN}")
 
 
 def readable(text: str) -> str:

@@ -13,7 +13,7 @@ from backlight_plots.axes import axes, colour_bar, colour_map, norm
 from backlight_plots.input_values import checked_example, checked_most, values_of
 from backlight_plots.labels import title, value_label
 from backlight_plots.map import along_places, given_layout, model_side
-from backlight_plots.scales import scale_to
+from backlight_plots.scales import end_of, scale_to
 
 COLUMNS = 400
 """How many colours a channel has at most; beyond, neighbouring moments share one."""
@@ -55,7 +55,9 @@ def line(
     together = -(-own.shape[1] // COLUMNS)
     starts = np.arange(0, own.shape[1], together)
     sums = np.add.reduceat(own, starts, axis=1)
-    drawn = np.sort(np.argsort(-np.abs(own).sum(axis=1), kind="stable")[: checked_most(max_display)])
+    drawn = np.sort(
+        np.argsort(-np.abs(own).sum(axis=1), kind="stable")[: checked_most(max_display)]
+    )
     scale = scale_to(sums[drawn], percentile, limit)
     ax = axes(ax, 8.0, 1.7 + 0.9 * len(drawn))
     edges = between(moments)[np.append(starts, own.shape[1])]
@@ -82,9 +84,7 @@ def line(
     ax.tick_params(axis="y", length=0)
     label = "moment" if times is None else "time"
     ax.set_xlabel(label if together == 1 else f"{label} (a colour is the sum of {together})")
-    colour_bar(
-        ax, mesh, value_label(attribution), sums[drawn], percentile if limit is None else None
-    )
+    colour_bar(ax, mesh, value_label(attribution), sums[drawn], end_of(percentile, limit))
     left = len(own) - len(drawn)
     more = f", {left} more channels not drawn" if left else ""
     ax.set_title(title(attribution, example) + more)

@@ -13,7 +13,7 @@ from backlight_pictures.layers import Signs
 from backlight_plots.axes import colour_bar, colour_map, norm
 from backlight_plots.labels import value_label
 from backlight_plots.map import Map
-from backlight_plots.scales import scale_to
+from backlight_plots.scales import end_of, scale_to
 
 
 def draw_map(
@@ -51,7 +51,7 @@ def draw_map(
         ax.set_xlabel(f"{signs} values alone")
     for (top, left), name in found.names.items():
         ax.text(left, top, name, fontsize=7, ha="left", va="top", parse_math=False)
-    colour_bar(ax, drawn, value_label(attribution), values, percentile if limit is None else None)
+    colour_bar(ax, drawn, value_label(attribution), values, end_of(percentile, limit))
 
 
 def aspect(found: Map) -> float:

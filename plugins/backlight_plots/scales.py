@@ -27,3 +27,8 @@ def scale_to(
         raise HyperParameterError(f"limit must be at least 0, got {limit!r}.")
     found = scale_of([values], percentile)
     return found if limit is None else Scale(limit, found.signed)
+
+
+def end_of(percentile: float, limit: float | None) -> str | None:
+    """Where such a scale ends, in words; None where the user has said it."""
+    return f"percentile {percentile:g}" if limit is None else None

@@ -30,20 +30,20 @@ def text(
     *,
     input: str | None = None,
     tokens: bool = False,
-    percentile: float = 100.0,
     limit: float | None = None,
 ) -> Axes:
     """Words on red speak for the score, those on blue against it; lines are wrapped.
 
-    Lines are as wide as `ax`, and as many as it takes; a figure of its own is as high as these.
+    A word has the sum of its tokens' values, and the scale ends at the largest |value| of a word. Special
+    tokens and padding are dimmed: their value is the colour of their frame, and equal ones in a row are
+    one, with their number and their sum.
 
-    A word has the sum of its tokens' values. Special tokens and padding are dimmed: their value is the
-    colour of their frame, and equal ones in a row are one, with their number and their sum.
+    Lines are as wide as `ax` is when it is drawn into, and as many as it takes; a figure of its own is as
+    high as these.
 
     Args:
         example, ax, input, limit: as of `backlight.plots.picture`.
         tokens: colour each token by itself.
-        percentile: as of `backlight.plots.picture`, of words.
 
     Raises:
         BacklightError: there is no such example or input, it is no text, or a choice is out of its
@@ -53,10 +53,11 @@ def text(
     row = checked_example(example, len(one.values))
     words = words_of(one, row, tokens)
     values = np.array([word.value for word in words])
-    scale = scale_to(values, percentile, limit)
-    width = WIDTH if ax is None else ax.get_window_extent().width * 72 / ax.figure.dpi
+    largest = max((abs(word.value) for word in words if not word.apart), default=0.0) or None
+    scale = scale_to(values, 100, largest if limit is None else limit)
+    width, room = (WIDTH, 0.0) if ax is None else points(ax)
     starts = wrapped([advance(word) for word in words], width)
-    height = LINE * (starts[-1][0] + 1)
+    height = max(LINE * (starts[-1][0] + 1), room)
     ax = axes(ax, WIDTH / 72, height / 72 + 1.2)
     for word, (line, x) in zip(words, starts, strict=True):
         draw_word(ax, word, x, LINE * (line + 0.5), scale)
@@ -69,7 +70,7 @@ def text(
         drawn,
         value_label(attribution),
         values,
-        percentile if limit is None else None,
+        "the largest word" if limit is None else None,
         "horizontal",
     )
     ax.set_title(title(attribution, example))
@@ -94,8 +95,14 @@ def draw_word(ax: Axes, word: Word, x: float, y: float, scale: Scale) -> None:
     )
 
 
+def points(ax: Axes) -> tuple[float, float]:
+    """Width and height."""
+    extent = ax.get_window_extent()
+    return extent.width * 72 / ax.figure.dpi, extent.height * 72 / ax.figure.dpi
+
+
 def advance(word: Word) -> float:
-    """Of a word, in points."""
+    """The width of a word, in points."""
     found, _, _ = TextToPath().get_text_width_height_descent(
         readable(word.text), FontProperties(size=SIZE), ismath=False
     )

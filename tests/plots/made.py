@@ -12,7 +12,10 @@ from backlight.values.layout import Layout
 from backlight.values.tree import leaves
 
 GAP = 0.25
-RNG = np.random.default_rng(0)
+
+
+def numbers_of(*shape: int) -> NDArray[np.float64]:
+    return np.random.default_rng(0).normal(size=shape)
 
 
 def attribution(values: Any, **changes: Any) -> Attribution[Any]:
@@ -40,17 +43,13 @@ def attribution(values: Any, **changes: Any) -> Attribution[Any]:
     return Attribution(**{**known, **changes})
 
 
-def picture(first: bool = True) -> Attribution[Any]:
-    values, given = RNG.normal(size=(2, 2, 3, 6, 8))
-    if first:
-        layout = Layout(1, (6, 8))
-    else:
-        values, given, layout = (
-            np.moveaxis(values, 1, -1),
-            np.moveaxis(given, 1, -1),
-            Layout(3, (6, 8)),
-        )
-    return attribution(values, layouts=(layout,), inputs=(DescribedInput("picture", given=given),))
+def picture() -> Attribution[Any]:
+    values, given = numbers_of(2, 2, 3, 6, 8)
+    return attribution(
+        values,
+        layouts=(Layout(1, (6, 8)),),
+        inputs=(DescribedInput("picture", given=given),),
+    )
 
 
 TOKENS = ("[CLS]", "A", "surpris", "ing", "$5", "film", "[SEP]", *("[PAD]",) * 4)
@@ -63,7 +62,7 @@ def text(repeated: int = 1) -> Attribution[Any]:
     tokens = (TOKENS[0], *TOKENS[middle] * repeated, *TOKENS[apart])
     words = [word + 4 * turn for turn in range(repeated) for word in WORDS[middle]]
     numbers = (NO_WORD, *words, *WORDS[apart])
-    values = RNG.normal(size=(2, len(tokens)))
+    values = numbers_of(2, len(tokens))
     return attribution(values, inputs=(DescribedInput("text", (), (tokens,) * 2, (numbers,) * 2),))
 
 
@@ -71,12 +70,12 @@ NAMES = tuple(f"feature {place}" for place in range(7))
 
 
 def table(count: int = 20) -> Attribution[Any]:
-    x = np.random.default_rng(1).normal(size=(count, len(NAMES)))
+    x = numbers_of(count, len(NAMES))
     return attribution(x * np.arange(1.0, 8.0), inputs=(DescribedInput("table", NAMES, given=x),))
 
 
 def series(length: int = 50, first: bool = True) -> Attribution[Any]:
-    values, given = np.random.default_rng(2).normal(size=(2, 1, 3, length))
+    values, given = numbers_of(2, 1, 3, length)
     layout = Layout(1, (length,))
     if not first:
         values, given, layout = values.swapaxes(1, 2), given.swapaxes(1, 2), Layout(2, (length,))
@@ -88,7 +87,7 @@ def series(length: int = 50, first: bool = True) -> Attribution[Any]:
 
 
 def volume() -> Attribution[Any]:
-    values, given = RNG.normal(size=(2, 1, 2, 5, 4, 3))
+    values, given = numbers_of(2, 1, 2, 5, 4, 3)
     return attribution(
         values,
         layouts=(Layout(1, (5, 4, 3)),),

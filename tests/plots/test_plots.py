@@ -71,7 +71,7 @@ def test_every_plot_is_tested() -> None:
     ("found", "label"),
     [
         (made.picture(), "value (logit)\ncut off at percentile 99"),
-        (made.text(), "value (logit)"),
+        (made.text(), "value (logit), cut off at the largest word"),
         (made.series(), "value (logit)\ncut off at percentile 99"),
         (made.volume(), "value (logit)\ncut off at percentile 99"),
         (replace(made.picture(), gap=None), "value\ncut off at percentile 99"),
@@ -100,7 +100,7 @@ def test_a_saved_attribution_is_drawn(tmp_path: Path) -> None:
 
 def test_a_title_says_what_was_explained() -> None:
     found = made.table()
-    assert found.plot(1).get_title() == f"dog: {found.score[1]:.3g} logit".replace("-", "\u2212")
+    assert found.plot(1).get_title() == f"dog: logit {found.score[1]:.3g}".replace("-", "\u2212")
     rival = replace(found, rivals=1 - found.classes, predicted=True)
     assert rival.plot(1).get_title().startswith("dog rather than cat (predicted): ")
     nameless = replace(found, class_names=None)
@@ -161,7 +161,7 @@ def test_what_is_not_finite_is_refused(wrong: float) -> None:
         ("picture", {"limit": -1}, "limit must be at least 0"),
         ("picture", {"alpha": 2}, "alpha must be from 0 to 1"),
         ("picture", {"signs": "left"}, "signs must be 'both', 'positive' or 'negative'"),
-        ("text", {"percentile": 101}, "at most 100"),
+        ("line", {"percentile": 101}, "at most 100"),
         ("heatmap", {"percentile": 0}, "percentile must be more than 0"),
         ("bars", {"max_display": 1}, "max_display must be a whole number from 2"),
         ("words", {"max_display": 1}, "max_display must be a whole number from 2"),

@@ -54,7 +54,7 @@ def test_a_waterfalls_rows_are_the_largest_with_their_own_numbers() -> None:
     order = np.argsort(-np.abs(values))
     ax = plots.waterfall(found, max_display=4)
     own = given[0]
-    wanted = [f"feature {one} = {own[one]:.3g}".replace("-", "\u2212") for one in order[:3]]
+    wanted = [f"feature {one} = {own[one]:.6g}".replace("-", "\u2212") for one in order[:3]]
     assert names(ax) == [*wanted, "sum of 4 others", "gap"]
     np.testing.assert_allclose([length for _, length in bars(ax)[:3]], values[order[:3]])
     assert bars(ax)[3][1] == pytest.approx(values[order[3:]].sum())
