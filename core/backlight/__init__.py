@@ -1,6 +1,6 @@
 """Backlight: which part of this input made the model say that?"""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backlight.attribution.attribution import Attribution
 from backlight.errors import BacklightError, BacklightWarning
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from backlight_text import continuation as continuation
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """What plugins add to these names, which needs more than the core."""
     found = None
     if name in _ADDED:

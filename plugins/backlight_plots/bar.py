@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from backlight import Attribution
 from backlight.features.labelling import FeaturesOf
 from backlight_plots.axes import GREY, axes
-from backlight_plots.chosen import count_title, rows_of
+from backlight_plots.examples import count_title, rows_of
 from backlight_plots.features import MOST_FEATURES, features_of_many
 from backlight_plots.labels import value_label
 from backlight_plots.rows import figure_height, make_room, name_rows, write_values

@@ -9,7 +9,7 @@ from backlight import Attribution
 from backlight.features.labelling import FeaturesOf
 from backlight_pictures.scale import PERCENTILE
 from backlight_plots.axes import axes, colour_bar, colour_map, norm
-from backlight_plots.chosen import count_title, rows_of
+from backlight_plots.examples import count_title, rows_of
 from backlight_plots.features import MOST_FEATURES, features_of_many
 from backlight_plots.labels import value_label
 from backlight_plots.rows import figure_height, name_rows

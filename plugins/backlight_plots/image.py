@@ -10,7 +10,7 @@ from backlight.errors import HyperParameterError, InputError, is_whole
 from backlight_pictures.colour_bar import MARGIN, colour_bar
 from backlight_pictures.colours import heat, overlay
 from backlight_plots.input_values import values_of
-from backlight_plots.map import MOST_SLICES, picture_map, volume_map
+from backlight_plots.maps import MOST_SLICES, picture_map, volume_map
 from backlight_plots.scales import scale_to
 
 SHORTEST_BAR = 160

@@ -12,7 +12,7 @@ from backlight_pictures.scale import PERCENTILE, number
 from backlight_plots.axes import axes, colour_bar, colour_map, norm
 from backlight_plots.input_values import checked_example, checked_most, values_of
 from backlight_plots.labels import title, value_label
-from backlight_plots.map import along_places, given_layout, model_side
+from backlight_plots.maps import along_places, given_layout, model_side
 from backlight_plots.scales import end_of, scale_to
 
 COLUMNS = 400

@@ -10,8 +10,8 @@ from backlight_pictures.layers import Signs
 from backlight_pictures.scale import PERCENTILE
 from backlight_plots.axes import axes
 from backlight_plots.labels import title
-from backlight_plots.map import picture_map
-from backlight_plots.over import draw_map
+from backlight_plots.maps import picture_map
+from backlight_plots.overlay import draw_map
 
 
 def picture(

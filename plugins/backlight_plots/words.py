@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from backlight import Attribution
 from backlight.errors import InputError
 from backlight_plots.axes import GREY, axes, colour_of
-from backlight_plots.chosen import count_title, rows_of
+from backlight_plots.examples import count_title, rows_of
 from backlight_plots.input_values import checked_most, values_of
 from backlight_plots.labels import shortened, value_label
 from backlight_plots.rows import figure_height, make_room, name_rows, write_values

@@ -12,7 +12,7 @@ from backlight_pictures.colours import SHADES, laid_on, pale
 from backlight_pictures.layers import Signs
 from backlight_plots.axes import colour_bar, colour_map, norm
 from backlight_plots.labels import value_label
-from backlight_plots.map import Map
+from backlight_plots.maps import Map
 from backlight_plots.scales import end_of, scale_to
 
 
