@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backlight import Attribution
 from backlight.errors import HyperParameterError, InputError
 from backlight.values.arrays import Channels
-from backlight.values.layout import Layout, input_layout
+from backlight.values.layout import InputChannels, Layout, input_layout, layout_with
 from backlight_pictures.layers import Signs
 from backlight_pictures.maps import reduction_of, to_maps
 from backlight_pictures.stored import shown
@@ -118,14 +118,21 @@ def model_side(attribution: Attribution[Any]) -> Channels:
 
 
 def given_layout(given: NDArray[Any], one: InputValues, side: Channels) -> Layout:
-    """The layout of an input of places, whose values may lie at coarser ones, or have no channels."""
+    """The layout of an input of places, whose values may lie at coarser ones, or have no channels.
+
+    Its channels are where they leave the places of the values; else on the model's side, unless only the
+    other can be a number of colours.
+    """
     shape = (1, *given.shape)
     if one.layout is not None and not one.layout.tokens and one.values.ndim == len(shape):
         return one.layout
-    places = 2 if one.layout is None else len(one.layout.grid)
-    found = input_layout(shape, side, "none" if given.ndim == places else None)
-    if found is None or len(found.grid) != places:
-        raise InputError(f"An input of shape {shape} has no {places} axes of places.")
+    grid = () if one.layout is None else one.layout.grid
+    either = (layout_with(shape, axis) for axis in (1, given.ndim))
+    found = next((layout for layout in either if layout.grid == grid), None)
+    without: InputChannels | None = "none" if given.ndim == (len(grid) or 2) else None
+    found = found or input_layout(shape, side, without)
+    if found is None or len(found.grid) != (len(grid) or 2):
+        raise InputError(f"An input of shape {shape} has no places as its values do.")
     return found
 
 

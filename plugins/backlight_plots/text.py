@@ -86,6 +86,7 @@ def draw_word(ax: Axes, word: Word, x: float, y: float, scale: Scale) -> None:
         fontsize=SIZE,
         va="center_baseline",
         parse_math=False,
+        in_layout=False,  # which would measure each word once more
         color=GREY if word.apart else text_on(colour),
         bbox={
             "boxstyle": f"square,pad={PAD / SIZE}",

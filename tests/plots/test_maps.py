@@ -83,6 +83,29 @@ def test_a_coarse_map_covers_the_whole_picture() -> None:
     assert wide.plot().get_aspect() == 0.5  # a place is twice as wide as tall
 
 
+@pytest.mark.parametrize(
+    ("framework", "shape", "places"),
+    [
+        ("torch", (1, 5, 6, 8), (6, 8)),  # the places tell the side
+        ("torch", (1, 6, 8, 5), (6, 8)),
+        ("torch", (1, 5, 6, 8), (3, 4)),  # the framework does
+        ("jax", (1, 6, 8, 5), (3, 4)),
+        ("torch", (1, 6, 8, 3), (3, 4)),  # a number of colours does
+        ("torch", (1, 6, 8), (3, 4)),
+    ],
+)
+def test_channels_are_found_below_a_map_without_any(
+    framework: str, shape: tuple[int, ...], places: tuple[int, ...]
+) -> None:
+    found = made.attribution(
+        np.ones((1, *places)),
+        layouts=(Layout(None, places),),
+        inputs=(DescribedInput("picture", given=made.numbers_of(*shape)),),
+        framework=framework,
+    )
+    assert layers(found.plot())[0].shape == (6, 8)
+
+
 def test_zero_hides_nothing_and_the_strongest_value_as_much_as_alpha() -> None:
     ax = plots.picture(made.picture(), alpha=0.6)
     colours = ax.images[1].cmap
