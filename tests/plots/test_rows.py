@@ -140,7 +140,17 @@ def test_a_beeswarm_has_each_value_once_coloured_by_the_features_own_number() ->
     np.testing.assert_allclose(places[rows == 3, 0], found.values[:, order[3:]].sum(axis=1))
     assert np.isnan(colours[rows == 3]).all()
     assert np.abs(places[:, 1] - rows).max() < 0.45
-    assert len(np.unique(places, axis=0)) == 240
+
+
+def test_equal_values_of_a_beeswarm_lie_side_by_side() -> None:
+    found = made.table(200)
+    ax = plots.beeswarm(replace(found, values=np.sign(found.values)))
+    places = np.asarray(ax.collections[0].get_offsets())
+    assert len(np.unique(places, axis=0)) == 7 * 200
+    rows = np.rint(places[:, 1])
+    assert np.abs(places[:, 1] - rows).max() < 0.45
+    heights = (places[:, 1] - rows)[rows == 0]
+    assert abs(heights.mean()) < 0.01
 
 
 def test_a_beeswarm_of_cells_that_are_missing_or_all_alike() -> None:
