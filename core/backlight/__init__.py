@@ -1,7 +1,6 @@
 """Backlight: which part of this input made the model say that?"""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backlight.attribution.attribution import Attribution
 from backlight.errors import BacklightError, BacklightWarning
@@ -40,21 +39,22 @@ from backlight.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from backlight_attribute import attribute_dataset as attribute_dataset
+    from backlight_plots import plots as plots
     from backlight_study import study as study
     from backlight_text import continuation as continuation
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> object:
     """What plugins add to these names, which needs more than the core."""
     found = None
     if name in _ADDED:
         found = installed_plugins().first("backlight_function", object, name=name)
-    if not callable(found):
+    if found is None:
         raise AttributeError(f"module 'backlight' has no attribute {name!r}")
     return found
 
 
-_ADDED = ("attribute_dataset", "continuation", "study")
+_ADDED = ("attribute_dataset", "continuation", "plots", "study")
 
 
 def _drawn(attribution: Attribution) -> str | None:

@@ -15,6 +15,8 @@ from backlight_datasets import Block
 from backlight_findings import Finding, Studied, find, finders
 from backlight_findings.maps import downsized
 from backlight_pictures.maps import to_maps
+from backlight_pictures.scale import scale_of
+from backlight_plots.labels import class_name
 from backlight_study.predictions import class_probabilities
 
 if TYPE_CHECKING:
@@ -94,7 +96,8 @@ def mean_sizes(
 def mean_sizes_figure(
     found: Attributions, target: str = "predicted", by: By = "predicted"
 ) -> "Figure":
-    """A picture of the mean sizes: a row for each technique, all examples and the classes with the most.
+    """A picture of the mean sizes: a row with a scale of its own for each technique, all examples and the
+    classes with the most.
 
     Raises:
         PluginError: matplotlib is not installed.
@@ -103,29 +106,33 @@ def mean_sizes_figure(
     extra("matplotlib", "plot", "Pictures need matplotlib")
     from matplotlib.figure import Figure
 
+    from backlight_plots.axes import colour_map, norm
+
     rows = {name: mean_sizes(found, name, target, by) for name in found.techniques}
     every = next(iter(rows.values()))
     most = sorted(every.counts, key=lambda k: -every.counts[k])[:MOST_DRAWN]
-    figure = Figure(figsize=(1.7 * (1 + len(most)), 1.9 * len(rows) + 0.4), layout="constrained")
+    figure = Figure(
+        figsize=(1.7 * (1 + len(most)) + 0.8, 1.9 * len(rows) + 0.4), layout="constrained"
+    )
     axes = figure.subplots(len(rows), 1 + len(most), squeeze=False)
     titles = [
         f"all {every.count:,}",
-        *(f"{class_name(found, k)} {every.counts[k]:,}" for k in most),
+        *(f"{class_name(k, found.classes)} {every.counts[k]:,}" for k in most),
     ]
     for line, (technique, sizes) in zip(axes, rows.items(), strict=True):
         layout = picture_layout(found, technique, target)
-        for axis, values in zip(line, [sizes.all, *(sizes.by_class[k] for k in most)], strict=True):
-            axis.imshow(to_maps(values[None], layout)[0], cmap="viridis", vmin=0)
+        values = np.stack([sizes.all, *(sizes.by_class[k] for k in most)])
+        maps = to_maps(values, layout)
+        scale = scale_of([maps], percentile=100)
+        for axis, one in zip(line, maps, strict=True):
+            drawn = axis.imshow(one, colour_map(signed=False), norm(scale))
             axis.set_xticks([])
             axis.set_yticks([])
         line[0].set_ylabel(technique)
+        figure.colorbar(drawn, ax=line, label="mean |value|")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=8)
     return figure
-
-
-def class_name(found: Attributions, k: int) -> str:
-    return found.classes[k] if found.classes else f"class {k}"
 
 
 def findings(found: Attributions, seed: int = 0) -> list[Finding]:
@@ -161,7 +168,7 @@ def studied(found: Attributions, seed: int = 0) -> Studied:
         labels,
         odds,
         predicted,
-        [class_name(found, k) for k in range(odds.shape[1])],
+        [class_name(k, found.classes) for k in range(odds.shape[1])],
         [name.decode(errors="replace") for name in names.tolist()],
         {},
         no_pictures,

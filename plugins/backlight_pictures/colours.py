@@ -42,12 +42,29 @@ def overlay(values: NDArray[Any], scale: Scale, picture: NDArray[Any]) -> Colour
     Returns:
         RGB, uint8, (H, W, 3).
     """
-    shares = scale.shares(values)
-    alpha = STRONGEST * np.sqrt(np.abs(shares))[..., None]
-    below = DARKEST + (LIGHTEST - DARKEST) * grey(picture)[..., None]
+    colours = laid_on(scale.shares(values), scale.signed)
+    alpha = colours[..., 3:]
+    return to_bytes((1 - alpha) * pale(picture)[..., None] + alpha * colours[..., :3])
+
+
+def laid_on(
+    shares: NDArray[np.float64], signed: bool, strongest: float = STRONGEST
+) -> NDArray[np.float64]:
+    """Colours with their alpha, (..., 4) from 0 to 1, that are laid on a pale picture for shares as of
+    `painted`: nothing at zero.
+
+    Args:
+        strongest: alpha at a share of 1.
+    """
+    alpha = strongest * np.sqrt(np.abs(shares))
     # Colour by its own lightness near zero would whiten the picture: take it from a quarter upwards.
-    tint = np.sign(shares) * (0.25 + 0.75 * np.abs(shares))
-    return to_bytes((1 - alpha) * below + alpha * painted(tint, scale.signed))
+    tint = np.where(shares < 0, -1, 1) * (0.25 + 0.75 * np.abs(shares))
+    return np.concatenate([painted(tint, signed), alpha[..., None]], axis=-1)
+
+
+def pale(picture: NDArray[Any]) -> NDArray[np.float64]:
+    """Brightness of a picture under an overlay, see `grey`, from `DARKEST` to `LIGHTEST`."""
+    return DARKEST + (LIGHTEST - DARKEST) * grey(picture)
 
 
 def ramp(scale: Scale, length: int, height: int) -> Colours:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backlight_pictures.colours import STRONGEST, painted
+from backlight_pictures.colours import laid_on
 from backlight_pictures.png import png
 from backlight_pictures.scale import Scale
 
@@ -80,12 +80,10 @@ def filter_tables(signed: bool, signs: Signs) -> dict[str, list[float]]:
     The colours and their strength are those of `colours.overlay`.
     """
     places = np.linspace(-1.0 if signed else 0.0, 1.0, KNOTS)
-    alpha = STRONGEST * np.sqrt(np.abs(places))
+    colours = laid_on(places, signed)
     if signs != "both":
-        alpha = np.where(places * (1 if signs == "positive" else -1) > 0, alpha, 0.0)
-    tint = np.where(places < 0, -1, 1) * (0.25 + 0.75 * np.abs(places))
-    columns = [*painted(tint, signed).T, alpha]
+        colours[places * (1 if signs == "positive" else -1) <= 0, 3] = 0
     return {
         name: [round(float(value), 3) for value in column]
-        for name, column in zip("RGBA", columns, strict=True)
+        for name, column in zip("RGBA", colours.T, strict=True)
     }

@@ -201,8 +201,14 @@ def test_mean_sizes(found: Attributions) -> None:
 
 def test_the_picture_has_a_row_for_each_technique(found: Attributions) -> None:
     figure = mean_sizes_figure(found, "contrast")
-    rows = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
-    assert rows == list(found.techniques)
+    maps = [axis for axis in figure.axes if axis.images]
+    assert [axis.get_ylabel() for axis in maps if axis.get_ylabel()] == list(found.techniques)
+    count = len(maps) // len(found.techniques)
+    for row, bar in enumerate(axis for axis in figure.axes if not axis.images):
+        assert bar.get_ylabel() == "mean |value|"
+        line = [axis.images[0] for axis in maps[row * count : (row + 1) * count]]
+        most = max(np.asarray(image.get_array()).max() for image in line)
+        assert {image.get_clim() for image in line} == {(0.0, most)}
     assert figure.axes[0].get_title() == "all 40"
 
 

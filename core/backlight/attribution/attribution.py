@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, ClassVar, Generic, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.by_feature import ByFeature, by_feature
 from backlight.attribution.described import DescribedInput
+from backlight.attribution.drawing import PlotKind, plots
 from backlight.attribution.saving import TREES, read, write
 from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf, Pooling
@@ -18,6 +19,10 @@ from backlight.values.arrays import shape_of
 from backlight.values.layout import Layout
 from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
 from backlight.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
 
 
 @final
@@ -123,6 +128,45 @@ class Attribution(Generic[ValuesT]):
         return by_feature(
             self.numpy(), host_arrays(self.standard_error), self.layouts, features, how
         )
+
+    def plot(
+        self,
+        example: int = 0,
+        ax: "Axes | None" = None,
+        *,
+        kind: PlotKind | None = None,
+        input: str | None = None,
+    ) -> "Axes":
+        """Draw one example with matplotlib. `backlight.plots` has the same with more choices.
+
+        Args:
+            example: its row.
+            ax: where to draw; None for a figure of its own, `plot().figure`.
+            kind: of the drawing. By default a picture is laid over the input, text is coloured words,
+                a table's row a waterfall (bars, where values have no sum to reach), a series a line, a
+                volume slices.
+            input: which of several inputs, by name or, of a tuple, by position: "0".
+
+        Raises:
+            BacklightError: there is no such example or input, these values have no such drawing, or
+                matplotlib is not installed.
+        """
+        return plots().plot(self, example, ax, kind=kind, input=input)
+
+    def to_image(
+        self, example: int = 0, size: int | None = None, *, input: str | None = None
+    ) -> "Image":
+        """One example's map laid over its picture, or a volume's slices, with the scale below, as an
+        image of Pillow. It needs no matplotlib.
+
+        Args:
+            example, input: as of `plot`.
+            size: pixels along the longer side of the map; None for those of the picture.
+
+        Raises:
+            BacklightError: there is no such example or input, or it is neither picture nor volume.
+        """
+        return plots().image(self, example, size, input=input)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""

@@ -84,4 +84,4 @@ def backlight_commands(app: "typer.Typer") -> None:
 
 @hookspec(firstresult=True)
 def backlight_function(name: str) -> object | None:
-    """Give the function that this plugin adds to `backlight` under this name, or return None."""
+    """Give the function or module that this plugin adds to `backlight` under this name, or None."""

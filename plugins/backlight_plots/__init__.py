@@ -1,0 +1,1 @@
+"""Attributions drawn with matplotlib: what `backlight.plots` is."""
