@@ -106,7 +106,9 @@ def test_tokens_make_words(tokens: list[str], texts: Any, words: Any) -> None:
 
 def test_it_is_kept_in_a_file(tmp_path: Path) -> None:
     made = Gradient()(MODEL, FRAME, 0)
-    text = DescribedInput("text", (), (("a", "b"), ("c", "d")), ((0, 0), (0, -1)), np.eye(2))
+    text = DescribedInput(
+        "text", (), (("a", "b"), ("c", "d")), ((0, 0), (0, -1)), np.eye(2), Layout(2, (3,))
+    )
     for attribution in (made, replace(made, inputs=(text,), unit="logit")):
         attribution.save(tmp_path / "kept.npz")
         kept: Attribution[Any] = Attribution.load(tmp_path / "kept.npz")

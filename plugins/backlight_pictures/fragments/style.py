@@ -42,9 +42,23 @@ RULES = """
 .backlight .channel .against{fill:rgb(var(--backlight-against)/var(--share))}
 .backlight .channel polyline{fill:none;stroke:var(--backlight-text);stroke-width:1.3;
  vector-effect:non-scaling-stroke}
-.backlight .slices{display:flex;flex-wrap:wrap;gap:8px}
-.backlight figure{margin:0}
-.backlight img{max-width:100%;image-rendering:pixelated}
+.backlight :is(.examples,.slices){display:flex;flex-wrap:wrap;gap:12px;margin:6px 0}
+.backlight figure{margin:0;max-width:100%}
+.backlight figure>img+img{margin-left:4px}
+.backlight figcaption{max-width:52ch}
+.backlight :is(.scale,.beside th:first-child) img{display:block;max-width:none}
+.backlight .channels{display:flex;flex-wrap:wrap;gap:8px;margin:6px 0}
+.backlight .channels img{height:96px}
+.backlight .channels span{color:var(--backlight-ink);padding:1px 3px;border-radius:3px}
+.backlight .wide{overflow-x:auto}
+.backlight table.beside{border-collapse:collapse;margin:0;border:0}
+.backlight table.beside>*>tr{background:none}
+.backlight table.beside>*>tr>:is(th,td){text-align:left;vertical-align:top;
+ font-weight:400;padding:6px 14px 6px 0;min-width:150px;max-width:60ch;border:0;
+ color:var(--backlight-text);background:none}
+.backlight table.beside>*>tr>th:first-child{min-width:0}
+.backlight h4{margin:8px 0 0}
+.backlight img{max-width:100%;object-fit:contain;object-position:left;margin:0;image-rendering:pixelated}
 .backlight .scale{display:inline-block;font-size:12px;color:var(--backlight-soft)}
 .backlight .scale div{height:8px;width:180px}
 """
@@ -59,3 +73,8 @@ STYLE = (
     f"{hosts(LIGHT_HOSTS)}{{{LIGHT}}}{hosts(DARK_HOSTS)}{{{DARK}}}{RULES}"
 )
 """CSS, to stand once in a page that has fragments."""
+
+
+def styled(html: str) -> str:
+    """Fragments with what they need to stand anywhere."""
+    return f'<style>{STYLE}</style><div class="backlight">{html}</div>'

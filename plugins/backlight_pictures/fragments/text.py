@@ -87,6 +87,27 @@ def tokens(values: NDArray[Any], tokens: Sequence[str], words: Sequence[int], sc
     return f'<div class="tokens" dir="auto">{"".join(pieces)}</div>'
 
 
+def strongest(words: Sequence[Word], count: int = 4) -> str:
+    """The words that speak most for the score and most against it, with their values: what is still read
+    where a host takes colours away.
+
+    Args:
+        words: as of `joined`; those that stand apart are left out.
+        count: how many to either side at most.
+    """
+    own = sorted((word for word in words if not word.apart), key=lambda word: -word.value)
+    sides = (
+        ("for", [word for word in own if word.value > 0][:count]),
+        ("against", [word for word in reversed(own) if word.value < 0][:count]),
+    )
+    told = [
+        f"most {side}: {', '.join(f'“{escape(word.text)}” {number(word.value)}' for word in found)}"
+        for side, found in sides
+        if found
+    ]
+    return f'<div class="soft">{"; ".join(told)}</div>' if told else ""
+
+
 def runs(words: Sequence[Word]) -> list[Word]:
     """The same with one word for each run of the same special token."""
     found: list[Word] = []

@@ -1,5 +1,6 @@
 """The colour of a value: a share of the strongest, which the style has for light and for dark paper."""
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -16,12 +17,19 @@ def tint(value: float, scale: Scale) -> str:
     return f' class="{side}" style="--share:{abs(share):.2f}"'
 
 
-def legend(scale: Scale, unit: str) -> str:
-    """The colours of a scale from end to end, with their numbers."""
+def legend(scale: Scale, unit: str, notes: Sequence[str] = (), colours: str = "") -> str:
+    """The colours of a scale from end to end, with their numbers.
+
+    Args:
+        unit: of the numbers.
+        notes: what else is to be said of the scale.
+        colours: an element with other colours than those of `tint`.
+    """
     low, high = scale.ends
-    left = "rgb(var(--backlight-against))," if scale.signed else ""
     numbers = " &middot; ".join(map(number, (low, 0.0, high) if scale.signed else (low, high)))
-    return (
-        f'<div class="scale"><div style="background:linear-gradient(90deg,{left}transparent,'
-        f'rgb(var(--backlight-for)))"></div>{numbers} {escape(unit)}</div>'
-    )
+    if not colours:
+        left = "rgb(var(--backlight-against))," if scale.signed else ""
+        ends = f"{left}transparent,rgb(var(--backlight-for))"
+        colours = f'<div style="background:linear-gradient(90deg,{ends})"></div>'
+    said = "; ".join([f"{numbers} {escape(unit)}".rstrip(), *map(escape, notes)])
+    return f'<div class="scale">{colours}{said}</div>'

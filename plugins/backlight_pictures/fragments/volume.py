@@ -5,16 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight_pictures.colours import heat, overlay
-from backlight_pictures.png import data_uri, enlarged, png
+from backlight_pictures.fragments.picture import coloured
 from backlight_pictures.scale import Scale
 from backlight_pictures.stored import shown
 
 SHOWN = 4
 """How many slices are drawn."""
-
-SIDE = 150
-"""Pixels of a slice's shorter side, about."""
 
 
 def slices(values: NDArray[Any], given: NDArray[Any] | None, scale: Scale) -> str:
@@ -31,13 +27,9 @@ def slices(values: NDArray[Any], given: NDArray[Any] | None, scale: Scale) -> st
     extremes = (0.0, 1.0) if given is None else (float(given.min()), float(given.max()))
     figures = []
     for k in largest.tolist():
-        if given is None:
-            pixels = heat(values[k], scale)
-        else:
-            pixels = overlay(values[k], scale, shown(given[k], "first", extremes))
-        said = f"slice {k} of {len(values)}: {shares[k]:.0%} of |value|"
+        below = None if given is None else shown(given[k], "first", extremes)
         figures.append(
-            f'<figure><img src="{data_uri(png(enlarged(pixels, SIDE)))}" alt="{said}">'
-            f"<figcaption>{said}</figcaption></figure>"
+            f"<figure>{coloured(values[k], below, scale)}<figcaption>slice {k} of {len(values)}: "
+            f"{shares[k]:.0%} of |value|</figcaption></figure>"
         )
     return f'<div class="slices">{"".join(figures)}</div>'
