@@ -196,7 +196,8 @@ def test_words_are_read_on_every_colour(theme: str) -> None:
     colours = dict(re.findall(r"--backlight-(\w+):([^;]+)", theme))
 
     def contrast(one: str, other: str) -> float:
-        dark, light = sorted(luminance(colours[name]) for name in (one, other))
+        own = (colours[name].rpartition(",")[2].rstrip(")") for name in (one, other))
+        dark, light = sorted(map(luminance, own))
         return (light + 0.05) / (dark + 0.05)
 
     for ink, paper in [("ink", "for"), ("ink", "against"), ("text", "paper"), ("soft", "paper")]:

@@ -12,9 +12,10 @@ from backlight import Attribution
 from backlight.attribution.described import DescribedInput
 from backlight.errors import InputError
 from backlight.values.layout import Layout
+from backlight_pictures.activations import Activations
 from backlight_pictures.snippet import snippet
 from tests.reference import ReferenceModel, linear
-from tests.test_fragments import HOSTILE, Reader, shares
+from tests.test_fragments import HOSTILE, PLAIN, Reader, shares
 from tests.test_pictures import attribution, pictures_in
 
 RNG = np.random.default_rng(0)
@@ -133,14 +134,14 @@ def test_attributions_side_by_side_share_a_scale_where_units_agree() -> None:
     def one(size: float, **changes: Any) -> Attribution[Any]:
         return attribution(size * np.array([[1.0, 0.0], [0.0, 0.5]]), inputs=(text,), **changes)
 
-    found = backlight.side_by_side(
-        [one(1.0, unit="logit"), one(4.0, unit="logit"), one(9.0, unit="logit", gap=None)]
-    )
+    alone = [one(size, unit="logit", gap=None) for size in (9.0, 3.0)]
+    found = backlight.side_by_side([one(1.0, unit="logit"), one(4.0, unit="logit"), *alone])
     html = re.sub("<style>.*?</style>", "", found._repr_html_())
-    assert [share for _, share in shares(html)] == [0.25, 1.0, 1.0, 0.12, 0.5, 0.5]
+    assert [share for _, share in shares(html)] == [0.25, 1.0, 1.0, 1.0, 0.12, 0.5, 0.5, 0.5]
     read = Reader(html).text
     assert read.count("0 · 4 logit; shared by columns of this unit") == 2
     assert read.count("0 · 9; a scale of its own") == 1
+    assert read.count("0 · 3; a scale of its own") == 1
     assert html.count("<tr><th>") == 3  # one for the head, one for each example
     assert repr(found).startswith("SideBySide(Attribution(Made(up=True)")
 
@@ -168,6 +169,26 @@ def test_units_are_ordered_by_what_they_add_to_the_score() -> None:
     order = [int(k) for k in re.findall(r"unit <(\d+)>", read)]
     assert order == np.argsort(-np.abs(expected))[:12].tolist()
     assert "and 8 smaller, together" in read
+
+
+def test_a_layers_channels_are_those_that_speak_most() -> None:
+    speaks = np.array([0.1, -9, 3, 0.2, -0.3, 4, -5, 6, 7, -8, 1, -2, 0.05, 2.5])
+    values = np.broadcast_to(speaks[None, :, None, None] / 6, (1, 14, 2, 3))
+    held = np.zeros((1, 14, 2, 3))
+    held[0, 7] = 1.0
+    names = tuple(f"filter {k} <b>" for k in range(14))
+    layer, picture = attribution(values, unit="logit"), attribution(np.ones((1, 4, 4)))
+    html = Activations(held, values, layer, picture, names)._repr_html_()
+    read = Reader(re.sub("<style>.*?</style>", "", html)).text
+    drawn = [
+        float(value)
+        for value in re.findall(r"filter \d+ &lt;b&gt;: ([-\d.]+)</span>", html.translate(PLAIN))
+    ]
+    assert drawn == [7, 6, 4, 3, 2.5, 1, 0.2, -0.3, -2, -5, -8, -9]
+    assert "and 2 channels with less, together 0.15" in read
+    assert "-9 · 0 · 9 logit; how much a channel" in read
+    pictures = pictures_in(html)[1:13]
+    assert [picture.min() < 200 for picture in pictures] == [k == 1 for k in range(12)]
 
 
 def test_layers_without_channels_and_maps_of_places_are_refused() -> None:

@@ -70,17 +70,16 @@ class Activations:
                 for one, scale in zip(inputs, scales, strict=True)
             )
             rows.append(
-                f'<div class="channels"><div>{own}</div>{self.drawn(row)}</div>'
+                f'<div class="layer"><div>{own}</div><div class="channels">{self.drawn(row)}</div></div>'
                 f'<div class="soft">{caption(self.at_layer, row)}{self.rest(row)}</div>'
             )
         more = left_out(count, len(self.activation))
         return styled(f"{heading(self.at_layer)}{''.join(rows)}{self.legends()}{more}")
 
     def legends(self) -> str:
-        notes = ["what a channel speaks for, by the sum of its values"]
-        if self.values.ndim == 3:
-            notes = ["what a moment speaks for"]
-        found = legend(self.colours, unit_of_values(self.at_layer), notes)
+        whose = {2: "unit", 3: "moment"}.get(self.values.ndim, "channel, all its places together,")
+        unit = unit_of_values(self.at_layer)
+        found = legend(self.colours, unit, [f"how much a {whose} speaks for the score"])
         if self.values.ndim == 4:
             held = ["activations of all channels", f"{100 - PERCENTILE:g} % beyond"]
             found += legend(self.held, "", held, strip(self.held, overlaid=False))
@@ -102,7 +101,8 @@ class Activations:
         """One example's channels."""
         of_channels = self.channels[row]
         if self.values.ndim == 2:
-            return bars(of_channels, self.channel_names, self.activation[row], self.colours, "unit")
+            held = self.activation[row]
+            return bars(of_channels, self.channel_names, held, self.colours, "unit", "activation")
         if self.values.ndim == 3:
             return line(self.values[row], self.activation[row], self.channel_names, self.colours)
         figures = (

@@ -12,6 +12,9 @@ from backlight.errors import InputError
 from backlight_pictures.fragments.tint import tint
 from backlight_pictures.scale import Scale, number
 
+HEIGHT = 64
+"""Pixels of a channel's drawing."""
+
 STRIPS = 240
 """How many stretches a series is drawn in at most."""
 
@@ -112,6 +115,8 @@ def channel(drawn: Stretches, name: str, scale: Scale) -> str:
     said = escape(f"{named}{number(low)} to {number(high)}")
     return (
         f'<div class="channel"><div class="soft">{said}</div>'
-        f'<svg viewBox="0 0 {len(drawn.values)} 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{said}">{"".join(strips)}<polyline points="{" ".join(points)}"/></svg></div>'
+        f'<svg viewBox="0 0 {len(drawn.values)} 100" width="100%" height="{HEIGHT}" '
+        f'preserveAspectRatio="none" role="img" aria-label="{said}" fill="none">{"".join(strips)}'
+        f'<polyline stroke="currentColor" vector-effect="non-scaling-stroke" '
+        f'points="{" ".join(points)}"/></svg></div>'
     )

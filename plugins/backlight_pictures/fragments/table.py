@@ -19,6 +19,7 @@ def bars(
     given: NDArray[Any] | None,
     scale: Scale,
     what: str = "column",
+    held: str = "input",
 ) -> str:
     """A table of the columns with the largest |value|, and what the others sum to.
 
@@ -27,27 +28,27 @@ def bars(
         names: of the F columns; none where they have only numbers.
         given: the row itself, (F,), where it is known.
         scale: of the values.
-        what: they are called.
+        what: columns are called.
+        held: what they hold is called.
     """
     row = np.asarray(values, dtype=np.float64)
     order = np.argsort(-np.abs(row), kind="stable")
     lines = []
     for column in order[:SHOWN].tolist():
         name = names[column] if names else str(column)
-        held = "" if given is None else f"<td>{escape(cell(given[column]))}</td>"
+        own = "" if given is None else f"<td>{escape(cell(given[column]))}</td>"
         lines.append(
-            f"<tr><th>{escape(name)}</th>{held}{bar(float(row[column]), scale)}"
+            f"<tr><th>{escape(name)}</th>{own}{bar(float(row[column]), scale)}"
             f"<td>{number(float(row[column]))}</td></tr>"
         )
     rest = order[SHOWN:]
     if rest.size:
-        columns = 3 if given is None else 4
         lines.append(
-            f'<tr><td class="rest" colspan="{columns}">and {rest.size} smaller, together '
+            f'<tr><td class="rest" colspan="4">and {rest.size} smaller, together '
             f"{number(float(row[rest].sum()))}</td></tr>"
         )
-    held = "" if given is None else "<th>input</th>"
-    head = f"<th>{escape(what)}</th>{held}<th></th><th>value</th>"
+    titles = (what, "", "value") if given is None else (what, held, "", "value")
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     return (
         f'<table class="bars"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     )
