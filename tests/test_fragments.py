@@ -86,7 +86,7 @@ def test_a_word_is_the_sum_of_its_tokens_and_says_so() -> None:
         ("for", 0.3),
         ("for", 0.25),
     ]
-    assert html.count('class="apart"') == 2
+    assert html.count('class="apart" dir="ltr"') == 2
 
 
 def test_a_thousand_tokens_are_short() -> None:

@@ -1,6 +1,7 @@
 """What a notebook shows of attributions: each kind of input, several side by side, a layer's channels."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import array_api_strict as xp
@@ -60,6 +61,21 @@ def test_columns_have_their_names_and_what_they_hold() -> None:
     assert "<tr><th>size</th><td>0.5</td>" in html
     assert html.count("<tr><th>age</th>") == 2, "the second row is not kept, and is drawn without"
     assert html.count("<td>41</td>") == 1
+
+
+def test_missing_cells_are_shown_as_such() -> None:
+    table = DescribedInput("table", ("age", "size"), given=np.array([[np.nan, 0.5]]))
+    html = said(attribution(np.array([[0.1, -0.2]]), inputs=(table,)))
+    assert "<tr><th>age</th><td>nan</td>" in html
+    assert "<td>0.5</td>" in html
+
+
+def test_what_is_kept_in_a_file_is_shown_the_same(tmp_path: Path) -> None:
+    layout, given = Layout(1, (8, 8)), RNG.random((1, 3, 8, 8))
+    picture = DescribedInput("picture", given=given, layout=layout)
+    made = attribution(np.ones((1, 8, 8)), inputs=(picture,), layouts=(Layout(None, (8, 8)),))
+    made.save(tmp_path / "kept.npz")
+    assert said(Attribution.load(tmp_path / "kept.npz")) == said(made)
 
 
 @pytest.mark.parametrize("axis", [1, 2])

@@ -123,7 +123,8 @@ def of_pictures(values: Values, input: DescribedInput, name: str) -> Drawing:
     """Of values (n, H, W)."""
     rows = given(input, values, input.layout) if input.kind == "picture" else [None] * len(values)
     known = [row for row in rows if row is not None]
-    ends = (min(map(np.min, known)), max(map(np.max, known))) if known else (0, 1)
+    every = np.concatenate([np.ravel(row) for row in known]) if known else np.zeros(1)
+    ends = float(every.min()), float(every.max())
     pictures = [None if row is None else picture(row, ends) for row in rows]
 
     def draw(row: int, scale: Scale) -> str:
@@ -159,11 +160,11 @@ def channels_first(array: Values, layout: Layout) -> Values:
 
 def given(input: DescribedInput, values: Values, layout: Layout | None) -> list[Values | None]:
     """The input of each example of the values, its channels first where it has places; None where it is
-    not kept, or no finite numbers."""
+    not kept, or has places without a finite number."""
     kept = input.given
     if kept is None or kept.dtype.kind not in "fiub":
         return [None] * len(values)
     rows = kept[: len(values)]
     rows = rows if layout is None else channels_first(rows, layout)
-    own = [row if np.isfinite(row).all() else None for row in rows]
+    own = [row if layout is None or np.isfinite(row).all() else None for row in rows]
     return own + [None] * (len(values) - len(own))

@@ -59,6 +59,18 @@ def page() -> str:
     return "".join(one._repr_html_() for one in shown)
 
 
+def test_a_text_from_right_to_left_is_so(browser: Browser, folder: Path) -> None:
+    text = DescribedInput("text", tokens=(("[CLS]", "هذا", "جميل"),), words=((-1, 0, 1),))
+    file = folder / "right-to-left.html"
+    html = attribution(np.ones((1, 3)), inputs=(text,))._repr_html_()
+    file.write_text(f'<!doctype html><meta charset="utf-8">{html}', encoding="utf-8")
+    browser.open(file)
+    assert (
+        browser.run("return getComputedStyle(arguments[0]).direction", browser.one(".tokens"))
+        == "rtl"
+    )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("host", HOSTS)
 def test_texts_are_read_in_every_theme(

@@ -126,7 +126,8 @@ def drawn(word: Word, scale: Scale) -> str:
     colour = tint(word.value, scale)
     if word.apart:
         times = f" \N{MULTIPLICATION SIGN} {len(word.parts)}" if len(word.parts) > 1 else ""
-        text = f'<span class="apart">{escape(word.parts[0])}{times}</span>'
+        # A direction of its own, so that the text's is not told by it.
+        text = f'<span class="apart" dir="ltr">{escape(word.parts[0])}{times}</span>'
         return f'<span{colour} title="{number(word.value)}">{text}</span>'
     title = number(word.value)
     if len(word.parts) > 1:
