@@ -48,7 +48,7 @@ def attribution(values: object, **changes: Any) -> Attribution:
 
 
 def pictures_in(html: str) -> list[NDArray[np.uint8]]:
-    found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    found = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', html)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))) for text in found]
 
 

@@ -1,5 +1,6 @@
 """A map over its picture, or alone, and a picture as it was given."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from backlight_pictures.scale import Scale, number
 
 SIDE = 150
 """Pixels that an image is high; in its file it has up to twice as many, for sharp screens."""
+
+HEAVY, QUALITY = 20_000, 90
+"""Bytes from which on an image is stored as JPEG, and how good that is, of 100."""
 
 
 def coloured(values: NDArray[Any], picture: NDArray[np.uint8] | None, scale: Scale) -> str:
@@ -32,14 +36,20 @@ def coloured(values: NDArray[Any], picture: NDArray[np.uint8] | None, scale: Sca
 
 
 def image(pixels: NDArray[np.uint8], said: str) -> str:
-    """Pixels (H, W) or (H, W, 3) as an image that needs no file.
+    """Pixels (H, W) or (H, W, 3) as an image that needs no file, lossless where that takes few bytes.
 
     Args:
         said: what it shows, as HTML.
     """
     kept = np.asarray(Image.fromarray(pixels).reduce(max(1, min(pixels.shape[:2]) // (2 * SIDE))))
-    file = data_uri(png(enlarged(kept, SIDE)))
-    return f'<img src="{file}" alt="{said}" title="{said}" height="{SIDE}">'
+    lossless = png(enlarged(kept, SIDE))
+    address = data_uri(lossless)
+    if len(lossless) > HEAVY:
+        file = io.BytesIO()
+        # With the colour of each pixel: else red beside blue, in a map, is purple.
+        Image.fromarray(kept).save(file, "JPEG", quality=QUALITY, subsampling=0)
+        address = data_uri(file.getvalue(), "image/jpeg")
+    return f'<img src="{address}" alt="{said}" title="{said}" height="{SIDE}">'
 
 
 def strip(scale: Scale, overlaid: bool) -> str:

@@ -49,9 +49,9 @@ RULES = """
 .backlight figcaption{max-width:52ch}
 .backlight :is(.scale,.beside th:first-child) img{display:block;max-width:none}
 .backlight .scale img{height:8px}
-.backlight .layer{display:flex;gap:12px;margin:6px 0;align-items:flex-start}
+.backlight .layer{display:flex;flex-wrap:wrap;gap:12px;margin:6px 0;align-items:flex-start}
 .backlight .layer img{height:96px}
-.backlight .channels{display:flex;flex-wrap:wrap;gap:8px;flex:1}
+.backlight .channels{display:flex;flex-wrap:wrap;gap:8px;flex:1 1 300px}
 .backlight .channels span{color:var(--backlight-ink);padding:1px 3px;border-radius:3px}
 .backlight .wide{overflow-x:auto}
 .backlight table.beside>*>tr{background:none}
