@@ -14,6 +14,7 @@ from backlight.attribution.described import DescribedInput
 from backlight.errors import InputError
 from backlight.values.layout import Layout
 from backlight_pictures.activations import Activations
+from backlight_pictures.drawings import channels_first
 from backlight_pictures.snippet import snippet
 from tests.reference import ReferenceModel, linear
 from tests.test_fragments import HOSTILE, PLAIN, Reader, shares
@@ -226,6 +227,27 @@ def test_a_layers_channels_are_those_that_speak_most() -> None:
     assert "-9 · 0 · 9 logit; how much a channel" in read
     pictures = pictures_in(html)[1:13]
     assert [picture.min() < 200 for picture in pictures] == [k == 1 for k in range(12)]
+
+
+def test_channels_come_first_whatever_the_layout() -> None:
+    """Of tokens in a row, too, of which the first belongs to no place."""
+    first = RNG.normal(size=(2, 5, 2, 3))
+    row = np.concatenate([np.ones((2, 1, 5)), np.moveaxis(first, 1, -1).reshape(2, 6, 5)], axis=1)
+    for array, layout in (
+        (first, Layout(1, (2, 3))),
+        (np.moveaxis(first, 1, -1), Layout(3, (2, 3))),
+        (row, Layout(2, (2, 3), 1, tokens=True)),
+    ):
+        np.testing.assert_array_equal(channels_first(array, layout), first)
+    np.testing.assert_array_equal(channels_first(first[:, 0], Layout(None, (2, 3))), first[:, :1])
+
+
+def test_examples_that_are_not_drawn_are_counted() -> None:
+    many = attribution(np.ones((9, 4, 4)))
+    assert "The first 6 of 9 examples." in backlight.side_by_side([many])._repr_html_()
+    layer = attribution(np.ones((9, 3, 4, 4)), unit="logit")
+    found = Activations(np.ones((9, 3, 4, 4)), np.ones((9, 3, 4, 4)), layer, many)
+    assert "The first 6 of 9 examples." in found._repr_html_()
 
 
 def test_layers_without_channels_and_maps_of_places_are_refused() -> None:
