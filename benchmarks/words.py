@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import nn
 
-import backlight
 from backlight import Margin, Method, TokenBaseline
 from backlight_methods import (
     DeepLIFT,
     FeatureAblation,
-    Gradient,
     InputXGradient,
     IntegratedGradients,
     ShapleyValues,

@@ -39,6 +39,8 @@ from backlight.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from backlight_attribute import attribute_dataset as attribute_dataset
+    from backlight_pictures.activations import activations as activations
+    from backlight_pictures.side_by_side import side_by_side as side_by_side
     from backlight_plots import plots as plots
     from backlight_study import study as study
     from backlight_text import continuation as continuation
@@ -54,7 +56,7 @@ def __getattr__(name: str) -> object:
     return found
 
 
-_ADDED = ("attribute_dataset", "continuation", "plots", "study")
+_ADDED = ("activations", "attribute_dataset", "continuation", "plots", "side_by_side", "study")
 
 
 def _drawn(attribution: Attribution) -> str | None:

@@ -17,6 +17,19 @@ def backlight_render(attribution: Attribution) -> str | None:
 
 
 @hookimpl
+def backlight_function(name: str) -> object | None:
+    if name == "side_by_side":
+        from backlight_pictures.side_by_side import side_by_side
+
+        return side_by_side
+    if name == "activations":
+        from backlight_pictures.activations import activations
+
+        return activations
+    return None
+
+
+@hookimpl
 def backlight_features() -> Mapping[str, Callable[..., Features]]:
     from backlight_pictures.superpixels import SLIC, Felzenszwalb
 

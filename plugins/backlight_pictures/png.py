@@ -24,9 +24,9 @@ def png(pixels: NDArray[np.uint8], notes: Mapping[str, str] | None = None) -> by
     return file.getvalue()
 
 
-def data_uri(file: bytes) -> str:
+def data_uri(file: bytes, media: str = "image/png") -> str:
     """The file as the address of an image that needs no other file."""
-    return f"data:image/png;base64,{base64.b64encode(file).decode('ascii')}"
+    return f"data:{media};base64,{base64.b64encode(file).decode('ascii')}"
 
 
 def enlarged(pixels: NDArray[Any], shorter: int = SMALL) -> NDArray[Any]:

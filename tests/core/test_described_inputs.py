@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tokenizers.pre_tokenizers import ByteLevel
 
 from backlight import Attribution, Class, Margin, Probability
 from backlight.attribution.described import DescribedInput, kind_of
+from backlight.attribution.token_marks import byte_letters
 from backlight.attribution.tokens import named_tokens
 from backlight.errors import InputError, InputTypeError
 from backlight.values.layout import Layout
@@ -72,6 +74,26 @@ def test_kinds(shape: tuple[int, ...], layout: Layout | None, whole: bool, kind:
     ("tokens", "texts", "words"),
     [
         (
+            ["<s>", "caf", "\u00c3", "\u00a9", "\u0120w\u00c3\u00a4re"],
+            ("<s>", "caf", "", "\u00e9", "w\u00e4re"),
+            (-1, 0, 0, 0, -1),
+        ),
+        (
+            ["<s>", "\u0120caf", "\u0120x", "\u00c3", "</s>"],
+            ("<s>", "caf", "x", "\ufffd", "</s>"),
+            (-1, 0, 1, 1, -1),
+        ),
+        (
+            ["<s>", "\u2581caf\u00e9", "<0xC3>", "<0xA9>", "\u2581w\u00c3"],
+            ("<s>", "caf\u00e9", "", "\u00e9", "w\u00c3"),
+            (-1, 0, 0, 0, -1),
+        ),
+        (
+            ["[CLS]", "caf\u00e9", "<0xC3>", "\u00c3\u00a9", "[SEP]"],
+            ("[CLS]", "caf\u00e9", "<0xC3>", "\u00c3\u00a9", "[SEP]"),
+            (-1, 0, 1, 2, -1),
+        ),
+        (
             ["[CLS]", "play", "##ing", "well", "[SEP]"],
             ("[CLS]", "play", "ing", "well", "[SEP]"),
             (-1, 0, 0, 1, -1),
@@ -104,9 +126,19 @@ def test_tokens_make_words(tokens: list[str], texts: Any, words: Any) -> None:
     assert (found.tokens, found.words) == ((texts,), (words,))
 
 
+def test_letters_of_bytes_are_those_of_tokenizers() -> None:
+    assert sorted(byte_letters()) == sorted(ByteLevel.alphabet())
+    text = "".join(map(chr, [*range(0x100), 0x4E2D, 0x1F44D]))
+    pieces = ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
+    written = "".join(piece for piece, _ in pieces)
+    assert bytes(byte_letters()[letter] for letter in written) == text.encode()
+
+
 def test_it_is_kept_in_a_file(tmp_path: Path) -> None:
     made = Gradient()(MODEL, FRAME, 0)
-    text = DescribedInput("text", (), (("a", "b"), ("c", "d")), ((0, 0), (0, -1)), np.eye(2))
+    text = DescribedInput(
+        "text", (), (("a", "b"), ("c", "d")), ((0, 0), (0, -1)), np.eye(2), Layout(2, (3,))
+    )
     for attribution in (made, replace(made, inputs=(text,), unit="logit")):
         attribution.save(tmp_path / "kept.npz")
         kept: Attribution[Any] = Attribution.load(tmp_path / "kept.npz")

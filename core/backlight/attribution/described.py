@@ -29,6 +29,8 @@ class DescribedInput(ByValue):
         tokens: of text: the tokens of each example, without the marks of their tokenizer.
         words: of text: the number of each token's word, from 0 in each example, or `NO_WORD`.
         given: the input, on the host, (n, ...) for the first n of N examples, where it is kept.
+        layout: where the input has its channels and its places; None where that is not known, or it has
+            none. That of the values may differ: theirs may have no channels.
     """
 
     kind: InputKind
@@ -36,6 +38,7 @@ class DescribedInput(ByValue):
     tokens: tuple[tuple[str, ...], ...] = ()
     words: tuple[tuple[int, ...], ...] = ()
     given: NDArray[np.generic] | None = None
+    layout: Layout | None = None
 
 
 def kind_of(shape: tuple[int, ...], layout: Layout | None, whole: bool) -> InputKind:

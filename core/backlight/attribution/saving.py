@@ -32,6 +32,8 @@ OF_SUM = "standard_error_of_sum"
 GIVEN = "given"
 """What the arrays of the inputs are called, each with its number behind it."""
 
+INPUT = {field.name for field in fields(DescribedInput)} - {GIVEN}
+
 TREES = {"standard_error": 0, "each": 1}
 """What there may be beside the values in their structure, with the axis of the examples."""
 
@@ -122,12 +124,13 @@ def are_inputs(value: object) -> bool:
 
 
 def is_input(value: object) -> bool:
-    if not isinstance(value, dict) or value.keys() != {"kind", "names", "tokens", "words"}:
+    if not isinstance(value, dict) or value.keys() != INPUT:
         return False
     rows = value["tokens"], value["words"]
     return (
         value["kind"] in get_args(InputKind)
         and is_texts(value["names"])
+        and are_layouts([value["layout"]])
         and all(
             isinstance(part, list) and all(isinstance(row, list) for row in part) for part in rows
         )
@@ -144,6 +147,7 @@ def inputs_of(value: list[dict[str, Any]]) -> tuple[DescribedInput, ...]:
             tuple(one["names"]),
             tuple(map(tuple, one["tokens"])),
             tuple(map(tuple, one["words"])),
+            layout=layouts_of([one["layout"]])[0],
         )
         for one in value
     )
@@ -202,7 +206,7 @@ def plain(value: Any) -> object:
     are arrays of the file."""
     if isinstance(value, DescribedInput):
         value = replace(value, given=None)
-        return {name: part for name, part in asdict(value).items() if name != "given"}
+        return {name: part for name, part in asdict(value).items() if name != GIVEN}
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else int(value)
 
 

@@ -2,23 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol, TypeAlias, final, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.attribution.described import NO_WORD
+from backlight.attribution.token_marks import BEGINS, unmarked
 from backlight.errors import InputError, shown
-
-CONTINUES = "##"
-"""WordPiece's mark of a token that goes on with the word before it."""
-
-BEGINS = ("\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}")
-"""The marks of SentencePiece and of byte-level BPE for a space before a token, and so for a word's
-first one."""
-
-LINE = "\N{LATIN CAPITAL LETTER C WITH DOT ABOVE}"
-"""Byte-level BPE's mark of a line's end."""
 
 
 @runtime_checkable
@@ -79,8 +70,9 @@ def named_tokens(
     apart = special(ids, names)
     if padding is not None:
         apart = apart | padding
-    spaced = any(token.startswith(BEGINS) for row in rows for token in row)
-    pairs = [unmarked(row, alone.tolist(), spaced) for row, alone in zip(rows, apart, strict=True)]
+    every = [token for row in rows for token in row]
+    mark = next((mark for mark in BEGINS if any(map(str.startswith, every, repeat(mark)))), "")
+    pairs = [unmarked(row, alone.tolist(), mark) for row, alone in zip(rows, apart, strict=True)]
     return NamedTokens(tuple(tokens for tokens, _ in pairs), tuple(words for _, words in pairs))
 
 
@@ -142,30 +134,3 @@ def special(ids: NDArray[np.integer], names: TokenNames) -> NDArray[np.bool_]:
         )
         of_all = [one for one in alone if isinstance(one, int)]
     return np.isin(ids, np.asarray(of_all, dtype=np.int64))
-
-
-def unmarked(
-    row: Sequence[str], apart: Sequence[bool], spaced: bool
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Tokens without marks, and the words that they are of.
-
-    Args:
-        row: tokens with marks.
-        apart: which of them are of no word.
-        spaced: whether a mark says where words begin, and not where they go on.
-    """
-    tokens: list[str] = []
-    words: list[int] = []
-    word, follows = -1, False
-    for token, alone in zip(row, apart, strict=True):
-        continues = token.startswith(CONTINUES) and len(token) > len(CONTINUES) and not spaced
-        if spaced:
-            continues = not token.startswith((*BEGINS, LINE))
-        text = token.removeprefix(CONTINUES) if continues and not spaced else token
-        for mark in BEGINS:
-            text = text.replace(mark, " ")
-        tokens.append(text.replace(LINE, "\n").strip(" ") or text)
-        word += not alone and not (continues and follows)
-        words.append(NO_WORD if alone else word)
-        follows = not alone
-    return tuple(tokens), tuple(words)

@@ -91,7 +91,7 @@ def of_numbers(
     shape = shape_of(leaf)
     kind = kind_of(shape, layout, whole=False)
     if names is None:
-        return DescribedInput(kind, given=kept(model, leaf))
+        return DescribedInput(kind, given=kept(model, leaf), layout=layout)
     columns = kind == "table" or layout is None
     axis = len(shape) - 1 if columns else layout.channel_axis if layout is not None else None
     count = 1 if axis is None else shape[axis]
@@ -101,7 +101,7 @@ def of_numbers(
             f"names must be a list of {count} texts, one for each of the {what} of an input of shape "
             f"{shape}; got {shown(names)}."
         )
-    return DescribedInput(kind, tuple(names), given=kept(model, leaf))
+    return DescribedInput(kind, tuple(names), given=kept(model, leaf), layout=layout)
 
 
 def of_ids(model: Model, inputs: Inputs, ids: str, names: TokenNames | None) -> DescribedInput:
