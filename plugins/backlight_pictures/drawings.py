@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from backlight import Attribution
 from backlight.attribution.described import DescribedInput
+from backlight.attribution.words import joined
 from backlight.values.arrays import Channels
 from backlight.values.layout import COLOURS, Layout
 from backlight.values.tree import Tree, leaves, names
@@ -15,7 +16,7 @@ from backlight_pictures.drawing import SHOWN, Drawing
 from backlight_pictures.fragments.picture import coloured, image, strip
 from backlight_pictures.fragments.series import line
 from backlight_pictures.fragments.table import bars
-from backlight_pictures.fragments.text import joined, strongest, tokens
+from backlight_pictures.fragments.text import strongest, tokens
 from backlight_pictures.fragments.volume import slices
 from backlight_pictures.maps import to_maps
 from backlight_pictures.scale import PERCENTILE, Scale

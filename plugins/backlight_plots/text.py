@@ -9,12 +9,13 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from backlight import Attribution
+from backlight.attribution.words import Word
 from backlight_pictures.scale import Scale
 from backlight_plots.axes import GREY, axes, colour_bar, colour_map, norm, text_on
 from backlight_plots.input_values import checked_example, values_of
 from backlight_plots.labels import readable, title, value_label
 from backlight_plots.scales import scale_to
-from backlight_plots.word_values import Word, words_of
+from backlight_plots.word_values import words_of
 
 SIZE, LINE, SPACE, PAD = 10.0, 19.0, 4.0, 1.5
 """Of the font, from line to line, between words and around them: points."""

@@ -2,15 +2,12 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from html import escape
-from itertools import groupby
-from typing import Any, final
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from backlight.attribution.described import NO_WORD
+from backlight.attribution.words import Word, joined, runs
 from backlight_pictures.fragments.tint import tint
 from backlight_pictures.scale import Scale, number
 
@@ -23,50 +20,6 @@ CLOSING, OPENING, JOINING = (
 
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 """How Unicode names the letters of scripts that have no spaces between words."""
-
-
-@final
-@dataclass(frozen=True)
-class Word:
-    """A word, or a token that is of none.
-
-    Attributes:
-        parts: its tokens.
-        values: of each of these.
-        apart: whether it is a special token, or padding.
-    """
-
-    parts: tuple[str, ...]
-    values: tuple[float, ...]
-    apart: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-    @property
-    def value(self) -> float:
-        return float(sum(self.values))
-
-
-def joined(values: NDArray[Any], tokens: Sequence[str], words: Sequence[int]) -> tuple[Word, ...]:
-    """The words of a text; their values sum to those of the tokens.
-
-    Args:
-        values: (L,), finite.
-        tokens: the L tokens, without the marks of their tokenizer.
-        words: the number of each one's word, or `NO_WORD`; none where each token is a word.
-    """
-    of_words = words or range(len(tokens))
-    rows = zip(of_words, tokens, np.asarray(values, dtype=np.float64).tolist(), strict=True)
-    found: list[Word] = []
-    for word, group in groupby(rows, key=lambda row: row[0]):
-        _, parts, own = zip(*group, strict=True)
-        if word == NO_WORD:
-            found += [Word((part,), (value,), True) for part, value in zip(parts, own, strict=True)]
-        else:
-            found.append(Word(parts, own))
-    return tuple(found)
 
 
 def tokens(values: NDArray[Any], tokens: Sequence[str], words: Sequence[int], scale: Scale) -> str:
@@ -108,26 +61,11 @@ def strongest(words: Sequence[Word], count: int = 4) -> str:
     return f'<div class="soft">{"; ".join(told)}</div>' if told else ""
 
 
-def runs(words: Sequence[Word]) -> list[Word]:
-    """The same with one word for each run of the same special token."""
-    found: list[Word] = []
-    for word in words:
-        last = found[-1] if found else None
-        if last is not None and word.apart and last.apart and word.text == last.parts[0]:
-            found[-1] = replace(
-                last, parts=last.parts + word.parts, values=last.values + word.values
-            )
-        else:
-            found.append(word)
-    return found
-
-
 def drawn(word: Word, scale: Scale) -> str:
     colour = tint(word.value, scale)
     if word.apart:
-        times = f" \N{MULTIPLICATION SIGN} {len(word.parts)}" if len(word.parts) > 1 else ""
         # A direction of its own, so that the text's is not told by it.
-        text = f'<span class="apart" dir="ltr">{escape(word.parts[0])}{times}</span>'
+        text = f'<span class="apart" dir="ltr">{escape(word.text)}</span>'
         return f'<span{colour} title="{number(word.value)}">{text}</span>'
     title = number(word.value)
     if len(word.parts) > 1:
