@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from backlight import Model
 from backlight.errors import TargetError
-from backlight.values.outputs import OutputSpec, Path, describe, located, paths, single
+from backlight.values.outputs import LOGITS, OutputSpec, Path, describe, located, paths, single
 
 
 def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputSpec]:
@@ -17,7 +17,8 @@ def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, 
         UnknownNameError: there is none of this name.
     """
     outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
-    if path is None and len(list(paths(outputs))) > 1:
+    known = list(paths(outputs))
+    if path is None and len(known) > 1 and (LOGITS,) not in known:
         raise TargetError(
             f"The model returns several outputs, {describe(outputs)}: say which one holds the class "
             "scores, by its name or position, with --scores (scores= in Python)."

@@ -180,6 +180,34 @@ def test_hugging_face_models_need_no_adapter() -> None:
     assert found.inputs[0].words[1] == (-1, 0, 1, -1, -1)
 
 
+def test_hugging_face_caches_and_hidden_states_are_no_scores() -> None:
+    torch.manual_seed(0)
+    size = {"vocab_size": 20, "pad_token_id": 0, "eos_token_id": 2}
+    decoder = transformers.GPT2Config(**size, n_embd=8, n_layer=1, n_head=2, n_positions=8)
+    both = transformers.BartConfig(
+        **size,
+        d_model=8,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=8,
+        decoder_ffn_dim=8,
+    )
+    ids = torch.tensor([[5, 6, 7, 8, 2], [9, 4, 2, 0, 0]])
+    given = {"input_ids": ids, "attention_mask": (ids > 0).long()}
+    for net, vectors in (
+        (transformers.GPT2ForSequenceClassification(decoder), "transformer.wte"),
+        (transformers.BartForSequenceClassification(both), "model.encoder.embed_tokens"),
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The ids 'input_ids' tell the score by another way")
+            found = backlight.explain(net.eval(), given, 1, "deep_lift")
+        assert found.at == vectors
+        assert (found.values[1, 3:] == 0).all()
+        assert (found.gap < 1e-6).all()
+
+
 def test_ablation_of_ids_names_them_too() -> None:
     found: Attribution[Any] = backlight.explain(
         TorchNet(), torch.tensor(IDS), CLASSES, "feature_ablation", names=WORDS

@@ -40,7 +40,7 @@ SMALL = Examples(
     ("outputs", "scores"),
     [
         ({"loss": None, "logits": "scores"}, None),
-        ({"aux": torch.ones(1), "logits": "scores"}, "logits"),
+        ({"aux": torch.ones(1), "logits": "scores"}, None),
         ({"aux": torch.ones(1), "logits": "scores"}, 1),
         ({"aux": torch.ones(1), "deep": {"logits": "scores"}}, ("deep", "logits")),
     ],
@@ -64,6 +64,6 @@ def test_class_scores_among_other_outputs(
 
 
 def test_several_outputs_need_a_name(tmp_path: Path) -> None:
-    net = by_name({"aux": torch.ones(1), "logits": "scores"})
-    with pytest.raises(TargetError, match=r"'aux'.*'logits'.*--scores"):
+    net = by_name({"aux": torch.ones(1), "main": "scores"})
+    with pytest.raises(TargetError, match=r"'aux'.*'main'.*--scores"):
         report(net, SMALL, directory=tmp_path / "it", methods=["saliency"])
