@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.attribution.by_feature import by_feature
-from backlight.errors import HyperParameterError, is_whole, require
+from backlight.errors import HyperParameterError, UnknownNameError, is_whole, require
 from backlight.features.features import Features
-from backlight.features.registry import named_features
+from backlight.features.registry import features, named_features
 from backlight.values.layout import Layout
 
 Columns = dict[str, NDArray[Any]]
@@ -123,8 +123,7 @@ def kept_of(said: "str | Kept | Features") -> Kept:
     `grid:16x16`.
 
     Raises:
-        HyperParameterError: nothing is called so.
-        UnknownNameError: no kind of features either.
+        HyperParameterError, UnknownNameError: nothing is called so.
     """
     if isinstance(said, Kept):
         return said
@@ -139,4 +138,9 @@ def kept_of(said: "str | Kept | Features") -> Kept:
         if not count.isdecimal():
             raise HyperParameterError(f"top takes how many values are kept, top:20; got {said!r}.")
         return Top(int(count))
-    return Pooled(named_features(said))
+    try:
+        return Pooled(named_features(said))
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            "kind of what is kept", name, (*PLAIN, "top:20", *features())
+        ) from error

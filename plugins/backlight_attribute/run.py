@@ -138,6 +138,7 @@ def attribute_dataset(
     )
     chosen = chosen if methods else usable(chosen, wrapped)
     first = first_of(source)
+    check_baseline(baseline, first.shape)
     sample = prepared(first)
     wrapped = told_of_pictures(wrapped, net, framework, sample.ndim)
     asked = asked_targets(wrapped, source, prepared, sample, scores, targets)

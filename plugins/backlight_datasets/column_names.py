@@ -29,6 +29,13 @@ class ColumnNames:
     label: str | None = None
     name: str | None = None
 
+    def refuse(self, text: str) -> None:
+        """Raise InputError where some are said of what has none."""
+        if self != ColumnNames():
+            raise InputError(
+                f"Columns can be said for tables and for examples that are dicts only; {text} has none."
+            )
+
     def among(self, known: Sequence[str]) -> "ColumnNames":
         """The columns of a table that are meant, all three said; "" for a label or name that is not
         there.

@@ -24,16 +24,19 @@ def from_object(
     """The source of an object; see `open_source`."""
     if isinstance(data, Examples):
         refuse(options, text)
+        reader.columns.refuse(text)
         known = renamed(data, tuple(classes), text)
         return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
     if isinstance(data, np.ndarray):
         data = data, None
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], np.ndarray):
         refuse(options, text)
+        reader.columns.refuse(text)
         return SequenceSource(*data, classes)
     found = data if isinstance(data, Source) else offered(data)
     if found is not None:
         refuse(options, text)
+        reader.columns.refuse(text)
         return with_classes(found, classes, text)
     found = from_library(data, reader, classes)
     if found is not None:

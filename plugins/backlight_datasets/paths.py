@@ -23,6 +23,13 @@ READERS: Mapping[str, Callable[[Path, ElementReader, Sequence[str]], Source]] = 
     ".tar": tar_source,
 }
 
+TAKEN = (
+    "Give a folder of pictures, or of one sub-folder per class; an .npz, .csv, .tsv, .parquet or .tar "
+    "file, or a folder of .parquet or .tar files; a folder that Hugging Face's save_to_disk wrote; or "
+    "file.py:name or package.module:name of a data set."
+)
+"""What can be named, for messages."""
+
 
 def from_path(
     text: str,
@@ -36,11 +43,13 @@ def from_path(
     found = offered(path) if is_there(path) else None
     if found is not None:
         refuse(options, text)
+        reader.columns.refuse(text)
         return with_classes(found, classes, text)
     form = form_of(path)
     if form == "saved":
         return from_object(saved(path), reader, classes, options, text)
     if form == "folder":
+        reader.columns.refuse(text)
         # Here and not above: what reads no pictures needs no Pillow.
         from backlight_datasets.folder import FolderSource
         from backlight_loading.picture_folders import class_folders
@@ -50,13 +59,14 @@ def from_path(
         return FolderSource(path, reader.size, reader.colour, classes)
     if form == ".npz":
         refuse(options, text)
+        reader.columns.refuse(text)
         return NpzSource(path, classes)
     if form in READERS:
         source = READERS[form](path, reader, classes)
         refuse_unless_pictures(source, options, text)
         return source
     size, colour = reader.size, reader.colour
-    examples = load_examples(text, size, colour, tuple(classes), options=options)
+    examples = load_examples(text, size, colour, tuple(classes), options=options, taken=TAKEN)
     return from_object(examples, reader, (), (), text)
 
 

@@ -18,6 +18,13 @@ from backlight_loading.preparation import Colour, Size, Tick
 from backlight_loading.references import is_reference, is_there, load_reference, made
 
 
+TAKEN = (
+    "Give a folder with a sub-folder of pictures per class, an .npz file with x and y, or file.py:name "
+    "or package.module:name of backlight.Examples."
+)
+"""What can be named, for messages."""
+
+
 def load_examples(
     text: str,
     size: Size | None = None,
@@ -26,11 +33,13 @@ def load_examples(
     tick: Tick = lambda done, total: None,
     options: Sequence[str] = (),
     most: int | None = None,
+    taken: str = TAKEN,
 ) -> Examples:
     """Labelled examples from what the user named; see `read_folder` for the other arguments.
 
     Args:
         options: those that the user gave and that only pictures in files can follow.
+        taken: what can be named instead, for messages.
 
     Raises:
         InputError: nothing is there, it holds no examples, or an option does not apply to it.
@@ -46,10 +55,7 @@ def load_examples(
         return renamed(found, classes, text)
     path = Path(text)
     if not is_there(path):
-        raise InputError(
-            f"No such data: {text}. Give a folder with a sub-folder of pictures per class, an .npz "
-            "file with x and y, or file.py:name or package.module:name of backlight.Examples."
-        )
+        raise InputError(f"No such data: {text}. {taken}")
     offered = plugins().first("backlight_load_examples", Examples, path=path)
     if offered is not None:
         refuse(options, text)
@@ -63,10 +69,7 @@ def load_examples(
         refuse(options, text)
         return renamed(read_npz(path), classes, text)
     reasons = plugins().left_out("backlight_load_examples")
-    raise InputError(
-        f"{' '.join((f'No installed plugin reads {path} as data.', *reasons))} Give a folder with a "
-        "sub-folder of pictures per class, or an .npz file with x and y."
-    )
+    raise InputError(" ".join((f"No installed plugin reads {path} as data.", *reasons, taken)))
 
 
 def is_folder(text: str) -> bool:

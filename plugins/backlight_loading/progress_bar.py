@@ -53,16 +53,23 @@ class Lines:
         self.what = ""
         self.started = self.told = 0.0
         self.wait = FIRST
+        self.before = 0
+        self.moved: tuple[float, int] | None = None
+        """When the first step was done, and how much then was: workers that start are not the speed."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
         if what != self.what:
             self.what, self.started, self.told, self.wait = what, now, now, FIRST
+            self.before, self.moved = done, None
+        if self.moved is None and done > self.before:
+            self.moved = now, done
         if now - self.told < self.wait:
             return
         self.told, self.wait = now, min(2 * self.wait, SLOWEST)
         spent = now - self.started
-        left = spent / done * (total - done) if done else 0.0
+        since, first = self.moved or (now, done)
+        left = (now - since) / (done - first) * (total - done) if done > first else 0.0
         more = f", about {in_words(left)} left" if spent + left >= LONG and left else ""
         print(f"{what}: {done:,} of {total:,}{more}", file=self.file, flush=True)
 

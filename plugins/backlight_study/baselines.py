@@ -25,13 +25,22 @@ BLUR = 0.1
 """The standard deviation of the blur, as a share of the longer side."""
 
 
-def check_baseline(name: str | None) -> None:
-    """Raise HyperParameterError for a name that is no `PictureBaseline`."""
+def check_baseline(name: str | None, shape: tuple[int, ...] | None = None) -> None:
+    """Raise HyperParameterError for a name that is no `PictureBaseline`, or where there are no pictures.
+
+    Args:
+        shape: of the examples, (n, ...), where it is known.
+    """
     if name is not None and name not in get_args(PictureBaseline):
         raise HyperParameterError(
             f"A baseline for pictures is {', '.join(get_args(PictureBaseline))}; got {name!r}. "
             "Numbers and arrays in the model's own input are hyper-parameters of the techniques: "
             "integrated_gradients:baseline=0.5."
+        )
+    if name is not None and shape is not None and len(shape) not in (3, 4):
+        raise HyperParameterError(
+            f"The baseline {name!r} is one of pictures, and the examples have shape {shape[1:]}. Say one "
+            "in the model's own input: integrated_gradients:baseline=0.5, or =mean."
         )
 
 

@@ -137,7 +137,8 @@ def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None 
         seen, cause = f"{type(error).__name__}: {error}", error
     said = " ".join(seen.split())[:400].rstrip(".")
     if ids is not None and ids[0] > 0:
-        raise InputError(f"The model failed for examples {ids[0]} to {ids[-1]}: {said}.") from cause
+        which = f"example {ids[0]}" if len(ids) == 1 else f"examples {ids[0]} to {ids[-1]}"
+        raise InputError(f"The model failed for {which}: {said}.") from cause
     raise InputError(
         f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
         "Pictures are read with the size and colours that --size and --colour say; --preprocess "

@@ -157,3 +157,5 @@ def test_a_later_format_is_refused_with_the_version(whole: Path, tmp_path: Path)
 def test_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no store"):
         Attributions.open(tmp_path)
+    with pytest.raises(StoreError, match="has no name"):  # and not into the working directory
+        Attributions.open("")

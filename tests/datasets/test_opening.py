@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlight import hookimpl
+from backlight import Examples, hookimpl
 from backlight.errors import BacklightWarning, InputError, PluginError
 from backlight_datasets import (
     ColumnNames,
@@ -50,6 +50,8 @@ def test_another_package_opens_paths_and_objects(
         assert (source.classes, source.read(1, 2).x.tolist()) == (("p", "q"), [[3, 4, 5]])
         with pytest.raises(InputError, match="--size can be said for pictures"):
             open_source(data, options=["--size"])
+        with pytest.raises(InputError, match="Columns can be said for tables"):
+            open_source(data, columns=ColumnNames(label="y"))
         with pytest.raises(InputError, match="has classes of its own, p, q"):
             open_source(data, classes=("q", "p"))
     assert isinstance(open_source(SequenceSource(X, [0] * 4)), SequenceSource)
@@ -91,6 +93,19 @@ def test_a_folder_without_class_folders_has_no_labels(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="has no class folders"):
         open_source(tmp_path / "none", labelled=False)
+
+
+@pytest.mark.parametrize(
+    "columns", [ColumnNames(x=("a",)), ColumnNames(label=""), ColumnNames(name="id")]
+)
+def test_columns_of_what_has_none_are_refused(columns: ColumnNames, tmp_path: Path) -> None:
+    pictures(tmp_path / "folder", ("a.png",))
+    np.savez(tmp_path / "x.npz", x=X)
+    some = [tmp_path / "folder", tmp_path / "x.npz", X, (X, None), Examples(X, np.zeros(4, int))]
+    for data in some:
+        open_source(data, labelled=False)
+        with pytest.raises(InputError, match="Columns can be said for tables"):
+            open_source(data, labelled=False, columns=columns)
 
 
 def test_labels_are_asked_for_unless_they_are_not_needed() -> None:

@@ -153,11 +153,20 @@ def test_rows_over_several_lines_and_empty_lines(tmp_path: Path) -> None:
     assert found.names(64, 65) == ("64\r\n\nx",)
 
 
+@pytest.mark.parametrize("text", ["a b;label\n1;0\n2;1\n", "a b\tlabel\n1\t0\n2\t1\n"])
+def test_semicolons_and_tabs_between_cells(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    batch = open_source(tmp_path / "t.csv", columns=ColumnNames(x=("a b",))).read(0, 2)
+    assert (batch.x.tolist(), batch.labels.tolist()) == ([[1], [2]], [0, 1])
+
+
 TABLES = {
     b"": "is empty; it must begin with the names",
     b"a,b\n": "has a header and no rows",
     b"a,a\n1,2\n": "several columns that are called 'a'",
-    b"a,b\n1,\xff\n": "could not be read: UnicodeDecodeError",
+    b"a,b\n1,\xff\n": "is not in UTF-8: UnicodeDecodeError.*Save it as UTF-8",
+    b"\xff\xfea\0,\0b\0": "is not in UTF-8",
+    b"1,2\n3,4\n": "begins with numbers, '1' and so on: it must begin with the names",
     b'a,b\n1,"2\n': "could not be read: Error: unexpected end of data",
     b"label\n1\n": "No column is left for the examples",
     b"a,label\nx,1\ny,2\n": "None of the 2 candidates could be read: 0: FileNotFoundError",

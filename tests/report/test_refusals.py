@@ -202,6 +202,19 @@ def test_a_line_now_and_then(
     assert lines[-1] == "Explaining: 255 of 300, about 40 s left"
 
 
+def test_the_speed_is_that_of_the_steps_of_this_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, told = Clock(monkeypatch), Lines(sys.stderr)
+    told("Explaining", 900, 1000)  # by a run before
+    clock.now += 100  # workers start
+    told("Explaining", 910, 1000)
+    clock.now += 40
+    told("Explaining", 920, 1000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["Explaining: 910 of 1,000", "Explaining: 920 of 1,000, about 5 min left"]
+
+
 def test_short_work_says_nothing_and_no_estimate(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

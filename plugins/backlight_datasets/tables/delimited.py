@@ -28,7 +28,8 @@ STRIDE = 64
 
 
 def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] = ()) -> FilesSource:
-    """A CSV file, or one with tabs (`.tsv`), in UTF-8: a header, then a row for each example.
+    """A CSV file, or one with tabs (`.tsv`), in UTF-8: a header, then a row for each example. Between
+    cells are commas, semicolons or tabs: the sign that the header has most often.
 
     Its columns are features, float64, an empty one NaN; or one names a picture's file. Rows with another
     number of cells and features that are no numbers are skipped. The fingerprint is of every byte.
@@ -57,6 +58,7 @@ class Rows:
         files: the table's own.
         header: the columns' names.
         columns: what is meant by them.
+        delimiter: what is between cells.
         begins: where every 64th row begins in the file, int64.
         labels: of each row.
         classes: their names.
@@ -66,6 +68,7 @@ class Rows:
     files: tuple[Path, ...]
     header: tuple[str, ...]
     columns: ColumnNames
+    delimiter: str
     begins: NDArray[np.int64]
     labels: Labels
     classes: tuple[str, ...]
@@ -85,7 +88,7 @@ class Rows:
         """The cells of some rows."""
         with self.files[0].open("rb") as file:
             file.seek(self.begins[start // STRIDE] if start < stop else 0)
-            rows = (cells for _, cells in records(file, delimiter(self.files[0])))
+            rows = (cells for _, cells in records(file, self.delimiter))
             return list(islice(rows, start % STRIDE, start % STRIDE + stop - start))
 
     def cell(self, row: Sequence[str], name: str) -> str:
@@ -129,7 +132,9 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
             for chunk in iter(partial(file.read, 1 << 20), b""):
                 digest.update(chunk)
             file.seek(0)
-            rows = records(file, delimiter(path))
+            apart = delimiter(path, file.readline())
+            file.seek(0)
+            rows = records(file, apart)
             begin, header = next(rows, (0, []))
             check_header(path, header)
             meant = columns.among(header)
@@ -143,7 +148,12 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
                     labels.add(row[at[meant.label]] if sound else "")
                 if meant.name:
                     seen.add((row[at[meant.name]] if sound else "") or f"{count}\0")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not in UTF-8: {reason(error)}. Save it as UTF-8, which spreadsheets call "
+            "'CSV UTF-8'."
+        ) from error
+    except (OSError, csv.Error) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
     known: tuple[Labels, tuple[str, ...]] = unlabelled(count), classes
     if meant.label:
@@ -155,6 +165,7 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
         (path,),
         tuple(header),
         meant,
+        apart,
         np.array(begins, dtype=np.int64),
         *known,
         digest.hexdigest(),
@@ -164,13 +175,21 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
 def check_header(path: Path, header: Sequence[str]) -> None:
     if not header:
         raise InputError(f"{path} is empty; it must begin with the names of its columns.")
+    if all(map(is_number, header)):
+        raise InputError(
+            f"{path} begins with numbers, {shown(header[0])} and so on: it must begin with the names of "
+            "its columns."
+        )
     twice = [name for k, name in enumerate(header) if name in header[:k]]
     if twice:
         raise InputError(f"{path} has several columns that are called {shown(twice[0])}.")
 
 
-def delimiter(path: Path) -> str:
-    return "\t" if path.suffix == ".tsv" else ","
+def delimiter(path: Path, header: bytes) -> str:
+    """What is between cells: the sign that the header has most often, of those that programs put there."""
+    if path.suffix == ".tsv":
+        return "\t"
+    return max(",;\t", key=lambda sign: header.count(sign.encode()))
 
 
 def records(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
