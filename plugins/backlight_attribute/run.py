@@ -133,8 +133,9 @@ def attribute_dataset(
     wrapped, prepared = opened(net, framework, prepares)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
     named = columns or ColumnNames()
+    of_pictures = [name for name, said in (("size", size), ("colour", colour)) if said]
     source = open_source(
-        data, size or wanted[0], colour or wanted[1], classes, columns=named, labelled=False
+        data, size or wanted[0], colour or wanted[1], classes, of_pictures, named, labelled=False
     )
     chosen = chosen if methods else usable(chosen, wrapped)
     first = first_of(source)

@@ -1,12 +1,22 @@
 """What the terminal says of a store."""
 
+from itertools import chain, repeat
+
 from rich.console import Console
 from rich.markup import escape
 
 from backlight_attribute.results import Attributions, Status
+from backlight_datasets import StoreError
+from backlight_datasets.store import Column
 from backlight_loading.names import legible
 
 MOST_LINES = 5
+
+DIGITS = 12
+"""How much of a digest is shown."""
+
+ASKED = ("preprocessing", "baseline", "batch_size", "outputs")
+"""Options that a plan has, in the order in which they are shown."""
 
 
 def show_status(found: Attributions, quick: bool = True) -> Status:
@@ -26,19 +36,53 @@ def show_status(found: Attributions, quick: bool = True) -> Status:
 
 
 def show_info(found: Attributions) -> None:
-    """What a store holds."""
+    """What a store holds: what it was made of, what was asked, and which columns that gave."""
     plan = found.store.plan
+    model, data = asked_about(found)
+    weights = plan.model.removeprefix("weights ")[:DIGITS]
+    scaled = ", with a scale for each example" if plan.dtype == "float16" else ""
     lines = {
-        "model": plan.model,
-        "data": plan.data,
-        "blocks of": f"{plan.block_length:,} examples, values as {plan.dtype}",
-        "techniques": "\n".join(plan.techniques),
-        "targets": ", ".join(plan.targets),
-        **{name: str(value) for name, value in sorted(plan.options.items()) if value},
-        "versions": ", ".join(f"{name} {one}" for name, one in plan.versions.items()),
-        "columns": "\n".join(
-            f"{name} {one.dtype} {one.shape}" for name, one in found.store.columns().items()
-        ),
+        "model": [f"{model}  (weights {weights})"],
+        "data": [f"{data}  ({plan.data[:DIGITS]})", f"{plan.count:,} examples"],
+        "classes": [", ".join(found.classes)],
+        "targets": [", ".join(found.targets)],
+        "techniques": [
+            f"{name}: {text.removesuffix(' at None')}"
+            for name, text in zip(found.techniques, plan.techniques, strict=True)
+        ],
+        "values": [f"{plan.options['keep']} as {plan.dtype}{scaled}"],
+        "blocks": [f"{plan.blocks:,} of {plan.block_length:,} examples"],
+        **{name: [str(plan.options[name])] for name in ASKED if plan.options.get(name)},
+        "versions": [", ".join(f"{name} {one}" for name, one in plan.versions.items())],
+        "columns": columns_of(found),
     }
-    for name, text in lines.items():
-        print(f"{name}: {legible(text)}" if "\n" not in text else f"{name}:\n{legible(text)}")
+    wide = max(map(len, lines))
+    for name, texts in lines.items():
+        for head, text in zip(chain([name], repeat("")), filter(None, texts), strict=False):
+            print(f"{head:{wide}}  {' '.join(legible(text).split(chr(10)))}")
+
+
+def asked_about(found: Attributions) -> tuple[str, str]:
+    """What the model and the data were named."""
+    try:
+        origin = found.origin
+    except StoreError:  # all else can be read without it
+        return "not known", "not known"
+    return origin.model or "an object", origin.data or "an object"
+
+
+def columns_of(found: Attributions) -> list[str]:
+    """A line for each column, or for those that all targets of a technique have, with its dtype and the
+    shape of each example's part."""
+    together: dict[tuple[str, str, Column], list[str]] = {}
+    for name, column in found.store.columns().items():
+        technique, _, rest = name.partition("/")
+        target, _, last = rest.rpartition("/")
+        together.setdefault((technique, last, column), []).append(target)
+    lines = []
+    for (technique, last, column), targets in together.items():
+        one = targets[0] if len(targets) == 1 else f"{{{','.join(targets)}}}"
+        name = "/".join(filter(None, (technique, one, last)))
+        text = "text" if column.dtype.kind == "S" else str(column.dtype)
+        lines.append(f"{name} {text}{f' {column.shape}' if column.shape else ''}")
+    return lines

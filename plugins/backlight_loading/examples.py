@@ -17,7 +17,6 @@ from backlight_loading.names import legible, named
 from backlight_loading.preparation import Colour, Size, Tick
 from backlight_loading.references import is_reference, is_there, load_reference, made
 
-
 TAKEN = (
     "Give a folder with a sub-folder of pictures per class, an .npz file with x and y, or file.py:name "
     "or package.module:name of backlight.Examples."

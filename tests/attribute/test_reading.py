@@ -131,7 +131,10 @@ def test_commands_about_a_store(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "40 of 40 examples explained, 0 skipped; 3 of 3 blocks" in capsys.readouterr().out
     command("store", "info", store)
     told = capsys.readouterr().out
-    assert "InputXGradient" in told and "occlusion/contrast/values float32 (1, 8, 8)" in told
+    assert re.search(rf"model +{folder}/net.py:net  \(weights [0-9a-f]{{12}}\)\n", told)
+    assert "input_x_gradient: InputXGradient()\n" in told
+    assert "occlusion/{predicted,true,contrast}/values float32 (1, 8, 8)\n" in told
+    assert max(map(len, told.splitlines())) < 200
     command("store", "verify", store)
     command("store", "plot", store, "-o", f"{folder}/mean.png")
     assert (folder / "mean.png").read_bytes()[:4] == b"\x89PNG"

@@ -186,7 +186,7 @@ def check_header(path: Path, header: Sequence[str]) -> None:
 
 
 def delimiter(path: Path, header: bytes) -> str:
-    """What is between cells: the sign that the header has most often, of those that programs put there."""
+    """What is between cells: of the signs that may be, the one that the header has most often."""
     if path.suffix == ".tsv":
         return "\t"
     return max(",;\t", key=lambda sign: header.count(sign.encode()))
