@@ -47,6 +47,21 @@ class Origin:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @staticmethod
+    def there(what: str, name: str | None) -> str | None:
+        """The name, if what it names is where it was, or is no file.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        place = name.rpartition(":")[0] if name and is_reference(name) else name
+        if place and Path(place).is_absolute() and not is_there(Path(place)):
+            raise StoreError(
+                f"The {what} that the store was made with, {name}, is not there any more. Say where it "
+                "is now: backlight report MODEL DATA --store STORE."
+            )
+        return name
+
     @property
     def preprocessing(self) -> Preprocessing:
         """

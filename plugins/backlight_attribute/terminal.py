@@ -5,6 +5,7 @@ from itertools import chain, repeat
 from rich.console import Console
 from rich.markup import escape
 
+from backlight.command_line.one_line import one_line
 from backlight_attribute.results import Attributions, Status
 from backlight_datasets import StoreError
 from backlight_datasets.store import Column
@@ -21,10 +22,10 @@ ASKED = ("preprocessing", "baseline", "batch_size", "outputs")
 
 def show_status(found: Attributions, quick: bool = True) -> Status:
     """Say how far a run is, see `Attributions.status`; on the error stream what was skipped."""
-    status, folder = found.status(quick), legible(str(found.store.folder))
+    status, folder = found.status(quick), one_line(legible(str(found.store.folder)))
     console = Console(stderr=True, soft_wrap=True)
     for one in status.skipped[:MOST_LINES]:
-        console.print(f"Skipped {escape(legible(str(one)))}", style="yellow")
+        console.print(f"Skipped {escape(one_line(legible(str(one))))}", style="yellow")
     if len(status.skipped) > MOST_LINES:
         console.print(f"{len(status.skipped)} skipped in all.", style="yellow")
     done = status.blocks - len(status.missing)
@@ -42,8 +43,8 @@ def show_info(found: Attributions) -> None:
     weights = plan.model.removeprefix("weights ")[:DIGITS]
     scaled = ", with a scale for each example" if plan.dtype == "float16" else ""
     lines = {
-        "model": [f"{model}  (weights {weights})"],
-        "data": [f"{data}  ({plan.data[:DIGITS]})", f"{plan.count:,} examples"],
+        "model": [f"{model} (weights {weights})"],
+        "data": [f"{data} ({plan.data[:DIGITS]})", f"{plan.count:,} examples"],
         "classes": [", ".join(found.classes)],
         "targets": [", ".join(found.targets)],
         "techniques": [
@@ -59,7 +60,7 @@ def show_info(found: Attributions) -> None:
     wide = max(map(len, lines))
     for name, texts in lines.items():
         for head, text in zip(chain([name], repeat("")), filter(None, texts), strict=False):
-            print(f"{head:{wide}}  {' '.join(legible(text).split(chr(10)))}")
+            print(f"{head:{wide}}  {one_line(legible(text))}")
 
 
 def asked_about(found: Attributions) -> tuple[str, str]:

@@ -290,10 +290,11 @@ def named(model: str | None, data: str | None, origin: "Origin | None") -> tuple
     """The model and the data, those of a store where none are said.
 
     Raises:
-        InputError: they are not known.
+        InputError: they are not known, or not where they were.
     """
-    model = model or (origin and origin.model)
-    data = data or (origin and origin.data)
+    if origin is not None:
+        model = model or origin.there("model", origin.model)
+        data = data or origin.there("data", origin.data)
     if model is None or data is None:
         raise InputError(
             f"Name {'MODEL and DATA' if model is None else 'DATA'}: backlight report MODEL DATA. They "

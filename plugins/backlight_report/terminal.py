@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
+from backlight.command_line.one_line import one_line
 from backlight_loading.names import legible
 from backlight_report.writing import Report
 
@@ -15,21 +16,21 @@ def show(report: Report) -> None:
     console = Console(stderr=True, soft_wrap=True)
     skipped = (*report.study.cases.source.left_out, *report.study.task.replies.skipped)
     for line in report.notes:
-        console.print(f"Note: {escape(line)}", style="bold red")
+        console.print(f"Note: {escape(one_line(line))}", style="bold red")
     for line in skipped[:5]:
-        console.print(f"Skipped {escape(legible(line))}", style="yellow")
+        console.print(f"Skipped {escape(one_line(legible(line)))}", style="yellow")
     if skipped:
         console.print(f"{len(skipped)} left out in all.", style="yellow")
     for line in report.errors:
-        console.print(f"No maps from {escape(line)}", style="yellow")
+        console.print(f"No maps from {escape(one_line(line))}", style="yellow")
     for line in report.warnings[:MOST_WARNINGS]:
-        console.print(f"Warning: {escape(line)}", style="yellow")
+        console.print(f"Warning: {escape(one_line(line))}", style="yellow")
     if len(report.warnings) > MOST_WARNINGS:
         left = len(report.warnings) - MOST_WARNINGS
         console.print(f"{left} more warnings are on the page.", style="yellow")
     for line in report.estimates:
         console.print(escape(line))
-    page, wrong = legible(str(report.page)), ""
+    page, wrong = one_line(legible(str(report.page))), ""
     if report.study.task.name == "classification":
         wrong = f", {report.count - report.correct:,} wrong"
     told = report.study.task.summary()

@@ -4,6 +4,7 @@ import torch  # isort: skip  (before TensorFlow: the other order does not load)
 
 import json
 import re
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,19 @@ def test_a_report_by_the_command(folder: Path) -> None:
     assert (folder / "report" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("gone", ["data.npz", "net.py"])
+def test_a_report_of_what_has_moved(
+    gone: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "store", tmp_path / "store")
+    origin = tmp_path / "store" / "origin.json"
+    origin.write_text(origin.read_text().replace(f"{folder}/{gone}", f"{tmp_path}/{gone}"))
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--store", str(tmp_path / "store"), "-o", str(tmp_path / "report")])
+    assert ended.value.code == 2
+    assert re.search(f"The (model|data) .*/{gone}.* is not there any more", capsys.readouterr().err)
+
+
 def test_a_report_of_what_has_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     attribute_dataset(Net().eval(), DATA, store=tmp_path / "store", methods=["gradient"])
     with pytest.raises(SystemExit) as ended:
@@ -131,7 +145,7 @@ def test_commands_about_a_store(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "40 of 40 examples explained, 0 skipped; 3 of 3 blocks" in capsys.readouterr().out
     command("store", "info", store)
     told = capsys.readouterr().out
-    assert re.search(rf"model +{folder}/net.py:net  \(weights [0-9a-f]{{12}}\)\n", told)
+    assert re.search(rf"model +{folder}/net.py:net \(weights [0-9a-f]{{12}}\)\n", told)
     assert "input_x_gradient: InputXGradient()\n" in told
     assert "occlusion/{predicted,true,contrast}/values float32 (1, 8, 8)\n" in told
     assert max(map(len, told.splitlines())) < 200
@@ -147,8 +161,6 @@ def test_commands_about_a_store(folder: Path, capsys: pytest.CaptureFixture[str]
 def test_damage_is_said_with_an_exit_code(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     shutil.copytree(folder / "store", tmp_path / "store")
     block = tmp_path / "store" / "block-000001.npz"
     content = bytearray(block.read_bytes())

@@ -14,6 +14,7 @@ import backlight
 from backlight import Examples
 from backlight.errors import InputError
 from backlight_attribute import Attributions, attribute_dataset
+from backlight_attribute.terminal import show_status
 from backlight_datasets import SequenceSource
 from tests.study.nets import CLASSES, Net, examples
 
@@ -63,6 +64,15 @@ def test_one_that_cannot_be_read(tmp_path: Path) -> None:
     check_others(found, [3])
     with pytest.raises(InputError, match="a broken file"):
         found.attribution(3, "gradient", "predicted")
+
+
+def test_names_and_reasons_do_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{one}\n\x1b[2J\u202e" for one in DATA.names]
+    show_status(run(SequenceSource(Unreadable(PICTURES), DATA.labels, CLASSES, names), tmp_path))
+    told = capsys.readouterr().err
+    assert told == "Skipped picture-003.png \\x1b[2J\\u202e: OSError: a broken file\n"
 
 
 def test_one_for_which_the_model_raises(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from backlight.command_line.commands import add_commands
 from backlight.command_line.listing import show_methods, show_plugins
+from backlight.command_line.one_line import one_line
 from backlight.errors import BacklightError, BacklightWarning
 from backlight.plugins.choices import remember
 from backlight.plugins.entry_points import plugins
@@ -140,6 +141,3 @@ def options(
 ) -> None:
     """What can be said before any command; `choose` has followed the choices of plugins by then."""
 
-
-def one_line(*texts: object) -> str:
-    return " ".join(" ".join(map(str, texts)).split())
