@@ -118,6 +118,16 @@ class Attributions:
             skipped,
         )
 
+    def failures(self) -> dict[str, tuple[int, str]]:
+        """The techniques that found nothing of some examples: of how many, and why of the first."""
+        columns, found = self.store.columns(), dict[str, tuple[int, str]]()
+        for technique in self.techniques:
+            name = f"{technique}/error"
+            reasons = [one for one in self.column(name)[1] if one] if name in columns else []
+            if reasons:
+                found[technique] = len(reasons), text(reasons[0])
+        return found
+
     def column(self, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """`predicted`, `labels`, `outputs` or `names` of the examples, and their ids; or, as
         `TECHNIQUE/TARGET/COLUMN`, `score`, `gap`, `values` ... of all that are done; see

@@ -109,8 +109,9 @@ def plot_command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg, .pdf.")
     ],
     target: Annotated[
-        str, typer.Option(metavar="NAME", help="Of which target of the store.")
-    ] = "predicted",
+        str | None,
+        typer.Option(metavar="NAME", help="Of which target of the store, by default its first."),
+    ] = None,
     by: Annotated[
         By, typer.Option(help="By which classes examples are put together.")
     ] = By.predicted,
@@ -122,7 +123,8 @@ def plot_command(
     from backlight_attribute.results import Attributions
     from backlight_attribute.summaries import mean_sizes_figure
 
-    mean_sizes_figure(Attributions.open(store), target, by.value).savefig(output, dpi=150)
+    found = Attributions.open(store)
+    mean_sizes_figure(found, target or found.targets[0], by.value).savefig(output, dpi=150)
     print(f"Drawn in {output}")
 
 

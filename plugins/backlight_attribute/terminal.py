@@ -21,13 +21,18 @@ ASKED = ("preprocessing", "baseline", "batch_size", "outputs")
 
 
 def show_status(found: Attributions, quick: bool = True) -> Status:
-    """Say how far a run is, see `Attributions.status`; on the error stream what was skipped."""
+    """Say how far a run is, see `Attributions.status`; on the error stream what was skipped, and which
+    techniques failed."""
     status, folder = found.status(quick), one_line(legible(str(found.store.folder)))
     console = Console(stderr=True, soft_wrap=True)
     for one in status.skipped[:MOST_LINES]:
         console.print(f"Skipped {escape(one_line(legible(str(one))))}", style="yellow")
     if len(status.skipped) > MOST_LINES:
         console.print(f"{len(status.skipped)} skipped in all.", style="yellow")
+    for technique, (count, why) in found.failures().items():
+        of = f"{count:,} of {status.explained:,} examples"
+        told = f"{technique} found nothing of {of}; the first reason: {legible(why)}"
+        console.print(escape(one_line(told)), style="yellow")
     done = status.blocks - len(status.missing)
     print(
         f"{status.explained:,} of {status.examples:,} examples explained, {len(status.skipped):,} "

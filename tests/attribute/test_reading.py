@@ -8,6 +8,7 @@ import shutil
 import warnings
 from pathlib import Path
 from typing import Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,11 +133,13 @@ def test_a_report_of_what_has_moved(
 
 
 def test_a_report_of_what_has_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    attribute_dataset(Net().eval(), DATA, store=tmp_path / "store", methods=["gradient"])
+    options: Any = {"methods": ["gradient"], "targets": ["contrast"]}
+    attribute_dataset(Net().eval(), DATA, store=tmp_path / "store", **options)
     with pytest.raises(SystemExit) as ended:
         main(["report", "--store", str(tmp_path / "store"), "-o", str(tmp_path / "report")])
     assert ended.value.code == 2
     assert "Name MODEL and DATA" in re.sub(r"\s+", " ", capsys.readouterr().err)
+    command("store", "plot", str(tmp_path / "store"), "-o", str(tmp_path / "of contrast.png"))
 
 
 def test_commands_about_a_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

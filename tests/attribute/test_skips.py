@@ -104,7 +104,9 @@ def test_a_block_of_which_nothing_is_left(tmp_path: Path) -> None:
     check_others(found, list(range(8, 16)))
 
 
-def test_a_technique_that_fails_for_one(tmp_path: Path) -> None:
+def test_a_technique_that_fails_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its outputs are there, and those of other techniques."""
 
     class Fragile(Net):
@@ -127,6 +129,11 @@ def test_a_technique_that_fails_for_one(tmp_path: Path) -> None:
     assert np.isfinite(found.attribution(11, "occlusion", "predicted").values).all()
     _, values = found.values("gradient", "predicted")
     assert np.isnan(values[11]).all() and np.isfinite(np.delete(values, 11, axis=0)).all()
+    ((technique, (count, why)),) = found.failures().items()
+    assert (technique, count) == ("gradient", 1) and "no gradient for this one" in why
+    show_status(found)
+    told = capsys.readouterr().err
+    assert told.startswith("gradient found nothing of 1 of 40 examples; the first reason: ")
 
 
 def test_more_than_are_allowed(tmp_path: Path) -> None:

@@ -267,7 +267,12 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
         sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
     except BacklightError:
         sites = []
-    named = f": at={sites[0]!r}" if sites else " (model.sites(x) lists the names for at=...)"
+    named = (
+        f": at={sites[0]!r}"
+        if sites
+        else ", if it is among model.sites(x), or hide features, which takes no gradient: "
+        "method='feature_ablation'"
+    )
     raise InputTypeError(
         f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
         f"point; for token ids attribute at the embedding{named}."
