@@ -8,7 +8,6 @@ import shutil
 import warnings
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import numpy as np
 import pytest

@@ -104,9 +104,7 @@ def test_a_block_of_which_nothing_is_left(tmp_path: Path) -> None:
     check_others(found, list(range(8, 16)))
 
 
-def test_a_technique_that_fails_for_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_technique_that_fails_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its outputs are there, and those of other techniques."""
 
     class Fragile(Net):

@@ -53,6 +53,7 @@ WORDS = {
     "cumulative": "cum",
     "flipped": "flip|rev",
     "rolled": "roll|slice|concat|cat|gather",
+    "picked": "gather",
     "shuffled": "index|gather|take|select",
     "similarity": "mm|dot|mat|einsum",
     "maximum": "max|sub",
@@ -73,6 +74,12 @@ LINEAR = ("centred", "adjacency_linear", "summed", "cumulative", "flipped", "rol
 BATCH_MATES = "batch-mates"
 
 
+def before(x: Any) -> np.ndarray:
+    """The places of the row before each one, of all numbers in one column."""
+    count = x.shape[0] * C
+    return np.roll(np.arange(count), C)[:, None]
+
+
 def torch_mixing() -> dict[str, Net]:
     weight, square, adjacency = map(torch.from_numpy, (WEIGHT, SQUARE, ADJACENCY))
     norm = nn.BatchNorm1d(C, affine=False, track_running_stats=False).double().eval()
@@ -88,6 +95,10 @@ def torch_mixing() -> dict[str, Net]:
         "cumulative": lambda x: x.cumsum(0) @ weight,
         "flipped": lambda x: (x + 2 * x.flip(0)) @ weight,
         "rolled": lambda x: (x - 2 * x.roll(1, 0)) @ weight,
+        "picked": lambda x: (
+            (x - 2 * x.reshape(-1, 1).gather(0, torch.from_numpy(before(x))).reshape(x.shape))
+            @ weight
+        ),
         "shuffled": lambda x: x[order] @ weight,
         "similarity": lambda x: (x @ x.T) @ x @ weight,
         "maximum": lambda x: (x - x.amax(0)) @ weight,
@@ -136,6 +147,10 @@ def tensorflow_mixing() -> dict[str, Net]:
         "cumulative": lambda x: tf.cumsum(x, 0) @ weight,
         "flipped": lambda x: (x + 2 * tf.reverse(x, [0])) @ weight,
         "rolled": lambda x: (x - 2 * tf.roll(x, 1, 0)) @ weight,
+        "picked": lambda x: (
+            (x - 2 * tf.reshape(tf.gather_nd(tf.reshape(x, (-1, 1)), before(x)), tf.shape(x)))
+            @ weight
+        ),
         "shuffled": lambda x: tf.gather(x, ORDER) @ weight,
         "similarity": lambda x: (x @ tf.transpose(x)) @ x @ weight,
         "maximum": lambda x: (x - tf.reduce_max(x, 0)) @ weight,
@@ -197,6 +212,9 @@ def jax_mixing() -> dict[str, Net]:
         "cumulative": lambda x: jnp.cumsum(x, 0) @ WEIGHT,
         "flipped": lambda x: (x + 2 * x[::-1]) @ WEIGHT,
         "rolled": lambda x: (x - 2 * jnp.roll(x, 1, 0)) @ WEIGHT,
+        "picked": lambda x: (
+            (x - 2 * jnp.take_along_axis(x.reshape(-1, 1), before(x), 0).reshape(x.shape)) @ WEIGHT
+        ),
         "shuffled": lambda x: x[ORDER] @ WEIGHT,
         "similarity": lambda x: (x @ x.T) @ x @ WEIGHT,
         "maximum": lambda x: (x - x.max(0)) @ WEIGHT,
@@ -261,6 +279,13 @@ def torch_apart() -> dict[str, Net]:
         "row_by_row": lambda x: torch.stack([torch.tanh(row[0] @ square) @ weight for row in x]),
         "rows_joined": lambda x: torch.cat([torch.tanh(one[:, 0]) @ weight for one in x.split(1)]),
         "own_row": lambda x: (x @ weight)[torch.arange(len(x)), -1],
+        "picked_in_heads": lambda x: (
+            x.reshape(-1, 1, C)
+            .gather(2, torch.arange(C).flip(0).expand(x.shape[0] * T, 1, C))
+            .reshape(x.shape)
+            .mean(1)
+            @ weight
+        ),
         "rows_written": lambda x: torch_rows(x[:, 0].unbind()) @ weight,
         "rows_taken": lambda x: (
             torch.stack(
@@ -334,6 +359,21 @@ def tensorflow_apart() -> dict[str, Net]:
             [tf.tanh(x[n : n + 1, 0]) @ weight for n in range(int(x.shape[0]))], 0
         ),
         "own_row": lambda x: tf.gather(x[:, -1] @ weight, tf.range(tf.shape(x)[0])),
+        "picked_in_heads": lambda x: (
+            tf.reduce_mean(
+                tf.reshape(
+                    tf.gather(
+                        tf.reshape(x, (-1, 1, C)),
+                        tf.tile(tf.range(C)[None, None, ::-1], (tf.shape(x)[0] * T, 1, 1)),
+                        axis=2,
+                        batch_dims=2,
+                    ),
+                    tf.shape(x),
+                ),
+                1,
+            )
+            @ weight
+        ),
         "rows_written": lambda x: tensorflow_rows(tf.unstack(x[:, 0])) @ weight,
         "rows_taken": lambda x: (
             tf.stack([tf.tanh(tf.gather(x, n)[0]) for n in range(int(x.shape[0]))]) @ weight
@@ -391,6 +431,16 @@ def jax_apart() -> dict[str, Net]:
             [jnp.tanh(x[n : n + 1, 0]) @ WEIGHT for n in range(len(x))]
         ),
         "own_row": lambda x: (x @ WEIGHT)[jnp.arange(len(x)), -1],
+        "picked_in_heads": lambda x: (
+            jnp.take_along_axis(
+                x.reshape(-1, 1, C),
+                jnp.broadcast_to(jnp.arange(C)[::-1], (len(x) * T, 1, C)),
+                2,
+            )
+            .reshape(x.shape)
+            .mean(1)
+            @ WEIGHT
+        ),
         "rows_written": lambda x: jax_rows(list(x[:, 0])) @ WEIGHT,
         "rows_taken": lambda x: (
             jnp.stack([jnp.tanh(jnp.take(x, n, axis=0)[0]) for n in range(len(x))]) @ WEIGHT

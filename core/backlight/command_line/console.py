@@ -140,4 +140,3 @@ def options(
     ] = None,
 ) -> None:
     """What can be said before any command; `choose` has followed the choices of plugins by then."""
-

@@ -110,16 +110,20 @@ def pointwise(given: NodeAxes) -> Sequence[Axes]:
 
 
 def unknown(given: NodeAxes) -> Sequence[Axes]:
-    """Nothing is known; an operation that keeps the examples' axis first keeps the examples. Of one that
-    moves numbers elsewhere each may come from any row."""
+    """Nothing is known; an operation that keeps the axis first that has the examples keeps them: alone, or
+    with others, such as heads, and before more axes. Of one that moves numbers elsewhere each may come from
+    any row."""
     found = []
     given.unknown = any(has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes)
     for number in range(len(given.node.results)):
         lengths = given.lengths(number)
         axes = [*map(lost, lengths)]
-        rows = any(axes_ and axes_[0] == examples(given.within.count) for axes_ in given.operands)
-        if rows and lengths and lengths[0] == given.within.count:
-            axes[0] = examples(given.within.count)
+        alone = examples(given.within.count)
+        for first in [axes_[0] for axes_ in given.operands if axes_]:
+            among = has(first, Role.EXAMPLES) and len(lengths) > 1
+            if lengths and lengths[0] == length_of(first) and (first == alone or among):
+                axes[0] = first
+                break
         found.append(tuple(axes))
     if given.node.primitive == "gather" and found[0]:  # lists have no axes
         given.mixes |= any(has(axis, Role.EXAMPLES) for axis in given.first) and not any(
