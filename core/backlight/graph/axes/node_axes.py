@@ -110,9 +110,9 @@ def pointwise(given: NodeAxes) -> Sequence[Axes]:
 
 
 def unknown(given: NodeAxes) -> Sequence[Axes]:
-    """Nothing is known; an operation that keeps the axis first that has the examples keeps them: alone, or
-    with others, such as heads, and before more axes. Of one that moves numbers elsewhere each may come from
-    any row."""
+    """Nothing is known; an operation that keeps the axis first that has the examples keeps them: alone,
+    or with others, such as heads, before more axes. Of one that moves numbers elsewhere each may come
+    from any row."""
     found = []
     given.unknown = any(has(axis, Role.EXAMPLES) for axes in given.operands for axis in axes)
     for number in range(len(given.node.results)):
