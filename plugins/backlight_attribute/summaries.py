@@ -130,6 +130,7 @@ def mean_sizes_figure(
             axis.set_yticks([])
         line[0].set_ylabel(technique)
         figure.colorbar(drawn, ax=line, label="mean |value|")
+    figure.suptitle(f"target: {target}", fontsize=9)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=8)
     return figure

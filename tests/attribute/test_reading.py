@@ -227,6 +227,7 @@ def test_the_picture_has_a_row_for_each_technique(found: Attributions) -> None:
         most = max(np.asarray(image.get_array()).max() for image in line)
         assert {image.get_clim() for image in line} == {(0.0, most)}
     assert figure.axes[0].get_title() == "all 40"
+    assert figure.get_suptitle() == "target: contrast"
 
 
 def test_findings_of_a_planted_cue(tmp_path: Path) -> None:
