@@ -86,7 +86,7 @@ class Heads(Known):
 
     def predict(self, inputs: Any) -> Any:
         found = super().predict(inputs)
-        return {"logits": found, "twice": 2 * found}
+        return {"once": found, "twice": 2 * found}
 
     def outputs(self, inputs: Any) -> Any:
         return {name: OutputSpec(one.shape) for name, one in self.predict(inputs).items()}
@@ -305,7 +305,7 @@ def test_an_objection_is_told_by_the_exit_code(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("target", "score"), [("twice:3", "3, path='twice'"), ("0:-1", "3, path='logits'")]
+    ("target", "score"), [("twice:3", "3, path='twice'"), ("0:-1", "3, path='once'")]
 )
 def test_a_target_may_be_of_one_of_several_outputs(
     target: str, score: str, capsys: pytest.CaptureFixture[str]
@@ -316,7 +316,7 @@ def test_a_target_may_be_of_one_of_several_outputs(
     assert code == 0
     assert json.loads(out)[0]["target"] == f"Class({score})"
     code, _, err = run(capsys, f"{HERE}:heads", f"{HERE}:array", "-m", "lrp", "--target", "3")
-    assert (code, "by its path: 'logits', 'twice'" in " ".join(err.split())) == (2, True)
+    assert (code, "by its path: 'once', 'twice'" in " ".join(err.split())) == (2, True)
 
 
 def test_json_holds_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
