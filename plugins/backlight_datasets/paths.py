@@ -14,7 +14,6 @@ from backlight_datasets.source import Source
 from backlight_datasets.tables.delimited import delimited_source
 from backlight_datasets.tables.json_lines import json_lines_source
 from backlight_datasets.tables.parquet import parquet_source
-from backlight_datasets.text_folder import text_folder_source
 from backlight_loading.examples import load_examples, refuse
 from backlight_loading.references import is_there
 
@@ -52,6 +51,9 @@ def from_path(
     if form == "saved":
         return from_object(saved(path), reader, classes, options, text)
     if form == "folder" and reader.texts:
+        # Here and not above, as below.
+        from backlight_datasets.text_folder import text_folder_source
+
         return text_folder_source(path, reader, classes)
     if form == "folder":
         reader.columns.refuse(text)
