@@ -82,19 +82,8 @@ def attribute_command(
         options.Baseline | None,
         typer.Option(help="What stands for nothing, for techniques that compare with a baseline."),
     ] = None,
-    x: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--x",
-            metavar="COLUMN",
-            help="Of a table: a column that the model takes; say it again for more. Where none is said, "
-            "pictures, or all that are neither label nor name.",
-        ),
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Of a table: the column of labels; '' takes none."),
-    ] = None,
+    x: options.Columns = None,
+    label: options.Label = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Of a table: what examples are called."),

@@ -7,6 +7,7 @@ from typing import final
 from backlight.errors import InputError, UnknownNameError
 
 X = ("x", "image", "img", "picture", "pixel_values", "file", "file_name", "filename", "path")
+TEXTS = ("text", "sentence", "review", "comment", "content", "document", "snippet", "message")
 LABELS = ("label", "labels", "y", "target")
 NAMES = ("id", "__key__")
 
@@ -20,6 +21,8 @@ class ColumnNames:
         x: features in the model's order, or the one column of pictures, their files' names, or arrays.
             If none is said: the first of `x`, `image`, `img`, `picture`, `pixel_values`, `file`,
             `file_name`, `filename` and `path` that is there, or else all that are neither label nor name.
+            Of texts: the first of `text`, `sentence`, `review`, `comment`, `content`, `document`,
+            `snippet` and `message`, or else the only one that is left.
         label: if not said, the first of `label`, `labels`, `y` and `target`; "" takes no labels.
         name: what examples are called, each differently. If not said, `id` or `__key__`; "" takes their
             numbers.
@@ -36,13 +39,17 @@ class ColumnNames:
                 f"Columns can be said for tables and for examples that are dicts only; {text} has none."
             )
 
-    def among(self, known: Sequence[str]) -> "ColumnNames":
+    def among(self, known: Sequence[str], texts: bool = False) -> "ColumnNames":
         """The columns of a table that are meant, all three said; "" for a label or name that is not
         there.
 
+        Args:
+            known: all columns.
+            texts: whether x is a column of texts.
+
         Raises:
             UnknownNameError: one that is said is not there.
-            InputError: no column is left for x.
+            InputError: no column is left for x, or several that may hold its texts.
         """
         for said in (*self.x, self.label, self.name):
             if said and said not in known:
@@ -51,10 +58,14 @@ class ColumnNames:
         label = self.label if self.label is not None else first(LABELS, free)
         name = self.name if self.name is not None else first(NAMES, free)
         left = [one for one in free if one not in (label, name)]
-        usual = first(X, left)
+        usual = first(TEXTS if texts else X, left)
         x = self.x or ((usual,) if usual else tuple(left))
         if not x:
             raise InputError(f"No column is left for the examples; there are {', '.join(known)}.")
+        if texts and len(x) > 1:
+            raise InputError(
+                f"The texts may be in any of the columns {', '.join(x)}: say in which one, --x COLUMN."
+            )
         return replace(self, x=x, label=label, name=name)
 
 

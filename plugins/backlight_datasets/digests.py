@@ -54,6 +54,11 @@ def digest_of_array(name: str, array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
+def hashable(x: NDArray[Any]) -> NDArray[Any]:
+    """Examples as their digest takes them: texts that are objects as texts of one width."""
+    return x.astype(str) if x.dtype.hasobject else x
+
+
 def digest_of_texts(texts: Iterable[str]) -> str:
     """SHA-256, hexadecimal, of texts one after the other; surrogates of files' names are allowed."""
     digest = sha256()

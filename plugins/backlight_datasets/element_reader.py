@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError, reason
+from backlight.errors import InputError, reason, shown
 from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.gathering import Example
 from backlight_loading.preparation import Colour, Size
@@ -29,12 +29,14 @@ class ElementReader:
         size: (height, width) that every picture is stretched to; None keeps its own.
         colour: "grey" (one channel) or "rgb"; None keeps a picture's own.
         folder: that names of files are relative to; None is that of the table, or the working directory.
+        texts: whether examples are texts, and no text is the name of a file.
     """
 
     columns: ColumnNames = ColumnNames()
     size: Size | None = None
     colour: Colour | None = None
     folder: Path | None = None
+    texts: bool = False
 
     def beside(self, folder: Path) -> "ElementReader":
         """With names of files relative to this folder, where none was said."""
@@ -42,7 +44,7 @@ class ElementReader:
 
     def example(self, element: object) -> Example:
         if isinstance(element, Mapping):
-            columns = self.columns.among(list(element))
+            columns = self.columns.among(list(element), self.texts)
             label = element[columns.label] if columns.label else None
             return Example(self.x([element[name] for name in columns.x]), label_of(label))
         if isinstance(element, tuple):
@@ -57,7 +59,10 @@ class ElementReader:
         return self.array(values[0]) if len(values) == 1 else numbers(values)
 
     def array(self, value: object) -> NDArray[Any]:
-        """An array of numbers, or a picture's: a picture of Pillow's, its file, or the file's bytes."""
+        """An array of numbers, or a picture's: a picture of Pillow's, its file, or the file's bytes; or
+        a text as an object, ()."""
+        if self.texts:
+            return text_in(value)
         if isinstance(value, Mapping) and value.keys() == {
             "bytes",
             "path",
@@ -81,7 +86,17 @@ class ElementReader:
         except Exception as error:  # Pillow's readers raise errors of any kind
             # Without the folder, and without the address of an object, which differs from run to run.
             told = reason(error).replace(repr(picture), name).replace(str(picture), name)
+            if isinstance(error, FileNotFoundError) and " " in name:
+                told = f"there is no picture {shown(name)}; texts need a tokenizer, --tokenizer"
             raise InputError(told) from error
+
+
+def text_in(value: object) -> NDArray[Any]:
+    if not isinstance(value, str):
+        raise InputError(f"it holds {shown(value)}, and no text")
+    if not value.strip():
+        raise InputError("its text is empty")
+    return np.array(value, dtype=object)
 
 
 def numbers(value: object) -> NDArray[Any]:

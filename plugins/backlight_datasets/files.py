@@ -21,6 +21,7 @@ class Index(Protocol):
         labelled: whether there are labels.
         labels: of each example.
         classes: their names.
+        features: names of a table's columns; none of anything else.
     """
 
     @property
@@ -37,6 +38,9 @@ class Index(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
 
     def names(self, start: int, stop: int) -> tuple[str, ...]:
         """What the examples of a range are called."""
@@ -79,6 +83,10 @@ class FilesSource(Source):
     @property
     def labelled(self) -> bool:
         return self._now.labelled
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._now.features
 
     def fingerprint(self) -> str:
         """Of what the index says that the files hold, and of how it is read. Of pictures in files that a

@@ -30,7 +30,7 @@ def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]
     if not isinstance(data, known.Dataset | known.IterableDataset):
         return None
     features = data.features or {}
-    meant = reader.columns.among(list(features)) if features else reader.columns
+    meant = reader.columns.among(list(features), reader.texts) if features else reader.columns
     own = tuple(getattr(features.get(meant.label), "names", None) or ())
     if own and classes and own != tuple(classes):
         raise InputError(
@@ -41,7 +41,7 @@ def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]
         return StreamSource(data, None, False, reader, own or classes)
     names = tuple(map(str, data[meant.name])) if meant.name else ()
     pictures = any(isinstance(features[name], known.Image) for name in meant.x)
-    if data.format["type"] is None and not pictures:
+    if data.format["type"] is None and not pictures and not reader.texts:
         data = data.with_format("numpy")  # lists would lose their dtype
     return ItemsSource(data, reader, own or classes, names)
 

@@ -87,7 +87,10 @@ def member_of(archive: ZipFile, entry: ZipInfo, file: BufferedIOBase) -> Member:
         shape, columns_first, dtype = HEADERS[version](stream)
         begin = stream.tell()
     if dtype.hasobject:
-        raise InputError(f"{entry.filename} holds Python objects, which are not loaded")
+        raise InputError(
+            f"{entry.filename} holds Python objects, which are not loaded; rows of "
+            "several lengths are to be brought to one"
+        )
     if begin + prod(shape) * dtype.itemsize != entry.file_size:
         raise InputError(f"{entry.filename} is not as long as its header says")
     place = None

@@ -26,7 +26,15 @@ def from_object(
         refuse(options, text)
         reader.columns.refuse(text)
         known = renamed(data, tuple(classes), text)
-        return SequenceSource(known.x, known.labels, known.classes, known.names, known.skipped)
+        return SequenceSource(
+            known.x,
+            known.labels,
+            known.classes,
+            known.names,
+            known.skipped,
+            known.kind,
+            known.features,
+        )
     if isinstance(data, np.ndarray):
         data = data, None
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], np.ndarray):

@@ -22,14 +22,15 @@ def open_source(
     options: Sequence[str] = (),
     columns: ColumnNames = ColumnNames(),
     labelled: bool = True,
+    texts: bool = False,
 ) -> Source:
     """Examples to be read a range at a time.
 
     Args:
         data: a path: a folder of class folders, of pictures, of `.parquet` or `.tar` files, or one
-            that Hugging Face's `save_to_disk` wrote; an `.npz`, `.csv`, `.tsv`, `.parquet` or `.tar`
-            file; or what an installed plugin reads. A reference `file.py:name` to an object, or to a
-            function that makes one. Or an object: a source, examples, an array, a pair of an array and
+            that Hugging Face's `save_to_disk` wrote; an `.npz`, `.csv`, `.tsv`, `.jsonl`, `.parquet` or
+            `.tar` file; or what an installed plugin reads. A reference `file.py:name` to an object, or to
+            a function that makes one. Or an object: a source, examples, an array, a pair of an array and
             labels, a data set or loader of PyTorch's, a `tf.data.Dataset`, a data set of Hugging Face's,
             or a list or other sequence of `(x, label)`, of dicts, or of x alone.
         size, colour: of pictures; see `FolderSource`.
@@ -37,6 +38,7 @@ def open_source(
         options: those that the user gave and that only pictures can follow.
         columns: which columns of tables, or entries of examples that are dicts, hold what.
         labelled: whether there must be labels.
+        texts: whether examples are texts: a column of a table, or `.txt` files in class folders.
 
     Raises:
         InputError: nothing is there, it holds no examples, or no labels where there must be some; or an
@@ -44,7 +46,7 @@ def open_source(
         PluginError: it takes a package that is not installed.
         UnknownNameError: a column that is not there.
     """
-    reader = ElementReader(columns, size, colour)
+    reader = ElementReader(columns, size, colour, texts=texts)
     if isinstance(data, str | PathLike):
         text = fspath(data)
         if is_reference(text):
@@ -56,8 +58,9 @@ def open_source(
         source = from_object(data, reader, classes, options, text)
     if labelled and not source.labelled:
         raise InputError(
-            f"There are no labels in {text}, and they are needed here: put the pictures of each class "
-            "into a sub-folder that has the class's name, or give y (or labels), or name their column."
+            f"There are no labels in {text}, and they are needed here: put the pictures (or texts) of "
+            "each class into a sub-folder that has the class's name, or give y (or labels), or name "
+            "their column, --label COLUMN."
         )
     return source
 

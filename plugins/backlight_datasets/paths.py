@@ -12,6 +12,7 @@ from backlight_datasets.objects import from_object, offered, refuse_unless_pictu
 from backlight_datasets.shards.tar import tar_source
 from backlight_datasets.source import Source
 from backlight_datasets.tables.delimited import delimited_source
+from backlight_datasets.tables.json_lines import json_lines_source
 from backlight_datasets.tables.parquet import parquet_source
 from backlight_loading.examples import load_examples, refuse
 from backlight_loading.references import is_there
@@ -19,6 +20,7 @@ from backlight_loading.references import is_there
 READERS: Mapping[str, Callable[[Path, ElementReader, Sequence[str]], Source]] = {
     ".csv": delimited_source,
     ".tsv": delimited_source,
+    ".jsonl": json_lines_source,
     ".parquet": parquet_source,
     ".tar": tar_source,
 }
@@ -48,6 +50,11 @@ def from_path(
     form = form_of(path)
     if form == "saved":
         return from_object(saved(path), reader, classes, options, text)
+    if form == "folder" and reader.texts:
+        # Here and not above, as below.
+        from backlight_datasets.text_folder import text_folder_source
+
+        return text_folder_source(path, reader, classes)
     if form == "folder":
         reader.columns.refuse(text)
         # Here and not above: what reads no pictures needs no Pillow.

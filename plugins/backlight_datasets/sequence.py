@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight.values.examples import labels_of
-from backlight_datasets.digests import digest_of_arrays
+from backlight.values.layout import InputKind
+from backlight_datasets.digests import digest_of_arrays, hashable
 from backlight_datasets.gathering import Example, Form, first_form, gathered
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import (
@@ -41,6 +42,8 @@ class SequenceSource(Source):
         classes: Sequence[str] = (),
         names: Sequence[str] = (),
         left_out: Sequence[str] = (),
+        kind: InputKind | None = None,
+        features: Sequence[str] = (),
     ) -> None:
         """
         Args:
@@ -50,6 +53,7 @@ class SequenceSource(Source):
             classes: names of the classes, or of the labels or numbers of each example.
             names: one per example; their numbers where there are none.
             left_out: what is known not to be among them, with the reason.
+            kind, features: see `Examples`.
 
         Raises:
             InputError: there are not as many labels, or names, as examples; labels are no numbers; or two
@@ -61,6 +65,7 @@ class SequenceSource(Source):
         self._x, self._names = x, tuple(names)
         Seen(self._names).check("the examples")
         self._classes, self._left_out = tuple(classes), tuple(left_out)
+        self._kind, self._features = kind, tuple(features)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -76,6 +81,14 @@ class SequenceSource(Source):
     @property
     def left_out(self) -> tuple[str, ...]:
         return self._left_out
+
+    @property
+    def kind(self) -> InputKind | None:
+        return self._kind
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features
 
     def fingerprint(self) -> str:
         """Of every example, for which each is read once, of the labels, the classes and the names."""
@@ -107,11 +120,11 @@ class SequenceSource(Source):
         yield "classes", np.array(self._classes, dtype=str)
         yield "names", np.array(self._names, dtype=str)
         if isinstance(self._x, np.ndarray):
-            yield "x", self._x
+            yield "x", hashable(self._x)
             return
         for number in range(len(self)):
             batch = self.read(number, number + 1)
-            yield f"x/{number}", batch.x
+            yield f"x/{number}", hashable(batch.x)
 
 
 def check_counts(examples: int, labels: int, names: int = 0) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight.values.examples import UNKNOWN, Labels
+from backlight.values.layout import InputKind
 
 
 @final
@@ -36,7 +37,8 @@ class Batch:
     """The candidates of a range: those that could be read in `x`, the others in `skipped`.
 
     Attributes:
-        x: one example per row, any numeric dtype; pictures are uint8, (n, H, W, channels).
+        x: one example per row, any numeric dtype; pictures are uint8, (n, H, W, channels), texts are
+            objects, (n,).
         labels: what is true of each: mostly its class, int64, (n,), -1 where it is not known; else see
             `Labels`.
         ids: the number of each among all candidates, rising, int64, (n,).
@@ -77,6 +79,16 @@ class Source(ABC):
     @property
     def left_out(self) -> tuple[str, ...]:
         """What is there but is no candidate, with the reason; nothing where a source does not say."""
+        return ()
+
+    @property
+    def kind(self) -> InputKind | None:
+        """What an example is; None where its shape says it."""
+        return None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of a table's columns, or of a series' channels; none where they have none."""
         return ()
 
     @abstractmethod

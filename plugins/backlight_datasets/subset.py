@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight.values.examples import Labels
+from backlight.values.layout import InputKind
 from backlight_datasets.digests import digest_of_texts
 from backlight_datasets.source import Batch, Skipped, Source, check_range
 
@@ -50,6 +51,14 @@ class Subset(Source):
     @property
     def labelled(self) -> bool:
         return self._source.labelled
+
+    @property
+    def kind(self) -> InputKind | None:
+        return self._source.kind
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._source.features
 
     def fingerprint(self) -> str:
         return digest_of_texts((self._source.fingerprint(), *map(str, self._rows)))

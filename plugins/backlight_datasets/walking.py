@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from backlight_datasets.digests import digest_of_arrays, digest_of_texts
+from backlight_datasets.digests import digest_of_arrays, digest_of_texts, hashable
 from backlight_datasets.source import Source
 
 STEP = 64
@@ -14,6 +14,6 @@ def content(source: Source) -> str:
     digest = sha256(digest_of_texts(source.classes).encode())
     for start in range(0, len(source), STEP):
         batch = source.read(start, min(start + STEP, len(source)))
-        arrays = (("x", batch.x), ("labels", batch.labels), ("ids", batch.ids))
+        arrays = (("x", hashable(batch.x)), ("labels", batch.labels), ("ids", batch.ids))
         digest.update(digest_of_arrays(arrays).encode())
     return digest.hexdigest()

@@ -58,11 +58,11 @@ DirectoryOption = Annotated[
         "--output",
         "-o",
         metavar="DIR",
-        help="The folder to write the report into; backlight-demo or backlight-demo-photos.",
+        help="The folder to write the report into; backlight-demo or backlight-demo-photos, say.",
     ),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Explain at most N pictures.")
+    int | None, typer.Option(min=1, metavar="N", help="Explain at most N examples.")
 ]
 
 

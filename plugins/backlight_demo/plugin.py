@@ -9,6 +9,7 @@ backlight_api = 1
 
 @hookimpl
 def backlight_commands(app: typer.Typer) -> None:
+    import backlight_demo.kinds  # noqa: F401  its commands are of the same app
     from backlight_demo.command import demo
 
     app.add_typer(demo, name="demo")

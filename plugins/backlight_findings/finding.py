@@ -50,7 +50,8 @@ class Studied:
         classes: their names.
         names: of the examples; may be file names.
         metadata: columns (N,) of numbers or texts by name; may be empty.
-        read: gives the stored pictures of these rows, (n, H, W, C) or (n, H, W).
+        read: gives the stored pictures of these rows, (n, H, W, C) or (n, H, W); None where the examples
+            are no pictures.
         explained: rows that have maps: wrong ones, and right ones for comparison.
         maps: by technique and question, "predicted", "true" or "contrast" (predicted minus rival):
             (len(explained), H, W), signed. A row is NaN where there is no map.
@@ -67,7 +68,7 @@ class Studied:
     classes: Sequence[str]
     names: Sequence[str]
     metadata: Mapping[str, NDArray[Any]]
-    read: Callable[[Sequence[int]], NDArray[Any]]
+    read: Callable[[Sequence[int]], NDArray[Any]] | None
     explained: Sequence[int]
     maps: Mapping[tuple[str, str], NDArray[np.float64]]
     masks: NDArray[np.bool_] | None

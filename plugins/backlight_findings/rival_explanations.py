@@ -75,9 +75,10 @@ def columns(studied: Studied) -> Mapping[str, NDArray[Any]]:
         random = np.random.default_rng([studied.seed, 1])
         rows = np.sort(random.choice(count, MOST_PICTURES, replace=False))
     found: dict[str, NDArray[Any]] = {}
-    for name, values in picture_properties(studied.read, [int(row) for row in rows]).items():
-        found[name] = np.full(count, np.nan)
-        found[name][rows] = values
+    if studied.read is not None:
+        for name, values in picture_properties(studied.read, [int(row) for row in rows]).items():
+            found[name] = np.full(count, np.nan)
+            found[name][rows] = values
     by_name = {name.lower(): values for name, values in studied.metadata.items()}
     sides = [by_name[side] for side in ("width", "height") if side in by_name]
     if len(sides) == 2 and all(side.dtype.kind in "iuf" for side in sides):

@@ -93,6 +93,15 @@ class Colour(StrEnum):
     rgb = "rgb"
 
 
+class ExampleKind(StrEnum):
+    """What examples are."""
+
+    picture = "picture"
+    text = "text"
+    table = "table"
+    series = "series"
+
+
 Size: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -104,6 +113,43 @@ ReadAs: TypeAlias = Annotated[
     Colour | None,
     typer.Option(
         help="Read pictures grey or in colour; by default as the model says, or as they are."
+    ),
+]
+Columns: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--x",
+        metavar="COLUMN",
+        help="Of a table: a column that the model takes; say it again for more. Where none is said, "
+        "pictures or texts, or all that are neither label nor name.",
+    ),
+]
+Label: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Of a table: the column of labels; '' takes none."),
+]
+Kind: TypeAlias = Annotated[
+    ExampleKind | None,
+    typer.Option(
+        help="What the data is, where its shape does not say it: numbers (N, L) are a table unless it is "
+        "series."
+    ),
+]
+TokenizerNamed: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="NAME|PATH",
+        help="Of texts: file.py:name or package.module:name of what gives the ids of each of a list of "
+        "texts, with a method id_to_token(id); or the folder of one of Hugging Face's.",
+    ),
+]
+Tokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Bring texts to N tokens: longer ones are cut, shorter ones padded.",
     ),
 ]
 Classes: TypeAlias = Annotated[

@@ -2,21 +2,20 @@
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from backlight import Model
 from backlight.errors import TargetError
 from backlight.values.outputs import LOGITS, OutputSpec, Path, describe, located, paths, single
+from backlight_loading.preparation import ModelInput
 
 
-def chosen_output(model: Model, batch: NDArray[Any], path: Path) -> tuple[Path, OutputSpec]:
+def chosen_output(model: Model[Any], batch: ModelInput, path: Path) -> tuple[Path, OutputSpec]:
     """Where the output that is meant is among all, and what it is.
 
     Raises:
         TargetError: there are several, and none is said.
         UnknownNameError: there is none of this name.
     """
-    outputs = model.outputs(model.prepare(batch))  # type: ignore[arg-type]
+    outputs = model.outputs(model.prepare(batch))
     known = list(paths(outputs))
     if path is None and len(known) > 1 and (LOGITS,) not in known:
         raise TargetError(

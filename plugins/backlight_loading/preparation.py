@@ -15,8 +15,14 @@ Colour: TypeAlias = Literal["grey", "rgb"]
 Size: TypeAlias = tuple[int, int]
 Tick: TypeAlias = Callable[[int, int], None]
 
+ModelInput: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
+"""What a model takes: one array, or, of texts, a dict with ids and a mask."""
+
+PreparedInput: TypeAlias = Callable[[NDArray[Any]], ModelInput]
+"""From stored examples to the model's input, of any kind."""
+
 Prepared: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
-"""From stored examples to the model's input."""
+"""The same, of pictures, tables and series: one array."""
 
 Wanted: TypeAlias = tuple[Size | None, Colour | None]
 

@@ -29,9 +29,10 @@ def report_command(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="Labelled pictures: a folder with one sub-folder of pictures per class (their sorted "
-            "names are the classes, and must be in the model's order: see --classes); an .npz file with "
-            "x (or images), y (or labels) and perhaps classes; or file.py:name of backlight.Examples."
+            help="Labelled pictures, texts, rows of a table or series: a folder with one sub-folder of "
+            "pictures (or .txt files) per class (their sorted names are the classes, and must be in the "
+            "model's order: see --classes); an .npz file with x (or images), y (or labels) and perhaps "
+            "classes; a table (.csv, .tsv, .jsonl, .parquet); or file.py:name of backlight.Examples."
         ),
     ] = None,
     directory: Annotated[
@@ -45,6 +46,11 @@ def report_command(
             "is said, labels and outputs say it, or an error asks."
         ),
     ] = None,
+    kind: options.Kind = None,
+    tokenizer: options.TokenizerNamed = None,
+    tokens: options.Tokens = None,
+    x: options.Columns = None,
+    label: options.Label = None,
     method: options.Techniques = None,
     only: Annotated[
         Only | None,
@@ -204,6 +210,10 @@ def report_command(
 
         backlight report net.py:model pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
 
+        backlight report net.py:model reviews.csv --tokenizer net.py:tokenizer -o report
+
+        backlight report net.py:model patients.csv --label diagnosis -o report
+
         backlight report --store results -o report
     """
     # Here and not above: the other commands need none of it.
@@ -217,6 +227,7 @@ def report_command(
     from backlight_loading.preparation import wanted_picture
     from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
+    from backlight_loading.tokenizers import load_tokenizer
     from backlight_report.replacing import claim
     from backlight_report.terminal import show
     from backlight_report.unfinished import unfinished
@@ -241,8 +252,11 @@ def report_command(
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
-    columns = ColumnNames() if origin is None else origin.columns
-    source = open_source(data, read_size, read_as or wanted[1], names, given, columns)
+    columns = ColumnNames(tuple(x or ()), label) if origin is None else origin.columns
+    words = None if tokenizer is None else load_tokenizer(tokenizer)
+    source = open_source(
+        data, read_size, read_as or wanted[1], names, given, columns, texts=words is not None
+    )
     note = note_on(model)
     kept_in = Path(store) if store and earlier is None else None
     with progress_bar() as progress, unfinished(directory, kept_in) as kept:
@@ -250,6 +264,9 @@ def report_command(
             net,
             source,
             directory=directory,
+            kind=kind.value if kind else None,
+            tokenizer=words,
+            tokens=tokens,
             task=task.value if task else None,
             methods=method or (),
             cell=cell or (),

@@ -38,4 +38,4 @@ def show(report: Report) -> None:
     if report.explained:
         print(f"{report.explained} explained in {page}")
     else:
-        print(f"None of the pictures asked for is there to explain; the rest is in {page}")
+        print(f"None of the examples asked for is there to explain; the rest is in {page}")

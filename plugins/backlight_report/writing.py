@@ -9,6 +9,7 @@ from typing import Any, final
 from backlight import Examples, Method, Metric
 from backlight.errors import InputError, UnknownNameError
 from backlight.progress import Progress
+from backlight.values.layout import InputKind
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
@@ -16,6 +17,7 @@ from backlight_loading.examples import reading_of
 from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.tokenizers import Tokenizer
 from backlight_report.directory import MARK, PAGE
 from backlight_study.answered import Answered
 from backlight_study.baselines import PictureBaseline
@@ -78,6 +80,9 @@ def report(
     data: str | os.PathLike[str] | Examples | Source,
     *,
     directory: str | os.PathLike[str],
+    kind: InputKind | None = None,
+    tokenizer: Tokenizer | None = None,
+    tokens: int | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
@@ -146,6 +151,9 @@ def report(
     studied = study(
         model,
         data,
+        kind=kind,
+        tokenizer=tokenizer,
+        tokens=tokens,
         task=task,
         methods=methods,
         cell=cell,
@@ -203,6 +211,8 @@ def reading_in_words(studied: Study, size: Size | None) -> str:
     count = len(studied.task.ids)
     if isinstance(cases.source, SequenceSource):
         return f"{count:,} examples as they were given"
+    if cases.kind == "text":
+        return f"{count:,} texts, {studied.store.plan.options['preprocessing']} each"
     return reading_of(count, cases.shape, cases.dtype, folder, size)
 
 
@@ -242,7 +252,12 @@ def write(
         record = study_record(studied, judgement, files, about)
         rows = [row for case in record["cases"] for row in case["explanations"]]
         if rows and all(row["error"] for row in rows):
-            raise InputError(f"No technique could explain any picture: {rows[0]['error']}")
+            raise InputError(f"No technique could explain any case: {rows[0]['error']}")
+        if panels and studied.cases.kind != "picture":
+            raise InputError(
+                "Panels are drawn of pictures only, and the examples are of the kind "
+                f"{studied.cases.kind}: leave them out."
+            )
         if panels and rows:
             record["panels"] = [
                 files.panel(f"panel-{question}-{place:02}", content)

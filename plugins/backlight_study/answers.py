@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
@@ -13,7 +14,9 @@ from backlight import Attribution, BacklightWarning, Method, Model, Score
 from backlight.by_value import arrays_of
 from backlight.errors import CoverageError, HyperParameterError, InputError, SiteError, reason
 from backlight.values.layout import Layout
+from backlight.values.tree import leaves, map_leaves
 from backlight_datasets import digest_of_arrays
+from backlight_loading.preparation import ModelInput
 from backlight_loading.techniques import Technique
 
 Numbers = NDArray[np.float64]
@@ -66,7 +69,7 @@ class Answers(Generic[NameT]):
 
 def ask(
     model: Model,
-    x: NDArray[Any],
+    x: ModelInput,
     questions: Mapping[NameT, Score],
     technique: Technique,
     batch_size: int | None,
@@ -80,7 +83,7 @@ def ask(
         questions: a score of n examples for each.
         baseline: of each case, for techniques that have one and were not told another.
     """
-    count = len(x)
+    count = len(leaves(x)[0])
     method = at_baseline(technique.method, baseline)
     try:
         found = attributions(model, x, questions, method, technique.at, batch_size)
@@ -93,7 +96,7 @@ def ask(
     alone = [
         ask(
             model,
-            x[row : row + 1],
+            cast(ModelInput, map_leaves(itemgetter(slice(row, row + 1)), x)),
             {name: score.take(np.array([row])) for name, score in questions.items()},
             technique,
             batch_size,
@@ -106,7 +109,7 @@ def ask(
 
 def attributions(
     model: Model,
-    x: NDArray[Any],
+    x: ModelInput,
     questions: Mapping[NameT, Score],
     method: Method,
     at: str | None,
@@ -121,8 +124,8 @@ def attributions(
 
 
 def answer(attribution: Attribution) -> Answer:
-    values = attribution.numpy()
-    if not isinstance(values, np.ndarray):
+    values, *others = leaves(attribution.numpy())
+    if others:
         raise InputError(
             f"{attribution.method} gave values for several inputs, which are no one map."
         )

@@ -13,6 +13,13 @@ from backlight.evaluating.evaluation import plain_number
 from backlight_pictures.maps import Reduction, reduction_of, resized, to_maps
 from backlight_pictures.scale import Scale, scale_of
 from backlight_study.answers import Answer, Answers, method_text
+from backlight_study.case_input import (
+    FeatureValues,
+    coloured,
+    described,
+    feature_values,
+    given_record,
+)
 from backlight_study.format import StudyRecord
 from backlight_study.questions import Question
 from backlight_study.result import Study, with_places
@@ -68,10 +75,10 @@ def case_record(study: Study, place: int, pictures: CasePictures) -> StudyRecord
     def neighbour(row: int, distance: float) -> StudyRecord:
         id = int(task.ids[row])
         (name,) = study.cases.source.names(id, id + 1)
-        stored = study.cases.source.read(id, id + 1).x[0]
-        file = pictures.input(f"example-{row:06}", stored)
+        stored = study.cases.source.read(id, id + 1).x
+        shown = input_record(study, f"example-{row:06}", "file", stored, pictures)
         about = task.beside(row, part)
-        return {"row": row, "name": name, **about, "distance": distance, "file": file}
+        return {"row": row, "name": name, **about, "distance": distance, **shown}
 
     return {
         "id": id,
@@ -80,10 +87,19 @@ def case_record(study: Study, place: int, pictures: CasePictures) -> StudyRecord
         "wrong": bool(study.wrong[place]),
         **task.case(row, part),
         "findings": [],
-        "input": pictures.input(id, study.cases.stored(np.array([place]))[0]),
+        **input_record(study, id, "input", study.cases.stored(np.array([place])), pictures),
         "neighbours": [neighbour(one.row, one.distance) for one in study.neighbours[place]],
         "explanations": [],
     }
+
+
+def input_record(
+    study: Study, stem: str, key: str, stored: NDArray[Any], pictures: CasePictures
+) -> StudyRecord:
+    """An example (1, ...): the path of its picture under this key; or none, and what was `given`."""
+    if study.cases.kind == "picture":
+        return {key: pictures.input(stem, stored[0])}
+    return {key: None, "given": given_record(described(study.cases, stored))}
 
 
 def explanation_record(
@@ -114,9 +130,18 @@ def explanation_record(
     }
     if record["error"] is not None or not asked:
         return record
+    picture = study.cases.kind == "picture"
+    features: list[FeatureValues] = []
+    reduction: Reduction = "sum"
     try:
-        maps, reduction = drawn(study, [*asked.values()])
-        scale = scale_of(maps)
+        if picture:
+            maps, reduction = drawn(study, [*asked.values()])
+            scale = scale_of(maps)
+        else:
+            example = described(study.cases, study.cases.stored(np.array([place])))
+            features = [feature_values(one, example) for one in asked.values()]
+            maps = [one.values for one in features]
+            scale = scale_of((coloured(one, case["given"]) for one in maps), percentile=100)
     except InputError as error:  # no map: values of another shape, or not finite
         return {**record, "error": str(error)}
     record |= {
@@ -124,14 +149,21 @@ def explanation_record(
         "limit": scale.limit,
         "signed": scale.signed,
         "reduction": reduction,
-        "scale": pictures.scale(case["id"], technique.name, scale),
+        "scale": pictures.scale(case["id"], technique.name, scale) if picture else None,
     }
     scores = study.cases.questions(np.array([place]))
-    for (question, answer), one in zip(asked.items(), maps, strict=True):
-        notes = {"method": record["method"], "target": repr(scores[question])}
-        file = pictures.map(case["id"], technique.name, question, one, scale, notes)
+    for turn, (question, answer) in enumerate(asked.items()):
+        file, more = None, {}
+        if picture:
+            notes = {"method": record["method"], "target": repr(scores[question])}
+            stem, map = case["id"], maps[turn]
+            file = pictures.map(stem, technique.name, question, map, scale, notes)
+        else:
+            one = features[turn]
+            more = {"values": one.values.tolist(), "padding": one.padding}
         record["targets"][question] = {
             **target_record(repr(scores[question]), answer, file),
+            **more,
             "seed": getattr(technique.method, "seed", None),
             "seconds": round(answers.seconds / len(asked), 4),
         }
@@ -146,7 +178,7 @@ def drawn(study: Study, answers: Sequence[Answer]) -> tuple[list[NDArray[np.floa
     return [resized(to_maps(*one, reduction), study.grid)[0] for one in places], reduction
 
 
-def target_record(target: str, answer: Answer, file: str) -> StudyRecord:
+def target_record(target: str, answer: Answer, file: str | None) -> StudyRecord:
     numbers = answer.numbers
     relative = relative_gap(numbers["gap"], numbers["score"], numbers["baseline_score"])
     return {

@@ -9,22 +9,21 @@ from numpy.typing import NDArray
 from backlight import Examples, Model
 from backlight.errors import InputError
 from backlight.values.examples import is_of_classes, labels_of
-from backlight.values.layout import MOST_COLOURS, input_layout
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
 from backlight_datasets import Source
 from backlight_loading.outputs import chosen_output
+from backlight_loading.preparation import ModelInput
 from backlight_loading.techniques import Technique
 from backlight_study.predictions import Predictions, check_classifier, some_of
 from backlight_study.replies import CheckOutputs, example_in_words, outputs_of
 
 
 def check(examples: Examples) -> None:
-    """Raise InputError unless these are pictures with labels that can be theirs."""
+    """Raise InputError unless these are examples with labels that can be theirs."""
     x, labels = np.asarray(examples.x), labels_of(examples.labels)
     if not len(x):
         raise InputError("There are no examples.")
-    check_shape(x.shape)
     if len(labels) != len(x):
         raise InputError(
             f"There must be one label, or one row of labels, for each of the {len(x)} examples; got an "
@@ -56,32 +55,6 @@ def first_of(source: Source) -> NDArray[Any]:
         reasons += map(str, batch.skipped)
     seen = f" The first reason: {reasons[0]}" if reasons else ""
     raise InputError(f"There are no examples that can be read.{seen}")
-
-
-def check_shape(shape: tuple[int, ...]) -> None:
-    """Raise InputError unless examples of this shape are pictures."""
-    if len(shape) not in (3, 4) or min(shape) == 0:
-        raise InputError(
-            "A report is about pictures: x of shape (N, H, W), (N, C, H, W) or (N, H, W, C); got "
-            f"{shape}. backlight.explain explains inputs of any shape."
-        )
-    check_places(shape)
-
-
-def check_places(shape: tuple[int, ...]) -> None:
-    """Raise InputError for series and the like, which a page of pictures would draw as thin lines."""
-    if len(shape) == 3 and min(shape[1:]) <= MOST_COLOURS:
-        raise InputError(
-            f"Examples of shape {shape[1:]} are series, not pictures, and a report cannot draw them yet. "
-            "backlight.explain explains them; channels of a picture need an axis of their own, (N, C, H, "
-            "W) or (N, H, W, C)."
-        )
-    layout = input_layout(shape, "last")
-    if len(shape) == 4 and layout is not None and min(layout.grid) == 1:
-        raise InputError(
-            f"Examples of shape {shape[1:]} are pictures of one pixel's height or width: a report cannot "
-            "draw series yet. backlight.explain explains them."
-        )
 
 
 def check_labels(labels: NDArray[Any], count: int | None, called: Callable[[int], str]) -> None:
@@ -137,7 +110,7 @@ def check_names(names: Sequence[str], declared: Sequence[str]) -> None:
 
 def trial(
     model: Model,
-    x: NDArray[Any],
+    x: ModelInput,
     classes: Sequence[str],
     chosen: Sequence[Technique],
     scores: OutputPath = None,

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError
 from backlight.explaining.explanation import prepare
 from backlight.progress import Progress
-from backlight.values.layout import Layout
+from backlight.values.layout import InputKind, Layout
 from backlight_datasets import BlockStore, Source, Subset
-from backlight_loading.preparation import Prepared
+from backlight_loading.preparation import ModelInput, Prepared, PreparedInput
 from backlight_loading.techniques import Technique
 from backlight_study.answered import Answered
 from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
@@ -38,7 +38,7 @@ def block_length(count: int) -> int:
 @final
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """What is explained, and how pictures become inputs.
+    """What is explained, and how examples become inputs.
 
     Attributes:
         model: whose passes are counted.
@@ -48,16 +48,18 @@ class Cases:
         rows: the examples explained, by their place among those that could be read.
         parts: which part of its answer each is about, (cases,); 0 for a classifier.
         techniques: that explain them.
-        ends: the stored numbers that are black and white.
+        ends: the stored numbers that are black and white, of pictures.
         shape, dtype: of one example as it is stored.
         baseline: for techniques that have one and were not told another, in the picture's own terms.
         batch_size: most rows in one pass.
         answered: what another run has found, which is not asked again.
+        kind: what an example is.
+        features: names of a table's columns, or of a series' channels.
     """
 
     model: CountedModel
     source: Source
-    prepared: Prepared
+    prepared: PreparedInput
     task: Task
     rows: NDArray[np.int64]
     parts: NDArray[np.int64]
@@ -68,6 +70,8 @@ class Cases:
     baseline: PictureBaseline | None = None
     batch_size: int | None = None
     answered: Answered | None = None
+    kind: InputKind = "picture"
+    features: tuple[str, ...] = ()
 
     def stored(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The examples at these places among the cases, as they are stored."""
@@ -95,7 +99,8 @@ class Cases:
         full = np.pad(places, (0, length - len(places)), mode="edge")
         stored, baseline = self.stored(full), None
         if self.baseline is not None:
-            baseline = picture_baseline(self.baseline, stored, self.ends, self.prepared)
+            pictures = cast(Prepared, self.prepared)
+            baseline = picture_baseline(self.baseline, stored, self.ends, pictures)
         return Block(self.prepared(stored), self.questions(full), baseline, places)
 
     def answers(self, block: "Block", technique: Technique) -> Answers[Question]:
@@ -124,7 +129,7 @@ class Block:
         places: of those that are cases; the others repeat the last one.
     """
 
-    x: NDArray[Any]
+    x: ModelInput
     questions: Mapping[Question, Score]
     baseline: NDArray[Any] | None
     places: NDArray[np.int64]

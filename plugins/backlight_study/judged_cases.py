@@ -1,6 +1,7 @@
 """A study's cases as metrics see them: their score, what stands for nothing, and their maps."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,11 @@ from backlight.errors import InputError
 from backlight.evaluating.subject import Explainer, Map
 from backlight.explaining.explanation import prepare
 from backlight.values.baselines import Baseline
+from backlight.values.tree import leaves
+from backlight_loading.preparation import Prepared
 from backlight_pictures.maps import resized, to_maps
 from backlight_study.baselines import picture_baseline
+from backlight_study.case_input import along, described
 from backlight_study.explaining import block_length
 from backlight_study.result import Study, with_places
 
@@ -26,7 +30,8 @@ def mapping(study: Study) -> list[str]:
     return [
         name
         for name in names
-        if len(failed.get(name, {})) < count and study.layout(name) is not None
+        if len(failed.get(name, {})) < count
+        and (study.cases.kind != "picture" or study.layout(name) is not None)
     ]
 
 
@@ -48,8 +53,8 @@ def ranges_of(study: Study, places: NDArray[np.int64]) -> tuple[float, ...]:
     ends: list[float] = []
     step = block_length(len(places))
     for start in range(0, len(places), step):
-        x = study.cases.prepared(study.cases.stored(places[start : start + step]))
-        ends += [float(x.min()), float(x.max())]
+        for x in leaves(study.cases.prepared(study.cases.stored(places[start : start + step]))):
+            ends += [float(x.min()), float(x.max())]
     return (max(ends) - min(ends),)
 
 
@@ -58,7 +63,8 @@ def baseline_of(study: Study, places: NDArray[np.int64]) -> Baseline:
     cases = study.cases
     if cases.baseline is None:
         return NOTHING
-    return picture_baseline(cases.baseline, cases.stored(places), cases.ends, cases.prepared)
+    pictures = cast(Prepared, cases.prepared)
+    return picture_baseline(cases.baseline, cases.stored(places), cases.ends, pictures)
 
 
 def maps_of(
@@ -89,9 +95,11 @@ def maps_of(
 
 
 def drawn(study: Study, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of an inner site as the page draws them, at the picture's places."""
-    layout = with_places(study.layout(name, study.task.question))
-    return resized(to_maps(values, layout), study.grid)
+    """Values of an inner site as the page draws them, at the input's places."""
+    layout = study.layout(name, study.task.question)
+    if study.cases.kind != "picture":
+        return along(values, layout, described(study.cases, study.cases.stored(np.arange(1))))
+    return resized(to_maps(values, with_places(layout)), study.grid)
 
 
 def given(values: NDArray[np.float64]) -> Explainer:

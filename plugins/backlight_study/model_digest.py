@@ -11,9 +11,10 @@ from backlight import Model
 from backlight.errors import InputError
 from backlight.values.outputs import Path as OutputPath
 from backlight.values.outputs import array_at
+from backlight.values.tree import leaves
 from backlight_datasets import Source, digest_of_arrays
 from backlight_loading.outputs import chosen_output
-from backlight_loading.preparation import Prepared
+from backlight_loading.preparation import ModelInput, PreparedInput
 from backlight_study.replies import outputs_of
 
 ASKED, LARGEST = 4, 8
@@ -21,7 +22,7 @@ ASKED, LARGEST = 4, 8
 
 
 def model_digest(
-    model: Model, source: Source, prepared: Prepared, sample: NDArray[Any], scores: OutputPath
+    model: Model, source: Source, prepared: PreparedInput, sample: ModelInput, scores: OutputPath
 ) -> str:
     """A digest of all the weights of a model, and one of some of its answers, which tell nets of the same
     weights apart; of the answers alone where a model does not tell its weights."""
@@ -50,7 +51,7 @@ def weights_digest(model: Model) -> str | None:
 
 
 def answers_digest(
-    model: Model, source: Source, prepared: Prepared, sample: NDArray[Any], scores: OutputPath
+    model: Model, source: Source, prepared: PreparedInput, sample: ModelInput, scores: OutputPath
 ) -> str:
     """Of a model's largest answers to the first examples, to four digits, so that it is the same where a
     device sums in another order."""
@@ -61,7 +62,7 @@ def answers_digest(
         outputs = outputs_of(model, x)
     except InputError:  # of one of them: it is told with its number when all are asked about
         x, outputs = sample, outputs_of(model, sample)
-    rows = model.to_numpy(array_at(outputs, path)).astype(np.float64).reshape(len(x), -1)
+    rows = model.to_numpy(array_at(outputs, path)).astype(np.float64).reshape(len(leaves(x)[0]), -1)
     order = np.argsort(-np.abs(rows), axis=1, kind="stable")[:, :LARGEST]
     told = [
         f"{k} {row[k]:.4g}"

@@ -11,11 +11,13 @@ from PIL import Image
 
 from backlight_loading.names import short
 from backlight_pictures.colours import overlay
+from backlight_pictures.fragments.style import STYLE
 from backlight_pictures.png import data_uri, enlarged, png
 from backlight_pictures.scale import Scale
 from backlight_pictures.stored import shown
 from backlight_study.case_record import case_records
 from backlight_study.format import StudyRecord
+from backlight_study.fragments import fragment
 from backlight_study.questions import Question
 from backlight_study.result import Study
 
@@ -70,27 +72,28 @@ def snippet(study: Study) -> str:
     rows = ""
     if count:
         records = case_records(study, pictures, SHOWN)
-        rows = "".join(row_of(case, pictures.question) for case in records)
+        input = {"kind": study.cases.kind, "names": list(study.cases.features)}
+        rows = "".join(row_of(case, pictures.question, input) for case in records)
     table = f"<table><tr>{head}</tr>{rows}</table>" if count else ""
     first = f"The first {SHOWN} of {count} cases. " if count > SHOWN else ""
     answered = ANSWERED[pictures.question]
     why = f"Maps: {answered}; red is for it, blue against it. Each has a scale of its own."
+    style = "" if study.cases.kind == "picture" else f"<style>{STYLE}</style>"
     return (
-        '<div style="font:14px system-ui,sans-serif">'
+        f'{style}<div style="font:14px system-ui,sans-serif">'
         f"<div><b>{escape(study.task.summary())}</b></div>"
         f"<div>{escape(study.rule)}</div>{table}<div>{first}{why if count else ''}</div></div>"
     )
 
 
-def row_of(case: StudyRecord, question: Question) -> str:
-    """One case: its picture, what the model says of it, and a map by each technique."""
+def row_of(case: StudyRecord, question: Question, input: StudyRecord) -> str:
+    """One case: its picture if it has one, what the model says of it, and a map by each technique."""
     verdict, *more = VERDICTS[question](case)
     told = "".join(f"<div>{line}</div>" for line in (escape(case["name"]), verdict, *more))
-    maps = "".join(f"<td>{map_of(one, question)}</td>" for one in case["explanations"])
-    return (
-        f"<tr><td>{image(case['input'], case['id'])}</td>"
-        f'<td style="text-align:left">{told}</td>{maps}</tr>'
-    )
+    each = (map_of(one, question, case, input) for one in case["explanations"])
+    maps = "".join(f"<td>{one}</td>" for one in each)
+    picture = "" if case["input"] is None else image(case["input"], case["id"])
+    return f'<tr><td>{picture}</td><td style="text-align:left">{told}</td>{maps}</tr>'
 
 
 def of_class(case: StudyRecord) -> list[str]:
@@ -136,10 +139,13 @@ ANSWERED: Mapping[Question, str] = {
 """What maps answer, by the question that mistakes ask."""
 
 
-def map_of(row: StudyRecord, question: Question) -> str:
+def map_of(row: StudyRecord, question: Question, case: StudyRecord, input: StudyRecord) -> str:
     target = row["targets"].get(question)
     if target is None:
         return escape(row["error"] or "no map")
+    drawn = fragment(target, row, case, input)
+    if drawn is not None:
+        return f'<div class="backlight" style="text-align:left;min-width:220px">{drawn}</div>'
     return image(target["file"], f"Map of {row['name']}")
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from backlight.values.arrays import Array, shape_of
 from backlight.values.examples import is_of_classes
 from backlight.values.outputs import OutputKind, Path
 from backlight_datasets import BlockStore, Source
-from backlight_loading.preparation import Prepared
+from backlight_loading.preparation import ModelInput, PreparedInput
 from backlight_study.replies import Replies, ask_all
 
 
@@ -68,8 +68,8 @@ class Predictions:
 def predict(
     model: Model,
     source: Source,
-    prepared: Prepared,
-    sample: NDArray[Any],
+    prepared: PreparedInput,
+    sample: ModelInput,
     block_length: int,
     progress: Progress,
     path: Path = None,

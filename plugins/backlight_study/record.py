@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import __version__
+from backlight.values.tree import leaves
 from backlight_loading.names import all_legible
 from backlight_loading.techniques import sentence
 from backlight_study.answers import method_text
@@ -17,6 +18,7 @@ from backlight_study.case_record import CasePictures, case_records
 from backlight_study.format import FORMAT, StudyRecord
 from backlight_study.judgement_record import findings_record, metrics_record
 from backlight_study.judging import Judgement
+from backlight_study.mistaken_features import mistaken_features
 from backlight_study.order_record import order_sentences
 from backlight_study.reading import reading
 from backlight_study.result import Study
@@ -43,9 +45,8 @@ def study_record(
     model, task = study.cases.model, study.task
     found, classes = task.replies, list(study.classes)
     choice = study.selection.choice
-    first = study.cases.prepared(
-        study.cases.source.read(int(found.ids[0]), int(found.ids[0]) + 1).x
-    )
+    stored = study.cases.source.read(int(found.ids[0]), int(found.ids[0]) + 1).x
+    first = leaves(study.cases.prepared(stored))[0]
     record = {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -66,7 +67,12 @@ def study_record(
             "fingerprint": study.store.plan.data,
         },
         "preprocessing": study.store.plan.options["preprocessing"],
-        "input": {"shape": list(first.shape[1:]), "dtype": str(first.dtype)},
+        "input": {
+            "shape": list(first.shape[1:]),
+            "dtype": str(first.dtype),
+            "kind": study.cases.kind,
+            "names": list(study.cases.features),
+        },
         "baseline": study.cases.baseline,
         "near": None if study.space is None else study.space.site,
         **task.record(),
@@ -120,6 +126,7 @@ def study_record(
     record["findings"], by_case = findings_record(judgement, ids, pictures.finding)
     for case in record["cases"]:
         case["findings"] = by_case.get(case["id"], [])
+    record["features"] = mistaken_features(record, study.cases.kind, task.question)
     record["notes"] += [*judgement.notes, *order_sentences(record)]
     record["summary"] = summary_record(record) if task.name == "classification" else []
     return all_legible(record)

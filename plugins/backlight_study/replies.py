@@ -13,9 +13,10 @@ from backlight.progress import Progress
 from backlight.values.arrays import Array
 from backlight.values.examples import Labels
 from backlight.values.outputs import OutputKind, Path, array_at
+from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Source, read_blocks
 from backlight_loading.outputs import chosen_output
-from backlight_loading.preparation import Prepared
+from backlight_loading.preparation import ModelInput, PreparedInput
 
 OUTPUTS = "outputs"
 """The column of a store that holds what the model says."""
@@ -52,8 +53,8 @@ class Replies:
 def ask_all(
     model: Model,
     source: Source,
-    prepared: Prepared,
-    sample: NDArray[Any],
+    prepared: PreparedInput,
+    sample: ModelInput,
     block_length: int,
     progress: Progress,
     check: CheckOutputs,
@@ -107,7 +108,7 @@ def ask_all(
 def checked_outputs(
     model: Model,
     source: Source,
-    x: NDArray[Any],
+    x: ModelInput,
     ids: NDArray[np.int64],
     path: Path,
     kind: OutputKind,
@@ -120,17 +121,19 @@ def checked_outputs(
         TargetError: as of `check`.
     """
     outputs = array_at(outputs_of(model, x, ids), path)
-    check(outputs, len(x), source.classes)
-    values = model.to_numpy(outputs).reshape(len(x), -1)
+    check(outputs, len(ids), source.classes)
+    values = model.to_numpy(outputs).reshape(len(ids), -1)
     check_finite(values, kind, x, source, ids)
     return values
 
 
-def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None = None) -> object:
+def outputs_of(
+    model: Model[Any], batch: ModelInput, ids: NDArray[np.int64] | None = None
+) -> object:
     """The outputs for these examples; whatever the user's network raises, calls to end the program
     included, is an InputError."""
     try:
-        return model.predict(model.prepare(batch))  # type: ignore[arg-type]
+        return model.predict(model.prepare(batch))
     except BacklightError as error:
         seen, cause = str(error), cast(BaseException, error)
     except (Exception, SystemExit) as error:
@@ -139,23 +142,46 @@ def outputs_of(model: Model, batch: NDArray[Any], ids: NDArray[np.int64] | None 
     if ids is not None and ids[0] > 0:
         which = f"example {ids[0]}" if len(ids) == 1 else f"examples {ids[0]} to {ids[-1]}"
         raise InputError(f"The model failed for {which}: {said}.") from cause
+    shapes = ", ".join(str(leaf.shape) for leaf in leaves(batch))
     raise InputError(
-        f"The model cannot take inputs of shape {batch.shape} (examples first): {said}. "
-        "Pictures are read with the size and colours that --size and --colour say; --preprocess "
-        "names a function of your own."
+        f"The model cannot take inputs of shape {shapes} (examples first): {said}. {advice(batch)}"
     ) from cause
 
 
+def advice(batch: ModelInput) -> str:
+    """What to do about inputs that a model does not take."""
+    parts = leaves(batch)
+    if all(leaf.dtype.kind in "iu" for leaf in parts):
+        return (
+            "Texts have as many tokens as the longest, or as --tokens says; --tokenizer makes them."
+        )
+    if parts[0].ndim == 2:
+        return (
+            "A table's columns are all but the label; --x names those that the model takes, each once; "
+            "--preprocess names a function of your own."
+        )
+    return (
+        "Pictures are read with the size and colours that --size and --colour say; --preprocess names a "
+        "function of your own."
+    )
+
+
 def check_finite(
-    values: NDArray[Any], kind: str, x: NDArray[Any], source: Source, ids: NDArray[np.int64]
+    values: NDArray[Any], kind: str, x: ModelInput, source: Source, ids: NDArray[np.int64]
 ) -> None:
     """Raise InputError for outputs that rank no class, since NaN would count as the first one."""
     unusable = np.flatnonzero(~rank_classes(values, kind))
     if not len(unusable):
         return
     row = int(unusable[0])
-    fine = x[row].dtype.kind != "f" or bool(np.isfinite(x[row]).all())
-    cause = "" if fine else " Its input, as prepared for the model, is not finite already."
+    parts = [leaf[row] for leaf in leaves(x)]
+    odd = [~np.isfinite(one) for one in parts if one.dtype.kind == "f"]
+    cause = " Its input, as prepared for the model, is not finite already."
+    if not any(one.any() for one in odd):
+        cause = ""
+    elif len(source.features) == odd[0].size:
+        column = source.features[int(np.flatnonzero(odd[0])[0])]
+        cause = f" Its column {column!r} is empty or not finite: fill it, or leave the row out."
     which = example_in_words(source, int(ids[row]))
     raise InputError(f"The model's outputs for {which} are not all finite numbers.{cause}")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, UnknownNameError
 from backlight.values.layout import Layout
+from backlight.values.tree import leaves
 from backlight_datasets import BlockStore
 from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
@@ -172,8 +173,13 @@ class Study:
         holds the same map, taken once.
 
         Raises:
-            InputError: the values lie at no places of the picture.
+            InputError: the examples are no pictures, or the values lie at no places of the picture.
         """
+        if self.cases.kind != "picture":
+            raise InputError(
+                f"The examples are no pictures, but of the kind {self.cases.kind}: their values are in "
+                "study.values(technique)."
+            )
         values, layout = (
             self.values(technique, question),
             with_places(self.layout(technique, question)),
@@ -190,7 +196,7 @@ class Study:
     @cached_property
     def grid(self) -> tuple[int, int]:
         """Height and width of the pictures as the model takes them."""
-        like = self.cases.prepared(self.cases.stored(np.arange(1)))
+        (like,) = leaves(self.cases.prepared(self.cases.stored(np.arange(1))))
         height, width = to_maps(np.zeros(like.shape), self.cases.model.channels).shape[1:]
         return int(height), int(width)
 

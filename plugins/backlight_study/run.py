@@ -9,18 +9,22 @@ from time import perf_counter
 import numpy as np
 
 from backlight import Examples, Method, wrap
-from backlight.errors import HyperParameterError
+from backlight.errors import HyperParameterError, InputError
 from backlight.progress import Progress
+from backlight.values.layout import InputKind
 from backlight.values.outputs import Path as OutputPath
+from backlight.values.tree import leaves
 from backlight_datasets import (
     Plan,
     Source,
     open_source,
     versions,
 )
+from backlight_loading.models import wanted_shape
 from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import (
     Colour,
+    PreparedInput,
     Size,
     ends_of,
     preparation,
@@ -28,12 +32,21 @@ from backlight_loading.preparation import (
 )
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import techniques, usable
+from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answered import Answered
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.cells import Said
-from backlight_study.checks import check, check_shape, first_of, trial
+from backlight_study.checks import check, first_of, trial
 from backlight_study.choosing import named_by, rows_of
 from backlight_study.explaining import Cases, Forecast, explain_cases
+from backlight_study.kinds import (
+    CALLED,
+    TECHNIQUES,
+    check_kind,
+    features_of,
+    kind_of_examples,
+    series_preparation,
+)
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
@@ -44,12 +57,16 @@ from backlight_study.site_space import SiteSpace, pooling, write_features
 from backlight_study.stores import TemporaryFolder, begin_store, maps_plan
 from backlight_study.tasks.deciding import CHECKS, TYPES, built_task, check_task, decided_task
 from backlight_study.tasks.task import TaskName, check_order
+from backlight_study.texts import tokenization
 
 
 def study(
     model: object,
     data: str | os.PathLike[str] | Examples | Source,
     *,
+    kind: InputKind | None = None,
+    tokenizer: Tokenizer | None = None,
+    tokens: int | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
@@ -85,13 +102,20 @@ def study(
         model: of any installed framework, from examples to (N, classes); or to (N,) or (N, 1), one
             number that is for class 1 of two; or to (N, labels), each for itself; or to numbers, (N,) or
             (N, k).
-        data: `backlight.Examples`, a folder of class folders of pictures, an `.npz` file with x and y, or
-            a `backlight_datasets.Source`.
+        data: `backlight.Examples`, a folder of class folders of pictures or of texts, an `.npz` file with
+            x and y, a table, or a `backlight_datasets.Source`; see `backlight_datasets.open_source`.
+        kind: "picture", "text", "table" or "series", where x does not say it: numbers (N, L) are a
+            table unless "series" is said.
+        tokenizer: of texts: a tokenizer of `transformers`, or what is called with a list of texts, gives
+            the ids of each, and has `id_to_token(id)`.
+        tokens: that each text is brought to, longer ones cut; as many as the longest has, or as the model
+            declares, where nothing is said.
         task: "classification" (a class for each example), "multi-label" (0 or 1 for each label: a case
             is an example and a label) or "regression" (numbers). Where nothing is said, what the labels
             and outputs are says it, and an error asks where they don't.
-        methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
-            Grad-CAM and occlusion; of a model without gradients, those of these that need none.
+        methods: techniques, or their names as `NAME:key=value`. By default integrated gradients with
+            Grad-CAM and occlusion; of texts with DeepLIFT and feature ablation, of tables with DeepLIFT
+            and Shapley values. Of a model without gradients, those of these that need none.
         cell: cells of the confusion matrix, `TRUE:PREDICTED` with classes by name or number, `*` for any
             other class; several are joined. Of several labels `LABEL:KIND` with a kind of fp, fn, tp, tn
             (false or true positive or negative) or `*`, any mistake; of numbers `NUMBER:over`, `:under`
@@ -129,23 +153,42 @@ def study(
     started = perf_counter()
     if answered is not None and not methods:
         methods = answered.methods
-    chosen = techniques(methods, seed)  # a mistyped name is said before anything is read
+    techniques(methods, seed)  # a mistyped name is said before anything is read
+    check_kind(kind)
     check_baseline(baseline)
     check_task(task)
     if batch_size is not None and batch_size < 1:
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
     if isinstance(data, Examples):
         check(data)
-    source = open_source(data, size, colour, classes)
+    source = open_source(data, size, colour, classes, texts=tokenizer is not None)
     columns = columns_of(metadata, source.names(0, len(source)) if metadata is not None else ())
     fits = fitting(columns, where)
     wrapped = wrap(model, framework)
-    chosen = chosen if methods else usable(chosen, wrapped)
-    prepared = preparation(model, wrapped, preprocessing or Preprocessing())
     first = first_of(source)
-    check_shape((len(source), *first.shape[1:]))
+    kind = kind_of_examples(
+        kind, source.kind, (len(source), *first.shape[1:]), tokenizer is not None
+    )
+    if kind != "picture" and baseline is not None:
+        raise InputError(
+            f"The baseline {baseline!r} is said in a picture's terms, and the examples are "
+            f"{CALLED[kind][1]}. Numbers in the model's own input are hyper-parameters of the "
+            "techniques: integrated_gradients:baseline=0.5."
+        )
+    chosen = techniques(methods or TECHNIQUES[kind], seed)
+    chosen = chosen if methods else usable(chosen, wrapped)
+    preprocessing = preprocessing or Preprocessing()
+    prepared: PreparedInput = preparation(model, wrapped, preprocessing)
+    reading = preprocessing.described(first)
+    if tokenizer is not None:
+        prepared = tokenization(tokenizer, tokens, source, wrapped, model)
+        reading = prepared.said
+    elif kind == "series":
+        prepared = series_preparation(prepared, wrapped, wanted_shape(model))
     sample = prepared(first)
-    wrapped = told_of_pictures(wrapped, model, framework, sample.ndim)
+    if kind == "picture":
+        axes = leaves(sample)[0].ndim
+        wrapped = told_of_pictures(wrapped, model, framework, axes)
     task = decided_task(task, source, wrapped, sample, scores)
     if order is not None:
         check_order(TYPES[task], order)
@@ -162,7 +205,7 @@ def study(
         data=source.fingerprint(),
         model=model_digest(wrapped, source, prepared, sample, scores),
         options={
-            "preprocessing": (preprocessing or Preprocessing()).described(first),
+            "preprocessing": reading,
             "scores": repr(scores),
         },
         versions={**versions(), wrapped.framework: wrapped.version},
@@ -204,12 +247,14 @@ def study(
         explained,
         parts,
         chosen,
-        ends_of(first),
+        ends_of(first) if kind == "picture" else (0.0, 1.0),
         first.shape[1:],
         str(first.dtype),
         baseline,
         batch_size,
         answered,
+        kind,
+        features_of(source, first.shape),
     )
     answers = begin_store(folder, "maps", maps_plan(plan, cases, selection))
     space = None

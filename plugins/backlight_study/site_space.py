@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from backlight import Model
 from backlight.progress import Progress
 from backlight.values.layout import Layout, input_layout, site_layout
+from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Source, read_blocks
-from backlight_loading.preparation import Prepared
+from backlight_loading.preparation import ModelInput, PreparedInput
 from backlight_study.neighbours import Features, Neighbour, nearest_of
 
 FEATURES = "features"
@@ -55,7 +56,7 @@ class SiteSpace:
 def write_features(
     model: Model,
     source: Source,
-    prepared: Prepared,
+    prepared: PreparedInput,
     site: str,
     pooled: Callable[[NDArray[Any]], NDArray[np.float32]],
     store: BlockStore,
@@ -78,7 +79,7 @@ def write_features(
 
 
 def pooling(
-    model: Model, x: NDArray[Any], site: str
+    model: Model, x: ModelInput, site: str
 ) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
     """What makes features of an activation, (n, ...) to (n, features): the mean over places, where it has
     any, so that a channel is a feature; else all its numbers.
@@ -91,8 +92,9 @@ def pooling(
     """
     inputs = model.prepare(x)  # type: ignore[arg-type]
     shape = model.to_numpy(model.array_at(inputs, site)).shape
-    grid = input_layout(x.shape, model.channels, model.declared_channels)
-    layout = None if grid is None else site_layout(shape, grid.grid, model.channels, len(x))
+    given = leaves(x)[0].shape
+    grid = input_layout(given, model.channels, model.declared_channels)
+    layout = None if grid is None else site_layout(shape, grid.grid, model.channels, given[0])
 
     def pooled(activation: NDArray[Any]) -> NDArray[np.float32]:
         wide = activation.astype(np.float32)

@@ -1,11 +1,15 @@
 """A study as finders see it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight_findings import Studied
 from backlight_study.explaining import read_ids
 from backlight_study.judged_cases import mapping
+from backlight_study.metadata import Columns
 from backlight_study.result import Study
 
 MOST_NUMBERS = 2**26
@@ -27,14 +31,18 @@ def studied(study: Study, masks: NDArray[np.bool_] | None) -> Studied:
         every = np.zeros((len(found.ids), height, width), dtype=np.bool_)
         every[study.rows] = block_means(masks.astype(np.float64), stride_of(study)) >= 0.5
     names = source.names(0, len(source))
+
+    def read(rows: Sequence[int]) -> NDArray[Any]:
+        return read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)])
+
     return Studied(
         found.labels,
         found.probabilities,
         found.classes,
         study.classes,
         [names[id] for id in found.ids.tolist()],
-        study.metadata,
-        lambda rows: read_ids(source, found.ids[np.asarray(rows, dtype=np.int64)]),
+        {**columns_of(study), **study.metadata},
+        read if study.cases.kind == "picture" else None,
         study.rows.tolist(),
         maps,
         every,
@@ -42,9 +50,19 @@ def studied(study: Study, masks: NDArray[np.bool_] | None) -> Studied:
     )
 
 
+def columns_of(study: Study) -> Columns:
+    """The columns of a table, (N,) each, by name: mistakes may go with one."""
+    cases = study.cases
+    if cases.kind != "table" or not cases.features:
+        return {}
+    cells = read_ids(cases.source, study.task.ids)
+    return dict(zip(cases.features, cells.T, strict=True))
+
+
 def maps_of(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """The maps of each technique that has any, by its name and the question, (cases, H, W)."""
-    if not len(study.rows):
+    """The maps of each technique that has any, by its name and the question, (cases, H, W); none of
+    examples that are no pictures."""
+    if not len(study.rows) or study.cases.kind != "picture":
         return {}
     stride, question = stride_of(study), study.task.question
     return {

@@ -7,6 +7,7 @@ from typing import Any
 from backlight_findings.clustering import FEWEST
 from backlight_loading.names import listed, short
 from backlight_study.format import StudyRecord
+from backlight_study.kinds import CALLED
 
 MOST = 3
 """So many classes, findings or techniques are named."""
@@ -32,6 +33,7 @@ def summary_record(record: StudyRecord) -> list[StudyRecord]:
         {"about": "performance", "text": how_good(record)},
         *({"about": "confusion", "text": text} for text in confused(record)),
         *shared(record),
+        *({"about": "features", "text": text} for text in speaking(record["features"])),
         *({"about": "metrics", "text": text} for text in believed(record["metrics"])),
     ]
 
@@ -43,7 +45,7 @@ def how_good(record: StudyRecord) -> str:
     if accuracy["low"] is not None:
         low, high = 100 * accuracy["low"], 100 * accuracy["high"]
         share += f" (95 % interval: {low:.1f} to {high:.1f} %)"
-    return f"The model is right on {right:,} of {count:,} pictures, {share}."
+    return f"The model is right on {right:,} of {count:,} {CALLED[record['input']['kind']][1]}, {share}."
 
 
 def confused(record: StudyRecord) -> Iterator[str]:
@@ -97,6 +99,19 @@ def shared(record: StudyRecord) -> Iterator[StudyRecord]:
             )
             text = f"Look at the labels: {one['title']}{also if both else ''}"
             yield {"about": "findings", "place": place, "text": text}
+
+
+def speaking(features: StudyRecord | None) -> Iterator[str]:
+    """What speaks most for wrong answers, by the first technique that has said anything."""
+    for one in (features or {"techniques": []})["techniques"]:
+        rows = [row for row in one["rows"] if row["share"] > 0][:MOST]
+        if rows and one["cases"] > 1:
+            called = [f"{row['feature']} (in {row['for']:,} of {row['of']:,})" for row in rows]
+            yield (
+                f"Most for wrong answers speak {listed(called)}, by {one['name'].replace('_', ' ')} over "
+                f"{one['cases']:,} mistakes."
+            )
+            return
 
 
 def no_pattern(record: StudyRecord) -> str:

@@ -129,7 +129,9 @@ def test_a_size_for_numbers_is_refused(tmp_path: Path, kind: str) -> None:
 
 
 ROWS = {
-    "a,b,label\n1,2,0\n3,x,1\n5,6,1\n": "1: its b is 'x', which is no number",
+    "a,b,label\n1,2,0\n3,x,1\n5,6,1\n": (
+        "1: its b is 'x', which is no number: encode categories as the model has them"
+    ),
     "a,b,label\n1,2,0\n3,4\n5,6,1\n": "1: the row has 2 cells, and the header 3",
     "a,b,label\n1,2,0\n3,4,1,7\n5,6,1\n": "1: the row has 4 cells, and the header 3",
 }

@@ -56,7 +56,7 @@ def test_nothing_to_explain_is_a_report_too(
         capsys, "report", f"{place}/net.py:net", tmp_path / "right.npz", "-o", tmp_path / "out"
     )
     assert code == 0
-    assert "None of the pictures asked for" in out
+    assert "None of the examples asked for" in out
     text = (tmp_path / "out/report.html").read_text()
     parsed(text)
     assert "There are no cases to explain." in text

@@ -155,7 +155,12 @@ def test_results_name_versions_and_methods(results: dict[str, Any]) -> None:
     assert results["versions"]["backlight"] == backlight.__version__
     assert results["versions"]["torch"] == torch.__version__
     assert results["preprocessing"] == "value / 255"
-    assert results["input"] == {"shape": [1, 8, 8], "dtype": "float32"}
+    assert results["input"] == {
+        "shape": [1, 8, 8],
+        "dtype": "float32",
+        "kind": "picture",
+        "names": [],
+    }
     assert results["methods"][0]["method"].startswith("IntegratedGradients(steps=50")
     assert results["cases"][0]["explanations"][1]["at"] == "/relu"
 

@@ -175,7 +175,12 @@ def test_a_saved_keras_model_says_what_it_wants(
     )  # fmt: skip
     assert code == 0, err
     found = json.loads((tmp_path / "out/study.json").read_text())
-    assert found["input"] == {"shape": [8, 8, 1], "dtype": "float32"}
+    assert found["input"] == {
+        "shape": [8, 8, 1],
+        "dtype": "float32",
+        "kind": "picture",
+        "names": [],
+    }
     assert found["outputs"] == "probabilities"
     assert "stretched to 8 \N{MULTIPLICATION SIGN} 8" in found["data"]["reading"]
     odds = [sum(one["probability"] for one in case["probabilities"]) for case in found["cases"]]

@@ -61,7 +61,7 @@ REFUSED = {
     "other classes": (["{net}", "{place}/three.npz"], "3 classes .* 2 outputs"),
     "no labels": (["{net}", "{place}/unlabelled.npz"], "no labels in .*unlabelled"),
     "broken arrays": (["{net}", "{place}/broken.npz"], "could not be read"),
-    "rows of features": (["{net}", "{place}/rows.npz"], r"about pictures.*\(4, 3\)"),
+    "rows of features": (["{net}", "{place}/rows.npz"], r"shape \(1, 3\).*table's columns"),
     "a file for the report": (["{net}", "{place}/pictures", "-o", "{place}/net.py"], "is a file"),
     "someone's folder": (["{net}", "{place}/pictures", "-o", "{place}/pictures"], "left alone"),
     "unknown framework": (

@@ -32,6 +32,8 @@ def record(**changes: Any) -> Record:
         "findings": [],
         "findings_failed": [],
         "metrics": None,
+        "input": {"kind": "picture"},
+        "features": None,
         **changes,
     }
 

@@ -1,17 +1,14 @@
 """What an input is that values belong to: its kind, its names, and the input itself."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.by_value import ByValue
+from backlight.values.layout import InputKind as InputKind
 from backlight.values.layout import Layout
-
-InputKind: TypeAlias = Literal["picture", "text", "table", "series", "volume", "other"]
-"""What an input is, and so how its values are drawn: places along two axes, tokens, columns, moments
-along one axis, places along three, or none of these."""
 
 NO_WORD = -1
 """The word of a token that stands apart: a special one, or padding."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import InputError
+from backlight.values.layout import InputKind
 
 Labels: TypeAlias = NDArray[np.int64 | np.bool_ | np.float64]
 """What is true of N examples: a class each, int64 (N,); 0 or 1, or truth values, for each of L labels,
@@ -21,14 +22,18 @@ UNKNOWN = -1
 @final
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Pictures (or other inputs) with their true classes.
+    """Pictures (or texts, rows of a table, series) with their true classes.
 
     Attributes:
-        x: model inputs, one per row, any numeric dtype: uint8 pictures 0 to 255, or ready floats.
+        x: model inputs, one per row, any numeric dtype: uint8 pictures 0 to 255, or ready floats; or
+            texts, (N,), of which a tokenizer makes the model's input.
         labels: what is true of each: mostly a class, int64, shape (N,); else see `Labels`.
         classes: names of the classes, or of the labels or numbers of each example, in their order.
         names: one name per example: a file's name, or its number.
         skipped: what could not be read, with the reason.
+        kind: what an example is; None where the shape of x says it. Numbers (N, L) are a table's rows
+            unless "series" is said.
+        features: names of a table's columns, or of the channels of a series, in their order.
     """
 
     x: NDArray[np.generic]
@@ -36,6 +41,8 @@ class Examples:
     classes: Sequence[str] = ()
     names: Sequence[str] = ()
     skipped: Sequence[str] = field(default=())
+    kind: InputKind | None = None
+    features: Sequence[str] = ()
 
 
 def labels_of(given: NDArray[Any] | Sequence[Any], where: str = "") -> Labels:

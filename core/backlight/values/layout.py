@@ -10,6 +10,10 @@ InputChannels: TypeAlias = Literal["first", "last", "none"]
 """Where inputs have their channels. `none`: an input is all places, (N, L), (N, H, W) or
 (N, D, H, W), and the net makes channels by itself if it needs them."""
 
+InputKind: TypeAlias = Literal["picture", "text", "table", "series", "volume", "other"]
+"""What an input is, and so how its values are drawn: places along two axes, tokens, columns, moments
+along one axis, places along three, or none of these."""
+
 COLOURS = (1, 3, 4)
 MOST_COLOURS = 4
 MOST_PREFIX_TOKENS = 8

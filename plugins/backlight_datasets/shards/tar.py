@@ -59,6 +59,7 @@ class Members:
         labels: of each.
         classes: their names.
         digest: of names, sizes and labels, and of the archives' sizes and ends.
+        features: none: these are no tables.
     """
 
     files: tuple[Path, ...]
@@ -71,6 +72,7 @@ class Members:
     labels: Labels
     classes: tuple[str, ...]
     digest: str
+    features: tuple[str, ...] = ()
 
     def names(self, start: int, stop: int) -> tuple[str, ...]:
         if len(self.files) == 1:

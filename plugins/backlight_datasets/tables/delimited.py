@@ -31,8 +31,9 @@ def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] =
     """A CSV file, or one with tabs (`.tsv`), in UTF-8: a header, then a row for each example. Between
     cells are commas, semicolons or tabs: the sign that the header has most often.
 
-    Its columns are features, float64, an empty one NaN; or one names a picture's file. Rows with another
-    number of cells and features that are no numbers are skipped. The fingerprint is of every byte.
+    Its columns are features, float64, an empty one NaN; or one names a picture's file, or holds texts.
+    Rows with another number of cells and features that are no numbers are skipped. The fingerprint is of
+    every byte.
 
     Args:
         path: of the file.
@@ -45,7 +46,7 @@ def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] =
         UnknownNameError: a column that is not there.
     """
     place = path.absolute()
-    made = partial(find, place, reader.columns, tuple(classes))
+    made = partial(find, place, reader.columns, tuple(classes), reader.texts)
     return FilesSource(place, made, reader.beside(place.parent))
 
 
@@ -63,6 +64,7 @@ class Rows:
         labels: of each row.
         classes: their names.
         digest: of the file's bytes.
+        texts: whether x is a column of texts.
     """
 
     files: tuple[Path, ...]
@@ -73,16 +75,25 @@ class Rows:
     labels: Labels
     classes: tuple[str, ...]
     digest: str
+    texts: bool
 
     @property
     def labelled(self) -> bool:
         return bool(self.columns.label)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        return () if self.texts or self.pictures else self.columns.x
+
     @cached_property
     def pictures(self) -> bool:
-        """Whether x is the one column in which the first row has no number."""
+        """Whether x is the one column in which the first row has no number, and no text."""
         (row,) = self.read(0, 1)
-        return len(self.columns.x) == 1 and not is_number(self.cell(row, self.columns.x[0]))
+        return (
+            not self.texts
+            and len(self.columns.x) == 1
+            and not is_number(self.cell(row, self.columns.x[0]))
+        )
 
     def read(self, start: int, stop: int) -> list[list[str]]:
         """The cells of some rows."""
@@ -115,7 +126,7 @@ class Rows:
             named = zip(cells, self.columns.x, strict=True)
             x = (
                 reader.array(cells[0])
-                if self.pictures
+                if self.pictures or self.texts
                 else np.array([number_in(*one) for one in named])
             )
             return Example(x, np.asarray(self.labels[number]))
@@ -123,7 +134,7 @@ class Rows:
         return example
 
 
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool) -> Rows:
     """Go through a table once."""
     begins, count, digest = array("q"), 0, sha256()
     labels, seen = LabelColumn(), Seen()
@@ -137,7 +148,7 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
             rows = records(file, apart)
             begin, header = next(rows, (0, []))
             check_header(path, header)
-            meant = columns.among(header)
+            meant = columns.among(header, texts)
             at = {name: k for k, name in enumerate(header)}
             for end, row in rows:
                 if count % STRIDE == 0:
@@ -169,6 +180,7 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> Rows:
         np.array(begins, dtype=np.int64),
         *known,
         digest.hexdigest(),
+        texts,
     )
 
 
@@ -213,4 +225,6 @@ def number_in(text: str, column: str) -> float:
     try:
         return float(text or "nan")
     except ValueError:
-        raise InputError(f"its {column} is {shown(text)}, which is no number") from None
+        raise InputError(
+            f"its {column} is {shown(text)}, which is no number: encode categories as the model has them"
+        ) from None

@@ -30,9 +30,10 @@ def parquet_source(path: Path, reader: ElementReader, classes: Sequence[str] = (
     """A Parquet file, or a folder of them with the same columns.
 
     Columns of numbers are features, an empty one NaN: float32 if all are float32 or float16, else
-    float64. One column may hold lists of numbers, pictures' bytes, or names of their files. Of a damaged
-    row group all rows are skipped. The fingerprint is of each file's name, size, and first and last 4096
-    bytes, where Parquet keeps the statistics of its columns: an edit that leaves these is not seen.
+    float64. One column may hold lists of numbers, texts, pictures' bytes, or names of their files. Of a
+    damaged row group all rows are skipped. The fingerprint is of each file's name, size, and first and
+    last 4096 bytes, where Parquet keeps the statistics of its columns: an edit that leaves these is not
+    seen.
 
     Args:
         path: of the file, or the folder.
@@ -46,7 +47,7 @@ def parquet_source(path: Path, reader: ElementReader, classes: Sequence[str] = (
         UnknownNameError: a column that is not there.
     """
     place = path.absolute()
-    made = partial(find, place, reader.columns, tuple(classes))
+    made = partial(find, place, reader.columns, tuple(classes), reader.texts)
     return FilesSource(place, made, reader.beside(place if place.is_dir() else place.parent))
 
 
@@ -103,6 +104,10 @@ class RowGroups:
     def labelled(self) -> bool:
         return bool(self.columns.label)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.columns.x if len(self.columns.x) > 1 else ()
+
     def parts(self, start: int, stop: int) -> Iterator[tuple[RowGroup, int, int]]:
         """Each row group that has some of these rows, and which of its own rows they are."""
         while start < stop:
@@ -150,7 +155,7 @@ class RowGroups:
         return rows
 
 
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> RowGroups:
+def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool) -> RowGroups:
     """Look at the ends of the files, and at the labels and names in them.
 
     Raises:
@@ -162,7 +167,7 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> RowGroup
     try:
         groups = tuple(group for file in files for group in groups_in(file))
         schema = one_schema(files)
-        meant = columns.among(schema.names)
+        meant = columns.among(schema.names, texts)
         if not groups:
             raise InputError("it has no rows")
         known: tuple[Labels, tuple[str, ...]] = (
@@ -177,8 +182,8 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...]) -> RowGroup
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
     seen.check(str(path))
     ends = tuple(accumulate(group.count for group in groups))
-    texts = (f"{file.name} {ends_of(file)}" for file in files)
-    return RowGroups(files, meant, groups, ends, *known, digest_of_texts(texts))
+    told = (f"{file.name} {ends_of(file)}" for file in files)
+    return RowGroups(files, meant, groups, ends, *known, digest_of_texts(told))
 
 
 def groups_in(file: Path) -> Iterator[RowGroup]:

@@ -1,15 +1,20 @@
-"""The cases: one picture each, what the model says of it, and the maps that say why."""
+"""The cases: one example each, what the model says of it, and the maps that say why."""
 
 from backlight_pictures.colour_bar import ticks
+from backlight_pictures.fragments.tint import legend
 from backlight_pictures.scale import Scale
 from backlight_report.study_page.about import ABOUT, BESIDE
 from backlight_report.study_page.images import Images, Shown
-from backlight_report.study_page.record import QUESTIONS, StudyRecord, task_of
-from backlight_report.study_page.words import known, percent
+from backlight_report.study_page.record import QUESTIONS, StudyRecord, kind_of, task_of
+from backlight_report.study_page.words import known, percent, shortened
+from backlight_study.fragments import fragment
 
 WORRYING = 0.1
 """The relative gap, and the error, from which on it is marked."""
 
+
+LONGEST = 140
+"""Characters of a neighbour's text that are shown."""
 
 SHARES, OWN = "parts of the score", "the technique's own unit"
 """What a map's values are."""
@@ -52,9 +57,12 @@ def case_view(case: StudyRecord, study: StudyRecord, images: Images) -> StudyRec
             if one < len(findings)
         ],
         "picture": picture,
+        "searched": " ".join((case.get("given") or {}).get("tokens", [])),
         "neighbours": [neighbour(one, study, images) for one in case.get("neighbours") or []],
         "techniques": [
-            technique_view(row, places.get(row["name"], place), about["titles"], study, images)
+            technique_view(
+                row, case, places.get(row["name"], place), about["titles"], study, images
+            )
             for place, row in enumerate(case["explanations"])
         ],
     }
@@ -66,11 +74,13 @@ def neighbour(one: StudyRecord, study: StudyRecord, images: Images) -> StudyReco
         "class": BESIDE[task_of(study)](one, study),
         "distance": known(one.get("distance")),
         "shown": images.picture(one.get("file")),
+        "text": shortened(" ".join((one.get("given") or {}).get("tokens", [])), LONGEST),
     }
 
 
 def technique_view(
     row: StudyRecord,
+    case: StudyRecord,
     place: int,
     titles: dict[str, str],
     study: StudyRecord,
@@ -79,6 +89,7 @@ def technique_view(
     """A row of maps, all on one scale."""
     asked = [one for one in QUESTIONS if one in row["targets"]]
     asked += [one for one in row["targets"] if one not in QUESTIONS]
+    fragments = [fragment(row["targets"][one], row, case, study["input"]) for one in asked]
     shown = images.maps([row["targets"][one].get("file") for one in asked])
     scale = Scale(row.get("limit") or 0.0, bool(row.get("signed")))
     warnings = [line for one in row["targets"].values() for line in one.get("warnings") or []]
@@ -94,7 +105,8 @@ def technique_view(
         "kind": "signed" if scale.signed else "unsigned",
         "ticks": ticks(scale),
         "stride": stride,
-        "drawn": any(one is not None for one in shown),
+        "drawn": any(one is not None for one in (*shown, *fragments)),
+        "legend": legend(scale, "") if any(one is not None for one in fragments) else None,
         "unit": SHARES if adds_up(row) else OWN,
         "warnings": list(dict.fromkeys(warnings)),
         "maps": [
@@ -103,14 +115,17 @@ def technique_view(
                 "question": question,
                 "title": titles.get(question, question),
                 "call": call(row, question),
+                "fragment": drawn,
             }
-            for question, one in zip(asked, shown, strict=True)
+            for question, one, drawn in zip(asked, shown, fragments, strict=True)
         ],
     }
 
 
 def one_channel(study: StudyRecord) -> bool:
     """Whether pictures are grey: there is nothing to bring together then."""
+    if kind_of(study) == "text":
+        return False
     shape = study["input"]["shape"]
     return len(shape) == 2 or 1 in (shape[0], shape[-1])
 
@@ -143,6 +158,13 @@ def map_view(one: StudyRecord, question: str, shown: Shown | None) -> StudyRecor
         ("difference", difference if number else None, known(difference), number, False),
         ("gap", gap, percent(gap), True, gap is not None and gap > WORRYING),
         ("error", error, percent(error), True, error is not None and error > WORRYING),
+        (
+            "padding",
+            one.get("padding") or None,
+            known(one.get("padding")),
+            True,
+            True,
+        ),
         (
             "standard error",
             one.get("standard_error_of_sum"),

@@ -14,8 +14,9 @@ from backlight_report.study_page.performance import (
     tile,
     undefined,
 )
-from backlight_report.study_page.record import StudyRecord
+from backlight_report.study_page.record import StudyRecord, kind_of
 from backlight_report.study_page.words import percent, short
+from backlight_study.kinds import CALLED
 
 MISTAKES: Final = (
     ("fn", "missed", "of those that have it"),
@@ -29,7 +30,7 @@ def labels_view(study: StudyRecord) -> StudyRecord:
     labels = [label_view(one, names) for one in found["labels"]]
     labels.sort(key=lambda one: (one["order"], one["class"]))
     return {
-        "tiles": tiles(found),
+        "tiles": tiles(found, CALLED[kind_of(study)][1]),
         "shown": labels[:WORST],
         "more": labels[WORST:],
         "titles": [{"name": TITLES[key], "meaning": MEANINGS[key]} for key in SCORES],
@@ -38,7 +39,7 @@ def labels_view(study: StudyRecord) -> StudyRecord:
     }
 
 
-def tiles(found: StudyRecord) -> list[StudyRecord]:
+def tiles(found: StudyRecord, many: str) -> list[StudyRecord]:
     mistakes = sum(one["missed"] + one["invented"] for one in found["labels"])
     count = found["count"] * len(found["labels"])
     macro, micro = found["macro"], found["micro"]
@@ -47,9 +48,9 @@ def tiles(found: StudyRecord) -> list[StudyRecord]:
             "value": f"{mistakes:,}",
             "name": "mistakes",
             "interval": "",
-            "about": f"in {count:,} labels of {found['count']:,} pictures",
+            "about": f"in {count:,} labels of {found['count']:,} {many}",
         },
-        tile("all labels right", found["exact"], "share of the pictures"),
+        tile("all labels right", found["exact"], f"share of the {many}"),
         tile("micro F1", micro["f1"], "all labels together"),
         tile("macro F1", macro["f1"], "mean over the labels"),
         tile("macro AUC", macro["auc"], "mean over the labels"),

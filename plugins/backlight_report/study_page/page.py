@@ -9,22 +9,31 @@ from typing import TypeAlias
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
+from backlight_pictures.fragments.style import STYLE
 from backlight_pictures.scale import PERCENTILE
 from backlight_report.study_page.cases import WORRYING, case_view, questions_asked
 from backlight_report.study_page.colouring import filters, ramps
 from backlight_report.study_page.confusion import confusion_view
 from backlight_report.study_page.errors import errors_view, numbers_view
+from backlight_report.study_page.features import features_view
 from backlight_report.study_page.findings import findings_view
 from backlight_report.study_page.images import Images
 from backlight_report.study_page.labels import labels_view, mistakes_view
 from backlight_report.study_page.performance import performance_view
 from backlight_report.study_page.private import private_study
 from backlight_report.study_page.provenance import method_view, provenance_view, selection_view
-from backlight_report.study_page.record import QUESTIONS, StudyRecord, checked, task_of
+from backlight_report.study_page.record import (
+    QUESTIONS,
+    StudyRecord,
+    checked,
+    kind_of,
+    task_of,
+)
 from backlight_report.study_page.summary import summary_view
 from backlight_report.study_page.task_words import WORDS
 from backlight_report.study_page.techniques import techniques_view
 from backlight_report.study_page.words import percent, short
+from backlight_study.kinds import CALLED
 
 View: TypeAlias = Callable[[StudyRecord], StudyRecord]
 
@@ -65,13 +74,16 @@ def study_page(
         InputError: a study of another format.
     """
     study = private_study(checked(study)) if private else checked(study)
-    task = task_of(study)
+    task, kind = task_of(study), kind_of(study)
     images = Images(pictures, map_count(study), embed=embed, private=private)
     script = asset("script.js") + asset("pointer.js")
     return template().render(
         study=study,
         private=private,
         task=task,
+        kind=kind,
+        called=CALLED[kind],
+        features=features_view(study),
         words=WORDS[task],
         summary=summary_view(study),
         performance=PERFORMANCE[task](study),
@@ -85,7 +97,7 @@ def study_page(
         questions={one: QUESTIONS.get(one, one) for one in questions_asked(study)},
         filters=filters(),
         ramps=ramps(),
-        style=asset("style.css"),
+        style=asset("style.css") if kind == "picture" else asset("style.css") + STYLE,
         script=script,
         script_digest=b64encode(sha256(script.encode()).digest()).decode("ascii"),
         percentile=f"{PERCENTILE:g}",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from backlight_report.study_page.record import StudyRecord
+from backlight_report.study_page.record import StudyRecord, kind_of
 from backlight_report.study_page.words import between, counted, known, percent, short
+from backlight_study.kinds import CALLED
 
 WORST = 20
 """How many classes are listed at once, those with the lowest F1 first."""
@@ -17,7 +18,7 @@ MEANINGS: Final = {
     "precision": "of those called so, how many are",
     "recall": "of those that are, how many are called so",
     "f1": "harmonic mean of precision and recall",
-    "auc": "how often a member gets a higher probability than another picture",
+    "auc": "how often a member gets a higher probability than another example",
 }
 
 
@@ -28,7 +29,7 @@ def performance_view(study: StudyRecord) -> StudyRecord:
     classes.sort(key=lambda one: (one["order"], one["class"]))
     calibration = found.get("calibration") or {}
     return {
-        "tiles": tiles(found),
+        "tiles": tiles(found, CALLED[kind_of(study)]),
         "shown": classes[:WORST],
         "more": classes[WORST:],
         "absent": f"{absent:,}" if (absent := len(given) - len(classes)) else "",
@@ -38,11 +39,11 @@ def performance_view(study: StudyRecord) -> StudyRecord:
     }
 
 
-def tiles(found: StudyRecord) -> list[StudyRecord]:
+def tiles(found: StudyRecord, called: tuple[str, str]) -> list[StudyRecord]:
     accuracy, macro = found["accuracy"], found.get("macro") or {}
     calibration = (found.get("calibration") or {}).get("error")
     wrong = accuracy["count"] - accuracy["correct"]
-    of_all = f"of {counted(accuracy['count'], 'picture', 'pictures')}"
+    of_all = f"of {counted(accuracy['count'], *called)}"
     shown = [
         tile("right", accuracy, f"{accuracy['correct']:,} {of_all}"),
         {"value": f"{wrong:,}", "name": "wrong", "interval": "", "about": of_all},
@@ -69,7 +70,7 @@ def tile(
 
 
 def known_of(one: Mapping[str, Any]) -> bool:
-    """Whether the class occurs, or any picture is called so."""
+    """Whether the class occurs, or any example is called so."""
     scores = (one.get(key) for key in SCORES)
     return bool(one["support"]) or any(score and score["value"] is not None for score in scores)
 

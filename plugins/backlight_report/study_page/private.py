@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
-from backlight_report.study_page.record import StudyRecord
+from backlight_report.study_page.record import StudyRecord, kind_of
 
 LEFT_OUT = "(left out)"
+
+HIDDEN = "\N{BLACK SQUARE}"
+"""What stands for a token."""
 
 PATH = re.compile(
     r"(?:~|\.{1,2}|[A-Za-z]:)?(?:[\\/][^\s\\/'\",;]+){2,}|(?:~|\.{1,2}|[A-Za-z]:)[\\/]\S+"
@@ -18,7 +21,7 @@ PATH = re.compile(
 
 
 def private_study(study: StudyRecord) -> StudyRecord:
-    """The study with every name of an example, a file or a folder left out.
+    """The study with every name of an example, a file or a folder left out, and the examples.
 
     Numbers, class names, techniques and fingerprints stay. Texts of findings, notes and reasons stay
     without what looks like a path and without any name of an example.
@@ -34,12 +37,14 @@ def private_study(study: StudyRecord) -> StudyRecord:
         return [said(one) for one in value] if isinstance(value, list) else value
 
     skipped = len(study["data"].get("skipped", []))
-    cases = [{**case, "name": ""} for case in study["cases"]]
+    cases = [without_input({**case, "name": ""}) for case in study["cases"]]
     for case in cases:
-        case["neighbours"] = [{**one, "name": ""} for one in case.get("neighbours", [])]
+        near = ({**one, "name": ""} for one in case.get("neighbours", []))
+        case["neighbours"] = [without_input(one) for one in near]
     return {
         **said({key: value for key, value in study.items() if key not in ("cases", "data")}),
         "cases": said(cases),
+        **({"features": None} if kind_of(study) == "text" else {}),
         "data": {
             **study["data"],
             "name": "the data",
@@ -49,6 +54,16 @@ def private_study(study: StudyRecord) -> StudyRecord:
         "model": "the model",
         "call": "",
     }
+
+
+def without_input(one: StudyRecord) -> StudyRecord:
+    """A case or neighbour without its numbers; in place of the tokens of a text stand signs."""
+    given = one.get("given")
+    if given is None:
+        return one
+    if "tokens" in given:
+        return {**one, "given": {**given, "tokens": [HIDDEN] * len(given["tokens"])}}
+    return {**one, "given": {"values": None}}
 
 
 def private_names(study: StudyRecord) -> Iterator[str]:

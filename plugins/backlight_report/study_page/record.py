@@ -3,10 +3,11 @@
 from typing import get_args
 
 from backlight.errors import InputError
+from backlight.values.layout import InputKind
 from backlight_study.format import FORMAT, StudyRecord
 from backlight_study.tasks.task import TaskName
 
-__all__ = ["FORMAT", "QUESTIONS", "StudyRecord", "checked", "task_of"]
+__all__ = ["FORMAT", "QUESTIONS", "StudyRecord", "checked", "kind_of", "task_of"]
 
 QUESTIONS = {
     "predicted": "Why its answer",
@@ -16,6 +17,12 @@ QUESTIONS = {
     "value": "Why this number",
 }
 """The questions in the order in which they are asked, and what they are called on the page."""
+
+
+def kind_of(study: StudyRecord) -> InputKind:
+    """What an example is: a picture, where an older study does not say."""
+    kind: InputKind = study["input"].get("kind", "picture")
+    return kind
 
 
 def task_of(study: StudyRecord) -> str:

@@ -68,7 +68,9 @@
     100 * Number(dataset.confidence) <= Number(state.to) &&
     (!words || texts.get(id).includes(words));
   const texts = new Map(
-    cases.map((one) => [one.id, one.querySelector("h3").textContent.toLowerCase()]),
+    cases.map((one) => [
+      one.id, `${one.querySelector("h3").textContent} ${one.dataset.searched}`.toLowerCase(),
+    ]),
   );
   const visible = () => [...list.querySelectorAll(".case:not([hidden])")];
   let order = "";
@@ -176,7 +178,7 @@
     const place = here ? shown.indexOf(here) + by : first < 0 ? shown.length - 1 : first;
     show(shown[Math.max(0, Math.min(shown.length - 1, place))]);
   };
-  const fade = (by) =>
+  const fade = (by) => $("opacity") &&
     set({ opacity: String(Math.max(0, Math.min(100, Number(state.opacity) + by))) });
   const turn = (by) => questions.length && set({ question: next(questions, state.question, by) });
   const keys = {
@@ -184,7 +186,7 @@
     k: () => step(-1),
     ArrowRight: () => turn(1),
     ArrowLeft: () => turn(-1),
-    v: () => set({ layout: next(values("layout"), state.layout, 1) }),
+    v: () => $("layout") && set({ layout: next(values("layout"), state.layout, 1) }),
     s: () => set({ signs: next(values("signs"), state.signs, 1) }),
     "+": () => fade(10),
     "-": () => fade(-10),

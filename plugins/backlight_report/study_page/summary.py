@@ -7,6 +7,7 @@ LINKS = {
     "order": ("performance", "figures"),
     "confusion": ("confusions", "confusions"),
     "findings": ("findings", "findings"),
+    "features": ("features", "all of them"),
     "metrics": ("techniques", "measures"),
 }
 """What is on the page of a key of the record, and what it is called."""

@@ -45,6 +45,11 @@ def between(estimate: Mapping[str, float | None], share: bool = True) -> str:
     return f"{known(low)} to {known(high)}"
 
 
+def shortened(text: str, longest: int) -> str:
+    """A text, cut where it is too long."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def evidence(value: Any, depth: int = 0) -> str:
     """A finding's number, text, list or table of numbers in a line."""
     if isinstance(value, bool):

@@ -1,10 +1,9 @@
 """Which task a model and its data are of: known from what they say of themselves, or said."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight import Model
 from backlight.errors import HyperParameterError, InputError
@@ -13,6 +12,7 @@ from backlight.values.outputs import OutputSpec
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import Source
 from backlight_loading.outputs import chosen_output
+from backlight_loading.preparation import ModelInput
 from backlight_study.checks import class_names
 from backlight_study.predictions import check_classifier, classified
 from backlight_study.replies import BLOCK, CheckOutputs, Replies, outputs_of
@@ -50,7 +50,7 @@ def decided_task(
     task: TaskName | None,
     source: Source,
     model: Model,
-    sample: NDArray[Any],
+    sample: ModelInput,
     scores: OutputPath,
 ) -> TaskName:
     """Which task it is, by the first examples' labels and the outputs for one example; see `task_of`.
