@@ -293,3 +293,23 @@ def test_a_decoder_that_reads_what_its_encoder_reads_is_told() -> None:
     assert (found.relative_gap < 1e-4).all()
     assert (found.values[1, 3:] == 0).all()
     assert "path='logits'" in found.target
+
+
+def test_ids_that_are_hidden_are_told_by_their_vectors() -> None:
+    found: Attribution[Any] = backlight.explain(
+        TorchNet(), torch.tensor(IDS), CLASSES, "feature_ablation"
+    )
+    assert found.inputs[0].kind == "text"
+
+
+def test_the_vocabulary_is_that_of_the_ids_among_several_inputs() -> None:
+    given = {
+        name: keras.Input((5,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")
+    }
+    vectors = keras.layers.Embedding(20, 4)(given["token_ids"])
+    kept = keras.ops.expand_dims(keras.ops.cast(given["padding_mask"], "float32"), 2)
+    net = keras.Model(given, keras.layers.Dense(3)(keras.ops.sum(vectors * kept, axis=1)))
+    x = {"token_ids": IDS.astype("int32"), "padding_mask": np.ones_like(IDS, dtype="int32")}
+    for method in ("gradient", "feature_ablation"):
+        found: Attribution[Any] = backlight.explain(net, x, CLASSES, method, names=WORDS)
+        assert found.inputs[0].tokens[1] == tuple(WORDS[id] for id in IDS[1])

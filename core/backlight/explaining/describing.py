@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from backlight.attribution.described import DescribedInput, kind_of
 from backlight.attribution.tokens import TokenNames, named_tokens
 from backlight.errors import InputError, shown
+from backlight.explaining.embedding import embedding
 from backlight.explaining.objective import Objective
 from backlight.explaining.spatial import layouts
 from backlight.explaining.token_ids import IDS, leaves_by_name, padding
@@ -40,28 +41,31 @@ def described(objective: Objective, names: Names, ids: str | None) -> dict[str, 
     """
     model, inputs = objective.model, objective.inputs
     given = leaves_by_name(inputs)
-    if ids is None and len(given) == 1:
-        ids = next(
-            (name for name, leaf in given.items() if holds_ids(model, name, leaf, names)), None
-        )
+    texts = [name for name in given if holds_ids(model, inputs, name, names)]
+    named = each_of(names, list(given), texts)
     if ids is not None:
-        own = names.get(ids) if isinstance(names, dict) and ids in names else names
-        return {ids: of_ids(model, inputs, ids, cast("TokenNames | None", own))}
+        return {ids: of_ids(model, inputs, ids, cast("TokenNames | None", named[ids]))}
     places = layouts(objective.at_site(None), inputs.attributed, maps=False)
     return {
-        name: of_numbers(model, leaf, layout, own)
-        for (name, leaf), layout, own in zip(
-            given.items(), places, each_of(names, list(given)), strict=True
-        )
+        name: of_ids(model, inputs, name, cast("TokenNames | None", named[name]))
+        if name in texts
+        else of_numbers(model, leaf, layout, cast("Sequence[str] | None", named[name]))
+        for (name, leaf), layout in zip(given.items(), places, strict=True)
     }
 
 
-def holds_ids(model: Model, name: str, leaf: Array, names: Names) -> bool:
-    """Whether an input holds the ids of tokens: whole numbers, of a name or with names that say so."""
-    if model.is_floating(leaf) or len(shape_of(leaf)) != 2:
+def holds_ids(model: Model, inputs: Inputs, name: str, names: Names) -> bool:
+    """Whether an input holds the ids of tokens: whole numbers, of a name or with names that say so, or
+    that the model has vectors for."""
+    given = leaves_by_name(inputs)
+    shape = shape_of(given[name])
+    if model.is_floating(given[name]) or len(shape) != 2:
         return False
-    columns = is_texts(names) and len(cast(Sequence[str], names)) == shape_of(leaf)[1]
-    return name in IDS or (names is not None and not columns)
+    if name in IDS or len(given) > 1:
+        return name in IDS
+    if names is not None:
+        return not (is_texts(names) and len(cast(Sequence[str], names)) == shape[1])
+    return model.has_numbers(given[name]) and embedding(model, inputs, name) is not None
 
 
 def is_texts(names: object) -> bool:
@@ -69,16 +73,25 @@ def is_texts(names: object) -> bool:
     return flat and all(isinstance(name, str) for name in cast(Sequence[object], names))
 
 
-def each_of(names: Names, inputs: Sequence[str]) -> list[Sequence[str] | None]:
-    """The names of each input's columns or channels."""
+def each_of(names: Names, inputs: Sequence[str], texts: Sequence[str]) -> Mapping[str, object]:
+    """The names of each input; None where it has none.
+
+    Args:
+        texts: the inputs that hold the ids of tokens: what is said for one is meant for the only one.
+
+    Raises:
+        InputError: it is not said whose names they are.
+    """
+    nothing = dict.fromkeys(inputs)
     if names is None:
-        return [None] * len(inputs)
-    if len(inputs) == 1 and not isinstance(names, Mapping):
-        return [cast(Sequence[str], names)]
+        return nothing
     if isinstance(names, Mapping) and set(names) <= set(inputs):
-        return [cast("Sequence[str] | None", names.get(name)) for name in inputs]  # type: ignore[call-overload]
-    if isinstance(names, tuple) and len(names) == len(inputs):
-        return list(names)
+        return {**nothing, **cast("Mapping[str, object]", names)}
+    if len(inputs) > 1 and isinstance(names, tuple) and len(names) == len(inputs):
+        return dict(zip(inputs, names, strict=True))
+    meant = inputs if len(inputs) == 1 else texts
+    if len(meant) == 1:
+        return {**nothing, meant[0]: names}
     raise InputError(
         f"names must be a tuple or dict with those of each of the inputs {', '.join(inputs)}; got "
         f"{shown(names)}."
