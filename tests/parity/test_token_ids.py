@@ -16,7 +16,7 @@ import transformers
 
 import backlight
 from backlight import Attribution, BacklightWarning
-from backlight.errors import HyperParameterError, InputError, InputTypeError
+from backlight.errors import CoverageError, HyperParameterError, InputError, InputTypeError
 
 RNG = np.random.default_rng(4)
 TABLE, WEIGHT, PLACES = (RNG.normal(size=shape) for shape in ((20, 4), (4, 3), (5, 4)))
@@ -313,3 +313,10 @@ def test_the_vocabulary_is_that_of_the_ids_among_several_inputs() -> None:
     for method in ("gradient", "feature_ablation"):
         found: Attribution[Any] = backlight.explain(net, x, CLASSES, method, names=WORDS)
         assert found.inputs[0].tokens[1] == tuple(WORDS[id] for id in IDS[1])
+
+
+@pytest.mark.parametrize("method", ["conductance", "internal_influence"])
+def test_ids_do_not_move_in_small_steps(method: str) -> None:
+    net = torch.nn.Sequential(TorchNet(), torch.nn.Tanh())
+    with pytest.raises(CoverageError, match=r"hold whole numbers, and \w+ moves the input"):
+        backlight.explain(net, torch.tensor(IDS), CLASSES, method, at="0")

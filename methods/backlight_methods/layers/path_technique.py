@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from backlight import JointMethod
+from backlight import JointMethod, Objective
 from backlight.errors import is_whole, require
 from backlight.values.baselines import Baseline, require_baseline
+from backlight.values.tree import leaves, names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,21 @@ class LayerPathTechnique(JointMethod):
     def __post_init__(self) -> None:
         require(is_whole(self.steps) and self.steps >= 1, self, "steps", "at least 1")
         require_baseline(self)
+
+    def objection(self, objective: Objective) -> str | None:
+        inputs = objective.inputs.attributed
+        whole = [
+            name
+            for name, leaf in zip(names(inputs), leaves(inputs), strict=True)
+            if not objective.model.is_floating(leaf)
+        ]
+        if not whole:
+            return None
+        return (
+            f"The inputs {', '.join(whole)} hold whole numbers, and {type(self).__name__} moves the "
+            "input from its baseline by small steps, which ids cannot take. Explain the layer itself, by "
+            f"integrated_gradients with at={objective.at!r} for example."
+        )
 
     @property
     def linear(self) -> bool:
