@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
@@ -150,3 +151,22 @@ def test_the_unit_is_that_of_the_score() -> None:
     scores = Class(0), Probability(0), Margin(0, versus=1)
     units = [Gradient()(MODEL, FRAME, score).unit for score in scores]
     assert units == ["logit", "probability", "log-odds"]
+
+
+def test_values_come_as_a_data_frame_on_request() -> None:
+    found = Gradient()(MODEL, FRAME, 0)
+    frame = found.to_pandas()
+    assert list(frame.columns) == ["age", "size", "new"]
+    np.testing.assert_array_equal(frame.to_numpy(), found.values)
+    assert frame.iloc[1]["size"] == found.values[1, 1]
+
+
+def test_what_is_no_table_makes_no_data_frame() -> None:
+    found = replace(Gradient()(MODEL, FRAME, 0), values=np.zeros((2, 3, 4)))
+    with pytest.raises(InputError, match=r"these are of shape \(2, 3, 4\)"):
+        found.to_pandas()
+
+
+def test_a_table_of_pyarrow_names_its_columns() -> None:
+    found = Gradient()(MODEL, pyarrow.table(FRAME), 0)
+    assert found.inputs == Gradient()(MODEL, FRAME, 0).inputs

@@ -9,10 +9,12 @@ from typing import Any
 import torch  # isort: skip
 import jax.numpy as jnp
 import keras
+import mlx.core
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import backlight
 from backlight.command_line import main
 from backlight_demo import shapes, small_nets, snippets, tumours
 from backlight_demo.small_nets import Demonstrated
@@ -76,10 +78,9 @@ def jax_logits(kind: Demonstrated, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def mlx_logits(kind: Demonstrated, x: NDArray[Any]) -> NDArray[Any]:
-    mlx = pytest.importorskip("mlx.core")
     from backlight_demo.small_nets_mlx import net
 
-    return np.asarray(net(kind)(mlx.array(x)))
+    return np.asarray(net(kind)(mlx.core.array(x)))
 
 
 @pytest.mark.parametrize("logits", [torch_logits, keras_logits, jax_logits, mlx_logits])
@@ -90,6 +91,29 @@ def test_logits_are_those_of_the_formula(
     x, _ = inputs(kind)
     expected = by_hand(kind, x[:40])
     np.testing.assert_allclose(logits(kind, x[:40]), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["deep_lift", "integrated_gradients", "feature_ablation"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_frameworks_say_the_same_of_each_kind(kind: Demonstrated, method: str) -> None:
+    from backlight_demo import small_nets_jax, small_nets_keras, small_nets_mlx, small_nets_torch
+
+    x, _ = inputs(kind)
+    x = x[:6]
+    nets: list[tuple[Any, Any]] = [
+        (small_nets_torch, x.transpose(0, 2, 1).copy() if x.ndim == 3 else x),
+        (small_nets_keras, x),
+        (small_nets_jax, jnp.asarray(x)),
+        (small_nets_mlx, mlx.core.array(x)),
+    ]
+    features = {"features": "elements"} if method == "feature_ablation" else {}
+    found = []
+    for module, given in nets:
+        one: Any = backlight.explain(module.net(kind), given, 1, method, **features)
+        values = np.asarray(one.numpy())
+        found.append(values.transpose(0, 2, 1) if values.shape[1:] == (1, x.shape[1]) else values)
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-4 * np.abs(found[0]).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)

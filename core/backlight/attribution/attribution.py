@@ -22,6 +22,7 @@ from backlight.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from pandas import DataFrame
     from PIL.Image import Image
 
 
@@ -167,6 +168,25 @@ class Attribution(Generic[ValuesT]):
             BacklightError: there is no such example or input, or it is neither picture nor volume.
         """
         return plots().image(self, example, size, input=input)
+
+    def to_pandas(self) -> "DataFrame":
+        """The values of a table as a data frame, a row for each example, with the table's columns:
+        `to_pandas().iloc[0]` is the first row's. pandas must be installed.
+
+        Raises:
+            InputError: the values are not those of one table.
+        """
+        values = self.numpy()
+        if isinstance(values, (tuple, dict)) or values.ndim != 2:
+            shapes = ", ".join(str(shape_of(leaf)) for leaf in leaves(cast(Tree, values)))
+            raise InputError(
+                f"A data frame holds the values of one table, (N, columns); these are of shape {shapes}. "
+                "Pool them to features, attribution.by(features), whose names and values make one."
+            )
+        from pandas import DataFrame
+
+        columns = [name for one in self.inputs for name in one.names]
+        return DataFrame(values, columns=columns or None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""

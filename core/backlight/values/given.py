@@ -11,15 +11,17 @@ from backlight.errors import InputTypeError
 def taken_in(x: object) -> tuple[object, tuple[str, ...] | None]:
     """Inputs as arrays, or a tuple or dict of them, and the names of a data frame's columns.
 
-    A data frame (of pandas or polars, or whatever has `columns` and `to_numpy`) becomes an array
-    (rows, columns) of float64, a row of one (a pandas `Series`) an array (1, columns). A mapping becomes
-    a dict. All else is left as it is.
+    A data frame (of pandas or polars, or whatever has `columns` and `to_numpy`) or a table of pyarrow's
+    becomes an array (rows, columns) of float64, a row of one (a pandas `Series`) an array (1, columns). A
+    mapping becomes a dict. All else is left as it is.
 
     Raises:
         InputTypeError: a column holds something else than numbers.
     """
     if isinstance(x, Mapping) and not isinstance(x, dict):
         return dict(x), None
+    if hasattr(x, "column_names") and hasattr(x, "to_pandas"):
+        x = x.to_pandas()
     frame = cast(Any, x)
     of_frame = hasattr(x, "to_numpy") and not hasattr(x, "__array_namespace__")
     if not of_frame or not (hasattr(x, "columns") or hasattr(x, "index")):
