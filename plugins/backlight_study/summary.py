@@ -102,10 +102,11 @@ def shared(record: StudyRecord) -> Iterator[StudyRecord]:
 
 
 def speaking(features: StudyRecord | None) -> Iterator[str]:
-    """What speaks most for wrong answers, by the first technique that has said anything."""
+    """What speaks most for wrong answers in more than one of them, by the first technique that has said
+    anything of such."""
     for one in (features or {"techniques": []})["techniques"]:
-        rows = [row for row in one["rows"] if row["share"] > 0][:MOST]
-        if rows and one["cases"] > 1:
+        rows = [row for row in one["rows"] if row["share"] > 0 and row["of"] > 1][:MOST]
+        if rows:
             called = [f"{row['feature']} (in {row['for']:,} of {row['of']:,})" for row in rows]
             yield (
                 f"Most for wrong answers speak {listed(called)}, by {one['name'].replace('_', ' ')} over "
