@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backlight_study.summary import summary_record
+from backlight_study.summary import speaking, summary_record
 
 Record = dict[str, Any]
 
@@ -127,3 +127,13 @@ def test_from_few_mistakes_nothing_is_said_of_techniques() -> None:
 def test_classes_in_another_order_make_all_else_void() -> None:
     found = summary_record(record(order={"share": 0.9}))
     assert [one["about"] for one in found] == ["order"]
+
+
+def test_what_speaks_in_one_mistake_alone_is_no_summary() -> None:
+    once = {"feature": "camera", "share": 0.5, "for": 1, "of": 1}
+    often = {"feature": "dull", "share": 0.2, "for": 2, "of": 3}
+    technique = {"name": "deep_lift", "cases": 8, "rows": [once]}
+    assert not list(speaking({"techniques": [technique]}))
+    (text,) = speaking({"techniques": [technique, {**technique, "rows": [once, often]}]})
+    assert text == "Most for wrong answers speak dull (in 2 of 3), by deep lift over 8 mistakes."
+    assert not list(speaking(None))
