@@ -208,7 +208,7 @@ def test_any_values_are_pooled_and_their_sums_are_complete() -> None:
     np.testing.assert_allclose(pooled.values, blocks.sum(axis=(1, 3, 5)).reshape(3, 8), atol=1e-12)
     mean = found.by(Grid(2, 4), how="mean").values
     np.testing.assert_allclose(mean, blocks.mean(axis=(1, 3, 5)).reshape(3, 8), atol=1e-12)
-    with pytest.raises(HyperParameterError, match="'sum' or 'mean', got 'median'"):
+    with pytest.raises(HyperParameterError, match="'sum', 'mean' or 'norm', got 'median'"):
         found.by("grid:2x4", how="median")  # type: ignore[arg-type]
 
 
