@@ -51,7 +51,6 @@ OF_A_DEEP_NET = (
     "grad_cam",
     "gradient",
     "guided_backprop",
-    "internal_influence",
     "lrp",
 )
 """One technique for each thing that is asked of a framework: inner values, gradients at the input and at
