@@ -28,6 +28,11 @@ ARGUMENTS = (
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
+FOLLOWED = (
+    "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => setTimeout(done)))"
+)
+"""Comes back behind all events that are waiting, and behind the next frame."""
+
 
 def program(name: str) -> str:
     found = shutil.which(name)
@@ -73,6 +78,10 @@ class Browser:
         for kind in ("browser", "performance"):
             self.driver.get_log(kind)
         self.driver.get(page.as_uri() + hash)
+        self.scripts = scripts
+        # Chromium says that a page without scripts is there before all of it is.
+        loaded = "return document.readyState === 'complete'"
+        WebDriverWait(self.driver, 30).until(lambda driver: driver.execute_script(loaded))
         return self
 
     def close(self) -> None:
@@ -109,7 +118,9 @@ class Browser:
             self.driver.switch_to.active_element.send_keys(key)
 
     def cases(self) -> list[str]:
-        """The ids of the cases that are shown, in their order."""
+        """The ids of the cases that are shown, in their order, once the page has followed what was done."""
+        if self.scripts:
+            self.driver.execute_async_script(FOLLOWED)
         return list(
             self.run(
                 "return [...document.querySelectorAll('.case')]"
