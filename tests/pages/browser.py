@@ -118,7 +118,7 @@ class Browser:
             self.driver.switch_to.active_element.send_keys(key)
 
     def cases(self) -> list[str]:
-        """The ids of the cases that are shown, in their order, once the page has followed what was done."""
+        """The ids of the cases that are shown, in order, once the page has followed what was done."""
         if self.scripts:
             self.driver.execute_async_script(FOLLOWED)
         return list(
