@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backlight import Attribution
+from backlight_pictures.captions import unit_of_values
 from backlight_pictures.scale import number
 
 LONGEST = 32
@@ -32,7 +33,8 @@ def asked(attribution: Attribution[Any], example: int) -> str:
 
 def value_label(attribution: Attribution[Any], what: str = "value") -> str:
     """What values are called on an axis, with the score's unit where they sum to scores."""
-    return f"{what} ({attribution.unit})" if attribution.unit and summing(attribution) else what
+    unit = unit_of_values(attribution)
+    return f"{what} ({unit})" if unit else what
 
 
 def own_number(value: float) -> str:

@@ -178,7 +178,9 @@ def prepare(
 
     said_names = wrapped.class_names if class_names is None else class_names
 
-    def explanation(target: Target) -> Explanation:
+    def explanation(
+        target: Target, inputs_told: Mapping[str, DescribedInput] | None
+    ) -> Explanation:
         score, predicted = resolve(wrapped, inputs, blocks, target)
         called = checked_names(said_names, score.classes)
         every = np.arange(inputs.count)
@@ -197,11 +199,13 @@ def prepare(
             rules,
             chosen,
             called,
-            described(objective, names, ids[0]),
+            described(objective, names, ids[0]) if inputs_told is None else inputs_told,
             tuple(ids),
         )
 
-    return tuple(map(explanation, targets))
+    first, *others = targets
+    found = explanation(first, None)
+    return (found, *(explanation(one, found.inputs) for one in others))
 
 
 def finish(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import BacklightError, InputTypeError, TargetError
 from backlight.explaining.rows import take_rows
+from backlight.explaining.token_ids import whole_inputs
 from backlight.model.model import Model
 from backlight.scores.class_scores import Class, ClassScore
 from backlight.scores.element_index import is_index
@@ -27,7 +28,6 @@ from backlight.values.outputs import (
     located,
     single,
 )
-from backlight.values.tree import leaves, names
 
 Target: TypeAlias = (
     Score
@@ -248,14 +248,10 @@ def numbers_in(array: Array) -> str:
 
 def check_differentiable(model: Model, inputs: Inputs) -> None:
     """Raise InputTypeError if gradients with respect to these inputs cannot exist."""
-    integer = [
-        name
-        for name, leaf in zip(names(inputs.attributed), leaves(inputs.attributed), strict=True)
-        if not model.is_floating(leaf)
-    ]
-    if not integer:
+    found = whole_inputs(model, inputs)
+    if not found:
         return
-    whole = [leaf for leaf in leaves(inputs.attributed) if not model.is_floating(leaf)]
+    integer, whole = list(found), list(found.values())
     held = " and ".join(dict.fromkeys(map(numbers_in, whole)))
     if COMPLEX in held:
         raise InputTypeError(

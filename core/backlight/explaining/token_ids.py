@@ -44,6 +44,12 @@ def ids_in(model: Model, inputs: Inputs) -> str | None:
     )
 
 
+def whole_inputs(model: Model, inputs: Inputs) -> Mapping[str, Array]:
+    """The inputs that hold no floating-point numbers, by their names: they have no gradient."""
+    given = leaves_by_name(inputs)
+    return {name: leaf for name, leaf in given.items() if not model.is_floating(leaf)}
+
+
 def padding(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where a mask is 0, of this shape; nowhere where there is none."""
     given = {**leaves_by_name(inputs), **inputs.keyword}

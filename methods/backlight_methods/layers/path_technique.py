@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from backlight import JointMethod, Objective
 from backlight.errors import is_whole, require
+from backlight.explaining.token_ids import whole_inputs
 from backlight.values.baselines import Baseline, require_baseline
-from backlight.values.tree import leaves, names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,7 @@ class LayerPathTechnique(JointMethod):
         require_baseline(self)
 
     def objection(self, objective: Objective) -> str | None:
-        inputs = objective.inputs.attributed
-        whole = [
-            name
-            for name, leaf in zip(names(inputs), leaves(inputs), strict=True)
-            if not objective.model.is_floating(leaf)
-        ]
+        whole = whole_inputs(objective.model, objective.inputs)
         if not whole:
             return None
         return (
