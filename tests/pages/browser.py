@@ -9,6 +9,7 @@ from typing import Any, Literal
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -114,8 +115,10 @@ class Browser:
         )
 
     def press(self, *keys: str) -> None:
+        """Types keys, whatever has the focus, and waits until the page has followed."""
         for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
+            ActionChains(self.driver).send_keys(key).perform()
+            self.driver.execute_async_script(FOLLOWED)
 
     def cases(self) -> list[str]:
         """The ids of the cases that are shown, in order, once the page has followed what was done."""
