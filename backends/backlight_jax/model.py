@@ -23,10 +23,12 @@ from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, Channels, shape_of
 from backlight.values.inputs import Inputs
+from backlight.values.lookups import Lookups
 from backlight.values.outputs import Outputs
 from backlight.values.tree import Tree, leaves
 from backlight_jax.capture.scored import scored
 from backlight_jax.capture.trace import Trace
+from backlight_jax.capture.with_vectors import with_vectors
 from backlight_jax.engine.passes import (
     OUT_OF_MEMORY,
     SEVERAL_DEVICES,
@@ -37,7 +39,7 @@ from backlight_jax.engine.passes import (
 )
 from backlight_jax.nets.arrays import closed_over, wrapped_names
 from backlight_jax.nets.calls import Signature, read
-from backlight_jax.nets.styles import Net, as_net
+from backlight_jax.nets.styles import Net, State, as_net
 from backlight_jax.sites.places import Place
 from backlight_jax.weights import storage
 
@@ -207,8 +209,10 @@ class JaxModel(NetModel):
 
     def _new_trace(self, signature: Signature) -> Trace:
         try:
-            names = wrapped_names(self.given)
-            trace = Trace(self._net, signature, self._net.names(), names, self._trace)
+            net, names = self._net, wrapped_names(self.given)
+            if self.lookups is not None:
+                net = with_vectors(net, self._trace_of_ids(signature, self.lookups), self.lookups)
+            trace = Trace(net, signature, net.names(), names, self._trace)
         except BacklightError:
             raise
         except Exception as error:  # the model may fail in any way; it is told what it was given
@@ -219,6 +223,13 @@ class JaxModel(NetModel):
                 f"jax.vmap(module). The model's own message: {error}"
             ) from error
         return trace
+
+    def _trace_of_ids(self, signature: Signature, lookups: Lookups) -> Trace:
+        """The trace of the net itself for what this signature has vectors of."""
+        given = lookups.without(signature.with_rows())
+        weights = cast(Any, signature.abstract()[: signature.weights])
+        own, _ = read(State(weights, signature.net), given)
+        return cast(JaxModel, self.of_ids)._trace(own)
 
     def _placed(
         self, asked: Question

@@ -156,18 +156,18 @@ class Trace:
         mx.eval(held)  # else what they are computed from would pass for constants
         weights = [self.recording.value(aval_of(one), learned=True) for one in held]
         self.recording.weights.update(zip(map(location, held), weights, strict=True))
-        arguments = [self.recording.value(aval) for aval in arrays_in(inputs)]
-        self.inputs = [*weights, *arguments]
-        self.attributed = arguments[: len(leaves(inputs.attributed))]
+        own = [self.recording.value(aval) for aval in arrays_in(inputs)]
+        self.inputs = [*weights, *own]
+        self.attributed = own[: len(leaves(inputs.attributed))]
         rows = arrays_in(inputs.map_rows(lambda aval: cast(Any, Aval((), mx.bool_))))
-        self.rows = {one for one, aval in zip(arguments, rows, strict=True) if aval.shape == ()}
+        self.rows = {one for one, aval in zip(own, rows, strict=True) if aval.shape == ()}
         returned: list[Any] = []
         calls = Calls()
 
         def function(*arrays: Any) -> list[mx.array]:
             remaining = iter(arrays[len(weights) :])
-            positional, keyword = rebuilt(inputs, lambda aval: next(remaining)).arguments()
-            returned.append(net.call(arrays[: len(weights)], calls, *positional, **keyword))
+            arguments = rebuilt(inputs, lambda aval: next(remaining))
+            returned.append(net.call(arrays[: len(weights)], calls, arguments))
             return arrays_in((returned, calls.made))
 
         try:

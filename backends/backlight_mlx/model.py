@@ -34,6 +34,7 @@ from backlight_mlx.engine import RUNNER, evaluated, natively
 from backlight_mlx.nets import Net, Numbered, arrays_in, aval_of, numbers, rebuilt
 from backlight_mlx.sites import find_sites
 from backlight_mlx.weights import storage
+from backlight_mlx.with_vectors import WithVectors
 
 
 @final
@@ -171,10 +172,19 @@ class MLXModel(NetModel):
     def _trace(self, signature: Inputs) -> Trace:
         """The trace for arguments of whose arrays only shape and dtype are known."""
         key = identity_of(signature), self._net.shapes()
-        trace = self.recall("trace", key, lambda: Trace(self._net, signature))
+        trace = self.recall("trace", key, lambda: Trace(self._net_for(signature), signature))
         convolutions = (node for node in trace.graph.nodes if node.primitive == "conv")
         self.signals = any(len(trace.graph.shape(node.result)) == 3 for node in convolutions)
         return trace
+
+    def _net_for(self, signature: Inputs) -> Net:
+        """What is traced: the net itself, or, with vectors in the place of ids, its own trace."""
+        if self.lookups is None:
+            return self._net
+        own = cast(MLXModel, self.of_ids)
+        of_ids = own._trace(self.lookups.without(signature))
+        values = {site: own._sites(of_ids)[0].place(site) for site in self.lookups.sites}
+        return WithVectors(self._net, of_ids, self.lookups, values)
 
     def _sites(self, trace: Trace) -> tuple[NamedSites[int], dict[int, str]]:
         """The sites, and the friendliest name of each value."""

@@ -19,6 +19,7 @@ from mlx.nn.layers.base import Module
 from backlight.memory.code_names import is_installed
 from backlight.memory.identity import identity_beside, identity_of
 from backlight.memory.reading import Reading, reads
+from backlight.values.inputs import Inputs
 
 Copies: TypeAlias = dict[int, Module]
 """By the identity of a module, what runs in its place."""
@@ -94,7 +95,6 @@ def named_modules(value: Any, path: str = "") -> Iterator[tuple[str, Module]]:
             yield from named_modules(part, f"{path}.{key}" if path else str(key))
 
 
-@final
 class Net:
     """A module, a method of one, or a function."""
 
@@ -126,7 +126,7 @@ class Net:
             held = [value for value, _ in told if isinstance(value, mx.array)]
         return next((one for one in held if mx.issubdtype(one.dtype, mx.floating)), None)
 
-    def call(self, weights: Sequence[Any], calls: "Calls", *arguments: Any, **keywords: Any) -> Any:
+    def call(self, weights: Sequence[Any], calls: "Calls", inputs: Inputs) -> Any:
         """The outputs with these weights, in inference mode; the calls of modules are noted."""
         run: Callable[..., Any] = self.given
         if self.module is not None:
@@ -134,8 +134,9 @@ class Net:
             module = calls.copied(self.module, lambda array: next(remaining))
             method = self.method
             run = module if method is None else lambda *a, **k: method(module, *a, **k)
+        positional, keyword = inputs.arguments()
         with observed(calls):
-            return run(*arguments, **keywords)
+            return run(*positional, **keyword)
 
 
 @final

@@ -31,6 +31,7 @@ from backlight_torch.engine.ruled import ruled_gradient, with_rows
 from backlight_torch.engine.runs import Task, recorded
 from backlight_torch.nets import identity, net_of  # noqa: F401  (how to read modules)
 from backlight_torch.nets.styles import Net
+from backlight_torch.nets.with_vectors import WithVectors
 from backlight_torch.weights import storage
 
 T = TypeVar("T")
@@ -58,7 +59,10 @@ class TorchModel(NetModel):
     @property
     def _passes(self) -> Passes:
         def make() -> Passes:
-            return Passes(net_of(self.given), self.arrays, self.sites, self.attached)
+            net = net_of(self.given)
+            if self.lookups is not None:
+                net = WithVectors(net, self.lookups)
+            return Passes(net, self.arrays, self.sites, self.attached)
 
         return self.recall("passes", self.attached, make)
 

@@ -77,18 +77,33 @@ class Signature:
         _, attributed, extra = self.parts(said)
         return " and extra ".join(", ".join(some) for some in (attributed, extra) if some)
 
-    def call(self, net: Net, arrays: Sequence[Any]) -> Any:
-        """The net's outputs for arrays in the order of `abstract`."""
-        weights, given, extra = self.parts(arrays)
+    def inputs(self, arrays: Sequence[Any]) -> Inputs:
+        """The arguments made of arrays in the order of `abstract`."""
+        _, given, extra = self.parts(arrays)
         positional, keywords = jax.tree.unflatten(self.arguments, joined(extra, self.constants))
         attributed: Any = given[0] if self.names is None else tuple(given)
         if isinstance(self.names, tuple):
             attributed = dict(zip(self.names, given, strict=True))
-        state = State(weights, self.net)
+        return Inputs(attributed, tuple(positional), keywords)
+
+    def call(self, net: Net, arrays: Sequence[Any]) -> Any:
+        """The net's outputs for arrays in the order of `abstract`."""
+        inputs, state = self.inputs(arrays), State(list(arrays[: self.weights]), self.net)
         if net.structured:
-            return net.call(state, attributed, *positional, **keywords)
-        arguments, named = Inputs(attributed, tuple(positional), keywords).arguments()
+            return net.call(state, inputs.attributed, *inputs.positional, **inputs.keyword)
+        arguments, named = inputs.arguments()
         return net.call(state, *arguments, **named)
+
+    def with_rows(self) -> Inputs:
+        """The arguments as shapes and dtypes, those marked that have one row per example."""
+        arrays: list[Any] = self.abstract()
+        extra = self.weights + self.attributed
+        return self.inputs(
+            [
+                PerExample(array) if row and at >= extra else array
+                for at, (array, row) in enumerate(zip(arrays, self.rows, strict=True))
+            ]
+        )
 
 
 def settings() -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from backlight.errors import HyperParameterError, SiteError
 from backlight.explaining.describing import Names, described
 from backlight.explaining.embedding import embedding, ids_elsewhere
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
+from backlight.explaining.lookup_search import lookups, told_elsewhere, with_vectors
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
@@ -26,7 +27,7 @@ from backlight.explaining.targets import (
     listed,
     resolve,
 )
-from backlight.explaining.token_ids import ids_apart, ids_in
+from backlight.explaining.token_ids import ids_apart, ids_in, whole_inputs
 from backlight.explaining.zeros import zero_notes
 from backlight.graph.axes.grids import Grid
 from backlight.model.host_random import draw_notes
@@ -36,6 +37,7 @@ from backlight.rules.rules import Rules
 from backlight.values.arrays import Array
 from backlight.values.inputs import Extra, Inputs
 from backlight.values.layout import Layout
+from backlight.values.lookups import Lookups
 from backlight.values.tree import Tree, leaves, map_leaves
 
 
@@ -56,6 +58,8 @@ class Explanation:
         inputs: each input described.
         ids: of each site: the name of the input whose ids it gives vectors, where it stands for that
             input; its values are then summed over each vector.
+        lookups: which of the objective's inputs are vectors in the place of ids; None where none is.
+            Their values are then summed over each vector.
     """
 
     objective: Objective
@@ -68,6 +72,7 @@ class Explanation:
     class_names: tuple[str, ...] | None
     inputs: Mapping[str, DescribedInput]
     ids: tuple[str | None, ...]
+    lookups: Lookups | None = None
 
     @cached_property
     def first(self) -> Objective:
@@ -100,16 +105,22 @@ class Explanation:
             NoGradientError: no gradient reaches anything of what is explained.
         """
         objective = self.objective
-        first, (ids,) = self.first, self.ids
         found = (
             *objective.structure_or_reason.notes(objective.count),
             *draw_notes(objective.model),
             *(notes_at(objective, self.is_site_chosen) if self.spatial else ()),
             *result.warnings,
-            *(() if ids is None or objective.model.attached else ids_elsewhere(first, ids)),
+            *(() if objective.model.attached else self._notes_of_ids()),
             *(() if objective.model.attached else self._notes_of_values(result)),
         )
         return tuple(dict.fromkeys(found))
+
+    def _notes_of_ids(self) -> tuple[str, ...]:
+        """What is to be said about ids that the score knows of by another way."""
+        (ids,) = self.ids
+        if self.lookups is not None:
+            return told_elsewhere(self.first, self.lookups)
+        return () if ids is None else ids_elsewhere(self.first, ids)
 
     def _notes_of_values(self, result: Measured) -> tuple[str, ...]:
         """What is to be said about zeros and gaps. To look into them may take several passes."""
@@ -160,20 +171,27 @@ def prepare(
         said = placed(at)[sites.index(None)]
         raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
     ids: list[str | None] = [None] * len(sites)
-    if None in sites and differentiates and not spatial:
+    looked_up: Lookups | None = None
+    if None in sites and differentiates and not spatial and whole_inputs(wrapped, inputs):
         which = ids_in(wrapped, inputs)
         vectors = None if which is None else embedding(wrapped, inputs, which)
-        if vectors is None:
-            check_differentiable(wrapped, inputs)
-        else:
+        if vectors is not None:
             ids = [which if site is None else None for site in sites]
             sites = [vectors if site is None else site for site in sites]
+        else:
+            looked_up = lookups(wrapped, inputs) if len(sites) == 1 else None
+            if looked_up is None:
+                check_differentiable(wrapped, inputs)
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)
     if inputs.count > rows and rows_mix(wrapped, inputs):
         rows = inputs.count
     blocks = blocks_of(inputs.count, rows)
+    given = wrapped, inputs
+    if looked_up is not None:
+        inputs = with_vectors(wrapped, inputs, looked_up, blocks)
+        wrapped = wrapped.with_vectors(looked_up)
     targets = each(wrapped, inputs, blocks, target) if listed(target) else (cast(Target, target),)
 
     said_names = wrapped.class_names if class_names is None else class_names
@@ -187,6 +205,7 @@ def prepare(
         objective = Objective(wrapped, inputs, score, None, rows, every, inputs.count)
         whole = objective.structure_or_reason.needs_whole_batch
         objective = replace(objective, at=sites[0], beside=tuple(sites[1:]), whole=whole)
+        own = replace(objective, model=given[0], inputs=given[1])
         chosen = at is None and spatial
         if chosen:
             objective = objective.at_site(last_feature_map(objective.take(blocks[0])))
@@ -199,8 +218,9 @@ def prepare(
             rules,
             chosen,
             called,
-            described(objective, names, ids[0]) if inputs_told is None else inputs_told,
+            described(own, names, ids[0]) if inputs_told is None else inputs_told,
             tuple(ids),
+            looked_up,
         )
 
     first, *others = targets
@@ -235,14 +255,20 @@ def finish(
     notes = explanation.notes(result)
     (ids,) = explanation.ids
     places: tuple[Layout | None, ...] = (None,)
-    if ids is None:
+    if explanation.lookups is not None:
+        places = tuple(one.layout for one in explanation.inputs.values())
+    elif ids is None:
         places = layouts(first, found[0].values, explanation.spatial)
 
     def given(tree: Tree | None) -> Any:
         """As it is returned: what belongs to an id summed over its vector."""
         if tree is None:
             return None
-        whole = tree if ids is None else map_leaves(partial(model.arrays.sum, axis=-1), tree)
+        whole = tree
+        if explanation.lookups is not None:
+            whole = explanation.lookups.summed(tree, model.arrays)
+        elif ids is not None:
+            whole = map_leaves(partial(model.arrays.sum, axis=-1), tree)
         return returned_like(x, whole, model)
 
     return Attribution(

@@ -397,7 +397,9 @@ class Objective:
                 self.rows,
                 self.total,
                 self.layout_of,
-                lambda token: self._widened(with_token(self.model, self.inputs, self.at, token)),
+                lambda token, number: self._widened(
+                    with_token(self.model, self.inputs, self.at, token, number)
+                ),
             )
             wide = [self._as_wide(one) for one in found] if self.whole else found
             self._references[id(baseline)] = baseline, wide

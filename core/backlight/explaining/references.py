@@ -25,7 +25,7 @@ def references_of(
     rows: NDArray[np.int64],
     total: int,
     layout_of: Callable[[Array], Layout | None],
-    of_token: Callable[[TokenBaseline], Tree],
+    of_token: Callable[[TokenBaseline, int | None], Tree],
 ) -> list[Tree]:
     """The baselines for a value, each with axis 0 of length 1 where all examples share it.
 
@@ -36,7 +36,7 @@ def references_of(
         rows: where these examples are in the user's batch.
         total: how many examples that has.
         layout_of: where an array of the value has its places.
-        of_token: the value with a token in the place of others.
+        of_token: the value with a token in the place of others, or only the array of this number.
 
     Raises:
         InputError: it is no number and no array, or of another shape or structure, or cannot be made.
@@ -49,11 +49,13 @@ def references_of(
             for reference in references_of(one, value, model, rows, total, layout_of, of_token)
         ]
     if isinstance(baseline, TokenBaseline):
-        return [of_token(baseline)]
+        return [of_token(baseline, None)]
     if is_function(baseline):
         return [computed(cast(BaselineFunction, baseline), value, model)]
 
-    def of_leaf(part: object, leaf: Array) -> list[Array]:
+    def of_leaf(number: int, part: object, leaf: Array) -> list[Array]:
+        if isinstance(part, TokenBaseline):
+            return leaves(of_token(part, number))
         if isinstance(part, str) and part not in NAMED:
             raise HyperParameterError(
                 "A baseline by name is 'blur' or 'mean' or, where a technique hides features entirely, "
@@ -66,7 +68,8 @@ def references_of(
             return leaves(computed(cast(BaselineFunction, part), leaf, model))
         return [given(part, leaf, model, rows, total)]
 
-    columns = list(map(of_leaf, baseline_parts(baseline, value), leaves(value)))
+    each = zip(baseline_parts(baseline, value), leaves(value), strict=True)
+    columns = [of_leaf(number, part, leaf) for number, (part, leaf) in enumerate(each)]
     count = max(map(len, columns))
     if any(len(column) not in (1, count) for column in columns):
         raise InputError(

@@ -22,15 +22,16 @@ MASKS = ("attention_mask", "padding_mask")
 
 
 def ids_apart(model: Model, inputs: Inputs) -> Inputs:
-    """Inputs of which the ids of tokens alone are attributed, and masks, segments and positions beside
-    them are passed through, where they all have names and hold whole numbers."""
+    """Inputs of which no masks, segments and positions beside the ids of tokens are attributed, but
+    passed through: what else holds whole numbers, where all have names."""
     given = leaves_by_name(inputs)
     ids = next((name for name in IDS if name in given), None)
-    whole = not any(model.is_floating(leaf) for leaf in given.values())
-    if ids is None or not whole or len(given) == 1 or not model.takes_names:
+    others = [name for name in whole_inputs(model, inputs) if name != ids]
+    if ids is None or not others or not model.takes_names:
         return inputs
-    beside = {name: PerExample(leaf) for name, leaf in given.items() if name != ids}
-    return replace(inputs, attributed={ids: given[ids]}, keyword={**inputs.keyword, **beside})
+    beside = {name: PerExample(given[name]) for name in others}
+    attributed = {name: leaf for name, leaf in given.items() if name not in beside}
+    return replace(inputs, attributed=attributed, keyword={**inputs.keyword, **beside})
 
 
 def ids_in(model: Model, inputs: Inputs) -> str | None:
@@ -75,19 +76,34 @@ def with_ids(model: Model, inputs: Inputs, ids: str, new: NDArray[np.integer]) -
     return inputs.with_attributed(rebuild(inputs.attributed, arrays))
 
 
-def with_token(model: Model, inputs: Inputs, at: str | None, token: TokenBaseline) -> Tree:
+def with_token(
+    model: Model, inputs: Inputs, at: str | None, token: TokenBaseline, number: int | None = None
+) -> Tree:
     """The inputs, or the value at a site, with this token in the place of all but those that it keeps.
 
+    Args:
+        number: of the input whose array alone is wanted; None for all.
+
     Raises:
-        InputError: no input holds the ids of tokens.
+        InputError: no input holds the ids of tokens, or not this one.
     """
-    ids = ids_in(model, inputs)
-    if ids is None:
+    found = model.lookups
+    given = inputs if found is None else found.without(inputs)
+    names = list(leaves_by_name(given))
+    ids = ids_in(model, given) if number is None else names[number]
+    if ids is None or ids not in whole_inputs(model, given):
         raise InputError(
             f"{token!r} needs an input of whole numbers, the ids of tokens, alone or by one of the names "
-            f"{', '.join(IDS)}; got {', '.join(leaves_by_name(inputs))}."
+            f"{', '.join(IDS)}, or said for it by its own name; got {', '.join(names)}."
         )
-    own = host_ids(model, inputs, ids)
+    own = host_ids(model, given, ids)
     new = np.where(np.isin(own, list(token.keep)), own, token.id).astype(own.dtype)
-    moved = with_ids(model, inputs, ids, new)
-    return moved.attributed if at is None else model.activation(moved, at)
+    moved = with_ids(model, given, ids, new)
+    if at is not None:
+        return model.activation(moved, at)
+    tree = moved.attributed
+    if found is not None and model.of_ids is not None:
+        values = model.of_ids.activations(moved, found.sites)
+        at_sites = dict(zip(found.sites, cast("tuple[Array, ...]", values), strict=True))
+        tree = found.put_in(moved, at_sites, model.arrays).attributed
+    return tree if number is None else leaves(tree)[number]

@@ -30,6 +30,7 @@ from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, ArrayT, Channels, shape_of
 from backlight.values.inputs import Extra, Inputs, PerExample, Shared
 from backlight.values.layout import InputChannels, Layout, input_layout
+from backlight.values.lookups import Lookups
 from backlight.values.outputs import OutputKind, Outputs
 from backlight.values.tree import Tree, leaves, map_leaves
 
@@ -152,6 +153,10 @@ class Model(ABC, Generic[ArrayT]):
     """Whether there is an attached form of it, see `attach`."""
     attached: bool = False
     """Whether results stay in the gradient computation of the user's own, see `attach`."""
+    lookups: Lookups | None = None
+    """Which of its inputs are vectors in the place of ids, see `with_vectors`."""
+    of_ids: "Model[ArrayT] | None" = None
+    """The model of the same net that takes these ids."""
     transient: bool = False
     """Whether it holds values of a computation that is being traced, and must not outlive that."""
 
@@ -332,6 +337,19 @@ class Model(ABC, Generic[ArrayT]):
         attached = copy(self)
         attached.attached, attached.memory = True, self.memory
         return attached
+
+    def with_vectors(self, lookups: Lookups) -> "Model[ArrayT]":
+        """The same net as a function of the vectors that it looks up for ids, in the place of these.
+
+        What it is called with are `lookups.put_in(...)`. Only as many sites as have names of modules, or
+        scopes, are called what they are in the net itself.
+
+        Raises:
+            CoverageError: the backend has no such form.
+        """
+        raise CoverageError(
+            f"The vectors of ids cannot be put into this {self.framework} model from outside."
+        )
 
     def detached(self, array: ArrayT) -> ArrayT:
         """The array outside of any gradient computation of the user's own."""

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -13,6 +14,7 @@ from backlight.errors import BacklightError, InputError, ModelError, SiteError, 
 from backlight.graph.dependence.cuts import Connection
 from backlight.memory.identity import identity_of
 from backlight.memory.keras_layers import is_keras
+from backlight.memory.memory import Memory
 from backlight.model.model import Gradient, Model, Options
 from backlight.model.weights import Storage, Weights
 from backlight.rules.operations import Operation
@@ -21,6 +23,7 @@ from backlight.scores.scores import Score
 from backlight.scores.several import Stacked
 from backlight.values.arrays import Array, Channels, shape_of
 from backlight.values.inputs import Inputs
+from backlight.values.lookups import Lookups
 from backlight.values.outputs import Outputs, specified
 from backlight.values.tree import Tree, leaves, map_leaves, rebuild
 
@@ -206,6 +209,15 @@ class NetModel(Model):
 
     def identity(self) -> Hashable:
         return identity_of(self.given)
+
+    def with_vectors(self, lookups: Lookups) -> Model:
+        def made() -> Model:
+            found = copy(self)
+            found.lookups, found.memory = lookups, Memory(self.identity)
+            found.of_ids = self
+            return found
+
+        return self.recall("with vectors", (lookups, self.attached), made)
 
     def _question(
         self,
