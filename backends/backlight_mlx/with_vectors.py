@@ -7,7 +7,7 @@ from backlight.engine.runner import Values
 from backlight.values.inputs import Inputs
 from backlight.values.lookups import Lookups
 from backlight_mlx.capture import Trace, run
-from backlight_mlx.nets import Calls, Net, arrays_in, rebuilt
+from backlight_mlx.nets import Calls, Net, Numbered, arrays_in, rebuilt
 
 
 @final
@@ -26,7 +26,7 @@ class WithVectors(Net):
         self.of_ids, self.lookups, self.sites = of_ids, lookups, sites
 
     def call(self, weights: Sequence[Any], calls: Calls, inputs: Inputs) -> Any:
-        """The outputs; no calls of modules are noted."""
+        """The outputs; the calls of modules that there were are noted again."""
         graph = self.of_ids.graph
         held: Any = {at: one.constant for at, one in enumerate(graph.values)}
         values: Values = {at: one for at, one in held.items() if one is not None}
@@ -36,4 +36,9 @@ class WithVectors(Net):
         for node in graph.nodes:
             run([node], values)
             values.update({one: vectors[one] for one in node.results if one in vectors})
-        return rebuilt(self.of_ids.outputs, lambda one: values[one.value])
+
+        def array(one: Numbered) -> Any:
+            return values[one.value]
+
+        calls.made += [rebuilt(one, array) for one in self.of_ids.calls]
+        return rebuilt(self.of_ids.outputs, array)

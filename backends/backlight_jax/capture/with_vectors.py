@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from backlight.values.inputs import Inputs
 from backlight.values.lookups import Lookups
@@ -37,10 +38,11 @@ def with_vectors(net: Net, of_ids: "Trace", lookups: Lookups) -> Net:
         inputs = Inputs(attributed, positional, keyword)
         _, arrays = read(State(weights, None), lookups.without(inputs))
         values = built.start(constants, arrays, None)
-        put = {
-            numbers[site]: jnp.moveaxis(cast(Any, array), 0, places[site].axis or 0)
-            for site, array in lookups.values(inputs).items()
-        }
+        put = {}
+        for site, array in lookups.values(inputs).items():
+            moved = jnp.moveaxis(cast(Any, array), 0, places[site].axis or 0)
+            # What it stands for goes by the same name.
+            put[numbers[site]] = checkpoint_name(moved, site)  # type: ignore[no-untyped-call]
         for node in built.program.nodes:
             program.run([node], values)
             values.update({one: put[one] for one in node.outputs if one in put})

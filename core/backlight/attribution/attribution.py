@@ -17,7 +17,7 @@ from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf, Pooling
 from backlight.values.arrays import shape_of
 from backlight.values.layout import Layout
-from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
+from backlight.values.tree import Tree, ValuesT, leaves, map_leaves, names
 from backlight.version import __version__
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class Attribution(Generic[ValuesT]):
         Raises:
             BacklightError: the values have no such features.
         """
-        return by_feature(
-            self.numpy(), host_arrays(self.standard_error), self.layouts, features, how
-        )
+        columns = [one.names if one.kind == "table" else () for one in self.inputs]
+        spread = host_arrays(self.standard_error)
+        return by_feature(self.numpy(), spread, self.layouts, features, how, columns)
 
     def plot(
         self,
@@ -171,22 +171,31 @@ class Attribution(Generic[ValuesT]):
 
     def to_pandas(self) -> "DataFrame":
         """The values of a table as a data frame, a row for each example, with the table's columns:
-        `to_pandas().iloc[0]` is the first row's. pandas must be installed.
+        `to_pandas().iloc[0]` is the first row's. Several tables come side by side; an input (N,) is a
+        column. pandas must be installed.
 
         Raises:
-            InputError: the values are not those of one table.
+            InputError: the values are not those of tables.
         """
-        values = self.numpy()
-        if isinstance(values, (tuple, dict)) or values.ndim != 2:
-            shapes = ", ".join(str(shape_of(leaf)) for leaf in leaves(cast(Tree, values)))
+        arrays = leaves(self.numpy())
+        if any(array.ndim > 2 for array in arrays):
+            shapes = ", ".join(str(array.shape) for array in arrays)
             raise InputError(
-                f"A data frame holds the values of one table, (N, columns); these are of shape {shapes}. "
+                f"A data frame holds the values of tables, (N, columns); these are of shape {shapes}. "
                 "Pool them to features, attribution.by(features), whose names and values make one."
             )
         from pandas import DataFrame
 
-        columns = [name for one in self.inputs for name in one.names]
-        return DataFrame(values, columns=columns or None)
+        called = self.inputs if len(self.inputs) == len(arrays) else (None,) * len(arrays)
+        inputs = names(cast(Tree, self.values))
+        columns: list[str | int] = []
+        for name, described, array in zip(inputs, called, arrays, strict=True):
+            count = 1 if array.ndim == 1 else array.shape[1]
+            own = described.names if described is not None else ()
+            unknown = range(count) if len(arrays) == 1 else [f"{name}[{at}]" for at in range(count)]
+            columns += own or ([name] if array.ndim == 1 else unknown)
+        values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+        return DataFrame(values, columns=columns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""

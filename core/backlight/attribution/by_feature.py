@@ -38,16 +38,18 @@ def by_feature(
     layouts: Sequence[Layout | None],
     features: FeaturesOf,
     how: Pooling,
+    columns: Sequence[tuple[str, ...]] = (),
 ) -> ByFeature:
     """Values (N, ...) pooled; see `Attribution.by`."""
     if how not in get_args(Pooling):
         raise HyperParameterError(f"Values are pooled by 'sum', 'mean' or 'norm', got {how!r}.")
     arrays = leaves(values)
     known = layouts or (None,) * len(arrays)
+    called = columns if len(columns) == len(arrays) else ((),) * len(arrays)
     rows = np.arange(len(arrays[0]))
     parts = [
-        Part(array.shape, layout, rows, len(rows))
-        for array, layout in zip(arrays, known, strict=True)
+        Part(array.shape, layout, rows, len(rows), columns=own)
+        for array, layout, own in zip(arrays, known, called, strict=True)
     ]
     ((_, labelling),) = label(features, parts, names(values), together=True)
     size = np.maximum(labelling.sizes, 1) if how == "mean" else 1.0

@@ -28,44 +28,54 @@ KEPT = 2**21
 """How many numbers of an input are kept at most, 8 MB of float32: examples from the first on."""
 
 
-def described(objective: Objective, names: Names, ids: str | None) -> dict[str, DescribedInput]:
+def described(
+    objective: Objective, names: Names, ids: str | None, several: bool = False
+) -> dict[str, DescribedInput]:
     """Each input by its name.
 
     Args:
         objective: of all examples.
         names: of what the one input holds, or, in a tuple or dict, of each. With ids, of these.
         ids: the input whose ids are explained by way of their vectors.
+        several: whether all inputs of whole numbers are explained so.
 
     Raises:
         InputError: there are not as many names as columns or channels, or an id has no text.
     """
     model, inputs = objective.model, objective.inputs
-    given = leaves_by_name(inputs)
-    texts = [name for name in given if holds_ids(model, inputs, name, names)]
-    named = each_of(names, list(given), texts)
+    given, named = leaves_by_name(inputs), names_of_each(names, leaves_by_name(inputs))
     if ids is not None:
         return {ids: of_ids(model, inputs, ids, cast("TokenNames | None", named[ids]))}
     places = layouts(objective.at_site(None), inputs.attributed, maps=False)
-    return {
-        name: of_ids(model, inputs, name, cast("TokenNames | None", named[name]))
-        if name in texts
-        else of_numbers(model, leaf, layout, cast("Sequence[str] | None", named[name]))
-        for (name, leaf), layout in zip(given.items(), places, strict=True)
-    }
+    found = {}
+    for (name, leaf), layout in zip(given.items(), places, strict=True):
+        in_order = several and layout is not None  # neighbours are looked at, as of tokens
+        if is_text(model, inputs, name, named[name], in_order):
+            found[name] = of_ids(model, inputs, name, cast("TokenNames | None", named[name]))
+        else:
+            columns = cast("Sequence[str] | None", named[name])
+            found[name] = of_numbers(model, leaf, layout, columns)
+    return found
 
 
-def holds_ids(model: Model, inputs: Inputs, name: str, names: Names) -> bool:
+def is_text(model: Model, inputs: Inputs, name: str, names: object, in_order: bool) -> bool:
     """Whether an input holds the ids of tokens: whole numbers, of a name or with names that say so, or
-    that the model has vectors for."""
+    that the model has vectors for.
+
+    Args:
+        names: of what it holds.
+        in_order: whether it is known that they are ids, and that the net looks at neighbours.
+    """
     given = leaves_by_name(inputs)
     shape = shape_of(given[name])
     if model.is_floating(given[name]) or len(shape) != 2:
         return False
-    if name in IDS or len(given) > 1:
-        return name in IDS
+    if name in IDS:
+        return True
     if names is not None:
         return not (is_texts(names) and len(cast(Sequence[str], names)) == shape[1])
-    return model.has_numbers(given[name]) and embedding(model, inputs, name) is not None
+    alone = len(given) == 1 and model.has_numbers(given[name])
+    return in_order or (alone and embedding(model, inputs, name) is not None)
 
 
 def is_texts(names: object) -> bool:
@@ -73,23 +83,21 @@ def is_texts(names: object) -> bool:
     return flat and all(isinstance(name, str) for name in cast(Sequence[object], names))
 
 
-def each_of(names: Names, inputs: Sequence[str], texts: Sequence[str]) -> Mapping[str, object]:
-    """The names of each input; None where it has none.
-
-    Args:
-        texts: the inputs that hold the ids of tokens: what is said for one is meant for the only one.
+def names_of_each(names: Names, inputs: Mapping[str, Array]) -> Mapping[str, object]:
+    """The names of each input; None where it has none. What is said for one is meant for the only one, or
+    for that of token ids.
 
     Raises:
         InputError: it is not said whose names they are.
     """
-    nothing = dict.fromkeys(inputs)
+    nothing: dict[str, object] = dict.fromkeys(inputs)
     if names is None:
         return nothing
     if isinstance(names, Mapping) and set(names) <= set(inputs):
         return {**nothing, **cast("Mapping[str, object]", names)}
     if len(inputs) > 1 and isinstance(names, tuple) and len(names) == len(inputs):
         return dict(zip(inputs, names, strict=True))
-    meant = inputs if len(inputs) == 1 else texts
+    meant = list(inputs) if len(inputs) == 1 else [name for name in inputs if name in IDS]
     if len(meant) == 1:
         return {**nothing, meant[0]: names}
     raise InputError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backlight.attribution.attribution import Attribution, checked_names
 from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
+from backlight.explaining.completeness import listed as in_a_list
 from backlight.explaining.describing import Names, described
 from backlight.explaining.embedding import embedding, ids_elsewhere
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
@@ -179,9 +180,15 @@ def prepare(
             ids = [which if site is None else None for site in sites]
             sites = [vectors if site is None else site for site in sites]
         else:
-            looked_up = lookups(wrapped, inputs) if len(sites) == 1 else None
+            looked_up = lookups(wrapped, inputs)
             if looked_up is None:
                 check_differentiable(wrapped, inputs)
+            elif len(sites) > 1:
+                raise SiteError(
+                    "Ids beside other inputs, or in columns with vectors of their own, are explained in "
+                    "a call for the input alone: ask for "
+                    f"{in_a_list([repr(site) for site in sites if site is not None])} in another."
+                )
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)
@@ -218,7 +225,9 @@ def prepare(
             rules,
             chosen,
             called,
-            described(own, names, ids[0]) if inputs_told is None else inputs_told,
+            described(own, names, ids[0], looked_up is not None)
+            if inputs_told is None
+            else inputs_told,
             tuple(ids),
             looked_up,
         )

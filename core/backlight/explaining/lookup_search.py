@@ -36,7 +36,7 @@ Seen = Mapping[str, NDArray[np.generic]]
 def lookups(model: Model, inputs: Inputs) -> Lookups | None:
     """Where each input of whole numbers gets its vectors; None where one gets none that are known."""
     given = leaves_by_name(inputs)
-    if not all(map(model.has_numbers, given.values())):
+    if not model.takes_vectors or not all(map(model.has_numbers, given.values())):
         return None
     form = tuple((name, shape_of(leaf)[1:]) for name, leaf in given.items())
     return model.recall("lookups", form, lambda: search(model, inputs))
@@ -44,9 +44,12 @@ def lookups(model: Model, inputs: Inputs) -> Lookups | None:
 
 def search(model: Model, inputs: Inputs) -> Lookups | None:
     few = take_rows(model, inputs, np.arange(min(inputs.count, ROWS)))
+    whole = whole_inputs(model, few)
+    if any(model.to_numpy(leaf).dtype.kind not in "iu" for leaf in whole.values()):
+        return None
     model.outputs(few)  # what fails with the user's own ids is raised
     names, found = list(leaves_by_name(few)), list[Lookup]()
-    for name in whole_inputs(model, few):
+    for name in whole:
         one = None
         with suppress(BacklightError):  # the net may have no row for ids that are tried
             one = lookup(model, few, name, names.index(name))
@@ -71,8 +74,9 @@ def lookup(model: Model, inputs: Inputs, name: str, position: int) -> Lookup | N
 
     first, beside = seen(inputs), seen(others_changed(model, inputs, name))
     first = {site: value for site, value in first.items() if np.array_equal(value, beside[site])}
-    # The same id everywhere: what adds positions to vectors gives several for it.
-    tried = [own, np.zeros_like(own), toggled(own)]
+    # The same id everywhere: what adds positions to vectors gives several for it. And ids with other
+    # neighbours: what looks at those gives several for these.
+    tried = [own, np.zeros_like(own), every_other(own)]
     values = [first, *map(seen_with, tried[1:])]
     for site, value in first.items():
         vectors = np.concatenate([one[site] for one in values])
@@ -80,9 +84,9 @@ def lookup(model: Model, inputs: Inputs, name: str, position: int) -> Lookup | N
             return Lookup(position, (site,), value.shape[-1:])
     if own.ndim != 2 or own.shape[1] > COLUMNS or name in IDS:
         return None
-    columns = np.arange(own.shape[1])
-    moved = [seen_with(np.where(columns == column, tried[-1], own)) for column in columns]
-    return lookup_by_column(position, own, tried[-1], first, moved)
+    columns, other = np.arange(own.shape[1]), toggled(own)
+    moved = [seen_with(np.where(columns == column, other, own)) for column in columns]
+    return lookup_by_column(position, own, other, first, moved)
 
 
 def lookup_by_column(
@@ -142,6 +146,12 @@ def others_changed(model: Model, inputs: Inputs, name: str) -> Inputs:
 def toggled(ids: Ids) -> Ids:
     """Ids of which each is another one, and that any table of two rows has."""
     return np.where(ids == 0, 1, 0).astype(ids.dtype)
+
+
+def every_other(ids: Ids) -> Ids:
+    """Ids of which every second one in each example is another one."""
+    places = np.arange(ids[0].size).reshape(ids.shape[1:])
+    return np.where(places % 2 == 0, toggled(ids), ids)
 
 
 def with_vectors(

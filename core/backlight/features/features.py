@@ -28,6 +28,7 @@ class Part:
         total: how many examples that has.
         numbers: gives the array on the host; None where only its shape is known.
         guess: what to say where the layout is only a guess.
+        columns: names along the last axis; empty where they are not known.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +37,7 @@ class Part:
     total: int
     numbers: Callable[[], NDArray[np.generic]] | None = None
     guess: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @final

@@ -105,7 +105,9 @@ class Columns(Features):
             labels[list(columns)] = number
         single = np.flatnonzero(labels == NOWHERE)
         labels[single] = len(members) + np.arange(len(single))
-        names = (*members, *(f"column {one}" for one in single.tolist()))
+        known = part.columns if len(part.columns) == count else ()
+        called = known or [f"column {one}" for one in range(count)]
+        names = (*members, *(called[one] for one in single.tolist()))
         return Labels(labels.reshape((1,) * (len(part.shape) - 1) + (count,)), names)
 
 

@@ -153,6 +153,8 @@ class Model(ABC, Generic[ArrayT]):
     """Whether there is an attached form of it, see `attach`."""
     attached: bool = False
     """Whether results stay in the gradient computation of the user's own, see `attach`."""
+    takes_vectors: bool = False
+    """Whether the vectors of ids can be put into it from outside, see `with_vectors`."""
     lookups: Lookups | None = None
     """Which of its inputs are vectors in the place of ids, see `with_vectors`."""
     of_ids: "Model[ArrayT] | None" = None

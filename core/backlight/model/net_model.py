@@ -96,6 +96,8 @@ class NetModel(Model):
         options: what the user said about it.
     """
 
+    takes_vectors = True
+
     def __init__(self, net: object, options: Options) -> None:
         self.given = net
         self.options = options
