@@ -256,3 +256,18 @@ def test_a_frame_and_features_have_the_columns() -> None:
     assert found.by(Columns()).names == tuple(
         f"{at}: {name}" for at, names in enumerate(NAMES) for name in names
     )
+
+
+def test_columns_are_a_table_s_where_they_are_named() -> None:
+    """Though the net looks at neighbours among them, as one made of attention does."""
+    convolution = torch.nn.Conv1d(1, 3, 3)
+    x = torch.tensor(NUMBERS).float()
+
+    def net(columns: torch.Tensor) -> torch.Tensor:
+        return convolution(columns[:, None]).tanh().mean(-1)  # type: ignore[no-any-return]
+
+    assert backlight.explain(net, x, 1, "gradient").inputs[0].kind == "series"
+    found = backlight.explain(net, x, 1, "gradient", names=NAMES[1])
+    assert (found.inputs[0].kind, found.inputs[0].names) == ("table", NAMES[1])
+    assert found.layouts == (None,)
+    assert found.to_pandas().columns.tolist() == list(NAMES[1])

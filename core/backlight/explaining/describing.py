@@ -73,9 +73,14 @@ def is_text(model: Model, inputs: Inputs, name: str, names: object, in_order: bo
     if name in IDS:
         return True
     if names is not None:
-        return not (is_texts(names) and len(cast(Sequence[str], names)) == shape[1])
+        return not is_columns(names, shape)
     alone = len(given) == 1 and model.has_numbers(given[name])
     return in_order or (alone and embedding(model, inputs, name) is not None)
+
+
+def is_columns(names: object, shape: tuple[int, ...]) -> bool:
+    """Whether these are names of the columns of a table of this shape."""
+    return is_texts(names) and len(cast(Sequence[str], names)) == shape[1]
 
 
 def is_texts(names: object) -> bool:
@@ -110,6 +115,8 @@ def of_numbers(
     model: Model, leaf: Array, layout: Layout | None, names: Sequence[str] | None
 ) -> DescribedInput:
     shape = shape_of(leaf)
+    if len(shape) == 2 and is_columns(names, shape):
+        layout = None  # a table, though the net may look at its columns as at places
     kind = kind_of(shape, layout, whole=False)
     if names is None:
         return DescribedInput(kind, given=kept(model, leaf), layout=layout)

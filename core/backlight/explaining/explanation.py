@@ -267,7 +267,10 @@ def finish(
     if explanation.lookups is not None:
         places = tuple(one.layout for one in explanation.inputs.values())
     elif ids is None:
+        told = explanation.inputs_at(grid)
         places = layouts(first, found[0].values, explanation.spatial)
+        if [one.kind for one in told] == ["table"] * len(places):
+            places = (None,) * len(places)
 
     def given(tree: Tree | None) -> Any:
         """As it is returned: what belongs to an id summed over its vector."""
