@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from backlight import Attribution
 from backlight.attribution.attribution import host_arrays
 from backlight.attribution.described import DescribedInput, kind_of
+from backlight.attribution.table import beside, column_names, is_table
 from backlight.errors import HyperParameterError, InputError, UnknownNameError, is_whole, shown
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves, names
@@ -40,7 +41,7 @@ class InputValues:
 def values_of(attribution: Attribution[Any], input: str | None = None) -> InputValues:
     """
     Args:
-        input: which, by name; None for the only one.
+        input: which, by name; None for the only one, or for the columns of several tables.
 
     Raises:
         InputError: there are several inputs and none is named, or values that are no finite numbers.
@@ -48,6 +49,8 @@ def values_of(attribution: Attribution[Any], input: str | None = None) -> InputV
     """
     tree = attribution.numpy()
     known, arrays = names(tree), leaves(tree)
+    if input is None and len(known) > 1 and attribution.inputs and is_table(tree):
+        return side_by_side(attribution)
     if input is None and len(known) > 1:
         raise InputError(
             f"The attribution is of the inputs {', '.join(known)}: say which is drawn, "
@@ -56,7 +59,37 @@ def values_of(attribution: Attribution[Any], input: str | None = None) -> InputV
     if input is not None and input not in known:
         raise UnknownNameError("input of this attribution", input, known)
     number = 0 if input is None else known.index(input)
-    array = np.asarray(arrays[number])
+    array = checked(np.asarray(arrays[number]))
+    layout = attribution.layouts[number] if attribution.layouts else None
+    described = (
+        attribution.inputs[number]
+        if attribution.inputs
+        else DescribedInput(kind_of(array.shape, layout, whole=False))
+    )
+    errors = host_arrays(attribution.standard_error)
+    error = None if errors is None else np.asarray(leaves(errors)[number], dtype=np.float64)
+    return InputValues(array, described, layout, error)
+
+
+def side_by_side(attribution: Attribution[Any]) -> InputValues:
+    """The columns of several tables as those of one."""
+    tree, inputs = attribution.numpy(), attribution.inputs
+    names = tuple(map(str, column_names(tree, inputs)))
+    kept = [one.given for one in inputs if one.given is not None and one.given.dtype.kind in "fiub"]
+    count = min(map(len, kept)) if len(kept) == len(inputs) else 0
+    given = beside([array[:count] for array in kept]) if count else None
+    errors = host_arrays(attribution.standard_error)
+    error = None if errors is None else beside(leaves(errors)).astype(np.float64)
+    described = DescribedInput("table", names, given=given)
+    return InputValues(checked(beside(leaves(tree))), described, None, error)
+
+
+def checked(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Values that can be drawn.
+
+    Raises:
+        InputError: they cannot.
+    """
     if array.dtype.kind not in "fiu" or not array.size or array.ndim < 2:
         raise InputError(
             f"Values (N, ...) that are numbers can be drawn, got shape {array.shape} of {array.dtype}."
@@ -67,15 +100,7 @@ def values_of(attribution: Attribution[Any], input: str | None = None) -> InputV
         raise InputError(
             f"There is NaN or infinity among the values of examples {wrong}: they cannot be drawn."
         )
-    layout = attribution.layouts[number] if attribution.layouts else None
-    described = (
-        attribution.inputs[number]
-        if attribution.inputs
-        else DescribedInput(kind_of(array.shape, layout, whole=False))
-    )
-    errors = host_arrays(attribution.standard_error)
-    error = None if errors is None else np.asarray(leaves(errors)[number], dtype=np.float64)
-    return InputValues(array.astype(np.float64), described, layout, error)
+    return array.astype(np.float64)
 
 
 def checked_example(example: int, count: int) -> int:

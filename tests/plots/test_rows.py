@@ -68,6 +68,28 @@ def test_what_is_of_another_input_has_a_bar() -> None:
     assert "elsewhere" not in names(made.table().plot())
 
 
+def test_several_tables_are_drawn_as_one() -> None:
+    whole = made.table()
+    (table,), given = whole.inputs, whole.inputs[0].given
+    assert given is not None
+    parts = [(table.names[:3], np.s_[:, :3]), ((), np.s_[:, 3:])]
+    found = replace(
+        whole,
+        values=tuple(whole.values[part] for _, part in parts),
+        inputs=tuple(replace(table, names=own, given=given[part]) for own, part in parts),
+        layouts=(None, None),
+    )
+    one, several = (
+        (names(ax), bars(ax)) for ax in (plots.waterfall(whole, 1), plots.waterfall(found, 1))
+    )
+    called = dict(zip(table.names[3:], [f"1[{at}]" for at in range(4)], strict=True))
+    renamed = [
+        name.replace(own := name.partition(" = ")[0], called.get(own, own)) for name in one[0]
+    ]
+    assert (renamed, one[1]) == several
+    assert names(plots.beeswarm(found, max_display=7))[0] == "1[3]"
+
+
 def test_values_that_sum_to_no_scores_are_no_waterfall() -> None:
     with pytest.raises(InputError, match=r"Made\(\) sum to no difference of scores.*kind='bars'"):
         plots.waterfall(replace(made.table(), gap=None))

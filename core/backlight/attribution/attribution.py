@@ -13,11 +13,12 @@ from backlight.attribution.by_feature import ByFeature, by_feature
 from backlight.attribution.described import DescribedInput
 from backlight.attribution.drawing import PlotKind, plots
 from backlight.attribution.saving import TREES, read, write
+from backlight.attribution.table import beside, column_names, is_table
 from backlight.errors import InputError
 from backlight.features.labelling import FeaturesOf, Pooling
 from backlight.values.arrays import shape_of
 from backlight.values.layout import Layout
-from backlight.values.tree import Tree, ValuesT, leaves, map_leaves, names
+from backlight.values.tree import Tree, ValuesT, leaves, map_leaves
 from backlight.version import __version__
 
 if TYPE_CHECKING:
@@ -177,25 +178,16 @@ class Attribution(Generic[ValuesT]):
         Raises:
             InputError: the values are not those of tables.
         """
-        arrays = leaves(self.numpy())
-        if any(array.ndim > 2 for array in arrays):
-            shapes = ", ".join(str(array.shape) for array in arrays)
+        values = self.numpy()
+        if not is_table(values):
+            shapes = ", ".join(str(array.shape) for array in leaves(values))
             raise InputError(
                 f"A data frame holds the values of tables, (N, columns); these are of shape {shapes}. "
                 "Pool them to features, attribution.by(features), whose names and values make one."
             )
         from pandas import DataFrame
 
-        called = self.inputs if len(self.inputs) == len(arrays) else (None,) * len(arrays)
-        inputs = names(cast(Tree, self.values))
-        columns: list[str | int] = []
-        for name, described, array in zip(inputs, called, arrays, strict=True):
-            count = 1 if array.ndim == 1 else array.shape[1]
-            own = described.names if described is not None else ()
-            unknown = range(count) if len(arrays) == 1 else [f"{name}[{at}]" for at in range(count)]
-            columns += own or ([name] if array.ndim == 1 else unknown)
-        values = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
-        return DataFrame(values, columns=columns)
+        return DataFrame(beside(leaves(values)), columns=column_names(values, self.inputs))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz` file with all of it (values as NumPy). No pickle; whole or not at all."""
