@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
-from backlight import Attribution, Class, Margin, Probability
+from backlight import Attribution, Class, Examples, Margin, Probability
 from backlight.attribution.described import DescribedInput, kind_of
 from backlight.attribution.token_marks import byte_letters
 from backlight.attribution.tokens import named_tokens
@@ -35,6 +35,14 @@ def test_a_row_of_one_is_an_example() -> None:
     found = Gradient()(MODEL, FRAME.iloc[1], 0)
     assert found.inputs[0].names == ("age", "size", "new")
     np.testing.assert_array_equal(found.inputs[0].given, [[2, 4, 0]])
+
+
+def test_examples_name_their_columns_and_classes() -> None:
+    names, classes = ("age", "size", "new"), ("no", "yes")
+    examples = Examples(FRAME.to_numpy(dtype=float), np.array([0, 1]), classes, features=names)
+    found = Gradient()(MODEL, examples, 1)
+    assert (found.inputs[0].names, found.class_names) == (names, classes)
+    assert Gradient()(MODEL, examples, 1, class_names=["a", "b"]).class_names == ("a", "b")
 
 
 def test_columns_of_texts_are_refused() -> None:

@@ -250,9 +250,10 @@ class Method(ByValue, ABC):
 
         Args:
             model: a model of any installed framework, or one from `backlight.wrap`.
-            x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy. Of ids
-                of tokens, which have no gradient, the values are those at the embedding that gives them
-                their vectors, summed over each vector: one for each token.
+            x: the inputs: one array, a tuple or a dict, the examples on axis 0, native or NumPy; or a
+                data frame, or `Examples`, whose names of columns and classes are taken where no others
+                are given. Of ids of tokens or categories, which have no gradient, the values are those at
+                the embedding that gives them their vectors, summed over each vector: one for each id.
             target: a class, one per example, a Score, or a function `(outputs, arrays) -> (N,)`. Of an
                 output with several axes behind the batch, the index of an element, `(3, 7)`, or a list
                 with one for each example. None
@@ -279,8 +280,10 @@ class Method(ByValue, ABC):
             BacklightError: a subclass that says what was wrong and what is accepted.
         """
         started = time.perf_counter()
-        x, columns = taken_in(x)
-        names = columns if names is None else names
+        given = taken_in(x)
+        x = given.x
+        names = given.names if names is None else names
+        class_names = given.class_names if class_names is None else class_names
         wrapped = wrap(model, inputs=x)
         impossible = no_gradients(self, wrapped)
         if impossible is not None:
