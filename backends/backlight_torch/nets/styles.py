@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
-from itertools import chain
+from itertools import chain, count
 from typing import Any, cast, final
 
 import torch
@@ -201,9 +201,13 @@ def modules_by_name(roots: dict[str, nn.Module]) -> dict[str, nn.Module]:
     for prefix, root in roots.items():
         if is_keras(root):
             found[prefix] = root
-            for layer in cast(Any, root)._flatten_layers(include_self=False):
-                # By path where the name is taken, as inside a nested model used twice.
-                found[layer.path if layer.name in found else layer.name] = layer
+            # Keras gives the layers within a layer last first.
+            for layer in reversed(cast(Any, root)._flatten_layers(include_self=False)):
+                # By path where the name is taken, as inside a nested model used twice; by a number
+                # where it has no path, as one without weights that was never built by itself.
+                numbered = (f"{layer.name}_{number}" for number in count(2))
+                names = chain([layer.name, layer.path or layer.name], numbered)
+                found[next(name for name in names if name not in found)] = layer
             continue
         for name, module in root.named_modules(prefix=prefix):
             # A compiled module inside goes by the name of its wrapper.

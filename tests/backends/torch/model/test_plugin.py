@@ -69,6 +69,17 @@ def test_keras_on_torch() -> None:
             raise AssertionError
         assert before == {layer.name: sorted(layer.__dict__) for layer in net.layers}
         assert not any(layer._forward_hooks for layer in net.layers)
+        class Block(keras.layers.Layer):
+            def build(self, shape):
+                self.parts = [keras.layers.Dropout(0.5, name="drop") for _ in range(3)]
+            def call(self, x):
+                for part in self.parts:
+                    x = part(x + 1)
+                return x
+        first, last = keras.Input((4,)), keras.layers.Dense(2, name="last")
+        model = backlight.wrap(keras.Model(first, last(Block(name="block")(first))))
+        names = [site.name for site in model.sites(np.ones((2, 4), "float32"))]
+        assert names == ["drop", "drop_2", "drop_3", "block", "last"], names
         a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
         both = keras.layers.Concatenate()([a, b])
         net = keras.Model({"a": a, "b": b}, keras.layers.Dense(1, name="end")(both))
