@@ -18,8 +18,8 @@ import pytest
 
 import backlight
 from backlight import BacklightWarning, Columns, Neuron, TokenBaseline
-from backlight.errors import InputError, InputTypeError, ModelError, SiteError
-from backlight_methods import InputXGradient, IntegratedGradients
+from backlight.errors import InputError, InputTypeError, ModelError
+from backlight_methods import Conductance, InputXGradient
 
 RNG = np.random.default_rng(11)
 COLOURS, SHAPES, PRODUCTS, OTHERS, OWN = (
@@ -228,10 +228,19 @@ def test_vectors_that_hold_more_are_none() -> None:
         backlight.explain(Mixed(), (torch.tensor(KINDS), torch.tensor(NUMBERS)), 1, "gradient")
 
 
+@pytest.mark.parametrize("name", ["torch", "keras", "flax", "mlx"])
+def test_sites_beside_them_are_explained_in_the_same_call(name: str) -> None:
+    make, native, within = NETS[name]
+    site, x = "FlaxNet/shapes" if name == "flax" else "shapes", (native(KINDS), native(NUMBERS))
+    with pytest.warns(BacklightWarning, match="whether a way to the score passes the layer by"):
+        vectors, inputs = Conductance()(make(), x, CLASSES, at=[site, None])
+    wanted = SHAPES[KINDS[:, 1]] * OTHERS[:, CLASSES].T
+    np.testing.assert_allclose(np.asarray(vectors.numpy()), wanted, atol=within)
+    np.testing.assert_allclose(np.asarray(inputs.numpy()[0]), expected()[0], atol=within)
+
+
 def test_what_cannot_be_is_said() -> None:
     net, x = TorchNet(), (torch.tensor(KINDS), torch.tensor(NUMBERS))
-    with pytest.raises(SiteError, match="ask for 'colours' in another"):
-        IntegratedGradients()(net, x, 1, at=[None, "colours"])
     with pytest.raises(ModelError, match="index out of range"):
         backlight.explain(net, (x[0] + 9, x[1]), 1, "gradient")
 

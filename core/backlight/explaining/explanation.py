@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from backlight.attribution.attribution import Attribution, checked_names
 from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
-from backlight.explaining.completeness import listed as in_a_list
 from backlight.explaining.describing import Names, described
 from backlight.explaining.embedding import embedding, ids_elsewhere
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
@@ -59,8 +58,8 @@ class Explanation:
         inputs: each input described.
         ids: of each site: the name of the input whose ids it gives vectors, where it stands for that
             input; its values are then summed over each vector.
-        lookups: which of the objective's inputs are vectors in the place of ids; None where none is.
-            Their values are then summed over each vector.
+        lookups: which of the objective's inputs are vectors in the place of ids, whose values are summed
+            over each vector; None where none is, or a site is explained.
     """
 
     objective: Objective
@@ -97,7 +96,15 @@ class Explanation:
     def each(self) -> "tuple[Explanation, ...]":
         """Of each site by itself."""
         apart = zip(self.objective.apart(), self.ids, strict=True)
-        return tuple(replace(self, objective=one, ids=(ids,)) for one, ids in apart)
+        return tuple(
+            replace(
+                self,
+                objective=one,
+                ids=(ids,),
+                lookups=self.lookups if one.at is None else None,
+            )
+            for one, ids in apart
+        )
 
     def notes(self, result: Measured) -> tuple[str, ...]:
         """What is to be said about the net and about what was found, each thing once.
@@ -183,12 +190,6 @@ def prepare(
             looked_up = lookups(wrapped, inputs)
             if looked_up is None:
                 check_differentiable(wrapped, inputs)
-            elif len(sites) > 1:
-                raise SiteError(
-                    "Ids beside other inputs, or in columns with vectors of their own, are explained in "
-                    "a call for the input alone: ask for "
-                    f"{in_a_list([repr(site) for site in sites if site is not None])} in another."
-                )
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)
