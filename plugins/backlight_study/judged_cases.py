@@ -103,7 +103,8 @@ def drawn(study: Study, name: str, values: NDArray[np.float64]) -> NDArray[np.fl
     """Values of an inner site as the page draws them, at the input's places."""
     layout = study.layout(name, study.task.question)
     if study.cases.kind != "picture":
-        return along(values, layout, described(study.cases, study.cases.stored(np.arange(1))))
+        example = described(study.cases, study.cases.stored(np.arange(1)))
+        return along(values, layout, example.kind, np.asarray(example.given).shape[-1])
     return resized(to_maps(values, with_places(layout)), study.grid)
 
 
