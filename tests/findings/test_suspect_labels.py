@@ -53,8 +53,9 @@ def test_the_finding_says_which_and_what() -> None:
 
 
 def test_a_model_is_called_sure_where_it_is() -> None:
-    probabilities = np.array([[0.02, 0.98], [0.06, 0.94], [0.9, 0.1], [0.4, 0.6]])
-    labels = np.array([0, 0, 0, 1])
+    pair, rest = [[0.02, 0.98, 0], [0.06, 0.94, 0]], [[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0, 0.5, 0.5]]
+    probabilities = np.array([*pair, [0.3, 0.1, 0.6], *rest])
+    labels = np.array([0, 0, 0, 0, 1, 2])
     (finding,) = SuspectLabels()(
         studied(labels, probabilities.argmax(axis=1), probabilities=probabilities)
     )
