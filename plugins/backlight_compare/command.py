@@ -46,7 +46,7 @@ def compare_command(
             "-m",
             metavar="NAME[:KEY=VALUE,...]",
             help="A technique whose maps are compared; say it again for more. Where nothing is said: "
-            f"{', '.join(DEFAULT)}; occlusion where a model has no gradients.",
+            f"{', '.join(DEFAULT)}; where a model has no gradients, those of a report that need none.",
         ),
     ] = None,
     limit: Annotated[

@@ -145,7 +145,7 @@ def compare(
         first, second: classifiers of any framework with the same classes.
         data, kind, tokenizer, tokens: as of `backlight.study`.
         methods: techniques whose maps of the first one's classes are compared; by default gradient and
-            integrated gradients, or, where a model has no gradients, occlusion.
+            integrated gradients, or, where a model has no gradients, those of a study that need none.
         limit: for so many examples, drawn at random.
         tolerance: what counts as the same, relative to the largest number.
         sites: inner values of the first net by those of the second, where the nearest are not meant.

@@ -1,6 +1,5 @@
 """Texts as a model takes them: how many tokens, and whether it knows their ids."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -45,7 +44,7 @@ def tokenization(
         called = [source.names(id, id + 1)[0] for id in batch.ids.tolist()]
         ids = [*batch.x] if batch.x.dtype.kind in "iu" else ids_of(tokenizer, batch.x.tolist())
         extent = extent.with_texts(ids, called)
-        digests.append(digest_of_arrays(numbered(ids)))
+        digests.append(digest_of_arrays((str(k), one) for k, one in enumerate(ids)))
     shape = wanted_shape(net)
     declared = None if shape is None or len(shape) != 2 else shape[1]
     length = length_of(extent, tokenizer, tokens, declared)
@@ -69,10 +68,6 @@ def tokenization(
     # How it fills up shorter texts is seen from any.
     form = digest_of_arrays(zip(names(example), leaves(example), strict=True))
     return replace(found, digest=digest_of_texts((*digests, form)))
-
-
-def numbered(arrays: Iterable[NDArray[Any]]) -> Iterable[tuple[str, NDArray[Any]]]:
-    return ((str(place), one) for place, one in enumerate(arrays))
 
 
 def few_ids(sample: ModelInput) -> ModelInput:
