@@ -3,21 +3,24 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Model
+from backlight.attribution.described import DescribedInput
 from backlight.errors import BacklightError, InputError, reason
 from backlight.values.examples import Labels
 from backlight.values.outputs import array_at
+from backlight.values.tree import leaves
 from backlight_attribute.codes import code_of, general
 from backlight_attribute.kept import Kept
 from backlight_attribute.targets import Targets
 from backlight_datasets import Batch, Block, Skipped
-from backlight_loading.preparation import Prepared, ends_of
+from backlight_loading.preparation import Prepared, PreparedInput, ends_of
 from backlight_loading.techniques import Technique
+from backlight_loading.tokenization import Tokenization
 from backlight_study.answers import Answer, ask, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.replies import outputs_of, rank_classes
@@ -45,7 +48,7 @@ class Asking:
     """
 
     model: Model
-    prepared: Prepared
+    prepared: PreparedInput
     targets: Targets
     techniques: Sequence[Technique]
     kept: Kept
@@ -90,8 +93,10 @@ class Asking:
         scores = self.targets.scores(outputs[again], true[again])
         x, baseline = self.prepared(stored[rows]), None
         if self.baseline is not None:
-            ends = ends_of(stored)
-            baseline = picture_baseline(self.baseline, stored[rows], ends, self.prepared)
+            ends, pictures = ends_of(stored), cast(Prepared, self.prepared)
+            baseline = picture_baseline(self.baseline, stored[rows], ends, pictures)
+        if isinstance(self.prepared, Tokenization):
+            columns |= tokens_of(self.prepared.described(stored[sound]))
         for technique in self.techniques:
             found = ask(self.model, x, scores, technique, self.batch_size, baseline)
             answers = first_of(found, len(sound), 0.0)
@@ -139,7 +144,7 @@ class Asking:
         """What the model says of these rows, (n, width)."""
         x = self.prepared(batch.x[self._filled(rows)])
         found = array_at(outputs_of(self.model, x, batch.ids[rows]), self.targets.path)
-        numbers = self.model.to_numpy(found).astype(np.float64).reshape(len(x), -1)
+        numbers = self.model.to_numpy(found).astype(np.float64).reshape(len(leaves(x)[0]), -1)
         if numbers.shape[1] != self.targets.width:
             raise InputError(
                 f"The model gave {numbers.shape[1]} numbers for each example, and "
@@ -152,10 +157,19 @@ class Asking:
         return np.pad(rows, (0, max(0, self.length - len(rows))), mode="edge")
 
     def _unusable(self, batch: Batch, row: int) -> str:
-        x = self.prepared(batch.x[row : row + 1])
-        fine = x.dtype.kind != "f" or bool(np.isfinite(x).all())
+        parts = leaves(self.prepared(batch.x[row : row + 1]))
+        fine = all(x.dtype.kind != "f" or bool(np.isfinite(x).all()) for x in parts)
         cause = "" if fine else "; its input, as prepared for the model, is not finite already"
         return f"the model's outputs are not all finite numbers{cause}"
+
+
+def tokens_of(texts: DescribedInput) -> Columns:
+    """The tokens of texts (n,) as columns: `tokens`, a list as JSON, and `words`, (n, tokens), the word
+    that each is of, or -1."""
+    # Half a letter, which UTF-8 does not have, is written as JSON writes it.
+    lists = (json.dumps(row, ensure_ascii=False) for row in texts.tokens)
+    told = [one.encode(errors="backslashreplace") for one in lists]
+    return {"tokens": np.array(told), "words": np.array(texts.words, dtype=np.int32)}
 
 
 def form_of(answer: Answer, kept: Kept) -> str:

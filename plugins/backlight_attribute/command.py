@@ -20,9 +20,9 @@ def attribute_command(
     data: Annotated[
         str,
         typer.Argument(
-            help="The examples, labelled or not: a folder of pictures, or of one sub-folder per class; "
-            "an .npz, .csv, .parquet or .tar file, or a folder of such; what Hugging Face's save_to_disk "
-            "wrote; or file.py:name of a data set of any library."
+            help="The examples, labelled or not: a folder of pictures (or .txt files), or of one "
+            "sub-folder per class; an .npz, .csv, .jsonl, .parquet or .tar file, or a folder of such; "
+            "what Hugging Face's save_to_disk wrote; or file.py:name of a data set of any library."
         ),
     ],
     store: Annotated[
@@ -34,6 +34,9 @@ def attribute_command(
             help="The folder to write results into, or its URL, as s3://bucket/results.",
         ),
     ],
+    kind: options.Kind = None,
+    tokenizer: options.TokenizerNamed = None,
+    tokens: options.Tokens = None,
     method: options.Techniques = None,
     target: Annotated[
         list[str] | None,
@@ -116,6 +119,8 @@ def attribute_command(
 
         backlight attribute net.py:model test.npz --target predicted --target contrast -o results
 
+        backlight attribute net.py:model reviews.csv --tokenizer net.py:tokenizer -o results
+
         backlight attribute net.py:model pictures/ --engine processes:workers=4 -o results
 
         backlight attribute net.py:model pictures/ -o s3://bucket/results
@@ -141,6 +146,9 @@ def attribute_command(
             model,
             data,
             store=store,
+            kind=kind.value if kind else None,
+            tokenizer=tokenizer,
+            tokens=tokens,
             methods=method or (),
             targets=target or ("predicted",),
             keep=keep,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, final
 
 from backlight.errors import reason
+from backlight.values.layout import InputKind
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import ColumnNames, StoreError
 from backlight_datasets.storage.folder import Folder
@@ -26,7 +27,8 @@ class Origin:
     """How a run was asked for; see `attribute_dataset`.
 
     Attributes:
-        model, data: by name; None for what was an object.
+        model, data, tokenizer: by name; None for what was an object.
+        kind, tokens: as they were said.
         methods: the techniques as users write them.
         preprocess: the name of a function that prepares the examples; else what is divided by,
             subtracted and divided by again is said.
@@ -46,6 +48,9 @@ class Origin:
     divide_by: float | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    kind: InputKind | None = None
+    tokenizer: str | None = None
+    tokens: int | None = None
 
     @staticmethod
     def there(what: str, name: str | None) -> str | None:
@@ -58,7 +63,7 @@ class Origin:
         if place and Path(place).is_absolute() and not is_there(Path(place)):
             raise StoreError(
                 f"The {what} that the store was made with, {name}, is not there any more. Say where it "
-                "is now: backlight report MODEL DATA --store STORE."
+                "is now: backlight report MODEL DATA --store STORE, and --tokenizer of texts."
             )
         return name
 
@@ -108,3 +113,9 @@ def wherever(text: str) -> str:
         place, _, name = text.rpartition(":")
         return f"{Path(place).resolve()}:{name}" if place.endswith(".py") else text
     return str(Path(text).resolve()) if is_there(Path(text)) else text
+
+
+def without_folder(text: str) -> str:
+    """The name of a file, or of a thing in one, without where it is."""
+    place, colon, name = text.rpartition(":") if is_reference(text) else (text, "", "")
+    return f"{Path(place).name}{colon}{name}"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution
+from backlight.attribution.described import DescribedInput, InputKind
 from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError, UnknownNameError
 from backlight.values.layout import Layout
@@ -129,9 +130,9 @@ class Attributions:
         return found
 
     def column(self, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """`predicted`, `labels`, `outputs` or `names` of the examples, and their ids; or, as
-        `TECHNIQUE/TARGET/COLUMN`, `score`, `gap`, `values` ... of all that are done; see
-        `BlockStore.column`."""
+        """`predicted`, `labels`, `outputs` or `names` of the examples, and their ids; of texts `tokens`,
+        as JSON, and `words`, the number of each one's word; or, as `TECHNIQUE/TARGET/COLUMN`, `score`,
+        `gap`, `values` ... of all that are done; see `BlockStore.column`."""
         return self.store.column(name)
 
     def values(self, technique: str, target: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -194,7 +195,20 @@ class Attributions:
             warnings=self.warnings(text(row[f"{name}/warnings"])),
             layouts=(self.layout(technique, target),),
             class_names=self.classes or None,
+            inputs=self._inputs(row, str(form["at"])),
         )
+
+    def _inputs(self, row: Mapping[str, NDArray[Any]], at: str) -> tuple[DescribedInput, ...]:
+        """What the values at this site are of, as far as the store has it: tokens, or names of columns
+        or channels; nothing of an inner site's."""
+        if "tokens" in row:  # whose values are those of their vectors
+            tokens, words = json.loads(text(row["tokens"])), row["words"].tolist()
+            return (DescribedInput("text", tokens=(tuple(tokens),), words=(tuple(words),)),)
+        options = self.store.plan.options
+        if at or "kind" not in options:
+            return ()
+        names = cast(list[str], options["features"])
+        return (DescribedInput(cast(InputKind, options["kind"]), tuple(names)),)
 
     def form(self, technique: str, target: str) -> Mapping[str, object]:
         """What is the same for all examples: `at` (the inner site, or ""), `shape` and `layout` of the

@@ -3,24 +3,25 @@
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Method, Model
+from backlight import Method, Model, wrap
 from backlight.errors import HyperParameterError, InputError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.features.features import Features
 from backlight.progress import Progress
 from backlight.values.arrays import shape_of
+from backlight.values.layout import InputKind
 from backlight.values.outputs import OutputKind, array_at
 from backlight.values.outputs import Path as OutputPath
 from backlight_attribute.kept import Kept, kept_of
 from backlight_attribute.origin import Origin, wherever
 from backlight_attribute.results import Attributions
 from backlight_attribute.targets import TargetName, Targets, targets_of
-from backlight_attribute.work import AttributionWork, opened
+from backlight_attribute.work import AttributionWork
 from backlight_datasets import (
     BlockStore,
     ColumnNames,
@@ -34,18 +35,15 @@ from backlight_datasets.reading import check_skipped
 from backlight_engines import Engine, InProcess, make_engine
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.outputs import chosen_output
-from backlight_loading.preparation import (
-    Colour,
-    Prepared,
-    Size,
-    told_of_pictures,
-    wanted_picture,
-)
+from backlight_loading.preparation import Colour, Size, wanted_picture
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import pairs, techniques, usable, value_of
+from backlight_loading.techniques import pairs, techniques, value_of
+from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answers import arrays_digest, technique_text
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.checks import first_of
+from backlight_study.input_form import PreparedModel, input_form, prepared_model
+from backlight_study.kinds import features_of
 from backlight_study.model_digest import model_digest
 from backlight_study.predictions import kind_of_one
 from backlight_study.replies import outputs_of
@@ -62,6 +60,9 @@ def attribute_dataset(
     data: object,
     *,
     store: str | os.PathLike[str],
+    kind: InputKind | None = None,
+    tokenizer: Tokenizer | str | None = None,
+    tokens: int | None = None,
     methods: Sequence[str | Method] = (),
     targets: Sequence[TargetName] = ("predicted",),
     keep: str | Kept | Features = "whole",
@@ -92,8 +93,13 @@ def attribute_dataset(
         data: a folder, a file, `backlight.Examples`, a `backlight_datasets.Source`, or what another
             library calls a data set; see `backlight_datasets.open_source`. It need not have labels.
         store: the folder to write to, or its URL, as `s3://bucket/results`; see `open_folder`.
-        methods: techniques, or their names as `NAME:key=value`; by default integrated gradients,
-            Grad-CAM and occlusion; of a model without gradients, those of these that need none.
+        kind: what examples are, where their shape does not say it: numbers (N, L) are a table unless
+            "series" is said.
+        tokenizer: of texts, or the text that names it, as of the model; see `backlight.study`. The store
+            keeps the texts of tokens.
+        tokens: that each text is brought to, longer ones cut; as many as the longest has, or as the model
+            declares, where nothing is said.
+        methods: techniques, or their names as `NAME:key=value`; by default those of a study.
         targets: what is asked about each example: "predicted", "true" (its label), "contrast" (the
             predicted class rather than the true one; where it is right, than the second), a class by
             name or number, or a score that is the same for all.
@@ -121,28 +127,35 @@ def attribute_dataset(
             not be written.
         BacklightError: what is wrong with the model, the data or the arguments.
     """
-    chosen = techniques(methods, seed)  # a mistyped name is said before anything is read
+    techniques(methods, seed)  # a mistyped name is said before anything is read
     kept, run_by = kept_of(keep), engine_of(engine)
     check_baseline(baseline)
     if block_length < 1 or (batch_size is not None and batch_size < 1):
         raise HyperParameterError(
             f"block_length and batch_size must be at least 1, got {block_length} and {batch_size}."
         )
-    prepares = preprocessing or Preprocessing()
     net = load_model(model) if isinstance(model, str) else model
-    wrapped, prepared = opened(net, framework, prepares)
+    wrapped = wrap(net, framework)
     wanted = wanted_picture(wanted_shape(net), wrapped.channels)
     named = columns or ColumnNames()
     of_pictures = [name for name, said in (("size", size), ("colour", colour)) if said]
     source = open_source(
-        data, size or wanted[0], colour or wanted[1], classes, of_pictures, named, labelled=False
+        data,
+        size or wanted[0],
+        colour or wanted[1],
+        classes,
+        of_pictures,
+        named,
+        labelled=False,
+        texts=tokenizer is not None,
     )
-    chosen = chosen if methods else usable(chosen, wrapped)
     first = first_of(source)
-    check_baseline(baseline, first.shape)
-    sample = prepared(first)
-    wrapped = told_of_pictures(wrapped, net, framework, sample.ndim)
-    asked = asked_targets(wrapped, source, prepared, sample, scores, targets)
+    form = input_form(net, wrapped, source, first, preprocessing, kind, tokenizer, tokens)
+    check_baseline(baseline, form.kind)
+    chosen = form.techniques(methods, seed, wrapped)
+    ready = prepared_model(net, framework, form, first)
+    wrapped = ready.model
+    asked = asked_targets(ready, source, scores, targets)
     plan = Plan(
         count=len(source),
         block_length=block_length,
@@ -150,24 +163,28 @@ def attribute_dataset(
         techniques=tuple(technique_text(one, baseline) for one in chosen),
         targets=asked.names,
         data=source.fingerprint(),
-        model=model_digest(wrapped, source, prepared, sample, scores),
+        model=model_digest(wrapped, source, ready.prepared, ready.sample, scores),
         options={
+            **form.described(first),
             "arrays": [arrays_digest(one) for one in chosen],
             "baseline": baseline,
             "batch_size": batch_size,
             "classes": list(class_names(wrapped, source)),
+            "features": list(features_of(source, first.shape)),
             "keep": repr(kept),
             "names": [one.name for one in chosen],
             "outputs": asked.kind,
-            "preprocessing": prepares.described(first),
             "scores": repr(scores),
         },
         versions={**versions(), wrapped.framework: wrapped.version},
     )
-    begun = BlockStore.begin(store, plan)
+    begun = BlockStore.begin(store, plan, replaces=True)
     Origin(
         model=wherever(model) if isinstance(model, str) else None,
         data=wherever(os.fspath(data)) if isinstance(data, str | os.PathLike) else None,
+        kind=kind,
+        tokenizer=wherever(tokenizer) if isinstance(tokenizer, str) else None,
+        tokens=tokens,
         methods=tuple(map(str, methods)) or tuple(one.name for one in chosen),
         baseline=baseline,
         framework=framework,
@@ -176,19 +193,19 @@ def attribute_dataset(
         colour=colour,
         classes=tuple(classes),
         columns=named,
-        preprocess=prepares.name,
-        divide_by=prepares.divide_by,
-        mean=prepares.mean,
-        std=prepares.std,
+        preprocess=form.preprocessing.name,
+        divide_by=form.preprocessing.divide_by,
+        mean=form.preprocessing.mean,
+        std=form.preprocessing.std,
     ).write(begun.folder)
     by_name = isinstance(model, str) and not isinstance(run_by, InProcess)
     work = AttributionWork(
         model if by_name else net,  # workers elsewhere load it by themselves
         framework,
         source,
-        prepares,
-        sample.ndim,
+        form,
         begun.folder.place,
+        plan.digest,
         asked,
         tuple(chosen),
         kept,
@@ -227,17 +244,13 @@ def run_blocks(
 
 
 def asked_targets(
-    model: Model,
-    source: Source,
-    prepared: Prepared,
-    sample: NDArray[Any],
-    scores: OutputPath,
-    said: Sequence[TargetName],
+    ready: PreparedModel, source: Source, scores: OutputPath, said: Sequence[TargetName]
 ) -> Targets:
     """What is asked, by what the model says of the first examples."""
+    model, sample = ready.model, ready.sample
     path, output = chosen_output(model, sample, scores)
     batch = source.read(0, min(len(source), LOOKED_AT))
-    x = prepared(batch.x) if len(batch.x) else sample
+    x = ready.prepared(batch.x) if len(batch.x) else sample
     try:
         found = array_at(outputs_of(model, x), path)
     except InputError:  # of one of them: it is skipped by its name, as any other

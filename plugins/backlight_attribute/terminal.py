@@ -16,7 +16,7 @@ MOST_LINES = 5
 DIGITS = 12
 """How much of a digest is shown."""
 
-ASKED = ("preprocessing", "baseline", "batch_size", "outputs")
+ASKED = ("kind", "preprocessing", "baseline", "batch_size", "outputs")
 """Options that a plan has, in the order in which they are shown."""
 
 
@@ -46,11 +46,13 @@ def show_info(found: Attributions) -> None:
     plan = found.store.plan
     model, data = asked_about(found)
     weights = plan.model.removeprefix("weights ")[:DIGITS]
+    features = plan.options.get("features")
     scaled = ", with a scale for each example" if plan.dtype == "float16" else ""
     lines = {
         "model": [f"{model} (weights {weights})"],
         "data": [f"{data} ({plan.data[:DIGITS]})", f"{plan.count:,} examples"],
         "classes": [", ".join(found.classes)],
+        "features": [", ".join(map(str, features)) if isinstance(features, list) else ""],
         "targets": [", ".join(found.targets)],
         "techniques": [
             f"{name}: {text.removesuffix(' at None')}"

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, final
+from typing import final
 
-from backlight import wrap
 from backlight.errors import InputError
 from backlight_attribute.asking import Asking
 from backlight_attribute.kept import Kept
 from backlight_attribute.targets import Targets
-from backlight_datasets import BlockStore, Source
+from backlight_datasets import BlockStore, Source, StoreError
 from backlight_engines import Receipt, Work
 from backlight_loading.models import load_model
-from backlight_loading.preparation import Prepared, preparation, told_of_pictures
-from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique
 from backlight_study.baselines import PictureBaseline
+from backlight_study.checks import first_of
+from backlight_study.input_form import InputForm, prepared_model
 from backlight_study.model_digest import weights_digest
 
 
@@ -29,18 +28,18 @@ class AttributionWork(Work):
         net: the model, or the text that names it.
         framework: of a plain function.
         source: the examples.
-        preprocessing: from them to the model's input.
-        axes: of that input.
+        form: how they become the model's input.
         folder: of the store, its path or URL.
+        plan: its plan's digest.
         targets, techniques, kept, batch_size, baseline: see `Asking`.
     """
 
     net: object
     framework: str | None
     source: Source
-    preprocessing: Preprocessing
-    axes: int
+    form: InputForm
     folder: str
+    plan: str
     targets: Targets
     techniques: tuple[Technique, ...]
     kept: Kept
@@ -51,9 +50,16 @@ class AttributionWork(Work):
         """
         Raises:
             InputError: the model has other weights here than where the run was begun.
+            StoreError: another run was begun in the folder since.
         """
-        model, prepared = opened(self.net, self.framework, self.preprocessing, self.axes)
-        store = BlockStore.open(self.folder)
+        net = load_model(self.net) if isinstance(self.net, str) else self.net
+        ready = prepared_model(net, self.framework, self.form, first_of(self.source))
+        model, store = ready.model, BlockStore.open(self.folder)
+        if store.plan.digest != self.plan:
+            raise StoreError(
+                f"Another run was begun in {self.folder} before this one had done a block. Let the other "
+                "one end, or name another folder."
+            )
         weights = weights_digest(model) if isinstance(self.net, str) else None
         if weights is not None and weights not in store.plan.model:
             raise InputError(
@@ -63,7 +69,7 @@ class AttributionWork(Work):
         length = store.plan.block_length
         asking = Asking(
             model,
-            prepared,
+            ready.prepared,
             self.targets,
             self.techniques,
             self.kept,
@@ -82,21 +88,3 @@ class AttributionWork(Work):
             return Receipt(number, perf_counter() - started, len(block.ids), block.skipped)
 
         return answer
-
-
-def opened(
-    net: object, framework: str | None, preprocessing: Preprocessing, axes: int | None = None
-) -> tuple[Any, Prepared]:
-    """A model, and what brings stored examples into its form.
-
-    Args:
-        net: it, or the text that names it.
-        axes: of the model's input, where they are known.
-    """
-    found = load_model(net) if isinstance(net, str) else net
-    model = wrap(found, framework)
-    prepared = preparation(found, model, preprocessing)
-    return (
-        model if axes is None else told_of_pictures(model, found, framework, axes),
-        prepared,
-    )

@@ -29,8 +29,16 @@ def compare_command(
     ],
     data: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="Labelled pictures, as `backlight report` takes them."),
+        typer.Argument(
+            metavar="DATA",
+            help="Labelled pictures, texts, rows or series, as `backlight report` takes them.",
+        ),
     ],
+    kind: options.Kind = None,
+    tokenizer: options.TokenizerNamed = None,
+    tokens: options.Tokens = None,
+    x: options.Columns = None,
+    label: options.Label = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,7 +46,7 @@ def compare_command(
             "-m",
             metavar="NAME[:KEY=VALUE,...]",
             help="A technique whose maps are compared; say it again for more. Where nothing is said: "
-            f"{', '.join(DEFAULT)}; occlusion where a model has no gradients.",
+            f"{', '.join(DEFAULT)}; where a model has no gradients, those of a report that need none.",
         ),
     ] = None,
     limit: Annotated[
@@ -89,8 +97,11 @@ def compare_command(
         backlight compare torch_net.py:net keras_net.keras test.npz
 
         backlight compare before.pt2 after.pt2 pictures/ -m grad_cam --limit 50
+
+        backlight compare net.py:before net.py:after reviews.csv --tokenizer net.py:tokenizer
     """
     from backlight_compare.comparing import compare
+    from backlight_datasets import ColumnNames
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes
     from backlight_loading.models import load_model, wanted_shape
@@ -102,6 +113,9 @@ def compare_command(
     found = compare(
         *nets,
         data,
+        kind=kind.value if kind else None,
+        tokenizer=tokenizer,
+        tokens=tokens,
         methods=method or (),
         limit=limit,
         tolerance=tolerance,
@@ -112,6 +126,7 @@ def compare_command(
         size=size_of(size) or wanted[0],
         colour=colour.value if colour else wanted[1],
         classes=read_classes(classes) if classes else (),
+        columns=ColumnNames(tuple(x or ()), label),
         seed=seed,
     )
     if as_json:

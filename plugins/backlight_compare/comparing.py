@@ -13,22 +13,21 @@ from backlight import Attribution, BacklightWarning, Examples, Method, Model, Sc
 from backlight.errors import BacklightError, HyperParameterError, TargetError, reason
 from backlight.evaluating.evaluation import plain_number
 from backlight.progress import Progress
+from backlight.values.layout import InputKind, input_layout
 from backlight.values.outputs import Path as OutputPath
+from backlight.values.tree import leaves
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
-from backlight_datasets import Source, open_source
-from backlight_loading.preparation import (
-    Colour,
-    Prepared,
-    Size,
-    preparation,
-    told_of_pictures,
-)
+from backlight_datasets import ColumnNames, Source, open_source
+from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import Technique, techniques, usable
+from backlight_loading.techniques import Technique, techniques
+from backlight_loading.tokenizers import Tokenizer
 from backlight_pictures.maps import reduction_of, resized, to_maps
+from backlight_study.case_input import along
 from backlight_study.checks import first_of
 from backlight_study.explaining import read_ids
+from backlight_study.input_form import InputForm, PreparedModel, input_form, prepared_model
 from backlight_study.performance import McNemar, mcnemar
 from backlight_study.predictions import Predictions, predict
 from backlight_study.questions import rivals, targets
@@ -121,6 +120,9 @@ def compare(
     second: object,
     data: str | os.PathLike[str] | Examples | Source,
     *,
+    kind: InputKind | None = None,
+    tokenizer: Tokenizer | str | None = None,
+    tokens: int | None = None,
     methods: Sequence[str | Method] = (),
     limit: int = 16,
     tolerance: float = TOLERANCE,
@@ -131,6 +133,7 @@ def compare(
     size: Size | None = None,
     colour: Colour | None = None,
     classes: Sequence[str] = (),
+    columns: ColumnNames | None = None,
     batch_size: int = 64,
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
@@ -140,16 +143,16 @@ def compare(
 
     Args:
         first, second: classifiers of any framework with the same classes.
-        data: as of `backlight.study`.
+        data, kind, tokenizer, tokens: as of `backlight.study`.
         methods: techniques whose maps of the first one's classes are compared; by default gradient and
-            integrated gradients, or, where a model has no gradients, occlusion.
+            integrated gradients, or, where a model has no gradients, those of a study that need none.
         limit: for so many examples, drawn at random.
         tolerance: what counts as the same, relative to the largest number.
         sites: inner values of the first net by those of the second, where the nearest are not meant.
         frameworks: of models that are plain functions.
         scores: which of several outputs holds the class scores, of each.
         preprocessing: of each; where one alone is given, say it twice.
-        size, colour, classes: of the data.
+        size, colour, classes, columns: of the data; see `backlight_datasets.open_source`.
         batch_size: most rows in one pass.
         seed: of the draw, and of techniques with noise.
         progress: called with what is being done, how much is done and how much there is.
@@ -161,16 +164,18 @@ def compare(
         raise HyperParameterError(
             f"limit must be at least 1 and tolerance greater than 0, got {limit} and {tolerance}."
         )
-    chosen = techniques(methods or DEFAULT, seed)
-    source = open_source(data, size, colour, classes)
+    techniques(methods, seed)  # a mistyped name is said before anything is read
+    texts = tokenizer is not None
+    source = open_source(data, size, colour, classes, columns=columns or ColumnNames(), texts=texts)
     example = first_of(source)
-    sides = [
-        Side.of(net, framework, how or Preprocessing(), example)
-        for net, framework, how in zip((first, second), frameworks, preprocessing, strict=True)
-    ]
-    for side in sides:
-        if not methods and not side.model.differentiable:
-            chosen = usable(techniques((), seed), side.model)
+    sides = []
+    for net, framework, how in zip((first, second), frameworks, preprocessing, strict=True):
+        model = wrap(net, framework)
+        form = input_form(net, model, source, example, how, kind, tokenizer, tokens)
+        sides.append(Side(form, prepared_model(net, framework, form, example)))
+        tokens = form.tokenization and form.tokenization.length  # the second one takes as many
+    plainest = min(sides, key=lambda side: side.model.differentiable)
+    chosen = plainest.form.techniques(methods, seed, plainest.model, DEFAULT)
     one, other = (
         side.predictions(source, batch_size, progress, path)
         for side, path in zip(sides, scores, strict=True)
@@ -200,7 +205,11 @@ def compare(
         len(stored),
         tuple(agreements),
         paired(
-            (a.model, b.model), (a.prepared(looked), b.prepared(looked)), tolerance, sites or {}
+            (a.model, b.model),
+            (a.ready.prepared(looked), b.ready.prepared(looked)),
+            a.form.kind,
+            tolerance,
+            sites or {},
         ),
         tolerance,
     )
@@ -209,37 +218,41 @@ def compare(
 @final
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the models, what brings examples into its form, and one of them in it."""
+    """One of the models, and how examples become its input."""
 
-    model: Model
-    prepared: Prepared
-    sample: NDArray[Any]
+    form: InputForm
+    ready: PreparedModel
 
-    @staticmethod
-    def of(net: object, framework: str | None, how: Preprocessing, example: NDArray[Any]) -> "Side":
-        model = wrap(net, framework)
-        prepared = preparation(net, model, how)
-        sample = prepared(example)
-        model = told_of_pictures(model, net, framework, sample.ndim)
-        return Side(model, prepared, sample)
+    @property
+    def model(self) -> Model[Any]:
+        return self.ready.model
 
     def predictions(
         self, source: Source, batch_size: int, progress: Progress, path: OutputPath
     ) -> Predictions:
-        return predict(self.model, source, self.prepared, self.sample, batch_size, progress, path)
+        ready = self.ready
+        return predict(
+            ready.model, source, ready.prepared, ready.sample, batch_size, progress, path
+        )
 
     def maps(
         self, technique: Technique, stored: NDArray[Any], target: Score
     ) -> NDArray[np.float64]:
-        """The maps of examples, (n, H, W) at the places of the model's input; others as they are."""
-        x = self.prepared(stored)
+        """What is said of examples: of pictures (n, H, W) at the places of the model's input, of texts,
+        tables and series (n, features), of others as it is."""
+        x = self.ready.prepared(stored)
         found = cast(Any, technique.method)(self.model, x, target, at=technique.at)
-        values = cast(Attribution[Any], found).numpy()
-        if not isinstance(values, np.ndarray) or values.ndim not in (3, 4):
+        (values,) = leaves(cast(Attribution[Any], found).numpy())
+        input, channels = leaves(x)[0], self.model.channels
+        if self.form.kind in ("text", "table", "series"):
+            (layout,) = found.layouts
+            places = input_layout(input.shape, channels, self.model.declared_channels)
+            count = input.shape[-1] if places is None else places.grid[0]
+            return along(values, layout, self.form.kind, count)
+        if values.ndim not in (3, 4):
             return np.asarray(values, dtype=np.float64)
-        channels = self.model.channels
         maps = to_maps(values, channels, reduction_of(values, channels))
-        height, width = to_maps(np.zeros_like(x), channels).shape[1:]
+        height, width = to_maps(np.zeros_like(input), channels).shape[1:]
         return resized(maps, (int(height), int(width)))
 
 

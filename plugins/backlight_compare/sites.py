@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from backlight import Model
 from backlight.errors import BacklightError, UnknownNameError
 from backlight.values.arrays import Channels
-from backlight.values.layout import input_layout
+from backlight.values.layout import InputKind, input_layout
+from backlight_loading.preparation import ModelInput
 
 
 @final
@@ -32,12 +33,16 @@ class SitePair:
 
 def paired(
     models: tuple[Model, Model],
-    inputs: tuple[NDArray[Any], NDArray[Any]],
+    inputs: tuple[ModelInput, ModelInput],
+    kind: InputKind,
     tolerance: float,
     named: Mapping[str, str],
 ) -> tuple[SitePair, ...]:
     """Each site of the first net, in its order, with the nearest of those of the second one that have its
     shape, channels aside from where they are; or with the one that is named for it.
+
+    Args:
+        kind: of the inputs.
 
     Raises:
         UnknownNameError: a name is no site's.
@@ -51,7 +56,11 @@ def paired(
             if said not in known:
                 raise UnknownNameError("site", said, known)
     values = [
-        {name: found for name in names if (found := channels_last(model, x, name)) is not None}
+        {
+            name: found
+            for name in names
+            if (found := channels_last(model, x, name, kind)) is not None
+        }
         for model, x, names in zip(models, inputs, sites, strict=True)
     ]
     return tuple(
@@ -60,7 +69,9 @@ def paired(
     )
 
 
-def channels_last(model: Model, x: NDArray[Any], name: str) -> NDArray[np.float64] | None:
+def channels_last(
+    model: Model, x: ModelInput, name: str, kind: InputKind
+) -> NDArray[np.float64] | None:
     """The value at a site with its channels behind its places; None of what is no array of numbers."""
     try:
         value: NDArray[Any] = model.to_numpy(model.array_at(cast(Any, x), name))
@@ -68,13 +79,17 @@ def channels_last(model: Model, x: NDArray[Any], name: str) -> NDArray[np.float6
         return None
     if value.dtype.kind != "f":
         return None
-    axis = channel_axis(value.shape, model.channels)
+    axis = channel_axis(value.shape, model.channels, 2 if kind == "series" else 3)
     return np.moveaxis(value.astype(np.float64), axis, -1)
 
 
-def channel_axis(shape: tuple[int, ...], channels: Channels) -> int:
-    """Of a value laid out over places, as the framework has it; else the last axis."""
-    laid_out = len(shape) > 3 and input_layout(shape, channels) is not None
+def channel_axis(shape: tuple[int, ...], channels: Channels, more: int) -> int:
+    """Of a value laid out over places, as the framework has it; else the last axis.
+
+    Args:
+        more: it is laid out if it has more axes than this.
+    """
+    laid_out = len(shape) > more and input_layout(shape, channels) is not None
     return 1 if laid_out and channels == "first" else len(shape) - 1
 
 

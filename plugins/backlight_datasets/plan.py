@@ -1,14 +1,15 @@
 """What a store is to hold, said before its first block is written."""
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from typing import Any, Literal, TypeAlias, final
 
-from backlight.errors import HyperParameterError, is_whole, reason, shown
+from backlight.errors import BacklightWarning, HyperParameterError, is_whole, reason, shown
 from backlight.version import __version__
 from backlight_datasets.errors import StoreError
 from backlight_datasets.reading import blocks_of, rows_of
@@ -88,8 +89,11 @@ class Plan:
         return sha256(self.text.encode()).hexdigest()
 
 
-def begin(folder: Folder, plan: Plan) -> None:
+def begin(folder: Folder, plan: Plan, may_replace: Callable[[], bool] = lambda: False) -> None:
     """Write the plan into the folder, or see that the one which is there is the same.
+
+    Args:
+        may_replace: asked where another one is there: whether this takes its place, which a warning says.
 
     Raises:
         StoreError: another plan is there, which entries differ is said; or it cannot be written.
@@ -98,18 +102,26 @@ def begin(folder: Folder, plan: Plan) -> None:
         folder.make()
         if not folder.exists(NAME):
             folder.clear(NAME)
-            folder.commit(NAME, lambda file: file.write(plan.text.encode()), first=True)
+            write(folder, plan, first=True)
     except FileExistsError:
         pass  # Another process was first.
     except NotADirectoryError:
         raise StoreError(f"{folder} is a file; a store is a folder.") from None
     except OSError as error:
-        raise StoreError(
-            f"The plan of {folder} could not be written: {error.strerror or reason(error)}."
-        ) from error
+        raise unwritable(folder, error) from error
     there, wanted = entries(folder), flat(json.loads(plan.text))
     differing = [name for name in sorted({*there, *wanted}) if there.get(name) != wanted.get(name)]
-    if differing:
+    if differing and may_replace():
+        try:
+            write(folder, plan)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        warnings.warn(
+            f"Another plan was begun in {folder}, and no block of it was done: this one takes its place.",
+            BacklightWarning,
+            stacklevel=3,
+        )
+    elif differing:
         said = "; ".join(
             f"{name}: {entry(there, name)} there, {entry(wanted, name)} now" for name in differing
         )
@@ -117,6 +129,16 @@ def begin(folder: Folder, plan: Plan) -> None:
             f"The store in {folder} was begun with another plan and cannot be gone on with. {said}. Run "
             "what it was begun with, name another folder, or delete this one to begin again."
         )
+
+
+def write(folder: Folder, plan: Plan, first: bool = False) -> None:
+    """See `Folder.commit`."""
+    folder.commit(NAME, lambda file: file.write(plan.text.encode()), first=first)
+
+
+def unwritable(folder: Folder, error: OSError) -> StoreError:
+    why = error.strerror or reason(error)
+    return StoreError(f"The plan of {folder} could not be written: {why}.")
 
 
 def read_plan(folder: Folder) -> Plan:

@@ -58,15 +58,19 @@ class BlockStore:
     plan: Plan
 
     @classmethod
-    def begin(cls, folder: str | PathLike[str], plan: Plan) -> Self:
+    def begin(cls, folder: str | PathLike[str], plan: Plan, replaces: bool = False) -> Self:
         """The store of this plan, begun now or before, to write to.
+
+        Args:
+            replaces: whether another plan gives way to this one, which a warning says, as long as none of
+                its blocks is done. A run of that plan must look at it before it writes one.
 
         Raises:
             StoreError: another plan was begun there, which entries differ is said; or the folder cannot
                 be written.
         """
         place = open_folder(folder)
-        begin(place, plan)
+        begin(place, plan, lambda: replaces and not any(map(FILE.fullmatch, place.names())))
         place.clear("block-")
         return cls(place, plan)
 

@@ -29,6 +29,9 @@ CAVEAT = (
     "question labels, but do not drop these rows from test data: accuracy would rise for no reason."
 )
 
+SURE = 0.9
+"""From this probability on a model is called sure."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -85,10 +88,13 @@ class SuspectLabels:
         pairs = Counter((int(studied.labels[row]), int(scores.suggested[row])) for row in rows)
         (label, suggested), most = pairs.most_common(1)[0]
         labels = "1 label" if len(rows) == 1 else f"{len(rows):,} labels"
+        meant = (studied.labels[rows] == label) & (scores.suggested[rows] == suggested)
+        confidence = float(studied.probabilities[rows[meant], suggested].mean())
+        says = "is sure of" if confidence >= SURE else "says"
         title = (
             f"{labels} of {known:,} may be wrong, {percent(share)} of the mistakes: most often "
-            f"(in {most}) {studied.classes[label]} where the model is sure of "
-            f"{studied.classes[suggested]}."
+            f"(in {most}) {studied.classes[label]} where the model {says} "
+            f"{studied.classes[suggested]}, at {percent(confidence)}{' on average' * (most > 1)}."
         )
         evidence: dict[str, Json] = {
             "examples": known,

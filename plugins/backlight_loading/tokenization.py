@@ -7,14 +7,25 @@ from typing import Any, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight import TokenBaseline
 from backlight.attribution.described import DescribedInput
 from backlight.attribution.tokens import named_tokens
 from backlight.errors import InputError
 from backlight_loading.preparation import ModelInput
-from backlight_loading.tokenizers import Tokenizer, ids_of, is_hugging_face, names_of, padding_id
+from backlight_loading.tokenizers import (
+    Tokenizer,
+    ids_of,
+    is_hugging_face,
+    load_tokenizer,
+    names_of,
+    padding_id,
+)
 
 IDS, MASK = "input_ids", "attention_mask"
 """What Hugging Face calls the ids, and the input that is 0 at padding."""
+
+APART = ("cls", "sep", "bos", "eos")
+"""Tokens that are in a text whatever it says, as tokenizers call them."""
 
 MOST_TOKENS = 1_000_000
 """Hugging Face's tokenizers say a far larger number for a length that they do not know."""
@@ -26,13 +37,28 @@ class Tokenization:
     """How texts become ids (N, length), int64; or the dict of arrays that a tokenizer of Hugging Face's
     gives, with a mask.
 
+    A pickle ships the tokenizer's name, if it has one: it is loaded where it is needed.
+
     Attributes:
         tokenizer: makes the ids.
         length: of every text in tokens: shorter ones are filled up, longer ones cut off.
+        name: of the tokenizer, see `load_tokenizer`.
+        digest: of what it makes of the texts of a data set, which tells it from others; "" where it was
+            not asked for all of them.
     """
 
     tokenizer: Tokenizer
     length: int
+    name: str | None = None
+    digest: str = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) if self.name is None else {**vars(self), "tokenizer": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.name is not None:
+            vars(self)["tokenizer"] = load_tokenizer(self.name)
 
     def __call__(self, x: NDArray[Any]) -> ModelInput:
         """Texts (n,), or ids (n, length) that are ready."""
@@ -48,6 +74,15 @@ class Tokenization:
         for row, own in zip(ids, ids_of(self.tokenizer, texts), strict=True):
             row[: len(own)] = own[: self.length]
         return ids
+
+    @property
+    def absent(self) -> TokenBaseline:
+        """What stands for a token that is absent: the tokenizer's mask, or else padding. What is in a
+        text whatever it says stays."""
+        mask, padding = getattr(self.tokenizer, "mask_token_id", None), padding_id(self.tokenizer)
+        apart = (getattr(self.tokenizer, f"{name}_token_id", None) for name in APART)
+        kept = {padding, *(int(id) for id in apart if id is not None)}
+        return TokenBaseline(padding if mask is None else int(mask), keep=sorted(kept))
 
     @property
     def said(self) -> str:

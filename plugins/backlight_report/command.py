@@ -13,6 +13,7 @@ from backlight_loading import options
 from backlight_report.choices import Only, Panels, TakenFirst, Task
 
 if TYPE_CHECKING:
+    from backlight.values.layout import InputKind
     from backlight_attribute.origin import Origin
     from backlight_loading.preparation import Colour as ColourName
 
@@ -219,6 +220,7 @@ def report_command(
     # Here and not above: the other commands need none of it.
     from backlight import wrap
     from backlight_attribute.answered import StoredAnswers
+    from backlight_attribute.origin import without_folder
     from backlight_attribute.results import Attributions
     from backlight_datasets import ColumnNames, open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
@@ -227,7 +229,6 @@ def report_command(
     from backlight_loading.preparation import wanted_picture
     from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
-    from backlight_loading.tokenizers import load_tokenizer
     from backlight_report.replacing import claim
     from backlight_report.terminal import show
     from backlight_report.unfinished import unfinished
@@ -243,9 +244,12 @@ def report_command(
         preprocessing = preprocessing_of(divide_by, mean, std, preprocess)
         asked_size, path = size_of(size), output_path(scores)
         read_as: ColourName | None = colour.value if colour else None
+        read_kind: InputKind | None = kind.value if kind else None
     else:  # it is read as it was for the store: all else is another model, or other data
         preprocessing, asked_size, names = origin.preprocessing, origin.size, origin.classes
         read_as, path, framework = origin.colour, origin.scores, origin.framework
+        tokenizer = tokenizer or origin.there("tokenizer", origin.tokenizer)
+        read_kind, tokens = origin.kind, origin.tokens
     if (cell or true or predicted) and (folders := class_names_of(data)):
         check_classes(cell or (), [*(true or ()), *(predicted or ())], names or folders)
     net = load_model(model)
@@ -253,10 +257,8 @@ def report_command(
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
     columns = ColumnNames(tuple(x or ()), label) if origin is None else origin.columns
-    words = None if tokenizer is None else load_tokenizer(tokenizer)
-    source = open_source(
-        data, read_size, read_as or wanted[1], names, given, columns, texts=words is not None
-    )
+    texts = tokenizer is not None
+    source = open_source(data, read_size, read_as or wanted[1], names, given, columns, texts=texts)
     note = note_on(model)
     kept_in = Path(store) if store and earlier is None else None
     with progress_bar() as progress, unfinished(directory, kept_in) as kept:
@@ -264,8 +266,8 @@ def report_command(
             net,
             source,
             directory=directory,
-            kind=kind.value if kind else None,
-            tokenizer=words,
+            kind=read_kind,
+            tokenizer=tokenizer,
             tokens=tokens,
             task=task.value if task else None,
             methods=method or (),
@@ -294,8 +296,8 @@ def report_command(
             embed=embed,
             private=private,
             panels=[one.value for one in panels or ()],
-            model_name=model,
-            data_name=data,
+            model_name=model if origin is None else without_folder(model),
+            data_name=data if origin is None else without_folder(data),
             call=shlex.join(["backlight", *sys.argv[1:]]),
             notes=(note,) if note else (),
             progress=progress,

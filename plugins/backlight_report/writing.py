@@ -81,7 +81,7 @@ def report(
     *,
     directory: str | os.PathLike[str],
     kind: InputKind | None = None,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),

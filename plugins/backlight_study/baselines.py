@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from backlight.errors import HyperParameterError
+from backlight.values.layout import InputKind
 from backlight_loading.preparation import Prepared
+from backlight_study.kinds import CALLED
 
 PictureBaseline: TypeAlias = Literal["black", "white", "grey", "mean", "blur"]
 
@@ -25,11 +27,11 @@ BLUR = 0.1
 """The standard deviation of the blur, as a share of the longer side."""
 
 
-def check_baseline(name: str | None, shape: tuple[int, ...] | None = None) -> None:
+def check_baseline(name: str | None, kind: InputKind = "picture") -> None:
     """Raise HyperParameterError for a name that is no `PictureBaseline`, or where there are no pictures.
 
     Args:
-        shape: of the examples, (n, ...), where it is known.
+        kind: of the examples.
     """
     if name is not None and name not in get_args(PictureBaseline):
         raise HyperParameterError(
@@ -37,10 +39,11 @@ def check_baseline(name: str | None, shape: tuple[int, ...] | None = None) -> No
             "Numbers and arrays in the model's own input are hyper-parameters of the techniques: "
             "integrated_gradients:baseline=0.5."
         )
-    if name is not None and shape is not None and len(shape) not in (3, 4):
+    if name is not None and kind != "picture":
         raise HyperParameterError(
-            f"The baseline {name!r} is one of pictures, and the examples have shape {shape[1:]}. Say one "
-            "in the model's own input: integrated_gradients:baseline=0.5, or =mean."
+            f"The baseline {name!r} is said in a picture's terms, and the examples are "
+            f"{CALLED[kind][1]}. Numbers in the model's own input are hyper-parameters of the "
+            "techniques: integrated_gradients:baseline=0.5."
         )
 
 

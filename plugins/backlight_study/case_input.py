@@ -10,7 +10,7 @@ from backlight.attribution.described import DescribedInput
 from backlight.attribution.words import joined
 from backlight.errors import InputError
 from backlight.evaluating.evaluation import plain_number
-from backlight.values.layout import Layout, input_layout
+from backlight.values.layout import InputKind, Layout, input_layout
 from backlight.values.tree import leaves
 from backlight_loading.tokenization import Tokenization
 from backlight_pictures.maps import resized
@@ -75,7 +75,8 @@ def feature_values(answer: Answer, example: DescribedInput) -> FeatureValues:
     """
     if not np.isfinite(answer.values).all():
         raise InputError("Not all values are finite.")
-    (values,) = along(answer.values, answer.layout, example)
+    count = np.asarray(example.given).shape[-1]
+    (values,) = along(answer.values, answer.layout, example.kind, count)
     if example.kind != "text":
         return FeatureValues(values)
     kept = np.asarray(example.given)[0].astype(bool)
@@ -90,19 +91,23 @@ def coloured(values: NDArray[np.float64], given: StudyRecord) -> NDArray[np.floa
 
 
 def along(
-    values: NDArray[Any], layout: Layout | None, example: DescribedInput
+    values: NDArray[Any], layout: Layout | None, kind: InputKind, count: int
 ) -> NDArray[np.float64]:
-    """Values (n, ...) as one number for each token, column or moment, (n, features): channels of a series
+    """Values (n, ...) as one number for each token, column or moment, (n, count): channels of a series
     are summed, and an inner layer's moments brought to the input's.
+
+    Args:
+        kind: of the examples.
+        count: of an example's tokens, columns or moments.
 
     Raises:
         InputError: they are not those of the input's features.
     """
-    count, found = np.asarray(example.given).shape[-1], values.astype(np.float64)
+    found = values.astype(np.float64)
     if found.ndim == 3 and layout is not None and layout.channel_axis is not None:
         found = resized(found.sum(axis=layout.channel_axis)[:, None], (1, count))[:, 0]
     if found.ndim != 2 or found.shape[1] != count:
-        what = {"text": "tokens", "table": "columns"}.get(example.kind, "moments")
+        what = {"text": "tokens", "table": "columns"}.get(kind, "moments")
         raise InputError(
             f"Values of shape {values.shape[1:]} are not those of the input's {count} {what}, as of an "
             "inner layer that has others."

@@ -6,21 +6,25 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight import Objective, Score
+from backlight import Objective, Score, TokenBaseline
 from backlight.errors import InputError
 from backlight.evaluating.subject import Explainer, Map
 from backlight.explaining.explanation import prepare
 from backlight.values.baselines import Baseline
 from backlight.values.tree import leaves
 from backlight_loading.preparation import Prepared
+from backlight_loading.tokenization import Tokenization
 from backlight_pictures.maps import resized, to_maps
 from backlight_study.baselines import picture_baseline
 from backlight_study.case_input import along, described
-from backlight_study.explaining import block_length
+from backlight_study.explaining import Cases, block_length
 from backlight_study.result import Study, with_places
 
-NOTHING = 0.0
-"""What is taken away is replaced by, in the model's own numbers, where the study names no baseline."""
+
+def absent(cases: Cases) -> float | TokenBaseline:
+    """What is taken away is replaced by this where the study names no baseline: 0 in the model's own
+    numbers, or of texts what stands for an absent token."""
+    return cases.prepared.absent if isinstance(cases.prepared, Tokenization) else 0.0
 
 
 def mapping(study: Study) -> list[str]:
@@ -59,10 +63,11 @@ def ranges_of(study: Study, places: NDArray[np.int64]) -> tuple[float, ...]:
 
 
 def baseline_of(study: Study, places: NDArray[np.int64]) -> Baseline:
-    """What stands for "nothing there" in these cases: in the model's numbers, or an array, (n, ...)."""
+    """What stands for "nothing there" in these cases: in the model's numbers, a token, or an array,
+    (n, ...)."""
     cases = study.cases
     if cases.baseline is None:
-        return NOTHING
+        return absent(cases)
     pictures = cast(Prepared, cases.prepared)
     return picture_baseline(cases.baseline, cases.stored(places), cases.ends, pictures)
 
@@ -98,7 +103,8 @@ def drawn(study: Study, name: str, values: NDArray[np.float64]) -> NDArray[np.fl
     """Values of an inner site as the page draws them, at the input's places."""
     layout = study.layout(name, study.task.question)
     if study.cases.kind != "picture":
-        return along(values, layout, described(study.cases, study.cases.stored(np.arange(1))))
+        example = described(study.cases, study.cases.stored(np.arange(1)))
+        return along(values, layout, example.kind, np.asarray(example.given).shape[-1])
     return resized(to_maps(values, with_places(layout)), study.grid)
 
 

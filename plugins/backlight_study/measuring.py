@@ -30,7 +30,7 @@ from backlight.values.tree import leaves
 from backlight_datasets import BlockStore, Plan, digest_of_arrays
 from backlight_study.explaining import Forecast, block_length
 from backlight_study.judged_cases import (
-    NOTHING,
+    absent,
     baseline_of,
     given,
     mapping,
@@ -71,7 +71,7 @@ class Measuring:
         start, stop = self.store.plan.rows(number)
         places = self.cases[start:stop]
         alone = objective_of(self.study, places)
-        nothing = NativeReplacement(replacements(baseline_of(self.study, places), alone))
+        gone = NativeReplacement(replacements(baseline_of(self.study, places), alone))
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
         (x,) = leaves(alone.value)
@@ -81,7 +81,7 @@ class Measuring:
             for name, control in self.judging.explainers.items()
         }
         masks = None if self.masks is None else self.masks[start:stop]
-        return replace(self.judging, explainers=explainers).block(objective, nothing, masks)
+        return replace(self.judging, explainers=explainers).block(objective, gone, masks)
 
     def columns(
         self, number: int, advance: Advance
@@ -158,7 +158,7 @@ def evaluation(
     passes, forecast = measure(measuring, progress)
     parts = [measuring.outcome(block) for block in range(measuring.store.plan.blocks)]
     target = target_of(study, wrong)
-    told = study.cases.baseline or str(NOTHING)
+    told = study.cases.baseline or str(absent(study.cases))
     return assembled(measuring.judging, parts, study.cases.model, target, told), passes, forecast
 
 
@@ -191,7 +191,7 @@ def begin(
         options={
             "cases": wrong.tolist(),
             "question": study.task.question,
-            "baseline": cases.baseline or NOTHING,
+            "baseline": cases.baseline or str(absent(cases)),
             "batch_size": cases.batch_size,
             "seed": seed,
             "arrays": digest_of_arrays(

@@ -9,29 +9,20 @@ from time import perf_counter
 import numpy as np
 
 from backlight import Examples, Method, wrap
-from backlight.errors import HyperParameterError, InputError
+from backlight.errors import HyperParameterError
 from backlight.progress import Progress
 from backlight.values.layout import InputKind
 from backlight.values.outputs import Path as OutputPath
-from backlight.values.tree import leaves
 from backlight_datasets import (
     Plan,
     Source,
     open_source,
     versions,
 )
-from backlight_loading.models import wanted_shape
 from backlight_loading.outputs import chosen_output
-from backlight_loading.preparation import (
-    Colour,
-    PreparedInput,
-    Size,
-    ends_of,
-    preparation,
-    told_of_pictures,
-)
+from backlight_loading.preparation import Colour, Size, ends_of
 from backlight_loading.preprocessing import Preprocessing
-from backlight_loading.techniques import techniques, usable
+from backlight_loading.techniques import techniques
 from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answered import Answered
 from backlight_study.baselines import PictureBaseline, check_baseline
@@ -39,14 +30,8 @@ from backlight_study.cells import Said
 from backlight_study.checks import check, first_of, trial
 from backlight_study.choosing import named_by, rows_of
 from backlight_study.explaining import Cases, Forecast, explain_cases
-from backlight_study.kinds import (
-    CALLED,
-    TECHNIQUES,
-    check_kind,
-    features_of,
-    kind_of_examples,
-    series_preparation,
-)
+from backlight_study.input_form import input_form, prepared_model
+from backlight_study.kinds import check_kind, check_studied, features_of
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
@@ -57,7 +42,6 @@ from backlight_study.site_space import SiteSpace, pooling, write_features
 from backlight_study.stores import TemporaryFolder, begin_store, maps_plan
 from backlight_study.tasks.deciding import CHECKS, TYPES, built_task, check_task, decided_task
 from backlight_study.tasks.task import TaskName, check_order
-from backlight_study.texts import tokenization
 
 
 def study(
@@ -65,7 +49,7 @@ def study(
     data: str | os.PathLike[str] | Examples | Source,
     *,
     kind: InputKind | None = None,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
@@ -107,7 +91,7 @@ def study(
         kind: "picture", "text", "table" or "series", where x does not say it: numbers (N, L) are a
             table unless "series" is said.
         tokenizer: of texts: a tokenizer of `transformers`, or what is called with a list of texts, gives
-            the ids of each, and has `id_to_token(id)`.
+            the ids of each, and has `id_to_token(id)`; or the text that names one, as `net.py:tokenizer`.
         tokens: that each text is brought to, longer ones cut; as many as the longest has, or as the model
             declares, where nothing is said.
         task: "classification" (a class for each example), "multi-label" (0 or 1 for each label: a case
@@ -166,29 +150,14 @@ def study(
     fits = fitting(columns, where)
     wrapped = wrap(model, framework)
     first = first_of(source)
-    kind = kind_of_examples(
-        kind, source.kind, (len(source), *first.shape[1:]), tokenizer is not None
+    form = input_form(
+        model, wrapped, source, first, preprocessing, kind, tokenizer=tokenizer, tokens=tokens
     )
-    if kind != "picture" and baseline is not None:
-        raise InputError(
-            f"The baseline {baseline!r} is said in a picture's terms, and the examples are "
-            f"{CALLED[kind][1]}. Numbers in the model's own input are hyper-parameters of the "
-            "techniques: integrated_gradients:baseline=0.5."
-        )
-    chosen = techniques(methods or TECHNIQUES[kind], seed)
-    chosen = chosen if methods else usable(chosen, wrapped)
-    preprocessing = preprocessing or Preprocessing()
-    prepared: PreparedInput = preparation(model, wrapped, preprocessing)
-    reading = preprocessing.described(first)
-    if tokenizer is not None:
-        prepared = tokenization(tokenizer, tokens, source, wrapped, model)
-        reading = prepared.said
-    elif kind == "series":
-        prepared = series_preparation(prepared, wrapped, wanted_shape(model))
-    sample = prepared(first)
-    if kind == "picture":
-        axes = leaves(sample)[0].ndim
-        wrapped = told_of_pictures(wrapped, model, framework, axes)
+    check_studied(form.kind, (len(source), *first.shape[1:]))
+    check_baseline(baseline, form.kind)
+    chosen = form.techniques(methods, seed, wrapped)
+    ready = prepared_model(model, framework, form, first)
+    wrapped, prepared, sample = ready.model, ready.prepared, ready.sample
     task = decided_task(task, source, wrapped, sample, scores)
     if order is not None:
         check_order(TYPES[task], order)
@@ -204,10 +173,7 @@ def study(
         block_length=length,
         data=source.fingerprint(),
         model=model_digest(wrapped, source, prepared, sample, scores),
-        options={
-            "preprocessing": reading,
-            "scores": repr(scores),
-        },
+        options={**form.described(first), "scores": repr(scores)},
         versions={**versions(), wrapped.framework: wrapped.version},
     )
     if answered is None:
@@ -247,13 +213,13 @@ def study(
         explained,
         parts,
         chosen,
-        ends_of(first) if kind == "picture" else (0.0, 1.0),
+        ends_of(first) if form.kind == "picture" else (0.0, 1.0),
         first.shape[1:],
         str(first.dtype),
         baseline,
         batch_size,
         answered,
-        kind,
+        form.kind,
         features_of(source, first.shape),
     )
     answers = begin_store(folder, "maps", maps_plan(plan, cases, selection))

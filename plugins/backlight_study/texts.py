@@ -1,5 +1,6 @@
 """Texts as a model takes them: how many tokens, and whether it knows their ids."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -9,40 +10,47 @@ from backlight import Model
 from backlight.errors import InputError
 from backlight.explaining.embedding import embedding
 from backlight.explaining.token_ids import IDS, ids_apart, ids_in
-from backlight_datasets import Source, read_blocks
+from backlight.values.tree import leaves, names
+from backlight_datasets import Source, digest_of_arrays, read_blocks
+from backlight_datasets.digests import digest_of_texts
 from backlight_loading.models import wanted_shape
 from backlight_loading.preparation import ModelInput
 from backlight_loading.tokenization import Extent, Tokenization, length_of
-from backlight_loading.tokenizers import Tokenizer, ids_of
+from backlight_loading.tokenizers import Tokenizer, ids_of, load_tokenizer
 from backlight_study.replies import BLOCK, outputs_of
 
 
 def tokenization(
-    tokenizer: Tokenizer, tokens: int | None, source: Source, model: Model[Any], net: object
+    said: Tokenizer | str, tokens: int | None, source: Source, model: Model[Any], net: object
 ) -> Tokenization:
     """How the texts of a source become a model's input, which is looked at once for that.
 
     Args:
+        said: the tokenizer, or its name.
         tokens: that each text is brought to, where that is said.
         net: the model as the user has it.
 
     Raises:
         InputError: a text has more tokens than the model takes, or an id that it does not know.
     """
-    extent = Extent()
+    tokenizer = load_tokenizer(said) if isinstance(said, str) else said
+    extent, digests = Extent(), list[str]()
     for _, batch in read_blocks(source, BLOCK):
         if batch.x.dtype.kind not in "OUiu":
             raise InputError(
                 f"A tokenizer is for texts, or their ids; the data holds {batch.x.dtype} "
                 f"{batch.x.shape[1:]}."
             )
-        names = [source.names(id, id + 1)[0] for id in batch.ids.tolist()]
+        called = [source.names(id, id + 1)[0] for id in batch.ids.tolist()]
         ids = [*batch.x] if batch.x.dtype.kind in "iu" else ids_of(tokenizer, batch.x.tolist())
-        extent = extent.with_texts(ids, names)
+        extent = extent.with_texts(ids, called)
+        digests.append(digest_of_arrays((str(k), one) for k, one in enumerate(ids)))
     shape = wanted_shape(net)
     declared = None if shape is None or len(shape) != 2 else shape[1]
-    found = Tokenization(tokenizer, length_of(extent, tokenizer, tokens, declared))
-    few = few_ids(found(np.array(["a"], dtype=object)))
+    length = length_of(extent, tokenizer, tokens, declared)
+    found = Tokenization(tokenizer, length, said if isinstance(said, str) else None)
+    example = found(np.array(["a"], dtype=object))
+    few = few_ids(example)
     try:
         outputs_of(model, few)
     except InputError as error:  # of ids that every model knows, so that it is their number
@@ -57,7 +65,9 @@ def tokenization(
             f"embedding has {known} rows, for ids 0 to {known - 1}: this is not the tokenizer that the "
             "model was trained with."
         )
-    return found
+    # How it fills up shorter texts is seen from any.
+    form = digest_of_arrays(zip(names(example), leaves(example), strict=True))
+    return replace(found, digest=digest_of_texts((*digests, form)))
 
 
 def few_ids(sample: ModelInput) -> ModelInput:

@@ -11,6 +11,7 @@ import torch
 import backlight
 from backlight_attribute import attribute_dataset
 from backlight_attribute.work import AttributionWork
+from backlight_datasets import StoreError
 from backlight_engines import Processes
 from tests.attribute.test_resume import contents
 from tests.study.nets import Net, examples
@@ -77,7 +78,9 @@ def test_a_model_that_cannot_be_sent(tmp_path: Path) -> None:
         attribute_dataset(model, DATA, store=tmp_path, engine=TWO, **OPTIONS)
 
 
-def test_named_work_is_small(named: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_work_is_small_and_gives_way_before_a_block_is_done(
+    named: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[AttributionWork] = []
 
     def run(self: Processes, work: Any, blocks: Any) -> Any:
@@ -91,3 +94,9 @@ def test_named_work_is_small(named: Path, tmp_path: Path, monkeypatch: pytest.Mo
         )
     assert len(pickle.dumps(seen)) < 4000
     assert torch.get_num_threads() == 1
+    # No block was done: the command may be mended, and what is still at work on the other one ends.
+    mended = OPTIONS | {"targets": ["predicted"]}
+    with pytest.warns(backlight.BacklightWarning, match="this one takes its place"):
+        attribute_dataset(f"{named}/net.py:net", f"{named}/data.npz", store=tmp_path, **mended)
+    with pytest.raises(StoreError, match="Another run was begun"):
+        seen[0].start()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import backlight
 from backlight import Examples, Grid, Logit, Margin
-from backlight.errors import HyperParameterError, UnknownNameError
+from backlight.errors import UnknownNameError
 from backlight_attribute import Attributions, attribute_dataset
 from tests.study.nets import CLASSES, NETS, Net, examples, mlx_net
 
@@ -153,13 +153,6 @@ def test_what_cannot_be_kept_is_refused(tmp_path: Path) -> None:
         UnknownNameError, match=r"'sumary'\. Nearest: summary\. Known: whole, .*grid"
     ):
         attribute_dataset(NETS["torch"](), DATA, store=tmp_path / "it", keep="sumary")
-
-
-def test_a_baseline_of_pictures_is_none_of_rows(tmp_path: Path) -> None:
-    rows = np.ones((3, 4), np.float32), np.zeros(3, np.int64)
-    with pytest.raises(HyperParameterError, match=r"'blur' is one of pictures.* have shape \(4,\)"):
-        attribute_dataset(torch.nn.Linear(4, 2), rows, store=tmp_path / "it", baseline="blur")
-    assert not (tmp_path / "it").exists()
 
 
 def test_features_and_scores_as_objects(tmp_path: Path) -> None:

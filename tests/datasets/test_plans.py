@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from backlight.errors import HyperParameterError
+from backlight.errors import BacklightWarning, HyperParameterError
 from backlight_datasets import BlockStore, Plan, StoreError, versions
 
 PLAN = Plan(
@@ -75,6 +76,18 @@ def test_what_is_refused_says_old_and_new(tmp_path: Path) -> None:
     assert "count: 10 there, 9 now" in str(caught.value)
     assert "options.rule: nothing there, 'all' now" in str(caught.value)
     assert "options.seed: 3 there, nothing now" in str(caught.value)
+
+
+def test_a_plan_without_a_block_gives_way_where_that_is_said(tmp_path: Path) -> None:
+    BlockStore.begin(tmp_path, PLAN)
+    other = replace(PLAN, count=3)
+    with pytest.warns(BacklightWarning, match="no block of it was done: this one takes its place"):
+        store = BlockStore.begin(tmp_path, other, replaces=True)
+    assert BlockStore.open(tmp_path).plan == store.plan == other
+    store.write(0, np.arange(3), {"score": np.zeros(3)})
+    with pytest.raises(StoreError, match="count: 3 there, 10 now"):
+        BlockStore.begin(tmp_path, PLAN, replaces=True)
+    assert BlockStore.begin(tmp_path, other, replaces=True).missing() == []
 
 
 @pytest.mark.parametrize("links", [True, False])

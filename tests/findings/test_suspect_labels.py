@@ -37,8 +37,8 @@ def test_the_finding_says_which_and_what() -> None:
     assert finding.rows == (1,)
     assert finding.severity == "high"
     assert finding.title == (
-        "1 label of 6 may be wrong, 50 % of the mistakes: most often (in 1) class 0 where the model is "
-        "sure of class 1."
+        "1 label of 6 may be wrong, 50 % of the mistakes: most often (in 1) class 0 where the model says "
+        "class 1, at 80 %."
     )
     assert "not trained on" in finding.caveat
     assert finding.evidence["labels"] == [
@@ -50,6 +50,18 @@ def test_the_finding_says_which_and_what() -> None:
             "normalised_margin": pytest.approx(-0.7),
         }
     ]
+
+
+def test_a_model_is_called_sure_where_it_is() -> None:
+    pair, rest = [[0.02, 0.98, 0], [0.06, 0.94, 0]], [[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0, 0.5, 0.5]]
+    probabilities = np.array([*pair, [0.3, 0.1, 0.6], *rest])
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    (finding,) = SuspectLabels()(
+        studied(labels, probabilities.argmax(axis=1), probabilities=probabilities)
+    )
+    assert finding.title.endswith(
+        "(in 2) class 0 where the model is sure of class 1, at 96 % on average."
+    )
 
 
 def test_what_is_not_known_is_left_out_and_counted() -> None:

@@ -14,7 +14,18 @@ from backlight.errors import InputError
 from backlight_datasets import open_source
 from backlight_loading.tokenizers import load_tokenizer
 from backlight_report import report
-from tests.kinds.nets import LABELS, NETS, SPEAKS, TEXTS, TorchText, tokenizer, torch_net
+from backlight_study.judging import judge
+from tests.kinds.nets import (
+    LABELS,
+    NETS,
+    SPEAKS,
+    TEXTS,
+    WORDS,
+    Tokenizer,
+    TorchText,
+    tokenizer,
+    torch_net,
+)
 
 CLASSES = ("negative", "positive")
 NAMES = np.array(["negative", "positive"])[LABELS]
@@ -65,6 +76,30 @@ def test_frameworks_say_the_same(framework: str) -> None:
     expected = expected * (1 if study.predictions.classes[study.rows[0]] else -1)
     for method in METHODS:
         np.testing.assert_allclose(study.values(method)[:1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
+@pytest.mark.parametrize(("mask", "gone"), [(None, (0, 0)), (WORDS.index("film"), (0.25, 0))])
+def test_an_absent_token_is_the_mask_or_padding_and_not_the_id_0(
+    framework: str, mask: int | None, gone: tuple[float, float]
+) -> None:
+    """The id 0 is "good" here, and padding comes last."""
+    study = backlight.study(
+        NETS[framework](np.roll(SPEAKS, -1, axis=0)),
+        examples(),
+        tokenizer=Tokenizer(1, mask),
+        methods=["feature_ablation"],
+        framework=framework,
+    )
+    for row, values in zip(study.rows, study.values("feature_ablation"), strict=True):
+        (ids,) = tokenizer([TEXTS[row]])
+        contrast = [-1, 1] if study.predictions.classes[row] else [1, -1]
+        expected = np.zeros(len(values))  # of padding
+        expected[: len(ids)] = (SPEAKS[ids] - gone) @ contrast
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+    judged = judge(study).evaluation
+    assert judged is not None
+    assert judged.baseline == f"TokenBaseline(id={6 if mask is None else mask}, keep=[6])"
 
 
 def test_words_that_speak_for_wrong_answers_are_counted(made: Path) -> None:

@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 import torch
 
+from backlight import Examples
 from backlight.errors import HyperParameterError, TargetError, UnknownNameError
 from backlight_compare import ModelComparison, compare
 from backlight_compare.command import outputs_of
 from backlight_compare.sites import SitePair, parting
 from backlight_demo import fashion
+from tests.kinds import nets as kinds
+from tests.kinds.test_tables_and_series import (
+    SERIES,
+    keras_series,
+    table,
+    torch_series,
+    wrong_labels,
+)
 from tests.report.shared import run
 from tests.study.nets import NETS, Net, examples, torch_net
 
@@ -109,6 +118,35 @@ def test_the_first_inner_value_that_differs_is_named(at: str, before: str | None
     assert (None if last is None else last.first) == before
 
 
+@pytest.mark.parametrize("other", ["tensorflow", "jax"])
+def test_texts_are_compared_token_by_token(other: str) -> None:
+    texts = Examples(np.array(kinds.TEXTS), kinds.LABELS)
+    methods = ["input_x_gradient", "feature_ablation"]
+    for speaks, off in ((kinds.SPEAKS, 0.0), (3 * kinds.SPEAKS, 2.0)):
+        found = compare(
+            kinds.torch_net(),
+            kinds.NETS[other](speaks),
+            texts,
+            tokenizer=kinds.tokenizer,
+            frameworks=(None, other),
+            methods=methods,
+        )
+        assert found.same == (off == 0)
+        for one in found.agreements:
+            assert (one.error, one.correlation) == (None, pytest.approx(1))
+            assert one.difference == pytest.approx(off, abs=1e-6)
+
+
+def test_series_of_either_side_of_channels_are_compared_moment_by_moment() -> None:
+    data = Examples(SERIES, wrong_labels())
+    methods = ["input_x_gradient", "occlusion:window=1,stride=1"]
+    found = compare(torch_series(), keras_series(), data, kind="series", methods=methods)
+    assert found.same
+    assert [one.correlation for one in found.agreements] == [pytest.approx(1)] * 2
+    (pair,) = (pair for pair in found.pairs if pair.first == "0")  # (n, 2, 1), and (n, 1, 2)
+    assert (pair.second is not None, pair.agrees) == (True, True)
+
+
 def test_what_is_fixed_and_broken_is_counted() -> None:
     data = examples()
     one, other = torch_net(), broken("head")
@@ -198,6 +236,18 @@ def test_the_command(
     ended, out, _ = run(capsys, *asked, "--json")
     assert ended == code
     assert json.loads(out)["same"] == (code == 0)
+
+
+def test_a_table_is_compared_by_the_command(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = "tests.kinds.test_tables_and_series"
+    asked = ("compare", f"{nets}:torch_table", f"{nets}:keras_table", table(tmp_path),
+             "--label", "kind", "-m", "input_x_gradient", "--json")  # fmt: skip
+    ended, out, _ = run(capsys, *asked)
+    found = json.loads(out)
+    assert (ended, found["same"], found["explained"]) == (0, True, 4)
+    assert len(found["broken"]) + len(found["fixed"]) == 0
 
 
 def test_the_framework_that_is_said_is_that_of_a_plain_function_alone(

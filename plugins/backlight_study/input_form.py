@@ -1,0 +1,175 @@
+"""How stored examples of any kind become a model's input: told once, done alike in every process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight import Method, Model, wrap
+from backlight.values.layout import InputKind
+from backlight.values.tree import leaves
+from backlight_datasets import Source
+from backlight_datasets.plan import Json
+from backlight_loading.models import wanted_shape
+from backlight_loading.preparation import (
+    ModelInput,
+    PreparedInput,
+    preparation,
+    told_of_pictures,
+)
+from backlight_loading.preprocessing import Preprocessing
+from backlight_loading.techniques import DEFAULT, Technique, techniques, usable
+from backlight_loading.tokenization import Tokenization
+from backlight_loading.tokenizers import Tokenizer
+from backlight_study.answers import at_baseline
+from backlight_study.kinds import kind_of_examples
+from backlight_study.texts import tokenization
+
+TECHNIQUES: Final[Mapping[InputKind, Sequence[str]]] = {
+    "text": ("integrated_gradients", "deep_lift", "feature_ablation"),
+    "table": ("integrated_gradients", "deep_lift", "shapley_values"),
+}
+"""The techniques of a study, where none are said and it is of no pictures."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class InputForm:
+    """How the examples of a source become a model's input.
+
+    Attributes:
+        kind: what they are.
+        preprocessing: of all but texts.
+        tokenization: of texts.
+    """
+
+    kind: InputKind
+    preprocessing: Preprocessing
+    tokenization: Tokenization | None = None
+
+    def described(self, first: NDArray[Any]) -> dict[str, Json]:
+        """What a plan has of it.
+
+        Args:
+            first: an example, (1, ...).
+        """
+        if self.tokenization is None:
+            return {"kind": self.kind, "preprocessing": self.preprocessing.described(first)}
+        return {
+            "kind": self.kind,
+            "preprocessing": self.tokenization.said,
+            "tokenizer": self.tokenization.digest,
+        }
+
+    def techniques(
+        self,
+        said: Sequence[str | Method],
+        seed: int | None,
+        model: Model[Any],
+        usual: Sequence[str] = (),
+    ) -> list[Technique]:
+        """Every technique asked for; or the usual ones that can explain the model. Those that replace
+        tokens put the tokenizer's mask or padding in their places, where nothing else is said.
+
+        Args:
+            usual: where none are said; those of a study of this kind, if empty.
+        """
+        own = TECHNIQUES.get(self.kind, DEFAULT)
+        found = techniques(said or usual or own, seed)
+        if not said:
+            found = usable(found, model) or usable(techniques(own, seed), model)
+        if self.tokenization is None:
+            return found
+        token = self.tokenization.absent
+        return [
+            one
+            if one.method.differentiates
+            else replace(one, method=at_baseline(one.method, token))
+            for one in found
+        ]
+
+
+def input_form(
+    net: object,
+    model: Model[Any],
+    source: Source,
+    first: NDArray[Any],
+    preprocessing: Preprocessing | None = None,
+    kind: InputKind | None = None,
+    tokenizer: Tokenizer | str | None = None,
+    tokens: int | None = None,
+) -> InputForm:
+    """The form of a source's examples for this model; texts are looked at once for it.
+
+    Args:
+        net: the model as the user has it.
+        first: an example, (1, ...).
+        kind: what they are, where the user says it.
+        tokenizer, tokens: see `tokenization`.
+
+    Raises:
+        InputError: the examples are no such thing, or the model takes no such texts.
+    """
+    shape = (len(source), *first.shape[1:])
+    found = kind_of_examples(kind, source.kind, shape, tokenizer is not None)
+    words = None if tokenizer is None else tokenization(tokenizer, tokens, source, model, net)
+    return InputForm(found, preprocessing or Preprocessing(), words)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PreparedModel:
+    """A model, and what brings stored examples into its form.
+
+    Attributes:
+        model: told of its input what the examples show.
+        prepared: brings them.
+        sample: one of them as the model takes it, (1, ...).
+    """
+
+    model: Model[Any]
+    prepared: PreparedInput
+    sample: ModelInput
+
+
+def prepared_model(
+    net: object, framework: str | None, form: InputForm, first: NDArray[Any]
+) -> PreparedModel:
+    """
+    Args:
+        net: the model as the user has it.
+        framework: of a plain function.
+        first: an example, (1, ...).
+    """
+    model = wrap(net, framework)
+    prepared: PreparedInput = preparation(net, model, form.preprocessing)
+    if form.tokenization is not None:
+        prepared = form.tokenization
+    elif form.kind == "series":
+        prepared = series_preparation(prepared, model, wanted_shape(net))
+    sample = prepared(first)
+    if form.kind == "picture":
+        model = told_of_pictures(model, net, framework, leaves(sample)[0].ndim)
+    return PreparedModel(model, prepared, sample)
+
+
+def series_preparation(
+    prepared: PreparedInput, model: Model[Any], wanted: tuple[int | None, ...] | None
+) -> PreparedInput:
+    """A preparation of series that gives those of shape (n, moments) an axis for one channel where the
+    model has channels: unless it declares two axes, or, without gradients, takes tables.
+
+    Args:
+        prepared: all else that is done.
+        wanted: the input's shape that the model declares, if it does.
+    """
+    two = (wanted is not None and len(wanted) == 2) or not model.differentiable
+    axis = 1 if model.channels == "first" else 2
+
+    def of_series(x: NDArray[Any]) -> ModelInput:
+        numbers = x if x.dtype.kind == "f" else x.astype(np.float32)  # whole ones are no pixels
+        return prepared(np.expand_dims(numbers, axis) if x.ndim == 2 and not two else numbers)
+
+    return of_series
