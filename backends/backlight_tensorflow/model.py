@@ -29,7 +29,7 @@ from backlight_tensorflow.capture.flattening import Tensor
 from backlight_tensorflow.capture.grouping import free_centres
 from backlight_tensorflow.capture.lengths import FEW
 from backlight_tensorflow.capture.tracing import Trace, trace
-from backlight_tensorflow.capture.with_vectors import trace_with_vectors
+from backlight_tensorflow.capture.with_vectors import WithVectors
 from backlight_tensorflow.engine.copying import LOCK
 from backlight_tensorflow.engine.explained import Asked
 from backlight_tensorflow.nets.calls import Request
@@ -217,7 +217,10 @@ class TensorFlowModel(NetModel):
         if self.lookups is not None:
             own = cast(TensorFlowModel, self.of_ids)
             _, of_ids = own._traced(self.lookups.without(request.inputs))
-            made = trace_with_vectors(of_ids, self.lookups, request, few)
+            with_vectors = WithVectors(of_ids, self.lookups)
+            with LOCK:
+                made = trace(with_vectors, request, of_ids.count, few, None)
+            with_vectors.name(made)
         else:
             with LOCK:
                 made = trace(self._network.call, request, count, few, self._network.recorder)
