@@ -113,9 +113,13 @@ def is_lookup(ids: NDArray[np.integer], vectors: NDArray[np.generic]) -> bool:
 def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
     """What is to be said where ids reach the score by another way than the objective's site.
 
-    Ids that stand for padding are left alone: those are 0, or wherever another input, a mask, is.
+    Where the graph shows other ways, they are tried with these ids each time: whether they tell anything
+    hangs on what ids there are, as where a mask is made of one. Ids that stand for padding are left
+    alone: those are 0, or wherever another input, a mask, is.
     """
     model, inputs, score = objective.model, objective.inputs, objective.target
+    if objective.structure is not None and objective.structure.leads_through(str(objective.at)):
+        return ()
     own = host_ids(model, inputs, ids)
     apart = (own == 0) | padding(model, inputs, own.shape)
     value = model.activation(inputs, str(objective.at))
