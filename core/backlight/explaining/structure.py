@@ -17,6 +17,7 @@ from backlight.graph.axes.grids import Grid
 from backlight.graph.comparison import changing
 from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType, Graph
+from backlight.graph.outputs import as_if_differentiable
 from backlight.model.host_random import drawn
 from backlight.model.model import Model
 from backlight.scores.scores import Score
@@ -55,7 +56,11 @@ class NetStructure:
 
     @cached_property
     def places(self) -> Places:
-        return Places(self.axes, self.flow)
+        """Where the inputs' places are; those of whole numbers are followed as if these had gradients."""
+        values = self.graph.values
+        floating = any(values[one].dtype.differentiable for one in self.graph.sources)
+        flow = self.flow if floating else Dependence(as_if_differentiable(self.graph))
+        return Places(self.axes, flow)
 
     @cached_property
     def feature_map(self) -> FeatureMap | None:
