@@ -146,7 +146,8 @@ def is_check(
 def alike(one: NamedRun, other: NamedRun) -> bool:
     """Whether two runs on the same inputs do the same operations and give the same outputs."""
     done, again = (
-        [(node.type, node.operands, node.results) for node in run.graph.nodes] for run in (one, other)
+        [(node.type, node.operands, node.results) for node in run.graph.nodes]
+        for run in (one, other)
     )
     given = zip(arrays_in(one.outputs), arrays_in(other.outputs), strict=True)
     return done == again and all(torch.equal(*pair) for pair in given)
