@@ -77,6 +77,15 @@ def test_what_places_or_neighbours_tell_is_no_lookup(wrong: Wrong) -> None:
         assert backlight.explain(net, torch.tensor(ids), 0).at == "/transpose"
 
 
+def test_one_id_alone_is_not_taken_for_all_that_is_computed_of_it() -> None:
+    def elsewhere(net: Net, ids: torch.Tensor) -> torch.Tensor:
+        vectors = functional.embedding(ids.T, net.table) + torch.arange(4.0)
+        return net.wrong(vectors.transpose(0, 1) @ torch.ones(4, 4))
+
+    with pytest.raises(InputTypeError, match="examples on axis 1"):
+        backlight.explain(Net(elsewhere), torch.tensor([[5]]), 0)
+
+
 class Bag(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -1,19 +1,18 @@
 """Where ids become vectors: the site that stands for an input of whole numbers, which has no gradient.
 
-It is looked for among the sites whose value has a vector for each id, and found by what it does: the same
-id gives the same vector wherever it stands, and another id another vector. So what adds positions or
-segments, or looks at neighbours, is none.
+It is looked for among the sites whose value has a vector for each id, then among the values that the graph
+says are picked from a table, and found by what it does: the same id gives the same vector wherever it
+stands, and another id another vector. So what adds positions or segments, or looks at neighbours, is none.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.explaining.objective import Objective
-from backlight.explaining.structure import UnknownStructure, net_structure
+from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
 from backlight.graph.graph import DType
 from backlight.graph.lookups import lookups
@@ -29,7 +28,7 @@ def embedding(model: Model, inputs: Inputs, ids: str) -> str | None:
     """The name of the first site that gives each id its vector; None where none does."""
     given = leaves_by_name(inputs)
     form = tuple((name, len(shape_of(leaf))) for name, leaf in given.items())
-    # Where there is one id alone, other values pass that add its place to the vector.
+    # What is said of one id alone was not seen of several.
     alone = tuple(length == 1 for length in shape_of(given[ids]))
     return model.recall("embedding", (ids, form, alone), lambda: search(model, inputs, ids))
 
@@ -55,20 +54,23 @@ def candidates(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> Iterator
     Args:
         shape: of the ids, (N, ...).
     """
-    sites = (
+    sites = [
         (site.name, False)
         for site in model.sites(inputs)
         if site.shape[:-1] == shape and len(site.shape) > len(shape)
-    )
-    picked = ((name, True) for name in picked_names(model, inputs, shape))
-    yield from chain(picked, sites) if prod(shape[1:]) == 1 else chain(sites, picked)
-
-
-def picked_names(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> Iterator[str]:
-    """The names of the values that the graph says are picked by the ids, in order."""
+    ]
+    several = prod(shape[1:]) > 1
+    if several:
+        yield from sites
     seen = net_structure(model, inputs, None)
     if isinstance(seen, UnknownStructure):
-        return
+        yield from () if several else sites
+    else:
+        yield from ((name, True) for name in picked_names(seen, shape))
+
+
+def picked_names(seen: NetStructure, shape: tuple[int, ...]) -> Iterator[str]:
+    """The names of the values that the graph says are picked by the ids, in order."""
     graph, axes = seen.graph, seen.axes
     names = {value: name for name, value in reversed(graph.sites.items())}
     for value in lookups(seen.flow):
