@@ -12,6 +12,8 @@ from torch.nn import functional
 import backlight
 from backlight.errors import InputTypeError
 from backlight.explaining.structure import NetStructure, net_structure
+from backlight.graph.dependence.dependence import Dependence
+from backlight.graph.picked import picked_from_tables
 from backlight.model.wrapping import wrap
 
 Wrong = Callable[["Net", torch.Tensor], torch.Tensor]
@@ -77,13 +79,15 @@ def test_what_places_or_neighbours_tell_is_no_lookup(wrong: Wrong) -> None:
         assert backlight.explain(net, torch.tensor(ids), 0).at == "/transpose"
 
 
-def test_one_id_alone_is_not_taken_for_all_that_is_computed_of_it() -> None:
-    def elsewhere(net: Net, ids: torch.Tensor) -> torch.Tensor:
-        vectors = functional.embedding(ids.T, net.table) + torch.arange(4.0)
-        return net.wrong(vectors.transpose(0, 1) @ torch.ones(4, 4))
+def test_what_is_computed_of_vectors_is_not_picked_from_a_table() -> None:
+    def dense(net: Net, ids: torch.Tensor) -> torch.Tensor:
+        return net.wrong(net.vectors(ids) @ torch.eye(4))
 
-    with pytest.raises(InputTypeError, match="examples on axis 1"):
-        backlight.explain(Net(elsewhere), torch.tensor([[5]]), 0)
+    net, ids = Net(dense).eval(), torch.tensor([[3, 4, 5], [5, 6, 7]])
+    graph = wrap(net, inputs=ids).graph(ids)
+    assert graph is not None
+    found = picked_from_tables(Dependence(graph))
+    assert [name for name, value in graph.sites.items() if value in found] == ["/transpose"]
 
 
 class Bag(nn.Module):

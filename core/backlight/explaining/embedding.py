@@ -1,8 +1,9 @@
 """Where ids become vectors: the site that stands for an input of whole numbers, which has no gradient.
 
-It is looked for among the sites whose value has a vector for each id, then among the values that the graph
-says are picked from a table, and found by what it does: the same id gives the same vector wherever it
-stands, and another id another vector. So what adds positions or segments, or looks at neighbours, is none.
+It is looked for among the sites whose value has a vector for each id, then among the values that the
+graph says are picked from a table, and found by what it does: the same id gives the same vector wherever
+it stands, and another id another vector. So what adds positions or segments, or looks at neighbours, is
+none.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from backlight.explaining.objective import Objective
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
 from backlight.graph.graph import DType
-from backlight.graph.lookups import lookups
+from backlight.graph.picked import picked_from_tables
 from backlight.model.model import Model
 from backlight.values.arrays import shape_of
 from backlight.values.inputs import Inputs
@@ -73,7 +74,7 @@ def picked_names(seen: NetStructure, shape: tuple[int, ...]) -> Iterator[str]:
     """The names of the values that the graph says are picked by the ids, in order."""
     graph, axes = seen.graph, seen.axes
     names = {value: name for name, value in reversed(graph.sites.items())}
-    for value in lookups(seen.flow):
+    for value in picked_from_tables(seen.flow):
         fits = graph.shape(value)[1:-1] == shape[1:]
         if value in names and fits and axes[value][:1] == axes[graph.sources[0]][:1]:
             yield names[value]
@@ -85,7 +86,7 @@ def no_vectors(model: Model, inputs: Inputs) -> str:
     seen = net_structure(model, inputs, None)
     if not isinstance(seen, UnknownStructure):
         (examples, *_), flow = seen.axes[seen.graph.sources[0]], seen.flow
-        for value, node in lookups(flow).items():
+        for value, node in picked_from_tables(flow).items():
             read = [one for one in node.operands if one in flow.touched]
             if any(flow.values[one].dtype is DType.INTEGER for one in read):
                 at, axes = node.place or node.type, seen.axes[value]

@@ -8,7 +8,7 @@ from backlight.graph.primitives import Family, family
 PICKING = frozenset({"take", "gather", "dot", "other"})
 
 
-def lookups(flow: Dependence) -> dict[int, Node]:
+def picked_from_tables(flow: Dependence) -> dict[int, Node]:
     """The floating-point values that hold what was picked by numbers that the sources tell, from what
     they do not tell; in order of computation, each with the operation that picks.
 
