@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from backlight.graph.outputs import as_if_differentiable
 from backlight.graph.recognition.recognition import recognise
-from backlight.graph.unit import Unit
 from backlight.model.model import Site
 from backlight.model.named_sites import NamedSites
 from backlight.model.naming import Uses
+from backlight.rules.operations import Kind
 from backlight.rules.rules import NoRules
 from backlight_mlx.capture import Trace
 from backlight_mlx.nets import arrays_in
@@ -61,16 +61,17 @@ def of_operations(trace: Trace) -> Iterator[Named]:
     layers = {call.name for call in trace.calls if call.ours} - around
     graph = trace.graph
     found = recognise(as_if_differentiable(graph), NoRules())
-    units: dict[int, Unit] = {unit.output: unit for unit in found.units}
+    kinds = {unit.output: unit.kind for unit in found.units}
     for position, node in enumerate(graph.nodes):
         for value in node.results:
             if position in found.flow.needed and value in found.flow.touched:
-                kind = units[value].kind.value if value in units else node.primitive
+                kind = kinds.get(value, Kind.OTHER)
+                word = node.primitive if kind is Kind.OTHER else kind.value
                 yield (
-                    f"{node.place}.{kind}".lstrip("."),
+                    f"{node.place}.{word}".lstrip("."),
                     value,
                     node.type,
-                    value in units and node.place not in layers,
+                    value in kinds and node.place not in layers,
                 )
 
 

@@ -139,7 +139,7 @@ def test_one_id_throughout_finds_its_vectors_too() -> None:
 
 def test_numbers_without_vectors_are_refused() -> None:
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 3))
-    with pytest.raises(InputTypeError, match="for token ids attribute at the embedding"):
+    with pytest.raises(InputTypeError, match="token ids have no vector each in this net"):
         backlight.explain(lambda ids: net(ids.float()), torch.tensor(IDS), 0, "gradient")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.ops.handle_data_util import get_resource_handle_data
 
 from backlight.graph.graph import FEW
 from backlight.graph.graph import Node as CoreNode
@@ -97,12 +98,8 @@ def known_of(
 
 
 def shape_held(tensor: tf.Tensor) -> tf.TensorShape:
-    """The shape of an array, or of the variable that a handle is of."""
+    """The shape of an array, or of the variable that a handle in a graph is of."""
     if tensor.dtype != tf.resource:
         return tensor.shape
-    held = getattr(tensor, "_handle_data", None)
-    return (
-        tf.TensorShape(held.shape_and_type[0].shape)
-        if held and held.shape_and_type
-        else tensor.shape
-    )
+    held = get_resource_handle_data(tensor)
+    return tf.TensorShape(held.shape_and_type[0].shape) if held.is_set else tensor.shape

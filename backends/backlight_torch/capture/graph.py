@@ -99,7 +99,7 @@ class NamedRun:
 
 def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
     """The operations from the inputs to the score, or to all outputs, without truths that Python reads
-    for no more than to raise an error by them."""
+    for no more than to raise an error or to warn by them."""
     run = named_run(passes, block, score)
     graph = run.graph
     if run.seeds and named_run(passes, block, score).seeds == run.seeds:  # set in each run
@@ -109,14 +109,17 @@ def named_graph(passes: "Passes", block: Block, score: Score | None) -> Graph:
         ]
     checks: set[int] = set()
     for number, read in enumerate(run.truths[:MOST]):
-        checks.update(read if is_check(passes, block, score, number) else ())
+        checks.update(read if is_check(passes, block, score, number, run) else ())
     graph.nodes = [node for node in graph.nodes if checks.isdisjoint(node.results)]
     return graph
 
 
-def is_check(passes: "Passes", block: Block, score: Score | None, number: int) -> bool:
-    """Whether an error is raised where a truth that Python reads is turned round: by a statement of a
-    function that was running when it was read. Others may come of going on with the wrong truth."""
+def is_check(
+    passes: "Passes", block: Block, score: Score | None, number: int, run: NamedRun
+) -> bool:
+    """Whether nothing else is computed where a truth that Python reads is turned round, as where a
+    warning hangs on it, or an error is raised: by a statement of a function that was running when it was
+    read. Others may come of going on with the wrong truth."""
     running: set[FrameType] = set()
 
     def turn(one: int) -> bool:
@@ -127,7 +130,7 @@ def is_check(passes: "Passes", block: Block, score: Score | None, number: int) -
         return one == number
 
     try:
-        named_run(passes, block, score, turn)
+        return alike(run, named_run(passes, block, score, turn))
     except (Exception, SystemExit) as error:  # a net may end the program where it does not go on
         raised = (isinstance(error, ModelError) and error.__cause__) or error
         trace = cast(TracebackType, raised.__traceback__)
@@ -138,7 +141,16 @@ def is_check(passes: "Passes", block: Block, score: Score | None, number: int) -
         return frame in running and last == "RAISE_VARARGS"
     finally:
         running.clear()  # it holds this frame, and the arrays of the net's
-    return False
+
+
+def alike(one: NamedRun, other: NamedRun) -> bool:
+    """Whether two runs on the same inputs do the same operations and give the same outputs."""
+    done, again = (
+        [(node.type, node.operands, node.results) for node in run.graph.nodes]
+        for run in (one, other)
+    )
+    given = zip(arrays_in(one.outputs), arrays_in(other.outputs), strict=True)
+    return done == again and all(torch.equal(*pair) for pair in given)
 
 
 def named_run(

@@ -94,6 +94,12 @@ def index_of(part: Geometry, whole: Geometry) -> NDArray[np.int64]:
     return other.copy()
 
 
+def holds(whole: Geometry, part: Geometry) -> bool:
+    """Whether an array has all numbers of another one in its memory."""
+    within = whole[2] <= part[2] and end_of(part) <= end_of(whole)
+    return within and bool((index_of(part, whole) >= 0).all())
+
+
 def apart(one: Geometry, other: Geometry) -> bool:
     """Whether two arrays in the same memory certainly have no number in common."""
     numbers = np.empty(1 + max(end_of(one), end_of(other)), np.bool)

@@ -15,6 +15,7 @@ from backlight_torch.capture.memory import (
     apart,
     block_of,
     geometry,
+    holds,
     index_of,
     same_numbers,
     start_of,
@@ -212,8 +213,7 @@ class Values:
             if own != whole and same_numbers(own, whole):
                 value = self._reshaped(value, array)
             elif own != whole:
-                places = {"index": index_of(own, whole)}
-                value = self._derived("gather", [value], self.new(array), places)
+                value = self._picked(value, whole, array)
         return self._updated(value, array, memory.writes)
 
     def _updated(
@@ -227,6 +227,8 @@ class Values:
                 value = part
             elif same_numbers(place, own):
                 value = self._reshaped(part, array)
+            elif holds(place, own):
+                value = self._picked(part, place, array)
             else:
                 block, like = block_of(place, own), self._graph.values[part]
                 if block[0] != place[0]:
@@ -238,6 +240,11 @@ class Values:
 
     def _reshaped(self, value: int, array: torch.Tensor) -> int:
         return self._derived("reshape", [value], self.new(array), {"shape": tuple(array.shape)})
+
+    def _picked(self, value: int, whole: Geometry, array: torch.Tensor) -> int:
+        """An array whose numbers are among those of a value, which lie like this in its memory."""
+        places = {"index": index_of(geometry(array), whole)}
+        return self._derived("gather", [value], self.new(array), places)
 
     def _stopped(self, value: int, array: torch.Tensor) -> int:
         """A value that derivatives do not lead back from, though they would from what made it."""

@@ -1,15 +1,22 @@
 """Where ids become vectors: the site that stands for an input of whole numbers, which has no gradient.
 
-It is looked for among the sites whose value has a vector for each id, and found by what it does: the same
-id gives the same vector wherever it stands, and another id another vector. So what adds positions or
-segments, or looks at neighbours, is none.
+It is looked for among the sites whose value has a vector for each id, then among the values that the
+graph says are picked from a table, and found by what it does: the same id gives the same vector wherever
+it stands, and another id another vector. So what adds positions or segments, or looks at neighbours, is
+none.
 """
+
+from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.explaining.objective import Objective
+from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
+from backlight.graph.graph import DType
+from backlight.graph.picked import picked_from_tables
 from backlight.model.model import Model
 from backlight.values.arrays import shape_of
 from backlight.values.inputs import Inputs
@@ -20,23 +27,76 @@ SAME = 1e-4
 
 def embedding(model: Model, inputs: Inputs, ids: str) -> str | None:
     """The name of the first site that gives each id its vector; None where none does."""
-    form = tuple((name, len(shape_of(leaf))) for name, leaf in leaves_by_name(inputs).items())
-    return model.recall("embedding", (ids, form), lambda: search(model, inputs, ids))
+    given = leaves_by_name(inputs)
+    form = tuple((name, len(shape_of(leaf))) for name, leaf in given.items())
+    # What is said of one id alone was not seen of several.
+    alone = tuple(length == 1 for length in shape_of(given[ids]))
+    return model.recall("embedding", (ids, form, alone), lambda: search(model, inputs, ids))
 
 
 def search(model: Model, inputs: Inputs, ids: str) -> str | None:
     own = host_ids(model, inputs, ids)
     moved = shuffled(own)
     elsewhere = with_ids(model, inputs, ids, moved)
-    for site in model.sites(inputs):
-        if site.shape[:-1] != own.shape or len(site.shape) != own.ndim + 1:
-            continue
-        vectors = (
-            model.to_numpy(model.array_at(given, site.name)) for given in (inputs, elsewhere)
-        )
-        if is_lookup(np.concatenate([own, moved]), np.concatenate(list(vectors))):
-            return site.name
+    for name, picked in candidates(model, inputs, own.shape):
+        two = (model.to_numpy(model.array_at(given, name)) for given in (inputs, elsewhere))
+        vectors = np.concatenate(list(two))
+        maybe_mask = not picked and bool((vectors == vectors[..., :1]).all())
+        if not maybe_mask and is_lookup(np.concatenate([own, moved]), vectors):
+            return name
     return None
+
+
+def candidates(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> Iterator[tuple[str, bool]]:
+    """The names of values that may have a vector for each id, and whether the graph says that they are
+    picked from a table. The graph takes longer, and is asked where no site has them; but of one id alone
+    any value would pass for its vector.
+
+    Args:
+        shape: of the ids, (N, ...).
+    """
+    sites = [
+        (site.name, False)
+        for site in model.sites(inputs)
+        if site.shape[:-1] == shape and len(site.shape) > len(shape)
+    ]
+    several = prod(shape[1:]) > 1
+    if several:
+        yield from sites
+    seen = net_structure(model, inputs, None)
+    if isinstance(seen, UnknownStructure):
+        yield from () if several else sites
+    else:
+        yield from ((name, True) for name in picked_names(seen, shape))
+
+
+def picked_names(seen: NetStructure, shape: tuple[int, ...]) -> Iterator[str]:
+    """The names of the values that the graph says are picked by the ids, in order."""
+    graph, axes = seen.graph, seen.axes
+    names = {value: name for name, value in reversed(graph.sites.items())}
+    for value in picked_from_tables(seen.flow):
+        fits = graph.shape(value)[1:-1] == shape[1:]
+        if value in names and fits and axes[value][:1] == axes[graph.sources[0]][:1]:
+            yield names[value]
+
+
+def no_vectors(model: Model, inputs: Inputs) -> str:
+    """What is to be said of ids where no site gives each its vector, as a clause."""
+    advice = "hide them, which takes no gradient: method='feature_ablation'"
+    seen = net_structure(model, inputs, None)
+    if not isinstance(seen, UnknownStructure):
+        (examples, *_), flow = seen.axes[seen.graph.sources[0]], seen.flow
+        for value, node in picked_from_tables(flow).items():
+            read = [one for one in node.operands if one in flow.touched]
+            if any(flow.values[one].dtype is DType.INTEGER for one in read):
+                at, axes = node.place or node.type, seen.axes[value]
+                how = (
+                    f"with the examples on axis {axes.index(examples)}, where no site can have them"
+                    if examples in axes[1:]
+                    else "which gives none for each id by itself, as a sum over them does"
+                )
+                return f"the vectors of token ids are made at {at!r}, {how}: {advice}"
+    return f"token ids have no vector each in this net that a gradient could be taken at: {advice}"
 
 
 def is_lookup(ids: NDArray[np.integer], vectors: NDArray[np.generic]) -> bool:
@@ -56,9 +116,13 @@ def is_lookup(ids: NDArray[np.integer], vectors: NDArray[np.generic]) -> bool:
 def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
     """What is to be said where ids reach the score by another way than the objective's site.
 
-    Ids that stand for padding are left alone: those are 0, or wherever another input, a mask, is.
+    Where the graph shows other ways, they are tried with these ids each time: whether they tell anything
+    hangs on what ids there are, as where a mask is made of one. Ids that stand for padding are left
+    alone: those are 0, or wherever another input, a mask, is.
     """
     model, inputs, score = objective.model, objective.inputs, objective.target
+    if objective.structure is not None and objective.structure.leads_through(str(objective.at)):
+        return ()
     own = host_ids(model, inputs, ids)
     apart = (own == 0) | padding(model, inputs, own.shape)
     value = model.activation(inputs, str(objective.at))
@@ -77,7 +141,8 @@ def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
 def shuffled(
     ids: NDArray[np.integer], apart: NDArray[np.bool_] | None = None
 ) -> NDArray[np.integer]:
-    """The ids of each example in reverse order; where that changes nothing, every other one is 0 or 1.
+    """The ids of each example in reverse order, the first replaced by the next other one, so that not
+    only places change, but neighbours; where there is no other, by 1, or 0.
 
     Args:
         apart: which keep their places.
@@ -85,8 +150,8 @@ def shuffled(
     found = ids.copy()
     for row, given in enumerate(ids):
         moves = np.ones(given.shape, dtype=bool) if apart is None else ~apart[row]
-        found[row][moves] = given[moves][::-1]
-    if np.array_equal(found, ids) and apart is None:
-        other = 0 if ids.flat[0] else 1
-        found.reshape(len(ids), -1)[:, ::2] = other
+        moving = given[moves]
+        others = moving[moving != moving[:1]]
+        moving[:1] = others[0] if others.size else moving[:1] != 1
+        found[row][moves] = moving[::-1]
     return found

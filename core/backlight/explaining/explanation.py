@@ -12,7 +12,7 @@ from backlight.attribution.attribution import Attribution, checked_names
 from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
 from backlight.explaining.describing import Names, described
-from backlight.explaining.embedding import embedding, ids_elsewhere
+from backlight.explaining.embedding import embedding, ids_elsewhere, no_vectors
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
 from backlight.explaining.lookup_search import lookups, told_elsewhere, with_vectors
 from backlight.explaining.measured import Measured, joined
@@ -189,7 +189,9 @@ def prepare(
         else:
             looked_up = lookups(wrapped, inputs)
             if looked_up is None:
-                check_differentiable(wrapped, inputs)
+                check_differentiable(
+                    wrapped, inputs, "" if which is None else no_vectors(wrapped, inputs)
+                )
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)

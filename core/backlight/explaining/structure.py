@@ -1,6 +1,6 @@
 """What the graph of a net shows, for inputs of some shapes and a kind of score: found once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -17,6 +17,7 @@ from backlight.graph.axes.grids import Grid
 from backlight.graph.comparison import changing
 from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType, Graph
+from backlight.graph.outputs import as_if_differentiable
 from backlight.model.host_random import drawn
 from backlight.model.model import Model
 from backlight.scores.scores import Score
@@ -55,7 +56,11 @@ class NetStructure:
 
     @cached_property
     def places(self) -> Places:
-        return Places(self.axes, self.flow)
+        """Where the inputs' places are; those of whole numbers are followed as if these had gradients."""
+        values = self.graph.values
+        floating = any(values[one].dtype.differentiable for one in self.graph.sources)
+        flow = self.flow if floating else Dependence(as_if_differentiable(self.graph))
+        return Places(self.axes, flow)
 
     @cached_property
     def feature_map(self) -> FeatureMap | None:
@@ -143,6 +148,18 @@ class NetStructure:
         told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
         return tuple(dict.fromkeys(told))
 
+    def leads_through(self, site: str) -> bool:
+        """Whether all ways from the inputs to the targets lead through the value at a site, none
+        by way of Python."""
+        through, above = self.graph.sites.get(site), self.flow.dominators
+
+        def passes(value: int | None) -> bool:
+            while value is not None and value != through:
+                value = above.get(value)
+            return value is not None
+
+        return not self.read_out and all(map(passes, self.graph.targets))
+
     def choice_notes(self) -> tuple[str, ...]:
         """What may be behind a gap between the values' sum and the change of the score."""
         if not self.choices:
@@ -220,9 +237,8 @@ def net_structure(
     Raises:
         Exception: the net can be run, but not be captured.
     """
-    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
     told = model.differentiable or inputs.count > 1
-    key = (shapes, score and (score.site, score.recipe), told)
+    key = (form(inputs), score and (score.site, score.recipe), told)
 
     def make() -> NetStructure | UnknownStructure:
         graph = captured(model, inputs, score)
@@ -232,6 +248,12 @@ def net_structure(
         return found if found.mixing else compared(model, inputs, score, graph, found)
 
     return model.recall("structure", key, make)
+
+
+def form(inputs: Inputs) -> Hashable:
+    """What decides what a net does with inputs: their shapes, and which others are passed through."""
+    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
+    return shapes, len(inputs.positional), frozenset(inputs.keyword)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:
@@ -257,8 +279,7 @@ def captured(model: Model, inputs: Inputs, score: Score | None) -> Graph | Unkno
         return graph
     if model.differentiable:
         return UnknownStructure("its backend does not tell its operations")
-    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    key = (shapes, inputs.count > 1)  # one example has no other to be run beside
+    key = (form(inputs), inputs.count > 1)  # one example has no other to be run beside
     mixing = model.recall("mates matter", key, lambda: mates_matter(model, inputs))
     return UnknownStructure("it can only be run", mixing)
 

@@ -246,8 +246,12 @@ def numbers_in(array: Array) -> str:
     return next((word for part, word in words.items() if part in name), "integers")
 
 
-def check_differentiable(model: Model, inputs: Inputs) -> None:
-    """Raise InputTypeError if gradients with respect to these inputs cannot exist."""
+def check_differentiable(model: Model, inputs: Inputs, advice: str = "") -> None:
+    """Raise InputTypeError if gradients with respect to these inputs cannot exist.
+
+    Args:
+        advice: what to do where they hold the ids of tokens, as a clause, if that is known.
+    """
     found = whole_inputs(model, inputs)
     if not found:
         return
@@ -258,6 +262,14 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
             f"Inputs {integer} hold {held}. Attributions are of real numbers: give the real and the "
             "imaginary part as two inputs, and put them together in the model."
         )
+    raise InputTypeError(
+        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
+        f"point; {advice or at_the_embedding(model, inputs, whole)}."
+    )
+
+
+def at_the_embedding(model: Model, inputs: Inputs, whole: Sequence[Array]) -> str:
+    """What to do with the ids of tokens among other inputs."""
     shapes = list(map(shape_of, whole))
     try:
         sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
@@ -269,7 +281,4 @@ def check_differentiable(model: Model, inputs: Inputs) -> None:
         else ", if it is among model.sites(x), or hide features, which takes no gradient: "
         "method='feature_ablation'"
     )
-    raise InputTypeError(
-        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
-        f"point; for token ids attribute at the embedding{named}."
-    )
+    return f"for token ids attribute at the embedding{named}"

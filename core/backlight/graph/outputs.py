@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from backlight.graph.dependence.dependence import Dependence
 from backlight.graph.graph import DType, Graph, Node
+from backlight.graph.primitives import Family, family
 from backlight.graph.recognition.recognition import recognise
 from backlight.graph.unit import Unit
 from backlight.rules.operations import Kind
@@ -58,11 +59,15 @@ def output_kind(graph: Graph, value: int, axis: int = 1) -> OutputKind:
 
 
 def as_if_differentiable(graph: Graph) -> Graph:
-    """The graph with sources of whole numbers, as of words, taken for others, and no gradient stopped:
-    kinds are told of what derivatives pass."""
+    """The graph with sources of whole numbers, as of words, taken for others, like what is computed of
+    them at each place, and no gradient stopped: kinds are told of what derivatives pass."""
     values = list(graph.values)
-    for source in graph.sources:
-        values[source] = replace(values[source], dtype=DType.FLOAT)
+    whole = {one for one in graph.sources if not values[one].dtype.differentiable}
+    for node in graph.nodes:
+        if family(node) in (Family.POINTWISE, Family.MOVE) and not whole.isdisjoint(node.operands):
+            whole.update(one for one in node.results if values[one].dtype is DType.INTEGER)
+    for value in whole.union(graph.sources):
+        values[value] = replace(values[value], dtype=DType.FLOAT)
     nodes = [
         replace(node, primitive="identity") if node.primitive == "stop_gradient" else node
         for node in graph.nodes

@@ -1,5 +1,7 @@
-"""Nets that check their inputs in Python: what does no more than raise an error decides nothing else."""
+"""Nets that check their inputs in Python: what does no more than raise an error, or warn, decides nothing
+else."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -50,10 +52,24 @@ def asks_another_function(x: torch.Tensor) -> torch.Tensor:
     return x @ W
 
 
+def warns(x: torch.Tensor) -> torch.Tensor:
+    if x.isnan().any():
+        logging.getLogger(__name__).warning("not a number")
+    return x.tanh() @ W
+
+
 @pytest.mark.parametrize(
-    "net", [refuses_nan, ends_the_program, asserts, asserts_by_the_framework, asks_another_function]
+    "net",
+    [
+        refuses_nan,
+        ends_the_program,
+        asserts,
+        asserts_by_the_framework,
+        asks_another_function,
+        warns,
+    ],
 )
-def test_a_check_that_only_raises_is_not_spoken_of(
+def test_a_check_that_only_raises_or_warns_is_not_spoken_of(
     net: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
     x = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
@@ -79,6 +95,11 @@ def looks_up(x: torch.Tensor) -> torch.Tensor:
     return x * {True: 2.0}[bool((x > -9).all())] @ W
 
 
+def scales(x: torch.Tensor) -> torch.Tensor:
+    """The operations are the same, their numbers are not."""
+    return x * (2.0 if (x > -9).all() else 3.0) @ W
+
+
 def catches(x: torch.Tensor) -> torch.Tensor:
     try:
         refuses_nan(x)
@@ -93,7 +114,7 @@ def reads_a_number(x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "net", [computes_otherwise, fails_behind, looks_up, catches, reads_a_number]
+    "net", [computes_otherwise, fails_behind, looks_up, scales, catches, reads_a_number]
 )
 @pytest.mark.filterwarnings("ignore::backlight.BacklightWarning")
 def test_what_may_go_on_otherwise_is_spoken_of(net: Callable[[torch.Tensor], torch.Tensor]) -> None:
