@@ -210,22 +210,55 @@ def test_categories_that_tell_the_score_in_another_way_too_are_told() -> None:
         backlight.explain(WithSum(), x, 1, "gradient")
 
 
-class Mixed(torch.nn.Module):
-    """Vectors that numbers are added to before anything sees them: none of categories alone."""
+class Bag(torch.nn.Module):
+    """Vectors of categories that are summed where they are looked up: there are none of each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = torch.nn.Parameter(torch.tensor(COLOURS))
-        self.sum = torch.nn.Identity()
+        self.table = torch.nn.EmbeddingBag.from_pretrained(torch.tensor(COLOURS), mode="sum")
 
     def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        one_hot = torch.nn.functional.one_hot(kinds[:, 0], 6).double()
-        return self.sum(one_hot @ self.table + numbers)  # type: ignore[no-any-return]
+        return self.table(kinds) + numbers  # type: ignore[no-any-return]
 
 
 def test_vectors_that_hold_more_are_none() -> None:
     with pytest.raises(InputTypeError, match="hold integers, which have no gradient"):
-        backlight.explain(Mixed(), (torch.tensor(KINDS), torch.tensor(NUMBERS)), 1, "gradient")
+        backlight.explain(Bag(), (torch.tensor(KINDS), torch.tensor(NUMBERS)), 1, "gradient")
+
+
+class Blended(torch.nn.Module):
+    """A value that is told by categories, and by numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = torch.nn.Identity()
+
+    def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        waves = torch.sin(kinds[..., None] + torch.arange(4.0)).sum(1)
+        return self.sum(waves + numbers)  # type: ignore[no-any-return]
+
+
+def test_of_one_example_too_vectors_that_hold_more_are_none() -> None:
+    x = torch.tensor(KINDS[:1, :1]), torch.tensor(NUMBERS[:1])
+    with pytest.raises(InputTypeError, match="hold integers, which have no gradient"):
+        backlight.explain(Blended(), x, 1, "gradient")
+
+
+class WithoutLayers(torch.nn.Module):
+    """Categories looked up by functions, one as a product with ones and zeros."""
+
+    def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        shapes = (kinds[:, 1:] == torch.arange(5)).double() @ torch.tensor(SHAPES)
+        vectors = torch.tensor(COLOURS)[kinds[:, 0]], shapes
+        weights = map(torch.tensor, (PRODUCTS, OTHERS, OWN))
+        return product(*weights, *vectors, numbers)  # type: ignore[no-any-return]
+
+
+def test_tables_that_no_layer_holds() -> None:
+    x = torch.tensor(KINDS), torch.tensor(NUMBERS)
+    found = backlight.explain(WithoutLayers(), x, CLASSES, "integrated_gradients").numpy()
+    for values, wanted in zip(found, expected(), strict=True):
+        np.testing.assert_allclose(values, wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["torch", "keras", "flax", "mlx"])

@@ -6,12 +6,14 @@ it stands, and another id another vector. So what adds positions or segments, or
 none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.errors import BacklightError
 from backlight.explaining.objective import Objective
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
@@ -36,15 +38,41 @@ def embedding(model: Model, inputs: Inputs, ids: str) -> str | None:
 
 def search(model: Model, inputs: Inputs, ids: str) -> str | None:
     own = host_ids(model, inputs, ids)
-    moved = shuffled(own)
-    elsewhere = with_ids(model, inputs, ids, moved)
+    with suppress(BacklightError):  # the net may want an end in each text
+        return found_by(model, inputs, ids, [own, *others(own)])
+    return found_by(model, inputs, ids, [own, shuffled(own)])
+
+
+def found_by(
+    model: Model, inputs: Inputs, ids: str, tried: Sequence[NDArray[np.integer]]
+) -> str | None:
+    """The name of the site at which each id has one vector, whichever of these ids are given.
+
+    Args:
+        tried: the own ids, and others.
+    """
+    own = tried[0]
+    given = [inputs, *(with_ids(model, inputs, ids, one) for one in tried[1:])]
     for name, picked in candidates(model, inputs, own.shape):
-        two = (model.to_numpy(model.array_at(given, name)) for given in (inputs, elsewhere))
-        vectors = np.concatenate(list(two))
+        vectors = np.concatenate([model.to_numpy(model.array_at(one, name)) for one in given])
         maybe_mask = not picked and bool((vectors == vectors[..., :1]).all())
-        if not maybe_mask and is_lookup(np.concatenate([own, moved]), vectors):
+        if not maybe_mask and is_lookup(np.concatenate(tried), vectors):
             return name
     return None
+
+
+def others(ids: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+    """Ids by which lookups are told from other values: the same one everywhere, for which what adds
+    positions to vectors gives several; and every second one changed in each example, so that what looks
+    at neighbours gives several for those that are left. Any table of two rows has them.
+    """
+    places = np.arange(ids[0].size).reshape(ids.shape[1:])
+    return [np.zeros_like(ids), np.where(places % 2 == 0, toggled(ids), ids)]
+
+
+def toggled(ids: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Ids of which each is another one, 0 or 1."""
+    return np.where(ids == 0, 1, 0).astype(ids.dtype)
 
 
 def candidates(model: Model, inputs: Inputs, shape: tuple[int, ...]) -> Iterator[tuple[str, bool]]:

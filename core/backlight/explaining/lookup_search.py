@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
 from backlight.explaining.completeness import listed
-from backlight.explaining.embedding import SAME, is_lookup
+from backlight.explaining.embedding import SAME, is_lookup, others, picked_names, toggled
 from backlight.explaining.objective import Objective
 from backlight.explaining.rows import take_rows
+from backlight.explaining.structure import UnknownStructure, net_structure
 from backlight.explaining.token_ids import IDS, host_ids, leaves_by_name, whole_inputs, with_ids
 from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of
@@ -60,10 +61,24 @@ def search(model: Model, inputs: Inputs) -> Lookups | None:
 
 
 def lookup(model: Model, inputs: Inputs, name: str, position: int) -> Lookup | None:
-    """Where the ids of this input become vectors: at one site, or at one for each column."""
+    """Where the ids of this input become vectors: at one site, or at one for each column. Of what the
+    graph says is picked from a table; else of the sites, of which another one may do as well."""
     own = host_ids(model, inputs, name)
     shapes = (own.shape, own.shape[:1])
+    seen = net_structure(model, inputs, None)
+    picked: list[str] = []
+    if not isinstance(seen, UnknownStructure):
+        picked = [one for shape in shapes for one in picked_names(seen, shape)]
     sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
+    each = (lookup_among(names, model, inputs, name, position) for names in (picked, sites))
+    return next((found for found in each if found is not None), None)
+
+
+def lookup_among(
+    sites: Sequence[str], model: Model, inputs: Inputs, name: str, position: int
+) -> Lookup | None:
+    """Which of these sites it is."""
+    own = host_ids(model, inputs, name)
 
     def seen(given: Inputs) -> Seen:
         values = zip(sites, model.activations(given, sites), strict=True)
@@ -72,11 +87,11 @@ def lookup(model: Model, inputs: Inputs, name: str, position: int) -> Lookup | N
     def seen_with(ids: Ids) -> Seen:
         return seen(with_ids(model, inputs, name, ids))
 
+    if not sites:
+        return None
     first, beside = seen(inputs), seen(others_changed(model, inputs, name))
     first = {site: value for site, value in first.items() if np.array_equal(value, beside[site])}
-    # The same id everywhere: what adds positions to vectors gives several for it. And ids with other
-    # neighbours: what looks at those gives several for these.
-    tried = [own, np.zeros_like(own), every_other(own)]
+    tried = [own, *others(own)]
     values = [first, *map(seen_with, tried[1:])]
     for site, value in first.items():
         vectors = np.concatenate([one[site] for one in values])
@@ -141,17 +156,6 @@ def others_changed(model: Model, inputs: Inputs, name: str) -> Inputs:
         return leaf * 1.5 + 0.25 if model.is_floating(leaf) else leaf
 
     return found.with_attributed(map_leaves(changed, found.attributed))
-
-
-def toggled(ids: Ids) -> Ids:
-    """Ids of which each is another one, and that any table of two rows has."""
-    return np.where(ids == 0, 1, 0).astype(ids.dtype)
-
-
-def every_other(ids: Ids) -> Ids:
-    """Ids of which every second one in each example is another one."""
-    places = np.arange(ids[0].size).reshape(ids.shape[1:])
-    return np.where(places % 2 == 0, toggled(ids), ids)
 
 
 def with_vectors(
