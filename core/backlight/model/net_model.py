@@ -215,7 +215,8 @@ class NetModel(Model):
     def with_vectors(self, lookups: Lookups) -> Model:
         def made() -> Model:
             found = copy(self)
-            found.lookups, found.memory = lookups, Memory(self.identity)
+            # It is made anew where the net is edited, and so is itself never edited.
+            found.lookups, found.memory = lookups, Memory(lambda: None)
             found.of_ids = self
             return found
 
