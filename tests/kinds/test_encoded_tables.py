@@ -1,7 +1,9 @@
 """Tables with words: what each column says is known, whatever encodes it and whatever the framework."""
 
 import json
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +322,14 @@ def test_a_store_has_values_of_columns_and_a_report_is_made_of_it(
     (described,) = store.attribution(0, "input_x_gradient", "predicted").inputs
     assert (described.kind, described.names) == ("table", COLUMNS)
     assert [one.id for one in store.status().skipped] == [4]
+
+
+def test_a_named_encoder_is_sent_to_other_processes_by_its_name() -> None:
+    rows = np.array(ROWS, dtype=object)
+    made = encoding_of(by_hand, rows, COLUMNS, COLUMNS)
+    named = replace(made, name="tests.kinds.test_encoded_tables:by_hand", encoder=lambda table: 0)
+    found = pickle.loads(pickle.dumps(named))
+    np.testing.assert_array_equal(found(rows), by_hand(frame()))
 
 
 WORDS = (
