@@ -18,10 +18,11 @@ from backlight_attribute.codes import code_of, general
 from backlight_attribute.kept import Kept
 from backlight_attribute.targets import Targets
 from backlight_datasets import Batch, Block, Skipped
+from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import Prepared, PreparedInput, ends_of
 from backlight_loading.techniques import Technique
 from backlight_loading.tokenization import Tokenization
-from backlight_study.answers import Answer, ask, first_of
+from backlight_study.answers import Answer, ask, by_column, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.replies import outputs_of, rank_classes
 
@@ -99,6 +100,8 @@ class Asking:
             columns |= tokens_of(self.prepared.described(stored[sound]))
         for technique in self.techniques:
             found = ask(self.model, x, scores, technique, self.batch_size, baseline)
+            if isinstance(self.prepared, Encoding):
+                found = by_column(found, self.prepared)
             answers = first_of(found, len(sound), 0.0)
             columns[f"{technique.name}/error"] = np.array([one.encode() for one in answers.errors])
             for target, answer in answers.questions.items():

@@ -87,6 +87,7 @@ def attribute_command(
     ] = None,
     x: options.Columns = None,
     label: options.Label = None,
+    encoder: options.EncoderNamed = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Of a table: what examples are called."),
@@ -161,6 +162,7 @@ def attribute_command(
             framework=framework,
             scores=output_path(scores),
             preprocessing=preprocessing,
+            encoder=encoder,
             size=size_of(size),
             colour=colour.value if colour else None,
             classes=read_classes(classes) if classes else (),

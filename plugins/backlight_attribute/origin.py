@@ -27,7 +27,7 @@ class Origin:
     """How a run was asked for; see `attribute_dataset`.
 
     Attributes:
-        model, data, tokenizer: by name; None for what was an object.
+        model, data, tokenizer, encoder: by name; None for what was an object.
         kind, tokens: as they were said.
         methods: the techniques as users write them.
         preprocess: the name of a function that prepares the examples; else what is divided by,
@@ -51,6 +51,7 @@ class Origin:
     kind: InputKind | None = None
     tokenizer: str | None = None
     tokens: int | None = None
+    encoder: str | None = None
 
     @staticmethod
     def there(what: str, name: str | None) -> str | None:
@@ -63,7 +64,7 @@ class Origin:
         if place and Path(place).is_absolute() and not is_there(Path(place)):
             raise StoreError(
                 f"The {what} that the store was made with, {name}, is not there any more. Say where it "
-                "is now: backlight report MODEL DATA --store STORE, and --tokenizer of texts."
+                "is now: backlight report MODEL DATA --store STORE, and --tokenizer or --encoder."
             )
         return name
 

@@ -33,6 +33,7 @@ from backlight_datasets import (
 )
 from backlight_datasets.reading import check_skipped
 from backlight_engines import Engine, InProcess, make_engine
+from backlight_loading.encoders import Encoder, takes_words
 from backlight_loading.models import load_model, wanted_shape
 from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import Colour, Size, wanted_picture
@@ -43,7 +44,6 @@ from backlight_study.answers import arrays_digest, technique_text
 from backlight_study.baselines import PictureBaseline, check_baseline
 from backlight_study.checks import first_of
 from backlight_study.input_form import PreparedModel, input_form, prepared_model
-from backlight_study.kinds import features_of
 from backlight_study.model_digest import model_digest
 from backlight_study.predictions import kind_of_one
 from backlight_study.replies import outputs_of
@@ -63,6 +63,7 @@ def attribute_dataset(
     kind: InputKind | None = None,
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
+    encoder: Encoder | str | None = None,
     methods: Sequence[str | Method] = (),
     targets: Sequence[TargetName] = ("predicted",),
     keep: str | Kept | Features = "whole",
@@ -99,6 +100,8 @@ def attribute_dataset(
             keeps the texts of tokens.
         tokens: that each text is brought to, longer ones cut; as many as the longest has, or as the model
             declares, where nothing is said.
+        encoder: what makes the model's input of the columns of a table, some of them words, or the text
+            that names it; see `backlight.study`. Values are then those of columns.
         methods: techniques, or their names as `NAME:key=value`; by default those of a study.
         targets: what is asked about each example: "predicted", "true" (its label), "contrast" (the
             predicted class rather than the true one; where it is right, than the second), a class by
@@ -148,9 +151,12 @@ def attribute_dataset(
         named,
         labelled=False,
         texts=tokenizer is not None,
+        words=takes_words(encoder, net),
     )
     first = first_of(source)
-    form = input_form(net, wrapped, source, first, preprocessing, kind, tokenizer, tokens)
+    form = input_form(net, wrapped, source, first, preprocessing, kind, tokenizer, tokens, encoder)
+    source = form.readable(source)
+    first = first_of(source)
     check_baseline(baseline, form.kind)
     chosen = form.techniques(methods, seed, wrapped)
     ready = prepared_model(net, framework, form, first)
@@ -170,7 +176,7 @@ def attribute_dataset(
             "baseline": baseline,
             "batch_size": batch_size,
             "classes": list(class_names(wrapped, source)),
-            "features": list(features_of(source, first.shape)),
+            "features": list(form.features(source, first)),
             "keep": repr(kept),
             "names": [one.name for one in chosen],
             "outputs": asked.kind,
@@ -185,6 +191,7 @@ def attribute_dataset(
         kind=kind,
         tokenizer=wherever(tokenizer) if isinstance(tokenizer, str) else None,
         tokens=tokens,
+        encoder=wherever(encoder) if isinstance(encoder, str) else None,
         methods=tuple(map(str, methods)) or tuple(one.name for one in chosen),
         baseline=baseline,
         framework=framework,

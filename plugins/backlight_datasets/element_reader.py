@@ -30,6 +30,8 @@ class ElementReader:
         colour: "grey" (one channel) or "rgb"; None keeps a picture's own.
         folder: that names of files are relative to; None is that of the table, or the working directory.
         texts: whether examples are texts, and no text is the name of a file.
+        words: whether rows of a table may hold words beside numbers: such rows are objects, (columns,).
+        classes: names of the classes in their order, where labels may be such names.
     """
 
     columns: ColumnNames = ColumnNames()
@@ -37,6 +39,8 @@ class ElementReader:
     colour: Colour | None = None
     folder: Path | None = None
     texts: bool = False
+    words: bool = False
+    classes: tuple[str, ...] = ()
 
     def beside(self, folder: Path) -> "ElementReader":
         """With names of files relative to this folder, where none was said."""
@@ -46,17 +50,30 @@ class ElementReader:
         if isinstance(element, Mapping):
             columns = self.columns.among(list(element), self.texts)
             label = element[columns.label] if columns.label else None
-            return Example(self.x([element[name] for name in columns.x]), label_of(label))
+            return Example(self.x([element[name] for name in columns.x]), self.label(label))
         if isinstance(element, tuple):
             if len(element) not in (1, 2):
                 raise InputError(f"it is a tuple of {len(element)}; it must be (x, label), or (x,)")
             label = element[1] if len(element) == 2 else None
-            return Example(self.array(element[0]), label_of(label))
+            return Example(self.array(element[0]), self.label(label))
         return Example(self.array(element))
 
     def x(self, values: list[object]) -> NDArray[Any]:
         """One value as it is, or several as the features of an example."""
+        if self.words and any(value is None or isinstance(value, str) for value in values):
+            cells = [np.nan if value is None else value for value in values]
+            return np.array(cells, dtype=object)
         return self.array(values[0]) if len(values) == 1 else numbers(values)
+
+    def label(self, label: object) -> NDArray[Any] | None:
+        """What is true of an example; the number of a class that is told by its name."""
+        if isinstance(label, str) and self.classes:
+            if label not in self.classes:
+                raise InputError(
+                    f"its label {shown(str(label))} is the name of none of the classes"
+                )
+            return np.asarray(self.classes.index(label))
+        return None if label is None else np.asarray(label)
 
     def array(self, value: object) -> NDArray[Any]:
         """An array of numbers, or a picture's: a picture of Pillow's, its file, or the file's bytes; or
@@ -104,7 +121,3 @@ def numbers(value: object) -> NDArray[Any]:
     if found.dtype.kind not in "biufc":
         raise InputError(f"it holds {found.dtype}, and no numbers")
     return found
-
-
-def label_of(label: object) -> NDArray[Any] | None:
-    return None if label is None else np.asarray(label)

@@ -85,6 +85,11 @@ def form_of(example: Example) -> Form:
     x, label = example.x, example.label
     if label is None:
         return Form(x.shape, x.dtype, False, (), np.dtype(np.int64))
+    if label.dtype.kind == "U":
+        raise InputError(
+            f"its label {shown(label.tolist())} is a name: name the classes in the model's order, "
+            "--classes FILE (classes= in Python)"
+        )
     if label.dtype.kind not in "iufb" or label.ndim > 1:
         raise InputError(f"its label {shown(label.tolist())} is no number, and no list of numbers")
     kind = "truths" if label.ndim and label.dtype == np.bool_ else label.dtype.kind

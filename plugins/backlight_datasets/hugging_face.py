@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,15 @@ def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]
         )
     if isinstance(data, known.IterableDataset):
         return StreamSource(data, None, False, reader, own or classes)
+    in_words = getattr(features.get(meant.label), "dtype", None) in ("string", "large_string")
+    if in_words and not classes:
+        own = tuple(sorted(one for one in data.unique(meant.label) if one is not None))
+    reader = replace(reader, classes=own or tuple(classes))
     names = tuple(map(str, data[meant.name])) if meant.name else ()
     pictures = any(isinstance(features[name], known.Image) for name in meant.x)
     if data.format["type"] is None and not pictures and not reader.texts:
         data = data.with_format("numpy")  # lists would lose their dtype
-    return ItemsSource(data, reader, own or classes, names)
+    return ItemsSource(data, reader, own or classes, names, meant.x if len(meant.x) > 1 else ())
 
 
 def is_saved(path: Path) -> bool:

@@ -36,6 +36,7 @@ class ItemsSource(Source):
         reader: ElementReader = ElementReader(),
         classes: Sequence[str] = (),
         names: Sequence[str] = (),
+        features: Sequence[str] = (),
     ) -> None:
         """
         Args:
@@ -43,12 +44,13 @@ class ItemsSource(Source):
             reader: how its elements become examples.
             classes: names of the classes, or of the labels or numbers of each example.
             names: one per example; their numbers where there are none.
+            features: names of a table's columns.
 
         Raises:
             InputError: there are no examples, none can be read, or two have the same name.
         """
         self._items, self._reader, self._classes = items, reader, tuple(classes)
-        self._names = tuple(names)
+        self._names, self._features = tuple(names), tuple(features)
         check_counts(len(items), len(items), len(self._names))
         Seen(self._names).check("the examples")
         self._form: Form = first_form(len(items), self._example)
@@ -64,6 +66,10 @@ class ItemsSource(Source):
     def labelled(self) -> bool:
         """Whether the first example has a label."""
         return self._form.labelled
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features
 
     def fingerprint(self) -> str:
         """Of every example, for which each is read once, and of the classes."""

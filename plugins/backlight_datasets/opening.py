@@ -23,6 +23,7 @@ def open_source(
     columns: ColumnNames = ColumnNames(),
     labelled: bool = True,
     texts: bool = False,
+    words: bool = False,
 ) -> Source:
     """Examples to be read a range at a time.
 
@@ -39,6 +40,7 @@ def open_source(
         columns: which columns of tables, or entries of examples that are dicts, hold what.
         labelled: whether there must be labels.
         texts: whether examples are texts: a column of a table, or `.txt` files in class folders.
+        words: whether the columns of a table may hold words, as where an encoder makes numbers of them.
 
     Raises:
         InputError: nothing is there, it holds no examples, or no labels where there must be some; or an
@@ -46,7 +48,7 @@ def open_source(
         PluginError: it takes a package that is not installed.
         UnknownNameError: a column that is not there.
     """
-    reader = ElementReader(columns, size, colour, texts=texts)
+    reader = ElementReader(columns, size, colour, None, texts, words, tuple(classes))
     if isinstance(data, str | PathLike):
         text = fspath(data)
         if is_reference(text):

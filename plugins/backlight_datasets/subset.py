@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError
 from backlight.values.examples import Labels
-from backlight.values.layout import InputKind
+from backlight_datasets.derived import Derived
 from backlight_datasets.digests import digest_of_texts
 from backlight_datasets.source import Batch, Skipped, Source, check_range
 
 
 @final
-class Subset(Source):
+class Subset(Derived):
     """Candidates of another source, numbered anew from 0 in the order in which they are given."""
 
     def __init__(self, source: Source, rows: Sequence[int] | NDArray[np.integer[Any]]) -> None:
@@ -27,7 +27,7 @@ class Subset(Source):
         Raises:
             InputError: there is no such candidate, or one is given twice.
         """
-        self._source = source
+        super().__init__(source)
         self._rows = np.array(rows, dtype=np.int64)
         beyond = self._rows[(self._rows < 0) | (self._rows >= len(source))]
         if len(beyond) or self._rows.ndim != 1 or len(np.unique(self._rows)) != len(self._rows):
@@ -43,22 +43,6 @@ class Subset(Source):
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self._source.classes
-
-    @property
-    def labelled(self) -> bool:
-        return self._source.labelled
-
-    @property
-    def kind(self) -> InputKind | None:
-        return self._source.kind
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return self._source.features
 
     def fingerprint(self) -> str:
         return digest_of_texts((self._source.fingerprint(), *map(str, self._rows)))

@@ -144,6 +144,16 @@ TokenizerNamed: TypeAlias = Annotated[
         "texts, with a method id_to_token(id); or the folder of one of Hugging Face's.",
     ),
 ]
+EncoderNamed: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="Of a table with words: file.py:name or package.module:name of what makes the model's "
+        "numbers of its columns, a fitted transformer of scikit-learn's, or a function from a DataFrame "
+        "to arrays.",
+    ),
+]
 Tokens: TypeAlias = Annotated[
     int | None,
     typer.Option(

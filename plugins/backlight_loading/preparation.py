@@ -15,8 +15,8 @@ Colour: TypeAlias = Literal["grey", "rgb"]
 Size: TypeAlias = tuple[int, int]
 Tick: TypeAlias = Callable[[int, int], None]
 
-ModelInput: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
-"""What a model takes: one array, or, of texts, a dict with ids and a mask."""
+ModelInput: TypeAlias = NDArray[Any] | tuple[NDArray[Any], ...] | dict[str, NDArray[Any]]
+"""What a model takes: one array, or several, such as a text's ids and its mask."""
 
 PreparedInput: TypeAlias = Callable[[NDArray[Any]], ModelInput]
 """From stored examples to the model's input, of any kind."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, final
+from typing import Any, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from backlight import TokenBaseline
 from backlight.attribution.described import DescribedInput
 from backlight.attribution.tokens import named_tokens
 from backlight.errors import InputError
-from backlight_loading.preparation import ModelInput
 from backlight_loading.tokenizers import (
     Tokenizer,
     ids_of,
@@ -26,6 +25,9 @@ IDS, MASK = "input_ids", "attention_mask"
 
 APART = ("cls", "sep", "bos", "eos")
 """Tokens that are in a text whatever it says, as tokenizers call them."""
+
+TokenInput: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
+"""Ids (n, length), or a dict with ids and a mask."""
 
 MOST_TOKENS = 1_000_000
 """Hugging Face's tokenizers say a far larger number for a length that they do not know."""
@@ -60,7 +62,7 @@ class Tokenization:
         if self.name is not None:
             vars(self)["tokenizer"] = load_tokenizer(self.name)
 
-    def __call__(self, x: NDArray[Any]) -> ModelInput:
+    def __call__(self, x: NDArray[Any]) -> TokenInput:
         """Texts (n,), or ids (n, length) that are ready."""
         if x.dtype.kind in "iu":
             return x.astype(np.int64)

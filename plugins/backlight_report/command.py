@@ -50,6 +50,7 @@ def report_command(
     kind: options.Kind = None,
     tokenizer: options.TokenizerNamed = None,
     tokens: options.Tokens = None,
+    encoder: options.EncoderNamed = None,
     x: options.Columns = None,
     label: options.Label = None,
     method: options.Techniques = None,
@@ -213,7 +214,7 @@ def report_command(
 
         backlight report net.py:model reviews.csv --tokenizer net.py:tokenizer -o report
 
-        backlight report net.py:model patients.csv --label diagnosis -o report
+        backlight report net.py:model patients.csv --label diagnosis --encoder net.py:encoder -o report
 
         backlight report --store results -o report
     """
@@ -224,6 +225,7 @@ def report_command(
     from backlight_attribute.results import Attributions
     from backlight_datasets import ColumnNames, open_source
     from backlight_loading.arguments import output_path, preprocessing_of, size_of
+    from backlight_loading.encoders import takes_words
     from backlight_loading.examples import class_names_of, read_classes
     from backlight_loading.models import load_model, note_on, wanted_shape
     from backlight_loading.preparation import wanted_picture
@@ -249,6 +251,7 @@ def report_command(
         preprocessing, asked_size, names = origin.preprocessing, origin.size, origin.classes
         read_as, path, framework = origin.colour, origin.scores, origin.framework
         tokenizer = tokenizer or origin.there("tokenizer", origin.tokenizer)
+        encoder = encoder or origin.there("encoder", origin.encoder)
         read_kind, tokens = origin.kind, origin.tokens
     if (cell or true or predicted) and (folders := class_names_of(data)):
         check_classes(cell or (), [*(true or ()), *(predicted or ())], names or folders)
@@ -257,8 +260,10 @@ def report_command(
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
     columns = ColumnNames(tuple(x or ()), label) if origin is None else origin.columns
-    texts = tokenizer is not None
-    source = open_source(data, read_size, read_as or wanted[1], names, given, columns, texts=texts)
+    texts, words = tokenizer is not None, takes_words(encoder, net)
+    source = open_source(
+        data, read_size, read_as or wanted[1], names, given, columns, texts=texts, words=words
+    )
     note = note_on(model)
     kept_in = Path(store) if store and earlier is None else None
     with progress_bar() as progress, unfinished(directory, kept_in) as kept:
@@ -269,6 +274,7 @@ def report_command(
             kind=read_kind,
             tokenizer=tokenizer,
             tokens=tokens,
+            encoder=encoder,
             task=task.value if task else None,
             methods=method or (),
             cell=cell or (),

@@ -13,6 +13,8 @@ from backlight.values.layout import InputKind
 from backlight.values.outputs import Path as OutputPath
 from backlight_datasets import SequenceSource, Source
 from backlight_datasets.folder import FolderSource
+from backlight_loading.encoders import Encoder
+from backlight_loading.encoding import Encoding
 from backlight_loading.examples import reading_of
 from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.preparation import Colour, Size
@@ -83,6 +85,7 @@ def report(
     kind: InputKind | None = None,
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
+    encoder: Encoder | str | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
@@ -154,6 +157,7 @@ def report(
         kind=kind,
         tokenizer=tokenizer,
         tokens=tokens,
+        encoder=encoder,
         task=task,
         methods=methods,
         cell=cell,
@@ -187,7 +191,7 @@ def report(
             "reading": reading or reading_in_words(studied, size),
         },
         "call": call or "backlight_report.report(model, examples, directory=...)",
-        "notes": list(notes),
+        "notes": [*notes, *studied.notes],
     }
     judgement = judge(studied, metrics, inside, progress)
     return write(studied, judgement, target, about, embed=embed, private=private, panels=panels)
@@ -213,6 +217,8 @@ def reading_in_words(studied: Study, size: Size | None) -> str:
         return f"{count:,} examples as they were given"
     if cases.kind == "text":
         return f"{count:,} texts, {studied.store.plan.options['preprocessing']} each"
+    if isinstance(cases.prepared, Encoding):
+        return f"{count:,} rows, {studied.store.plan.options['preprocessing']}"
     return reading_of(count, cases.shape, cases.dtype, folder, size)
 
 

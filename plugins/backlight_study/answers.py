@@ -16,6 +16,7 @@ from backlight.errors import CoverageError, HyperParameterError, InputError, Sit
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves, map_leaves
 from backlight_datasets import digest_of_arrays
+from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import ModelInput
 from backlight_loading.techniques import Technique
 
@@ -37,7 +38,8 @@ class Answer:
     """What a technique says of n cases for one question.
 
     Attributes:
-        values: (n, ...), float32 or float64; NaN where the technique failed.
+        values: (n, ...), float32 or float64, those of several inputs (n, F) side by side; NaN where the
+            technique failed.
         numbers: of `COLUMNS`, (n,) each; NaN where there is none.
         at: the inner site explained; "" for the input.
         warnings: of each case.
@@ -124,11 +126,12 @@ def attributions(
 
 
 def answer(attribution: Attribution) -> Answer:
-    values, *others = leaves(attribution.numpy())
-    if others:
+    parts = leaves(attribution.numpy())
+    if len(parts) > 1 and any(one.ndim != 2 for one in parts):
         raise InputError(
             f"{attribution.method} gave values for several inputs, which are no one map."
         )
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     count = len(values)
     numbers = {
         name: np.full(count, np.nan) if column is None else column
@@ -136,8 +139,17 @@ def answer(attribution: Attribution) -> Answer:
         for column in [getattr(attribution, name)]
     }
     told = tuple(warnings_of(attribution.warnings, row) for row in range(count))
-    (layout,) = attribution.layouts
+    layout = attribution.layouts[0] if len(parts) == 1 else None
     return Answer(values, numbers, attribution.at or "", told, layout)
+
+
+def by_column(answers: Answers[NameT], encoding: Encoding) -> Answers[NameT]:
+    """Answers about an encoded input as those about the columns that it is made of."""
+    questions = {
+        name: one if one.at else replace(one, values=encoding.pooled(one.values))
+        for name, one in answers.questions.items()
+    }
+    return replace(answers, questions=questions)
 
 
 EXAMPLES = re.compile(r"\bexamples? (\d+(?:, \d+)*)( and \d+ more| \.\.\.)?")
@@ -203,15 +215,19 @@ def first_of(answers: Answers[NameT], count: int, seconds: float) -> Answers[Nam
 
 
 def at_baseline(method: Method, baseline: object) -> Method:
-    """The technique, and one inside it, with this baseline, if it has one and was not told another."""
+    """The technique at this baseline, if one is said; see `with_default`."""
+    return method if baseline is None else with_default(method, baseline=baseline)
+
+
+def with_default(method: Method, **said: object) -> Method:
+    """The technique, and one inside it, with these hyper-parameters, where it has them and was not told
+    others."""
     told: dict[str, object] = {}
-    for field in (
-        getattr(method, "__dataclass_fields__", {}).values() if baseline is not None else ()
-    ):
+    for field in getattr(method, "__dataclass_fields__", {}).values():
         own = getattr(method, field.name)
-        if field.name == "baseline" and own is field.default:
-            told[field.name] = baseline
-        elif isinstance(own, Method) and (inner := at_baseline(own, baseline)) is not own:
+        if field.name in said and own is field.default:
+            told[field.name] = said[field.name]
+        elif isinstance(own, Method) and (inner := with_default(own, **said)) is not own:
             told[field.name] = inner
     return cast(Method, replace(cast(Any, method), **told)) if told else method
 

@@ -12,6 +12,8 @@ from backlight.errors import InputError
 from backlight.evaluating.evaluation import plain_number
 from backlight.values.layout import InputKind, Layout, input_layout
 from backlight.values.tree import leaves
+from backlight_datasets.tables.cells import Cell
+from backlight_loading.encoding import Encoding
 from backlight_loading.tokenization import Tokenization
 from backlight_pictures.maps import resized
 from backlight_study.answers import Answer
@@ -21,10 +23,10 @@ from backlight_study.format import StudyRecord
 
 def described(cases: Cases, stored: NDArray[Any]) -> DescribedInput:
     """Stored examples (n, ...) with their names. What is `given` of texts says which tokens are no
-    padding; of a table it is its cells, as the model takes them where it takes others; of series
-    (n, C, moments).
+    padding; of a table it is its cells, as the model takes them where it takes others and nothing encodes
+    them; of series (n, C, moments).
     """
-    if isinstance(cases.prepared, Tokenization):
+    if isinstance(cases.prepared, Tokenization | Encoding):
         return cases.prepared.described(stored)
     if cases.kind == "series":
         model = cases.model
@@ -50,7 +52,12 @@ def given_record(example: DescribedInput) -> StudyRecord:
         return {"tokens": tokens, "words": words}
     if example.kind == "series":
         return {"values": [list(map(plain_number, map(float, one))) for one in stored]}
-    return {"values": list(map(plain_number, map(float, stored)))}
+    return {"values": list(map(cell_record, stored.tolist()))}
+
+
+def cell_record(cell: Cell) -> float | str | None:
+    """A cell of a table as a record has it: numbers as such, words and truth values as words."""
+    return str(cell) if isinstance(cell, str | bool) else plain_number(float(cell))
 
 
 @final

@@ -17,10 +17,11 @@ from backlight.explaining.explanation import prepare
 from backlight.progress import Progress
 from backlight.values.layout import InputKind, Layout
 from backlight_datasets import BlockStore, Source, Subset
+from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import ModelInput, Prepared, PreparedInput
 from backlight_loading.techniques import Technique
 from backlight_study.answered import Answered
-from backlight_study.answers import COLUMNS, Answer, Answers, ask, first_of
+from backlight_study.answers import COLUMNS, Answer, Answers, ask, by_column, first_of
 from backlight_study.baselines import PictureBaseline, picture_baseline
 from backlight_study.passes import CountedModel, Passes
 from backlight_study.questions import QUESTIONS, Question
@@ -54,7 +55,8 @@ class Cases:
         batch_size: most rows in one pass.
         answered: what another run has found, which is not asked again.
         kind: what an example is.
-        features: names of a table's columns, or of a series' channels.
+        features: names of a table's columns, see `Encoding` where these are encoded; or of a series'
+            channels.
     """
 
     model: CountedModel
@@ -114,6 +116,8 @@ class Cases:
         answers = ask(
             self.model, block.x, block.questions, technique, self.batch_size, block.baseline
         )
+        if isinstance(self.prepared, Encoding):
+            answers = by_column(answers, self.prepared)
         return first_of(answers, len(block.places), perf_counter() - started)
 
 

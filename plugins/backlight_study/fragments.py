@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backlight_pictures.fragments.series import line
 from backlight_pictures.fragments.table import bars
@@ -32,14 +33,22 @@ def fragment(
             return tokens(values, given["tokens"], given["words"], scale)
         case "table":
             named = names if len(names) == len(values) else ()
-            return bars(values, named, numbers(given), scale)
+            return bars(values, named, cells(given), scale)
         case _:
             held = numbers(given)
             count = 1 if held is None else len(held)
             return line(values[None], held, names if len(names) == count else (), scale)
 
 
-def numbers(given: Mapping[str, Any]) -> np.ndarray | None:
-    """The numbers of a row or a series, NaN where one is missing; None where they are left out."""
+def cells(given: Mapping[str, Any]) -> NDArray[Any] | None:
+    """The numbers and words of a row, "" where one is missing; None where they are left out."""
+    stored = given.get("values")
+    if stored is None:
+        return None
+    return np.array(["" if one is None else one for one in stored], dtype=object)
+
+
+def numbers(given: Mapping[str, Any]) -> NDArray[Any] | None:
+    """The numbers of a series, NaN where one is missing; None where they are left out."""
     stored = given.get("values")
     return None if stored is None else np.array(stored, dtype=np.float64)

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Method, Model, wrap
+from backlight.errors import InputError
 from backlight.values.layout import InputKind
 from backlight.values.tree import leaves
-from backlight_datasets import Source
+from backlight_datasets import Source, digest_of_arrays
 from backlight_datasets.plan import Json
+from backlight_loading.encoders import Encoder, flat, of_pipeline
+from backlight_loading.encoding import Encoding
 from backlight_loading.models import wanted_shape
 from backlight_loading.preparation import (
     ModelInput,
@@ -24,7 +27,9 @@ from backlight_loading.techniques import DEFAULT, Technique, techniques, usable
 from backlight_loading.tokenization import Tokenization
 from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answers import at_baseline
-from backlight_study.kinds import kind_of_examples
+from backlight_study.encoded_rows import EncodedRows
+from backlight_study.kinds import CALLED, features_of, kind_of_examples
+from backlight_study.tables import encoding, with_columns
 from backlight_study.texts import tokenization
 
 TECHNIQUES: Final[Mapping[InputKind, Sequence[str]]] = {
@@ -41,13 +46,28 @@ class InputForm:
 
     Attributes:
         kind: what they are.
-        preprocessing: of all but texts.
+        preprocessing: of all but texts and tables that are encoded.
         tokenization: of texts.
+        encoding: of tables, where they have words or an encoder is said.
     """
 
     kind: InputKind
     preprocessing: Preprocessing
     tokenization: Tokenization | None = None
+    encoding: Encoding | None = None
+
+    def readable(self, source: Source) -> Source:
+        """The examples that have this form; of a table those that the encoder takes."""
+        return source if self.encoding is None else EncodedRows(source, self.encoding.encoder)
+
+    def features(self, source: Source, first: NDArray[Any]) -> tuple[str, ...]:
+        """Names of a table's columns, see `Encoding`, or of channels, if the data has one for each.
+
+        Args:
+            first: an example, (1, ...).
+        """
+        found = self.encoding
+        return features_of(source, first.shape) if found is None else found.features
 
     def described(self, first: NDArray[Any]) -> dict[str, Json]:
         """What a plan has of it.
@@ -55,6 +75,13 @@ class InputForm:
         Args:
             first: an example, (1, ...).
         """
+        if self.encoding is not None:
+            made = {"sample": flat(self.encoding.sample), "labels": self.encoding.labels}
+            return {
+                "kind": self.kind,
+                "preprocessing": self.encoding.said,
+                "encoder": digest_of_arrays(made.items()),
+            }
         if self.tokenization is None:
             return {"kind": self.kind, "preprocessing": self.preprocessing.described(first)}
         return {
@@ -80,6 +107,8 @@ class InputForm:
         found = techniques(said or usual or own, seed)
         if not said:
             found = usable(found, model) or usable(techniques(own, seed), model)
+        if self.encoding is not None:
+            return with_columns(found, self.encoding)
         if self.tokenization is None:
             return found
         token = self.tokenization.absent
@@ -100,22 +129,35 @@ def input_form(
     kind: InputKind | None = None,
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
+    encoder: Encoder | str | None = None,
 ) -> InputForm:
-    """The form of a source's examples for this model; texts are looked at once for it.
+    """The form of a source's examples for this model; texts are looked at once for it, and some rows of
+    tables that are encoded.
 
     Args:
         net: the model as the user has it.
         first: an example, (1, ...).
         kind: what they are, where the user says it.
         tokenizer, tokens: see `tokenization`.
+        encoder: see `encoding`.
 
     Raises:
-        InputError: the examples are no such thing, or the model takes no such texts.
+        InputError: the examples are no such thing, the model takes no such texts, or the encoder no such
+            rows.
     """
     shape = (len(source), *first.shape[1:])
     found = kind_of_examples(kind, source.kind, shape, tokenizer is not None)
     words = None if tokenizer is None else tokenization(tokenizer, tokens, source, model, net)
-    return InputForm(found, preprocessing or Preprocessing(), words)
+    if encoder is not None and found != "table":
+        raise InputError(
+            f"An encoder is for the columns of a table; the examples are {CALLED[found][1]}, {shape}."
+        )
+    rows = encoding(encoder, net, source, first) if found == "table" else None
+    if rows is not None and preprocessing not in (None, Preprocessing()):
+        raise InputError(
+            "The encoder makes the model's input by itself: leave out preprocessing, or do it there."
+        )
+    return InputForm(found, preprocessing or Preprocessing(), words, rows)
 
 
 @final
@@ -143,9 +185,13 @@ def prepared_model(
         framework: of a plain function.
         first: an example, (1, ...).
     """
+    steps = of_pipeline(net) if form.encoding is not None and form.encoding.steps else None
+    net = net if steps is None else steps[1]
     model = wrap(net, framework)
     prepared: PreparedInput = preparation(net, model, form.preprocessing)
-    if form.tokenization is not None:
+    if form.encoding is not None:
+        prepared = form.encoding
+    elif form.tokenization is not None:
         prepared = form.tokenization
     elif form.kind == "series":
         prepared = series_preparation(prepared, model, wanted_shape(net))

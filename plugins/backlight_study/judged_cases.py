@@ -12,6 +12,7 @@ from backlight.evaluating.subject import Explainer, Map
 from backlight.explaining.explanation import prepare
 from backlight.values.baselines import Baseline
 from backlight.values.tree import leaves
+from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import Prepared
 from backlight_loading.tokenization import Tokenization
 from backlight_pictures.maps import resized, to_maps
@@ -43,6 +44,10 @@ def objective_of(study: Study, places: NDArray[np.int64]) -> Objective:
     """What is asked about some cases, by their place among the study's."""
     cases = study.cases
     x, target = cases.prepared(cases.stored(places)), target_of(study, places)
+    if isinstance(cases.prepared, Encoding) and len(leaves(x)) > 1:
+        raise InputError(
+            f"Metrics are of models that take one array; the encoder makes {len(leaves(x))}."
+        )
     (explanation,) = prepare(cases.model, x, target, batch_size=cases.batch_size)
     return explanation.objective
 
@@ -95,12 +100,16 @@ def maps_of(
                 for place, one in zip(places, rows, strict=True)
             ]
         ).astype(np.float64)
-        found[name] = values if there == shape else drawn(study, name, values)
+        plain = there == shape and not isinstance(study.cases.prepared, Encoding)
+        found[name] = values if plain else drawn(study, name, values)
     return found
 
 
 def drawn(study: Study, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values of an inner site as the page draws them, at the input's places."""
+    prepared = study.cases.prepared
+    if isinstance(prepared, Encoding) and study.cases.techniques[study.number(name)].at is None:
+        return prepared.spread(values)
     layout = study.layout(name, study.task.question)
     if study.cases.kind != "picture":
         example = described(study.cases, study.cases.stored(np.arange(1)))

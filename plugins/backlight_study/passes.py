@@ -15,6 +15,7 @@ from backlight.memory.memory import Memory
 from backlight.model.weights import Weights
 from backlight.values.arrays import Array, shape_of
 from backlight.values.inputs import Inputs
+from backlight.values.lookups import Lookups
 from backlight.values.outputs import Outputs
 from backlight.values.tree import Tree, leaves
 
@@ -60,6 +61,11 @@ class CountedModel(Model):
         self.framework, self.version, self.arrays = model.framework, model.version, model.arrays
         self.declared, self.declared_channels = model.declared, model.declared_channels
         self.keeps_forward = model.keeps_forward
+        self.takes_vectors, self.lookups, self.of_ids = (
+            model.takes_vectors,
+            model.lookups,
+            model.of_ids,
+        )
 
     @property
     def channels(self) -> Any:  # type: ignore[override]
@@ -82,9 +88,16 @@ class CountedModel(Model):
     @contextmanager
     def with_weights(self, new: Mapping[str, NDArray[np.generic]]) -> Iterator[Model]:
         with self.model.with_weights(new) as model:
-            other = CountedModel(model)
-            other.passes = self.passes
-            yield other
+            yield self._counting(model)
+
+    def with_vectors(self, lookups: Lookups) -> Model:
+        return self._counting(self.model.with_vectors(lookups))
+
+    def _counting(self, model: Model) -> Model:
+        """Another form of the model, counted together with this one."""
+        other = CountedModel(model)
+        other.passes = self.passes
+        return other
 
     def predict(self, inputs: Inputs | Tree) -> Any:
         self.passes.forward += rows_of(inputs)

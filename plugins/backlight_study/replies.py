@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias, cast, final
 
 import numpy as np
@@ -175,15 +176,23 @@ def check_finite(
         return
     row = int(unusable[0])
     parts = [leaf[row] for leaf in leaves(x)]
-    odd = [~np.isfinite(one) for one in parts if one.dtype.kind == "f"]
-    cause = " Its input, as prepared for the model, is not finite already."
-    if not any(one.any() for one in odd):
-        cause = ""
-    elif len(source.features) == odd[0].size:
-        column = source.features[int(np.flatnonzero(odd[0])[0])]
-        cause = f" Its column {column!r} is empty or not finite: fill it, or leave the row out."
+    cause = ""
+    if any(not np.isfinite(one).all() for one in parts if one.dtype.kind == "f"):
+        cause = " Its input, as prepared for the model, is not finite already."
+        column = empty_column(source, int(ids[row]))
+        if column:
+            cause = f" Its column {column!r} is empty or not finite: fill it, or leave the row out."
     which = example_in_words(source, int(ids[row]))
     raise InputError(f"The model's outputs for {which} are not all finite numbers.{cause}")
+
+
+def empty_column(source: Source, id: int) -> str:
+    """The first column of a row that holds no finite number, and no word; "" where there is none."""
+    cells = source.read(id, id + 1).x.ravel().tolist()
+    named = zip(source.features, cells, strict=False) if len(source.features) == len(cells) else ()
+    return next(
+        (one for one, cell in named if not isinstance(cell, str) and not isfinite(cell)), ""
+    )
 
 
 def rank_classes(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:

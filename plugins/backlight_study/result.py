@@ -12,6 +12,7 @@ from backlight.errors import InputError, UnknownNameError
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves
 from backlight_datasets import BlockStore
+from backlight_loading.encoding import Encoding
 from backlight_pictures.maps import reduction_of, resized, to_maps
 from backlight_study.answers import Answers
 from backlight_study.explaining import Cases, Forecast, layout_of, stored_answers
@@ -143,7 +144,8 @@ class Study:
         return tuple(self.cases.source.names(id, id + 1)[0] for id in ids)
 
     def values(self, technique: str, question: Question | None = None) -> NDArray[Any]:
-        """What a technique says, (cases, ...) as the model's inputs are; NaN where it failed.
+        """What a technique says, (cases, ...) as the model's inputs are, or (cases, features) of a table
+        that was encoded; NaN where it failed.
 
         Args:
             question: of a classifier "contrast", where nothing is said, "predicted" or "true", of which
@@ -162,6 +164,12 @@ class Study:
         values = np.full((len(self.rows), *found.shape[1:]), np.nan, dtype=found.dtype)
         values[places] = found
         return values
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be known before anything is believed."""
+        prepared = self.cases.prepared
+        return prepared.notes if isinstance(prepared, Encoding) else ()
 
     @property
     def question(self) -> Question:

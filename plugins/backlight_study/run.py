@@ -19,6 +19,7 @@ from backlight_datasets import (
     open_source,
     versions,
 )
+from backlight_loading.encoders import Encoder, takes_words
 from backlight_loading.outputs import chosen_output
 from backlight_loading.preparation import Colour, Size, ends_of
 from backlight_loading.preprocessing import Preprocessing
@@ -31,7 +32,7 @@ from backlight_study.checks import check, first_of, trial
 from backlight_study.choosing import named_by, rows_of
 from backlight_study.explaining import Cases, Forecast, explain_cases
 from backlight_study.input_form import input_form, prepared_model
-from backlight_study.kinds import check_kind, check_studied, features_of
+from backlight_study.kinds import check_kind, check_studied
 from backlight_study.metadata import MetadataGiven, columns_of, fitting
 from backlight_study.model_digest import model_digest
 from backlight_study.passes import CountedModel, Passes
@@ -51,6 +52,7 @@ def study(
     kind: InputKind | None = None,
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
+    encoder: Encoder | str | None = None,
     task: TaskName | None = None,
     methods: Sequence[str | Method] = (),
     cell: str | Sequence[str] = (),
@@ -94,6 +96,10 @@ def study(
             the ids of each, and has `id_to_token(id)`; or the text that names one, as `net.py:tokenizer`.
         tokens: that each text is brought to, longer ones cut; as many as the longest has, or as the model
             declares, where nothing is said.
+        encoder: of the columns of a table, some of them words: a fitted transformer of scikit-learn's, or
+            a function from a DataFrame to an array (n, F), or to a tuple or dict of these; or the text
+            that names one. What is said of the numbers that it makes of a column is summed. Of a pipeline
+            that was fitted on columns with names, the steps before its last one.
         task: "classification" (a class for each example), "multi-label" (0 or 1 for each label: a case
             is an example and a label) or "regression" (numbers). Where nothing is said, what the labels
             and outputs are says it, and an error asks where they don't.
@@ -145,16 +151,19 @@ def study(
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size}.")
     if isinstance(data, Examples):
         check(data)
-    source = open_source(data, size, colour, classes, texts=tokenizer is not None)
+    texts, words = tokenizer is not None, takes_words(encoder, model)
+    source = open_source(data, size, colour, classes, texts=texts, words=words)
     columns = columns_of(metadata, source.names(0, len(source)) if metadata is not None else ())
     fits = fitting(columns, where)
     wrapped = wrap(model, framework)
     first = first_of(source)
     form = input_form(
-        model, wrapped, source, first, preprocessing, kind, tokenizer=tokenizer, tokens=tokens
+        model, wrapped, source, first, preprocessing, kind, tokenizer, tokens, encoder
     )
     check_studied(form.kind, (len(source), *first.shape[1:]))
     check_baseline(baseline, form.kind)
+    source = form.readable(source)
+    first = first_of(source)
     chosen = form.techniques(methods, seed, wrapped)
     ready = prepared_model(model, framework, form, first)
     wrapped, prepared, sample = ready.model, ready.prepared, ready.sample
@@ -220,7 +229,7 @@ def study(
         batch_size,
         answered,
         form.kind,
-        features_of(source, first.shape),
+        form.features(source, first),
     )
     answers = begin_store(folder, "maps", maps_plan(plan, cases, selection))
     space = None

@@ -52,11 +52,19 @@ def studied(study: Study, masks: NDArray[np.bool_] | None) -> Studied:
 
 def columns_of(study: Study) -> Columns:
     """The columns of a table, (N,) each, by name: mistakes may go with one."""
-    cases = study.cases
-    if cases.kind != "table" or not cases.features:
+    source = study.cases.source
+    if study.cases.kind != "table" or not source.features:
         return {}
-    cells = read_ids(cases.source, study.task.ids)
-    return dict(zip(cases.features, cells.T, strict=True))
+    cells = read_ids(source, study.task.ids)
+    return dict(zip(source.features, map(column_of, cells.T), strict=True))
+
+
+def column_of(cells: NDArray[Any]) -> NDArray[Any]:
+    """Numbers, or texts where some cells are words."""
+    if not cells.dtype.hasobject:
+        return cells
+    words = any(isinstance(one, str) for one in cells)
+    return cells.astype(str) if words else cells.astype(np.float64)
 
 
 def maps_of(study: Study) -> dict[tuple[str, str], NDArray[np.float64]]:

@@ -14,8 +14,7 @@ from backlight.values.tree import leaves, names
 from backlight_datasets import Source, digest_of_arrays, read_blocks
 from backlight_datasets.digests import digest_of_texts
 from backlight_loading.models import wanted_shape
-from backlight_loading.preparation import ModelInput
-from backlight_loading.tokenization import Extent, Tokenization, length_of
+from backlight_loading.tokenization import Extent, TokenInput, Tokenization, length_of
 from backlight_loading.tokenizers import Tokenizer, ids_of, load_tokenizer
 from backlight_study.replies import BLOCK, outputs_of
 
@@ -70,7 +69,7 @@ def tokenization(
     return replace(found, digest=digest_of_texts((*digests, form)))
 
 
-def few_ids(sample: ModelInput) -> ModelInput:
+def few_ids(sample: TokenInput) -> TokenInput:
     """A text as the model takes it, (1, L) or a dict, with 0 and 1 for ids, which every model knows."""
     if not isinstance(sample, dict):
         return np.arange(sample.size).reshape(sample.shape) % 2
@@ -78,7 +77,7 @@ def few_ids(sample: ModelInput) -> ModelInput:
     return {**sample, name: cast("NDArray[Any]", few_ids(sample[name]))}
 
 
-def vocabulary_size(model: Model[Any], few: ModelInput) -> int | None:
+def vocabulary_size(model: Model[Any], few: TokenInput) -> int | None:
     """How many ids a model has vectors for; None where that cannot be seen: where its embedding is not
     found, or is no row of one of its weights.
 

@@ -190,7 +190,7 @@ NOTHING: dict[str, tuple[Any, str]] = {
     "a dict": ({"x": X}, "a builtins.dict; it must be"),
     "three in one": ([(1, 2, 3)], "it is a tuple of 3; it must be"),
     "labels too few": ((X, [1]), "There are 4 examples with 1 labels"),
-    "text labels": ([(X[0], "cat")], "its label 'cat' is no number"),
+    "text labels": ([(X[0], "cat")], "its label 'cat' is a name: name the classes"),
 }
 
 

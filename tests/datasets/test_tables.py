@@ -130,7 +130,7 @@ def test_a_size_for_numbers_is_refused(tmp_path: Path, kind: str) -> None:
 
 ROWS = {
     "a,b,label\n1,2,0\n3,x,1\n5,6,1\n": (
-        "1: its b is 'x', which is no number: encode categories as the model has them"
+        "1: its b is 'x', which is no number; words need an encoder, --encoder"
     ),
     "a,b,label\n1,2,0\n3,4\n5,6,1\n": "1: the row has 2 cells, and the header 3",
     "a,b,label\n1,2,0\n3,4,1,7\n5,6,1\n": "1: the row has 4 cells, and the header 3",
@@ -234,7 +234,7 @@ def test_what_is_no_parquet(tmp_path: Path) -> None:
         open_source(folder)
     mixed = pyarrow.table({"a": [1.0], "city": ["Ulm"]})
     pyarrow.parquet.write_table(mixed, path)
-    with pytest.raises(InputError, match="column city holds no numbers; name the features"):
+    with pytest.raises(InputError, match=r"column city of .* holds words, such as .Ulm.*--encoder"):
         parquet_source(path, ElementReader())
 
 

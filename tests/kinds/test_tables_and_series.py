@@ -117,7 +117,7 @@ WRONG_TABLES = {
         "width,height,weight,kind",
         "1,red,3,a\n",
         "kind",
-        "no number: encode categories",
+        "no number; words need an encoder",
     ),
     "a class without an output": (
         "width,height,weight,kind",

@@ -46,7 +46,7 @@ class Examples:
 
 
 def labels_of(given: NDArray[Any] | Sequence[Any], where: str = "") -> Labels:
-    """Labels as int64, truth values or float64.
+    """Labels as int64, truth values or float64; one truth value for each example is its class, 0 or 1.
 
     Args:
         where: they are, for the message.
@@ -58,14 +58,14 @@ def labels_of(given: NDArray[Any] | Sequence[Any], where: str = "") -> Labels:
     if found.ndim == 2 and found.dtype == np.bool_ and found.shape[1]:
         return found
     if found.ndim == 1 or (found.ndim == 2 and found.shape[1]):
-        if found.dtype.kind in "iu":
+        if found.dtype.kind in "iub":
             return found.astype(np.int64)
         if found.dtype.kind == "f":
             return found.astype(np.float64)
     raise InputError(
-        f"The labels{where} must be whole numbers (N,), one class per example; or 0 and 1, or truth "
-        f"values, (N, labels); or numbers (N,) or (N, k) that a model is to give; got {found.dtype} "
-        f"{found.shape}."
+        f"The labels{where} must be whole numbers or truth values (N,), one class per example; or 0 and "
+        "1, or truth values, (N, labels); or numbers (N,) or (N, k) that a model is to give; got "
+        f"{found.dtype} {found.shape}."
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import InputError
 from backlight.plugins.extras import extra
 from backlight.values.examples import UNKNOWN, Labels, labels_of
 from backlight_datasets.class_names import LabelColumn, in_classes
@@ -36,11 +35,8 @@ def is_list(kind: Any) -> bool:
 
 
 def rows_of(piece: Any, columns: Sequence[str]) -> Sequence[Any]:
-    """What x is made from in each row: numbers of all columns, or what the one column holds.
-
-    Raises:
-        InputError: one of several columns holds no numbers.
-    """
+    """What x is made from in each row: numbers of all columns, a list of what several columns hold, or
+    what the one column holds."""
     found = {name: piece.column(name) for name in columns}
     odd = [name for name, column in found.items() if not is_number(column.type)]
     if not odd:
@@ -52,9 +48,8 @@ def rows_of(piece: Any, columns: Sequence[str]) -> Sequence[Any]:
         ]
         return list(np.column_stack(columns_of_numbers))
     if len(found) > 1:
-        raise InputError(
-            f"column {odd[0]} holds no numbers; name the features, ColumnNames(x=(...))"
-        )
+        cells = [column.to_pylist() for column in found.values()]
+        return [list(row) for row in zip(*cells, strict=True)]
     column = found[odd[0]]
     if is_list(column.type) and is_number(column.type.value_type):
         lists = (row.values for row in column)

@@ -2,13 +2,13 @@
 
 import csv
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from backlight_datasets.files import FilesSource
 from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import numbered, unlabelled
+from backlight_datasets.tables.cells import ColumnCells, refuse_decimal_commas, refuse_words
+from backlight_datasets.tables.lines import check_header, delimiter, records
 
 STRIDE = 64
 """Of every so many rows it is kept where they begin."""
@@ -32,8 +34,9 @@ def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] =
     cells are commas, semicolons or tabs: the sign that the header has most often.
 
     Its columns are features, float64, an empty one NaN; or one names a picture's file, or holds texts.
-    Rows with another number of cells and features that are no numbers are skipped. The fingerprint is of
-    every byte.
+    Where the reader takes words, rows that have some are objects: whole numbers, numbers, truth values or
+    words, by what the whole column holds. Rows with another number of cells and features that are no
+    numbers are skipped. The fingerprint is of every byte.
 
     Args:
         path: of the file.
@@ -42,11 +45,12 @@ def delimited_source(path: Path, reader: ElementReader, classes: Sequence[str] =
         classes: all classes in the model's order, where the labels' own have another.
 
     Raises:
-        InputError: it cannot be read or holds no examples, or two have the same name.
+        InputError: it cannot be read or holds no examples, or two have the same name; most cells of a
+            column are words, which the reader does not take; or numbers have decimal commas.
         UnknownNameError: a column that is not there.
     """
     place = path.absolute()
-    made = partial(find, place, reader.columns, tuple(classes), reader.texts)
+    made = partial(find, place, reader.columns, tuple(classes), reader.texts, reader.words)
     return FilesSource(place, made, reader.beside(place.parent))
 
 
@@ -65,6 +69,7 @@ class Rows:
         classes: their names.
         digest: of the file's bytes.
         texts: whether x is a column of texts.
+        cells: what the columns of x hold, where they may be words.
     """
 
     files: tuple[Path, ...]
@@ -76,6 +81,7 @@ class Rows:
     classes: tuple[str, ...]
     digest: str
     texts: bool
+    cells: tuple[ColumnCells, ...]
 
     @property
     def labelled(self) -> bool:
@@ -122,19 +128,25 @@ class Rows:
             row = rows[number - start]
             if len(row) != len(self.header):
                 raise InputError(f"the row has {len(row)} cells, and the header {len(self.header)}")
-            cells = [row[place] for place in places]
-            named = zip(cells, self.columns.x, strict=True)
-            x = (
-                reader.array(cells[0])
-                if self.pictures or self.texts
-                else np.array([number_in(*one) for one in named])
+            return Example(
+                self.x([row[at] for at in places], reader), np.asarray(self.labels[number])
             )
-            return Example(x, np.asarray(self.labels[number]))
 
         return example
 
+    def x(self, row: Sequence[str], reader: ElementReader) -> NDArray[Any]:
+        """An example, from its cells."""
+        if self.cells:
+            cells = zip(self.cells, row, strict=True)
+            return np.array([column.cell(text) for column, text in cells], dtype=object)
+        if self.pictures or self.texts:
+            return reader.array(row[0])
+        return np.array([number_in(*one) for one in zip(row, self.columns.x, strict=True)])
 
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool) -> Rows:
+
+def find(
+    path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool, words: bool
+) -> Rows:
     """Go through a table once."""
     begins, count, digest = array("q"), 0, sha256()
     labels, seen = LabelColumn(), Seen()
@@ -150,6 +162,10 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
             check_header(path, header)
             meant = columns.among(header, texts)
             at = {name: k for k, name in enumerate(header)}
+            # One column alone may hold texts, or names of pictures.
+            several = meant.x if len(meant.x) > 1 or words else ()
+            held = {name: ColumnCells() for name in several}
+            label = ColumnCells()
             for end, row in rows:
                 if count % STRIDE == 0:
                     begins.append(begin)
@@ -157,6 +173,9 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
                 sound = len(row) == len(header)
                 if meant.label:
                     labels.add(row[at[meant.label]] if sound else "")
+                    label.add(row[at[meant.label]] if sound else "")
+                for name, column in held.items() if sound else ():
+                    column.add(row[at[name]])
                 if meant.name:
                     seen.add((row[at[meant.name]] if sound else "") or f"{count}\0")
     except UnicodeDecodeError as error:
@@ -166,12 +185,17 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
         ) from error
     except (OSError, csv.Error) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
+    if not count:
+        raise InputError(f"{path} has a header and no rows.")
+    refuse_decimal_commas({**held, meant.label or "": label}, str(path))
+    of_words = {name: one.words for name, one in held.items() if one.of_words}
+    if not words:
+        refuse_words(of_words, str(path))
     known: tuple[Labels, tuple[str, ...]] = unlabelled(count), classes
     if meant.label:
         known = labels.labels(classes, str(path))
-    if not count:
-        raise InputError(f"{path} has a header and no rows.")
     seen.check(str(path))
+    mixed = words and not all(one.of_numbers for one in held.values())
     return Rows(
         (path,),
         tuple(header),
@@ -181,43 +205,8 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
         *known,
         digest.hexdigest(),
         texts,
+        tuple(held.values()) if mixed else (),
     )
-
-
-def check_header(path: Path, header: Sequence[str]) -> None:
-    if not header:
-        raise InputError(f"{path} is empty; it must begin with the names of its columns.")
-    if all(map(is_number, header)):
-        raise InputError(
-            f"{path} begins with numbers, {shown(header[0])} and so on: it must begin with the names of "
-            "its columns."
-        )
-    twice = [name for k, name in enumerate(header) if name in header[:k]]
-    if twice:
-        raise InputError(f"{path} has several columns that are called {shown(twice[0])}.")
-
-
-def delimiter(path: Path, header: bytes) -> str:
-    """What is between cells: of the signs that may be, the one that the header has most often."""
-    if path.suffix == ".tsv":
-        return "\t"
-    return max(",;\t", key=lambda sign: header.count(sign.encode()))
-
-
-def records(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows from here on that are not empty, and where each one ends."""
-    at = file.tell()
-
-    def lines() -> Iterator[str]:
-        nonlocal at
-        for line in file:
-            coding = "utf-8" if at else "utf-8-sig"
-            at += len(line)
-            yield line.decode(coding)
-
-    for cells in csv.reader(lines(), delimiter=delimiter, strict=True):
-        if cells:
-            yield at, cells
 
 
 def number_in(text: str, column: str) -> float:
@@ -226,5 +215,5 @@ def number_in(text: str, column: str) -> float:
         return float(text or "nan")
     except ValueError:
         raise InputError(
-            f"its {column} is {shown(text)}, which is no number: encode categories as the model has them"
+            f"its {column} is {shown(text)}, which is no number; words need an encoder, --encoder"
         ) from None

@@ -21,6 +21,7 @@ from backlight_datasets.files import FilesSource
 from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
 from backlight_datasets.source import numbered, unlabelled
+from backlight_datasets.tables.cells import refuse_words
 
 
 def json_lines_source(
@@ -28,8 +29,9 @@ def json_lines_source(
 ) -> FilesSource:
     """A file of JSON lines (`.jsonl`) in UTF-8: an object for each example, whose keys are columns.
 
-    The first object says which columns there are: of texts, of numbers, or of lists of these. Lines that
-    are no objects, and those without the columns of x, are skipped. The fingerprint is of every byte.
+    The first object says which columns there are: of texts, of numbers, or of lists of these; where the
+    reader takes words, rows that have some are objects. Lines that are no objects, and those without the
+    columns of x, are skipped. The fingerprint is of every byte.
 
     Args:
         path: of the file.
@@ -37,11 +39,12 @@ def json_lines_source(
         classes: all classes in the model's order, where the labels' own have another.
 
     Raises:
-        InputError: it cannot be read or holds no examples, or two have the same name.
+        InputError: it cannot be read or holds no examples, two have the same name, or the first one has
+            words, which the reader does not take.
         UnknownNameError: a column that is not there.
     """
     place = path.absolute()
-    made = partial(find, place, reader.columns, tuple(classes), reader.texts)
+    made = partial(find, place, reader.columns, tuple(classes), reader.texts, reader.words)
     return FilesSource(place, made, reader.beside(place.parent))
 
 
@@ -90,7 +93,8 @@ class Lines:
 
         def example(number: int) -> Example:
             found = self.read(number)
-            missing = [name for name in self.columns.x if found.get(name) is None]
+            held = [name for name, value in found.items() if reader.words or value is not None]
+            missing = [name for name in self.columns.x if name not in held]
             if missing:
                 raise InputError(f"it has no {', '.join(missing)}")
             x = reader.x([found[name] for name in self.columns.x])
@@ -101,7 +105,9 @@ class Lines:
         return example
 
 
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool) -> Lines:
+def find(
+    path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool, words: bool
+) -> Lines:
     """Go through a file once."""
     begins, digest, labels, seen, at = array("q"), sha256(), LabelColumn(), Seen(), 0
     meant: ColumnNames | None = None
@@ -116,6 +122,8 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
                 found = tolerant(line)
                 if meant is None and found:
                     meant = columns.among(list(found), texts)
+                    told = {name: [found[name]] for name in meant.x if isinstance(found[name], str)}
+                    refuse_words(told if len(meant.x) > 1 and not words else {}, str(path))
                 label = found.get(meant.label) if meant and meant.label else None
                 labels.add("" if label is None else str(label))
                 name = found.get(meant.name) if meant and meant.name else None

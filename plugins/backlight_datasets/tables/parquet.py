@@ -20,7 +20,8 @@ from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
 from backlight_datasets.read_on import ReadOn
 from backlight_datasets.source import numbered, unlabelled
-from backlight_datasets.tables.arrow import labels_in, pyarrow, rows_of
+from backlight_datasets.tables.arrow import is_number, labels_in, pyarrow, rows_of
+from backlight_datasets.tables.cells import FEW, refuse_words
 
 ROWS = 1024
 """How many rows are taken from a row group at a time."""
@@ -30,10 +31,10 @@ def parquet_source(path: Path, reader: ElementReader, classes: Sequence[str] = (
     """A Parquet file, or a folder of them with the same columns.
 
     Columns of numbers are features, an empty one NaN: float32 if all are float32 or float16, else
-    float64. One column may hold lists of numbers, texts, pictures' bytes, or names of their files. Of a
-    damaged row group all rows are skipped. The fingerprint is of each file's name, size, and first and
-    last 4096 bytes, where Parquet keeps the statistics of its columns: an edit that leaves these is not
-    seen.
+    float64; where the reader takes words, rows that have some are objects. One column may hold lists of
+    numbers, texts, pictures' bytes, or names of their files. Of a damaged row group all rows are skipped.
+    The fingerprint is of each file's name, size, and first and last 4096 bytes, where Parquet keeps the
+    statistics of its columns: an edit that leaves these is not seen.
 
     Args:
         path: of the file, or the folder.
@@ -47,7 +48,7 @@ def parquet_source(path: Path, reader: ElementReader, classes: Sequence[str] = (
         UnknownNameError: a column that is not there.
     """
     place = path.absolute()
-    made = partial(find, place, reader.columns, tuple(classes), reader.texts)
+    made = partial(find, place, reader.columns, tuple(classes), reader.texts, reader.words)
     return FilesSource(place, made, reader.beside(place if place.is_dir() else place.parent))
 
 
@@ -140,7 +141,8 @@ class RowGroups:
             row = rows[number - start]
             if isinstance(row, InputError):
                 raise row
-            return Example(reader.array(row), np.asarray(self.labels[number]))
+            x = reader.x(row) if self.features and isinstance(row, list) else reader.array(row)
+            return Example(x, np.asarray(self.labels[number]))
 
         return example
 
@@ -155,7 +157,9 @@ class RowGroups:
         return rows
 
 
-def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool) -> RowGroups:
+def find(
+    path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool, words: bool
+) -> RowGroups:
     """Look at the ends of the files, and at the labels and names in them.
 
     Raises:
@@ -170,6 +174,8 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
         meant = columns.among(schema.names, texts)
         if not groups:
             raise InputError("it has no rows")
+        odd = [name for name in meant.x if not is_number(schema.field(name).type)]
+        words_told = first_words(groups[0], odd if len(meant.x) > 1 and not words else [])
         known: tuple[Labels, tuple[str, ...]] = (
             unlabelled(sum(group.count for group in groups)),
             classes,
@@ -180,6 +186,7 @@ def find(path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool
         seen = Seen(names_in(groups, meant.name or ""))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
+    refuse_words(words_told, str(path))
     seen.check(str(path))
     ends = tuple(accumulate(group.count for group in groups))
     told = (f"{file.name} {ends_of(file)}" for file in files)
@@ -203,6 +210,14 @@ def one_schema(files: tuple[Path, ...]) -> Any:
                 f"{', '.join(map(str, first))}"
             )
     return first
+
+
+def first_words(group: RowGroup, columns: list[str]) -> dict[str, list[str]]:
+    """What columns hold in the first rows, as texts."""
+    if not columns:
+        return {}
+    piece = next(group.pieces(columns))
+    return {name: [*map(str, piece.column(name).unique().to_pylist()[:FEW])] for name in columns}
 
 
 def names_in(groups: tuple[RowGroup, ...], column: str) -> Iterator[str]:

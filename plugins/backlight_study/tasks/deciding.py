@@ -36,7 +36,11 @@ CHECKS: Mapping[TaskName, CheckOutputs] = {
 
 OPTIONS = {
     1: ("--task regression (task= in Python)", "give classes as whole numbers"),
-    2: ("--task multi-label", "--task regression (task= in Python)"),
+    2: (
+        "--task multi-label",
+        "--task regression (task= in Python)",
+        "give one class for each example as (N,)",
+    ),
 }
 
 
@@ -87,6 +91,11 @@ def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskN
     """
     classes, truths = is_of_classes(labels), labels.dtype == np.bool_
     seen = f"labels of {labels.dtype} with shape (N{''.join(f', {n}' for n in labels.shape[1:])})"
+    if labels.shape[1:] == (1,) and outputs.shape[1:] > (1,):
+        raise InputError(
+            f"The labels are a column, (N, 1), and the model has {outputs.shape[1]} outputs: give one "
+            "class for each example, (N,), as of y[:, 0]."
+        )
     if said == "classification" and not classes:
         raise InputError(
             f"A classification needs a class for each example, whole numbers (N,); the data has {seen}."

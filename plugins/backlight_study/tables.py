@@ -1,0 +1,57 @@
+"""Tables with words: what encodes them, and how."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight_datasets import Source
+from backlight_datasets.tables.cells import refuse_words
+from backlight_loading.encoded_columns import encoding_of
+from backlight_loading.encoders import Encoder, load_encoder, of_pipeline
+from backlight_loading.encoding import Encoding
+from backlight_loading.techniques import Technique
+from backlight_study.answers import with_default
+from backlight_study.encoded_rows import EncodedRows, column_names
+
+RANGES, STEP = 16, 64
+"""From how many places of the data rows are taken to look at an encoder, and how many from each."""
+
+
+def encoding(
+    said: Encoder | str | None, net: object, source: Source, first: NDArray[Any]
+) -> Encoding | None:
+    """How the rows of a table are encoded; None where they hold numbers, and nothing else is said. Of a
+    pipeline that was fitted on columns with names, the steps before its last one encode rows with words.
+
+    Args:
+        said: the encoder, or its name.
+        net: the model as the user has it.
+        first: an example, (1, columns).
+
+    Raises:
+        InputError: rows have words, and nothing encodes them; the encoder takes other columns, or none of
+            the rows; or see `encoding_of`.
+    """
+    steps = of_pipeline(net) if said is None and first.dtype.hasobject else None
+    encoder = load_encoder(said) if isinstance(said, str) else steps[0] if steps else said
+    if encoder is None:
+        cells = zip(column_names(source, first), first[0].tolist(), strict=True)
+        refuse_words({name: [one] for name, one in cells if isinstance(one, str)}, "the data")
+        return None
+    rows = EncodedRows(source, encoder)
+    starts = np.linspace(0, max(len(source) - STEP, 0), RANGES).astype(int)
+    ranges = [(start, min(start + STEP, len(source))) for start in np.unique(starts).tolist()]
+    some = np.concatenate([rows.sound, *(rows.read(*one).x for one in ranges)])
+    found = encoding_of(encoder, some, rows.columns, rows.used)
+    return replace(found, name=said if isinstance(said, str) else None, steps=steps is not None)
+
+
+def with_columns(chosen: Sequence[Technique], encoding: Encoding) -> list[Technique]:
+    """The techniques, told to hide what a column was encoded into together, where they were told nothing
+    else."""
+    return [
+        replace(one, method=with_default(one.method, features=encoding.together)) for one in chosen
+    ]
