@@ -37,6 +37,7 @@ def compare_command(
     kind: options.Kind = None,
     tokenizer: options.TokenizerNamed = None,
     tokens: options.Tokens = None,
+    encoder: options.EncoderNamed = None,
     x: options.Columns = None,
     label: options.Label = None,
     method: Annotated[
@@ -116,6 +117,7 @@ def compare_command(
         kind=kind.value if kind else None,
         tokenizer=tokenizer,
         tokens=tokens,
+        encoder=encoder,
         methods=method or (),
         limit=limit,
         tolerance=tolerance,

@@ -19,6 +19,7 @@ from backlight.values.tree import leaves
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
 from backlight_datasets import ColumnNames, Source, open_source
+from backlight_loading.encoders import Encoder, takes_words
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique, techniques
@@ -123,6 +124,7 @@ def compare(
     kind: InputKind | None = None,
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
+    encoder: Encoder | str | None = None,
     methods: Sequence[str | Method] = (),
     limit: int = 16,
     tolerance: float = TOLERANCE,
@@ -143,7 +145,7 @@ def compare(
 
     Args:
         first, second: classifiers of any framework with the same classes.
-        data, kind, tokenizer, tokens: as of `backlight.study`.
+        data, kind, tokenizer, tokens, encoder: as of `backlight.study`.
         methods: techniques whose maps of the first one's classes are compared; by default gradient and
             integrated gradients, or, where a model has no gradients, those of a study that need none.
         limit: for so many examples, drawn at random.
@@ -165,13 +167,21 @@ def compare(
             f"limit must be at least 1 and tolerance greater than 0, got {limit} and {tolerance}."
         )
     techniques(methods, seed)  # a mistyped name is said before anything is read
-    texts = tokenizer is not None
-    source = open_source(data, size, colour, classes, columns=columns or ColumnNames(), texts=texts)
-    example = first_of(source)
+    source = open_source(
+        data,
+        size,
+        colour,
+        classes,
+        columns=columns or ColumnNames(),
+        texts=tokenizer is not None,
+        words=any(takes_words(encoder, net) for net in (first, second)),
+    )
     sides = []
     for net, framework, how in zip((first, second), frameworks, preprocessing, strict=True):
-        model = wrap(net, framework)
-        form = input_form(net, model, source, example, how, kind, tokenizer, tokens)
+        model, example = wrap(net, framework), first_of(source)
+        form = input_form(net, model, source, example, how, kind, tokenizer, tokens, encoder)
+        source = form.readable(source)
+        example = first_of(source)
         sides.append(Side(form, prepared_model(net, framework, form, example)))
         tokens = form.tokenization and form.tokenization.length  # the second one takes as many
     plainest = min(sides, key=lambda side: side.model.differentiable)
@@ -242,7 +252,11 @@ class Side:
         tables and series (n, features), of others as it is."""
         x = self.ready.prepared(stored)
         found = cast(Any, technique.method)(self.model, x, target, at=technique.at)
-        (values,) = leaves(cast(Attribution[Any], found).numpy())
+        arrays = leaves(cast(Attribution[Any], found).numpy())
+        if self.form.encoding is not None:
+            whole = np.concatenate(arrays, axis=1)
+            return self.form.encoding.pooled(whole.astype(np.float64))
+        (values,) = arrays
         input, channels = leaves(x)[0], self.model.channels
         if self.form.kind in ("text", "table", "series"):
             (layout,) = found.layouts

@@ -24,6 +24,7 @@ import backlight
 from backlight import Examples
 from backlight.errors import InputError
 from backlight_attribute import attribute_dataset
+from backlight_compare import compare
 from backlight_datasets import ColumnNames, Source, open_source
 from backlight_loading import Preprocessing
 from backlight_loading.encoded_columns import encoding_of
@@ -404,3 +405,16 @@ def test_what_encoders_know_is_found_wherever_it_is() -> None:
         behind = make_pipeline(FunctionTransformer(), columns).fit(fitted)
         assert known_values(behind, COLUMNS) == {"colour": ["blue", "green", "red"]}
     assert known_values(StandardScaler().fit(fitted[:, :1]), ["width"]) == {}
+
+
+def test_two_nets_are_compared_column_by_column(tmp_path: Path) -> None:
+    options = {"encoder": transformer(), "methods": ["input_x_gradient"], "seed": 1}
+    found = compare(torch_net(), keras_net(), table(tmp_path), **options)
+    assert (found.same, found.explained) == (True, 4)
+    other = torch_net()
+    other.weight.data[1, :3] += 1  # type: ignore[attr-defined]
+    found = compare(torch_net(), other, table(tmp_path), **options)
+    (agreement,) = found.agreements
+    # The colour's value is 1 more in each row, of which the largest is at least 2.
+    values = np.array([said(row) for row in ROWS])
+    assert agreement.difference == pytest.approx((1 / np.abs(values).max(axis=1)).max())
