@@ -10,7 +10,7 @@ import pytest
 
 import backlight
 from backlight import Attribution
-from backlight.attribution.described import DescribedInput
+from backlight.attribution.described import NO_WORD, DescribedInput
 from backlight.errors import InputError
 from backlight.values.layout import Layout
 from backlight_pictures.activations import Activations
@@ -227,6 +227,22 @@ def test_a_layers_channels_are_those_that_speak_most() -> None:
     assert "-9 · 0 · 9 logit; how much a channel" in read
     pictures = pictures_in(html)[1:13]
     assert [picture.min() < 200 for picture in pictures] == [k == 1 for k in range(12)]
+
+
+def test_a_layers_channels_are_shown_at_the_tokens_of_a_text() -> None:
+    held, values = np.zeros((1, 14, 4)), np.zeros((1, 14, 4))
+    values[0, :, 1], held[0, 5] = np.arange(14) - 3, [0.5, 2, 0, -1]
+    words = DescribedInput("text", (), (("un", "fit", "for", "[PAD]"),), ((0, 0, 1, NO_WORD),))
+    text = attribution(np.ones((1, 4)), inputs=(words,))
+    found = Activations(held, values, attribution(values, unit="logit"), text)
+    html = found._repr_html_()
+    read = Reader(re.sub("<style>.*?</style>", "", html)).text
+    order = [int(k) for k in re.findall(r"channel (\d+):", read)]
+    assert order == [13, 12, 11, 10, 9, 8, 7, 6, 5, 2, 1, 0]
+    assert "and 2 channels with less, together 1" in read
+    (fifth,) = (part for part in html.split("<figure>") if "channel 5:" in part)
+    titles = re.findall(r'title="([^"]*)"', fifth.translate(PLAIN))
+    assert titles == ["0.5", "2", "0", "-1"]  # each token by itself, words or not
 
 
 def test_channels_come_first_whatever_the_layout() -> None:

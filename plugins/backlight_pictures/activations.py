@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Attribution, Method, wrap
+from backlight.attribution.described import NO_WORD, DescribedInput
 from backlight.errors import InputError
+from backlight.explaining.describing import Names
 from backlight.explaining.registry import make_method
 from backlight.explaining.targets import Target
 from backlight.values.arrays import shape_of
@@ -23,6 +25,7 @@ from backlight_pictures.fragments.picture import coloured, strip
 from backlight_pictures.fragments.series import line
 from backlight_pictures.fragments.style import styled
 from backlight_pictures.fragments.table import bars
+from backlight_pictures.fragments.text import tokens
 from backlight_pictures.fragments.tint import legend, tint
 from backlight_pictures.scale import PERCENTILE, Scale, number, scale_of
 
@@ -76,11 +79,25 @@ class Activations:
         more = left_out(count, len(self.activation))
         return styled(f"{heading(self.at_layer)}{''.join(rows)}{self.legends()}{more}")
 
+    @property
+    def text(self) -> DescribedInput | None:
+        """The input, where the layer's places are its tokens."""
+        for one in self.at_input.inputs[:1]:
+            if self.values.ndim == 3 and {*map(len, one.tokens)} == {self.values.shape[2]}:
+                return one
+        return None
+
+    @property
+    def over_places(self) -> bool:
+        """Whether each channel is drawn by itself, over a picture's places or a text's tokens."""
+        return self.values.ndim == 4 or self.text is not None
+
     def legends(self) -> str:
-        whose = {2: "unit", 3: "moment"}.get(self.values.ndim, "channel, all its places together,")
+        whose = {2: "unit", 3: "moment"}.get(self.values.ndim, "")
+        whose = "channel, all its places together," if self.over_places else whose
         unit = unit_of_values(self.at_layer)
         found = legend(self.colours, unit, [f"how much a {whose} speaks for the score"])
-        if self.values.ndim == 4:
+        if self.over_places:
             held = ["activations of all channels", f"{100 - PERCENTILE:g} % beyond"]
             found += legend(self.held, "", held, strip(self.held, overlaid=False))
         return found
@@ -93,7 +110,7 @@ class Activations:
     @cached_property
     def colours(self) -> Scale:
         """Of what speaks for the score: channels, or the moments of a series."""
-        if self.values.ndim == 3:
+        if self.values.ndim == 3 and not self.over_places:
             return scale_of([self.values[:SHOWN]])
         return scale_of([self.channels[:SHOWN]], 100)
 
@@ -103,20 +120,29 @@ class Activations:
         if self.values.ndim == 2:
             held = self.activation[row]
             return bars(of_channels, self.channel_names, held, self.colours, "unit", "activation")
-        if self.values.ndim == 3:
+        if not self.over_places:
             return line(self.values[row], self.activation[row], self.channel_names, self.colours)
         figures = (
-            f"<figure>{coloured(self.activation[row, k], None, self.held)}<figcaption>"
+            f"<figure>{self.over_input(row, k)}<figcaption>"
             f"<span{tint(of_channels[k], self.colours)}>{escape(self.named(k))}: "
             f"{number(of_channels[k])}</span></figcaption></figure>"
             for k in sorted(self.largest(row)[:CHANNELS].tolist(), key=lambda k: -of_channels[k])
         )
         return "".join(figures)
 
+    def over_input(self, row: int, k: int) -> str:
+        """One channel's activations at the input's places, or at its tokens, each by itself."""
+        held = self.activation[row, k]
+        if self.text is None:
+            return coloured(held, None, self.held)
+        own = self.text.words[row] if self.text.words else range(len(held))
+        alone = [NO_WORD if word == NO_WORD else at for at, word in enumerate(own)]
+        return tokens(held, self.text.tokens[row], alone, self.held)
+
     def rest(self, row: int) -> str:
-        """Of a layer over a picture: what is said of the channels that are not drawn."""
+        """Of a layer over places: what is said of the channels that are not drawn."""
         rest = self.channels[row][self.largest(row)[CHANNELS:]]
-        if self.values.ndim < 4 or not rest.size:
+        if not self.over_places or not rest.size:
             return ""
         return f"; and {rest.size} channels with less, together {number(rest.sum())}"
 
@@ -139,17 +165,19 @@ def activations(
     class_names: Sequence[str] | None = None,
     batch_size: int | None = None,
     extra: Extra = (),
+    names: Names = None,
     **hyper_parameters: object,
 ) -> Activations:
     """What a layer's channels hold for these examples, and how much each speaks for the score.
 
     Args:
-        at: the layer, as of `backlight.explain`: units (N, C), or channels along a series or over a
-            picture.
+        at: the layer, as of `backlight.explain`: units (N, C), or channels along a series, over a picture
+            or at the tokens of a text.
         method: whose values say how much a channel speaks for the score: one that gives a value to each
             number of the layer, such as "conductance" or "input_x_gradient".
         channel_names: of the layer's channels, in their order.
-        model, x, target, class_names, batch_size, extra, **hyper_parameters: as of `backlight.explain`.
+        model, x, target, class_names, batch_size, extra, names, **hyper_parameters: as of
+            `backlight.explain`.
 
     Raises:
         BacklightError: there is no such layer, it has other axes, there are not as many names as
@@ -167,6 +195,7 @@ def activations(
         class_names=class_names,
         batch_size=batch_size,
         extra=extra,
+        names=names,
     )
     wrapped = wrap(model, inputs=x)
     site = at_layer.at or at

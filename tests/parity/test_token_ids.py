@@ -17,6 +17,7 @@ import transformers
 import backlight
 from backlight import Attribution, BacklightWarning
 from backlight.errors import CoverageError, HyperParameterError, InputError, InputTypeError
+from backlight_methods import Conductance
 
 RNG = np.random.default_rng(4)
 TABLE, WEIGHT, PLACES = (RNG.normal(size=shape) for shape in ((20, 4), (4, 3), (5, 4)))
@@ -100,6 +101,20 @@ def test_each_token_has_what_its_vector_adds_to_the_score(name: str) -> None:
     (text,) = found.inputs
     assert (text.kind, text.tokens[0]) == ("text", tuple(WORDS[id] for id in IDS[0]))
     np.testing.assert_array_equal(text.given, IDS)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_layers_behind_them_are_explained_by_moving_their_vectors(name: str) -> None:
+    make, ids, within = NETS[name]
+    net = make()
+    site = backlight.explain(net, ids, CLASSES, "gradient").at
+    assert site is not None
+    at_layer, at_input = Conductance()(net, ids, CLASSES, at=[site, None])
+    ways = np.linspace(0, 1, 51)[:, None, None]  # as the technique looks at it, by trapezoids
+    slopes = np.trapezoid(1 - np.tanh(ways * TABLE) ** 2, dx=1 / 50, axis=0)
+    expected = np.einsum("nld,dn->nl", (TABLE * slopes)[IDS], WEIGHT)
+    np.testing.assert_allclose(np.asarray(at_layer.numpy()).sum(-1), expected, atol=within)
+    np.testing.assert_allclose(np.asarray(at_input.numpy()), expected, atol=within)
 
 
 class WithPlaces(torch.nn.Module):
@@ -316,7 +331,7 @@ def test_the_vocabulary_is_that_of_the_ids_among_several_inputs() -> None:
 
 
 @pytest.mark.parametrize("method", ["conductance", "internal_influence"])
-def test_ids_do_not_move_in_small_steps(method: str) -> None:
-    net = torch.nn.Sequential(TorchNet(), torch.nn.Tanh())
+def test_ids_without_vectors_do_not_move_in_small_steps(method: str) -> None:
+    net = torch.nn.Sequential(torch.nn.EmbeddingBag(20, 4), torch.nn.Tanh())
     with pytest.raises(CoverageError, match=r"hold whole numbers, and \w+ moves the input"):
         backlight.explain(net, torch.tensor(IDS), CLASSES, method, at="0")

@@ -159,6 +159,7 @@ def prepare(
     names: Names = None,
     spatial: bool = False,
     differentiates: bool = False,
+    moves_inputs: bool = False,
     rules: Rules | None = None,
 ) -> tuple[Explanation, ...]:
     """What is to be explained, from what the user said; see `Method.__call__`. One explanation for each
@@ -167,6 +168,7 @@ def prepare(
     Args:
         spatial: whether a feature map is to be read: the last one, where `at` names none.
         differentiates: whether gradients will be taken.
+        moves_inputs: whether inputs are moved, whatever is explained.
         rules: that they will obey.
 
     Raises:
@@ -180,18 +182,18 @@ def prepare(
         raise SiteError(f"{said!r} is the model's own input, where there is no feature map.")
     ids: list[str | None] = [None] * len(sites)
     looked_up: Lookups | None = None
-    if None in sites and differentiates and not spatial and whole_inputs(wrapped, inputs):
-        which = ids_in(wrapped, inputs)
+    if differentiates and not spatial and whole_inputs(wrapped, inputs):
+        which = ids_in(wrapped, inputs) if None in sites and not moves_inputs else None
         vectors = None if which is None else embedding(wrapped, inputs, which)
         if vectors is not None:
             ids = [which if site is None else None for site in sites]
             sites = [vectors if site is None else site for site in sites]
-        else:
+        elif None in sites or moves_inputs:
             looked_up = lookups(wrapped, inputs)
-            if looked_up is None:
-                check_differentiable(
-                    wrapped, inputs, "" if which is None else no_vectors(wrapped, inputs)
-                )
+        if None in sites and looked_up is None:
+            which = ids_in(wrapped, inputs)
+            advice = "" if which is None else no_vectors(wrapped, inputs)
+            check_differentiable(wrapped, inputs, advice)
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)

@@ -48,6 +48,12 @@ class Method(ByValue, ABC):
         return True
 
     @property
+    def moves_inputs(self) -> bool:
+        """Whether the technique moves the inputs where a site is explained, too: ids are then given as
+        their vectors."""
+        return False
+
+    @property
     def rules(self) -> Rules | None:
         """The rules that the technique's backward pass obeys; None for the plain gradient."""
         return None
@@ -301,6 +307,7 @@ class Method(ByValue, ABC):
             names=names,
             spatial=self.spatial,
             differentiates=self.differentiates,
+            moves_inputs=self.moves_inputs,
             rules=self.rules,
         )
         each = [one for explanation in explanations for one in explanation.each()]

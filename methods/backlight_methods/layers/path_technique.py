@@ -25,6 +25,10 @@ class LayerPathTechnique(JointMethod):
         require(is_whole(self.steps) and self.steps >= 1, self, "steps", "at least 1")
         require_baseline(self)
 
+    @property
+    def moves_inputs(self) -> bool:
+        return True
+
     def objection(self, objective: Objective) -> str | None:
         whole = whole_inputs(objective.model, objective.inputs)
         if not whole:
