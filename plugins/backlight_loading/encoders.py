@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from backlight.errors import BacklightError, InputError, reason
 from backlight.plugins.extras import extra
 from backlight.values.tree import leaves, map_leaves
+from backlight_loading.known_values import chosen
 from backlight_loading.preparation import ModelInput
 from backlight_loading.references import is_reference, load_reference, made
 
@@ -71,6 +72,7 @@ def columns_of(encoder: Encoder, known: Sequence[str]) -> tuple[str, ...]:
                 f"{', '.join(known)}. Name those that it takes, in its order, --x COLUMN."
             )
         return tuple(known)
+    fitted = tuple(name for name in fitted if name not in dropped(encoder, fitted))
     missing = [name for name in fitted if name not in known]
     if missing:
         raise InputError(
@@ -84,6 +86,14 @@ def fitted_on(net: object) -> tuple[str, ...] | None:
     """The names of the columns that a transformer or estimator was fitted on; None if it had none."""
     names = getattr(net, "feature_names_in_", None)
     return None if names is None else tuple(map(str, names))
+
+
+def dropped(encoder: Any, fitted: Sequence[str]) -> set[str]:
+    """The columns that a ColumnTransformer was fitted on and does not read, such as the labels."""
+    steps = getattr(encoder, "steps", None)
+    first = steps[0][1] if steps else encoder
+    parts = getattr(first, "transformers_", ())
+    return {name for _, one, asked in parts if one == "drop" for name in chosen(asked, fitted)}
 
 
 def encoded(encoder: Encoder, rows: NDArray[Any], columns: Sequence[str]) -> ModelInput:

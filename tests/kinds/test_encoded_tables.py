@@ -28,7 +28,7 @@ from backlight_compare import compare
 from backlight_datasets import ColumnNames, Source, open_source
 from backlight_loading import Preprocessing
 from backlight_loading.encoded_columns import encoding_of
-from backlight_loading.encoders import load_encoder
+from backlight_loading.encoders import columns_of, load_encoder
 from backlight_loading.known_values import known_values
 from backlight_report import report
 
@@ -418,3 +418,15 @@ def test_two_nets_are_compared_column_by_column(tmp_path: Path) -> None:
     # The colour's value is 1 more in each row, of which the largest is at least 2.
     values = np.array([said(row) for row in ROWS])
     assert agreement.difference == pytest.approx((1 / np.abs(values).max(axis=1)).max())
+
+
+def test_columns_that_an_encoder_drops_need_not_be_there() -> None:
+    """As where it was fitted on a table with its labels."""
+    whole = frame().assign(kind=TRUE)
+    parts = [("words", OneHotEncoder(), ["colour"]), ("numbers", "passthrough", ["width"])]
+    encoder = ColumnTransformer(parts).fit(whole)
+    assert columns_of(encoder, COLUMNS) == ("width", "colour")
+    piped = make_pipeline(encoder, StandardScaler()).fit(whole)
+    assert columns_of(piped, COLUMNS) == ("width", "colour")
+    with pytest.raises(InputError, match="takes the column colour, and the data has only width"):
+        columns_of(encoder, ("width",))
