@@ -116,15 +116,16 @@ def plot_command(
         By, typer.Option(help="By which classes examples are put together.")
     ] = By.predicted,
 ) -> None:
-    """Draw where techniques look on average: the mean size of values over all examples, and by class.
+    """Draw where techniques look on average: the mean size of values over all examples, and by class; of
+    texts the words that speak most for the target, and most against it.
 
     Example: `backlight store plot results -o mean.png`
     """
+    from backlight_attribute.overview import overview_figure
     from backlight_attribute.results import Attributions
-    from backlight_attribute.summaries import mean_sizes_figure
 
     found = Attributions.open(store)
-    mean_sizes_figure(found, target or found.targets[0], by.value).savefig(output, dpi=150)
+    overview_figure(found, target or found.targets[0], by.value).savefig(output, dpi=150)
     print(f"Drawn in {output}")
 
 

@@ -1,6 +1,7 @@
 """The words that speak most for and against a class, over many texts."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -8,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from backlight import Attribution
+from backlight.attribution.words import Word
 from backlight.errors import InputError
 from backlight_plots.axes import GREY, axes, colour_of
 from backlight_plots.examples import count_title, rows_of
@@ -55,21 +57,29 @@ def words(
         BacklightError: there is no such input or class, or it is no text.
     """
     rows = rows_of(attribution, of_class)
-    sums = word_sums(attribution, input, rows)
-    half = checked_most(max_display, least=2) // 2
-    speaking_for = [one for one in sums if one.value > 0][:half]
-    speaking_against = [one for one in sums if one.value < 0][-half:]
-    drawn = speaking_for + speaking_against
-    values = [one.value for one in drawn]
+    drawn = strongest(word_sums(attribution, input, rows), max_display)
     ax = axes(ax, 6.4, figure_height(len(drawn)))
-    ax.barh(np.arange(len(drawn)), values, height=0.7, color=list(map(colour_of, values)))
-    ax.axvline(0, color=GREY, linewidth=0.8)
-    name_rows(ax, [f"{shortened(one.text)} ({one.count})" for one in drawn])
-    write_values(ax, values, values)
-    make_room(ax, np.array([0.0, *values]))
+    draw_sums(ax, drawn)
     ax.set_xlabel(value_label(attribution, "sum of values") + ", occurrences in brackets")
     ax.set_title(count_title(attribution, rows))
     return ax
+
+
+def strongest(sums: Sequence[WordSum], max_display: int) -> list[WordSum]:
+    """The half of so many that speak most for, then the half that speak most against."""
+    half = checked_most(max_display, least=2) // 2
+    speaking_for = [one for one in sums if one.value > 0][:half]
+    return speaking_for + [one for one in sums if one.value < 0][-half:]
+
+
+def draw_sums(ax: Axes, sums: Sequence[WordSum]) -> None:
+    """A bar for each word, from the top down."""
+    values = [one.value for one in sums]
+    ax.barh(np.arange(len(sums)), values, height=0.7, color=list(map(colour_of, values)))
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    name_rows(ax, [f"{shortened(one.text)} ({one.count})" for one in sums])
+    write_values(ax, values, values)
+    make_room(ax, np.array([0.0, *values]))
 
 
 def word_sums(attribution: Attribution[Any], input: str | None, rows: Any) -> list[WordSum]:
@@ -80,9 +90,15 @@ def word_sums(attribution: Attribution[Any], input: str | None, rows: Any) -> li
             f"Words are of texts whose tokens are known, and this is {one.input.kind}: explain with "
             "names=tokenizer."
         )
+    return sums_of(words_of(one, row) for row in rows.tolist())
+
+
+def sums_of(texts: Iterable[Sequence[Word]]) -> list[WordSum]:
+    """Every word of texts, whatever the case of letters, from what speaks most for the score to what
+    speaks most against. Special tokens and padding are left out."""
     found: dict[str, list[float]] = defaultdict(list)
-    for row in rows.tolist():
-        for word in words_of(one, row):
+    for text in texts:
+        for word in text:
             if not word.apart:
                 found[word.text.lower()].append(word.value)
     sums = [WordSum(text, sum(values), len(values)) for text, values in found.items()]

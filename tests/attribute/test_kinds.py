@@ -15,6 +15,8 @@ from backlight import Examples
 from backlight.errors import HyperParameterError, InputError
 from backlight_attribute import Attributions, attribute_dataset
 from backlight_attribute.exporting import export
+from backlight_attribute.overview import overview_figure
+from backlight_attribute.summaries import mean_sizes
 from backlight_datasets import StoreError
 from backlight_loading.tokenization import Tokenization
 from tests.attribute.test_reading import command
@@ -24,6 +26,7 @@ from tests.kinds.test_tables_and_series import (
     MOMENTS,
     ROWS,
     SERIES,
+    TRUE,
     WEIGHTS,
     keras_series,
     table,
@@ -83,6 +86,40 @@ def test_exports_have_the_tokens(tmp_path: Path) -> None:
         tokens = [json.loads(one) for one in stored["tokens"].tolist()]
         assert tokens[0] == ["good", "good", "film"]
         assert stored["words"][3].tolist() == [0, -1, -1]
+
+
+def test_the_picture_of_texts_has_the_words_of_each_class(tmp_path: Path) -> None:
+    found = of_texts(tmp_path / "store")
+    figure = overview_figure(found)
+    _, predicted = found.column("predicted")
+    assert len(figure.axes) == len(METHODS) * len(set(predicted.tolist()))
+    first = int(np.bincount(predicted).argmax())
+    ax, wanted = figure.axes[0], dict[str, list[float]]()
+    for row in np.flatnonzero(predicted == first):
+        for id, value in zip(ids()[row], SPEAKS[ids()[row], first], strict=True):
+            if id:  # no padding
+                wanted.setdefault(str(tokenizer.id_to_token(id)), []).append(value)
+    said = {f"{word} ({len(values)})": sum(values) for word, values in wanted.items()}
+    bars = [bar.get_width() for bar in ax.patches]
+    drawn = dict(zip([one.get_text() for one in ax.get_yticklabels()], bars, strict=True))
+    assert drawn == pytest.approx({word: value for word, value in said.items() if value}, abs=1e-2)
+    assert bars == sorted(bars, reverse=True)
+
+
+def test_the_picture_of_a_table_has_its_columns(tmp_path: Path) -> None:
+    examples = Examples(ROWS, TRUE, features=COLUMNS)
+    found = attribute_dataset(torch_table(), examples, store=tmp_path, methods=["input_x_gradient"])
+    (ax,) = overview_figure(found, by="labels").axes
+    sizes = mean_sizes(found, "input_x_gradient", by="labels")
+    order = np.argsort(-sizes.all)
+    assert [one.get_text() for one in ax.get_yticklabels()] == [COLUMNS[k] for k in order]
+    cells = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(cells[:, 0], sizes.all[order])
+    titles = [one.get_text() for one in ax.get_xticklabels()]
+    assert len(titles) == 1 + len(sizes.by_class)
+    for k, own in sizes.by_class.items():
+        place = titles.index(next(one for one in titles[1:] if one.startswith(f"class {k} ")))
+        np.testing.assert_allclose(cells[:, place], own[order])
 
 
 class Silent(Tokenizer):
@@ -148,6 +185,12 @@ def test_moments_have_their_values(net: Any, tmp_path: Path) -> None:
     assert layout is not None and layout.grid == (8,)
     expected = SERIES * MOMENTS * np.where(predicted, 1, -1)[:, None]
     np.testing.assert_allclose(values.sum(axis=layout.channel_axis), expected, atol=1e-6)
+    sizes = mean_sizes(found, "input_x_gradient")
+    (ax,) = overview_figure(found).axes
+    (whole,) = (line for line in ax.lines if line.get_label() == "all 6")
+    drawn = np.asarray(whole.get_ydata(), dtype=float)
+    np.testing.assert_allclose(drawn, np.abs(expected).mean(0), atol=1e-6)
+    assert len(ax.lines) == 1 + len(sizes.counts)
     with pytest.raises(StoreError, match="another plan"):
         attribute_dataset(torch_table(), ROWS.astype(np.float32), store=tmp_path)
 
