@@ -70,7 +70,7 @@ def test_an_option_that_takes_one_value_is_said_once(runner: CliRunner) -> None:
         result = runner.invoke(application(), [*command.split(), "a", command.split()[-1], "b"])
         said = f"{command.split()[-1]} takes one value, and was said 2 times."
         assert str(result.exception) == said
-    several = runner.invoke(application(), "report --method a --method b --no-such".split())
+    several = runner.invoke(application(), ["report", "-m", "a", "-m", "b", "--no-such"])
     assert "No such option: --no-such" in text_of(several)
 
 

@@ -220,7 +220,7 @@ class Masked(TorchText):
 
 
 def test_a_model_that_takes_no_text_at_all_is_not_told_that_they_are_too_long() -> None:
-    with pytest.raises(InputError, match="^The model cannot take inputs.*argument: 'mask'"):
+    with pytest.raises(InputError, match=r"^The model cannot take inputs.*argument: 'mask'"):
         backlight.study(Masked(), examples(), tokenizer=tokenizer, methods=METHODS)
 
 
