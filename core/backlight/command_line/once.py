@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from backlight.errors import InputError
 
@@ -19,7 +19,7 @@ class Once(TyperCommand):
             InputError: an option that takes one value was said again.
         """
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        said = (one for one in order if one.param_type_name == "option")
+        said = (one for one in order if isinstance(one, TyperOption))
         for option, times in Counter(said).items():
             if times > 1 and not (option.multiple or option.is_flag):
                 raise InputError(f"{option.opts[0]} takes one value, and was said {times} times.")
