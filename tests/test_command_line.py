@@ -65,6 +65,15 @@ def test_no_arguments_show_the_help() -> None:
     assert result.returncode in (0, 2)  # which one is typer's to say
 
 
+def test_an_option_that_takes_one_value_is_said_once(runner: CliRunner) -> None:
+    for command in ("report net.py:net rows.csv --label", "store export results --output"):
+        result = runner.invoke(application(), [*command.split(), "a", command.split()[-1], "b"])
+        said = f"{command.split()[-1]} takes one value, and was said 2 times."
+        assert str(result.exception) == said
+    several = runner.invoke(application(), ["report", "-m", "a", "-m", "b", "--no-such"])
+    assert "No such option: --no-such" in text_of(several)
+
+
 def test_version(runner: CliRunner) -> None:
     result = runner.invoke(application(), ["--version"])
     assert (result.exit_code, result.output) == (0, f"backlight {backlight.__version__}\n")

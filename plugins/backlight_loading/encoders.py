@@ -136,12 +136,11 @@ def frame_of(rows: NDArray[Any], columns: Sequence[str]) -> "DataFrame":
 def numbers(found: Any, count: int) -> NDArray[Any]:
     """One array of what an encoder gave."""
     dense = found.toarray() if hasattr(found, "toarray") else found  # a sparse one
-    array = np.asarray(dense)
-    if array.dtype == np.object_:
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"the encoder must give numbers: {reason(error)}") from error
+    try:
+        array = np.asarray(dense)
+        array = array.astype(np.float64) if array.dtype == np.object_ else array
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the encoder must give numbers: {reason(error)}") from error
     if array.ndim != 2 or len(array) != count or array.dtype.kind not in "fiub":
         raise InputError(
             f"the encoder must give a row of numbers for each of {count} rows, ({count}, F), in one "

@@ -10,7 +10,7 @@ from backlight import Model
 from backlight.errors import InputError
 from backlight.explaining.embedding import embedding
 from backlight.explaining.token_ids import IDS, ids_apart, ids_in
-from backlight.values.tree import leaves, names
+from backlight.values.tree import leaves, map_leaves, names
 from backlight_datasets import Source, digest_of_arrays, read_blocks
 from backlight_datasets.digests import digest_of_texts
 from backlight_loading.models import wanted_shape
@@ -52,7 +52,9 @@ def tokenization(
     few = few_ids(example)
     try:
         outputs_of(model, few)
-    except InputError as error:  # of ids that every model knows, so that it is their number
+    except InputError as error:  # of ids that every model knows, so that it may be their number
+        if not takes(model, cast(TokenInput, map_leaves(lambda one: one[:, :1], few))):
+            raise
         raise InputError(
             f"The model does not take {found.length} tokens, as many as the longest text, "
             f"{extent.longest_name!r}, has: cut longer ones with --tokens N (tokens=N in Python). {error}"
@@ -67,6 +69,14 @@ def tokenization(
     # How it fills up shorter texts is seen from any.
     form = digest_of_arrays(zip(names(example), leaves(example), strict=True))
     return replace(found, digest=digest_of_texts((*digests, form)))
+
+
+def takes(model: Model[Any], x: TokenInput) -> bool:
+    try:
+        outputs_of(model, x)
+    except InputError:
+        return False
+    return True
 
 
 def few_ids(sample: TokenInput) -> TokenInput:

@@ -224,6 +224,14 @@ def test_a_row_that_cannot_be_encoded_is_skipped_by_its_cell(
     assert study.task.ids.tolist() == [0, 1, 2, 3, 5]
 
 
+def test_rows_of_several_lengths_are_no_numbers(tmp_path: Path) -> None:
+    def ragged(table: pandas.DataFrame) -> list[list[float]]:
+        return [[1.0] * (row % 2) for row in range(len(table))]
+
+    with pytest.raises(InputError, match="the encoder must give numbers"):
+        backlight.study(torch_net(), table(tmp_path), encoder=ragged, methods=["gradient"])
+
+
 def test_an_empty_cell_is_told_by_its_column(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Its column 'width' is empty or not finite"):
         backlight.study(

@@ -212,6 +212,18 @@ class Short(TorchText):
         return (self.embedding(ids) + places).sum(1)
 
 
+class Masked(TorchText):
+    """It wants a mask, which this tokenizer does not make."""
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids * mask)
+
+
+def test_a_model_that_takes_no_text_at_all_is_not_told_that_they_are_too_long() -> None:
+    with pytest.raises(InputError, match=r"^The model cannot take inputs.*argument: 'mask'"):
+        backlight.study(Masked(), examples(), tokenizer=tokenizer, methods=METHODS)
+
+
 def test_a_text_with_more_tokens_than_the_model_takes_is_named() -> None:
     long = Examples(np.array(["good " * 4, "bad"]), np.array([1, 0]))
     with pytest.raises(InputError, match=r"does not take 4 tokens.*longest text, '0'.*--tokens N"):

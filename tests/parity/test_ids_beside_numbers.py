@@ -18,7 +18,7 @@ import pytest
 
 import backlight
 from backlight import BacklightWarning, Columns, Neuron, TokenBaseline
-from backlight.errors import InputError, InputTypeError, ModelError
+from backlight.errors import InputError, InputTypeError, ModelError, NonFiniteError
 from backlight_methods import Conductance, InputXGradient
 
 RNG = np.random.default_rng(11)
@@ -192,6 +192,51 @@ def test_columns_of_one_table() -> None:
     assert found.to_pandas().columns.tolist() == ["colour", "shape"]
 
 
+class Casting(TorchNet):
+    """Takes truth values and whole numbers too."""
+
+    def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return super().forward(kinds.long(), numbers.double())
+
+
+TAKING_TRUTHS = {
+    "torch": (Casting, torch.tensor),
+    "keras": (keras_net, np.asarray),
+    "jax": (lambda: lambda kinds, numbers: jax_function(kinds.astype(int), numbers), jnp.asarray),
+}
+
+
+@pytest.mark.parametrize("name", TAKING_TRUTHS)
+def test_truth_values_are_categories(name: str) -> None:
+    make, native = TAKING_TRUTHS[name]
+    truths, net = KINDS > 1, make()
+    of_truths, of_ids = (
+        backlight.explain(net, (native(one), native(NUMBERS)), 1, "deep_lift").numpy()
+        for one in (truths, truths.astype(int))
+    )
+    assert (np.asarray(of_truths[0]) != 0).all()
+    for one, other in zip(of_truths, of_ids, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other))
+
+
+def test_numbers_are_no_others_for_what_was_seen_of_whole_ones() -> None:
+    net, kinds, numbers = Casting(), torch.tensor(KINDS), torch.tensor(NUMBERS)
+    for _ in range(2):
+        with pytest.raises(InputTypeError, match="other numbers to floating point"):
+            backlight.explain(net, (kinds, (numbers * 9).int()), 1, "gradient")
+        found = backlight.explain(net, (kinds, numbers), CLASSES, "integrated_gradients").numpy()
+        for values, wanted in zip(found, expected(), strict=True):
+            np.testing.assert_allclose(values, wanted, atol=1e-12)
+
+
+def test_what_is_not_finite_of_ids_beyond_a_table_is_told() -> None:
+    kinds, numbers = jnp.asarray(KINDS), jnp.asarray(NUMBERS)
+    with pytest.raises(NonFiniteError, match="The vectors of its ids are not finite"):
+        backlight.explain(jax_function, (kinds + 9, numbers), 1, "gradient")
+    found = backlight.explain(jax_function, (kinds, numbers), CLASSES, "integrated_gradients")
+    np.testing.assert_allclose(np.asarray(found.numpy()[0]), expected()[0], atol=1e-12)
+
+
 class WithSum(torch.nn.Module):
     """Categories that tell the score by their sum as well."""
 
@@ -203,8 +248,9 @@ class WithSum(torch.nn.Module):
         return self.net(kinds, numbers) + kinds.sum(1, keepdim=True)
 
 
-def test_categories_that_tell_the_score_in_another_way_too_are_told() -> None:
-    x = torch.tensor(KINDS), torch.tensor(NUMBERS)
+@pytest.mark.parametrize("kinds", [KINDS, KINDS % 2])
+def test_categories_that_tell_the_score_in_another_way_too_are_told(kinds: Any) -> None:
+    x = torch.tensor(kinds), torch.tensor(NUMBERS)
     with pytest.warns(
         BacklightWarning, match="by another way than 'net.colours', 'net.shapes' too"
     ):

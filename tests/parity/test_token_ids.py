@@ -147,6 +147,24 @@ def test_ids_that_tell_the_score_in_another_way_too_are_told() -> None:
         backlight.explain(WithPlaces(masked=True).eval(), torch.tensor(IDS), CLASSES, "gradient")
 
 
+class Single(torch.nn.Module):
+    """One id for each example, which tells the score by its number as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding.from_pretrained(torch.tensor(TABLE))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.words(ids) + ids[:, None]
+
+
+@pytest.mark.parametrize("ids", [[3, 2, 0], [1, 0, 1]])
+def test_one_id_alone_that_tells_the_score_in_another_way_too_is_told(ids: list[int]) -> None:
+    with pytest.warns(BacklightWarning, match="by another way than 'words' too"):
+        found = backlight.explain(Single(), torch.tensor(ids), 1, "integrated_gradients")
+    np.testing.assert_allclose(found.values, TABLE[ids, 1])
+
+
 def test_one_id_throughout_finds_its_vectors_too() -> None:
     found = backlight.explain(TorchNet(), torch.full((2, 5), 3), 0, "gradient")
     assert found.at == "table"

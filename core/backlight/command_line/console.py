@@ -10,6 +10,7 @@ import typer
 
 from backlight.command_line.commands import add_commands
 from backlight.command_line.listing import show_methods, show_plugins
+from backlight.command_line.once import said_once
 from backlight.command_line.one_line import one_line
 from backlight.errors import BacklightError, BacklightWarning
 from backlight.plugins.choices import remember
@@ -107,6 +108,7 @@ def application() -> typer.Typer:
     app.command("plugins")(show_plugins)
     app.command("methods")(show_methods)
     add_commands(app)
+    said_once(app)
     return app
 
 

@@ -138,7 +138,12 @@ def is_lookup(ids: NDArray[np.integer], vectors: NDArray[np.generic]) -> bool:
     rows = vectors.reshape(ids.size, -1)
     table = rows[first]
     varied = len(table) > 1 and bool((table != table[0]).any())
-    return varied and np.array_equal(table[which.ravel()], rows)
+    return varied and not differing(table[which.ravel()], rows).any()
+
+
+def differing(one: NDArray[np.generic], other: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where values are not the same: NaN, which JAX gives for an id beyond its table, is."""
+    return np.asarray((one != other) & ((one == one) | (other == other)))
 
 
 def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
@@ -175,11 +180,11 @@ def shuffled(
     Args:
         apart: which keep their places.
     """
-    found = ids.copy()
-    for row, given in enumerate(ids):
-        moves = np.ones(given.shape, dtype=bool) if apart is None else ~apart[row]
+    found = ids.reshape(len(ids), -1).copy()
+    kept = np.zeros(found.shape, dtype=bool) if apart is None else apart.reshape(found.shape)
+    for given, moves in zip(found, ~kept, strict=True):
         moving = given[moves]
         others = moving[moving != moving[:1]]
         moving[:1] = others[0] if others.size else moving[:1] != 1
-        found[row][moves] = moving[::-1]
-    return found
+        given[moves] = moving[::-1]
+    return found.reshape(ids.shape)

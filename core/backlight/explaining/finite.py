@@ -35,10 +35,11 @@ def finite(model: Model, array: Array) -> bool:
 def beginning(objective: Objective) -> str:
     """Where the numbers stopped being finite: the inputs, a site's value, or a site's gradient."""
     model, inputs = objective.model, objective.inputs
-    if not all(
-        finite(model, leaf) for leaf in leaves(inputs.attributed) if model.is_floating(leaf)
-    ):
-        return "The inputs themselves are not finite."
+    for position, leaf in enumerate(leaves(inputs.attributed)):
+        if model.is_floating(leaf) and not finite(model, leaf):
+            if model.lookups is not None and model.lookups.at(position) is not None:
+                return "The vectors of its ids are not finite: has its table a row for each?"
+            return "The inputs themselves are not finite."
     try:
         sites = model.sites(inputs)
         for site in sites:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
 from backlight.explaining.completeness import listed
-from backlight.explaining.embedding import SAME, is_lookup, others, picked_names, toggled
+from backlight.explaining.embedding import SAME, differing, is_lookup, others, picked_names, toggled
 from backlight.explaining.objective import Objective
 from backlight.explaining.rows import take_rows
-from backlight.explaining.structure import UnknownStructure, net_structure
+from backlight.explaining.structure import UnknownStructure, form, net_structure
 from backlight.explaining.token_ids import IDS, host_ids, leaves_by_name, whole_inputs, with_ids
 from backlight.model.model import Model
-from backlight.values.arrays import Array, shape_of
+from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs
 from backlight.values.lookups import Lookup, Lookups
 from backlight.values.tree import concat, leaves, map_leaves
@@ -39,14 +39,14 @@ def lookups(model: Model, inputs: Inputs) -> Lookups | None:
     given = leaves_by_name(inputs)
     if not model.takes_vectors or not all(map(model.has_numbers, given.values())):
         return None
-    form = tuple((name, shape_of(leaf)[1:]) for name, leaf in given.items())
-    return model.recall("lookups", form, lambda: search(model, inputs))
+    key = (tuple(given), form(inputs))
+    return model.recall("lookups", key, lambda: search(model, inputs))
 
 
 def search(model: Model, inputs: Inputs) -> Lookups | None:
     few = take_rows(model, inputs, np.arange(min(inputs.count, ROWS)))
     whole = whole_inputs(model, few)
-    if any(model.to_numpy(leaf).dtype.kind not in "iu" for leaf in whole.values()):
+    if any(model.to_numpy(leaf).dtype.kind not in "iub" for leaf in whole.values()):
         return None
     model.outputs(few)  # what fails with the user's own ids is raised
     names, found = list(leaves_by_name(few)), list[Lookup]()
@@ -90,7 +90,9 @@ def lookup_among(
     if not sites:
         return None
     first, beside = seen(inputs), seen(others_changed(model, inputs, name))
-    first = {site: value for site, value in first.items() if np.array_equal(value, beside[site])}
+    first = {
+        site: value for site, value in first.items() if not differing(value, beside[site]).any()
+    }
     tried = [own, *others(own)]
     values = [first, *map(seen_with, tried[1:])]
     for site, value in first.items():
@@ -120,7 +122,7 @@ def lookup_by_column(
 
     def changed(site: str, column: int) -> NDArray[np.bool_]:
         """Where the value changes with the column, of all its axes but the last."""
-        return np.asarray((moved[column][site] != first[site]).any(axis=-1))
+        return np.asarray(differing(moved[column][site], first[site]).any(axis=-1))
 
     def looks_up(column: int, before: NDArray[np.generic], after: NDArray[np.generic]) -> bool:
         ids = np.concatenate([own[:, column], other[:, column]])
@@ -169,10 +171,7 @@ def with_vectors(
 
 
 def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
-    """What is to be said where ids reach the score by another way than their vectors.
-
-    Ids that are 0, as of padding, are left alone.
-    """
+    """What is to be said where ids reach the score by another way than their vectors."""
     model, inputs = objective.model, objective.inputs
     given = found.without(inputs)
     names = list(leaves_by_name(given))
@@ -182,7 +181,7 @@ def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
 
     before, notes = score(inputs), []
     for one in found.each:
-        ids = np.minimum(host_ids(model, given, names[one.position]), 1)
+        ids = few_others(host_ids(model, given, names[one.position]), one.by_column)
         after = score(found.with_ids(inputs, one.position, model.asarray(ids)))
         if (np.abs(after - before) > SAME * np.abs(before) + SAME).any():
             notes.append(
@@ -191,3 +190,10 @@ def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
                 "these values."
             )
     return tuple(notes)
+
+
+def few_others(ids: Ids, by_column: bool) -> Ids:
+    """Other ids, each 0 or 1, which any table has. Those that are 0, as of padding, are left alone, but
+    not where all are 0 or 1 (in a column, where each has a table of its own)."""
+    binary = ids.max(axis=0 if by_column else None, keepdims=True) <= 1
+    return np.where(binary, toggled(ids), ids != 0).astype(ids.dtype)

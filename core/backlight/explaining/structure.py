@@ -251,9 +251,10 @@ def net_structure(
 
 
 def form(inputs: Inputs) -> Hashable:
-    """What decides what a net does with inputs: their shapes, and which others are passed through."""
-    shapes = tuple(shape_of(leaf)[1:] for leaf in leaves(inputs.attributed))
-    return shapes, len(inputs.positional), frozenset(inputs.keyword)
+    """What decides what a net does with inputs: their shapes and dtypes, and which others are passed
+    through."""
+    arrays = tuple((shape_of(leaf)[1:], str(leaf.dtype)) for leaf in leaves(inputs.attributed))
+    return arrays, len(inputs.positional), frozenset(inputs.keyword)
 
 
 def rows_mix(model: Model, inputs: Inputs) -> bool:

@@ -263,8 +263,8 @@ def check_differentiable(model: Model, inputs: Inputs, advice: str = "") -> None
             "imaginary part as two inputs, and put them together in the model."
         )
     raise InputTypeError(
-        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures to floating "
-        f"point; {advice or at_the_embedding(model, inputs, whole)}."
+        f"Inputs {integer} hold {held}, which have no gradient. Convert pictures and other "
+        f"numbers to floating point; {advice or at_the_embedding(model, inputs, whole)}."
     )
 
 

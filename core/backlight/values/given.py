@@ -55,8 +55,8 @@ def taken_in(x: object) -> Given:
         if wrong:
             raise InputTypeError(
                 f"The columns {', '.join(map(repr, wrong))} hold something else than numbers. Encode "
-                "categories as the model was trained on them: as ids, or by one column for each, "
-                "explained as one: Columns({'colour': (3, 4, 5)})."
+                "categories as the model was trained on them: as ids, in an array of whole numbers, or "
+                "by one column for each, explained as one: Columns({'colour': (3, 4, 5)})."
             )
     return Given(table.reshape(-1, len(names)).astype(np.float64), names)
 
