@@ -113,6 +113,7 @@ def test_a_layer_that_is_not_there_is_said_with_those_that_are() -> None:
 
 
 def test_a_feature_map_is_not_the_input_of_the_first_layer() -> None:
+    torch.manual_seed(1)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2)
     )
