@@ -366,7 +366,9 @@ def dummies(table: pandas.DataFrame) -> NDArray[Any]:
 
 WRONG_ENCODERS: dict[str, tuple[Any, str]] = {
     "a column is missing": (
-        transformer().fit(frame().assign(weight=1.0)[["weight", *COLUMNS]]),
+        ColumnTransformer([("all", "passthrough", ["weight", "width"])]).fit(
+            frame().assign(weight=1.0)
+        ),
         "takes the column weight, and the data has only width, colour",
     ),
     "by the batch": (dummies, "dummies makes other numbers of a row alone than among"),
