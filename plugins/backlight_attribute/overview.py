@@ -5,19 +5,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight.attribution.words import Word, joined
 from backlight.errors import InputError
 from backlight.plugins.extras import extra
 from backlight_attribute.results import Attributions, text
 from backlight_attribute.summaries import (
-    MOST_DRAWN,
     By,
     MeanSizes,
     blocks_with,
+    commonest,
+    groups,
     mean_sizes,
     mean_sizes_figure,
+    no_values,
 )
 from backlight_plots.labels import class_name
 
@@ -46,11 +47,11 @@ def overview_figure(
     kind = found.store.plan.options.get("kind", "picture")
     if kind not in ("text", "table", "series"):
         return mean_sizes_figure(found, target, by)
-    classes = commonest(found, by) if kind == "text" else [None]
+    classes = classes_of(found, by) if kind == "text" else []
     height = {"text": 6.0, "table": 4.0, "series": 2.6}[kind]
     size = 7.2 if kind != "text" else 5.0 * len(classes), height * len(found.techniques) + 0.4
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(found.techniques), len(classes), squeeze=False)
+    grid = figure.subplots(len(found.techniques), max(len(classes), 1), squeeze=False)
     for row, technique in zip(grid, found.techniques, strict=True):
         if kind == "text":
             for ax, k in zip(row, classes, strict=True):
@@ -65,20 +66,11 @@ def overview_figure(
     return figure
 
 
-def commonest(found: Attributions, by: By) -> list[int | None]:
+def classes_of(found: Attributions, by: By) -> list[int]:
     """The classes with the most examples, the first first."""
     _, classes = found.column(by)
     known, counts = np.unique(classes, return_counts=True)
     return list(known[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
-
-
-def groups(found: Attributions, sizes: MeanSizes) -> list[tuple[str, NDArray[np.float64]]]:
-    """All examples, and the classes with the most, with what they are called."""
-    most = sorted(sizes.counts, key=lambda k: -sizes.counts[k])[:MOST_DRAWN]
-    classes = (
-        (f"{class_name(k, found.classes)} {sizes.counts[k]:,}", sizes.by_class[k]) for k in most
-    )
-    return [(f"all {sizes.count:,}", sizes.all), *classes]
 
 
 def draw_columns(ax: "Axes", found: Attributions, sizes: MeanSizes) -> None:
@@ -88,7 +80,7 @@ def draw_columns(ax: "Axes", found: Attributions, sizes: MeanSizes) -> None:
 
     if sizes.all.ndim != 1:
         raise InputError(f"Values of shape {sizes.all.shape} are not those of a table's columns.")
-    titles, values = zip(*groups(found, sizes), strict=True)
+    titles, values = zip(*groups(found, sizes, commonest(sizes)), strict=True)
     order = np.argsort(-sizes.all, kind="stable")[:MOST_COLUMNS]
     cells = np.stack(values, axis=1)[order]
     names = cast("list[str]", found.store.plan.options["features"]) or [
@@ -107,7 +99,7 @@ def draw_columns(ax: "Axes", found: Attributions, sizes: MeanSizes) -> None:
 
 def draw_moments(ax: "Axes", found: Attributions, sizes: MeanSizes, channels: int | None) -> None:
     """Lines along the moments, of all channels together."""
-    for title, values in groups(found, sizes):
+    for title, values in groups(found, sizes, commonest(sizes)):
         line = values if channels is None else values.sum(axis=channels)
         ax.plot(line, label=title, color="black" if values is sizes.all else None)
     ax.set_xlabel("moment")
@@ -127,19 +119,17 @@ def channel_axis(found: Attributions, technique: str, target: str) -> int | None
     return None if layout.channel_axis is None else layout.channel_axis - 1
 
 
-def draw_words(
-    ax: "Axes", found: Attributions, texts: Iterable[Sequence[Word]], k: int | None
-) -> None:
+def draw_words(ax: "Axes", found: Attributions, texts: Iterable[Sequence[Word]], k: int) -> None:
     """The words that speak most for the target in texts of a class, and most against it, with the number
     of each."""
     from backlight_plots.words import draw_sums, strongest, sums_of
 
     draw_sums(ax, strongest(sums_of(texts), MOST_WORDS))
-    ax.set_title(f"{class_name(k or 0, found.classes)}: sum of values (occurrences)", fontsize=8)
+    ax.set_title(f"{class_name(k, found.classes)}: sum of values (occurrences)", fontsize=8)
 
 
 def stored_words(
-    found: Attributions, technique: str, target: str, by: By, k: int | None
+    found: Attributions, technique: str, target: str, by: By, k: int
 ) -> Iterator[Sequence[Word]]:
     """The words of each text of a class, one block in memory at a time. Those for which the technique
     failed are left out.
@@ -157,5 +147,4 @@ def stored_words(
                 tokens = json.loads(text(arrays["tokens"][row]))
                 yield joined(values, tokens, arrays["words"][row].tolist())
     if not kept:
-        options = found.store.plan.options
-        raise InputError(f"The store has no values by {technique}: it keeps {options['keep']}.")
+        raise no_values(found, technique, target)

@@ -1,6 +1,6 @@
 """What a technique looks at over a whole data set: mean sizes of values, of all examples and by class."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
@@ -80,10 +80,7 @@ def mean_sizes(
             sums[k] = sums.get(k, 0.0) + chosen.sum(axis=0)
             counts[k] = counts.get(k, 0) + len(chosen)
     if not sums:
-        raise InputError(
-            f"The store has no values by {technique} for {target!r}: it keeps "
-            f"{found.store.plan.options['keep']}."
-        )
+        raise no_values(found, technique, target)
     total = sum(counts.values())
     return MeanSizes(
         np.sum(list(sums.values()), axis=0) / total,
@@ -91,6 +88,28 @@ def mean_sizes(
         {k: sums[k] / counts[k] for k in sorted(sums)},
         dict(sorted(counts.items())),
     )
+
+
+def no_values(found: Attributions, technique: str, target: str) -> InputError:
+    return InputError(
+        f"The store has no values by {technique} for {target!r}: it keeps "
+        f"{found.store.plan.options['keep']}."
+    )
+
+
+def commonest(sizes: MeanSizes) -> list[int]:
+    """The classes with the most examples, the first first."""
+    return sorted(sizes.counts, key=lambda k: -sizes.counts[k])[:MOST_DRAWN]
+
+
+def groups(
+    found: Attributions, sizes: MeanSizes, classes: Sequence[int]
+) -> list[tuple[str, NDArray[np.float64]]]:
+    """Of all examples, and of these classes, with what they are called and their number."""
+    of_classes = (
+        (f"{class_name(k, found.classes)} {sizes.counts[k]:,}", sizes.by_class[k]) for k in classes
+    )
+    return [(f"all {sizes.count:,}", sizes.all), *of_classes]
 
 
 def mean_sizes_figure(
@@ -108,21 +127,16 @@ def mean_sizes_figure(
 
     from backlight_plots.axes import colour_map, norm
 
-    rows = {name: mean_sizes(found, name, target, by) for name in found.techniques}
-    every = next(iter(rows.values()))
-    most = sorted(every.counts, key=lambda k: -every.counts[k])[:MOST_DRAWN]
-    figure = Figure(
-        figsize=(1.7 * (1 + len(most)) + 0.8, 1.9 * len(rows) + 0.4), layout="constrained"
-    )
-    axes = figure.subplots(len(rows), 1 + len(most), squeeze=False)
-    titles = [
-        f"all {every.count:,}",
-        *(f"{class_name(k, found.classes)} {every.counts[k]:,}" for k in most),
-    ]
-    for line, (technique, sizes) in zip(axes, rows.items(), strict=True):
+    every = {name: mean_sizes(found, name, target, by) for name in found.techniques}
+    classes = commonest(next(iter(every.values())))
+    rows = {name: groups(found, sizes, classes) for name, sizes in every.items()}
+    titles = [title for title, _ in next(iter(rows.values()))]
+    size = 1.7 * len(titles) + 0.8, 1.9 * len(rows) + 0.4
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for line, (technique, means) in zip(axes, rows.items(), strict=True):
         layout = picture_layout(found, technique, target)
-        values = np.stack([sizes.all, *(sizes.by_class[k] for k in most)])
-        maps = to_maps(values, layout)
+        maps = to_maps(np.stack([one for _, one in means]), layout)
         scale = scale_of([maps], percentile=100)
         for axis, one in zip(line, maps, strict=True):
             drawn = axis.imshow(one, colour_map(signed=False), norm(scale))

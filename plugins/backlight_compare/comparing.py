@@ -19,7 +19,7 @@ from backlight.values.tree import leaves
 from backlight_compare.defaults import DEFAULT, TOLERANCE
 from backlight_compare.sites import SitePair, paired, parting
 from backlight_datasets import ColumnNames, Source, open_source
-from backlight_loading.encoders import Encoder, takes_words
+from backlight_loading.encoders import Encoder, flat, takes_words
 from backlight_loading.preparation import Colour, Size
 from backlight_loading.preprocessing import Preprocessing
 from backlight_loading.techniques import Technique, techniques
@@ -252,11 +252,10 @@ class Side:
         tables and series (n, features), of others as it is."""
         x = self.ready.prepared(stored)
         found = cast(Any, technique.method)(self.model, x, target, at=technique.at)
-        arrays = leaves(cast(Attribution[Any], found).numpy())
+        tree = cast(Attribution[Any], found).numpy()
         if self.form.encoding is not None:
-            whole = np.concatenate(arrays, axis=1)
-            return self.form.encoding.pooled(whole.astype(np.float64))
-        (values,) = arrays
+            return self.form.encoding.pooled(flat(tree).astype(np.float64))
+        (values,) = leaves(tree)
         input, channels = leaves(x)[0], self.model.channels
         if self.form.kind in ("text", "table", "series"):
             (layout,) = found.layouts

@@ -16,6 +16,7 @@ from backlight.errors import CoverageError, HyperParameterError, InputError, Sit
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves, map_leaves
 from backlight_datasets import digest_of_arrays
+from backlight_loading.encoders import flat
 from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import ModelInput
 from backlight_loading.techniques import Technique
@@ -126,12 +127,13 @@ def attributions(
 
 
 def answer(attribution: Attribution) -> Answer:
-    parts = leaves(attribution.numpy())
+    tree = attribution.numpy()
+    parts = leaves(tree)
     if len(parts) > 1 and any(one.ndim != 2 for one in parts):
         raise InputError(
             f"{attribution.method} gave values for several inputs, which are no one map."
         )
-    values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    values = parts[0] if len(parts) == 1 else flat(tree)
     count = len(values)
     numbers = {
         name: np.full(count, np.nan) if column is None else column

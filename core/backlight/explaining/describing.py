@@ -43,7 +43,8 @@ def described(
         InputError: there are not as many names as columns or channels, or an id has no text.
     """
     model, inputs = objective.model, objective.inputs
-    given, named = leaves_by_name(inputs), names_of_each(names, leaves_by_name(inputs))
+    given = leaves_by_name(inputs)
+    named = names_of_each(names, given)
     if ids is not None:
         return {ids: of_ids(model, inputs, ids, cast("TokenNames | None", named[ids]))}
     places = layouts(objective.at_site(None), inputs.attributed, maps=False)

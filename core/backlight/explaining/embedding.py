@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
+from backlight.explaining.completeness import listed
 from backlight.explaining.objective import Objective
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
 from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
@@ -163,11 +164,25 @@ def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
         np.asarray(model.to_numpy(model.score(given, score, at=objective.at, value=value)))
         for given in (inputs, with_ids(model, inputs, ids, shuffled(own, apart)))
     )
-    if (np.abs(after - before) <= SAME * np.abs(before) + SAME).all():
+    return another_way(ids, (str(objective.at),), before, after)
+
+
+def another_way(
+    ids: str, sites: Sequence[str], before: NDArray[np.generic], after: NDArray[np.generic]
+) -> tuple[str, ...]:
+    """What is to be said of ids where other ones change the score though their vectors stay.
+
+    Args:
+        ids: the input.
+        sites: where its vectors are.
+        before, after: the scores, (N,), with the own ids and with others.
+    """
+    one, other = before.astype(np.float64), after.astype(np.float64)
+    if (np.abs(other - one) <= SAME * np.abs(one) + SAME).all():
         return ()
     return (
-        f"The ids {ids!r} tell the score by another way than {objective.at!r} too, as a mask or "
-        "positions made of them do: that is not in these values.",
+        f"The ids {ids!r} tell the score by another way than {listed(list(map(repr, sites)))} too, as a "
+        "mask or positions made of them do: that is not in these values.",
     )
 
 

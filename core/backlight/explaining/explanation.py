@@ -183,17 +183,17 @@ def prepare(
     ids: list[str | None] = [None] * len(sites)
     looked_up: Lookups | None = None
     if differentiates and not spatial and whole_inputs(wrapped, inputs):
-        which = ids_in(wrapped, inputs) if None in sites and not moves_inputs else None
-        vectors = None if which is None else embedding(wrapped, inputs, which)
+        which, vectors = ids_in(wrapped, inputs), None
+        if which is not None and None in sites and not moves_inputs:
+            vectors = embedding(wrapped, inputs, which)
         if vectors is not None:
             ids = [which if site is None else None for site in sites]
             sites = [vectors if site is None else site for site in sites]
         elif None in sites or moves_inputs:
             looked_up = lookups(wrapped, inputs)
-        if None in sites and looked_up is None:
-            which = ids_in(wrapped, inputs)
-            advice = "" if which is None else no_vectors(wrapped, inputs)
-            check_differentiable(wrapped, inputs, advice)
+            if looked_up is None and None in sites:
+                advice = "" if which is None else no_vectors(wrapped, inputs)
+                check_differentiable(wrapped, inputs, advice)
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise HyperParameterError(f"batch_size must be at least 1, got {batch_size!r}.")
     rows = batch_size or default_batch_size(inputs)

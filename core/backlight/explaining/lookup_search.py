@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
-from backlight.explaining.completeness import listed
-from backlight.explaining.embedding import SAME, differing, is_lookup, others, picked_names, toggled
+from backlight.explaining.embedding import (
+    another_way,
+    differing,
+    is_lookup,
+    others,
+    picked_names,
+    toggled,
+)
 from backlight.explaining.objective import Objective
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import UnknownStructure, form, net_structure
@@ -176,19 +182,15 @@ def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
     given = found.without(inputs)
     names = list(leaves_by_name(given))
 
-    def score(inputs: Inputs) -> NDArray[np.float64]:
-        return np.asarray(model.to_numpy(model.score(inputs, objective.target)), np.float64)
+    def score(inputs: Inputs) -> NDArray[np.generic]:
+        return model.to_numpy(model.score(inputs, objective.target))
 
-    before, notes = score(inputs), []
+    before, notes = score(inputs), list[str]()
     for one in found.each:
-        ids = few_others(host_ids(model, given, names[one.position]), one.by_column)
+        name = names[one.position]
+        ids = few_others(host_ids(model, given, name), one.by_column)
         after = score(found.with_ids(inputs, one.position, model.asarray(ids)))
-        if (np.abs(after - before) > SAME * np.abs(before) + SAME).any():
-            notes.append(
-                f"The ids {names[one.position]!r} tell the score by another way than "
-                f"{listed(list(map(repr, one.sites)))} too, as a mask made of them does: that is not in "
-                "these values."
-            )
+        notes += another_way(name, one.sites, before, after)
     return tuple(notes)
 
 

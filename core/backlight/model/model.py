@@ -343,8 +343,8 @@ class Model(ABC, Generic[ArrayT]):
     def with_vectors(self, lookups: Lookups) -> "Model[ArrayT]":
         """The same net as a function of the vectors that it looks up for ids, in the place of these.
 
-        What it is called with are `lookups.put_in(...)`. Only as many sites as have names of modules, or
-        scopes, are called what they are in the net itself.
+        What it is called with is what `lookups.put_in` gives. Sites are called what they are in the net
+        itself; but not JAX's that go by a compiled function's name.
 
         Raises:
             CoverageError: the backend has no such form.
