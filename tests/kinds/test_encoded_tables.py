@@ -440,3 +440,16 @@ def test_columns_that_an_encoder_drops_need_not_be_there() -> None:
     assert columns_of(piped, COLUMNS) == ("width", "colour")
     with pytest.raises(InputError, match="takes the column colour, and the data has only width"):
         columns_of(encoder, ("width",))
+
+
+def test_what_is_compared_of_a_column_is_all_of_its_numbers_together(tmp_path: Path) -> None:
+    """Two nets that weigh the two numbers of a column otherwise, and say the same of the column."""
+
+    def twice(table: pandas.DataFrame) -> NDArray[np.float32]:
+        return table[["width"]].to_numpy(np.float32).repeat(2, axis=1)
+
+    nets = [torch.nn.Linear(2, 2, bias=False) for _ in range(2)]
+    for net, weights in zip(nets, ([1.0, 1.0], [2.0, 0.0]), strict=True):
+        net.weight.data = torch.tensor([[0.5, 0.5], weights])
+    found = compare(*nets, table(tmp_path), encoder=twice, methods=["input_x_gradient"])
+    assert found.same
