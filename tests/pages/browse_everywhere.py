@@ -54,7 +54,8 @@ def test_pictures_beside_the_page_are_drawn(browser: Browser, tmp_path: Path) ->
     page.write_text(study_page(study, pictures, embed=False), encoding="utf-8")
     browser.open(page, f"#{study['cases'][0]['id']}")
     image = browser.one(".map[data-question=contrast] img")
-    assert browser.run("return arguments[0].naturalWidth", image) == 28
+    width = "return arguments[0].naturalWidth"
+    assert browser.becomes(lambda: browser.run(width, image), 28)
     assert all(one.startswith("file:") for one in browser.requests())
     assert browser.complaints() == []
 

@@ -36,8 +36,7 @@ def test_every_cell_leads_to_exactly_its_cases(
         )
         _, true, predicted = cell.split("-")
         expected = ids(study, in_cell(int(true), int(predicted)))
-        browser.driver.execute_async_script("requestAnimationFrame(() => arguments[0]())")
-        assert browser.cases() == expected
+        assert browser.becomes(browser.cases, expected)
         seen.update(expected)
     assert seen == set(ids(study, lambda case: True))
 
@@ -69,7 +68,7 @@ def test_a_thousand_classes_list_the_cells_with_mistakes(browser: Browser, made:
     cell = browser.one(".cells [data-cell]").get_attribute("data-cell")
     browser.one(".cells [data-cell]").click()
     _, true, predicted = cell.split("-")
-    assert browser.cases() == ids(study, in_cell(int(true), int(predicted)))
+    assert browser.becomes(browser.cases, ids(study, in_cell(int(true), int(predicted))))
 
 
 def test_fields_choose_cases(browser: Browser, small: tuple[Path, Record]) -> None:
@@ -90,7 +89,7 @@ def test_fields_choose_cases(browser: Browser, small: tuple[Path, Record]) -> No
         browser.choose(control, value)
         expected = ids(study, fits)
         assert expected, control
-        assert browser.cases() == expected, control
+        assert browser.becomes(browser.cases, expected), control
         assert browser.texts("#count") == [f"{len(expected)} of {len(study['cases'])}"]
         browser.one("#clear").click()
         assert len(browser.cases()) == len(study["cases"])
@@ -98,8 +97,8 @@ def test_fields_choose_cases(browser: Browser, small: tuple[Path, Record]) -> No
 
 def test_no_case_that_fits_is_said(browser: Browser, small: tuple[Path, Record]) -> None:
     browser.open(small[0], "#find=nothing+of+that+name")
-    assert browser.cases() == []
-    assert browser.one("#none").is_displayed()
+    assert browser.becomes(browser.cases, [])
+    assert browser.shown("#none")
     browser.one("#none a").click()
     assert len(browser.cases()) == 30
 
@@ -111,11 +110,11 @@ def test_sorting_is_by_the_record(browser: Browser, small: tuple[Path, Record], 
     for sort, sign in ((key, -1), (f"-{key}", 1)):
         browser.choose("sort", sort)
         values = {case["id"]: case[key] for case in study["cases"]}
-        assert browser.cases() == sorted(values, key=lambda one: sign * values[one])
+        assert browser.becomes(browser.cases, sorted(values, key=lambda one: sign * values[one]))
     browser.choose("sort", "id")
-    assert browser.cases() == sorted(values)
+    assert browser.becomes(browser.cases, sorted(values))
     browser.choose("sort", "")
-    assert browser.cases() == list(values)
+    assert browser.becomes(browser.cases, list(values))
 
 
 def test_a_finding_shows_its_cases(browser: Browser, small: tuple[Path, Record]) -> None:

@@ -40,13 +40,13 @@ def test_they_skip_what_is_filtered_out(page: Browser, small: tuple[Path, Record
 
 def test_digits_choose_techniques_and_arrows_questions(page: Browser) -> None:
     page.press("2")
-    assert page.maps() == {("1", "contrast")}
+    assert page.becomes(page.maps, {("1", "contrast")})
     page.press(Keys.ARROW_LEFT)
-    assert page.maps() == {("1", "true")}
+    assert page.becomes(page.maps, {("1", "true")})
     page.press("0", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    assert page.maps() == {
-        (one, two) for one in "0123" for two in ("predicted", "true", "contrast")
-    }
+    assert page.becomes(
+        page.maps, {(one, two) for one in "0123" for two in ("predicted", "true", "contrast")}
+    )
     page.press("9")  # there is no ninth
     assert page.run("return document.getElementById('technique').value") == "all"
 
@@ -56,14 +56,14 @@ def test_layout_signs_and_strength(page: Browser) -> None:
     assert page.run("return document.getElementById('study').dataset.layout") == "beside"
     assert page.run("return document.getElementById('study').dataset.signs") == "positive"
     assert page.run("return document.getElementById('opacity').value") == "80"
-    assert "opacity=80" in page.driver.current_url
+    assert "opacity=80" in page.address()
 
 
 def test_help_opens_and_closes(page: Browser) -> None:
     page.press("?")
-    assert page.one("#help").is_displayed()
+    assert page.shown("#help")
     page.press(Keys.ESCAPE)
-    assert not page.one("#help").is_displayed()
+    assert not page.shown("#help")
 
 
 def test_typing_is_typing(page: Browser) -> None:

@@ -21,9 +21,11 @@ def test_the_address_of_a_view(browser: Browser, small: tuple[Path, Record]) -> 
     page, study = small
     some = next(case for case in study["cases"][5:] if case["wrong"])
     browser.open(page, f"#answer=wrong&sort=-margin&question=true&technique=3&case={some['id']}")
-    assert browser.maps() == {("3", "true")}
+    assert browser.becomes(browser.maps, {("3", "true")})
     wrong = [case for case in study["cases"] if case["wrong"]]
-    assert browser.cases() == [one["id"] for one in sorted(wrong, key=lambda one: one["margin"])]
+    assert browser.becomes(
+        browser.cases, [one["id"] for one in sorted(wrong, key=lambda one: one["margin"])]
+    )
     assert browser.run("return document.activeElement.id") == some["id"]
 
 
@@ -31,11 +33,11 @@ def test_what_is_chosen_stands_in_the_address(browser: Browser, small: tuple[Pat
     browser.open(small[0])
     browser.choose("predicted", "9")
     browser.choose("signs", "negative")
-    address = browser.driver.current_url
+    address = browser.address()
     assert "predicted=9" in address and "signs=negative" in address and "sort" not in address
     before = browser.cases()
     browser.open(small[0], "#" + address.partition("#")[2])
-    assert browser.cases() == before
+    assert browser.becomes(browser.cases, before)
 
 
 def test_back_leads_back(browser: Browser, small: tuple[Path, Record]) -> None:
@@ -43,9 +45,9 @@ def test_back_leads_back(browser: Browser, small: tuple[Path, Record]) -> None:
     browser.one("#finding-0 .button").click()
     first = browser.cases()
     browser.one("#finding-1 .button").click()
-    assert browser.cases() != first
+    assert browser.becomes(lambda: browser.cases() != first, True)
     browser.driver.back()
-    assert browser.cases() == first
+    assert browser.becomes(browser.cases, first)
 
 
 def test_nonsense_in_the_address_changes_nothing(
@@ -67,8 +69,7 @@ def test_a_case_that_is_filtered_out_is_shown_when_asked_for(
     wrong = next(case["id"] for case in study["cases"] if case["wrong"])
     assert wrong not in browser.cases()
     browser.run("location.hash = arguments[0]", wrong)
-    browser.driver.execute_async_script("setTimeout(arguments[0], 50)")
-    assert wrong in browser.cases()
+    assert browser.becomes(lambda: wrong in browser.cases(), True)
 
 
 def test_without_scripts_all_is_there_and_cells_list_their_cases(
@@ -76,12 +77,13 @@ def test_without_scripts_all_is_there_and_cells_list_their_cases(
 ) -> None:
     page, study = small
     browser.open(page, scripts=False)
-    assert browser.cases() == [case["id"] for case in study["cases"]]
-    assert not browser.one("#toolbar").is_displayed()
+    assert browser.becomes(browser.cases, [case["id"] for case in study["cases"]])
+    assert not browser.shown("#toolbar")
     techniques = set("0123")
-    assert browser.maps() == {
-        (one, two) for one in techniques for two in ("predicted", "true", "contrast")
-    }
+    assert browser.becomes(
+        browser.maps,
+        {(one, two) for one in techniques for two in ("predicted", "true", "contrast")},
+    )
     for link in browser.all(".confusion a"):
         cell = str(link.get_attribute("data-cell"))
         assert str(link.get_attribute("href")).endswith(f"#{cell}")
@@ -102,9 +104,9 @@ def test_without_scripts_links_lead_to_cases(browser: Browser, small: tuple[Path
     browser.open(small[0], scripts=False)
     cell = browser.one(".confusion td.wrong a")
     cell.click()
+    assert browser.shown(f"#{cell.get_attribute('data-cell')}")
     target = browser.one(f"#{cell.get_attribute('data-cell')}")
-    assert target.is_displayed()
     link = target.find_element("css selector", ".links a")
     link.click()
-    assert browser.driver.current_url.endswith(f"#{link.text.strip()}")
+    assert browser.address().endswith(f"#{link.text.strip()}")
     assert 0 <= browser.top(f"#{link.text.strip()}") < 200

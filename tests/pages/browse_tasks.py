@@ -51,7 +51,7 @@ def test_a_page(browser: Browser, studied: Any, task: str, width: int, scheme: A
     assert browser.requests() == [page.as_uri()]
     assert browser.complaints() == []
     assert browser.faults() == []
-    assert browser.cases() == [case["id"] for case in study["cases"]]
+    assert browser.becomes(browser.cases, [case["id"] for case in study["cases"]])
     browser.open(page, width=width, scheme=scheme, scripts=False)
     count = len(browser.all(".case .verdict"))
     assert count == len(study["cases"]) == 16
@@ -103,7 +103,7 @@ def test_errors_of_a_number(browser: Browser, studied: Any) -> None:
     browser.open(page)
     browser.choose("sort", "-error")
     sizes = {case["id"]: abs(case["error"]) for case in study["cases"]}
-    assert browser.cases() == sorted(sizes, key=lambda id: sizes[id])
+    assert browser.becomes(browser.cases, sorted(sizes, key=lambda id: sizes[id]))
     caption = browser.texts(f"#{study['cases'][0]['id']} .map figcaption")[0]
     target = study["cases"][0]["explanations"][0]["targets"]["value"]
     assert "difference" in caption

@@ -1,14 +1,11 @@
 """Questions, techniques, layouts, signs, strength, and the value below the pointer."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from selenium.webdriver.common.action_chains import ActionChains
 
 from backlight_pictures.layers import read_map
 from tests.pages import made_up_study
@@ -20,23 +17,22 @@ STACK = ".case:not([hidden]) .technique[data-technique='0'] [data-question=contr
 
 def pixels(browser: Browser) -> NDArray[np.float64]:
     """The first map as it is drawn, from 0 to 1, (H, W, 3)."""
-    image = Image.open(io.BytesIO(browser.one(STACK).screenshot_as_png)).convert("RGB")
-    return np.asarray(image)[6:-6, 6:-6] / 255  # without the round corners
+    return browser.pixels(STACK)[6:-6, 6:-6]  # without the round corners
 
 
 def test_questions_and_techniques_are_switched(
     browser: Browser, small: tuple[Path, Record]
 ) -> None:
     browser.open(small[0])
-    assert {question for _, question in browser.maps()} == {"contrast"}
-    assert {technique for technique, _ in browser.maps()} == set("0123")
+    everywhere = set("0123")
+    assert browser.becomes(browser.maps, {(one, "contrast") for one in everywhere})
     for question in ("true", "predicted"):
         browser.one(f"#question input[value={question}] + span").click()
-        assert {one for _, one in browser.maps()} == {question}
+        assert browser.becomes(browser.maps, {(one, question) for one in everywhere})
     browser.choose("technique", "2")
-    assert browser.maps() == {("2", "predicted")}
+    assert browser.becomes(browser.maps, {("2", "predicted")})
     browser.one("#question input[value=all] + span").click()
-    assert browser.maps() == {("2", one) for one in ("predicted", "true", "contrast")}
+    assert browser.becomes(browser.maps, {("2", one) for one in ("predicted", "true", "contrast")})
 
 
 def test_one_output_has_two_questions(
@@ -97,17 +93,9 @@ def test_the_value_below_the_pointer_is_the_map_s(
     read = read_map(files[target["file"]])
     assert read is not None
     grey, scale = read
-    stack = browser.one(STACK)
-    browser.run("arguments[0].scrollIntoView({ block: 'center' })", stack)
-    side = stack.size["width"]
     for row, column in ((3, 5), (14, 14), (25, 9)):
-        across, down = ((place + 0.5) / 28 - 0.5 for place in (column, row))
-        move = ActionChains(browser.driver).move_to_element_with_offset(
-            stack, round(across * side), round(down * side)
-        )
-        move.perform()
+        words = browser.value_at(STACK, (column + 0.5) / 28, (row + 0.5) / 28)
         value = (int(grey[row, column]) - 128) / 127 * scale.limit
-        words = browser.one("#readout").text.replace("\N{MINUS SIGN}", "-")
         assert words.startswith(f"row {row}, column {column}: ")
         assert abs(float(words.rpartition(" ")[2]) - value) <= 0.051 * abs(value)
 

@@ -1,11 +1,16 @@
 """Chromium without a window and without a network, and what the tests ask it."""
 
+import io
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.service import Service
@@ -16,6 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 Scheme = Literal["light", "dark"]
+Read = TypeVar("Read")
 
 ARGUMENTS = (
     "--headless=new",
@@ -33,6 +39,12 @@ FOLLOWED = (
     "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => setTimeout(done)))"
 )
 """Comes back behind all events that are waiting, and behind the next frame."""
+
+DECODED = (
+    "const [element, done] = arguments;"
+    "Promise.all([...element.querySelectorAll('img')].map(one => one.decode())).then(() => done())"
+)
+"""Comes back once all pictures in an element can be read."""
 
 
 def program(name: str) -> str:
@@ -88,7 +100,14 @@ class Browser:
     def close(self) -> None:
         self.driver.quit()
 
+    def follow(self) -> None:
+        """Waits until the page has followed what was done."""
+        if self.scripts:
+            self.driver.execute_async_script(FOLLOWED)
+
     def run(self, script: str, *arguments: Any) -> Any:
+        """What a script returns once the page has followed what was done."""
+        self.follow()
         return self.driver.execute_script(script, *arguments)
 
     def one(self, selector: str) -> WebElement:
@@ -118,12 +137,10 @@ class Browser:
         """Types keys, whatever has the focus, and waits until the page has followed."""
         for key in keys:
             ActionChains(self.driver).send_keys(key).perform()
-            self.driver.execute_async_script(FOLLOWED)
+            self.follow()
 
     def cases(self) -> list[str]:
-        """The ids of the cases that are shown, in order, once the page has followed what was done."""
-        if self.scripts:
-            self.driver.execute_async_script(FOLLOWED)
+        """The ids of the cases that are shown, in order."""
         return list(
             self.run(
                 "return [...document.querySelectorAll('.case')]"
@@ -131,11 +148,15 @@ class Browser:
             )
         )
 
+    def becomes(self, read: Callable[[], Read], expected: Read) -> bool:
+        """Whether what is read of the page is this, at once or as soon as it has followed a click."""
+        with suppress(TimeoutException):
+            WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda _: read() == expected)
+        return read() == expected
+
     def shows(self, expected: set[str]) -> bool:
         """Whether these cases are shown, in whatever order, as soon as the page has followed a click."""
-        with suppress(TimeoutException):
-            WebDriverWait(self.driver, 5).until(lambda driver: set(self.cases()) == expected)
-        return set(self.cases()) == expected
+        return self.becomes(lambda: set(self.cases()), expected)
 
     def maps(self) -> set[tuple[str, str]]:
         """Technique and question of the maps that are shown."""
@@ -151,6 +172,52 @@ class Browser:
         """How far below the window's upper edge an element begins, in pixels."""
         script = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
         return float(self.run(script, selector))
+
+    def address(self) -> str:
+        self.follow()
+        return self.driver.current_url
+
+    def shown(self, selector: str) -> bool:
+        self.follow()
+        return self.one(selector).is_displayed()
+
+    def value_at(self, selector: str, across: float, down: float) -> str:
+        """What stands beside the pointer above a map.
+
+        Args:
+            across: from the left edge of the map, 0, to the right one, 1.
+            down: from the upper edge, 0, to the lower one, 1.
+        """
+        element = self.one(selector)
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
+        self.follow()
+        self.driver.execute_async_script(DECODED, element)
+        right, below = (
+            round((share - 0.5) * element.size[side])
+            for share, side in ((across, "width"), (down, "height"))
+        )
+        ActionChains(self.driver).move_to_element_with_offset(element, right, below).perform()
+        (words,) = self.texts("#readout")
+        return words.replace("\N{MINUS SIGN}", "-")
+
+    def pixels(self, selector: str) -> NDArray[np.float64]:
+        """An element as it is drawn, from 0 to 1, (H, W, 3): what two pictures of it in a row show alike.
+        What comes into sight is white until it is painted, whatever its own ground, and is waited for."""
+        element = self.one(selector)
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
+        before = seen = np.zeros(())
+        with suppress(TimeoutException):
+            wait = WebDriverWait(self.driver, 10, poll_frequency=0.05)
+
+            def painted(_: object) -> bool:
+                nonlocal before, seen
+                self.follow()
+                image = Image.open(io.BytesIO(element.screenshot_as_png)).convert("RGB")
+                before, seen = seen, np.asarray(image) / 255
+                return np.array_equal(before, seen) and bool(np.ptp(seen) > 0)
+
+            wait.until(painted)
+        return seen
 
     def complaints(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
