@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from backlight.attribution.attribution import Attribution, checked_names
 from backlight.attribution.described import DescribedInput
 from backlight.errors import HyperParameterError, SiteError
+from backlight.explaining.asked_ids import with_vectors
 from backlight.explaining.describing import Names, described
 from backlight.explaining.embedding import embedding, ids_elsewhere, no_vectors
 from backlight.explaining.layer_inputs import Place, Places, named_site, placed
-from backlight.explaining.lookup_search import lookups, told_elsewhere, with_vectors
+from backlight.explaining.lookup_search import in_several_tables, lookups, told_elsewhere
 from backlight.explaining.measured import Measured, joined
 from backlight.explaining.objective import Objective, default_batch_size
 from backlight.explaining.spatial import grid_at, last_feature_map, layouts, notes_at
@@ -187,9 +188,11 @@ def prepare(
         if which is not None and None in sites and not moves_inputs:
             vectors = embedding(wrapped, inputs, which)
         if vectors is not None:
+            looked_up = in_several_tables(wrapped, inputs, vectors)
+        if vectors is not None and looked_up is None:
             ids = [which if site is None else None for site in sites]
             sites = [vectors if site is None else site for site in sites]
-        elif None in sites or moves_inputs:
+        elif looked_up is None and (None in sites or moves_inputs):
             looked_up = lookups(wrapped, inputs)
             if looked_up is None and None in sites:
                 advice = "" if which is None else no_vectors(wrapped, inputs)

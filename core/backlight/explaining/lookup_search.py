@@ -1,17 +1,19 @@
 """Where ids beside numbers, or columns of ids, become vectors: found by what the sites of a net do.
 
 A table has inputs of numbers and of categories, and a category of each column is looked up at a site of
-its own, or those of all columns at one. A site is a lookup if its value changes with those ids alone, and
-the same id has the same vector there.
+its own, or those of all columns at one; or at several, as where a table of weights is beside one of
+vectors. A site is a lookup if its value changes with those ids alone, and the same id has the same vector
+there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
+from backlight.explaining.asked_ids import AskedIds, Ids
 from backlight.explaining.embedding import (
     another_way,
     differing,
@@ -23,19 +25,17 @@ from backlight.explaining.embedding import (
 from backlight.explaining.objective import Objective
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import UnknownStructure, form, net_structure
-from backlight.explaining.token_ids import IDS, host_ids, leaves_by_name, whole_inputs, with_ids
+from backlight.explaining.token_ids import IDS, host_ids, leaves_by_name, whole_inputs
 from backlight.model.model import Model
-from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs
 from backlight.values.lookups import Lookup, Lookups
-from backlight.values.tree import concat, leaves, map_leaves
+from backlight.values.tree import leaves
 
 COLUMNS = 64
 """Of how many columns each is tried by itself, at most: it takes a pass for each."""
 ROWS = 8
 """With how many examples it is tried, at most."""
 
-Ids = NDArray[np.integer]
 Seen = Mapping[str, NDArray[np.generic]]
 """The values at sites, by their names."""
 
@@ -49,6 +49,17 @@ def lookups(model: Model, inputs: Inputs) -> Lookups | None:
     return model.recall("lookups", key, lambda: search(model, inputs))
 
 
+def in_several_tables(model: Model, inputs: Inputs, site: str) -> Lookups | None:
+    """Where the ids of the only input are looked up, if not at this site alone; None where it is."""
+    seen = net_structure(model, inputs, None)
+    if len(leaves(inputs.attributed)) > 1 or (
+        not isinstance(seen, UnknownStructure) and seen.leads_through(site)
+    ):
+        return None
+    found = lookups(model, inputs)
+    return None if found is None or len(found.sites) == 1 else found
+
+
 def search(model: Model, inputs: Inputs) -> Lookups | None:
     few = take_rows(model, inputs, np.arange(min(inputs.count, ROWS)))
     whole = whole_inputs(model, few)
@@ -59,43 +70,81 @@ def search(model: Model, inputs: Inputs) -> Lookups | None:
     for name in whole:
         one = None
         with suppress(BacklightError):  # the net may have no row for ids that are tried
-            one = lookup(model, few, name, names.index(name))
+            asked = AskedIds(model, few, names.index(name))
+            one = lookup(asked, candidates(asked))
         if one is None:
             return None
         found.append(one)
-    return Lookups(tuple(found))
+    return with_all_tables(model, few, Lookups(tuple(found)))
 
 
-def lookup(model: Model, inputs: Inputs, name: str, position: int) -> Lookup | None:
-    """Where the ids of this input become vectors: at one site, or at one for each column. Of what the
-    graph says is picked from a table; else of the sites, of which another one may do as well."""
-    own = host_ids(model, inputs, name)
-    shapes = (own.shape, own.shape[:1])
+def with_all_tables(model: Model, inputs: Inputs, found: Lookups) -> Lookups:
+    """The same, and where else ids are looked up: of what the graph says is picked from a table, what has
+    other vectors for other ids although those that are known stay."""
+    seen = net_structure(model, inputs, None)
+    if isinstance(seen, UnknownStructure):
+        return found
+
+    def another(found: Lookups, asked: AskedIds, names: Sequence[str]) -> Lookup | None:
+        with suppress(BacklightError):  # not every net can be given vectors, nor has other ids
+            asked = asked.knowing(found)
+            graph = asked.model.graph(asked.inputs)
+            there = () if graph is None else graph.sites
+            return lookup_among([one for one in names if one in there], asked)
+        return None
+
+    for at, one in enumerate(found.each):
+        asked = AskedIds(model, inputs, one.position)
+        picked, _ = candidates(asked)
+        while not seen.leads_through(*found.each[at].sites, source=one.position):
+            more = another(found, asked, picked)
+            if more is None:
+                break
+            if found.each[at].is_beside(more):
+                found = found.with_more(more)
+                continue
+            # One is of all ids, and the other of a column: those of columns alone can be put together.
+            columns = candidates(asked, by_column=True)
+            first, (picked, _) = lookup(asked, columns), columns
+            if first is None:
+                break
+            found = found.with_instead(first)
+    return found
+
+
+def candidates(asked: AskedIds, by_column: bool = False) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of the values that may be the vectors of the ids of this input, or of a column of them
+    (or of that alone): what the graph says is picked from a table, and sites."""
+    model, inputs, shape = asked.model, asked.inputs, asked.own.shape
+    shapes = (shape[:1],) if by_column else (shape, shape[:1])
     seen = net_structure(model, inputs, None)
     picked: list[str] = []
     if not isinstance(seen, UnknownStructure):
-        picked = [one for shape in shapes for one in picked_names(seen, shape)]
-    sites = [site.name for site in model.sites(inputs) if site.shape[:-1] in shapes]
-    each = (lookup_among(names, model, inputs, name, position) for names in (picked, sites))
+        picked = [one for each in shapes for one in picked_names(seen, each)]
+    return picked, [one.name for one in model.sites(inputs) if one.shape[:-1] in shapes]
+
+
+def lookup(asked: AskedIds, names: Iterable[Sequence[str]]) -> Lookup | None:
+    """Where the ids of this input become vectors: at one site, or at one for each column. Of what the
+    graph says is picked from a table; else of the sites, of which another one may do as well."""
+    each = (lookup_among(sites, asked) for sites in names)
     return next((found for found in each if found is not None), None)
 
 
-def lookup_among(
-    sites: Sequence[str], model: Model, inputs: Inputs, name: str, position: int
-) -> Lookup | None:
+def lookup_among(sites: Sequence[str], asked: AskedIds) -> Lookup | None:
     """Which of these sites it is."""
-    own = host_ids(model, inputs, name)
+    own, position = asked.own, asked.position
 
     def seen(given: Inputs) -> Seen:
-        values = zip(sites, model.activations(given, sites), strict=True)
-        return {site: model.to_numpy(leaves(value)[0]) for site, value in values}
+        values = zip(sites, asked.model.activations(given, sites), strict=True)
+        return {site: asked.model.to_numpy(leaves(value)[0]) for site, value in values}
 
     def seen_with(ids: Ids) -> Seen:
-        return seen(with_ids(model, inputs, name, ids))
+        return seen(asked.with_ids(ids))
 
     if not sites:
         return None
-    first, beside = seen(inputs), seen(others_changed(model, inputs, name))
+    first, beside = seen(asked.inputs), seen(asked.others_changed())
     first = {
         site: value for site, value in first.items() if not differing(value, beside[site]).any()
     }
@@ -105,18 +154,21 @@ def lookup_among(
         vectors = np.concatenate([one[site] for one in values])
         if value.shape[:-1] == own.shape and is_lookup(np.concatenate(tried), vectors):
             return Lookup(position, (site,), value.shape[-1:])
-    if own.ndim != 2 or own.shape[1] > COLUMNS or name in IDS:
+    if own.ndim != 2 or own.shape[1] > COLUMNS or asked.name in IDS:
         return None
     columns, other = np.arange(own.shape[1]), toggled(own)
     moved = [seen_with(np.where(columns == column, other, own)) for column in columns]
-    return lookup_by_column(position, own, other, first, moved)
+    found = lookup_by_column(position, own, other, first, moved)
+    if found is None or found.columns is None or asked.known is not None:
+        return found
+    return found if len(found.columns) == len(columns) else None
 
 
 def lookup_by_column(
     position: int, own: Ids, other: Ids, first: Seen, moved: Sequence[Seen]
 ) -> Lookup | None:
     """Where each column of ids (N, C) has vectors of its own: at one site of shape (N, C, D), or at one
-    of shape (N, D) for each.
+    of shape (N, D) for each of those that have any.
 
     Args:
         position: of the input.
@@ -147,33 +199,11 @@ def lookup_by_column(
         telling = [column for column in columns if changed(site, column).any()]
         if len(telling) == 1 and looks_up(telling[0], value, moved[telling[0]][site]):
             alone.setdefault(telling[0], site)
-    if len(alone) < len(columns):
+    if not alone:
         return None
-    sites = tuple(alone[column] for column in columns)
-    return Lookup(position, sites, tuple(first[site].shape[-1] for site in sites), True)
-
-
-def others_changed(model: Model, inputs: Inputs, name: str) -> Inputs:
-    """The same inputs with other numbers, and other ids, in all but this one."""
-    found = inputs
-    for other, leaf in leaves_by_name(inputs).items():
-        if other != name and not model.is_floating(leaf):
-            found = with_ids(model, found, other, toggled(host_ids(model, inputs, other)))
-
-    def changed(leaf: Array) -> Array:
-        return leaf * 1.5 + 0.25 if model.is_floating(leaf) else leaf
-
-    return found.with_attributed(map_leaves(changed, found.attributed))
-
-
-def with_vectors(
-    model: Model, inputs: Inputs, found: Lookups, rows: Sequence[NDArray[np.int64]]
-) -> Inputs:
-    """The inputs with the vectors of their ids, computed in blocks of these rows."""
-    parts = [model.activations(take_rows(model, inputs, one), found.sites) for one in rows]
-    whole = [concat(each, model.arrays) for each in zip(*parts, strict=True)]
-    values = {site: leaves(one)[0] for site, one in zip(found.sites, whole, strict=True)}
-    return found.put_in(inputs, values, model.arrays)
+    told = tuple(sorted(alone))
+    sites = tuple(alone[column] for column in told)
+    return Lookup(position, sites, tuple(first[site].shape[-1] for site in sites), told)
 
 
 def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
@@ -188,7 +218,7 @@ def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
     before, notes = score(inputs), list[str]()
     for one in found.each:
         name = names[one.position]
-        ids = few_others(host_ids(model, given, name), one.by_column)
+        ids = few_others(host_ids(model, given, name), one.columns is not None)
         after = score(found.with_ids(inputs, one.position, model.asarray(ids)))
         notes += another_way(name, one.sites, before, after)
     return tuple(notes)

@@ -148,17 +148,20 @@ class NetStructure:
         told = (f"{node.type} ({node.place})" if node.place else node.type for node in nodes)
         return tuple(dict.fromkeys(told))
 
-    def leads_through(self, site: str) -> bool:
-        """Whether all ways from the inputs to the targets lead through the value at a site, none
-        by way of Python."""
-        through, above = self.graph.sites.get(site), self.flow.dominators
+    def leads_through(self, *sites: str, source: int | None = None) -> bool:
+        """Whether all ways from the inputs to the targets lead through the values at these sites, none
+        by way of Python.
 
-        def passes(value: int | None) -> bool:
-            while value is not None and value != through:
-                value = above.get(value)
-            return value is not None
-
-        return not self.read_out and all(map(passes, self.graph.targets))
+        Args:
+            source: the position of the one input that is asked about; None for all.
+        """
+        graph, flow = self.graph, self.flow
+        through = {graph.sites.get(site) for site in sites}
+        reached = set(graph.sources if source is None else graph.sources[source : source + 1])
+        for node in flow.nodes:
+            if not reached.isdisjoint(node.operands):
+                reached |= {one for one in node.results if one in flow.touched} - through
+        return not self.read_out and reached.isdisjoint(graph.targets)
 
     def choice_notes(self) -> tuple[str, ...]:
         """What may be behind a gap between the values' sum and the change of the score."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import cast, final
 
 from backlight.values.arrays import Array, Arrays
@@ -19,16 +21,27 @@ class Lookup:
 
     Attributes:
         position: of the input among the attributed arrays.
-        sites: whose values are the vectors: one of shape (..., D) for ids (...); or, by column, of ids
-            (N, C), one of shape (N, D) for each column.
+        sites: whose values are the vectors, at least one, as there may be several tables: each of shape
+            (..., D) for ids (...); or, by column, of ids (N, C), each of shape (N, D) for one column.
         widths: the length D of the vectors at each of the sites.
-        by_column: whether each column has a site of its own.
+        columns: which one each of the sites has vectors of; None where each has those of all ids.
     """
 
     position: int
     sites: tuple[str, ...]
     widths: tuple[int, ...]
-    by_column: bool = False
+    columns: tuple[int, ...] | None = None
+
+    def is_beside(self, other: "Lookup") -> bool:
+        """Whether the vectors of both can be side by side."""
+        return (self.columns is None) == (other.columns is None)
+
+    def beside(self, other: "Lookup") -> "Lookup":
+        """The sites of both, which are of one input, by column or not."""
+        columns = None
+        if self.columns is not None and other.columns is not None:
+            columns = self.columns + other.columns
+        return Lookup(self.position, self.sites + other.sites, self.widths + other.widths, columns)
 
     def parts(self, vectors: Array) -> list[Array]:
         """The vectors at each of the sites, which are side by side on the last axis."""
@@ -41,9 +54,12 @@ class Lookup:
     def summed(self, vectors: Array, arrays: Arrays) -> Array:
         """What belongs to the vectors of each id, summed: shaped like the ids."""
         sums = [arrays.sum(part, axis=-1) for part in self.parts(vectors)]
-        if not self.by_column:
-            return sums[0]
-        return arrays.concat([one[..., None] for one in sums], axis=-1)
+        if self.columns is None:
+            return reduce(add, sums)
+        whole = dict[int, Array]()
+        for column, one in zip(self.columns, sums, strict=True):
+            whole[column] = whole[column] + one if column in whole else one
+        return arrays.concat([whole[column][..., None] for column in sorted(whole)], axis=-1)
 
 
 @final
@@ -60,6 +76,16 @@ class Lookups:
     def at(self, position: int) -> Lookup | None:
         """That of the input in this position; None where it holds no ids."""
         return next((one for one in self.each if one.position == position), None)
+
+    def with_more(self, other: Lookup) -> "Lookups":
+        """The same with further sites of one input."""
+        known = self.at(other.position)
+        return self if known is None else self.with_instead(known.beside(other))
+
+    def with_instead(self, other: Lookup) -> "Lookups":
+        """The same with other sites of one input."""
+        each = (other if one.position == other.position else one for one in self.each)
+        return Lookups(tuple(each))
 
     @property
     def sites(self) -> tuple[str, ...]:
