@@ -7,7 +7,7 @@ import numpy as np
 
 from backlight import Class, Examples, Model, Objective, Score, wrap
 from backlight.errors import InputError, TargetError
-from backlight.explaining.explanation import prepare
+from backlight.explaining.preparing import prepare
 from backlight.explaining.rows import take_rows
 from backlight.explaining.spatial import last_feature_map
 from backlight.explaining.targets import Target

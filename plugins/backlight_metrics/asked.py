@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from backlight import Attribution, Class, Margin, Model, wrap
 from backlight.errors import HyperParameterError, InputError
 from backlight.evaluating.replacement import Replacement
-from backlight.explaining.explanation import blocks_of
 from backlight.explaining.objective import default_batch_size
+from backlight.explaining.preparing import blocks_of
 from backlight.explaining.rows import take_rows
 from backlight.explaining.targets import ranked_classes
 from backlight.scores.class_scores import ClassScore

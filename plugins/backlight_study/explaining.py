@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backlight import BacklightWarning, Score
 from backlight.attribution.saving import layouts_of
 from backlight.errors import InputError
-from backlight.explaining.explanation import prepare
+from backlight.explaining.preparing import prepare
 from backlight.progress import Progress
 from backlight.values.layout import InputKind, Layout
 from backlight_datasets import BlockStore, Source, Subset

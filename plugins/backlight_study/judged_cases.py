@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from backlight import Objective, Score, TokenBaseline
 from backlight.errors import InputError
 from backlight.evaluating.subject import Explainer, Map
-from backlight.explaining.explanation import prepare
+from backlight.explaining.preparing import prepare
 from backlight.values.baselines import Baseline
 from backlight.values.tree import leaves
 from backlight_loading.encoding import Encoding

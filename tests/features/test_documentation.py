@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from backlight.explaining.estimate import explained_by_features
-from backlight.explaining.explanation import prepare
+from backlight.explaining.preparing import prepare
 from backlight.features.registry import features, named_features
 from backlight_methods import METHODS
 from tests.features.games import game_model, table

@@ -16,8 +16,8 @@ from backlight.evaluating.metric import Metric
 from backlight.evaluating.places import Places, places_of
 from backlight.evaluating.registry import METRICS
 from backlight.evaluating.replacement import Replacement
-from backlight.explaining.explanation import prepare
 from backlight.explaining.objective import Objective
+from backlight.explaining.preparing import prepare
 from backlight.explaining.targets import Target
 from backlight.interrupts import interruptible
 from backlight.progress import Progress, silent

@@ -14,18 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightError
-from backlight.explaining.completeness import listed
-from backlight.explaining.objective import Objective
 from backlight.explaining.structure import NetStructure, UnknownStructure, net_structure
-from backlight.explaining.token_ids import host_ids, leaves_by_name, padding, with_ids
+from backlight.explaining.token_ids import host_ids, leaves_by_name, with_ids
 from backlight.graph.graph import DType
 from backlight.graph.picked import picked_from_tables
 from backlight.model.model import Model
 from backlight.values.arrays import shape_of
 from backlight.values.inputs import Inputs
-
-SAME = 1e-4
-"""The change of a score, as a share of it, that is taken for rounding."""
 
 
 def embedding(model: Model, inputs: Inputs, ids: str) -> str | None:
@@ -145,45 +140,6 @@ def is_lookup(ids: NDArray[np.integer], vectors: NDArray[np.generic]) -> bool:
 def differing(one: NDArray[np.generic], other: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where values are not the same: NaN, which JAX gives for an id beyond its table, is."""
     return np.asarray((one != other) & ((one == one) | (other == other)))
-
-
-def ids_elsewhere(objective: Objective, ids: str) -> tuple[str, ...]:
-    """What is to be said where ids reach the score by another way than the objective's site.
-
-    Where the graph shows other ways, they are tried with these ids each time: whether they tell anything
-    hangs on what ids there are, as where a mask is made of one. Ids that stand for padding are left
-    alone: those are 0, or wherever another input, a mask, is.
-    """
-    model, inputs, score = objective.model, objective.inputs, objective.target
-    if objective.structure is not None and objective.structure.leads_through(str(objective.at)):
-        return ()
-    own = host_ids(model, inputs, ids)
-    apart = (own == 0) | padding(model, inputs, own.shape)
-    value = model.activation(inputs, str(objective.at))
-    before, after = (
-        np.asarray(model.to_numpy(model.score(given, score, at=objective.at, value=value)))
-        for given in (inputs, with_ids(model, inputs, ids, shuffled(own, apart)))
-    )
-    return another_way(ids, (str(objective.at),), before, after)
-
-
-def another_way(
-    ids: str, sites: Sequence[str], before: NDArray[np.generic], after: NDArray[np.generic]
-) -> tuple[str, ...]:
-    """What is to be said of ids where other ones change the score though their vectors stay.
-
-    Args:
-        ids: the input.
-        sites: where its vectors are.
-        before, after: the scores, (N,), with the own ids and with others.
-    """
-    one, other = before.astype(np.float64), after.astype(np.float64)
-    if (np.abs(other - one) <= SAME * np.abs(one) + SAME).all():
-        return ()
-    return (
-        f"The ids {ids!r} tell the score by another way than {listed(list(map(repr, sites)))} too, as a "
-        "mask or positions made of them do: that is not in these values.",
-    )
 
 
 def shuffled(

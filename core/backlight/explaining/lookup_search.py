@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 from backlight.errors import BacklightError
 from backlight.explaining.asked_ids import AskedIds, Ids
 from backlight.explaining.embedding import (
-    another_way,
     differing,
     is_lookup,
     others,
     picked_names,
     toggled,
 )
-from backlight.explaining.objective import Objective
 from backlight.explaining.rows import take_rows
 from backlight.explaining.structure import UnknownStructure, form, net_structure
-from backlight.explaining.token_ids import IDS, host_ids, leaves_by_name, whole_inputs
+from backlight.explaining.token_ids import IDS, leaves_by_name, whole_inputs
 from backlight.model.model import Model
 from backlight.values.inputs import Inputs
 from backlight.values.lookups import Lookup, Lookups
@@ -204,28 +202,3 @@ def lookup_by_column(
     told = tuple(sorted(alone))
     sites = tuple(alone[column] for column in told)
     return Lookup(position, sites, tuple(first[site].shape[-1] for site in sites), told)
-
-
-def told_elsewhere(objective: Objective, found: Lookups) -> tuple[str, ...]:
-    """What is to be said where ids reach the score by another way than their vectors."""
-    model, inputs = objective.model, objective.inputs
-    given = found.without(inputs)
-    names = list(leaves_by_name(given))
-
-    def score(inputs: Inputs) -> NDArray[np.generic]:
-        return model.to_numpy(model.score(inputs, objective.target))
-
-    before, notes = score(inputs), list[str]()
-    for one in found.each:
-        name = names[one.position]
-        ids = few_others(host_ids(model, given, name), one.columns is not None)
-        after = score(found.with_ids(inputs, one.position, model.asarray(ids)))
-        notes += another_way(name, one.sites, before, after)
-    return tuple(notes)
-
-
-def few_others(ids: Ids, by_column: bool) -> Ids:
-    """Other ids, each 0 or 1, which any table has. Those that are 0, as of padding, are left alone, but
-    not where all are 0 or 1 (in a column, where each has a table of its own)."""
-    binary = ids.max(axis=0 if by_column else None, keepdims=True) <= 1
-    return np.where(binary, toggled(ids), ids != 0).astype(ids.dtype)

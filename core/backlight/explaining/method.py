@@ -17,10 +17,11 @@ from backlight.errors import (
 )
 from backlight.explaining.describing import Names
 from backlight.explaining.differentiable import attached
-from backlight.explaining.explanation import finish, prepare
+from backlight.explaining.finishing import finish
 from backlight.explaining.layer_inputs import Place, Places, several
 from backlight.explaining.no_gradients import no_gradients
 from backlight.explaining.objective import Objective
+from backlight.explaining.preparing import prepare
 from backlight.explaining.result import Result
 from backlight.explaining.targets import Target, Targets, listed
 from backlight.explaining.together import explained, taken
