@@ -30,7 +30,7 @@ $(DEMO)/installed: requirements/demo.txt requirements/demo-$(FRAMEWORK).txt pypr
 demo: $(DEMO)/installed  ## Explain a network's mistakes on Fashion-MNIST; FRAMEWORK=jax, mlx, tensorflow or torch
 	$(DEMO)/bin/backlight demo --framework $(FRAMEWORK)
 
-test: $(INSTALLED)  ## Run every test, on all four frameworks
+test: $(INSTALLED)  ## Run the tests, on all four frameworks; those marked sweep are left to make zoo
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: format lint types imports test  ## All that must be green: format, lint, types, imports, tests
@@ -57,7 +57,8 @@ pages: $(INSTALLED) tests/pages/node_modules  ## Open the page of a study in Chr
 benchmarks: $(INSTALLED)  ## Measure time and memory against bare loops and Captum
 	$(BIN)/python -m benchmarks
 
-zoo: $(INSTALLED)  ## Look at nets of other libraries: feature maps, kinds, gaps; those not installed are named
+zoo: $(INSTALLED)  ## Run the tests marked sweep, every pair; look at nets of other libraries: maps, kinds, gaps
+	$(BIN)/python -m pytest -m sweep --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/python -m benchmarks.zoo
 
 clean:  ## Remove the environment and everything built

@@ -75,39 +75,63 @@ def test_keras_nets_on_tensorflow(edit: str) -> None:
     check(with_keras.EDITS[edit], KERAS[edit])
 
 
+OTHER_BACKENDS = ("jax", "torch")
+HALVES = [
+    tuple(edit for place, edit in enumerate(with_keras.EDITS) if place // 2 % 2 == half)
+    for half in (0, 1)
+]
+"""Pair by pair, so that each half meets every technique."""
+
+
 @functools.cache
-def reported(backend: str) -> dict[str, list[str]]:
+def reported(backend: str, edits: tuple[str, ...]) -> dict[str, list[str]]:
     """What is wrong with Keras nets on another backend, which needs a process of its own."""
     environment = {**os.environ, "KERAS_BACKEND": backend}
-    command = [sys.executable, "-m", "tests.parity.edited.with_keras"]
+    command = [sys.executable, "-m", "tests.parity.edited.with_keras", *edits]
     done = subprocess.run(command, env=environment, capture_output=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr.decode()
     found: dict[str, list[str]] = json.loads(done.stdout)
     return found
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-@pytest.mark.parametrize("edit", with_keras.EDITS)
-def test_keras_nets_on_other_backends(edit: str, backend: str) -> None:
-    wrong = reported(backend)[edit]
+@pytest.mark.parametrize(
+    ("backend", "edits", "edit"),
+    [
+        pytest.param(
+            *(backend, edits, edit),
+            id=f"{backend}-{edit}",
+            marks=[pytest.mark.sweep] if place != half else [],
+        )
+        for place, backend in enumerate(OTHER_BACKENDS)
+        for half, edits in enumerate(HALVES)
+        for edit in edits
+    ],
+)
+def test_keras_nets_on_other_backends(backend: str, edits: tuple[str, ...], edit: str) -> None:
+    """Of the two each edit is tried on one, and all are on the other in the sweep."""
+    wrong = reported(backend, edits)[edit]
     assert not wrong, "; ".join(wrong)
 
 
+@pytest.mark.sweep  # each meets several edits above, in turn
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_jax_nets(technique: str) -> None:
     check(with_jax.EDITS["closure_cell"], (technique,), precision=DOUBLE)
 
 
+@pytest.mark.sweep  # each meets several edits above, in turn
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_mlx_nets(technique: str) -> None:
     check(with_mlx.EDITS["closure_cell"], (technique,))
 
 
+@pytest.mark.sweep  # each meets several edits above, in turn
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_tensorflow_nets(technique: str) -> None:
     check(with_tensorflow.EDITS["closure_cell"], (technique,))
 
 
+@pytest.mark.sweep  # each meets several edits above, in turn
 @pytest.mark.parametrize("technique", METHODS)
 def test_every_technique_sees_an_edit_of_keras_nets(technique: str) -> None:
     check(with_keras.EDITS["function"], (technique,))

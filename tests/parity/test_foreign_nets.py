@@ -10,6 +10,10 @@ from tests.parity.foreign_nets import chosen, explained
 
 NETS = {**foreign_transformers.NETS, **foreign_keras.NETS, **foreign_jax.NETS}
 MAPPED = [name for name, net in NETS.items() if net.grid]
+LONG = ("keras InceptionV3", "keras ResNet50")
+"""Nets that take a third of the time. Where their maps lie is looked at by all; the rest in the sweep."""
+IN_TURN = [pytest.param(name, marks=[pytest.mark.sweep] if name in LONG else []) for name in NETS]
+MAPPED_IN_TURN = [one for one in IN_TURN if one.values[0] in MAPPED]
 COMPLETE = 1e-6  # of the score's change from the baseline
 
 
@@ -28,7 +32,7 @@ def test_grad_cam_sees_the_picture(name: str) -> None:
     assert np.abs(first - second).max() > 1e-3 * np.abs(first).max()
 
 
-@pytest.mark.parametrize("name", MAPPED)
+@pytest.mark.parametrize("name", MAPPED_IN_TURN)
 def test_one_row_is_what_it_is_among_many(name: str) -> None:
     net = explained(NETS[name])
     many, one = net.grad_cam(), net.grad_cam(rows=1)
@@ -45,13 +49,13 @@ def test_where_there_are_no_places_there_is_no_map(name: str) -> None:
         explained(NETS[name]).grad_cam()
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", IN_TURN)
 def test_the_operations_are_what_the_net_was_made_of(name: str) -> None:
     net = explained(NETS[name])
     assert net.kinds() == net.foreign.kinds
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", IN_TURN)
 def test_deep_lift_is_complete(name: str) -> None:
     found = explained(NETS[name]).deep_lift()
     assert found.relative_gap is not None

@@ -56,6 +56,8 @@ OF_A_DEEP_NET = (
 """One technique for each thing that is asked of a framework: inner values, gradients at the input and at
 an inner value, and a backward pass under each kind of rule. What the others make of the answers is
 arithmetic, judged on the small net."""
+PLAINER = ("gradient", "guided_backprop")
+"""Of those what the others ask too: a gradient at the input, with and without rules. In the sweep."""
 SIDES = {"fashion": (28, 1), "efficientnet_lite0": (224, 3)}
 
 
@@ -101,7 +103,13 @@ def test_mlx_agrees_on_the_fashion_net_in_float32(name: str) -> None:
     assert spread(found) <= 1e-5
 
 
-@pytest.mark.parametrize("name", OF_A_DEEP_NET)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.sweep] if name in PLAINER else [])
+        for name in OF_A_DEEP_NET
+    ],
+)
 def test_three_frameworks_agree_on_efficientnet_lite0_in_float64(name: str) -> None:
     method = technique(name, "efficientnet_lite0")
     found = [

@@ -1,6 +1,7 @@
 """Same weights in, same map out, where the backward pass obeys rules: every technique that has any, on
 small nets of every style."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 
@@ -73,16 +74,29 @@ def explained(framework: str, net: str, method: Method, dtype: str = "float64") 
     return np.moveaxis(found, 1, -1) if framework == "torch" and pictures else found
 
 
-@pytest.mark.filterwarnings("ignore:.*has no rule for sigmoid.*")  # of a gate
-@pytest.mark.parametrize(("technique", "net"), CASES)
-def test_three_frameworks_agree_in_float64(technique: str, net: str) -> None:
+def agree(technique: str, net: str, frameworks: Sequence[str]) -> None:
     judged = technique in REFERENCE and net not in nets_reference.LEFT_OUT
     found = [
         explained(framework, net, TECHNIQUES[technique])
-        for framework in (*FRAMEWORKS, *(["reference"] if judged else []))
+        for framework in (*frameworks, *(["reference"] if judged else []))
     ]
     assert np.abs(found[0]).max() > 0
     assert spread(found) <= 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:.*has no rule for sigmoid.*")  # of a gate
+@pytest.mark.parametrize(("technique", "net"), CASES)
+def test_torch_and_one_that_compiles_agree_in_float64(technique: str, net: str) -> None:
+    """TensorFlow and JAX in turn, as on the squares of a chess board."""
+    square = list(TECHNIQUES).index(technique) + list(nets.NETS).index(net)
+    agree(technique, net, ("torch", ("tensorflow", "jax")[square % 2]))
+
+
+@pytest.mark.sweep
+@pytest.mark.filterwarnings("ignore:.*has no rule for sigmoid.*")  # of a gate
+@pytest.mark.parametrize(("technique", "net"), CASES)
+def test_three_frameworks_agree_in_float64(technique: str, net: str) -> None:
+    agree(technique, net, FRAMEWORKS)
 
 
 @pytest.mark.filterwarnings("ignore:.*has no rule for sigmoid.*")  # of a gate

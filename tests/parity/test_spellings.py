@@ -1,7 +1,7 @@
 """A function is the same operation however it is written: the same kinds, and under rules the same
 numbers as a slow reference in float64, on each framework."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import pytest
@@ -27,8 +27,8 @@ from tests.parity.spelling.nets import (
 SPELLED = (*FRAMEWORKS, "mlx")
 CLOSE = {"mlx": 1e-5}
 """How close values are, relative to the largest: MLX works in float32, others in float64."""
-MANY = 40
-"""How many spellings make a net large enough."""
+MANY = 120
+"""How many spellings are shared out among nets, one for each technique."""
 
 NEAR_MISSES = {"numbers": near_misses.OF_NUMBERS, "rows": near_misses.OF_ROWS}
 
@@ -46,9 +46,28 @@ def spelled(framework: str, family: str) -> Mapping[str, Spelling]:
     return {name: one.spelling for name, one in NEAR_MISSES[family].items()}
 
 
+def techniques(framework: str, family: str, name: str) -> tuple[str, ...]:
+    """What a spelling is tried with: on torch, which compiles nothing, all that do not see how it is
+    spelled; elsewhere one of them, by the place that it has among the spellings."""
+    if family in FAMILIES:
+        given = [one for one in TECHNIQUES if one not in FAMILIES[family].left_out]
+    else:
+        given = [*NEAR_MISSES[family][name].techniques]
+    tried = [one for one in given if one in compiled_techniques(framework)]
+    place = list(spelled(framework, family)).index(name)
+    return tuple(tried) if framework == "torch" else (tried[place % len(tried)],)
+
+
+def compiled_techniques(framework: str) -> tuple[str, ...]:
+    """All; where each is compiled, without LRP by epsilon alone, which `test_rules` asks of whole nets
+    there."""
+    compiled = framework in ("tensorflow", "jax")
+    return tuple(name for name in TECHNIQUES if not (compiled and name == "lrp_epsilon"))
+
+
 @cache
 def shared(framework: str) -> Mapping[str, tuple[str, ...]]:
-    """For each family the families that share a net: a net of many takes little longer than one of one.
+    """For each family the families that share nets: a net of many takes little longer than one of one.
     What is folded into a layer needs that for itself. torch, which compiles nothing, writes into it, and
     MLX makes one of what is written alike."""
     groups: list[list[str]] = [[]]
@@ -62,46 +81,33 @@ def shared(framework: str) -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def together(framework: str, families: tuple[str, ...]) -> Mapping[Name, Found]:
-    """Of all spellings of some families; nothing where one of them is refused."""
+def together(framework: str, families: tuple[str, ...], technique: str) -> Mapping[Name, Found]:
+    """Of all spellings of some families that are tried with a technique; nothing where one of them is
+    refused."""
     spellings = {
         (family, name): spelling
         for family in families
         for name, spelling in spelled(framework, family).items()
+        if techniques(framework, family, name) == (technique,)
     }
     try:
-        return measured(framework, spellings, tried(framework))
+        return measured(framework, spellings, [technique])
     except BacklightError:  # each is tried by itself, and says it again
         return {}
 
 
-def found_of(framework: str, family: str, name: str, techniques: Iterable[str]) -> Found:
+def found_of(framework: str, family: str, name: str) -> Found:
+    tried = techniques(framework, family, name)
     families = shared(framework).get(family)
-    found = together(framework, families) if families else {}
+    found = together(framework, families, *tried) if families else {}
     one = family, name
     own = {one: spelled(framework, family)[name]}
-    return (found or measured(framework, own, techniques))[one]
-
-
-def tried(framework: str) -> tuple[str, ...]:
-    """All techniques; where each is compiled, without LRP by epsilon alone, which `test_rules` asks of
-    whole nets there."""
-    compiled = framework in ("tensorflow", "jax")
-    return tuple(name for name in TECHNIQUES if not (compiled and name == "lrp_epsilon"))
-
-
-def judges(framework: str, wanted: Mapping[str, Values], place: int) -> Mapping[str, Values]:
-    """The techniques that a spelling is tried with: on MLX one of them, by the place that it has among
-    the spellings; elsewhere all that are tried there."""
-    names = [name for name in wanted if name in tried(framework)]
-    if framework == "mlx":
-        names = [names[place % len(names)]]
-    return {name: wanted[name] for name in names}
+    return (found or measured(framework, own, tried))[one]
 
 
 def wrong(found: Found, wanted: Mapping[str, Values], close: float) -> dict[str, str]:
     """Techniques whose values are not the wanted ones, and by how much."""
-    errors = {technique: apart(found.values[technique], one) for technique, one in wanted.items()}
+    errors = {technique: apart(one, wanted[technique]) for technique, one in found.values.items()}
     return {technique: f"{error:.1e}" for technique, error in errors.items() if not error <= close}
 
 
@@ -110,6 +116,12 @@ def wanted(family: str) -> dict[str, Values]:
     one = FAMILIES[family]
     model = reference_net(one.reference, one.folded)
     return {name: values(name, model)[0] for name in TECHNIQUES if name not in one.left_out}
+
+
+def judge(framework: str, family: str, found: Found) -> None:
+    kinds = sorted(str(kind) for kind in FAMILIES[family].kinds if kind is not Kind.SCALE)
+    close = 1e-7 if (framework, family) in SINGLE else CLOSE.get(framework, 1e-9)
+    assert (sorted(found.kinds), wrong(found, wanted(family), close)) == (kinds, {})
 
 
 @pytest.mark.parametrize(
@@ -122,12 +134,19 @@ def wanted(family: str) -> dict[str, Values]:
     ],
 )
 def test_a_spelling_is_what_it_computes(framework: str, family: str, spelling: str) -> None:
-    place = list(spelled(framework, family)).index(spelling)
-    judged = judges(framework, wanted(family), place)
-    found = found_of(framework, family, spelling, judged)
-    kinds = sorted(str(kind) for kind in FAMILIES[family].kinds if kind is not Kind.SCALE)
-    close = 1e-7 if (framework, family) in SINGLE else CLOSE.get(framework, 1e-9)
-    assert (sorted(found.kinds), wrong(found, judged, close)) == (kinds, {})
+    judge(framework, family, found_of(framework, family, spelling))
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("framework", ["tensorflow", "jax"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_spelling_is_what_it_computes_under_every_technique(framework: str, family: str) -> None:
+    tried = [name for name in compiled_techniques(framework) if name in wanted(family)]
+    spellings = {(family, name): one for name, one in spelled(framework, family).items()}
+    alone = FAMILIES[family].alone
+    for nets in [{one: spellings[one]} for one in spellings] if alone else [spellings]:
+        for found in measured(framework, nets, tried).values():
+            judge(framework, family, found)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +161,8 @@ def test_a_spelling_is_what_it_computes(framework: str, family: str, spelling: s
 def test_a_near_miss_gets_no_name(framework: str, family: str, name: str) -> None:
     one = NEAR_MISSES[family][name]
     model = reference_net(one.reference)
-    right = {technique: values(technique, model)[0] for technique in one.techniques}
-    judged = judges(framework, right, list(NEAR_MISSES[family]).index(name))
-    found = found_of(framework, family, name, judged)
+    found = found_of(framework, family, name)
+    right = {technique: values(technique, model)[0] for technique in found.values}
     named = one.never.intersection(map(Kind, found.kinds))
     close = CLOSE.get(framework, 1e-9)
-    assert (named, wrong(found, judged, close)) == (set(), {}), found.kinds
+    assert (named, wrong(found, right, close)) == (set(), {}), found.kinds
