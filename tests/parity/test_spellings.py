@@ -53,12 +53,12 @@ def techniques(framework: str, family: str, name: str) -> tuple[str, ...]:
         given = [one for one in TECHNIQUES if one not in FAMILIES[family].left_out]
     else:
         given = [*NEAR_MISSES[family][name].techniques]
-    tried = [one for one in given if one in compiled_techniques(framework)]
+    own = [one for one in given if one in tried(framework)]
     place = list(spelled(framework, family)).index(name)
-    return tuple(tried) if framework == "torch" else (tried[place % len(tried)],)
+    return tuple(own) if framework == "torch" else (own[place % len(own)],)
 
 
-def compiled_techniques(framework: str) -> tuple[str, ...]:
+def tried(framework: str) -> tuple[str, ...]:
     """All; where each is compiled, without LRP by epsilon alone, which `test_rules` asks of whole nets
     there."""
     compiled = framework in ("tensorflow", "jax")
@@ -97,12 +97,12 @@ def together(framework: str, families: tuple[str, ...], technique: str) -> Mappi
 
 
 def found_of(framework: str, family: str, name: str) -> Found:
-    tried = techniques(framework, family, name)
+    judges = techniques(framework, family, name)
     families = shared(framework).get(family)
-    found = together(framework, families, *tried) if families else {}
+    found = together(framework, families, *judges) if families else {}
     one = family, name
     own = {one: spelled(framework, family)[name]}
-    return (found or measured(framework, own, tried))[one]
+    return (found or measured(framework, own, judges))[one]
 
 
 def wrong(found: Found, wanted: Mapping[str, Values], close: float) -> dict[str, str]:
@@ -141,11 +141,11 @@ def test_a_spelling_is_what_it_computes(framework: str, family: str, spelling: s
 @pytest.mark.parametrize("framework", ["tensorflow", "jax"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_spelling_is_what_it_computes_under_every_technique(framework: str, family: str) -> None:
-    tried = [name for name in compiled_techniques(framework) if name in wanted(family)]
+    judges = [name for name in tried(framework) if name in wanted(family)]
     spellings = {(family, name): one for name, one in spelled(framework, family).items()}
     alone = FAMILIES[family].alone
     for nets in [{one: spellings[one]} for one in spellings] if alone else [spellings]:
-        for found in measured(framework, nets, tried).values():
+        for found in measured(framework, nets, judges).values():
             judge(framework, family, found)
 
 
