@@ -54,7 +54,7 @@ def torch_tokens(
 
 def keras_net(make: Callable[[], object], shape: tuple[int, ...], *sites: str, grid) -> Foreign:
     def made() -> tuple[object, NDArray[np.float64]]:
-        keras.utils.clear_session()  # it counts the operations without a name of their own
+        keras.utils.clear_session(free_memory=False)  # it counts the operations without a name of their own
         return make(), examples(shape)
 
     return Foreign(made, sites, grid)
