@@ -242,12 +242,15 @@ def run_blocks(
     done = count - sum(lengths)
     check_skipped(skipped, most, count)
     progress("Explaining", done, count)
-    with closing(engine.run(work, missing)) as receipts:  # no worker outlives an error here
-        for receipt in receipts:
-            done += receipt.done + len(receipt.skipped)
-            skipped |= {one.id: one for one in receipt.skipped}
-            progress("Explaining", done, count)
-            check_skipped(skipped, most, count)
+    try:
+        with closing(engine.run(work, missing)) as receipts:  # no worker outlives an error here
+            for receipt in receipts:
+                done += receipt.done + len(receipt.skipped)
+                skipped |= {one.id: one for one in receipt.skipped}
+                progress("Explaining", done, count)
+                check_skipped(skipped, most, count)
+    finally:
+        store.clear()  # what workers that died were writing
 
 
 def asked_targets(

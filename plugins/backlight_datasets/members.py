@@ -1,5 +1,6 @@
 """The arrays of an `.npz` file, some rows at a time."""
 
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from numpy.typing import NDArray
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError, reason
 from backlight_datasets.storage.folder import File
+
+END = b"PK\5\6"
+"""With what a zip file's last record begins."""
+
+LENGTH_OF_END = 22
+"""How many bytes that has where no comment follows."""
 
 LOCAL_HEADER = struct.Struct("<26xHH")
 """Of a zip file's member: how long its name and its extra field are."""
@@ -143,11 +150,15 @@ def read_member(archive: ZipFile, member: Member) -> NDArray[Any]:
 
 
 def check_whole(path: File) -> None:
-    """Raise InputError where a byte of a member is not what it was."""
+    """Raise InputError where a byte of a member is not what it was, or something follows the archive."""
     try:
         with path.open("rb") as file, ZipFile(file) as archive:
             damaged = archive.testzip()
+            file.seek(-LENGTH_OF_END, os.SEEK_END)
+            ended = file.read(len(END)) == END
     except NOT_OURS as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
+    if not ended:
+        raise InputError(f"{path} is damaged: something follows the end of the archive.")
     if damaged is not None:
         raise InputError(f"{path} is damaged: {damaged} is not what its checksum says.")

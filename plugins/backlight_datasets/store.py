@@ -71,8 +71,9 @@ class BlockStore:
         """
         place = open_folder(folder)
         begin(place, plan, lambda: replaces and not any(map(FILE.fullmatch, place.names())))
-        place.clear("block-")
-        return cls(place, plan)
+        begun = cls(place, plan)
+        begun.clear()
+        return begun
 
     @classmethod
     def open(cls, folder: str | PathLike[str]) -> Self:
@@ -83,6 +84,10 @@ class BlockStore:
         """
         place = open_folder(folder)
         return cls(place, read_plan(place))
+
+    def clear(self) -> None:
+        """Remove what processes that are gone were writing."""
+        self.folder.clear("block-")
 
     def path(self, block: int) -> File:
         """The file of a block, which is there when the block is done: in a local folder a `Path`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from backlight import Examples
+from backlight.progress import Progress
 from backlight_attribute import Attributions, attribute_dataset
 from tests.datasets.writer import serve
 from tests.study.nets import Net, examples
@@ -15,7 +16,7 @@ DATA = examples(COUNT)
 BLOCKS = COUNT // LENGTH
 
 
-def run(folder: Path) -> Attributions:
+def run(folder: Path, progress: Progress = lambda what, done, total: None) -> Attributions:
     """Go on with what is missing; one example in twenty cannot be explained."""
     x = (DATA.x / 255).astype("float32")[:, None]
     x[3::20] = float("nan")
@@ -26,6 +27,7 @@ def run(folder: Path) -> Attributions:
         methods=["gradient", "input_x_gradient"],
         targets=["predicted", "contrast"],
         block_length=LENGTH,
+        progress=progress,
     )
 
 

@@ -4,13 +4,15 @@ that was let be, each example once."""
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from backlight_attribute import Attributions
 from tests.attribute.runner import BLOCKS, COUNT, run
-from tests.datasets.stopping import blocks, fills_the_disk, stopped, tear
+from tests.datasets.stopping import blocks, fills_the_disk, leave, stopped, tear
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed")
 
@@ -56,4 +58,13 @@ def test_a_full_disk_ends_with_a_message_and_leaves_what_is_done(
     fills_the_disk(run, tmp_path, monkeypatch)
     assert len(blocks(tmp_path)) == 7 and not list(tmp_path.glob(".*"))
     run(tmp_path)
+    same(tmp_path, undisturbed)
+
+
+def test_what_a_worker_was_writing_as_it_died_is_not_left(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run(tmp_path, lambda *_: leave(tmp_path, gone.pid, b"half"))
     same(tmp_path, undisturbed)

@@ -54,13 +54,21 @@ def stopped(
 
 
 def tear(folder: Path, process: int, rng: random.Random) -> None:
-    """Leave what was being written as a process ended, and a file of which a disk has lost the end."""
+    """Leave what was being written as a process ended, and a file of which a disk has lost the end, or
+    has something else there, or behind it."""
     done = blocks(folder)
+    leave(folder, process, done[0].read_bytes()[: rng.randrange(2000)])
+    torn = rng.choice(done)
+    whole, other = torn.read_bytes(), rng.randbytes(rng.randrange(1, 2000))
+    cut = whole[: rng.randrange(len(whole))]
+    torn.write_bytes(rng.choice([cut, cut + other, whole + other]))
+
+
+def leave(folder: Path, process: int, data: bytes) -> None:
+    """Leave a file as a process does that is killed while it writes a block."""
     partial = hidden(folder / "block", "partial")
     token = partial.name.replace(f"-{os.getpid()}-", f"-{process}-")
-    partial.with_name(token).write_bytes(done[0].read_bytes()[: rng.randrange(2000)])
-    torn = rng.choice(done)
-    torn.write_bytes(torn.read_bytes()[: rng.randrange(torn.stat().st_size)])
+    partial.with_name(token).write_bytes(data)
 
 
 def fills_the_disk(

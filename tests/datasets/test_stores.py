@@ -170,6 +170,15 @@ def test_what_a_quick_look_does_not_see(tmp_path: Path) -> None:
         store.column("values")
 
 
+def test_what_follows_the_archive_is_damage(tmp_path: Path) -> None:
+    """NumPy reads such a file, but it is not the one that was written."""
+    store = written(tmp_path)
+    with store.path(2).open("ab") as file:
+        file.write(b"more")
+    with pytest.warns(BacklightWarning, match=r"block-000002\.npz is damaged: something follows"):
+        assert store.missing() == [2]
+
+
 @pytest.mark.parametrize("length", [0, 10, 500, -1])
 def test_files_that_are_cut_off_are_found_quickly(tmp_path: Path, length: int) -> None:
     store = written(tmp_path)
