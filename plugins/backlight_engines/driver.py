@@ -1,10 +1,12 @@
 """Blocks go out to workers and receipts come back."""
 
+import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import final
 
+from backlight import BacklightWarning
 from backlight_engines.errors import EngineError
 from backlight_engines.failure import Failure
 from backlight_engines.work import Receipt, Receipts
@@ -45,6 +47,7 @@ class Driver:
         self._restarts = restarts
         self._next: deque[int] = deque()  # one for each worker, and those that lost workers had
         self._held: dict[Worker, deque[int]] = {}  # of workers that are ready
+        self._lost = 0
         self._deaths: Counter[int | None] = (
             Counter()
         )  # by block; by None of those in a row that start
@@ -87,6 +90,9 @@ class Driver:
     def _replace(self, worker: Worker, lost: Lost) -> None:
         """Give the blocks of a lost worker to those that are free, and to a new one.
 
+        Warns:
+            BacklightWarning: who was lost, and how.
+
         Raises:
             EngineError: too many were lost.
         """
@@ -99,6 +105,10 @@ class Driver:
                 f"{self._deaths[block]} workers died {where}; the last one {lost.how}. If memory ran "
                 "out, take fewer workers or shorter blocks. Blocks that are done stay done."
             )
+        self._lost += 1
+        did = "while it had no block" if block is None else f"in block {block}, which is done again"
+        told = f"A worker {lost.how} {did}. That makes {self._lost} so far."
+        warnings.warn(told, BacklightWarning, stacklevel=2)
         self._next.extendleft(reversed(held))
         for other in self._held:
             self._feed(other)

@@ -15,6 +15,7 @@ from backlight_engines.failure import Failure
 from backlight_engines.worker_side import WorkerSide
 from backlight_engines.workers import Answer, Lost, Worker, Workers
 from backlight_ray.cluster import Need
+from backlight_ray.watch import Watch, vitals
 
 DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
 
@@ -36,7 +37,8 @@ class Actor(Worker):
         answer.future().add_done_callback(lambda done: self._heard.put((self, done)))
 
 
-Heard: TypeAlias = tuple[Actor, Future[Answer]]
+Heard: TypeAlias = tuple[Actor, Future[Answer]] | EngineError
+"""What an actor answers, or why none will any more."""
 
 
 @final
@@ -45,9 +47,10 @@ class Actors(Workers):
     Args:
         sent: the work.
         need: what each actor needs.
+        own: whether the cluster is there for this run alone.
     """
 
-    def __init__(self, sent: bytes, need: Need) -> None:
+    def __init__(self, sent: bytes, need: Need, own: bool) -> None:
         self._sent = ray.put(sent)
         self._heard: SimpleQueue[Heard] = SimpleQueue()
         self._actors: set[Actor] = set()
@@ -55,6 +58,7 @@ class Actors(Workers):
         # Ray itself sets OMP_NUM_THREADS. A `runtime_env` would do it for all, but in processes that are
         # begun beside those which Ray has ready.
         self._variables = thread_variables(need.cpus, 1)
+        self._watch = Watch(vitals(own), self._heard.put)
 
     def begin(self) -> Worker:
         actor = Actor(self._make.remote(self._variables), self._heard)
@@ -64,7 +68,10 @@ class Actors(Workers):
 
     def answers(self) -> Iterator[tuple[Worker, Answer]]:
         while True:
-            actor, done = self._heard.get()
+            heard = self._heard.get()
+            if isinstance(heard, EngineError):
+                raise heard
+            actor, done = heard
             if actor in self._actors:  # a lost one is said to be so for each of its blocks
                 yield actor, self._answer(actor, done)
 
@@ -74,11 +81,13 @@ class Actors(Workers):
         except DEATHS as error:
             self._actors.remove(actor)
             ray.kill(actor.handle)  # where it cannot be reached but lives
-            return Lost(f"was lost by Ray ({reason(error)})")
+            told = str(error).partition("\n")[0].removesuffix(".")  # and then a page of what may be
+            return Lost(f"was lost by Ray ({type(error).__name__}: {told})")
         except Exception as error:
             return Failure.of(EngineError(f"Ray could not run a worker: {reason(error)}."))
 
     def end(self) -> None:
+        self._watch.end()
         for actor in self._actors:
             ray.kill(actor.handle)
         self._actors.clear()

@@ -45,8 +45,9 @@ class Need:
 
 
 @contextmanager
-def connected(address: str | None, cpus: int) -> Iterator[None]:
-    """Be connected meanwhile; afterwards what was begun for it is ended, and nothing else.
+def connected(address: str | None, cpus: int) -> Iterator[bool]:
+    """Be connected meanwhile, to a cluster of our own or not; afterwards what was begun for it is ended,
+    and nothing else.
 
     Args:
         cpus: that a cluster of our own has. They are a number for Ray to count with.
@@ -61,7 +62,7 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
                 f"This process is connected to Ray already, so the address {address!r} cannot be taken. "
                 "Give none, to take that connection; or end it before (ray.shutdown())."
             )
-        yield
+        yield False
         return
     before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     altered: dict[str, str | None] = {}
@@ -70,7 +71,7 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
         if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's own; in the main thread alone
             signal.signal(signal.SIGTERM, handler)
         altered = {one: before.get(one) for one in os.environ if os.environ[one] != before.get(one)}
-        yield
+        yield address is None
     finally:
         ray.shutdown()
         put_back(altered)

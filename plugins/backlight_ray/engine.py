@@ -64,6 +64,8 @@ class Ray(Engine):
         first = list(islice(blocks, 1))
         if not first:
             return  # without the seconds that a connection takes
-        with connected(self.address, self.workers * self.cpus_per_worker):
+        with connected(self.address, self.workers * self.cpus_per_worker) as own:
             check_room(need, self.workers)
-            yield from drive(Actors(sent, need), self.workers, chain(first, blocks), self.restarts)
+            yield from drive(
+                Actors(sent, need, own), self.workers, chain(first, blocks), self.restarts
+            )

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backlight import BacklightWarning
 from backlight_engines import Engine, EngineError, InProcess
 from tests.engines.works import RefusedError, Unloadable, Writing, noted, processes
 
@@ -98,7 +99,8 @@ def test_an_error_of_the_work_ends_the_run(
 @pytest.mark.parametrize("where", ["start", 7])
 def test_a_worker_that_dies_is_replaced(engine: Engine, tmp_path: Path, where: str | int) -> None:
     alone = replace(engine, workers=1)  # type: ignore[type-var]
-    receipts = list(alone.run(Writing(tmp_path, dies=where), range(20)))
+    with pytest.warns(BacklightWarning, match=r"^A worker was .*\. That makes 1 so far\.$"):
+        receipts = list(alone.run(Writing(tmp_path, dies=where), range(20)))
     assert sorted(receipt.block for receipt in receipts) == list(range(20))
     found = noted(tmp_path)
     assert found.pop("start") == 2
@@ -109,7 +111,10 @@ def test_a_worker_that_dies_is_replaced(engine: Engine, tmp_path: Path, where: s
 
 def test_a_block_in_which_workers_die_ends_the_run(engine: Engine, tmp_path: Path) -> None:
     twice = replace(engine, restarts=1)  # type: ignore[type-var]
-    with pytest.raises(EngineError, match=r"^2 workers died in block 5; the last one .*memory"):
+    with (
+        pytest.raises(EngineError, match=r"^2 workers died in block 5; the last one .*memory"),
+        pytest.warns(BacklightWarning, match=r"in block 5, which is done again"),
+    ):
         list(twice.run(Writing(tmp_path, dies=5, always=True), range(20)))
     assert noted(tmp_path)["5"] == 2
     none_left(tmp_path)

@@ -3,6 +3,7 @@
 import itertools
 import random
 import tracemalloc
+import warnings
 from collections import deque
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ import pytest
 from backlight_engines import EngineError, Receipt
 from backlight_engines.driver import AHEAD, drive
 from backlight_engines.workers import Answer, Lost, Ready, Worker, Workers
+
+pytestmark = pytest.mark.filterwarnings("ignore:A worker was shot:backlight.BacklightWarning")
 
 
 class Player(Worker):
@@ -166,13 +169,18 @@ def test_where_workers_die_again_and_again_the_run_ends(
     restarts: int, block: int | None, where: str
 ) -> None:
     players = Deadly(block)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(EngineError) as caught, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         list(drive(players, 2, range(20), restarts))
     assert str(caught.value).startswith(
         f"{restarts + 1} workers died {where}; the last one was shot. If memory ran out"
     )
     assert players.lost == restarts + 1
     assert players.ended
+    did = "while it had no block" if block is None else "in block 7, which is done again"
+    assert [str(one.message) for one in told] == [
+        f"A worker was shot {did}. That makes {lost} so far." for lost in range(1, restarts + 1)
+    ]
 
 
 class ShortLived(Players):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,7 +133,8 @@ def test_blocks_of_a_node_that_dies_are_done_by_others(cluster: "Cluster", tmp_p
     while len(processes(tmp_path)) < 3:
         done.append(next(run).block)
     cluster.remove_node(node, allow_graceful=False)
-    done += [receipt.block for receipt in run]
+    with pytest.warns(BacklightWarning, match=r"^A worker was lost by Ray \("):
+        done += [receipt.block for receipt in run]
     assert sorted(done) == list(range(200))
     whole(tmp_path, range(200))
     none_left(tmp_path)
@@ -211,3 +213,20 @@ def test_without_ray_it_is_said_how_to_get_it(
 def test_options_out_of_range(options: dict[str, object], said: str) -> None:
     with pytest.raises(HyperParameterError, match=said):
         make_engine("ray", options)
+
+
+@pytest.mark.filterwarnings("ignore:A worker was lost by Ray:backlight.BacklightWarning")
+def test_the_run_ends_soon_when_ray_dies(cluster: "Cluster", tmp_path: Path) -> None:
+    """This one is the last of the cluster: its own raylet is killed."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    node = next(one for one in cluster.list_all_nodes() if one.node_id == here)
+    run = Ray(workers=1).run(Writing(tmp_path, slow=3), range(10))
+    assert [next(run).block for _ in range(3)] == [0, 1, 2]
+    node.kill_raylet()
+    started = time.monotonic()
+    with pytest.raises(EngineError, match=r"^Ray's own process raylet has died .* goes on"):
+        next(run)
+    assert time.monotonic() - started < 10.0  # Ray itself would end this process after that
+    none_left(tmp_path)
