@@ -1,16 +1,11 @@
-"""A data set explained: kills, memory, time against a bare loop, size on disk.
+"""A data set explained: memory, time against a bare loop, size on disk.
 
-python -m benchmarks.attribute kills processes:workers=2 40    # driver, workers, SIGTERM; torn files;
-                                                               # of 8,000 examples, or so many as said
 python -m benchmarks.attribute memory in-process               # peak memory at 2,000 and 200,000 examples
 python -m benchmarks.attribute loop torch                      # against calling the technique in a loop
 python -m benchmarks.attribute size                            # bytes and seconds per example
 """
 
-import random
 import resource
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -56,89 +51,6 @@ def begun(folder: Path, store: str, engine: str, *options: str) -> "subprocess.P
         text=True,
         start_new_session=True,
     )
-
-
-def kills(engine: str, times: int, examples: int) -> None:
-    """Runs that are ended at random moments end in the bytes of one that was let be."""
-    options = ("-m", "integrated_gradients:steps=16", "-m", "gradient", "--block-length", "16")
-    options += ("--target", "predicted", "--target", "contrast")
-    rng, ended = random.Random(0), dict[str, int]()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepared(folder, examples)
-        process = begun(folder, "whole", "in-process", *options)
-        assert process.wait() == 0, process.communicate()[1]
-        wanted = contents(folder / "whole")
-        left = leftover()
-        for _ in range(times):
-            process = begun(folder, "store", engine, *options)
-            known = len(blocks(folder / "store"))
-            while process.poll() is None and len(blocks(folder / "store")) == known:
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.5))
-            what = end(process, rng)
-            ended[what] = ended.get(what, 0) + 1
-            if what != "a worker, SIGKILL":
-                process.communicate()
-                left = max(left, leftover())
-            else:
-                process.communicate(timeout=600)
-                assert process.returncode == 0, "the run did not go on without the worker"
-            tear(folder / "store", rng)
-            if len(blocks(folder / "store")) == len(wanted) - 2:
-                shutil.rmtree(folder / "store")
-        process = begun(folder, "store", engine, *options)
-        _, told = process.communicate(timeout=600)
-        assert process.returncode == 0, told
-        found = contents(folder / "store")
-        same = sum(found.get(one) == wanted[one] for one in wanted)
-        print(
-            f"{engine}: {times} runs ended ({', '.join(f'{n} {w}' for w, n in ended.items())}); "
-            f"{same} of {len(wanted)} files have the bytes of a run that was let be, "
-            f"{len(found) - len(wanted)} others; processes left after 10 s: {left}"
-        )
-
-
-def end(process: "subprocess.Popen[str]", rng: random.Random) -> str:
-    """End a run in one of three ways."""
-    children = (
-        [
-            one
-            for one in psutil.Process(process.pid).children()
-            if "spawn" in " ".join(one.cmdline())
-        ]
-        if process.poll() is None
-        else []
-    )
-    way = rng.choice(["driver, SIGKILL", "SIGTERM", *(["a worker, SIGKILL"] if children else [])])
-    if way == "a worker, SIGKILL":
-        rng.choice(children).kill()
-    else:
-        process.send_signal(signal.SIGKILL if "KILL" in way else signal.SIGTERM)
-    return way
-
-
-def leftover() -> int:
-    """How many processes of a run there are, 10 seconds later at the most."""
-    for _ in range(100):
-        found = [
-            one
-            for one in psutil.process_iter(["cmdline", "status"])
-            if COMMAND in " ".join(one.info["cmdline"] or ())
-            or "spawn_main" in " ".join(one.info["cmdline"] or ())
-        ]
-        if not found:
-            return 0
-        time.sleep(0.1)
-    return len(found)
-
-
-def tear(store: Path, rng: random.Random) -> None:
-    """Cut a file off, as a disk may that lost power."""
-    done = blocks(store)
-    if done:
-        torn = rng.choice(done)
-        torn.write_bytes(torn.read_bytes()[: rng.randrange(torn.stat().st_size)])
 
 
 def blocks(store: Path) -> list[Path]:
@@ -249,8 +161,6 @@ def size() -> None:
 def main() -> None:
     what, *rest = sys.argv[1:]
     match what:
-        case "kills":
-            kills(rest[0], int(rest[1]), int(rest[2]) if len(rest) > 2 else 8000)
         case "memory":
             memory(rest[0])
         case "loop":

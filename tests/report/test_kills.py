@@ -1,4 +1,4 @@
-"""A report that is ended in the midst, and made again. `benchmarks.kills` ends many."""
+"""A report that is ended in the midst, and made again. `benchmarks.report_kills` ends many."""
 
 import os
 import signal
