@@ -11,6 +11,7 @@ from backlight.errors import InputError, ModelError
 from backlight.explaining.targets import kind_of_numbers
 from backlight.memory.identity import identity_of
 from backlight.values.arrays import Array, shape_of
+from backlight.values.frame_columns import FrameColumns
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import OutputKind, Outputs, OutputSpec
 from backlight.values.tree import map_nested
@@ -28,10 +29,15 @@ class Estimator(Net):
     Args:
         estimator: fitted.
         verb: what it is asked; None for the first that it has.
+        columns: of the data frames that it is given, whose rows it is asked about; None where it is given
+            arrays.
     """
 
-    def __init__(self, estimator: Any, verb: str | None = None) -> None:
+    def __init__(
+        self, estimator: Any, verb: str | None = None, columns: FrameColumns | None = None
+    ) -> None:
         self._estimator = estimator
+        self._columns = columns
         self._verb = verb or next(name for name in VERBS if hasattr(estimator, name))
 
     @property
@@ -42,6 +48,13 @@ class Estimator(Net):
             return None
         by_position = classes.dtype.kind in "iu" and (classes == np.arange(len(classes))).all()
         return None if by_position else tuple(map(str, classes.tolist()))
+
+    def with_columns(self, columns: FrameColumns) -> "Estimator | None":
+        fitted = getattr(self._estimator, "feature_names_in_", None)
+        of_these = fitted is not None and set(fitted) <= set(columns.names)
+        if not columns.refusal and not of_these:
+            return None
+        return Estimator(self._estimator, self._verb, columns)
 
     def identity(self) -> Hashable:
         return identity_of(self._estimator)
@@ -54,6 +67,8 @@ class Estimator(Net):
             )
         table = inputs.with_attributed(self._rows(inputs.attributed))
         positional, keyword = table.map_rows(copied).arguments()  # a scaler may write into them
+        if self._columns is not None:
+            positional = self._columns.frame(np.asarray(positional[0])), *positional[1:]
         found = getattr(self._estimator, self._verb)(*positional, **keyword)
         if self._verb == "predict" and np.asarray(found).dtype.kind != "f":
             raise ModelError(

@@ -1,6 +1,7 @@
 """A function of NumPy arrays as a Backlight model, which can be run and has no gradients."""
 
 from collections.abc import Hashable
+from copy import copy
 from typing import Any, NoReturn, cast, final
 
 import array_api_compat.numpy
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from backlight.errors import BacklightError, CoverageError, ModelError, SiteError
 from backlight.explaining.no_gradients import advice
 from backlight.graph.dependence.cuts import Connection
-from backlight.model.model import Gradient, Options, Site
+from backlight.memory.memory import Memory
+from backlight.model.model import Gradient, Model, Options, Site
 from backlight.model.net_model import NetModel, Question
 from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, Channels
+from backlight.values.frame_columns import FrameColumns
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs
 from backlight.values.tree import Tree, leaves
@@ -91,6 +94,14 @@ class NumpyModel(NetModel):
 
     def identity(self) -> Hashable:
         return self._net.identity()
+
+    def with_columns(self, columns: FrameColumns) -> Model:
+        net = self._net.with_columns(columns)
+        if net is None:
+            return super().with_columns(columns)
+        found = copy(self)
+        found._net, found.memory = net, Memory(found.identity)
+        return found
 
     def owns(self, array: object) -> bool:
         return isinstance(array, np.ndarray)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backlight.errors import ModelError
 from backlight.memory.identity import identity_of
 from backlight.values.arrays import Array, Channels, shape_of
+from backlight.values.frame_columns import FrameColumns
 from backlight.values.inputs import Inputs
 from backlight.values.outputs import Outputs, specified
 from backlight.values.tree import map_nested
@@ -26,6 +27,11 @@ class Net(ABC):
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """What it calls the classes of its output, in their order."""
+        return None
+
+    def with_columns(self, columns: FrameColumns) -> "Net | None":
+        """The same, given rows of data frames with these columns, which it makes frames again; None where
+        it takes arrays."""
         return None
 
     @abstractmethod

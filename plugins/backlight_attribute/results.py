@@ -170,7 +170,8 @@ class Attributions:
         if f"{name}/values" not in row:
             raise InputError(f"The store keeps {plan.options['keep']} of values, not all of them.")
         form = self.form(technique, target)
-        framework = next(one for one in plan.versions if one not in ("backlight", "numpy"))
+        others = (one for one in plan.versions if one not in ("backlight", "numpy"))
+        framework = next(others, "numpy")
 
         def number(column: str) -> NDArray[np.float64] | None:
             found = row.get(f"{name}/{column}", np.array(np.nan))

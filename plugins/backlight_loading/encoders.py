@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from backlight.errors import BacklightError, InputError, reason
 from backlight.plugins.extras import extra
+from backlight.values.frame_columns import FrameColumns
 from backlight.values.tree import leaves, map_leaves
 from backlight_loading.known_values import chosen
 from backlight_loading.preparation import ModelInput
@@ -119,18 +120,21 @@ def encoded(encoder: Encoder, rows: NDArray[Any], columns: Sequence[str]) -> Mod
     return cast(ModelInput, map_leaves(lambda one: numbers(one, len(rows)), tree))
 
 
+def encodes(encoder: Encoder, rows: NDArray[Any], columns: Sequence[str]) -> bool:
+    """Whether an encoder makes numbers of one of some rows at least."""
+    for k in range(len(rows)):
+        try:
+            encoded(encoder, rows[k : k + 1], columns)
+        except InputError:
+            continue
+        return True
+    return False
+
+
 def frame_of(rows: NDArray[Any], columns: Sequence[str]) -> "DataFrame":
-    """Rows as pandas would read them: a column of numbers has their dtype. One that is empty in all of
-    them may be of words, and holds objects."""
-    pandas = extra("pandas", "pandas", "An encoder of named columns needs pandas")
-    frame: DataFrame = pandas.DataFrame(rows, columns=list(columns))
-    found: DataFrame = pandas.DataFrame(
-        {
-            name: column if column.isna().all() else column.infer_objects()
-            for name, column in frame.items()
-        }
-    )
-    return found
+    """Rows as pandas would read them."""
+    extra("pandas", "pandas", "An encoder of named columns needs pandas")
+    return FrameColumns(tuple(columns), (None,) * len(columns)).frame(rows)
 
 
 def numbers(found: Any, count: int) -> NDArray[Any]:
@@ -159,8 +163,9 @@ def of_pipeline(net: object) -> tuple[Encoder, object] | None:
 
 
 def takes_words(encoder: object | None, net: object) -> bool:
-    """Whether something makes numbers of a row's words: an encoder, or the model itself."""
-    return encoder is not None or of_pipeline(net) is not None
+    """Whether something may make numbers of a row's words: an encoder, or a model that was fitted on
+    columns with names."""
+    return encoder is not None or fitted_on(net) is not None
 
 
 def flat(values: ModelInput) -> NDArray[Any]:

@@ -91,17 +91,21 @@ class Encoding:
         """Sums of values of the input, (n, F), over the numbers of each feature, (n, features)."""
         return summed(values, self.labels[None], len(self.features)).astype(values.dtype)
 
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values (n, features) as (n, F): the numbers of a feature share its value equally."""
-        return values[:, self.labels] / np.bincount(self.labels)[self.labels]
+    def spread(self, values: NDArray[Any]) -> ModelInput:
+        """Values (n, features) as those of the input: a feature's numbers share its value equally."""
+        shared = values[:, self.labels] / np.bincount(self.labels)[self.labels]
+        return cast(ModelInput, rebuild(self.sample, self._apart(shared)))
+
+    def _apart(self, numbers: NDArray[Any]) -> list[NDArray[Any]]:
+        """What is side by side, (..., F), for each array of the input."""
+        ends = np.cumsum([array.shape[1] for array in leaves(self.sample)])
+        return np.split(numbers, ends[:-1], axis=-1)
 
     @cached_property
     def together(self) -> FeaturesOf:
         """What techniques hide together: the numbers of a feature."""
-        found, start = [], 0
-        for array in leaves(self.sample):
-            own = self.labels[start : start + array.shape[1]]
-            start += array.shape[1]
+        found = []
+        for own in self._apart(self.labels):
             groups = {self.features[k]: np.flatnonzero(own == k).tolist() for k in np.unique(own)}
             found.append(Columns({name: tuple(places) for name, places in groups.items()}))
         return cast(FeaturesOf, rebuild(self.sample, found))

@@ -171,7 +171,8 @@ def range_of(subject: Subject, place: int) -> float:
     found = subject.ranges[place]
     if not found > 0:
         raise InputError(
-            "All inputs hold the same number: there is no range of the data to measure the radius in."
+            "All inputs hold the same number, or words: there is no range of the data to measure the "
+            "radius in."
         )
     return found
 

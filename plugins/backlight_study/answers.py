@@ -16,6 +16,7 @@ from backlight.errors import CoverageError, HyperParameterError, InputError, Sit
 from backlight.values.layout import Layout
 from backlight.values.tree import leaves, map_leaves
 from backlight_datasets import digest_of_arrays
+from backlight_datasets.digests import hashable
 from backlight_loading.encoders import flat
 from backlight_loading.encoding import Encoding
 from backlight_loading.preparation import ModelInput
@@ -252,7 +253,7 @@ def technique_text(technique: Technique, baseline: str | None) -> str:
 def arrays_digest(technique: Technique) -> str:
     """Of a technique's arrays, which its repr tells in short."""
     arrays = arrays_of(technique.method)
-    return digest_of_arrays((str(place), array) for place, array in enumerate(arrays))
+    return digest_of_arrays((str(place), hashable(array)) for place, array in enumerate(arrays))
 
 
 def method_text(method: Method, baseline: str | None) -> str:

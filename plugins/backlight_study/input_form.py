@@ -29,6 +29,7 @@ from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answers import at_baseline
 from backlight_study.encoded_rows import EncodedRows
 from backlight_study.kinds import CALLED, features_of, kind_of_examples
+from backlight_study.rows_themselves import RowsThemselves, rows_themselves
 from backlight_study.tables import encoding, with_columns
 from backlight_study.texts import tokenization
 
@@ -48,13 +49,15 @@ class InputForm:
         kind: what they are.
         preprocessing: of all but texts and tables that are encoded.
         tokenization: of texts.
-        encoding: of tables, where they have words or an encoder is said.
+        encoding: of tables, where an encoder is said, or the model's first steps encode them.
+        rows: of tables with words that the model takes as they are.
     """
 
     kind: InputKind
     preprocessing: Preprocessing
     tokenization: Tokenization | None = None
     encoding: Encoding | None = None
+    rows: RowsThemselves | None = None
 
     def readable(self, source: Source) -> Source:
         """The examples that have this form; of a table those that the encoder takes."""
@@ -109,6 +112,8 @@ class InputForm:
             found = usable(found, model) or usable(techniques(own, seed), model)
         if self.encoding is not None:
             return with_columns(found, self.encoding)
+        if self.rows is not None:
+            return self.rows.techniques(found)
         if self.tokenization is None:
             return found
         token = self.tokenization.absent
@@ -152,12 +157,18 @@ def input_form(
         raise InputError(
             f"An encoder is for the columns of a table; the examples are {CALLED[found][1]}, {shape}."
         )
-    rows = encoding(encoder, net, source, first) if found == "table" else None
-    if rows is not None and preprocessing not in (None, Preprocessing()):
+    rows = columns = None
+    if found == "table" and encoder is None:
+        rows = rows_themselves(net, model, source, first)
+    if found == "table" and rows is None:
+        columns = encoding(encoder, net, source, first)
+    if (rows or columns) and preprocessing not in (None, Preprocessing()):
         raise InputError(
             "The encoder makes the model's input by itself: leave out preprocessing, or do it there."
+            if columns
+            else "The model takes the table's rows as they are: leave out preprocessing."
         )
-    return InputForm(found, preprocessing or Preprocessing(), words, rows)
+    return InputForm(found, preprocessing or Preprocessing(), words, columns, rows)
 
 
 @final
@@ -191,6 +202,8 @@ def prepared_model(
     prepared: PreparedInput = preparation(net, model, form.preprocessing)
     if form.encoding is not None:
         prepared = form.encoding
+    elif form.rows is not None:
+        model, prepared = model.with_columns(form.rows.columns), form.rows
     elif form.tokenization is not None:
         prepared = form.tokenization
     elif form.kind == "series":

@@ -74,8 +74,7 @@ class Measuring:
         gone = NativeReplacement(replacements(baseline_of(self.study, places), alone))
         # What is drawn belongs to a case's place among all of them, whatever block it is in.
         objective = replace(alone, rows=np.arange(start, stop), total=len(self.cases))
-        (x,) = leaves(alone.value)
-        maps = maps_of(self.study, self.names, places, shape_of(x)[1:])
+        maps = maps_of(self.study, self.names, places, shape_of(leaves(alone.value)[0])[1:])
         explainers = {
             name: given(maps[name]) if name in maps else control
             for name, control in self.judging.explainers.items()

@@ -149,6 +149,15 @@ def outputs_of(
     ) from cause
 
 
+def takes(model: Model[Any], x: ModelInput) -> bool:
+    """Whether the model can be run on these examples."""
+    try:
+        outputs_of(model, x)
+    except InputError:
+        return False
+    return True
+
+
 def advice(batch: ModelInput) -> str:
     """What to do about inputs that a model does not take."""
     parts = leaves(batch)

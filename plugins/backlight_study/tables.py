@@ -38,15 +38,28 @@ def encoding(
     steps = of_pipeline(net) if said is None and first.dtype.hasobject else None
     encoder = load_encoder(said) if isinstance(said, str) else steps[0] if steps else said
     if encoder is None:
-        cells = zip(column_names(source, first), first[0].tolist(), strict=True)
-        refuse_words({name: [one] for name, one in cells if isinstance(one, str)}, "the data")
+        refuse_words(words_in(column_names(source, first), first), "the data")
         return None
     rows = EncodedRows(source, encoder)
-    starts = np.linspace(0, max(len(source) - STEP, 0), RANGES).astype(int)
-    ranges = [(start, min(start + STEP, len(source))) for start in np.unique(starts).tolist()]
-    some = np.concatenate([rows.sound, *(rows.read(*one).x for one in ranges)])
+    some = np.concatenate([rows.sound, some_rows(rows)])
     found = encoding_of(encoder, some, rows.columns, rows.used)
     return replace(found, name=said if isinstance(said, str) else None, steps=steps is not None)
+
+
+def some_rows(source: Source) -> NDArray[Any]:
+    """Rows from several places of the data, (n, columns)."""
+    starts = np.linspace(0, max(len(source) - STEP, 0), RANGES).astype(int)
+    ranges = [(start, min(start + STEP, len(source))) for start in np.unique(starts).tolist()]
+    return np.concatenate([source.read(*one).x for one in ranges])
+
+
+def words_in(columns: Sequence[str], rows: NDArray[Any]) -> dict[str, list[str]]:
+    """The words of each column that has some, by its name."""
+    found = (
+        (name, [one for one in cells if isinstance(one, str)])
+        for name, cells in zip(columns, rows.T.tolist(), strict=True)
+    )
+    return {name: words for name, words in found if words}
 
 
 def with_columns(chosen: Sequence[Technique], encoding: Encoding) -> list[Technique]:

@@ -16,7 +16,7 @@ from backlight_datasets.digests import digest_of_texts
 from backlight_loading.models import wanted_shape
 from backlight_loading.tokenization import Extent, TokenInput, Tokenization, length_of
 from backlight_loading.tokenizers import Tokenizer, ids_of, load_tokenizer
-from backlight_study.replies import BLOCK, outputs_of
+from backlight_study.replies import BLOCK, outputs_of, takes
 
 
 def tokenization(
@@ -69,14 +69,6 @@ def tokenization(
     # How it fills up shorter texts is seen from any.
     form = digest_of_arrays(zip(names(example), leaves(example), strict=True))
     return replace(found, digest=digest_of_texts((*digests, form)))
-
-
-def takes(model: Model[Any], x: TokenInput) -> bool:
-    try:
-        outputs_of(model, x)
-    except InputError:
-        return False
-    return True
 
 
 def few_ids(sample: TokenInput) -> TokenInput:

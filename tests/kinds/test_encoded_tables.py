@@ -189,6 +189,7 @@ def test_numbers_and_ids_are_several_inputs(tmp_path: Path) -> None:
         directory=tmp_path / "report",
         encoder=side_by_side,
         methods=["feature_ablation", "integrated_gradients", "input_x_gradient"],
+        metrics=["infidelity", "srg"],
     )
     found = record(tmp_path / "report")
     assert found["data"]["skipped"] == [
@@ -199,7 +200,13 @@ def test_numbers_and_ids_are_several_inputs(tmp_path: Path) -> None:
         expected = [sign * value for value in said(ROWS[case["row"]])]
         for one in case["explanations"]:
             assert one["targets"]["contrast"]["values"] == pytest.approx(expected, abs=1e-5)
-    assert "metrics: Metrics are of models that take one array" in found["findings_failed"][0]
+    assert found["findings_failed"] == []
+    rows = {row["name"]: row["values"]["infidelity"]["mean"] for row in found["metrics"]["rows"]}
+    # What columns say adds up, so that they foretell each other's absence, whichever input they are in.
+    assert [rows[name] for name in ("feature_ablation", "input_x_gradient")] == pytest.approx(
+        [0, 0]
+    )
+    assert rows["random"] > 0.01
 
 
 @pytest.mark.parametrize(

@@ -164,15 +164,13 @@ def masks_of(
 
 
 def ranges_of(objective: Objective) -> tuple[float, ...]:
-    """The largest minus the least number of each input, over all examples."""
-    arrays, model = objective.arrays, objective.model
-    found = []
-    for leaf in leaves(objective.inputs.attributed):
-        if model.to_numpy(leaf[:1, ...]).dtype.kind not in "fiub":
-            raise InputError("Metrics replace numbers by others; the inputs hold words or objects.")
-        ends = (
-            model.to_numpy(end).astype(np.float64) for end in (arrays.min(leaf), arrays.max(leaf))
-        )
-        least, largest = map(float, ends)
-        found.append(largest - least)
-    return tuple(found)
+    """The largest minus the least number of each input, over all examples; NaN of words."""
+    ends = map(ends_of, map(objective.model.to_numpy, leaves(objective.inputs.attributed)))
+    return tuple(largest - least for least, largest in ends)
+
+
+def ends_of(numbers: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest number; NaN of words."""
+    if numbers.dtype.kind not in "fiub":
+        return float("nan"), float("nan")
+    return float(numbers.min()), float(numbers.max())

@@ -292,6 +292,8 @@ class Method(ByValue, ABC):
         names = given.names if names is None else names
         class_names = given.class_names if class_names is None else class_names
         wrapped = wrap(model, inputs=x)
+        if given.columns is not None:
+            wrapped = wrapped.with_columns(given.columns)
         impossible = no_gradients(self, wrapped)
         if impossible is not None:
             raise CoverageError(impossible)

@@ -1,8 +1,11 @@
 """Numbers that stand for "nothing there" as native arrays that go with a value."""
 
-import numpy as np
+from typing import Any, cast
 
-from backlight.errors import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from backlight.errors import InputError, is_real, shown
 from backlight.model.model import Model
 from backlight.values.arrays import Array, shape_of, widened
 from backlight.values.tree import Tree, leaves
@@ -16,6 +19,8 @@ def native(baseline: object, leaf: Array, model: Model) -> Array:
         host = np.asarray(baseline)
         if host.dtype.kind not in "fiub" and not holds_any(leaf):
             raise InputError(f"A baseline must be a number or an array, got {baseline!r}.")
+        if holds_any(leaf):
+            require_words(host, leaf)
         # Whole numbers are as good as any where the value is not of integers itself.
         host = host.astype(np.float64) if model.is_floating(leaf) else host
         array = model.asarray(host, like=leaf)
@@ -25,6 +30,23 @@ def native(baseline: object, leaf: Array, model: Model) -> Array:
 def holds_any(leaf: object) -> bool:
     """Whether the value is a table of columns of any kind, as an array of Python's objects."""
     return isinstance(leaf, np.ndarray) and leaf.dtype == np.object_
+
+
+def require_words(baseline: NDArray[Any], leaf: object) -> None:
+    """Raise InputError where a number stands for a word: what is absent there is another word."""
+    rows = cast("NDArray[Any]", leaf)
+    if rows.ndim != 2 or baseline.shape[-1:] not in ((), (1,), rows.shape[1:]):
+        return  # no table, or no row of it: said elsewhere
+    words = [any(isinstance(cell, str) for cell in column) for column in rows.T]
+    cells = np.broadcast_to(baseline, (*baseline.shape[:-1], rows.shape[1])).reshape(-1, len(words))
+    odd = [k for k, column in enumerate(cells.T) if words[k] and any(map(is_real, column))]
+    if odd:
+        (word, *_) = (cell for cell in rows[:, odd[0]] if isinstance(cell, str))
+        raise InputError(
+            f"Column {odd[0]} of the table holds words, such as {shown(word)}, and no number stands for "
+            "one that is absent: say another row of the table as the baseline, or rows to draw from, "
+            "baseline=backlight.Drawn(rows). Rows of a data frame are frame.to_numpy()."
+        )
 
 
 def whole(baseline: Array, leaf: Array, model: Model) -> Array:

@@ -28,6 +28,7 @@ from backlight.rules.operations import Operation
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.arrays import Array, Arrays, ArrayT, Channels, shape_of
+from backlight.values.frame_columns import FrameColumns
 from backlight.values.inputs import Extra, Inputs, PerExample, Shared
 from backlight.values.layout import InputChannels, Layout, input_layout
 from backlight.values.lookups import Lookups
@@ -352,6 +353,16 @@ class Model(ABC, Generic[ArrayT]):
         raise CoverageError(
             f"The vectors of ids cannot be put into this {self.framework} model from outside."
         )
+
+    def with_columns(self, columns: FrameColumns) -> "Model[ArrayT]":
+        """The same net as one that is given the rows of data frames with these columns, as arrays, and
+        makes a frame of them where it was trained on frames.
+
+        Raises:
+            InputTypeError: it takes arrays of numbers, and these rows are none.
+        """
+        columns.require_numbers()
+        return self
 
     def detached(self, array: ArrayT) -> ArrayT:
         """The array outside of any gradient computation of the user's own."""
