@@ -87,6 +87,7 @@ def attribute_command(
     ] = None,
     x: options.Columns = None,
     label: options.Label = None,
+    label_separator: options.LabelSeparator = "",
     encoder: options.EncoderNamed = None,
     name: Annotated[
         str | None,
@@ -166,7 +167,7 @@ def attribute_command(
             size=size_of(size),
             colour=colour.value if colour else None,
             classes=read_classes(classes) if classes else (),
-            columns=ColumnNames(tuple(x or ()), label, name),
+            columns=ColumnNames.said(x, label, label_separator, name),
             seed=seed,
             progress=progress,
         )

@@ -99,7 +99,10 @@ class Origin:
                 one: tuple(found[one]) if isinstance(found[one], list) else found[one]
                 for one in ("size", "scores")
             }
-            columns = {**found["columns"], "x": tuple(found["columns"]["x"])}
+            columns: Any = {
+                name: tuple(one) if isinstance(one, list) else one
+                for name, one in found["columns"].items()
+            }
             return cls(**{**found, **lists, **nested, "columns": ColumnNames(**columns)})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(

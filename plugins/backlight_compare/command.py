@@ -40,6 +40,7 @@ def compare_command(
     encoder: options.EncoderNamed = None,
     x: options.Columns = None,
     label: options.Label = None,
+    label_separator: options.LabelSeparator = "",
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -128,7 +129,7 @@ def compare_command(
         size=size_of(size) or wanted[0],
         colour=colour.value if colour else wanted[1],
         classes=read_classes(classes) if classes else (),
-        columns=ColumnNames(tuple(x or ()), label),
+        columns=ColumnNames.said(x, label, label_separator),
         seed=seed,
     )
     if as_json:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backlight.errors import InputError, reason, shown
 from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.gathering import Example
+from backlight_datasets.several_labels import separated
 from backlight_loading.preparation import Colour, Size
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class ElementReader:
     def example(self, element: object) -> Example:
         if isinstance(element, Mapping):
             columns = self.columns.among(list(element), self.texts)
-            label = element[columns.label] if columns.label else None
+            labels = [element[name] for name in columns.labels]
+            label = labels if len(labels) > 1 else next(iter(labels), None)
             return Example(self.x([element[name] for name in columns.x]), self.label(label))
         if isinstance(element, tuple):
             if len(element) not in (1, 2):
@@ -66,7 +68,17 @@ class ElementReader:
         return self.array(values[0]) if len(values) == 1 else numbers(values)
 
     def label(self, label: object) -> NDArray[Any] | None:
-        """What is true of an example; the number of a class that is told by its name."""
+        """What is true of an example; the number of a class that is told by its name, truth values of
+        labels that are."""
+        if isinstance(label, str) and self.columns.label_separator:
+            label = separated(label, self.columns.label_separator)
+        if isinstance(label, list | np.ndarray) and all(isinstance(one, str) for one in label):
+            odd = [one for one in label if one not in self.classes]
+            if odd or not self.classes:
+                raise InputError(
+                    f"its labels are {shown(label)}, of which some are the name of none of the classes"
+                )
+            return np.array([name in label for name in self.classes])
         if isinstance(label, str) and self.classes:
             if label not in self.classes:
                 raise InputError(

@@ -10,6 +10,7 @@ from backlight.errors import InputError, reason
 from backlight.plugins.extras import extra
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.items import ItemsSource
+from backlight_datasets.several_labels import separated
 from backlight_datasets.source import Source
 from backlight_datasets.streams.stream import StreamSource
 
@@ -32,23 +33,34 @@ def hugging_face_source(data: Any, reader: ElementReader, classes: Sequence[str]
         return None
     features = data.features or {}
     meant = reader.columns.among(list(features), reader.texts) if features else reader.columns
-    own = tuple(getattr(features.get(meant.label), "names", None) or ())
+    label = meant.labels[0] if len(meant.labels) == 1 else ""
+    own = tuple(getattr(features.get(label), "names", None) or ())
     if own and classes and own != tuple(classes):
         raise InputError(
-            f"The column {meant.label} has classes of its own, {', '.join(own[:5])}; it was asked for "
+            f"The column {label} has classes of its own, {', '.join(own[:5])}; it was asked for "
             f"{', '.join(classes[:5])}. Name them as the data does, in its order."
         )
     if isinstance(data, known.IterableDataset):
         return StreamSource(data, None, False, reader, own or classes)
-    in_words = getattr(features.get(meant.label), "dtype", None) in ("string", "large_string")
-    if in_words and not classes:
-        own = tuple(sorted(one for one in data.unique(meant.label) if one is not None))
+    if len(meant.labels) > 1:
+        own = meant.labels
+    elif not own and not classes and is_text(getattr(features.get(label), "feature", None)):
+        own = tuple(sorted({name for labels in data[label] for name in labels or ()}))
+    elif not own and not classes and is_text(features.get(label)):
+        lists = (
+            separated(one, meant.label_separator) or [one] for one in data.unique(label) if one
+        )
+        own = tuple(sorted({str(name) for names in lists for name in names}))
     reader = replace(reader, classes=own or tuple(classes))
     names = tuple(map(str, data[meant.name])) if meant.name else ()
     pictures = any(isinstance(features[name], known.Image) for name in meant.x)
     if data.format["type"] is None and not pictures and not reader.texts:
         data = data.with_format("numpy")  # lists would lose their dtype
     return ItemsSource(data, reader, own or classes, names, meant.x if len(meant.x) > 1 else ())
+
+
+def is_text(feature: object) -> bool:
+    return getattr(feature, "dtype", None) in ("string", "large_string")
 
 
 def is_saved(path: Path) -> bool:

@@ -125,8 +125,20 @@ Columns: TypeAlias = Annotated[
     ),
 ]
 Label: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="Of a table: the column of labels; '' takes none."),
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Of a table: the column of labels; '' takes none. Say it again for several labels of each "
+        "example, a column each: 0 or 1, true or false, or numbers.",
+    ),
+]
+LabelSeparator: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--label-separator",
+        metavar="SIGN",
+        help="Of a table: what is between the names of several labels in one cell, ';' or '|' say.",
+    ),
 ]
 Kind: TypeAlias = Annotated[
     ExampleKind | None,

@@ -53,6 +53,7 @@ def report_command(
     encoder: options.EncoderNamed = None,
     x: options.Columns = None,
     label: options.Label = None,
+    label_separator: options.LabelSeparator = "",
     method: options.Techniques = None,
     only: Annotated[
         Only | None,
@@ -259,7 +260,7 @@ def report_command(
     wanted = wanted_picture(wanted_shape(net), wrap(net, framework).channels)
     read_size = asked_size or wanted[0]
     given = [said for said, option in (("--size", size), ("--colour", colour)) if option]
-    columns = ColumnNames(tuple(x or ()), label) if origin is None else origin.columns
+    columns = ColumnNames.said(x, label, label_separator) if origin is None else origin.columns
     texts, words = tokenizer is not None, takes_words(encoder, net)
     source = open_source(
         data, read_size, read_as or wanted[1], names, given, columns, texts=texts, words=words

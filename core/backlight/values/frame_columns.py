@@ -94,9 +94,8 @@ def columns_and_rows(frame: Any) -> tuple[FrameColumns, NDArray[Any]]:
         return FrameColumns(names, dtypes), rows.astype(np.float64)
     cells = rows.astype(object)
     isna = getattr(frame, "isna", None)
-    empty = np.asarray(isna() if isna else np.equal(cells, None), dtype=np.bool_).reshape(
-        cells.shape
-    )
+    nothing = isna() if isna else [[cell is None for cell in row] for row in cells]
+    empty = np.asarray(nothing, dtype=np.bool_).reshape(cells.shape)
     cells[empty] = np.nan
     columns = zip(names, dtypes, cells.T, strict=True)
     words = [name for name, dtype, own in columns if not (of_numbers(dtype) or numeric(dtype, own))]

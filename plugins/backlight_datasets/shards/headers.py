@@ -20,7 +20,9 @@ class Headers:
 
     def __init__(self, columns: ColumnNames) -> None:
         self._x = columns.x or (*PICTURES, ARRAYS)
-        self._label = LABELS if columns.label is None else (columns.label,)
+        self._label = LABELS if columns.label is None else columns.labels
+        if len(columns.labels) > 1 or columns.label_separator:
+            raise InputError("An example of an archive has one label, a member's text.")
         self.shard, self.begin, self.size = array("q"), array("q"), array("q")
         self.endings: list[str] = []
         self.keys: list[str] = []

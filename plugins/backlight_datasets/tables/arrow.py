@@ -5,11 +5,11 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight.plugins.extras import extra
-from backlight.values.examples import UNKNOWN, Labels, labels_of
-from backlight_datasets.class_names import LabelColumn, in_classes
+from backlight.values.examples import UNKNOWN
+from backlight_datasets.class_names import LabelColumn
+from backlight_datasets.several_labels import LabelLists, NamedLabels, separated
 
 
 def pyarrow() -> ModuleType:
@@ -58,30 +58,33 @@ def rows_of(piece: Any, columns: Sequence[str]) -> Sequence[Any]:
     return rows
 
 
-def labels_in(
-    parts: Iterable[Any], kind: Any, classes: Sequence[str], where: str
-) -> tuple[Labels, tuple[str, ...]]:
-    """The labels of a column, and the names of their classes; see `LabelColumn` for texts.
+def labels_in(parts: Iterable[Any], kind: Any, separator: str, where: str) -> NamedLabels:
+    """The labels of a column, and the names of their classes; see `LabelColumn` for texts, and
+    `LabelLists` for lists and for texts that are separated.
 
     Args:
         parts: of the column, in order.
         kind: its type.
-        classes: all classes in the model's order, where the column's own have another.
+        separator: of names in one cell; "" where a cell is one.
     """
     known = pyarrow().types
-    if is_number(kind) and not (known.is_floating(kind) or known.is_decimal(kind)):
-        whole = pyarrow().int64()
-        numbers = [part.cast(whole).fill_null(UNKNOWN).to_numpy() for part in parts]
-        return in_classes(np.concatenate(numbers), (), classes, where)
-    if is_number(kind):
+    if known.is_floating(kind) or known.is_decimal(kind):
         wide = pyarrow().float64()
-        numbers = [part.cast(wide).to_numpy(zero_copy_only=False) for part in parts]
-        return in_classes(np.concatenate(numbers), (), classes, where)
-    if is_list(kind):
-        rows: NDArray[Any] = np.array([row for part in parts for row in part.to_pylist()])
-        return in_classes(labels_of(rows, f" in {where}"), (), classes, where)
+        return np.concatenate(
+            [part.cast(wide).to_numpy(zero_copy_only=False) for part in parts]
+        ), ()
+    if is_number(kind):
+        whole = pyarrow().int64()
+        return np.concatenate(
+            [part.cast(whole).fill_null(UNKNOWN).to_numpy() for part in parts]
+        ), ()
+    cells = (cell for part in parts for cell in part.to_pylist())
+    if separator or is_list(kind):
+        lists = LabelLists()
+        for cell in cells:
+            lists.add(separated(cell, separator))
+        return lists.labels(where)
     texts = LabelColumn()
-    for part in parts:
-        for text in part.to_pylist():
-            texts.add("" if text is None else str(text))
-    return texts.labels(classes, where)
+    for cell in cells:
+        texts.add("" if cell is None else str(cell))
+    return texts.labels((), where)

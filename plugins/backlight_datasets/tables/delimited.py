@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason, shown
 from backlight.values.examples import Labels
-from backlight_datasets.class_names import LabelColumn, is_number
+from backlight_datasets.class_names import is_number
 from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.files import FilesSource
 from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
+from backlight_datasets.several_labels import RowLabels
 from backlight_datasets.source import numbered, unlabelled
 from backlight_datasets.tables.cells import ColumnCells, refuse_decimal_commas, refuse_words
 from backlight_datasets.tables.lines import check_header, delimiter, records
@@ -149,7 +150,7 @@ def find(
 ) -> Rows:
     """Go through a table once."""
     begins, count, digest = array("q"), 0, sha256()
-    labels, seen = LabelColumn(), Seen()
+    seen = Seen()
     try:
         with path.open("rb") as file:
             for chunk in iter(partial(file.read, 1 << 20), b""):
@@ -165,15 +166,16 @@ def find(
             # One column alone may hold texts, or names of pictures.
             several = meant.x if len(meant.x) > 1 or words else ()
             held = {name: ColumnCells() for name in several}
-            label = ColumnCells()
+            labels, told = RowLabels(meant), {name: ColumnCells() for name in meant.labels}
             for end, row in rows:
                 if count % STRIDE == 0:
                     begins.append(begin)
                 begin, count = end, count + 1
                 sound = len(row) == len(header)
-                if meant.label:
-                    labels.add(row[at[meant.label]] if sound else "")
-                    label.add(row[at[meant.label]] if sound else "")
+                cells = {name: row[at[name]] if sound else "" for name in meant.labels}
+                labels.add([*cells.values()])
+                for name, cell in cells.items():
+                    told[name].add(cell)
                 for name, column in held.items() if sound else ():
                     column.add(row[at[name]])
                 if meant.name:
@@ -187,7 +189,7 @@ def find(
         raise InputError(f"{path} could not be read: {reason(error)}.") from error
     if not count:
         raise InputError(f"{path} has a header and no rows.")
-    refuse_decimal_commas({**held, meant.label or "": label}, str(path))
+    refuse_decimal_commas({**held, **told}, str(path))
     of_words = {name: one.words for name, one in held.items() if one.of_words}
     if not words:
         refuse_words(of_words, str(path))

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from backlight.errors import InputError, reason
 from backlight.values.examples import Labels
-from backlight_datasets.class_names import LabelColumn
 from backlight_datasets.column_names import ColumnNames
 from backlight_datasets.element_reader import ElementReader
 from backlight_datasets.files import FilesSource
 from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
+from backlight_datasets.several_labels import RowLabels
 from backlight_datasets.source import numbered, unlabelled
 from backlight_datasets.tables.cells import refuse_words
 
@@ -109,8 +109,9 @@ def find(
     path: Path, columns: ColumnNames, classes: tuple[str, ...], texts: bool, words: bool
 ) -> Lines:
     """Go through a file once."""
-    begins, digest, labels, seen, at = array("q"), sha256(), LabelColumn(), Seen(), 0
+    begins, digest, seen, at = array("q"), sha256(), Seen(), 0
     meant: ColumnNames | None = None
+    labels = RowLabels(columns)
     try:
         with path.open("rb") as file:
             for line in file:
@@ -122,10 +123,12 @@ def find(
                 found = tolerant(line)
                 if meant is None and found:
                     meant = columns.among(list(found), texts)
+                    labels = RowLabels(meant)
+                    for _ in begins[:-1]:
+                        labels.add([None] * len(meant.labels))
                     told = {name: [found[name]] for name in meant.x if isinstance(found[name], str)}
                     refuse_words(told if len(meant.x) > 1 and not words else {}, str(path))
-                label = found.get(meant.label) if meant and meant.label else None
-                labels.add("" if label is None else str(label))
+                labels.add([found.get(name) for name in meant.labels] if meant else [])
                 name = found.get(meant.name) if meant and meant.name else None
                 seen.add(f"{len(begins)}\0" if name is None else str(name))
     except OSError as error:

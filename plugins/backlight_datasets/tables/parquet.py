@@ -19,6 +19,7 @@ from backlight_datasets.files import FilesSource
 from backlight_datasets.gathering import Example, ReadOne
 from backlight_datasets.naming import Seen
 from backlight_datasets.read_on import ReadOn
+from backlight_datasets.several_labels import combined
 from backlight_datasets.source import numbered, unlabelled
 from backlight_datasets.tables.arrow import is_number, labels_in, pyarrow, rows_of
 from backlight_datasets.tables.cells import FEW, refuse_words
@@ -180,9 +181,17 @@ def find(
             unlabelled(sum(group.count for group in groups)),
             classes,
         )
-        if meant.label:
-            parts = (piece.column(0) for one in groups for piece in one.pieces([meant.label]))
-            known = labels_in(parts, schema.field(meant.label).type, classes, str(path))
+        if meant.labels:
+            columns_of_labels = {
+                name: labels_in(
+                    (piece.column(0) for one in groups for piece in one.pieces([name])),
+                    schema.field(name).type,
+                    meant.label_separator,
+                    str(path),
+                )
+                for name in meant.labels
+            }
+            known = combined(columns_of_labels, classes, str(path))
         seen = Seen(names_in(groups, meant.name or ""))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} could not be read: {reason(error)}.") from error

@@ -102,7 +102,9 @@ def task_of(said: TaskName | None, labels: Labels, outputs: OutputSpec) -> TaskN
         )
     if said == "multi-label" and labels.ndim != 2:
         raise InputError(
-            f"A multi-label task needs 0 or 1 for each label, (N, labels); the data has {seen}."
+            f"A multi-label task needs 0 or 1 for each label, (N, labels); the data has {seen}. Of a "
+            "table say the column of each label, --label, or what separates names in a cell, "
+            "--label-separator."
         )
     if said == "regression" and truths:
         raise InputError(f"A regression needs true numbers; the data has {seen}.")
