@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from numpy.typing import NDArray
 
-from backlight.errors import BacklightError, ModelError
+from backlight.errors import BacklightError, ModelError, message_of
 from backlight.graph.dependence.connection import connection
 from backlight.graph.dependence.cuts import Connection
 from backlight.graph.graph import Graph
@@ -220,7 +220,7 @@ class JaxModel(NetModel):
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with {signature.described()}"
                 f"{f'; {wanted}' if wanted else ''}. A module made for one example is wrapped as "
-                f"jax.vmap(module). The model's own message: {error}"
+                f"jax.vmap(module). The model's own message: {message_of(error)}"
             ) from error
         return trace
 

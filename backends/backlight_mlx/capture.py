@@ -9,7 +9,7 @@ import numpy as np
 
 from backlight.engine.runner import Values
 from backlight.engine.scored import SCORE, Scored
-from backlight.errors import BacklightError, CoverageError, ModelError
+from backlight.errors import BacklightError, CoverageError, ModelError, message_of
 from backlight.graph.graph import UNIFORM, Graph, Node
 from backlight.scores.scores import Score
 from backlight.values.inputs import Inputs
@@ -179,7 +179,7 @@ class Trace:
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with {given}. While it is traced "
                 "no values can be looked at, and functions with derivatives of their own cannot be "
-                f"traced. The model's own message: {error}"
+                f"traced. The model's own message: {message_of(error)}"
             ) from error
         (self.outputs,), self.calls = rebuilt((returned, calls.made), lambda array: next(found))
         self.graph.sources = tuple(self.attributed)

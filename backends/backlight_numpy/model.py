@@ -8,7 +8,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import BacklightError, CoverageError, ModelError, SiteError
+from backlight.errors import BacklightError, CoverageError, ModelError, SiteError, message_of
 from backlight.explaining.no_gradients import advice
 from backlight.graph.dependence.cuts import Connection
 from backlight.memory.memory import Memory
@@ -60,7 +60,8 @@ class NumpyModel(NetModel):
             raise
         except Exception as error:
             raise ModelError(
-                f"The model raised {type(error).__name__}: {error} (It was given {given(prepared)}.)"
+                f"The model raised {type(error).__name__}: {message_of(error)} (It was given "
+                f"{given(prepared)}.)"
             ) from error
 
     def _outputs(self, inputs: Inputs) -> Outputs:

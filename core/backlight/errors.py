@@ -93,12 +93,33 @@ class BacklightWarning(UserWarning):
     """What deserves a second look: a valid result (in `Attribution.warnings` too), a failing plugin."""
 
 
-def reason(error: BaseException) -> str:
-    """What an error says, in one line; with its type where it was not raised on purpose."""
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
+CALLS = re.compile(r'^\s*File "[^"\n]*", line \d+.*\n(?:[ \t]+(?!File ").*\n)?', re.MULTILINE)
+"""The calls that led to an error, with the line of code of each, as frameworks write them into it."""
+AROUND = re.compile(
+    r"^\s*(?:in user code:|Graph execution error:|Detected at node .*:|<stack traces unavailable>)\s*$",
+    re.MULTILINE,
+)
+"""What they write before those."""
+BEHIND = re.compile(r"^\s*(?:(?:Call a|A)rguments received by .*:|-{10,})\s*$", re.MULTILINE)
+"""What they end with: what the call was given, which is told elsewhere, and advice of their own."""
+ITS_TYPE = re.compile(r"^\w+(?:Error|Exception): ")
+
+
+def message_of(error: BaseException) -> str:
+    """What an error says, in one line: without the calls that led to it, and all else that frameworks
+    write around the sentence that matters. "" of one that says nothing."""
     try:
-        text = " ".join(str(error).split()).removesuffix(".")
+        text = COLOURS.sub("", str(error))
     except Exception:  # a foreign error may be unable to say anything
-        text = ""
+        return ""
+    inside = AROUND.sub("", CALLS.sub("", BEHIND.split(text)[0])).strip()
+    return " ".join((ITS_TYPE.sub("", inside) if inside != text.strip() else text).split())
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, see `message_of`; with its type where it was not raised on purpose."""
+    text = message_of(error).removesuffix(".")
     if isinstance(error, BacklightError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -115,6 +115,12 @@ class Summary(Kept):
         }
 
 
+WORDS: Mapping[str, str] = {
+    "words": "Of texts, whole keeps a value for each token and the word that it is of: `store plot`, "
+    "`report --store` and attributions join them to words."
+}
+"""What to do instead of what is asked for often."""
+
 PLAIN: Mapping[str, Kept] = {"whole": Whole(), "none": Nothing(), "summary": Summary()}
 
 
@@ -142,5 +148,5 @@ def kept_of(said: "str | Kept | Features") -> Kept:
         return Pooled(named_features(said))
     except UnknownNameError as error:
         raise UnknownNameError(
-            "kind of what is kept", name, (*PLAIN, "top:20", *features())
+            "kind of what is kept", name, (*PLAIN, "top:20", *features()), WORDS.get(said, "")
         ) from error

@@ -14,6 +14,7 @@ from backlight_attribute.summaries import (
     By,
     MeanSizes,
     blocks_with,
+    checked_classes,
     commonest,
     groups,
     mean_sizes,
@@ -69,7 +70,7 @@ def overview_figure(
 def classes_of(found: Attributions, by: By) -> list[int]:
     """The classes with the most examples, the first first."""
     _, classes = found.column(by)
-    known, counts = np.unique(classes, return_counts=True)
+    known, counts = np.unique(checked_classes(classes), return_counts=True)
     return list(known[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
 
 

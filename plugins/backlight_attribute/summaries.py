@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backlight.errors import HyperParameterError, InputError
 from backlight.plugins.extras import extra
+from backlight.values.examples import Labels, is_of_classes
 from backlight.values.layout import Layout
 from backlight_attribute.results import Attributions
 from backlight_datasets import Block
@@ -74,7 +75,7 @@ def mean_sizes(
     for block in blocks_with(found, name):
         sizes = np.abs(block.arrays[name].astype(np.float64))
         sound = np.isfinite(sizes.reshape(len(sizes), -1)).all(axis=1)
-        classes = block.arrays[by]
+        classes = checked_classes(block.arrays[by])
         for k in np.unique(classes[sound]).tolist():
             chosen = sizes[sound & (classes == k)]
             sums[k] = sums.get(k, 0.0) + chosen.sum(axis=0)
@@ -88,6 +89,20 @@ def mean_sizes(
         {k: sums[k] / counts[k] for k in sorted(sums)},
         dict(sorted(counts.items())),
     )
+
+
+def checked_classes(labels: Labels) -> Labels:
+    """The same, if they are a class of each example, or not known.
+
+    Raises:
+        InputError: they are several labels of each, or numbers.
+    """
+    if not is_of_classes(labels):
+        raise InputError(
+            f"Labels of {labels.dtype}, (N{''.join(f', {n}' for n in labels.shape[1:])}), are no classes "
+            "by which examples are put together; predicted classes are."
+        )
+    return labels
 
 
 def no_values(found: Attributions, technique: str, target: str) -> InputError:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backlight import Attribution
+from backlight.values.examples import UNKNOWN
 from backlight_pictures.captions import unit_of_values
 from backlight_pictures.scale import number
 
@@ -12,6 +13,9 @@ LONGEST = 32
 
 
 def class_name(k: int, names: Sequence[str] | None) -> str:
+    """A class by name, or by number where none has a name."""
+    if k == UNKNOWN:
+        return "not known"
     return names[k] if names else f"class {k}"
 
 

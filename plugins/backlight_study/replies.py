@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, TypeAlias, cast, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backlight import Model
-from backlight.errors import BacklightError, InputError
+from backlight.errors import InputError, reason
 from backlight.progress import Progress
 from backlight.values.arrays import Array
 from backlight.values.examples import Labels
@@ -135,11 +135,8 @@ def outputs_of(
     included, is an InputError."""
     try:
         return model.predict(model.prepare(batch))
-    except BacklightError as error:
-        seen, cause = str(error), cast(BaseException, error)
     except (Exception, SystemExit) as error:
-        seen, cause = f"{type(error).__name__}: {error}", error
-    said = " ".join(seen.split())[:400].rstrip(".")
+        said, cause = reason(error), error
     if ids is not None and ids[0] > 0:
         which = f"example {ids[0]}" if len(ids) == 1 else f"examples {ids[0]} to {ids[-1]}"
         raise InputError(f"The model failed for {which}: {said}.") from cause

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backlight.errors import InputError
 from backlight_datasets import Source
 from backlight_datasets.tables.cells import refuse_words
 from backlight_loading.encoded_columns import encoding_of
-from backlight_loading.encoders import Encoder, load_encoder, of_pipeline
+from backlight_loading.encoders import Encoder, fitted_on, load_encoder, of_pipeline
 from backlight_loading.encoding import Encoding
 from backlight_loading.techniques import Technique
 from backlight_study.answers import with_default
@@ -32,9 +33,11 @@ def encoding(
         first: an example, (1, columns).
 
     Raises:
-        InputError: rows have words, and nothing encodes them; the encoder takes other columns, or none of
-            the rows; or see `encoding_of`.
+        InputError: rows have words, and nothing encodes them; an encoder is said, and the model takes the
+            columns themselves; the encoder takes others, or none of the rows; or see `encoding_of`.
     """
+    if said is not None and of_pipeline(net) is not None:
+        require_encoded(net, column_names(source, first))
     steps = of_pipeline(net) if said is None and first.dtype.hasobject else None
     encoder = load_encoder(said) if isinstance(said, str) else steps[0] if steps else said
     if encoder is None:
@@ -44,6 +47,16 @@ def encoding(
     some = np.concatenate([rows.sound, some_rows(rows)])
     found = encoding_of(encoder, some, rows.columns, rows.used)
     return replace(found, name=said if isinstance(said, str) else None, steps=steps is not None)
+
+
+def require_encoded(pipeline: object, columns: Sequence[str]) -> None:
+    """Raise InputError where a pipeline was fitted on the table's columns, not on encoded numbers."""
+    if set(fitted_on(pipeline) or ()) <= set(columns):
+        raise InputError(
+            f"The {type(pipeline).__name__} was fitted on the table's own columns, and encodes them "
+            "itself: leave out --encoder (encoder=), which is for models of numbers. To compare it with "
+            "one, compare its last step, for which the encoder may be its first ones, pipeline[:-1]."
+        )
 
 
 def some_rows(source: Source) -> NDArray[Any]:

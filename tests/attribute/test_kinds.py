@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backlight import Examples
-from backlight.errors import HyperParameterError, InputError
+from backlight.errors import HyperParameterError, InputError, UnknownNameError
 from backlight_attribute import Attributions, attribute_dataset
 from backlight_attribute.exporting import export
 from backlight_attribute.overview import overview_figure
@@ -104,6 +104,42 @@ def test_the_picture_of_texts_has_the_words_of_each_class(tmp_path: Path) -> Non
     drawn = dict(zip([one.get_text() for one in ax.get_yticklabels()], bars, strict=True))
     assert drawn == pytest.approx({word: value for word, value in said.items() if value}, abs=1e-2)
     assert bars == sorted(bars, reverse=True)
+
+
+class Pieces(Tokenizer):
+    """It writes "awful" as a part of the word before it."""
+
+    def id_to_token(self, id: int) -> str | None:
+        return "##ful" if id == 4 else super().id_to_token(id)
+
+
+def test_words_are_joined_from_what_a_store_keeps(tmp_path: Path) -> None:
+    data = Examples(np.array(["bad awful", "bad", "awful bad awful"]), np.array([0, 0, -1]))
+    found = attribute_dataset(
+        torch_net(), data, store=tmp_path, tokenizer=Pieces(), methods=["input_x_gradient"]
+    )
+    (known, unknown) = overview_figure(found, by="labels").axes
+    bars = {}
+    for ax in (known, unknown):
+        sums = [bar.get_width() for bar in ax.patches]
+        bars[ax.get_title()] = dict(
+            zip([one.get_text() for one in ax.get_yticklabels()], sums, strict=True)
+        )
+    bad, awful = SPEAKS[[3, 4], 0]
+    told = ": sum of values (occurrences)"
+    assert bars == {
+        f"class 0{told}": pytest.approx({"badful (1)": bad + awful, "bad (1)": bad}, rel=1e-3),
+        f"not known{told}": pytest.approx({"ful (1)": awful, "badful (1)": bad + awful}, rel=1e-3),
+    }
+    with pytest.raises(UnknownNameError, match="whole keeps a value for each token and the word"):
+        of_texts(tmp_path, keep="words")
+
+
+def test_labels_that_are_no_classes_put_nothing_together(tmp_path: Path) -> None:
+    data = Examples(ROWS, np.linspace(0, 1, len(ROWS)), features=COLUMNS)
+    found = attribute_dataset(torch_table(), data, store=tmp_path, methods=["input_x_gradient"])
+    with pytest.raises(InputError, match=r"Labels of float64, \(N\), are no classes"):
+        overview_figure(found, by="labels")
 
 
 def test_the_picture_of_a_table_has_its_columns(tmp_path: Path) -> None:

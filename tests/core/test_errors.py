@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlight.errors import BacklightError, InputError, UnknownNameError, reason, shown
+from backlight.errors import BacklightError, InputError, UnknownNameError, message_of, reason, shown
 from backlight.explaining.registry import make_method
 from backlight_demo.installed import NotInstalledError
 
@@ -100,3 +100,45 @@ def test_a_reason_is_one_line_with_the_type_of_what_was_not_meant() -> None:
 def test_an_unknown_name_lists_the_known(known: list[str]) -> None:
     text = str(UnknownNameError("class", "none", known))
     assert ("Known: none." in text) if not known else text.endswith("39 ... (50 in all).")
+
+
+AUTOGRAPH = """in user code:
+
+    File "/work/net.py", line 5, in call  *
+        return self.head(x)
+    File "/packages/keras/traceback_utils.py", line 122, in error_handler  **
+        raise e.with_traceback(filtered_tb) from None
+
+    ValueError: Exception encountered when calling M.call().
+
+    \x1b[1mDimensions must be equal, but are 3 and 7\x1b[0m for MatMul.
+
+    Arguments received by M.call():
+      \N{BULLET} x=tf.Tensor(shape=(1, 3), dtype=float32)
+"""
+GRAPH = """Graph execution error:
+
+Detected at node MatMul defined at (most recent call last):
+  File "/work/net.py", line 5, in <module>
+
+<stack traces unavailable>
+Matrix size-incompatible: In[0]: [1,3], In[1]: [7,2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        (
+            AUTOGRAPH,
+            "Exception encountered when calling M.call(). Dimensions must be equal, but are 3 and 7 for "
+            "MatMul.",
+        ),
+        (GRAPH, "Matrix size-incompatible: In[0]: [1,3], In[1]: [7,2]"),
+        ("got (3,).\n--------------------\nFor simplicity, JAX has removed frames.", "got (3,)."),
+        ('its File "a", line 3 is no Error: 1,\n  2', 'its File "a", line 3 is no Error: 1, 2'),
+        ("ValueError: of the net itself", "ValueError: of the net itself"),
+    ],
+)
+def test_what_frameworks_write_around_a_message_is_left_out(told: str, meant: str) -> None:
+    assert message_of(ValueError(told)) == meant

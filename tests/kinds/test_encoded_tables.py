@@ -311,6 +311,19 @@ def test_a_pipeline_encodes_by_itself(tmp_path: Path) -> None:
     np.testing.assert_allclose(values.sum(1), sign * scores, rtol=1e-6)
 
 
+def test_a_pipeline_and_an_encoder_are_told_apart(tmp_path: Path) -> None:
+    pipeline = make_pipeline(transformer(), LogisticRegression()).fit(frame(), TRUE)
+    for call in (
+        lambda: compare(pipeline, torch_net(), table(tmp_path), encoder=transformer()),
+        lambda: compare(torch_net(), pipeline, table(tmp_path), encoder=by_hand),
+    ):
+        with pytest.raises(InputError, match=r"The Pipeline was fitted on the table's own columns"):
+            call()
+    steps, last = pipeline[:-1], pipeline[-1]
+    found = compare(torch_net(), last, table(tmp_path), encoder=steps, methods=["shapley_values"])
+    assert found.explained == 4
+
+
 def test_a_store_has_values_of_columns_and_a_report_is_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

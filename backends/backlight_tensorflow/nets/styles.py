@@ -1,6 +1,5 @@
 """A network of any style as one kind of thing: how it is called and what is known about it."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 
-from backlight.errors import BacklightError, ModelError, TargetError
+from backlight.errors import BacklightError, ModelError, TargetError, message_of
 from backlight.memory.keras_layers import is_keras
 from backlight.model.naming import named
 from backlight.scores.scores import ONE_EACH, Score
@@ -21,8 +20,6 @@ from backlight_tensorflow.nets.calls import Request, plain_call, signature_call
 if TYPE_CHECKING:
     from backlight_tensorflow.nets.recording import Recorder
 
-COLOURS = re.compile("\x1b\\[[0-9;]*m")
-"""What Keras colours its messages with."""
 
 Call: TypeAlias = Callable[[Any, Any, Any], object]
 """From attributed, positional and keyword arguments to outputs."""
@@ -62,15 +59,14 @@ class Network:
             raise
         except Exception as error:
             wants = f"; it wants {self.wanted}" if self.wanted else ""
-            said = COLOURS.sub("", str(error)).strip()
-            if score is not None and SCORE in said:
+            if score is not None and SCORE in str(error):
                 raise TargetError(
                     f"{score!r} raised {type(error).__name__} when the network was called with shapes "
-                    f"{request.described()}. {ONE_EACH} It said: {said}"
+                    f"{request.described()}. {ONE_EACH} It said: {message_of(error)}"
                 ) from error
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with shapes "
-                f"{request.described()}{wants}: {said}"
+                f"{request.described()}{wants}: {message_of(error)}"
             ) from error
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias, cast, final
 
 import torch
 
-from backlight.errors import BacklightError, ModelError, UnknownNameError
+from backlight.errors import BacklightError, ModelError, UnknownNameError, message_of
 from backlight.graph.axes.atoms import Axes
 from backlight.interrupts import interruptible, unbroken_package
 from backlight.memory.recent import Recent
@@ -178,7 +178,7 @@ class Passes:
         except Exception as error:
             raise ModelError(
                 f"The model raised {type(error).__name__} when called with {described(arguments)}. "
-                f"{self._wants()}It said: {error}"
+                f"{self._wants()}It said: {message_of(error)}"
             ) from error
 
     def _wants(self) -> str:

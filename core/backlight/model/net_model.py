@@ -10,7 +10,14 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from backlight.errors import BacklightError, InputError, ModelError, SiteError, UnknownNameError
+from backlight.errors import (
+    BacklightError,
+    InputError,
+    ModelError,
+    SiteError,
+    UnknownNameError,
+    message_of,
+)
 from backlight.graph.dependence.cuts import Connection
 from backlight.memory.identity import identity_of
 from backlight.memory.keras_layers import is_keras
@@ -82,7 +89,7 @@ def model_errors(out_of_memory: str, advice: Mapping[str, str] | None = None) ->
     except Exception as error:
         if out_of_memory in str(error):
             raise
-        said = f"Running or differentiating the model raised {type(error).__name__}: {error}"
+        said = f"Running or differentiating the model raised {type(error).__name__}: {message_of(error)}"
         told = [what for part, what in (advice or {}).items() if part in str(error)]
         raise ModelError(" ".join([said, *told])) from error
 
