@@ -66,7 +66,7 @@ def test_no_arguments_show_the_help() -> None:
 
 
 def test_an_option_that_takes_one_value_is_said_once(runner: CliRunner) -> None:
-    for command in ("report net.py:net rows.csv --label", "store export results --output"):
+    for command in ("report net.py:net rows.csv --encoder", "store export results --output"):
         result = runner.invoke(application(), [*command.split(), "a", command.split()[-1], "b"])
         said = f"{command.split()[-1]} takes one value, and was said 2 times."
         assert str(result.exception) == said

@@ -154,8 +154,9 @@ def attribute_dataset(
         words=takes_words(encoder, net),
     )
     first = first_of(source)
-    form = input_form(net, wrapped, source, first, preprocessing, kind, tokenizer, tokens, encoder)
-    source = form.readable(source)
+    form, source = input_form(
+        net, wrapped, source, first, preprocessing, kind, tokenizer, tokens, encoder
+    )
     first = first_of(source)
     check_baseline(baseline, form.kind)
     chosen = form.techniques(methods, seed, wrapped)

@@ -14,7 +14,7 @@ from backlight_loading import options
 
 if TYPE_CHECKING:
     from backlight.values.outputs import Path as OutputPath
-    from backlight_compare.comparing import ModelComparison
+    from backlight_compare.result import ModelComparison
 
 DIFFERENT = 1
 
@@ -102,7 +102,7 @@ def compare_command(
 
         backlight compare net.py:before net.py:after reviews.csv --tokenizer net.py:tokenizer
     """
-    from backlight_compare.comparing import compare
+    from backlight_compare.run import compare
     from backlight_datasets import ColumnNames
     from backlight_loading.arguments import preprocessing_of, size_of
     from backlight_loading.examples import read_classes

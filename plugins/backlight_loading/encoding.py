@@ -14,17 +14,16 @@ from backlight.values.tree import leaves, names, rebuild
 from backlight_loading.encoders import Encoder, encoded, flat, load_encoder
 from backlight_loading.names import listed
 from backlight_loading.preparation import ModelInput
+from backlight_loading.sent_by_name import SentByName
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Encoding:
+class Encoding(SentByName):
     """How rows of a table become an input: one array (N, F), or several, which count as one side by side.
 
     A feature is a column of the table with all the numbers that are made of it; or, where numbers are
     made of several columns at once, each number. A number that no column seemed to change is one too.
-
-    A pickle ships the encoder's name, if it has one: it is loaded where it is needed.
 
     Attributes:
         encoder: makes the numbers.
@@ -39,6 +38,9 @@ class Encoding:
         steps: whether it is the steps of a pipeline before its last one, and that one is the model.
     """
 
+    held = "encoder"
+    load = staticmethod(load_encoder)
+
     encoder: Encoder
     columns: tuple[str, ...]
     places: tuple[int, ...]
@@ -49,14 +51,6 @@ class Encoding:
     mixed: tuple[str, ...] = ()
     name: str | None = None
     steps: bool = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) if self.name is None else {**vars(self), "encoder": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        if self.name is not None:
-            vars(self)["encoder"] = load_encoder(self.name)
 
     def __call__(self, x: NDArray[Any]) -> ModelInput:
         """Rows (n, columns of the data)."""

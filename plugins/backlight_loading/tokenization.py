@@ -11,6 +11,7 @@ from backlight import TokenBaseline
 from backlight.attribution.described import DescribedInput
 from backlight.attribution.tokens import named_tokens
 from backlight.errors import InputError
+from backlight_loading.sent_by_name import SentByName
 from backlight_loading.tokenizers import (
     Tokenizer,
     ids_of,
@@ -35,11 +36,9 @@ MOST_TOKENS = 1_000_000
 
 @final
 @dataclass(frozen=True)
-class Tokenization:
+class Tokenization(SentByName):
     """How texts become ids (N, length), int64; or the dict of arrays that a tokenizer of Hugging Face's
     gives, with a mask.
-
-    A pickle ships the tokenizer's name, if it has one: it is loaded where it is needed.
 
     Attributes:
         tokenizer: makes the ids.
@@ -49,18 +48,13 @@ class Tokenization:
             not asked for all of them.
     """
 
+    held = "tokenizer"
+    load = staticmethod(load_tokenizer)
+
     tokenizer: Tokenizer
     length: int
     name: str | None = None
     digest: str = ""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) if self.name is None else {**vars(self), "tokenizer": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        if self.name is not None:
-            vars(self)["tokenizer"] = load_tokenizer(self.name)
 
     def __call__(self, x: NDArray[Any]) -> TokenInput:
         """Texts (n,), or ids (n, length) that are ready."""

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from backlight.plugins.lazy import lazily
 
 if TYPE_CHECKING:
-    from backlight_report.writing import Report, report
+    from backlight_report.result import Report
+    from backlight_report.run import report
 
 __getattr__ = lazily(
     __name__,
     {
-        "Report": "backlight_report.writing",
-        "report": "backlight_report.writing",
+        "Report": "backlight_report.result",
+        "report": "backlight_report.run",
     },
 )
 

@@ -4,13 +4,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from backlight.errors import InputError
 from backlight_loading import options
-from backlight_report.choices import Only, Panels, TakenFirst, Task
+from backlight_report import options as own
 
 if TYPE_CHECKING:
     from backlight.values.layout import InputKind
@@ -19,34 +17,10 @@ if TYPE_CHECKING:
 
 
 def report_command(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="The classifier: file.py:name or package.module:name of a model, or of a function "
-            "without required arguments that returns one; or the path of a saved model. Where --store "
-            "names what `backlight attribute` has written, it may be left out, and DATA too.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            help="Labelled pictures, texts, rows of a table or series: a folder with one sub-folder of "
-            "pictures (or .txt files) per class (their sorted names are the classes, and must be in the "
-            "model's order: see --classes); an .npz file with x (or images), y (or labels) and perhaps "
-            "classes; a table (.csv, .tsv, .jsonl, .parquet); or file.py:name of backlight.Examples."
-        ),
-    ] = None,
-    directory: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="The folder to write the report into."),
-    ] = Path("backlight-report"),
-    task: Annotated[
-        Task | None,
-        typer.Option(
-            help="A class for each picture; 0 or 1 for each of several labels; or numbers. Where nothing "
-            "is said, labels and outputs say it, or an error asks."
-        ),
-    ] = None,
+    model: own.Model = None,
+    data: own.Data = None,
+    directory: own.Directory = Path("backlight-report"),
+    task: own.Task = None,
     kind: options.Kind = None,
     tokenizer: options.TokenizerNamed = None,
     tokens: options.Tokens = None,
@@ -55,107 +29,20 @@ def report_command(
     label: options.Label = None,
     label_separator: options.LabelSeparator = "",
     method: options.Techniques = None,
-    only: Annotated[
-        Only | None,
-        typer.Option(
-            help="Which pictures to explain; the misclassified ones where nothing is said."
-        ),
-    ] = None,
-    true: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Only pictures of this class, by name or number; say it again for more classes.",
-        ),
-    ] = None,
-    predicted: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Only pictures that the model calls this; say it again for more classes. With --true: "
-            "only pictures that fit both.",
-        ),
-    ] = None,
-    cell: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TRUE:PREDICTED",
-            help="Only pictures of this cell of the confusion matrix, classes by name or number, `*` for "
-            "any other class: `--cell battery:metal --cell 'plastic:*'`; say it again for more cells. Of "
-            "several labels `LABEL:fp`, `LABEL:fn` or `'LABEL:*'` (false positives, false negatives, "
-            "both); of numbers `NUMBER:over` or `NUMBER:under`.",
-        ),
-    ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--id",
-            metavar="NAME",
-            help="Only this picture, by name or number; say it again for more.",
-        ),
-    ] = None,
-    metadata: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="What else is known of the pictures: a header, a column `name` with their names, and "
-            "others of numbers or texts, in which the report looks for what goes with mistakes.",
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE",
-            help="Only pictures with this in the metadata; say it again for more values or columns.",
-        ),
-    ] = None,
-    order: Annotated[
-        TakenFirst | None,
-        typer.Option(
-            help="Which come first: confidence (wrong before right, the most confident first; where "
-            "nothing is said), loss, margin (furthest from right), borderline, or random. Of numbers: "
-            "error (where nothing is said), over (too high), under, or random."
-        ),
-    ] = None,
-    limit: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="N", help="Explain at most N; the report says what it left out."
-        ),
-    ] = 24,
-    right: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Explain N more that the model gets right, of the classes concerned, for comparison.",
-        ),
-    ] = 0,
+    only: own.Only = None,
+    true: own.TrueClasses = None,
+    predicted: own.Predicted = None,
+    cell: own.Cells = None,
+    name: own.Ids = None,
+    metadata: own.Metadata = None,
+    where: own.Where = None,
+    order: own.Order = None,
+    limit: own.Limit = 24,
+    right: own.Right = 0,
     masks: options.Masks = None,
-    baseline: Annotated[
-        options.Baseline | None,
-        typer.Option(
-            help="What stands for nothing, for techniques that compare with a baseline: a picture that "
-            "is prepared as all are. Where nothing is said it is 0 in the model's input, which is "
-            "mid-grey after standardising."
-        ),
-    ] = None,
-    near: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SITE",
-            help="The inner layer that says which right pictures are nearest to each case; its outputs "
-            "where none is said.",
-        ),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="What techniques are judged by, beside controls that know nothing; say it again for "
-            "more, or 'none'. `backlight metrics` lists them. If none is said: srg and decision_flip.",
-        ),
-    ] = None,
+    baseline: own.Baseline = None,
+    near: own.Near = None,
+    metric: own.Metrics = None,
     framework: options.Framework = None,
     size: options.Size = None,
     colour: options.ReadAs = None,
@@ -165,37 +52,12 @@ def report_command(
     mean: options.Mean = None,
     std: options.Std = None,
     preprocess: options.Preprocess = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="For techniques with noise.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Most pictures in one pass.")
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder that keeps what was computed, for other reports of the same model and data; "
-            "or what `backlight attribute` has written, there or at a URL, whose maps are then those of "
-            "the report. Where none is named, DIR.unfinished keeps it until the report is complete: the "
-            "same command goes on where it was killed.",
-        ),
-    ] = None,
-    embed: Annotated[
-        bool, typer.Option(help="Hold all pictures in the page, or refer to the files beside it.")
-    ] = True,
-    private: Annotated[
-        bool, typer.Option("--private", help="Leave out pictures, names of files, and paths.")
-    ] = False,
-    panels: Annotated[
-        list[Panels] | None,
-        typer.Option(
-            metavar="QUESTION",
-            help="Draw pictures for a slide too, cases by techniques, six cases each, for this question: "
-            "predicted, true or contrast; label, of several labels; value, of numbers. Say it again for "
-            "more. They are the files `panel-*.png` among the pictures.",
-        ),
-    ] = None,
+    seed: own.Seed = None,
+    batch_size: own.BatchSize = None,
+    store: own.Store = None,
+    embed: own.Embed = True,
+    private: own.Private = False,
+    panels: own.Panels = None,
 ) -> None:
     """Explain what a model gets wrong, in a page to open, send and read.
 
@@ -233,9 +95,9 @@ def report_command(
     from backlight_loading.progress_bar import progress_bar
     from backlight_loading.techniques import techniques
     from backlight_report.replacing import claim
+    from backlight_report.run import report
     from backlight_report.terminal import show
     from backlight_report.unfinished import unfinished
-    from backlight_report.writing import report
 
     claim(directory)
     techniques(method or (), seed)  # a mistyped name is said before anything is loaded

@@ -5,7 +5,7 @@ from rich.markup import escape
 
 from backlight.command_line.one_line import one_line
 from backlight_loading.names import legible
-from backlight_report.writing import Report
+from backlight_report.result import Report
 
 MOST_WARNINGS = 5
 """How many warnings of techniques the terminal shows; the page has all."""

@@ -27,7 +27,6 @@ from backlight_loading.techniques import DEFAULT, Technique, techniques, usable
 from backlight_loading.tokenization import Tokenization
 from backlight_loading.tokenizers import Tokenizer
 from backlight_study.answers import at_baseline
-from backlight_study.encoded_rows import EncodedRows
 from backlight_study.kinds import CALLED, features_of, kind_of_examples
 from backlight_study.rows_themselves import RowsThemselves, rows_themselves
 from backlight_study.tables import encoding, with_columns
@@ -58,10 +57,6 @@ class InputForm:
     tokenization: Tokenization | None = None
     encoding: Encoding | None = None
     rows: RowsThemselves | None = None
-
-    def readable(self, source: Source) -> Source:
-        """The examples that have this form; of a table those that the encoder takes."""
-        return source if self.encoding is None else EncodedRows(source, self.encoding.encoder)
 
     def features(self, source: Source, first: NDArray[Any]) -> tuple[str, ...]:
         """Names of a table's columns, see `Encoding`, or of channels, if the data has one for each.
@@ -135,9 +130,9 @@ def input_form(
     tokenizer: Tokenizer | str | None = None,
     tokens: int | None = None,
     encoder: Encoder | str | None = None,
-) -> InputForm:
-    """The form of a source's examples for this model; texts are looked at once for it, and some rows of
-    tables that are encoded.
+) -> tuple[InputForm, Source]:
+    """The form of a source's examples for this model, and the examples that have it: of a table those
+    that an encoder takes. Texts are looked at once for it, and some rows of tables that are encoded.
 
     Args:
         net: the model as the user has it.
@@ -168,7 +163,8 @@ def input_form(
             if columns
             else "The model takes the table's rows as they are: leave out preprocessing."
         )
-    return InputForm(found, preprocessing or Preprocessing(), words, columns, rows)
+    encoded, readable = columns or (None, source)
+    return InputForm(found, preprocessing or Preprocessing(), words, encoded, rows), readable
 
 
 @final

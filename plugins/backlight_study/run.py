@@ -157,12 +157,11 @@ def study(
     fits = fitting(columns, where)
     wrapped = wrap(model, framework)
     first = first_of(source)
-    form = input_form(
+    form, source = input_form(
         model, wrapped, source, first, preprocessing, kind, tokenizer, tokens, encoder
     )
     check_studied(form.kind, (len(source), *first.shape[1:]))
     check_baseline(baseline, form.kind)
-    source = form.readable(source)
     first = first_of(source)
     chosen = form.techniques(methods, seed, wrapped)
     ready = prepared_model(model, framework, form, first)

@@ -23,8 +23,9 @@ RANGES, STEP = 16, 64
 
 def encoding(
     said: Encoder | str | None, net: object, source: Source, first: NDArray[Any]
-) -> Encoding | None:
-    """How the rows of a table are encoded; None where they hold numbers, and nothing else is said. Of a
+) -> tuple[Encoding, EncodedRows] | None:
+    """How the rows of a table are encoded, and those that can be; None where they hold numbers, and
+    nothing else is said. Of a
     pipeline that was fitted on columns with names, the steps before its last one encode rows with words.
 
     Args:
@@ -46,7 +47,8 @@ def encoding(
     rows = EncodedRows(source, encoder)
     some = np.concatenate([rows.sound, some_rows(rows)])
     found = encoding_of(encoder, some, rows.columns, rows.used)
-    return replace(found, name=said if isinstance(said, str) else None, steps=steps is not None)
+    name = said if isinstance(said, str) else None
+    return replace(found, name=name, steps=steps is not None), rows
 
 
 def require_encoded(pipeline: object, columns: Sequence[str]) -> None:
