@@ -22,7 +22,7 @@ from backlight.values.examples import is_of_classes
 from backlight.values.inputs import Inputs
 from backlight.values.layout import input_layout
 from backlight.values.outputs import OutputKind, Path, array_at
-from backlight_loading.examples import is_folder, load_examples
+from backlight_loading.examples import TAKEN, is_folder, load_examples
 from backlight_loading.mask_fitting import Fitting, fitted_masks, without_mask
 from backlight_loading.masks import MasksGiven, open_masks
 from backlight_loading.models import load_model, wanted_shape
@@ -112,6 +112,7 @@ def asked(
         colour or wanted[1],
         classes,
         options=[] if is_folder(data) else given,
+        taken=f"{TAKEN} Techniques are judged on texts and tables by `backlight report`.",
     )
     if not len(examples.x):
         raise InputError(f"There are no examples in {data}.")

@@ -140,6 +140,14 @@ def test_what_is_mistyped_is_said(net: str, said: list[str], match: str) -> None
         ran("evaluate", f"{net}:model", f"{net}:data", *said)
 
 
+def test_what_judges_techniques_on_tables_is_said(net: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,label\n1,0\n")
+    with pytest.raises(
+        backlight.BacklightError, match=r"on texts and tables by `backlight report`"
+    ):
+        ran("evaluate", f"{net}:model", str(tmp_path / "rows.csv"))
+
+
 def test_every_metric_is_listed_with_its_sentence() -> None:
     found = ran("metrics").output
     for name, make in METRICS.items():

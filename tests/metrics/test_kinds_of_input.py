@@ -8,7 +8,7 @@ import torch
 
 import backlight
 from backlight_methods import GradCAM, InputXGradient, Occlusion
-from backlight_metrics import SRG, DecisionFlip, Deletion, Infidelity, RandomTarget
+from backlight_metrics import SRG, DecisionFlip, Deletion, Infidelity, Insertion, RandomTarget
 
 IDS = np.random.default_rng(0).integers(1, 20, size=(4, 7))
 
@@ -120,3 +120,38 @@ def test_class_activation_maps_are_judged_at_the_inputs_places() -> None:
     assert (found["last", "SRG"].values != found["first", "SRG"].values).any()
     assert "Upsample it" in found.errors["coarse"]
     assert found["first", "RandomTarget"].error is None
+
+
+class Coats(torch.nn.Module):
+    """A score that is a sum over two ids and three numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds = torch.nn.Embedding.from_pretrained(torch.tensor([[0.0], [2.0], [-3.0]]))
+
+    def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return self.kinds(kinds).sum((1, 2)) + numbers.sum(1)
+
+
+def test_places_run_across_several_inputs() -> None:
+    x = torch.tensor([[1, 2], [2, 2]]), torch.tensor([[0.5, -1.0, 4.0], [1.5, 2.5, -0.25]])
+    shares = np.array([[2, -3, 0.5, -1, 4], [-3, -3, 1.5, 2.5, -0.25]])
+    methods = ["feature_ablation", "integrated_gradients"]
+    metrics = {
+        "infidelity": Infidelity(),
+        "deletion": Deletion(steps=5),
+        "insertion": Insertion(steps=5, baseline=0.0),
+    }
+    found = backlight.evaluate(Coats(), x, methods, metrics)
+    # The score that is left as the largest goes first, of both inputs together; and as it comes first.
+    order = np.sort(shares, axis=1)[:, ::-1]
+    there = np.pad(np.cumsum(order, axis=1), ((0, 0), (1, 0)))
+    left = there[:, -1:] - there
+
+    def area(curves: np.ndarray) -> np.ndarray:
+        return np.asarray((curves[:, 1:] + curves[:, :-1]).mean(axis=1) / 2)
+
+    for method in methods:
+        np.testing.assert_allclose(found[method, "infidelity"].values, 0, atol=1e-6)
+        np.testing.assert_allclose(found[method, "deletion"].values, area(left), rtol=1e-5)
+        np.testing.assert_allclose(found[method, "insertion"].values, area(there), rtol=1e-5)
