@@ -21,6 +21,8 @@ from backlight_attribute import attribute_dataset
 from backlight_attribute.results import Attributions
 from backlight_compare import compare
 from backlight_datasets import ColumnNames, Source, open_source
+from backlight_methods import FeatureAblation
+from backlight_metrics import Infidelity
 from backlight_report import report
 
 SPEAKS: dict[str, Callable[[Any], float]] = {
@@ -100,6 +102,30 @@ def test_a_frame_with_words_is_explained_by_column(booster: type[Booster], words
         booster(), x[2:3], method="feature_ablation", target=0, baseline=x.to_numpy()[0]
     )
     np.testing.assert_allclose(one.values, said(ROWS[2:3]) - said(ROWS[:1]))
+
+
+def test_techniques_on_a_frame_with_words_are_judged() -> None:
+    drawn = Drawn(frame().to_numpy(), samples=4)
+    found = backlight.evaluate(
+        BoosterOfThese(),
+        frame(),
+        [FeatureAblation(baseline=drawn)],
+        ["infidelity", "deletion"],
+        0,
+        baseline=drawn,
+    )
+    np.testing.assert_allclose(found["FeatureAblation", "infidelity"].values, 0, atol=1e-12)
+    assert found["FeatureAblation", "deletion"].mean < found["random", "deletion"].mean
+    noise = backlight.evaluate(
+        BoosterOfThese(),
+        frame(),
+        [FeatureAblation(baseline=drawn)],
+        Infidelity(local=True),
+        0,
+        baseline=drawn,
+    )
+    said_of_noise = noise["FeatureAblation", "Infidelity"].error
+    assert said_of_noise is not None and "or words: there is no range" in said_of_noise
 
 
 def test_categories_that_scikit_learn_learns_by_their_dtype() -> None:

@@ -20,8 +20,10 @@ from backlight.explaining.objective import Objective
 from backlight.explaining.preparing import prepare
 from backlight.explaining.targets import Target
 from backlight.interrupts import interruptible
+from backlight.model.wrapping import wrap_for
 from backlight.progress import Progress, silent
 from backlight.values.arrays import AnyArray
+from backlight.values.given import taken_in
 from backlight.values.inputs import Extra
 from backlight.values.tree import leaves
 
@@ -73,6 +75,8 @@ def evaluate(
             f"evaluate: seed must be a whole number from 0, got {shown(seed)}."
         )
     chosen = metrics_of(metrics)
+    given = taken_in(x)
+    model, x = wrap_for(model, given), given.x
     (explanation,) = prepare(model, x, target, at=at, batch_size=batch_size, extra=extra)
     objective, first = explanation.objective, explanation.first
     places = places_of(first)

@@ -27,7 +27,7 @@ from backlight.explaining.targets import Target, Targets, listed
 from backlight.explaining.together import explained, taken
 from backlight.interrupts import interruptible
 from backlight.memory.memory import one_call
-from backlight.model.wrapping import wrap
+from backlight.model.wrapping import wrap_for
 from backlight.rules.rules import Rules
 from backlight.scores.scores import Score
 from backlight.values.given import taken_in
@@ -291,9 +291,7 @@ class Method(ByValue, ABC):
         x = given.x
         names = given.names if names is None else names
         class_names = given.class_names if class_names is None else class_names
-        wrapped = wrap(model, inputs=x)
-        if given.columns is not None:
-            wrapped = wrapped.with_columns(given.columns)
+        wrapped = wrap_for(model, given)
         impossible = no_gradients(self, wrapped)
         if impossible is not None:
             raise CoverageError(impossible)

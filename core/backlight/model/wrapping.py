@@ -13,6 +13,7 @@ from backlight.errors import HyperParameterError, NoBackendError
 from backlight.memory.memory import forget_functions
 from backlight.model.model import Model, Options
 from backlight.plugins.entry_points import plugins
+from backlight.values.given import Given
 from backlight.values.inputs import Inputs
 from backlight.values.layout import InputChannels
 from backlight.values.outputs import OutputKind
@@ -91,6 +92,16 @@ def wrap(
         while len(_recent) > KEPT:
             _recent.popitem(last=False)
     return model
+
+
+def wrap_for(net: object, given: Given) -> Model[Any]:
+    """A model that is given these inputs, and data frames where they were rows of one and it takes such.
+
+    Raises:
+        BacklightError: as of `wrap`; or the model takes numbers, and the rows hold something else.
+    """
+    model = wrap(net, inputs=given.x)
+    return model if given.columns is None else model.with_columns(given.columns)
 
 
 def check_said(name: str, said: str | None, known: Sequence[str]) -> None:
