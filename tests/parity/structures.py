@@ -54,7 +54,8 @@ def torch_tokens(
 
 def keras_net(make: Callable[[], object], shape: tuple[int, ...], *sites: str, grid) -> Foreign:
     def made() -> tuple[object, NDArray[np.float64]]:
-        keras.utils.clear_session(free_memory=False)  # it counts the operations without a name of their own
+        # It counts the operations without a name of their own.
+        keras.utils.clear_session(free_memory=False)
         return make(), examples(shape)
 
     return Foreign(made, sites, grid)
