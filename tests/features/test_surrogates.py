@@ -116,7 +116,7 @@ def test_a_wrong_surrogate_costs_no_truth(monkeypatch: pytest.MonkeyPatch) -> No
     game = interacting(count)
     expected, model, x = shapley(game, count), game_model(game), np.ones((1, count))
 
-    def wrong(known: np.ndarray, scores: np.ndarray, folds: list[np.ndarray], pull: np.ndarray):
+    def wrong(known: np.ndarray, scores: np.ndarray, folds: list[np.ndarray], *_: object):
         slopes = rng.normal(size=(count, 1))
         rest = scores - known @ slopes
         return [Surrogate(2 * slopes, rest, rest[np.concatenate(folds)])]
@@ -129,7 +129,7 @@ def test_a_wrong_surrogate_costs_no_truth(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_error_of_pairs_is_that_of_independent_decks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all coalitions of a deck are off by one number, decks count and not coalitions."""
 
-    def nothing(known: np.ndarray, scores: np.ndarray, folds: list[np.ndarray], pull: np.ndarray):
+    def nothing(known: np.ndarray, scores: np.ndarray, folds: list[np.ndarray], *_: object):
         return [Surrogate(np.zeros((23, 1)), scores, scores[np.concatenate(folds)])]
 
     monkeypatch.setattr(kernel_shap, "surrogates", nothing)
@@ -137,7 +137,9 @@ def test_the_error_of_pairs_is_that_of_independent_decks(monkeypatch: pytest.Mon
     for seed in range(60):
         members, decks = dealt(np.full(200, 8), 23, seed)
         off = rng.normal(size=decks.max() + 1)[decks][:, None]
-        found, errors = estimated(Pairs(members, np.full(200, 1 / 200), decks), off, np.zeros(1))
+        found, errors = estimated(
+            Pairs(members, np.full(200, 1 / 200), decks), off, np.zeros(1), True
+        )
         told.append((errors**2).mean())
         seen.append((found**2).mean())
     assert np.sqrt(np.mean(told) / np.mean(seen)) == pytest.approx(1.0, abs=0.1)

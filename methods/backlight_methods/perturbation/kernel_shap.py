@@ -51,7 +51,8 @@ class KernelSHAP(Regression):
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
-        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`; all
+            by linear surrogates, so that the values are their mean.
 
     Law: the values of an example sum to score - baseline score, exactly (efficiency); they are Shapley
         values where `samples` is 2 ** M - 2 for M features, and of any number of samples where the
@@ -70,18 +71,23 @@ class KernelSHAP(Regression):
         pairs = drawn_pairs(game.count, samples // 2, self.seed)
         with_, without = np.split(game(np.concatenate([pairs.coalitions, ~pairs.coalitions])), 2)
         half = ((with_ - without) / 2).reshape(len(with_), -1)
-        values, errors = estimated(pairs, half, game.change.reshape(-1))
+        interact = self.keep == "mean"
+        values, errors = estimated(pairs, half, game.change.reshape(-1), interact)
         shape = (*game.full.shape, game.count)
         return Estimate(values.T.reshape(shape), errors.T.reshape(shape), complete=True)
 
 
-def estimated(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Numbers]:
+def estimated(
+    pairs: Pairs, half: Numbers, change: Numbers, interact: bool
+) -> tuple[Numbers, Numbers]:
     """Values that sum to the change, shape (features, K), and their standard errors, by the spread of
     what decks add, which are independent of each other.
 
     Args:
         half: half of v(coalition) - v(complement), shape (pairs, K).
         change: v(all) - v(), shape (K,).
+        interact: whether surrogates with interactions are tried. Without them values are linear in the
+            scores.
     """
     count, whole = pairs.coalitions.shape[1], len(pairs.coalitions) - pairs.drawn
     signs = np.where(pairs.coalitions, 1.0, -1.0)
@@ -101,7 +107,7 @@ def estimated(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Nu
     bounds = np.searchsorted(pairs.decks, len(ends) * np.arange(1, FOLDS) // FOLDS)
     folds = np.split(place[whole:], bounds)
     pull = (pulls[whole:] ** 2).sum(axis=1)
-    for column, best in enumerate(surrogates(known, scores, folds, pull)):
+    for column, best in enumerate(surrogates(known, scores, folds, pull, interact)):
         left = np.concatenate([best.rest[place[:whole]], best.apart]) * side
         added = pulls * left
         even = (change[column] - best.values.sum()) / count
@@ -114,13 +120,14 @@ def estimated(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Nu
 
 
 def surrogates(
-    known: Numbers, scores: Numbers, folds: list[Rows], pull: Numbers
+    known: Numbers, scores: Numbers, folds: list[Rows], pull: Numbers, interact: bool
 ) -> list[Surrogate]:
     """For each of the K scores the surrogate that leaves the least to the draw.
 
     Args:
         known, scores, folds: as of `linear`.
         pull: the weight of the square of what is left of each row of the folds.
+        interact: as of `estimated`.
     """
     simple, count = linear(known, scores, folds), known.shape[1]
     centres = np.linspace(0, len(known) - 1, min(len(known), CENTRES)).astype(np.int64)
@@ -128,7 +135,7 @@ def surrogates(
     for column in range(scores.shape[1]):
         tried = [simple.take(column)]
         sizes = np.abs(tried[0].values[:, 0])
-        if count <= MOST_PRODUCTS and sizes.any():
+        if interact and count <= MOST_PRODUCTS and sizes.any():
             tried.append(products(known, scores[:, [column]], folds, sizes, centres))
         found.append(min(tried, key=lambda one: float(pull @ one.apart[:, 0] ** 2)))
     return found
