@@ -42,7 +42,7 @@ def test_owens_values_are_those_by_all_orders() -> None:
 
 
 def covariance(signs: np.ndarray, others: np.ndarray) -> np.ndarray:
-    each = np.minimum(5 * SIZES / SIZES.sum(), 0.9) * signs[:, None] * others[None]
+    each = np.round(np.minimum(5 * SIZES / SIZES.sum(), 0.9), 3) * signs[:, None] * others[None]
     return ((1 + each).prod(axis=-1) - (1 - each).prod(axis=-1)) / 2
 
 

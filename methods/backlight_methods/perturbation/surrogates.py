@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 
 REACH = 5.0
 """The sum of a kernel's weights: interactions of about as many features count most."""
-NUGGET, TREND = 0.03, 30.0
+NUGGET, TREND = 0.1, 30.0
 """What a kernel takes for noise, and for linear, as multiples of its own variance."""
 NODES = 16
 """Of Gauss and Legendre's rule, which integrate products of factors 1 + p w to all digits where the
@@ -75,16 +75,20 @@ def products(
         centres: the rows that it is fitted to.
     """
     weights = np.minimum(REACH * sizes / sizes.sum(), 0.9)
+    weights = np.round(weights, 3)  # so that the scores' last digits do not change the covariance
     basis = signs[centres]
     scale = np.exp(np.log1p(-(weights**2)).sum() / 2)
     covariance = scale * np.sinh((signs * np.arctanh(weights)) @ basis.T)
     variance = covariance[centres, np.arange(len(centres))].mean()
     trend = TREND * variance / signs.shape[1]
-    covariance += trend * (signs @ basis.T)
     noise = NUGGET * variance * np.eye(len(centres))
-    solver = np.linalg.inv(covariance[centres] + noise)
-    factors, rest, apart = fitted(covariance, solver, scores, centres, folds)
-    values = 2 * trend * basis.T @ factors + owen(weights * basis, factors)
+    inverse = np.linalg.inv(covariance[centres] + trend * basis @ basis.T + noise)
+    # Slopes by themselves keep digits that a sum of covariances would lose.
+    design = np.concatenate([covariance, signs], axis=1)
+    solver = np.concatenate([inverse, trend * basis.T @ inverse])
+    coefficients, rest, apart = fitted(design, solver, scores, centres, folds)
+    factors, slopes = np.split(coefficients, [len(centres)])
+    values = 2 * slopes + owen(weights * basis, factors)
     return Surrogate(values, rest, apart)
 
 
