@@ -20,6 +20,7 @@ from backlight_methods.gradients.saliency import Saliency
 from backlight_methods.gradients.smooth import Smooth
 from backlight_methods.layers.conductance import Conductance
 from backlight_methods.layers.internal_influence import InternalInfluence
+from backlight_methods.layers.neuron_conductance import NeuronConductance
 from backlight_methods.lrp.composites import COMPOSITES, Composite
 from backlight_methods.lrp.excitation_backprop import ExcitationBackprop
 from backlight_methods.lrp.lrp import LRP
@@ -51,6 +52,7 @@ METHODS: Mapping[str, type[Method]] = {
     "layer_cam": LayerCAM,
     "lime": LIME,
     "lrp": LRP,
+    "neuron_conductance": NeuronConductance,
     "occlusion": Occlusion,
     "rise": RISE,
     "saliency": Saliency,
@@ -85,6 +87,7 @@ __all__ = [
     "InternalInfluence",
     "KernelSHAP",
     "LayerCAM",
+    "NeuronConductance",
     "Occlusion",
     "Saliency",
     "ShapleyValues",

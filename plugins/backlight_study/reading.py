@@ -49,6 +49,10 @@ READINGS: Mapping[str, Reading] = {
         "How the change of the score from the baseline flows through each value of a layer.",
         BASELINE,
     ),
+    "neuron_conductance": Reading(
+        "How the change of the score that flows through some neurons is shared among the pixels.",
+        BASELINE,
+    ),
     "internal_influence": Reading(
         "Which values of a layer change the score most, on average on the way from the baseline.",
         SMALL_CHANGES,

@@ -123,6 +123,8 @@ PROBES: dict[str, list[object]] = {
     "window": [0, -1, 1.5, NAN, "3", True, (0, 1), (1, True), (1, "a"), np.ones(2)],
     "stride": [0, -1, 1.5, NAN, "3", True, (0, 1), (1, True), (1, "a"), np.ones(2)],
     "axes": [0, 1, (), (0, 1), (1, 1), (1.5,), (True,), "12", [1, 2], np.array([1, 2])],
+    "layer": [0, True, ("a",), ["a"], np.zeros(2)],
+    "index": [0, 1.5, "a", True, (1,), [(1,)], np.zeros(2)],
     "inner": [None, "gradient", METHODS["gradient"], 3],
     "composite": [None, "nonsense", 3, ["epsilon"], Epsilon(), Composite],
     "custom_rules": [

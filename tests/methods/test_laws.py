@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, object]] = {
     "internal_influence": {"steps": 3, "baseline": 0.2},
     "kernel_shap": {"baseline": 0.2, "samples": 40},
     "lime": {"baseline": 0.2, "samples": 40},
+    "neuron_conductance": {"steps": 3, "baseline": 0.2},
     "occlusion": {"baseline": 0.2},
     "rise": {"samples": 6, "baseline": 0.2, "cells": 2},
     "shapley_values": {"baseline": 0.2, "samples": 4, "exact": 0},

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backlight import Class, Several
-from backlight.errors import HyperParameterError
+from backlight.errors import CoverageError, HyperParameterError, TargetError
 from backlight_methods import (
     LRP,
     Conductance,
@@ -14,6 +14,7 @@ from backlight_methods import (
     Gradient,
     IntegratedGradients,
     InternalInfluence,
+    NeuronConductance,
 )
 from tests.methods.judges import any_numbers, closed_form
 from tests.methods.polynomials import CLOSE, cubic, model_of, random, slope_of
@@ -66,6 +67,40 @@ def test_conductance_of_the_input_is_integrated_gradients() -> None:
     found = Conductance(steps=4, baseline=0.2)(model, X, K)
     same = IntegratedGradients(steps=5, rule="trapezoid", baseline=0.2)(model, X, K)
     np.testing.assert_allclose(found.values, same.values, **CLOSE)
+
+
+@closed_form("neuron_conductance")
+@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize(("index", "chosen"), [((), [1, 1]), (1, [0, 1]), (slice(0, 1), [1, 0])])
+def test_neuron_conductance_is_what_the_neurons_pass_on(
+    index: object, chosen: list[int], batch_size: int | None
+) -> None:
+    """Inner values are functions of one input each: the others' shares do not pass there."""
+    method = NeuronConductance(layer="inner", index=index, steps=2, baseline=BASELINE)
+    found = method(squared(), X, K, batch_size=batch_size)
+    expected = SQUARES[:, K] * (X**4 - BASELINE**4) * chosen
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+    assert found.gap is None  # of some neurons there is nothing to sum up to
+
+
+def test_neurons_may_be_others_for_each_example() -> None:
+    neurons = np.array([0, 1, 1, 0])
+    background = Several([BASELINE, BASELINE + 1])
+    asked = {"layer": "inner", "steps": 2, "baseline": background}
+    found = NeuronConductance(index=neurons, **asked)(squared(), X, K, batch_size=3)
+    whole = NeuronConductance(**asked)(squared(), X, K)
+    np.testing.assert_allclose(found.values, whole.values * np.eye(2)[neurons], **CLOSE)
+
+
+def test_neurons_that_are_not_there_are_refused() -> None:
+    with pytest.raises(HyperParameterError, match=r"index must be \(\) where no layer is named"):
+        NeuronConductance(index=3)
+    with pytest.raises(TargetError, match=r"Index 2 does not fit the site 'inner'"):
+        NeuronConductance(layer="inner", index=2)(squared(), X, K)
+    with pytest.raises(CoverageError, match="leave at='inner' out"):
+        NeuronConductance(layer="inner")(squared(), X, K, at="inner")
+    with pytest.raises(CoverageError, match="numbers outside of the framework"):
+        NeuronConductance()(squared(), X, K, differentiable=True)
 
 
 @closed_form("internal_influence")

@@ -30,6 +30,7 @@ NOT_LINEAR = {
     "grad_cam_plus_plus",
     "guided_backprop",
     "guided_grad_cam",
+    "kernel_shap",
     "integrated_gradients_to_a_tolerance",
     "layer_cam",
     "saliency",

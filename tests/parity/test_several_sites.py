@@ -16,7 +16,13 @@ import tensorflow as tf
 import backlight
 from backlight import Class, Neuron
 from backlight.errors import InputError, InputTypeError, SiteError, UnknownNameError
-from backlight_methods import Conductance, DeepLIFT, IntegratedGradients, InternalInfluence
+from backlight_methods import (
+    Conductance,
+    DeepLIFT,
+    IntegratedGradients,
+    InternalInfluence,
+    NeuronConductance,
+)
 from backlight_study.passes import CountedModel
 
 RNG = np.random.default_rng(21)
@@ -275,6 +281,29 @@ def test_layers_on_one_way_as_if_each_were_alone(
     assert several.passes.backward * len(SITES) == single.passes.backward
 
 
+@pytest.mark.filterwarnings("ignore:.*Raise steps:backlight.BacklightWarning")
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_the_neurons_of_a_layer_pass_on_is_what_the_inputs_do(
+    models: dict[str, backlight.Model], framework: str
+) -> None:
+    """All ways lead through `first`: its neurons share integrated gradients, by the chain rule."""
+    model, asked = models[framework], {"steps": 3, "baseline": 0.1}
+    targets = [Class(0), Class(2)]
+    wanted = IntegratedGradients(**asked)(model, X, targets)
+    whole = NeuronConductance(layer="first", **asked)(model, X, targets, batch_size=5)
+    for one, other in zip(whole, wanted, strict=True):
+        agree(one.numpy(), other.numpy(), framework)
+    some = [NeuronConductance(layer="first", index=index, **asked) for index in (2, slice(3, 5))]
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    for method, rows in zip(some, ([2], [3, 4]), strict=True):
+        expected = np.zeros_like(X)
+        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            point = 0.1 + node * (X - 0.1)
+            through = slopes(point, 2)[0] * (1 - forward(point)[0] ** 2)
+            expected += weight * through[:, rows] @ A[:, rows].T
+        agree(method(model, X, 2).numpy(), expected * (X - 0.1), framework)
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_what_a_layer_gives_is_replaced_as_a_whole(
     models: dict[str, backlight.Model], framework: str
@@ -307,6 +336,8 @@ def test_sites_are_names(models: dict[str, backlight.Model]) -> None:
         SiteError, match=r"'block' gives 2 arrays: name one of them, as 'block\[0\]'"
     ):
         backlight.explain(model, X, Neuron("block", (0,)), "gradient")
+    with pytest.raises(SiteError, match="'block' gives 2 arrays: name one of them"):
+        NeuronConductance(layer="block")(model, X, 1)
     assert isinstance(backlight.explain(model, X, 1, "gradient", at=["mix"]), tuple)
 
 

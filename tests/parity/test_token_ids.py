@@ -17,7 +17,7 @@ import transformers
 import backlight
 from backlight import Attribution, BacklightWarning
 from backlight.errors import CoverageError, HyperParameterError, InputError, InputTypeError
-from backlight_methods import Conductance
+from backlight_methods import Conductance, NeuronConductance
 
 RNG = np.random.default_rng(4)
 TABLE, WEIGHT, PLACES = (RNG.normal(size=shape) for shape in ((20, 4), (4, 3), (5, 4)))
@@ -115,6 +115,9 @@ def test_layers_behind_them_are_explained_by_moving_their_vectors(name: str) -> 
     expected = np.einsum("nld,dn->nl", (TABLE * slopes)[IDS], WEIGHT)
     np.testing.assert_allclose(np.asarray(at_layer.numpy()).sum(-1), expected, atol=within)
     np.testing.assert_allclose(np.asarray(at_input.numpy()), expected, atol=within)
+    some = NeuronConductance(layer=site, index=(..., slice(0, 2)), steps=30)(net, ids, CLASSES)
+    of_two = np.einsum("nld,dn->nl", np.tanh(TABLE)[IDS][..., :2], WEIGHT[:2])
+    np.testing.assert_allclose(np.asarray(some.numpy()), of_two, atol=within)
 
 
 class WithPlaces(torch.nn.Module):

@@ -32,6 +32,6 @@ def hindrance(method: "Method") -> str:
     """Why a technique's values cannot be differentiated, as a clause."""
     if method.rules is not None:
         return "its backward pass obeys rules, whose derivative is not taken"
-    if not method.differentiates:
+    if not method.differentiates or method.linear:
         return "it computes with numbers outside of the framework"
     return "numbers decide how much it computes: leave out tolerance="

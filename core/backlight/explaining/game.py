@@ -163,13 +163,18 @@ class Game:
         return np.concatenate(found)
 
     def _chunks(self, count: int) -> list[tuple[range, int]]:
-        """Ranges that cover `count` coalitions, each with the number that goes into its pass."""
+        """Ranges that cover `count` coalitions, each with the number that goes into its pass: of a single
+        one as many rows as there are examples, which any net has seen."""
         most = (
             1 if self.objective.whole else max(1, self.objective.batch_size // self.objective.count)
         )
         step = max(1, most // SIZES)
         parts = [range(start, min(start + most, count)) for start in range(0, count, most)]
-        return [(part, min(most, -(-len(part) // step) * step)) for part in parts]
+
+        def filled(part: range) -> int:
+            return 1 if len(part) == 1 else min(most, -(-len(part) // step) * step)
+
+        return [(part, filled(part)) for part in parts]
 
     def _there(self, coalitions: Coalitions) -> list[Array]:
         """For each array of the value which of its numbers are there, or what share of each."""

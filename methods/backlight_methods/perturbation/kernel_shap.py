@@ -1,38 +1,44 @@
-"""KernelSHAP: Shapley values as weighted least squares.
+"""KernelSHAP: Shapley values from coalitions that are drawn by a kernel.
 
-    minimise  sum over coalitions S of  weight(S) * (v(S) - v() - sum_{i in S} value_i)^2
-    where     weight(S) = (M - 1) / (C(M, |S|) |S| (M - |S|)),   sum of values = v(all) - v()
+    value of i = change / M + 2 H * sum over coalitions S of  weight(S) ([i in S] - |S| / M) v(S)
+    where        weight(S) is in proportion to 1 / (C(M, |S|) |S| (M - |S|)), and 1 in all,
+                 change = v(all) - v(),  H = 1 + 1/2 + ... + 1 / (M - 1)
 
-Lundberg, Lee, "A Unified Approach to Interpreting Model Predictions" (2017), theorem 2. Each coalition
-comes with its complement: Covert, Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via
-Linear Regression" (2021), section 4.
+which is the least-squares fit of Lundberg, Lee, "A Unified Approach to Interpreting Model Predictions"
+(2017), theorem 2, solved: Covert, Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via
+Linear Regression" (2021), section 3.2. What a surrogate explains is not left to the draw: Witter, Liu,
+Musco, "Regression-adjusted Monte Carlo Estimators for Shapley Values and Probabilistic Values" (2025).
 """
 
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlight.explaining.estimate import Estimate
 from backlight.explaining.game import Game
-from backlight.values.noise import order, shares
+from backlight_methods.perturbation.coalition_pairs import Pairs, drawn_pairs
 from backlight_methods.perturbation.sampled_feature_method import Regression
+from backlight_methods.perturbation.surrogates import Numbers, Rows, Surrogate, linear, products
 
-Numbers = NDArray[np.float64]
+FOLDS = 5
+"""How many parts the decks come in, each of which is judged by a surrogate that has not seen it."""
+CENTRES = 640
+"""To how many pairs products are fitted at most: the time is that of their cube, 0.05 s per score."""
+MOST_PRODUCTS = 256
+"""Up to how many features products are tried."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class KernelSHAP(Regression):
-    """Shapley values, fitted to the scores of coalitions that are drawn in pairs, each with its
-    complement.
+    """Shapley values by the scores of coalitions that are drawn in pairs, each with its complement.
 
     The smallest and largest coalitions, which weigh most, are asked one and all as far as `samples`
-    goes: for few features those are all coalitions, and the values are exact. The numbers of a feature
-    share its value equally.
+    goes: for few features those are all coalitions, and the values are exact. Else a surrogate is fitted
+    to the scores, linear or with interactions, whichever is closer to scores that it has not seen; its
+    own Shapley values are known, and what it leaves is estimated, so that it may be wrong. The numbers
+    of a feature share its value equally.
 
     Args:
         features: what appears together, such as `Grid(16, 16)`; see `backlight.features`. By default
@@ -45,137 +51,91 @@ class KernelSHAP(Regression):
         floor: what the tolerance is a share of at least, in the score's units.
         maximum_samples: where the tolerance gives up, with a warning.
         seed: of the coalitions, which are the same on every framework and for every example.
-        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`.
+        keep: "each" keeps the values for each of several baselines as well, as `Attribution.each`; all
+            by linear surrogates, so that the values are their mean.
 
     Law: the values of an example sum to score - baseline score, exactly (efficiency); they are Shapley
         values where `samples` is 2 ** M - 2 for M features, and of any number of samples where the
-        score is a sum of functions of one feature each.
+        score is a sum of functions of one feature each, or of two.
     Cost: `samples` + 1 forward passes, fewer where a coalition is drawn twice, whatever the number of
         targets; as many for each of several baselines.
     """
+
+    @property
+    def linear(self) -> bool:
+        return False  # the surrogate depends on the score
 
     def estimate(self, game: Game, samples: int) -> Estimate:
         if game.count == 1:
             return Estimate(game.change[..., None], np.zeros((*game.full.shape, 1)), complete=True)
         pairs = drawn_pairs(game.count, samples // 2, self.seed)
         with_, without = np.split(game(np.concatenate([pairs.coalitions, ~pairs.coalitions])), 2)
-        # The two residuals of a pair are of one size and of opposite sign, but for a constant.
         half = ((with_ - without) / 2).reshape(len(with_), -1)
-        values, errors = constrained(pairs, half, game.change.reshape(-1))
+        interact = self.keep == "mean"
+        values, errors = estimated(pairs, half, game.change.reshape(-1), interact)
         shape = (*game.full.shape, game.count)
         return Estimate(values.T.reshape(shape), errors.T.reshape(shape), complete=True)
 
 
-@final
-@dataclass(frozen=True)
-class Pairs:
-    """Coalitions that stand for themselves and for their complements.
-
-    Attributes:
-        coalitions: shape (pairs, features).
-        weights: of each pair, shape (pairs,), 1 in all as far as all are there, and in expectation.
-        decks: of those that are drawn, the last ones, the number of the deck that each was dealt from,
-            from 0; the others are all that there are of their sizes.
-    """
-
-    coalitions: NDArray[np.bool_]
-    weights: Numbers
-    decks: NDArray[np.int64]
-
-    @property
-    def drawn(self) -> int:
-        return len(self.decks)
-
-
-def drawn_pairs(count: int, budget: int, seed: int) -> Pairs:
-    """Pairs of coalitions of `count` features, at least 2, weighted so that sums over them are
-    estimates of sums over all coalitions with the kernel's weights.
-
-    Sizes are gone through from the smallest: where as many pairs would be drawn of a size as there
-    are, and of size 1 in any case, all are taken. The others are drawn in proportion to the kernel's
-    weight * sqrt(size (count - size)), which makes the errors of the values least where the fit is as
-    far off at each size.
-    """
-    sizes = np.arange(1, count // 2 + 1)
-    mass = np.array([(1 if 2 * size == count else 2) / (size * (count - size)) for size in sizes])
-    mass /= mass.sum()
-    often = mass * np.sqrt(sizes * (count - sizes))
-    there = [comb(count, size) // (2 if 2 * size == count else 1) for size in sizes.tolist()]
-    coalitions: list[NDArray[np.bool_]] = []
-    weights: list[Numbers] = []
-    left, whole = budget, 0
-    for size, share, number in zip(sizes.tolist(), mass, there, strict=True):
-        expected = left * often[size - 1] / often[size - 1 :].sum()
-        if size > 1 and expected < number * (1 - 1e-12):
-            break
-        members = np.array(list(combinations(range(count), size))[:number])
-        chosen = np.zeros((number, count), dtype=np.bool_)
-        np.put_along_axis(chosen, members, True, axis=1)
-        coalitions.append(chosen)
-        weights.append(np.full(number, share / number))
-        left, whole = left - number, size
-    decks = np.empty(0, dtype=np.int64)
-    if whole < len(sizes):
-        chances = often[whole:] / often[whole:].sum()
-        ends = np.cumsum(chances)
-        at = np.searchsorted(ends / ends[-1], shares(seed, 0, left), side="right")
-        members, decks = dealt(sizes[whole:][at], count, seed)
-        coalitions.append(members)
-        weights.append(mass[whole:][at] / chances[at] / left)
-    return Pairs(np.concatenate(coalitions), np.concatenate(weights), decks)
-
-
-def dealt(
-    sizes: NDArray[np.int64], count: int, seed: int
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Coalitions of these sizes, dealt like cards from shuffled decks of the features, each until it is
-    too small for the next, and the deck of each. Those of one deck have nothing in common, so that
-    features appear more evenly than by chance, and the errors are smaller; decks are independent."""
-    coalitions = np.zeros((len(sizes), count), dtype=np.bool_)
-    decks = np.empty(len(sizes), dtype=np.int64)
-    deck, cards = -1, np.empty(0, dtype=np.int64)
-    for number, size in enumerate(sizes.tolist()):
-        if len(cards) < size:
-            deck += 1
-            cards = order(seed, deck, count)
-        coalitions[number, cards[:size]] = True
-        decks[number], cards = deck, cards[size:]
-    return coalitions, decks
-
-
-def constrained(pairs: Pairs, half: Numbers, change: Numbers) -> tuple[Numbers, Numbers]:
-    """Values that sum to the change, shape (features, K), and their standard errors: by the residuals
-    of the pairs that were drawn, as they would be had the fit not seen them (MacKinnon, White, "Some
-    heteroskedasticity-consistent covariance matrix estimators", 1985), summed up deck by deck (Liang,
-    Zeger, "Longitudinal Data Analysis Using Generalized Linear Models", 1986).
+def estimated(
+    pairs: Pairs, half: Numbers, change: Numbers, interact: bool
+) -> tuple[Numbers, Numbers]:
+    """Values that sum to the change, shape (features, K), and their standard errors, by the spread of
+    what decks add, which are independent of each other.
 
     Args:
         half: half of v(coalition) - v(complement), shape (pairs, K).
         change: v(all) - v(), shape (K,).
+        interact: whether surrogates with interactions are tried. Without them values are linear in the
+            scores.
     """
-    count = pairs.coalitions.shape[1]
-    signs = pairs.coalitions - 0.5
-    even = change / count
-    basis = np.linalg.qr(np.eye(count)[:, 1:] - 1 / count)[0]  # of all that sums to 0
-    inside = signs @ basis
-    weighted = inside * pairs.weights[:, None]
-    inverse = np.linalg.inv(weighted.T @ inside)
-    rest = half - signs.sum(axis=1, keepdims=True) * even
-    found = inverse @ (weighted.T @ rest)
-    values = even + basis @ found
+    count, whole = pairs.coalitions.shape[1], len(pairs.coalitions) - pairs.drawn
+    signs = np.where(pairs.coalitions, 1.0, -1.0)
+    pulls = (1 / np.arange(1, count)).sum() * (signs - signs.mean(axis=1, keepdims=True))
+    pulls *= pairs.weights[:, None]
+    values, errors = np.empty((2, count, len(change)))
     if not pairs.drawn:
-        return values, np.zeros_like(values)
-    drawn = slice(-pairs.drawn, None)
-    pulls = (pairs.weights[:, None] * inside)[drawn] @ inverse
-    leverage = (pulls * inside[drawn]).sum(axis=1, keepdims=True)
-    residual = (rest - inside @ found)[drawn] / np.maximum(1 - leverage, 1e-3)
-    influence = pulls @ basis.T  # of a residual of 1, on the values
-    total = square = np.zeros_like(values)
+        return change / count + pulls.T @ half, np.zeros_like(errors)
     ends = np.flatnonzero(np.diff(pairs.decks, append=-1)) + 1
-    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-        added = influence[start:end].T @ residual[start:end]
-        total, square = total + added, square + added**2
-    decks = len(ends)
-    if decks == 1:  # which tells nothing of others
-        return values, np.full_like(values, np.inf)
-    return values, np.sqrt(np.maximum(square - total**2 / decks, 0) * decks / (decks - 1))
+    # A pair is the same by whichever of its coalitions it is called; here, by the one with feature 0.
+    side = signs[:, :1]
+    _, first, place = np.unique(
+        np.packbits(signs == side, axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    known = np.concatenate([(signs * side)[first], np.ones((1, count))])
+    scores = np.concatenate([(half * side)[first], change[None] / 2])
+    bounds = np.searchsorted(pairs.decks, len(ends) * np.arange(1, FOLDS) // FOLDS)
+    folds = np.split(place[whole:], bounds)
+    pull = (pulls[whole:] ** 2).sum(axis=1)
+    for column, best in enumerate(surrogates(known, scores, folds, pull, interact)):
+        left = np.concatenate([best.rest[place[:whole]], best.apart]) * side
+        added = pulls * left
+        even = (change[column] - best.values.sum()) / count
+        values[:, column] = best.values[:, 0] + even + added.sum(axis=0)
+        of_decks = np.add.reduceat(added[whole:], [0, *ends[:-1]], axis=0)
+        enough = len(ends) > 1  # one tells nothing of others
+        spread = of_decks.std(axis=0, ddof=1) if enough else np.inf
+        errors[:, column] = spread * np.sqrt(len(ends))
+    return values, errors
+
+
+def surrogates(
+    known: Numbers, scores: Numbers, folds: list[Rows], pull: Numbers, interact: bool
+) -> list[Surrogate]:
+    """For each of the K scores the surrogate that leaves the least to the draw.
+
+    Args:
+        known, scores, folds: as of `linear`.
+        pull: the weight of the square of what is left of each row of the folds.
+        interact: as of `estimated`.
+    """
+    simple, count = linear(known, scores, folds), known.shape[1]
+    centres = np.linspace(0, len(known) - 1, min(len(known), CENTRES)).astype(np.int64)
+    found = []
+    for column in range(scores.shape[1]):
+        tried = [simple.take(column)]
+        sizes = np.abs(tried[0].values[:, 0])
+        if interact and count <= MOST_PRODUCTS and sizes.any():
+            tried.append(products(known, scores[:, [column]], folds, sizes, centres))
+        found.append(min(tried, key=lambda one: float(pull @ one.apart[:, 0] ** 2)))
+    return found
