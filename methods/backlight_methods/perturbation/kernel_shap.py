@@ -24,7 +24,7 @@ from backlight_methods.perturbation.surrogates import Numbers, Rows, Surrogate, 
 FOLDS = 5
 """How many parts the decks come in, each of which is judged by a surrogate that has not seen it."""
 CENTRES = 256
-"""To how many pairs products are fitted at most: the time is that of their cube, some 0.01 s per score."""
+"""To how many pairs products are fitted at most: the time is that of their cube, 0.01 s per score."""
 MOST_PRODUCTS = 256
 """Up to how many features products are tried."""
 
