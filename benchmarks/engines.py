@@ -91,8 +91,11 @@ def independent(products: int) -> float:
     """The seconds of a block in two runs beside each other that know nothing of each other."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.engines", folder, str(products)]
+        # Of threads as many as workers have: two that are pinned to one core are in each other's way.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         both = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+            for _ in range(WORKERS)
         ]
         return statistics.mean(float(one.communicate()[0]) for one in both)
 

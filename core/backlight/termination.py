@@ -1,4 +1,4 @@
-"""SIGTERM, by which the system or another program asks a process to end."""
+"""SIGTERM, by which the system or another program asks a process to end, and Ctrl-C beside it."""
 
 import signal
 import threading
@@ -28,3 +28,23 @@ def terminable() -> Iterator[list[int]]:
         yield seen
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come afterwards: for what takes moments and would leave a mess halfway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in known.items() if callable(handler)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, frame: waiting.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for asked in dict.fromkeys(waiting):
+            signal.raise_signal(asked)

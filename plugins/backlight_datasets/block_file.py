@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from backlight.attribution.saving import NOT_OURS
 from backlight.errors import InputError, reason, shown
+from backlight.termination import uninterrupted
 from backlight_datasets.members import Member, members_of, read_whole
 from backlight_datasets.plan import FORMAT, Plan
 from backlight_datasets.scaled import scaled, unscaled
@@ -117,7 +118,8 @@ def write_block(file: BinaryIO, plan: Plan, number: int, block: Block) -> None:
         "skipped": [astuple(one) for one in block.skipped],
         "notes": dict(sorted(block.notes.items())),
     }
-    with ZipFile(file, "w", ZIP_STORED) as archive:
+    # An archive cannot be closed while one of its members is being written.
+    with uninterrupted(), ZipFile(file, "w", ZIP_STORED) as archive:
         for name, array in {"about": np.array(json.dumps(about)), **arrays}.items():
             with archive.open(ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)

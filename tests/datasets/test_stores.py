@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backlight.errors import BacklightWarning, InputError, UnknownNameError
+from backlight.termination import terminable
 from backlight_datasets import BlockStore, Plan, Skipped, StoreError
 
 PLAN = Plan(count=11, block_length=4, techniques=("Gradient()",))
@@ -177,6 +179,28 @@ def test_what_follows_the_archive_is_damage(tmp_path: Path) -> None:
         file.write(b"more")
     with pytest.warns(BacklightWarning, match=r"block-000002\.npz is damaged: something follows"):
         assert store.missing() == [2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_asks_for_an_end_in_the_midst_of_a_block_has_it_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """As if it came within a member, in the midst of which Python cannot close an archive."""
+    write_array = np.lib.format.write_array
+
+    def ended(*args: Any, **kwargs: Any) -> None:
+        signal.raise_signal(number)
+        write_array(*args, **kwargs)
+
+    monkeypatch.setattr(np.lib.format, "write_array", ended)
+    store = BlockStore.begin(tmp_path, PLAN)
+    rows = {name: array[:4] for name, array in ARRAYS.items()}
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with terminable(), pytest.raises(KeyboardInterrupt):
+        store.write(0, np.arange(4), rows)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert store.missing() == [1, 2]
+    np.testing.assert_array_equal(store.read(0).arrays["file"], rows["file"])
 
 
 @pytest.mark.parametrize("length", [0, 10, 500, -1])
