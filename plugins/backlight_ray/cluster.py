@@ -67,7 +67,14 @@ def connected(address: str | None, cpus: int) -> Iterator[bool]:
     before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     altered: dict[str, str | None] = {}
     try:
-        connect(address, cpus)
+        try:
+            connect(address, cpus)
+        except SystemExit as ended:
+            if ended.code != signal.SIGTERM:
+                raise
+            signal.signal(signal.SIGTERM, handler)  # by Ray's own one, while it still begins
+            signal.raise_signal(signal.SIGTERM)
+            raise
         if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's own; in the main thread alone
             signal.signal(signal.SIGTERM, handler)
         altered = {one: before.get(one) for one in os.environ if os.environ[one] != before.get(one)}

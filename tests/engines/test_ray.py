@@ -13,10 +13,11 @@ import pytest
 
 from backlight import BacklightWarning
 from backlight.errors import HyperParameterError
+from backlight.termination import terminable
 from backlight_engines import Engine, EngineError, make_engine
 from backlight_engines.environment import put_back
 from backlight_ray import Ray
-from backlight_ray.cluster import Need, connect
+from backlight_ray.cluster import Need, connect, connected
 from tests.engines.laws import (  # noqa: F401
     none_left,
     test_a_worker_that_dies_is_replaced,
@@ -56,6 +57,25 @@ def cluster() -> Iterator["Cluster"]:
         found.shutdown()
         put_back(before)
         signal.signal(signal.SIGTERM, handler)
+
+
+def test_an_end_that_is_asked_for_while_ray_begins_is_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By then Ray has its own handler, which exits with the number of the signal."""
+    import ray
+
+    def begin(*args: object, **kwargs: object) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(ray, "init", begin)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    with terminable() as seen, pytest.raises(KeyboardInterrupt), connected(None, 1):
+        pass
+    assert (seen, signal.getsignal(signal.SIGTERM)) == ([signal.SIGTERM], before)
 
 
 @pytest.fixture
@@ -167,7 +187,7 @@ import os, signal
 import ray
 from backlight_engines import Receipt, Work
 from backlight_ray import Ray
-from backlight_ray.cluster import Need, connect
+from backlight_ray.cluster import Need, connect, connected
 
 class Here(Work):
     def __init__(self, net):
