@@ -98,7 +98,7 @@ def connect(address: str | None, cpus: int) -> None:
         else:
             check_listens(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises errors of any kind
         if address is None:
             raise EngineError(f"Ray cannot begin on this machine: {reason(error)}.") from error
         raise EngineError(

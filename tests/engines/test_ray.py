@@ -78,6 +78,17 @@ def test_an_end_that_is_asked_for_while_ray_begins_is_no_other(
     assert (seen, signal.getsignal(signal.SIGTERM)) == ([signal.SIGTERM], before)
 
 
+def test_whatever_ray_says_where_it_cannot_begin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def begin(*args: object, **kwargs: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", begin)
+    with pytest.raises(EngineError, match="cannot begin on this machine: .*timed out during"):
+        connect(None, 1)
+
+
 @pytest.fixture
 def engine(cluster: "Cluster") -> Engine:
     return Ray(workers=2)
