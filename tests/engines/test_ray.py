@@ -85,7 +85,7 @@ def test_whatever_ray_says_where_it_cannot_begin_is_told(monkeypatch: pytest.Mon
         raise Exception("The current node timed out during startup.")
 
     monkeypatch.setattr(ray, "init", begin)
-    with pytest.raises(EngineError, match="cannot begin on this machine: .*timed out during"):
+    with pytest.raises(EngineError, match=r"cannot begin on this machine: .*timed out during"):
         connect(None, 1)
 
 
