@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backlight.explaining.embedding import toggled
 from backlight.explaining.rows import take_rows
+from backlight.explaining.token_ids import host_ids, with_ids
 from backlight.model.model import Model
 from backlight.values.arrays import Array
 from backlight.values.inputs import Inputs, unwrapped
@@ -44,7 +45,7 @@ class AskedIds:
 
     @property
     def name(self) -> str:
-        return names(self.inputs.attributed)[self.position]
+        return self._name(self.position)
 
     @cached_property
     def own(self) -> Ids:
@@ -71,18 +72,19 @@ class AskedIds:
     def _is_known(self, position: int) -> bool:
         return self.known is not None and self.known.at(position) is not None
 
+    def _name(self, position: int) -> str:
+        return names(self.inputs.attributed)[position]
+
     def _ids(self, position: int) -> Ids:
-        leaf = leaves(self.inputs.attributed)[position]
-        if self._is_known(position):
-            leaf = cast(Array, unwrapped(self.inputs.keyword[IDS.format(position)]))
-        return np.asarray(self.model.to_numpy(leaf))
+        if not self._is_known(position):
+            return host_ids(self.model, self.inputs, self._name(position))
+        ids = cast(Array, unwrapped(self.inputs.keyword[IDS.format(position)]))
+        return np.asarray(self.model.to_numpy(ids))
 
     def _with_ids(self, inputs: Inputs, position: int, ids: Ids) -> Inputs:
-        new, arrays = self.model.asarray(ids), leaves(inputs.attributed)
-        if self.known is not None and self._is_known(position):
-            return self.known.with_ids(inputs, position, new)
-        arrays[position] = new
-        return inputs.with_attributed(rebuild(inputs.attributed, arrays))
+        if self.known is None or not self._is_known(position):
+            return with_ids(self.model, inputs, self._name(position), ids)
+        return self.known.with_ids(inputs, position, self.model.asarray(ids))
 
 
 def with_vectors(

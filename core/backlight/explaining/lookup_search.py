@@ -83,6 +83,9 @@ def with_all_tables(model: Model, inputs: Inputs, found: Lookups) -> Lookups:
     if isinstance(seen, UnknownStructure):
         return found
 
+    def is_all(one: Lookup) -> bool:
+        return seen.leads_through(*one.sites, source=one.position)
+
     def another(found: Lookups, asked: AskedIds, names: Sequence[str]) -> Lookup | None:
         with suppress(BacklightError):  # not every net can be given vectors, nor has other ids
             asked = asked.knowing(found)
@@ -92,9 +95,11 @@ def with_all_tables(model: Model, inputs: Inputs, found: Lookups) -> Lookups:
         return None
 
     for at, one in enumerate(found.each):
+        if is_all(one):
+            continue
         asked = AskedIds(model, inputs, one.position)
         picked, _ = candidates(asked)
-        while not seen.leads_through(*found.each[at].sites, source=one.position):
+        while not is_all(found.each[at]):
             more = another(found, asked, picked)
             if more is None:
                 break
