@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, get_args
 
 import psutil
 
-from benchmarks.attribute import begun, blocks
+from benchmarks.attribute import begun, blocks, contents, prepared
 
 Victim: TypeAlias = Literal["driver", "group", "worker", "raylet", "gcs_server"]
 """Whom a signal is for; the group is what Ctrl-C is for."""
@@ -149,3 +149,12 @@ class Run:
 
 FIRST = {"in-process": 4.0, "processes": 10.0, "ray": 20.0}
 """About how many seconds a run takes to its first block."""
+
+
+def undisturbed(folder: Path, count: int) -> dict[str, bytes]:
+    """Write the data of so many examples and the net, and let a run be; the files of its store, by name."""
+    prepared(folder, count)
+    (folder / "net.py").write_text(NET)
+    alone = Run(folder, "in-process")
+    assert alone.process.wait() == 0, alone.process.communicate()[1]
+    return contents(folder / "store")

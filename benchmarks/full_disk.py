@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.attribute import blocks, contents, prepared
-from benchmarks.ended_runs import NET, Run
+from benchmarks.attribute import blocks, contents
+from benchmarks.ended_runs import Run, undisturbed
 from benchmarks.kill_plan import BLOCKS, ENGINES, LENGTH
 
 SMALL, LARGE = "200k", "100m"
@@ -59,11 +59,7 @@ def main() -> None:
     for engine in sys.argv[1:] or ENGINES:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            prepared(folder, BLOCKS * LENGTH)
-            (folder / "net.py").write_text(NET)
-            alone = Run(folder, "in-process")
-            assert alone.process.wait() == 0, alone.process.communicate()[1]
-            wanted = contents(folder / "store")
+            wanted = undisturbed(folder, BLOCKS * LENGTH)
             (folder / "store").rename(folder / "whole")
             filled(folder, engine, wanted)
 

@@ -22,8 +22,8 @@ from signal import SIGINT, SIGKILL, SIGTERM
 from tests.datasets.stopping import tear
 
 from backlight_attribute import Attributions
-from benchmarks.attribute import blocks, contents, prepared
-from benchmarks.ended_runs import AGENTS, MOMENTS, NET, VICTIMS, Run, Victim
+from benchmarks.attribute import blocks, contents
+from benchmarks.ended_runs import AGENTS, MOMENTS, VICTIMS, Run, Victim, undisturbed
 from benchmarks.kill_plan import BLOCKS, ENGINES, LENGTH, PLAN, RAY, Kill
 
 SOON = 30.0
@@ -166,11 +166,7 @@ def measure(engine: str, seed: int, victims: Sequence[Victim] | None) -> bool:
     """Do the plan of an engine, and show what was ended when. Whether all was as it must be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepared(folder, BLOCKS * LENGTH)
-        (folder / "net.py").write_text(NET)
-        alone = Run(folder, "in-process")
-        assert alone.process.wait() == 0, alone.process.communicate()[1]
-        trial = Trial(folder, engine, contents(folder / "store"), seed)
+        trial = Trial(folder, engine, undisturbed(folder, BLOCKS * LENGTH), seed)
         trial.same()
         plan = [one for one in PLAN[engine] if one.victim in (victims or VICTIMS)]
         kills = [one for one in plan if one.victim != "worker"]
