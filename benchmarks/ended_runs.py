@@ -152,7 +152,7 @@ FIRST = {"in-process": 4.0, "processes": 10.0, "ray": 20.0}
 
 
 def undisturbed(folder: Path, count: int) -> dict[str, bytes]:
-    """Write the data of so many examples and the net, and let a run be; the files of its store, by name."""
+    """Write data of so many examples and the net, and let a run be: the files of its store by name."""
     prepared(folder, count)
     (folder / "net.py").write_text(NET)
     alone = Run(folder, "in-process")
