@@ -165,3 +165,36 @@ def test_what_is_looked_up_in_each_table_is_summed(name: str, whole: bool) -> No
     found = backlight.explain(make(whole), native(KINDS), 0, "integrated_gradients")
     np.testing.assert_allclose(np.asarray(found.numpy()), expected(), atol=within)
     assert (found.gap < 100 * within).all()
+
+
+TOKENS = RNG.integers(0, 5, (4, 6))
+
+
+class Words(torch.nn.Module):
+    """Ids of a text: each has a weight in one table, and a vector in another that is read twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.vector = (
+            torch.nn.Embedding.from_pretrained(torch.tensor(one[0])) for one in (WEIGHTS, VECTORS)
+        )
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        first, again = self.vector(ids).sum(2), self.vector(ids)[..., 0]
+        return (self.weight(ids)[..., 0] + first + 2 * again).sum(1, keepdim=True)
+
+
+def words_of_jax(ids: jax.Array) -> Any:
+    weights, vectors = jnp.asarray(WEIGHTS[0]), jnp.asarray(VECTORS[0])
+    first, again = jnp.take(vectors, ids, axis=0).sum(2), vectors[ids][..., 0]
+    return (weights[ids][..., 0] + first + 2 * again).sum(1, keepdims=True)
+
+
+@pytest.mark.filterwarnings("error::backlight.BacklightWarning")
+@pytest.mark.parametrize(
+    ("make", "native"), [(Words, torch.tensor), (lambda: words_of_jax, jnp.asarray)]
+)
+def test_ids_that_stand_alone_are_looked_up_in_all_tables(make: Any, native: Any) -> None:
+    found = backlight.explain(make(), native(TOKENS), 0, "integrated_gradients")
+    wanted = WEIGHTS[0][:, 0] + VECTORS[0].sum(1) + 2 * VECTORS[0][:, 0]
+    np.testing.assert_allclose(np.asarray(found.numpy()), wanted[TOKENS], atol=1e-12)
